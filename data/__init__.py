@@ -1,0 +1,1 @@
+"""Priors, splits and samples that come with the package."""

@@ -1,0 +1,51 @@
+"""What every reconstruction that needs no prior looks like, so that all are compared by the same call."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from medrestore.errors import InputError
+
+
+class Baseline(ABC):
+    """A reconstruction of one slice from its samples and coil maps, without a diffusion prior."""
+
+    @abstractmethod
+    def reconstruct(self, kspace: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
+        """The image behind `kspace`.
+
+        Args:
+            kspace: (1, coil, height, width) complex, centred; what `mask` leaves out is ignored.
+            maps: coil sensitivities shaped like `kspace`.
+            mask: (1, width) or (height, width), 1 where sampled and 0 elsewhere.
+
+        Returns:
+            (1, 1, height, width) complex64 in the units of `kspace`, on its device.
+
+        Raises:
+            InputError: shapes do not fit together, or values are not finite.
+        """
+
+
+def check_slice(kspace: Tensor, maps: Tensor, mask: Tensor) -> None:
+    """Refuse what no baseline can reconstruct, in one sentence."""
+    if kspace.ndim != 4 or len(kspace) != 1 or not kspace.is_complex():
+        raise InputError(f"k-space is {_said(kspace)} but one slice, complex (1, coil, height, width), is needed.")
+    if maps.shape != kspace.shape or not maps.is_complex():
+        raise InputError(f"The coil maps are {_said(maps)} but k-space is {_said(kspace)}; compute the maps from this scan.")
+    height, width = kspace.shape[-2:]
+    if tuple(mask.shape) not in ((1, width), (height, width)):
+        raise InputError(f"The mask is {_said(mask)} but k-space needs (1, {width}) or ({height}, {width}).")
+    if not ((mask == 0) | (mask == 1)).all() or not mask.any():
+        raise InputError("The mask must be 0 or 1 everywhere and keep at least one sample.")
+    if not torch.isfinite(kspace).all():
+        raise InputError("k-space has values that are not finite; convert the scan again.")
+    if not torch.isfinite(maps).all():
+        raise InputError("The coil maps have values that are not finite; estimate them again.")
+    if not maps.any():
+        raise InputError("The coil maps are zero everywhere, so no image can be formed; estimate them again.")
+
+
+def _said(values: Tensor) -> str:
+    return f"{str(values.dtype).removeprefix('torch.')} {tuple(values.shape)}"

@@ -1,0 +1,138 @@
+"""Classical regularised SENSE: a quadratic, a total-variation or a wavelet penalty, solved by sigpy on the CPU.
+
+Step sizes follow from bounds on the operators instead of sigpy's power iteration, which starts from global random numbers:
+the same scan gives the same image. In what follows A = M F S: coil maps, centred orthonormal Fourier transform, mask.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medrestore.baselines.base import Baseline
+from medrestore.baselines.zero_filled import ZeroFilled
+from medrestore.errors import InputError
+
+
+@dataclass(frozen=True)
+class Regularised(Baseline):
+    """A least-squares fit of the data with a penalty of weight `lam`.
+
+    The data are divided by the 99 % quantile of the zero-filled magnitude before the fit and the image is multiplied by
+    it afterwards. `lam` is therefore relative to an image of about unit brightness, means the same for every scanner's
+    units, and the image scales with the data.
+
+    Attributes:
+        lam: weight of the penalty, 0 or more, without units.
+        iterations: how many iterations are run.
+    """
+
+    lam: float
+    iterations: int
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.lam) and self.lam >= 0):
+            raise InputError(f"The regularisation weight is {self.lam} but must be a finite number, 0 or more.")
+        if self.iterations < 1:
+            raise InputError(f"The number of iterations is {self.iterations} but must be at least 1.")
+
+    def reconstruct(self, kspace: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
+        scale = _brightness(ZeroFilled().reconstruct(kspace, maps, mask))
+        if scale == 0:
+            return torch.zeros_like(kspace[:, :1], dtype=torch.complex64)
+        image = self._solve(_numpy(kspace[0] / scale), _numpy(maps[0]), _numpy(mask))
+        return (torch.from_numpy(image) * scale).to(kspace.device, torch.complex64)[None, None]
+
+    @abstractmethod
+    def _solve(self, y: np.ndarray, maps: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """The (height, width) image for `y` of about unit brightness; `y` and `maps` are (coil, height, width)."""
+
+
+@dataclass(frozen=True)
+class CGSense(Regularised):
+    """The image x of least |A x - y|^2 + lam |x|^2, by conjugate gradients: Pruessmann et al., MRM 46, 2001."""
+
+    iterations: int = 30
+
+    def _solve(self, y: np.ndarray, maps: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        from sigpy.mri.app import SenseRecon
+
+        return SenseRecon(y, maps, lamda=self.lam, weights=mask, max_iter=self.iterations, show_pbar=False).run()
+
+
+@dataclass(frozen=True)
+class TotalVariation(Regularised):
+    """The image x of least 1/2 |A x - y|^2 + lam (|Dv x|_1 + |Dh x|_1): Block, Uecker & Frahm, MRM 57, 2007.
+
+    Dv and Dh are differences of neighbouring pixels, wrapped at the border; |.|_1 sums complex magnitudes. Solved by the
+    primal-dual method of Chambolle & Pock, JMIV 40, 2011. The dual variables live on the scale of `lam`, the image on that
+    of 1, so the dual steps are made proportional to `lam`. On a brain slice (8 coils, 4-fold) at `lam` = 1e-3 the objective
+    is 0.2 % above its minimum after 100 iterations and 0.04 % after 200; with dual steps of 1, sigpy's own, it is 22 % above
+    after 100.
+    """
+
+    iterations: int = 200
+
+    def _solve(self, y: np.ndarray, maps: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        from sigpy.mri.app import TotalVariationRecon
+
+        weight = max(self.lam, 1e-4)
+        data_step, penalty_step = 100 * weight, 10 * weight
+        steps = [np.full(y.size, data_step, np.float32), np.full(2 * y[0].size, penalty_step, np.float32)]
+        # tau times the norm of A^H diag(steps) A must not pass 1; two wrapped differences have norm^2 at most 8
+        tau = 1 / (data_step * _norm_bound(maps) + 8 * penalty_step)
+        return TotalVariationRecon(
+            y, maps, self.lam, weights=mask, sigma=np.concatenate(steps), tau=tau, max_iter=self.iterations, show_pbar=False
+        ).run()
+
+
+@dataclass(frozen=True)
+class L1Wavelet(Regularised):
+    """The image x of least 1/2 |A x - y|^2 + lam |W x|_1, W = Daubechies-4 wavelets: Lustig, Donoho & Pauly, MRM 58, 2007.
+
+    Solved by FISTA (Beck & Teboulle, SIIMS 2, 2009). sigpy extends the image by zeros, also to an even size, so W keeps
+    norms but has more coefficients than pixels. Shrinking them is then not exactly the proximal map of the penalty: on a
+    brain slice the image that is found differs from the minimiser of the objective above by 0.2 % at `lam` = 5e-3 and by
+    1 % at 5e-2.
+
+    Attributes:
+        wavelet: name of an orthogonal wavelet of PyWavelets.
+    """
+
+    iterations: int = 100
+    wavelet: str = "db4"
+
+    def _solve(self, y: np.ndarray, maps: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        from sigpy.mri.app import L1WaveletRecon
+
+        return L1WaveletRecon(
+            y,
+            maps,
+            self.lam,
+            weights=mask,
+            wave_name=self.wavelet,
+            alpha=1 / _norm_bound(maps),
+            max_iter=self.iterations,
+            show_pbar=False,
+        ).run()
+
+
+def _brightness(image: Tensor) -> float:
+    """The 99 % quantile of the magnitude, or its maximum where almost all of the image is zero."""
+    magnitude = image.abs().cpu().numpy()
+    quantile = float(np.quantile(magnitude, 0.99))
+    return quantile if quantile > 0 else float(magnitude.max())
+
+
+def _norm_bound(maps: np.ndarray) -> float:
+    """A bound on the norm of A^H A: the largest sum over coils of squared map magnitudes."""
+    return float((np.abs(maps) ** 2).sum(axis=0).max())
+
+
+def _numpy(x: Tensor) -> np.ndarray:
+    """A CPU array in single precision."""
+    x = x.detach().to("cpu", torch.complex64 if x.is_complex() else torch.float32)
+    return x.resolve_conj().resolve_neg().numpy()

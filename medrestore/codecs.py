@@ -1,0 +1,121 @@
+"""The one place where images in physical units become what a prior was trained on, and back.
+
+Methods never rescale anything: `Problem.seen_by(codec)` folds the codec into the operator and the data, once. An
+affine codec, image = L z + offset, keeps every property of the operator; another keeps only that it can be
+differentiated.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .operators import Crop, Identity, Isometry, LinearOperator
+
+
+class Codec(ABC):
+    """Images to codes z of a prior, and back."""
+
+    @abstractmethod
+    def encode(self, image: Tensor) -> Tensor:
+        """z of an image."""
+
+    @abstractmethod
+    def decode(self, z: Tensor) -> Tensor:
+        """The image of z."""
+
+
+class AffineCodec(Codec):
+    """image = scale L z + offset, with L Lh = I."""
+
+    scale: float = 1.0
+    offset: float = 0.0
+
+    @property
+    @abstractmethod
+    def linear(self) -> LinearOperator:
+        """L: an isometry, or a co-isometry when z has more pixels than the image; of scale 1."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.scale * self.linear(z) + self.offset
+
+    def encode(self, image: Tensor) -> Tensor:
+        return self.linear.adjoint((image - self.offset) / self.scale)
+
+
+class RealToComplex(Isometry):
+    """(batch, 2, h, w) real -> (batch, 1, h, w) complex."""
+
+    scale = 1.0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.complex(x[:, :1].contiguous(), x[:, 1:].contiguous())
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return torch.cat([y.real, y.imag], 1)
+
+
+@dataclass(frozen=True)
+class Interval(AffineCodec):
+    """Images in [low, high], prior in [-1, 1]."""
+
+    low: float = 0.0
+    high: float = 1.0
+
+    @property
+    def linear(self) -> Identity:
+        return Identity()
+
+    @property
+    def scale(self) -> float:
+        return (self.high - self.low) / 2
+
+    @property
+    def offset(self) -> float:
+        return (self.high + self.low) / 2
+
+
+@dataclass(frozen=True)
+class ComplexChannels(AffineCodec):
+    """Complex images of magnitude about `scale`, prior on (real, imaginary) channels of magnitude about 1."""
+
+    scale: float
+
+    @property
+    def linear(self) -> RealToComplex:
+        return RealToComplex()
+
+
+@dataclass(frozen=True)
+class Padded(AffineCodec):
+    """Images in the middle of the larger field that a prior's size rule asks for.
+
+    What lies outside the image is unknown to the data, so it belongs to the null space and the prior fills it, unless
+    the operator's support says that nothing is there.
+
+    Args:
+        size: (height, width) of the field.
+        inner: (height, width) of the image.
+    """
+
+    size: tuple[int, int]
+    inner: tuple[int, int]
+
+    @property
+    def linear(self) -> Crop:
+        return Crop(self.size, self.inner)
+
+
+@dataclass(frozen=True)
+class CalibratedComplex:
+    """The recipe of a complex prior: images are scaled so that a quantile of the calibration image's magnitude is 1.
+
+    Args:
+        quantile: of the magnitude of the low-resolution image that the calibration lines alone give, inside the support.
+    """
+
+    quantile: float = 0.99
+
+
+Recipe = Interval | CalibratedComplex  # what a prior says of its codec before it has seen any data

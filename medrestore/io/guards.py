@@ -1,0 +1,238 @@
+"""Guards against hostile and broken files: every size, type and link is checked before a byte is read.
+
+A 1.4 kB HDF5 file can declare a 43 GB dataset, external storage and links can pull any local file in as "k-space",
+and pickled arrays run code. All of that ends here, in an `InputError` that names the file and the way out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from medrestore.errors import InputError
+
+if TYPE_CHECKING:
+    import h5py
+
+GB = 1e9
+MAX_TEXT = 1 << 20  # bytes of an XML or .hdr header; real ones hold some kilobytes
+DEFLATE_LIMIT = 1100  # deflate cannot shrink by more than 1032 : 1 (zlib's technical notes), so more is not real data
+COMPLEX_NAMES = {("real", "imag"), ("r", "i"), ("re", "im")}
+
+PathLike = str | os.PathLike[str]
+T = TypeVar("T")
+
+
+def existing(path: PathLike) -> Path:
+    """The path of a file that is there."""
+    path = Path(path)
+    if not path.is_file():
+        kind = "is a folder, not a file" if path.is_dir() else "does not exist"
+        raise InputError(f"{path} {kind}; give the path of one file.")
+    return path
+
+
+def open_hdf5(path: PathLike) -> h5py.File:
+    """An HDF5 file opened to read, to be used as a context manager; anything else is an `InputError`."""
+    import h5py
+
+    path = existing(path)
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if not os.access(path, os.R_OK):
+            raise InputError(f"{path} may not be read; ask for read permission on it.") from error
+        raise InputError(f"{path} is not a whole HDF5 file (truncated, damaged or another format); copy it again.") from error
+
+
+def lookup(file: h5py.File, name: str) -> h5py.Dataset | h5py.Group:
+    """The object `name` of the file, reached through hard links alone: soft and external links are refused."""
+    import h5py
+
+    here = file["/"]
+    for part in filter(None, name.split("/")):
+        if not isinstance(here, h5py.Group) or not has(here, part):
+            raise InputError(f"{file.filename} holds no {name!r}; it holds {', '.join(names(file)) or 'nothing'}.")
+        if not is_own(here, part):
+            raise InputError(
+                f"{file.filename}: {name!r} is a link, which could point to any file of this computer; "
+                "copy the data itself into the file."
+            )
+        here = guarded(file.filename, lambda group=here, part=part: group[part])
+    return here
+
+
+def has(group: h5py.Group, name: str) -> bool:
+    """Whether a group has an entry of that name. Unlike `name in group` it never follows a link into another file."""
+    return guarded(group.file.filename, lambda: group.id.links.exists(name.encode()))
+
+
+def is_own(group: h5py.Group, name: str) -> bool:
+    """Whether an entry is kept in the file itself: a hard link, not a soft, external or user-defined one."""
+    import h5py
+
+    return guarded(group.file.filename, lambda: group.id.links.get_info(name.encode()).type) == h5py.h5l.TYPE_HARD
+
+
+def names(group: h5py.Group, limit: int = 20) -> list[str]:
+    """The first names in a group, for error messages."""
+    listed = guarded(group.file.filename, lambda: list(itertools.islice(group, limit)))
+    return sorted(name for name in listed if isinstance(name, str))  # h5py gives damaged names as bytes
+
+
+def checked_dataset(file: h5py.File, name: str, *, ndim: int | None = None, max_gb: float = 16.0) -> h5py.Dataset:
+    """A numeric dataset of the file whose kind, axes and size were checked from its header, before it is read.
+
+    Args:
+        ndim: the number of axes it must have; None leaves that open.
+        max_gb: the most gigabytes (1e9 bytes) that the dataset may declare.
+
+    Raises:
+        InputError: links, virtual or external storage, a kind that is not numeric, a wrong number of axes, more than
+            `max_gb`, or a shape that the bytes stored cannot fill.
+    """
+    where = f"{file.filename}: {name!r}"
+    dataset = own_dataset(file, name)
+    if not is_numeric(dataset.dtype):
+        raise InputError(f"{where} holds {dataset.dtype}, not numbers; name a numeric array.")
+    if dataset.shape is None or (ndim is not None and dataset.ndim != ndim):
+        raise InputError(f"{where} has the shape {dataset.shape}, but {ndim if ndim is not None else 'some'} axes are needed.")
+    size = check_size(where, dataset.shape, dataset.dtype.itemsize, max_gb=max_gb)
+    check_size(where, dataset.chunks or (), dataset.dtype.itemsize, max_gb=max_gb)
+    check_stored(where, dataset, size)
+    return dataset
+
+
+def own_dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    """A dataset whose bytes lie in the file itself and whose header can be read; its kind and size are not checked."""
+    import h5py
+
+    where = f"{file.filename}: {name!r}"
+    dataset = lookup(file, name)
+    if not isinstance(dataset, h5py.Dataset):
+        held = ", ".join(names(dataset)) if isinstance(dataset, h5py.Group) else ""
+        raise InputError(f"{where} is a group, not an array; name one of {held or 'its arrays'}.")
+    _, elsewhere = guarded(file.filename, lambda: ((dataset.dtype, dataset.chunks), dataset.is_virtual or dataset.external))
+    if elsewhere:
+        raise InputError(f"{where} keeps its data in other files, which is refused; copy the data itself into the file.")
+    return dataset
+
+
+def check_stored(where: str, dataset: h5py.Dataset, size: int) -> None:
+    """Refuses a dataset that declares more bytes than what is stored of it can hold."""
+    stored = guarded(where, dataset.id.get_storage_size)
+    filtered = guarded(where, lambda: dataset.id.get_create_plist().get_nfilters()) > 0
+    if size > stored * (DEFLATE_LIMIT if filtered else 1):
+        raise InputError(f"{where} declares {size} bytes but the file stores {stored}; it is not whole, copy it again.")
+
+
+def check_size(where: str, shape: tuple[int, ...], itemsize: int, *, max_gb: float) -> int:
+    """The bytes of an array, refused if empty or over `max_gb`; the product is exact, it cannot overflow."""
+    size = itemsize * math.prod(int(n) for n in shape)
+    if size > max_gb * GB:
+        raise InputError(
+            f"{where} declares the shape {tuple(shape)} = {size / GB:.1f} GB, over the limit of {max_gb:g} GB; "
+            "raise max_gb if that is real."
+        )
+    if any(n == 0 for n in shape):
+        raise InputError(f"{where} is empty, its shape is {tuple(shape)}; give a file that holds data.")
+    return size
+
+
+def is_numeric(dtype: np.dtype) -> bool:
+    """Numbers, booleans, or complex numbers stored as a real and an imaginary field."""
+    return dtype.kind in "biufc" or is_complex(dtype)
+
+
+def is_complex(dtype: np.dtype) -> bool:
+    """Complex numbers, native or as a compound of two float fields (real, imag), (re, im) or (r, i)."""
+    if dtype.names is None:
+        return dtype.kind == "c"
+    fields = tuple(name.lower() for name in dtype.names)
+    return fields in COMPLEX_NAMES and all(dtype[name].kind == "f" and not dtype[name].shape for name in dtype.names)
+
+
+def to_complex64(array: np.ndarray) -> np.ndarray:
+    """A complex64 copy of numbers of any kind that `is_numeric` accepts."""
+    out = np.empty(array.shape, np.complex64)
+    with np.errstate(over="ignore", invalid="ignore"):  # infinity is found by `finite`
+        if array.dtype.names is None:
+            out[...] = array
+        else:
+            out.real, out.imag = (array[name] for name in array.dtype.names)
+    return out
+
+
+def guarded(path: PathLike, read: Callable[[], T]) -> T:
+    """What `read()` returns; what a damaged file throws becomes an `InputError`."""
+    try:
+        return read()
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, MemoryError) as error:
+        raise InputError(f"{path} cannot be read, it is damaged or uses a compression that is not installed: {error}.") from error
+
+
+def finite(array: np.ndarray, path: PathLike, what: str = "the data") -> np.ndarray:
+    """The array itself, refused when it holds NaN or infinity."""
+    if not np.isfinite(array).all():
+        raise InputError(f"{path}: {what} holds NaN or infinite values; export the file again.")
+    return array
+
+
+def read_text(file: h5py.File, name: str) -> str:
+    """A short UTF-8 text (an XML header) stored as a scalar or a one-element string dataset."""
+    import h5py
+
+    where = f"{file.filename}: {name!r}"
+    dataset = own_dataset(file, name)
+    if h5py.check_string_dtype(dataset.dtype) is None or dataset.size != 1:
+        raise InputError(f"{where} is not one text; export the file again.")
+    too_long = f"{where} is longer than {MAX_TEXT} bytes, which no real header is; export the file again."
+    if dataset.dtype.itemsize > MAX_TEXT:
+        raise InputError(too_long)
+    value: Any = guarded(file.filename, lambda: np.ravel(dataset[()])[0])
+    if len(value) > MAX_TEXT:
+        raise InputError(too_long)
+    try:
+        return value if isinstance(value, str) else bytes(value).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{where} is not UTF-8 text; export the file again.") from error
+
+
+def open_npy(path: PathLike, *, max_gb: float = 16.0) -> np.ndarray:
+    """A numeric .npy file as a read-only memory map; pickled objects are refused, never loaded."""
+    path = existing(path)
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # the header is parsed as Python text, so tokenizer and type errors escape as well
+        raise InputError(f"{path} is no whole .npy file of numbers (or holds objects); save it again by numpy.save.") from error
+    if not is_numeric(array.dtype):
+        raise InputError(f"{path} holds {array.dtype}, not numbers; save a complex64 array.")
+    check_size(str(path), array.shape, array.dtype.itemsize, max_gb=max_gb)
+    return array
+
+
+def open_cfl(path: PathLike, *, max_gb: float = 16.0) -> np.ndarray:
+    """A BART .cfl/.hdr pair as a read-only complex64 memory map in the .hdr's order of dimensions.
+
+    `path` may end in .cfl, .hdr or neither.
+    """
+    base = Path(path)
+    base = base.with_suffix("") if base.suffix in (".cfl", ".hdr") else base
+    header, data = existing(f"{base}.hdr"), existing(f"{base}.cfl")
+    if header.stat().st_size > MAX_TEXT:
+        raise InputError(f"{header} is longer than {MAX_TEXT} bytes, which no .hdr is; write it again by BART.")
+    lines = [line for line in header.read_text("utf-8", "replace").splitlines() if line.strip() and not line.startswith("#")]
+    fields = lines[0].split() if lines else []
+    if not 1 <= len(fields) <= 32 or not all(n.isascii() and n.isdigit() and 0 < len(n) < 12 for n in fields):
+        raise InputError(f"{header} does not list its dimensions as whole numbers; write it again by BART.")
+    dims = tuple(int(n) for n in fields)
+    size = check_size(str(header), dims, 8, max_gb=max_gb)
+    if data.stat().st_size != size:
+        raise InputError(f"{data} has {data.stat().st_size} bytes but its .hdr declares {dims} = {size}; copy both again.")
+    return np.memmap(data, np.complex64, "r", shape=dims, order="F")

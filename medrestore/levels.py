@@ -1,0 +1,101 @@
+"""Noise ladders: the decreasing sigmas that a restoration walks down, ending at 0.
+
+A level is the standard deviation of the noise in every real number of `x = x0 + sigma n`, in a prior's coordinates.
+"""
+
+import math
+from collections.abc import Sequence
+
+
+def _checked(steps: int) -> None:
+    if steps < 2:
+        raise ValueError(f"a ladder needs at least 2 steps, got {steps}")
+
+
+def karras(steps: int, sigma_max: float, sigma_min: float, rho: float = 7.0) -> list[float]:
+    """Evenly spaced in sigma^(1/rho): Karras et al., NeurIPS 2022, eq. 5."""
+    _checked(steps)
+    if not sigma_max > sigma_min > 0:
+        raise ValueError(f"a ladder goes down from sigma_max to a positive sigma_min, got {sigma_max} and {sigma_min}")
+    top, bottom = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
+    return [(top + i / (steps - 1) * (bottom - top)) ** rho for i in range(steps)] + [0.0]
+
+
+def linear_sigmas(beta_start: float = 1e-4, beta_end: float = 0.02, train_steps: int = 1000) -> list[float]:
+    """The noise level of each training step of a linear-beta DDPM (Ho, Jain & Abbeel, NeurIPS 2020), increasing."""
+    abar, sigmas = 1.0, []
+    for i in range(train_steps):
+        abar *= 1 - (beta_start + (beta_end - beta_start) * i / (train_steps - 1))
+        sigmas.append(math.sqrt(1 / abar - 1))
+    return sigmas
+
+
+def _pick(sigmas: Sequence[float], positions: list[float], sigma_max: float, sigma_min: float) -> list[float]:
+    """The ladder at fractional training steps, kept between the two bounds."""
+    picked: list[float] = []
+    for at in positions:
+        i = min(int(at), len(sigmas) - 2)
+        sigma = math.exp(math.log(sigmas[i]) + (at - i) * (math.log(sigmas[i + 1]) - math.log(sigmas[i])))
+        sigma = min(max(sigma, sigma_min), sigma_max)
+        if not picked or sigma < picked[-1]:
+            picked.append(sigma)
+    return [*picked, 0.0]
+
+
+def _position(sigmas: Sequence[float], sigma: float) -> float:
+    """The fractional training step of a noise level."""
+    if sigma <= sigmas[0]:
+        return 0.0
+    for i in range(len(sigmas) - 1):
+        if sigma < sigmas[i + 1]:
+            return i + math.log(sigma / sigmas[i]) / math.log(sigmas[i + 1] / sigmas[i])
+    return float(len(sigmas) - 1)
+
+
+def ddpm(steps: int, sigma_max: float = math.inf, sigma_min: float = 0.0) -> list[float]:
+    """Evenly spaced training steps of a linear-beta DDPM, between two noise levels."""
+    _checked(steps)
+    sigmas = linear_sigmas()
+    top, bottom = _position(sigmas, sigma_max), _position(sigmas, sigma_min)
+    return _pick(sigmas, [top + i / (steps - 1) * (bottom - top) for i in range(steps)], sigma_max, sigma_min)
+
+
+def quadratic(steps: int, sigma_max: float = math.inf, sigma_min: float = 0.0) -> list[float]:
+    """Training steps of a linear-beta DDPM, dense where the noise is low.
+
+    The spacing "quad" of DiffPIR (Zhu et al., CVPRW 2023, sec. 4): with N steps of T, the i-th lies sqrt(i/(N-1)) of
+    the way down.
+    """
+    _checked(steps)
+    sigmas = linear_sigmas()
+    top, bottom = _position(sigmas, sigma_max), _position(sigmas, sigma_min)
+    return _pick(sigmas, [top + math.sqrt(i / (steps - 1)) * (bottom - top) for i in range(steps)], sigma_max, sigma_min)
+
+
+LADDERS = {"karras": karras, "ddpm": ddpm, "quadratic": quadratic}
+
+
+def time_travel(levels: Sequence[float], length: int, repeat: int) -> list[float]:
+    """Walks each stretch of `length` rungs `repeat` times: down, back up in one jump, down again.
+
+    Lugmayr et al., CVPR 2022, sec. 4.2. The last stretch, which ends at 0, is walked once: nothing is left to forget.
+    In `x = x0 + sigma n` one jump up equals the many small ones of the paper.
+    """
+    if length < 1 or repeat < 1:
+        raise ValueError(f"time travel needs length >= 1 and repeat >= 1, got {length} and {repeat}")
+    walk = list(levels[:1])
+    for i in range(0, len(levels) - 1, length):
+        stretch = list(levels[i : i + length + 1])
+        times = repeat if stretch[-1] > 0 else 1
+        walk += stretch[1:] + (times - 1) * stretch
+    return walk
+
+
+def below(levels: Sequence[float], sigma: float) -> list[float]:
+    """The part of a ladder that starts at `sigma`: for a walk that begins part-way, from a first reconstruction.
+
+    Chung, Sim & Ye, "Come-Closer-Diffuse-Faster", CVPR 2022, Alg. 1.
+    """
+    if sigma <= 0:
+        raise ValueError(f"a walk must start at a positive noise level, got {sigma}")
+    return [sigma, *(level for level in levels if level < sigma)]

@@ -1,0 +1,42 @@
+"""The noise budget: how the next level's noise is made of old direction, fresh noise, and the data's own.
+
+Every rule here keeps one law: what it adds, with what the data brought along, has variance sigma_next^2 on every
+coefficient.
+"""
+
+import torch
+from torch import Tensor
+
+
+def ddim_split(sigma: float, sigma_next: float, eta: float) -> tuple[float, float]:
+    """(kept, fresh): how much of the old noise direction and of fresh noise make up sigma_next.
+
+    Song, Meng & Ermon, ICLR 2021, eq. 16, for x = x0 + sigma n; eta = 0 is deterministic, eta = 1 is DDPM.
+    """
+    fresh = eta * sigma_next * (1 - (sigma_next / sigma) ** 2) ** 0.5
+    return (sigma_next**2 - fresh**2) ** 0.5, fresh
+
+
+def fixed_split(sigma_next: float, eta: float) -> tuple[float, float]:
+    """(kept, fresh) in a fixed ratio: the rule of DDRM (Kawar et al., NeurIPS 2022, eq. 4) for what y does not see."""
+    return (1 - eta**2) ** 0.5 * sigma_next, eta * sigma_next
+
+
+def spectral_gains(s: Tensor, sigma_y: float, sigma_next: float, eta: float, eta_b: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+    """(trust, kept, fresh) per singular value: how far to believe y, and how much old and fresh noise to add.
+
+    Kawar et al., NeurIPS 2022, eqs. 7-8; Wang, Yu & Zhang, ICLR 2023, appendix I. y carries noise nu = sigma_y / s on
+    each coefficient, so believing it brings trust * nu of noise along; the rest of the budget is made up, so that
+    (trust nu)^2 + kept^2 + fresh^2 = sigma_next^2. Where y is cleaner than the level to reach it is believed fully
+    (`eta_b`), elsewhere in part; where s = 0 there is only the prior.
+
+    Equality counts as clean, so that noise-free data are met exactly at the last step, where the published code of DDRM
+    returns the network's bare estimate.
+    """
+    seen = s > 0
+    nu = torch.where(seen, sigma_y / s.where(seen, 1.0), torch.inf)
+    clean = sigma_next >= nu
+    kept, fresh = fixed_split(sigma_next, eta)
+    trust = torch.where(clean, eta_b, torch.where(seen, kept / nu.clamp(min=torch.finfo(s.dtype).tiny), 0.0))
+    fill = (sigma_next**2 - (eta_b * nu.where(clean, 0.0)) ** 2).clamp(min=0).sqrt()
+    return trust, torch.where(seen, 0.0, kept), torch.where(clean, fill, fresh)

@@ -1,0 +1,166 @@
+"""Scores of a reconstruction against its reference, each under a named protocol.
+
+No function here normalises, aligns or rescales its inputs, and none guesses a data range: PSNR and SSIM of one and the
+same image differ by several dB and tenths between habits of doing so. All arithmetic is in float64.
+"""
+
+from dataclasses import dataclass
+from math import inf, isfinite, log10, sqrt
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medrestore.errors import InputError
+
+Array = Tensor | np.ndarray
+_WINDOW = 7  # SSIM's window, in pixels
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of one volume under `protocol`.
+
+    Attributes:
+        psnr: peak signal to noise ratio of the whole volume in dB, infinite for a perfect prediction.
+        ssim: structural similarity, mean over the slices.
+        nmse: squared error of the whole volume over the squared norm of the reference.
+        data_range: the peak value that `psnr` and `ssim` were taken against.
+        slices: how many slices were scored.
+        protocol: the name of the rules.
+    """
+
+    psnr: float
+    ssim: float
+    nmse: float
+    data_range: float
+    slices: int
+    protocol: str = "fastmri"
+
+
+def fastmri_scores(prediction: Array, reference: Array, *, data_range: float | None = None) -> Scores:
+    """The scores of fastMRI's public evaluation (Zbontar et al., arXiv:1811.08839).
+
+    Both volumes are cropped about their centre to (W, W), W being the width of `reference`. PSNR and NMSE run over the
+    whole cropped volume; SSIM is the mean over slices (7 x 7 uniform window, K1 = 0.01, K2 = 0.03).
+
+    Args:
+        prediction: (slice, height, width) magnitudes in the units of `reference`; its frame may be larger.
+        reference: (slice, height, width) magnitudes, height >= width.
+        data_range: peak value; the maximum of the cropped reference if not given. Give the volume's maximum when
+            scoring only some slices of a volume.
+
+    Raises:
+        InputError: shapes do not fit, values are complex or not finite, or the reference is all zeros.
+    """
+    prediction, reference = _volume(prediction, "prediction"), _volume(reference, "reference")
+    if len(prediction) != len(reference):
+        raise InputError(
+            f"The prediction has {len(prediction)} slices but the reference {len(reference)}; score the same slices."
+        )
+    width = reference.shape[-1]
+    prediction = _centre_square(prediction, width, "prediction")
+    reference = _centre_square(reference, width, "reference")
+    if data_range is None:
+        data_range = float(reference.max())
+    return Scores(
+        psnr=psnr(prediction, reference, data_range=data_range),
+        ssim=ssim(prediction, reference, data_range=data_range),
+        nmse=nmse(prediction, reference),
+        data_range=data_range,
+        slices=len(reference),
+    )
+
+
+def psnr(prediction: Array, reference: Array, *, data_range: float) -> float:
+    """Peak signal to noise ratio in dB over all elements; infinite where the two are equal."""
+    prediction, reference = _pair(prediction, reference)
+    _check_range(data_range)
+    error = float(np.mean((prediction - reference) ** 2))
+    # two logarithms, as the squares of raw MRI values can leave the range of a float
+    return inf if error == 0 else 20 * log10(data_range) - 10 * log10(error)
+
+
+def ssim(prediction: Array, reference: Array, *, data_range: float) -> float:
+    """Structural similarity, mean over slices, of two (slice, height, width) volumes (Wang et al., TIP 2004).
+
+    7 x 7 uniform window, sample covariance, K1 = 0.01, K2 = 0.03, without the 3 pixels at the borders.
+    """
+    from skimage.metrics import structural_similarity
+
+    prediction, reference = _pair(prediction, reference)
+    _check_range(data_range)
+    if reference.ndim != 3 or min(reference.shape[1:]) < _WINDOW or len(reference) == 0:
+        raise InputError(
+            f"SSIM needs (slice, height, width) with at least {_WINDOW} x {_WINDOW} pixels but was given {reference.shape}."
+        )
+    values = [
+        structural_similarity(y, x, win_size=_WINDOW, data_range=data_range) for x, y in zip(prediction, reference, strict=True)
+    ]
+    return float(np.mean(values))
+
+
+def nmse(prediction: Array, reference: Array) -> float:
+    """Normalised mean squared error over all elements: |prediction - reference|^2 / |reference|^2."""
+    return _relative_error(*_pair(prediction, reference)) ** 2
+
+
+def complex_nrmse(prediction: Array, reference: Array) -> float:
+    """Relative error of complex images, |prediction - reference| / |reference|: phase and scale count, nothing is aligned."""
+    return _relative_error(*_pair(prediction, reference, dtype=np.complex128))
+
+
+def _relative_error(prediction: np.ndarray, reference: np.ndarray) -> float:
+    """|prediction - reference| / |reference| in the Euclidean norm."""
+    energy = float(np.sum(np.abs(reference) ** 2))
+    if energy == 0:
+        raise InputError("The reference is zero everywhere, so no relative error can be given; leave it out.")
+    return sqrt(float(np.sum(np.abs(prediction - reference) ** 2)) / energy)
+
+
+def _pair(prediction: Array, reference: Array, dtype: type = np.float64) -> tuple[np.ndarray, np.ndarray]:
+    """Both as checked arrays of `dtype` and of one shape."""
+    prediction, reference = _array(prediction, "prediction", dtype), _array(reference, "reference", dtype)
+    if prediction.shape != reference.shape:
+        raise InputError(
+            f"The prediction has shape {prediction.shape} but the reference {reference.shape}; crop them to one shape."
+        )
+    return prediction, reference
+
+
+def _array(values: Array, name: str, dtype: type = np.float64) -> np.ndarray:
+    """`values` in double precision, refused if complex where real is wanted, empty or not finite."""
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().resolve_conj().resolve_neg()
+        values = (values.to(torch.float32) if values.dtype == torch.bfloat16 else values).numpy()
+    if np.iscomplexobj(values) and not np.issubdtype(dtype, np.complexfloating):
+        raise InputError(f"The {name} is complex; take its magnitude before scoring.")
+    values = np.asarray(values, dtype=dtype)
+    if values.size == 0 or not np.isfinite(values).all():
+        raise InputError(f"The {name} is empty or has values that are not finite; it cannot be scored.")
+    return values
+
+
+def _volume(values: Array, name: str) -> np.ndarray:
+    """`values` as a checked (slice, height, width) array."""
+    values = _array(values, name)
+    if values.ndim != 3:
+        raise InputError(f"The {name} has shape {values.shape} but (slice, height, width) is needed.")
+    return values
+
+
+def _centre_square(volume: np.ndarray, size: int, name: str) -> np.ndarray:
+    """The centre (size, size) of every slice; the odd pixel stays at the end."""
+    height, width = volume.shape[-2:]
+    if height < size or width < size:
+        raise InputError(
+            f"The {name} is {height} x {width} but the fastmri protocol scores the centre {size} x {size}, "
+            "the reference's width squared; no smaller frame can be scored."
+        )
+    top, left = (height - size) // 2, (width - size) // 2
+    return volume[:, top : top + size, left : left + size]
+
+
+def _check_range(data_range: float) -> None:
+    if not (isfinite(data_range) and data_range > 0):
+        raise InputError(f"The data range is {data_range} but must be a positive number, such as the reference volume's maximum.")

@@ -1,0 +1,320 @@
+"""Linear operators and what is known about them.
+
+Each abstract kind knows more than the last:
+
+    Operator            A(x), differentiable               enough for DPS
+    LinearOperator      and its adjoint                    DDS, DiffPIR, HQS
+    SpectralOperator    and A = U diag(s) Vh, hence A^+    DDNM, DDNM+, DDRM, RePaint, constraints
+    CoIsometry          and A Ah = scale^2 I               may stand inside another operator and keep its kind
+    Isometry            and Ah A = scale^2 I               a change of coordinates
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Window = tuple[slice, slice]
+
+
+class Operator(ABC):
+    """A(x), differentiable.
+
+    Attributes:
+        support: (height, width) of 0 and 1, where the image may differ from zero, or None when it may everywhere.
+            Outside it nothing is measured and nothing is there, so a restoration keeps it at zero.
+        sampled: 0 and 1, broadcasting against the measurement: the entries that A can reach, or None for all of them.
+    """
+
+    support: Tensor | None = None
+    sampled: Tensor | None = None
+
+    @abstractmethod
+    def __call__(self, x: Tensor) -> Tensor:
+        """A(x): (batch, channel, height, width) to the measurement's shape."""
+
+    def restrict(self, window: Window) -> "Operator":
+        """The same operator on a window of the image; only local operators have one."""
+        raise TypeError(f"{type(self).__name__} is not local: a window of its image is not a problem of its own")
+
+    def footprint(self, window: Window) -> Window:
+        """The part of the measurement that a window of the image explains."""
+        raise TypeError(f"{type(self).__name__} is not local: a window of its image is not a problem of its own")
+
+
+class LinearOperator(Operator):
+    """A and its adjoint for the real inner product Re<., .>."""
+
+    @abstractmethod
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Ah y, shaped like the image."""
+
+    def normal(self, x: Tensor) -> Tensor:
+        """Ah A x."""
+        return self.adjoint(self(x))
+
+    def __matmul__(self, inner: "LinearOperator") -> "LinearOperator":
+        """A after `inner`. Spectral operators stay spectral after a co-isometry, however a chain is bracketed."""
+        if isinstance(inner, Identity):
+            return self
+        if isinstance(self, Identity) and isinstance(inner, SpectralOperator):
+            return inner
+        if isinstance(inner, Composed | ComposedIsometry | SpectralComposed):
+            return (self @ inner.outer) @ inner.inner
+        if isinstance(self, SpectralOperator) and isinstance(inner, Isometry):
+            return SpectralInFrame(self, inner)
+        if isinstance(self, Isometry) and isinstance(inner, Isometry):
+            return ComposedIsometry(self, inner)
+        if isinstance(self, CoIsometry) and isinstance(inner, CoIsometry):
+            return ComposedCoIsometry(self, inner)
+        if isinstance(self, SpectralOperator) and isinstance(inner, CoIsometry):
+            return SpectralAfter(self, inner)
+        return Composed(self, inner)
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """A = U diag(s) Vh, with every factor living on the grid of V's coefficients, which is shaped like the image.
+
+    `s` is non-negative and broadcasts against the coefficients; its zeros are the null space. Uh y is zero there and
+    U ignores what stands there, so range and null space need no index bookkeeping: every formula is elementwise.
+    """
+
+    s: Tensor
+    analyse: Callable[[Tensor], Tensor]  # Vh: image -> coefficients
+    synthesise: Callable[[Tensor], Tensor]  # V: coefficients -> image
+    measure: Callable[[Tensor], Tensor]  # U: coefficients -> measurement
+    unmeasure: Callable[[Tensor], Tensor]  # Uh: measurement -> coefficients
+
+    def invert(self, c: Tensor) -> Tensor:
+        """c / s in the range, 0 in the null space."""
+        seen = self.s > 0
+        return torch.where(seen, c / self.s.where(seen, 1.0), 0.0)
+
+
+class SpectralOperator(LinearOperator):
+    """A whose singular value decomposition is known."""
+
+    @property
+    @abstractmethod
+    def spectrum(self) -> Spectrum:
+        """U, s and V."""
+
+    def pinv(self, y: Tensor) -> Tensor:
+        """A^+ y, exact: the smallest image that explains y best."""
+        S = self.spectrum
+        return S.synthesise(S.invert(S.unmeasure(y)))
+
+
+class FromSpectrum(SpectralOperator):
+    """A spectral operator that is computed by its spectrum."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        S = self.spectrum
+        return S.measure(S.s * S.analyse(x))
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        S = self.spectrum
+        return S.synthesise(S.s * S.unmeasure(y))
+
+
+class CoIsometry(SpectralOperator):
+    """A with A Ah = scale^2 I: every number of the measurement is reached, all equally well."""
+
+    scale: float
+
+    def lift(self, support: Tensor) -> Tensor:
+        """Where the image may differ from zero when A(x) may within `support`, both (height, width)."""
+        return (self.adjoint(support[None, None]) != 0)[0].any(0).to(support)
+
+
+class Isometry(LinearOperator):
+    """L with Lh L = L Lh = scale^2 I: a change of coordinates."""
+
+    scale: float
+
+
+def same(x: Tensor) -> Tensor:
+    """x."""
+    return x
+
+
+class Identity(Isometry, CoIsometry):
+    """y = x: denoising. Composing with it changes nothing."""
+
+    scale = 1.0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return y
+
+    @property
+    def spectrum(self) -> Spectrum:
+        return Spectrum(torch.ones(()), same, same, same, same)
+
+    def restrict(self, window: Window) -> "Identity":
+        return self
+
+    def footprint(self, window: Window) -> Window:
+        return window
+
+
+@dataclass(frozen=True)
+class Composed(LinearOperator):
+    """outer after inner."""
+
+    outer: LinearOperator
+    inner: LinearOperator
+
+    @property
+    def support(self) -> Tensor | None:
+        if self.outer.support is None or isinstance(self.inner, Isometry):
+            return self.outer.support
+        return self.inner.lift(self.outer.support) if isinstance(self.inner, CoIsometry) else None
+
+    @property
+    def sampled(self) -> Tensor | None:
+        return self.outer.sampled
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.outer(self.inner(x))
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return self.inner.adjoint(self.outer.adjoint(y))
+
+    def normal(self, x: Tensor) -> Tensor:
+        return self.inner.adjoint(self.outer.normal(self.inner(x)))
+
+
+@dataclass(frozen=True)
+class ComposedIsometry(Isometry):
+    """A change of coordinates after another."""
+
+    outer: Isometry
+    inner: Isometry
+
+    @property
+    def scale(self) -> float:
+        return self.outer.scale * self.inner.scale
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.outer(self.inner(x))
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return self.inner.adjoint(self.outer.adjoint(y))
+
+
+class SpectralComposed(SpectralOperator):
+    """outer after inner, with a spectrum: computed as the composition it is.
+
+    Attributes:
+        outer: a spectral operator.
+        inner: what it follows.
+    """
+
+    outer: SpectralOperator
+    inner: LinearOperator
+
+    @property
+    def sampled(self) -> Tensor | None:
+        return self.outer.sampled
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.outer(self.inner(x))
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return self.inner.adjoint(self.outer.adjoint(y))
+
+    def normal(self, x: Tensor) -> Tensor:
+        return self.inner.adjoint(self.outer.normal(self.inner(x)))
+
+
+@dataclass(frozen=True)
+class SpectralInFrame(SpectralComposed):
+    """A L, for a spectral A and an isometry L: the same singular vectors seen through L, and s scaled.
+
+    The coefficients are seen through L as well, so that they are shaped like the image here too.
+    """
+
+    outer: SpectralOperator
+    inner: Isometry
+
+    @property
+    def support(self) -> Tensor | None:
+        return self.outer.support
+
+    @property
+    def spectrum(self) -> Spectrum:
+        S, L = self.outer.spectrum, self.inner
+        return Spectrum(
+            S.s * L.scale,
+            lambda x: L.adjoint(S.analyse(L(x))) / L.scale**2,
+            lambda c: L.adjoint(S.synthesise(L(c))) / L.scale**2,
+            lambda c: S.measure(L(c)) / L.scale,
+            lambda y: L.adjoint(S.unmeasure(y)) / L.scale,
+        )
+
+    def restrict(self, window: Window) -> "SpectralInFrame":
+        return SpectralInFrame(self.outer.restrict(window), self.inner)
+
+    def footprint(self, window: Window) -> Window:
+        return self.outer.footprint(window)
+
+
+@dataclass(frozen=True)
+class SpectralAfter(SpectralComposed):
+    """A B, for a spectral A and a co-isometry B.
+
+    B's range coefficients are re-expanded in A's singular vectors, which stay orthonormal because B weighs them all
+    alike; B's null space is left as it is.
+    """
+
+    outer: SpectralOperator
+    inner: CoIsometry
+
+    @property
+    def support(self) -> Tensor | None:
+        return None if self.outer.support is None else self.inner.lift(self.outer.support)
+
+    @property
+    def spectrum(self) -> Spectrum:
+        A, B = self.outer.spectrum, self.inner.spectrum
+        s = A.s.reshape((1,) * (4 - A.s.ndim) + A.s.shape)
+
+        def unseen(c: Tensor) -> Tensor:
+            return torch.where(B.s > 0, 0.0, c)
+
+        def analyse(x: Tensor) -> Tensor:
+            c = B.analyse(x)
+            return unseen(c) + B.unmeasure(A.analyse(B.measure(c)))
+
+        def synthesise(c: Tensor) -> Tensor:
+            return B.synthesise(unseen(c) + B.unmeasure(A.synthesise(B.measure(c))))
+
+        return Spectrum(
+            self.inner.scale * B.unmeasure(s),
+            analyse,
+            synthesise,
+            lambda c: A.measure(B.measure(c)),
+            lambda y: B.unmeasure(A.unmeasure(y)),
+        )
+
+    def restrict(self, window: Window) -> LinearOperator:
+        return self.outer.restrict(self.inner.footprint(window)) @ self.inner.restrict(window)
+
+    def footprint(self, window: Window) -> Window:
+        return self.outer.footprint(self.inner.footprint(window))
+
+
+class ComposedCoIsometry(SpectralAfter, CoIsometry):
+    """A co-isometry after another."""
+
+    outer: CoIsometry
+
+    @property
+    def scale(self) -> float:
+        return self.outer.scale * self.inner.scale

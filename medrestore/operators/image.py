@@ -1,0 +1,221 @@
+"""Operators on pixels and neighbourhoods: local, so that a window of the image is a problem of its own."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .base import CoIsometry, FromSpectrum, Spectrum, Window, same
+
+
+@dataclass(frozen=True)
+class Mask(FromSpectrum):
+    """Keeps the pixels where `keep` is 1: inpainting.
+
+    Args:
+        keep: (height, width), or (batch, 1, height, width) for one mask an image; 0 or 1.
+    """
+
+    keep: Tensor
+
+    @property
+    def sampled(self) -> Tensor:
+        return self.keep
+
+    @property
+    def spectrum(self) -> Spectrum:
+        return Spectrum(self.keep, same, same, lambda c: self.keep * c, lambda y: self.keep * y)
+
+    def restrict(self, window: Window) -> "Mask":
+        return Mask(self.keep[(..., *window)])
+
+    def footprint(self, window: Window) -> Window:
+        return window
+
+
+def sample_pixels(size: tuple[int, int], fraction: float, *, generator: torch.Generator) -> Mask:
+    """A mask that keeps exactly round(fraction * height * width) pixels, drawn at random without replacement.
+
+    Args:
+        size: (height, width).
+        fraction: of the pixels, 0 to 1.
+        generator: on the CPU.
+    """
+    pixels = math.prod(size)
+    keep = torch.zeros(pixels, device="cpu")
+    keep[torch.randperm(pixels, generator=generator, device="cpu")[: share(pixels, fraction)]] = 1
+    return Mask(keep.reshape(size))
+
+
+def share(total: int, fraction: float) -> int:
+    """How many of `total` a fraction is."""
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"a fraction lies in 0..1, got {fraction}")
+    return round(fraction * total)
+
+
+@dataclass(frozen=True)
+class Crop(FromSpectrum, CoIsometry):
+    """The centre of a larger image; its adjoint pads with zeros.
+
+    Args:
+        size: (height, width) of the large image.
+        inner: (height, width) of the centre, which starts at (size - inner) // 2.
+    """
+
+    size: tuple[int, int]
+    inner: tuple[int, int]
+
+    scale = 1.0
+
+    @cached_property
+    def _padding(self) -> tuple[int, int, int, int]:
+        (h, w), (m, n) = self.size, self.inner
+        top, left = (h - m) // 2, (w - n) // 2
+        return left, w - n - left, top, h - m - top
+
+    def _cut(self, c: Tensor) -> Tensor:
+        left, _, top, _ = self._padding
+        return c[..., top : top + self.inner[0], left : left + self.inner[1]]
+
+    def _pad(self, y: Tensor) -> Tensor:
+        return F.pad(y.expand(*y.shape[:-2], *self.inner), self._padding)
+
+    @property
+    def spectrum(self) -> Spectrum:
+        return Spectrum(self._pad(torch.ones(1, 1)), same, same, self._cut, self._pad)
+
+
+@dataclass(frozen=True)
+class AveragePool(CoIsometry):
+    """The mean of every patch of factor x factor pixels: super-resolution. Its scale is 1 / factor.
+
+    V is the cosine transform of each patch, whose coefficient (i, j) lies at the patch's pixel (i, j); A sees the
+    first.
+
+    Args:
+        factor: side of a patch, in pixels.
+        size: (height, width) of the image, multiples of the factor.
+    """
+
+    factor: int
+    size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        if self.factor < 1 or any(side % self.factor for side in self.size):
+            raise ValueError(f"an image of {self.size} pixels does not divide into patches of {self.factor} x {self.factor}; "
+                             "crop or pad it to a multiple of the factor")
+
+    @property
+    def scale(self) -> float:
+        return 1 / self.factor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self._patches(x).mean((-3, -1))
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return self._spread(y) / self.factor**2
+
+    def _patches(self, x: Tensor) -> Tensor:
+        """(..., h, w) -> (..., h/r, r, w/r, r)."""
+        (h, w), r = self.size, self.factor
+        return x.reshape(*x.shape[:-2], h // r, r, w // r, r)
+
+    def _spread(self, y: Tensor) -> Tensor:
+        return y.repeat_interleave(self.factor, -2).repeat_interleave(self.factor, -1)
+
+    def _cosines(self, x: Tensor) -> Tensor:
+        """The orthonormal cosine transform (type II) as a matrix, (frequency, pixel)."""
+        r = self.factor
+        frequency, pixel = torch.arange(r, dtype=torch.float64, device=x.device), torch.arange(r, device=x.device)
+        D = torch.cos(math.pi / r * frequency[:, None] * (pixel + 0.5)) * (2 / r) ** 0.5
+        D[0] /= 2**0.5
+        return D.to(x.dtype)
+
+    def _analyse(self, x: Tensor) -> Tensor:
+        D = self._cosines(x)
+        return torch.einsum("...yaxb,ia,jb->...yixj", self._patches(x), D, D).reshape(x.shape)
+
+    def _synthesise(self, c: Tensor) -> Tensor:
+        D = self._cosines(c)
+        return torch.einsum("...yixj,ia,jb->...yaxb", self._patches(c), D, D).reshape(c.shape)
+
+    def _measure(self, c: Tensor) -> Tensor:
+        return c[..., :: self.factor, :: self.factor]
+
+    def _unmeasure(self, y: Tensor) -> Tensor:
+        c = y.new_zeros(*y.shape[:-2], *self.size)
+        c[..., :: self.factor, :: self.factor] = y
+        return c
+
+    @property
+    def spectrum(self) -> Spectrum:
+        s = self._unmeasure(torch.full((1, 1), self.scale))
+        return Spectrum(s, self._analyse, self._synthesise, self._measure, self._unmeasure)
+
+    def restrict(self, window: Window) -> "AveragePool":
+        rows, columns = self.footprint(window)
+        return AveragePool(self.factor, ((rows.stop - rows.start) * self.factor, (columns.stop - columns.start) * self.factor))
+
+    def footprint(self, window: Window) -> Window:
+        rows, columns = (side.indices(length)[:2] for side, length in zip(window, self.size, strict=True))
+        if any(edge % self.factor for edge in (*rows, *columns)):
+            raise ValueError(f"a window of rows {rows[0]}-{rows[1]} and columns {columns[0]}-{columns[1]} cuts through patches "
+                             f"of {self.factor} x {self.factor} pixels; its edges must be multiples of the factor")
+        return slice(rows[0] // self.factor, rows[1] // self.factor), slice(columns[0] // self.factor, columns[1] // self.factor)
+
+
+@dataclass(frozen=True)
+class Grayscale(CoIsometry):
+    """A weighted sum of the channels: colorization. Its scale is the norm of the weights.
+
+    V reflects the channels so that the first becomes the direction of the weights (Householder).
+
+    Args:
+        weights: one number a channel, not all zero.
+    """
+
+    weights: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)
+
+    def __post_init__(self) -> None:
+        if not any(self.weights):
+            raise ValueError("weights that are all zero measure nothing; give one channel a weight")
+
+    @property
+    def scale(self) -> float:
+        return math.hypot(*self.weights)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return (self._column(x) * x).sum(1, keepdim=True)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return self._column(y) * y
+
+    def _column(self, x: Tensor) -> Tensor:
+        return x.new_tensor(self.weights)[:, None, None]
+
+    def _reflect(self, x: Tensor) -> Tensor:
+        """Q x along the channels: Q is symmetric, its own inverse, and its first row is weights / scale."""
+        u = torch.tensor(self.weights, dtype=torch.float64, device=x.device) / self.scale
+        sign = 1.0 if u[0] < 0 else -1.0  # of the two reflections the one whose mirror is not degenerate
+        v = u.clone()
+        v[0] -= sign
+        Q = sign * (torch.eye(len(u), dtype=u.dtype, device=x.device) - 2 * torch.outer(v, v) / v.dot(v))
+        return torch.einsum("ij,bjyx->biyx", Q.to(x.dtype), x)
+
+    def _unmeasure(self, y: Tensor) -> Tensor:
+        return F.pad(y, (0, 0, 0, 0, 0, len(self.weights) - 1))
+
+    @property
+    def spectrum(self) -> Spectrum:
+        s = self._unmeasure(torch.full((1, 1, 1), self.scale))
+        return Spectrum(s, self._reflect, self._reflect, lambda c: c[:, :1], self._unmeasure)
+
+    def restrict(self, window: Window) -> "Grayscale":
+        return self
+
+    def footprint(self, window: Window) -> Window:
+        return window

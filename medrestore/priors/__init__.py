@@ -1,0 +1,8 @@
+"""What images look like: the mean of the clean image given a noisy one."""
+
+from .base import Prior
+from .gaussian import StationaryGaussian
+from .network import EDM, Epsilon, NetworkPrior, Sample, Velocity
+from .store import load, save
+
+__all__ = ["EDM", "Epsilon", "NetworkPrior", "Prior", "Sample", "StationaryGaussian", "Velocity", "load", "save"]

@@ -1,0 +1,29 @@
+"""What every algorithm needs of a prior: the mean of the clean image given a noisy one."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+from ..codecs import Recipe
+
+
+class Prior(ABC):
+    """E[x0 | x] for x = x0 + sigma n, in the prior's own coordinates (real, about unit scale, float32).
+
+    Attributes:
+        channels: channels of one image, `x` being (batch, channels, height, width).
+        multiple: height and width must be multiples of this.
+        size: (height, width) when the prior knows one size only, else None.
+        recipe: how images become its coordinates, or None when the caller brings the codec.
+        sigma_range: (lowest, highest) noise level, std per real number, at which the estimate may be trusted.
+    """
+
+    channels: int
+    multiple: int = 1
+    size: tuple[int, int] | None = None
+    recipe: Recipe | None = None
+    sigma_range: tuple[float, float] = (0.0, float("inf"))
+
+    @abstractmethod
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        """The mean of x0 given `x`, shaped like `x`; `sigma` is the std of the noise in every real number of `x`."""

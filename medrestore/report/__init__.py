@@ -1,0 +1,5 @@
+"""Pictures and tables for people."""
+
+from .panel import Column, panel
+
+__all__ = ["Column", "panel"]

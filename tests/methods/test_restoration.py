@@ -1,0 +1,271 @@
+"""`restore`: from one measurement in physical units to samples in physical units."""
+
+import pytest
+import torch
+from gaussian_posterior import FAMILIES, SIDE, Case, Posterior, coil_maps, power
+from torch import Tensor
+
+from medrestore.codecs import ComplexChannels, Interval, Padded
+from medrestore.levels import karras
+from medrestore.methods import DDIM, DDNM, DDPM, DDRM, DDS, DPS, HQS, DDNMPlus, DiffPIR, ProbabilityFlow, RePaint
+from medrestore.noise import Noise
+from medrestore.operators import AveragePool, Identity, Mask, Operator, Sense
+from medrestore.priors import Prior, StationaryGaussian
+from medrestore.problem import Problem
+from medrestore.restore import restore, sample
+
+LADDER = karras(12, 20.0, 0.02)
+BEST = DiffPIR(1.25, 0.5)
+
+
+class AnySize(Prior):
+    """The Gaussian of every size that is a multiple of 8, counting its calls."""
+
+    multiple = 8
+
+    def __init__(self, channels: int = 1, most: int = 10**9) -> None:
+        self.channels, self.most, self.calls, self.seen = channels, most, 0, []
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        self.calls += 1
+        self.seen.append(tuple(x.shape))
+        if len(x) > self.most:
+            raise torch.OutOfMemoryError("out of memory")
+        return StationaryGaussian(power(*x.shape[-2:]), channels=self.channels)(x, sigma)
+
+
+def drawn(height: int, width: int, *, channels: int = 1, seed: int = 0) -> Tensor:
+    """An image of the prior, in its coordinates."""
+    noise = torch.randn(1, channels, height, width, generator=torch.Generator().manual_seed(seed))
+    return StationaryGaussian(power(height, width), channels=channels).sample(noise)
+
+
+def half(height: int, width: int, seed: int = 1) -> Mask:
+    return Mask((torch.rand(height, width, generator=torch.Generator().manual_seed(seed)) < 0.5).float())
+
+
+def multicoil(mask: Tensor) -> tuple[Sense, Tensor]:
+    """An encoding whose maps leave a margin of 2 pixels empty, and an image."""
+    return Sense(coil_maps(), mask), ComplexChannels(200.0).decode(drawn(SIDE, SIDE, channels=2))
+
+
+def lines() -> Tensor:
+    keep = torch.zeros(1, SIDE)
+    keep[:, ::2] = 1
+    return keep
+
+
+def dots() -> Tensor:
+    return (torch.rand(SIDE, SIDE, generator=torch.Generator().manual_seed(4)) < 0.5).float()
+
+
+@pytest.mark.parametrize("family", ["denoising", "inpainting", "super-resolution", "single-coil MRI"])
+def test_a_calibrated_method_in_physical_units(family):
+    """The same samples' mean, std and misfit as the posterior's, seen through the codec."""
+    case = Case.of(FAMILIES[family](), 0.1, measurements=1)
+    posterior = Posterior(case)
+    mri = case.prior.channels == 2
+    codec = ComplexChannels(200.0) if mri else Interval(0.0, 255.0)
+    operator = FAMILIES[family]()
+    if mri:
+        problem = Problem(operator, case.problem.y * 200.0, case.problem.sigma * 200.0)
+    else:  # an image of -1 to 1 becomes one of 0 to 255, and every row of these operators sums to one or to nothing
+        offset = operator(torch.full((1, 1, SIDE, SIDE), 127.5))
+        problem = Problem(operator, case.problem.y * 127.5 + offset, case.problem.sigma * 127.5)
+    result = restore(problem, case.prior, BEST, codec=codec, levels=karras(50, 40.0, 0.01), samples=48, batch_size=48)
+    assert 0.85 < float(result.misfit.square().mean().sqrt()) < 1.1
+    z = torch.stack([codec.encode(x[None])[0] for x in result.samples])
+    score = posterior.score(z.reshape(1, 48, -1))
+    assert all(error < 0.55 or error != error for error in score.error)
+    assert all(0.8 < spread < 1.1 or spread != spread for spread in score.spread)
+    torch.testing.assert_close(codec.encode(result.mean[None])[0], z.mean(0), rtol=1e-4, atol=1e-4)
+    assert result.std.shape == result.mean.shape == result.samples.shape[1:]
+    assert (result.method, result.seeds) == (BEST, tuple(range(48)))
+
+
+def test_samples_do_not_depend_on_the_batch_size():
+    operator = half(SIDE, SIDE)
+    problem = Problem(operator, operator(drawn(SIDE, SIDE)), 0.1)
+    whole, split, later = (
+        restore(problem, AnySize(), BEST, codec=Interval(-1.0, 1.0), levels=LADDER, samples=n, seed=seed, batch_size=size)
+        for n, seed, size in ((5, 3, 8), (5, 3, 2), (1, 6, 8))
+    )
+    torch.testing.assert_close(whole.samples, split.samples, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(whole.samples[3:4], later.samples, rtol=1e-4, atol=1e-5)
+    assert whole.seeds == (3, 4, 5, 6, 7)
+
+
+def test_batches_halve_when_memory_runs_out():
+    operator = half(SIDE, SIDE)
+    problem = Problem(operator, operator(drawn(SIDE, SIDE)), 0.1)
+    small = AnySize(most=2)
+    result = restore(problem, small, BEST, codec=Interval(-1.0, 1.0), levels=LADDER, samples=7, batch_size=8)
+    want = restore(problem, AnySize(), BEST, codec=Interval(-1.0, 1.0), levels=LADDER, samples=7)
+    torch.testing.assert_close(result.samples, want.samples, rtol=1e-4, atol=1e-5)
+    assert {shape[0] for shape in small.seen} == {7, 4, 2, 1}
+    with pytest.raises(torch.OutOfMemoryError):
+        restore(problem, AnySize(most=0), BEST, codec=Interval(-1.0, 1.0), levels=LADDER, samples=3)
+
+
+def test_on_step_sees_every_step():
+    seen = []
+    problem = Problem(Identity(), drawn(SIDE, SIDE), 0.1)
+    result = restore(problem, AnySize(), BEST, codec=Interval(-1.0, 1.0), levels=LADDER, samples=2,
+                     on_step=lambda i, x: seen.append((i, x.clone())))
+    assert [i for i, _ in seen] == list(range(len(LADDER) - 1))
+    torch.testing.assert_close(seen[-1][1], result.samples)
+
+
+@pytest.mark.parametrize("method", [DDNM(), DDNMPlus(), DDRM(), RePaint(), BEST, DDS(None, None)], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("size", [(12, 20), (13, 9), (16, 8)])
+def test_sizes_that_the_prior_does_not_know_are_padded(method, size):
+    operator = half(*size)
+    x = 127.5 * drawn(*size) + 127.5
+    prior = AnySize()
+    result = restore(Problem(operator, operator(x)), prior, method, codec=Interval(0.0, 255.0), levels=LADDER, samples=2)
+    assert result.samples.shape == (2, 1, *size) and result.misfit.max() < 1e-4
+    assert {shape[2:] for shape in prior.seen} == {tuple(-(-side // 8) * 8 for side in size)}
+
+
+def test_the_middle_of_a_padded_field_follows_its_own_posterior():
+    """A Gaussian of 24 x 24 pixels seen in its middle 16 x 16: what is not seen is marginalised, by the walk as by algebra."""
+    field = Padded((24, 24), (SIDE, SIDE))
+    x = field.decode(drawn(24, 24))
+    operator = half(SIDE, SIDE)
+    y = operator(x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed(2)))
+
+    prior = StationaryGaussian(power(24, 24))
+    result = restore(Problem(operator, y, 0.1), prior, BEST, codec=Interval(-1.0, 1.0), levels=karras(50, 40.0, 0.01),
+                     samples=48, batch_size=48)
+    eye = torch.eye(24 * 24, dtype=torch.float64).reshape(-1, 1, 24, 24)
+    root = torch.fft.ifft2(prior.power.sqrt() * torch.fft.fft2(eye)).real.reshape(24 * 24, -1)
+    crop = field.linear(eye).reshape(24 * 24, -1).T
+    cov = crop @ root @ root @ crop.T
+    A = torch.diag(operator.keep.double().flatten())
+    gain = torch.linalg.solve(A @ cov @ A + 0.01 * torch.eye(len(A)), A @ cov).T
+    mean, std = gain @ y.double().flatten(), (cov - gain @ A @ cov).diagonal().sqrt()
+    off = (result.mean.flatten() - mean) / std
+    assert off.square().mean().sqrt() < 0.5
+    assert 0.85 < (result.std.flatten() / std).square().mean().sqrt() < 1.15
+
+
+EVERY = [DDNM(), DDNMPlus(), DDRM(), RePaint(), DDS(), DDS(None, None), BEST, HQS(), DPS(), DDIM(), DDPM()]
+
+
+@pytest.mark.parametrize("method", EVERY, ids=str)
+def test_nothing_appears_outside_the_support(method):
+    sense, x = multicoil(lines())
+    operator = sense.spectral()
+    y = operator(x * sense.support)
+    result = restore(Problem(operator, y, 2.0), AnySize(2), method, codec=ComplexChannels(200.0), levels=LADDER, samples=2)
+    outside = sense.support == 0
+    assert outside.sum() == 2 * SIDE
+    assert (result.samples[..., outside] == 0).all() and (result.samples[..., ~outside] != 0).all()
+
+
+@pytest.mark.parametrize("method", [DDS(), BEST, DPS()], ids=lambda m: type(m).__name__)
+def test_nothing_appears_outside_the_support_in_a_padded_field(method):
+    """Maps of 13 x 11 pixels in a field of 16 x 16: the field's margin is known to be empty as well."""
+    sense, x = multicoil(dots())
+    sense, x = Sense(sense.maps[..., :13, :11], sense.mask[:13, :11]), x[..., :13, :11]
+    fields = []
+    result = restore(Problem(sense, sense(x * sense.support), 2.0), AnySize(2), method, codec=ComplexChannels(200.0),
+                     levels=LADDER, on_step=lambda i, z: fields.append(z))
+    assert (result.samples[..., sense.support == 0] == 0).all()
+    support = Padded((16, 16), (13, 11)).linear.adjoint(sense.support[None, None])[0, 0]
+    assert (fields[-1][..., support == 0] == 0).all() and (fields[-1][..., support == 1] != 0).any()
+
+
+@pytest.mark.parametrize("method", [DDIM(), DDPM(), ProbabilityFlow(), DDS(), BEST, DPS(), HQS()], ids=lambda m: type(m).__name__)
+def test_constraints_are_met(method):
+    """A coarse image in physical units: the mean of every patch is given."""
+    x = 127.5 * drawn(SIDE, SIDE) + 127.5
+    coarse = AveragePool(4, (SIDE, SIDE))
+    operator = half(SIDE, SIDE)
+    noisy = Problem(operator, operator(x + 30.0 * torch.randn(x.shape, generator=torch.Generator().manual_seed(3))), 30.0)
+    result = restore(noisy, AnySize(), method, codec=Interval(0.0, 255.0), levels=LADDER, samples=2,
+                     constraints=[Problem(coarse, coarse(x))])
+    assert (coarse(result.samples) - coarse(x)).abs().max() < 0.05
+
+
+def test_two_constraints_that_agree_are_both_met():
+    x = drawn(SIDE, SIDE)
+    coarse, known = AveragePool(4, (SIDE, SIDE)), Mask(torch.zeros(SIDE, SIDE))
+    known.keep[:, :4] = 1  # whole patches, so that the one leaves the other alone
+    result = restore(Problem(half(SIDE, SIDE), half(SIDE, SIDE)(x), 0.1), AnySize(), DDS(), codec=Interval(-1.0, 1.0),
+                     levels=LADDER, constraints=[Problem(coarse, coarse(x)), Problem(known, known(x))])
+    torch.testing.assert_close(coarse(result.samples), coarse(x), rtol=0, atol=1e-4)
+    torch.testing.assert_close(known(result.samples), known(x), rtol=0, atol=1e-5)
+
+
+def test_a_walk_may_begin_part_way():
+    x = 100.0 * drawn(12, 20) + 100.0
+    operator = half(12, 20)
+    problem = Problem(operator, operator(x), 0.5)
+    arguments = dict(codec=Interval(0.0, 200.0), levels=karras(12, 20.0, 0.02), samples=4)
+    whole = restore(problem, AnySize(), DDS(), **arguments)
+    near = restore(problem, AnySize(), DDS(), start=x, start_sigma=0.1, **arguments)
+    assert near.levels[0] == 0.1 and near.levels[1] < 0.1 and near.levels[-1] == 0 and len(near.levels) < len(whole.levels)
+
+    def off(result):
+        return (result.samples - x).square().mean().sqrt()
+
+    assert off(near) < 0.5 * off(whole)  # little noise leaves the start's detail where it was
+    for half_of_it in ({"start": x}, {"start_sigma": 0.1}):
+        with pytest.raises(ValueError, match="both start"):
+            restore(problem, AnySize(), DDS(), **arguments, **half_of_it)
+
+
+# Refusals come before the first step.
+
+class Cubed(Operator):
+    def __call__(self, x: Tensor) -> Tensor:
+        return x**3
+
+
+def refused(error: type[Exception], says: str, operator: Operator, method, *, size: tuple[int, int] = (SIDE, SIDE),
+            prior: Prior | None = None) -> None:
+    prior = AnySize() if prior is None else prior
+    problem = Problem(operator, torch.zeros(1, 1, *size), 0.1)
+    with pytest.raises(error, match=says):
+        sample(problem, prior, method, LADDER, noise=Noise([0]), size=size)
+    assert getattr(prior, "calls", 0) == 0
+
+
+@pytest.mark.parametrize("method", [DDNM(), DDNMPlus(), DDRM(), RePaint()], ids=lambda m: type(m).__name__)
+def test_spectral_methods_refuse_what_is_only_linear(method):
+    sense, x = multicoil(dots())
+    problem, prior = Problem(sense, sense(x), 1.0), AnySize(2)
+    with pytest.raises(TypeError, match=rf"{type(method).__name__} needs a SpectralOperator, and Sense is not one.*DDS, DiffPIR"):
+        restore(problem, prior, method, codec=ComplexChannels(200.0))
+    assert prior.calls == 0
+    with pytest.raises(TypeError, match="one phase-encode axis"):
+        sense.spectral()
+
+
+@pytest.mark.parametrize("method", [DDS(), DiffPIR(), HQS()], ids=lambda m: type(m).__name__)
+def test_linear_methods_refuse_what_is_not_linear(method):
+    refused(TypeError, rf"{type(method).__name__} needs a LinearOperator, and Cubed is not one", Cubed(), method)
+
+
+def test_gradients_suffice_for_dps():
+    x = drawn(SIDE, SIDE).abs()
+    problem = Problem(Cubed(), x**3, 0.1)
+    z = sample(problem, AnySize(), DPS(0.3), karras(30, 20.0, 0.02), noise=Noise(range(4)), size=(SIDE, SIDE))
+    alone = sample(None, AnySize(), DDPM(), karras(30, 20.0, 0.02), noise=Noise(range(4)), size=(SIDE, SIDE))
+    assert (z**3 - x**3).norm() < 0.5 * (alone**3 - x**3).norm()
+
+
+def test_methods_of_data_refuse_to_have_none():
+    with pytest.raises(TypeError, match="DDS needs a LinearOperator, and no problem was given"):
+        sample(None, AnySize(), DDS(), LADDER, noise=Noise([0]), size=(SIDE, SIDE))
+
+
+def test_sizes_are_refused_with_the_way_out():
+    refused(ValueError, "multiples of 8.*Padded", Identity(), DDS(), size=(12, 16))
+    refused(ValueError, r"images of \(16, 16\) pixels only", Identity(), DDS(), size=(24, 24), prior=StationaryGaussian(power()))
+
+
+def test_a_prior_without_a_recipe_asks_for_a_codec():
+    with pytest.raises(TypeError, match="pass one with codec="):
+        restore(Problem(Identity(), torch.zeros(1, 1, SIDE, SIDE), 0.1), AnySize(), DDS())

@@ -1,0 +1,158 @@
+"""Coil maps: they explain the scan, they come from the calibration region alone, the cache can be trusted."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from medrestore.errors import InputError
+from medrestore.fft import fft2c, ifft2c
+from medrestore.mri import calibration_scale, espirit, low_resolution, sampling_mask, simulate_scan, simulated_maps
+
+from .phantom import head_and_maps
+
+SHAPE = (80, 75)
+
+
+@pytest.fixture(scope="module")
+def scan():
+    image, maps, generator = head_and_maps(SHAPE, 6, seed=0)
+    mask = sampling_mask("uniform1d", SHAPE, 3, acs=20, seed=0).mask
+    full = simulate_scan(image, maps, torch.ones(1, SHAPE[1]), snr_db=40, generator=generator)
+    return image, maps, mask, full
+
+
+def energy(x):
+    return float(x.abs().square().sum())
+
+
+def test_maps_explain_the_fully_sampled_scan(scan):
+    image, true, mask, full = scan
+    maps = espirit(full * mask, mask=mask)
+    assert maps.shape == true.shape and maps.dtype == torch.complex64
+    coils = ifft2c(full)
+    residual = coils - maps * (maps.conj() * coils).sum(1, keepdim=True)
+    assert energy(residual) < 0.005 * energy(coils)
+    support = (maps != 0).any(1)
+    rss = maps.abs().square().sum(1).sqrt()
+    assert torch.allclose(rss[support], torch.ones(()), atol=1e-5)
+    assert (rss[~support] == 0).all() and (~support).any()
+    object_ = image[0].abs() > 0.1
+    assert support[object_].float().mean() > 0.98
+    alignment = (maps.conj() * true).sum(1).abs()[object_ & support]
+    assert alignment.quantile(0.05) > 0.99
+
+
+def test_phase_of_the_maps_is_smooth(scan):
+    _, _, mask, full = scan
+    maps = espirit(full * mask, mask=mask)
+    support = (maps != 0).any(1)[0]
+    both = support[1:] & support[:-1]
+    step = (maps[0, :, 1:] * maps[0, :, :-1].conj()).sum(0)[both]  # 1 where nothing changes from row to row
+    assert step.angle().abs().max() < 0.3 and step.abs().min() > 0.9
+
+
+def test_nothing_outside_the_calibration_region_leaks_in(scan):
+    _, _, mask, full = scan
+    alone = torch.zeros(1, SHAPE[1])
+    alone[0, 37 - 10 : 37 + 10] = 1
+    reference = espirit(full * alone, mask=alone)
+    assert torch.equal(espirit(full * mask, mask=mask, acs=20), reference)
+    assert torch.equal(espirit(full, mask=alone), reference)
+    assert torch.equal(espirit(full * alone), reference)  # the mask read off the zeros
+
+
+@pytest.mark.parametrize("lines", [8, 10, 13])
+def test_few_lines_still_give_a_support(scan, lines):
+    image, _, _, full = scan
+    support = (espirit(full, mask=torch.ones(1, SHAPE[1]), acs=lines) != 0).any(1)
+    assert support[image[0].abs() > 0.1].float().mean() > 0.8
+
+
+def test_a_dead_first_coil_does_no_harm(scan):
+    _, _, mask, full = scan
+    full = full.clone()
+    full[:, 0] = 0
+    maps = espirit(full * mask, mask=mask)
+    assert torch.isfinite(torch.view_as_real(maps)).all()
+    assert maps[0, 0].abs().max() < 1e-3 and (maps != 0).any(1).float().mean() > 0.3
+
+
+def test_cache_returns_the_same_maps_and_survives_damage(scan, tmp_path):
+    _, _, mask, full = scan
+    kspace = full * mask
+    first = espirit(kspace, mask=mask, cache=tmp_path)
+    (file,) = tmp_path.iterdir()
+    assert torch.equal(espirit(kspace, mask=mask, cache=tmp_path), first)
+    np.save(file, np.ones((1, 6, *SHAPE), np.complex64))  # a hit is really read: what lies there comes back
+    assert (espirit(kspace, mask=mask, cache=tmp_path) == 1).all()
+    whole = b"\x93NUMPY" + b"\0" * 50
+    wrong_shape, pickled = tmp_path / "shape.npy", tmp_path / "pickled.npy"
+    np.save(wrong_shape, np.ones(3, np.complex64))
+    np.save(pickled, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    for damage in (b"", b"garbage", whole, wrong_shape.read_bytes(), pickled.read_bytes()):
+        file.write_bytes(damage)
+        assert torch.equal(espirit(kspace, mask=mask, cache=tmp_path), first)
+    espirit(kspace, mask=mask, crop=0.9, cache=tmp_path)
+    assert len(list(tmp_path.glob("espirit-*.npy"))) == 2 and not list(tmp_path.glob("*.part"))
+
+
+def test_a_scan_without_enough_calibration_lines_is_refused(scan):
+    full = scan[3]
+    hole = torch.ones(1, SHAPE[1])
+    hole[0, SHAPE[1] // 2] = 0
+    narrow = torch.zeros(1, SHAPE[1])
+    narrow[0, 35:40] = 1
+    for mask, words in ((hole, "not sampled"), (narrow, "needs 8 calibration lines but finds 5")):
+        with pytest.raises(InputError, match=f"{words}.*--maps FILE"):
+            espirit(full * mask, mask=mask)
+    with pytest.raises(InputError, match="no signal"):
+        espirit(torch.zeros_like(full), mask=torch.ones(1, SHAPE[1]))
+
+
+def test_low_resolution_image_is_the_blurred_image_whatever_is_sampled_around(scan):
+    image, true, mask, full = scan
+    low = low_resolution(full * mask, mask, true)
+    assert low.shape == image.shape and low.dtype == torch.complex64
+    window = torch.zeros(SHAPE)
+    window[:, 27:47] = torch.hamming_window(SHAPE[0], periodic=False)[:, None] * torch.hamming_window(20, periodic=False)
+    blurred = ifft2c(fft2c(image) * window)
+    assert energy(low - blurred) < 0.02 * energy(blurred)
+    without = low_resolution(full * mask, mask)
+    assert energy(without.abs() - low.abs()) < 0.01 * energy(low)
+    other = sampling_mask("random1d", SHAPE, 3, acs=20, seed=9).mask
+    other[0, [26, 27, 47, 48]] = mask[0, [26, 27, 47, 48]]
+    assert calibration_scale(full * mask, mask, true) == calibration_scale(full * other, other, true)
+    truth = np.quantile(image.abs(), 0.99)
+    assert 0.6 * truth < calibration_scale(full * mask, mask, true) < 1.05 * truth
+    assert calibration_scale(7 * full * mask, mask, true) == pytest.approx(7 * calibration_scale(full * mask, mask, true))
+
+
+def test_simulated_maps_are_smooth_normalised_and_reproducible():
+    make = [simulated_maps(5, (33, 40), generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+    assert make[0].shape == (1, 5, 33, 40) and make[0].dtype == torch.complex64
+    assert torch.equal(make[0], make[1]) and not torch.equal(make[0], make[2])
+    assert torch.allclose(make[0].abs().square().sum(1), torch.ones(()), atol=1e-5)
+    assert (make[0][..., 1:] - make[0][..., :-1]).abs().max() < 0.2
+    assert simulated_maps(1, (8, 8), generator=torch.Generator()).abs().eq(1).all()
+
+
+def test_a_simulated_scan_has_noise_of_the_asked_std_on_sampled_entries_only():
+    image, maps, _ = head_and_maps(SHAPE, 4, seed=1)
+    mask = sampling_mask("poisson2d", SHAPE, 4, seed=0).mask
+    clean = fft2c(maps * image) * mask
+    noise = simulate_scan(image, maps, mask, noise_std=0.3, generator=torch.Generator().manual_seed(0)) - clean
+    assert (noise[..., mask == 0] == 0).all()
+    assert torch.view_as_real(noise[..., mask > 0]).std() == pytest.approx(0.3, rel=0.03)
+    by_snr = simulate_scan(image, maps, mask, snr_db=20, generator=torch.Generator().manual_seed(0)) - clean
+    rms = float(image.abs().square().mean().sqrt())
+    assert by_snr[..., mask > 0].abs().square().mean().sqrt() == pytest.approx(0.1 * rms, rel=0.03)
+    with pytest.raises(InputError, match="either noise_std or snr_db"):
+        simulate_scan(image, maps, mask, generator=torch.Generator())
+
+
+def test_importing_the_room_does_not_import_sigpy():
+    code = "import sys, medrestore.mri; sys.exit('sigpy' in sys.modules or 'numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,87 @@
+"""Noise ladders fall to 0 and keep their bounds; time travel walks them up and down."""
+
+import math
+from itertools import pairwise
+
+import pytest
+
+from medrestore.levels import LADDERS, below, karras, linear_sigmas, time_travel
+
+
+@pytest.mark.parametrize("ladder", LADDERS.values(), ids=LADDERS)
+@pytest.mark.parametrize("steps", [2, 5, 100])
+@pytest.mark.parametrize(("top", "bottom"), [(40.0, 0.015), (3.0, 0.2), (100.0, 0.02)])
+def test_ladders_fall_to_zero_between_their_bounds(ladder, steps: int, top: float, bottom: float) -> None:
+    levels = ladder(steps, top, bottom)
+    assert len(levels) == steps + 1 and levels[-1] == 0.0
+    assert all(high > low for high, low in pairwise(levels))
+    assert levels[0] == pytest.approx(top) and levels[-2] == pytest.approx(bottom)
+    assert levels[0] <= top * (1 + 1e-9) and levels[-2] >= bottom * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("name", ["ddpm", "quadratic"])
+def test_ladders_never_leave_the_training_range(name: str) -> None:
+    sigmas = linear_sigmas()
+    for levels in (LADDERS[name](50), LADDERS[name](50, 1e6, 1e-9)):
+        assert levels[0] == pytest.approx(sigmas[-1]) and levels[-2] == pytest.approx(sigmas[0])
+
+
+def test_karras_formula() -> None:
+    levels = karras(18, 80.0, 0.002)
+    for i in (0, 1, 9, 17):
+        expected = (80 ** (1 / 7) + i / 17 * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
+        assert levels[i] == pytest.approx(expected)
+    assert karras(3, 9.0, 1.0, rho=2.0) == pytest.approx([9.0, 4.0, 1.0, 0.0])
+
+
+@pytest.mark.parametrize(("step", "abar"), [(0, 0.9999), (49, 0.97099), (99, 0.89717), (999, 4.036e-5)])
+def test_linear_betas(step: int, abar: float) -> None:
+    """abar after the first t + 1 of the 1000 betas between 1e-4 and 0.02."""
+    product = math.prod(1 - (1e-4 + (0.02 - 1e-4) * i / 999) for i in range(step + 1))
+    assert product == pytest.approx(abar, rel=1e-3)
+    assert 1 / (1 + linear_sigmas()[step] ** 2) == pytest.approx(product, rel=1e-9)
+
+
+def test_ddpm_picks_evenly_spaced_training_steps() -> None:
+    sigmas, levels = linear_sigmas(), LADDERS["ddpm"](1000)
+    assert levels[:-1] == pytest.approx(sigmas[::-1])
+    assert LADDERS["ddpm"](4)[:-1] == pytest.approx([sigmas[999], sigmas[666], sigmas[333], sigmas[0]])
+
+
+def test_quadratic_is_dense_at_low_noise() -> None:
+    quadratic, even = LADDERS["quadratic"](20, 40.0, 0.02), LADDERS["ddpm"](20, 40.0, 0.02)
+    assert sum(level < 0.5 for level in quadratic) > sum(level < 0.5 for level in even)
+
+
+@pytest.mark.parametrize("ladder", LADDERS.values(), ids=LADDERS)
+def test_one_step_is_no_ladder(ladder) -> None:
+    with pytest.raises(ValueError, match="at least 2 steps"):
+        ladder(1, 10.0, 0.1)
+
+
+@pytest.mark.parametrize(("levels", "length", "repeat", "walk"), [
+    ([4, 3, 2, 1, 0], 2, 2, [4, 3, 2, 4, 3, 2, 1, 0]),
+    ([4, 3, 2, 1, 0], 2, 1, [4, 3, 2, 1, 0]),
+    ([4, 3, 2, 1, 0], 9, 3, [4, 3, 2, 1, 0]),
+    ([3, 2, 1, 0], 1, 2, [3, 2, 3, 2, 1, 2, 1, 0]),
+    ([4, 3, 2, 1, 0], 3, 2, [4, 3, 2, 1, 4, 3, 2, 1, 0]),
+    ([5, 4, 3, 2, 0], 2, 3, [5, 4, 3, 5, 4, 3, 5, 4, 3, 2, 0]),
+])
+def test_time_travel(levels: list[float], length: int, repeat: int, walk: list[float]) -> None:
+    before = list(levels)
+    assert time_travel(levels, length, repeat) == walk
+    assert levels == before
+
+
+def test_time_travel_refuses_nonsense() -> None:
+    for length, repeat in ((0, 2), (2, 0)):
+        with pytest.raises(ValueError, match="length >= 1 and repeat >= 1"):
+            time_travel([2, 1, 0], length, repeat)
+
+
+def test_below() -> None:
+    assert below([4, 3, 2, 1, 0], 2.5) == [2.5, 2, 1, 0]
+    assert below([4, 3, 2, 1, 0], 2) == [2, 1, 0]
+    assert below([4, 3, 2, 1, 0], 0.5) == [0.5, 0]
+    with pytest.raises(ValueError, match="positive noise level"):
+        below([1, 0], 0.0)

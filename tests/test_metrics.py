@@ -1,0 +1,131 @@
+"""Scores: fastMRI's public evaluation as frozen numbers, and what must be refused."""
+
+from math import inf, log10
+
+import numpy as np
+import pytest
+import torch
+
+from medrestore.errors import InputError
+from medrestore.metrics import complex_nrmse, fastmri_scores, nmse, psnr, ssim
+
+
+def volumes(seed, shape):
+    """A reference whose slices grow brighter, at the scale of raw fastMRI data, and a noisy prediction of it."""
+    random = np.random.RandomState(seed)
+    brightness = (1 + np.arange(shape[0], dtype=np.float32)[:, None, None]) * 1e-4
+    reference = np.abs(random.standard_normal(shape)).astype(np.float32) * brightness
+    noise = 1e-5 * random.standard_normal(shape).astype(np.float32)
+    return (reference + noise).astype(np.float32), reference.astype(np.float32)
+
+
+# what fastMRI's own evaluation gives for `volumes`
+FROZEN = [
+    (0, (3, 40, 40), 41.09274184897525, 0.9941101018189009, 0.002113739028573036, 0.0011220300802960992),
+    (1, (2, 41, 33), 37.48251462439804, 0.9917052233660663, 0.003914736211299896, 0.0007480497588403523),
+    (2, (4, 64, 17), 42.36706123445394, 0.9954056924532267, 0.0012944346526637673, 0.001307724160142243),
+    (4, (1, 37, 37), 30.36473918388889, 0.9867656379162831, 0.00937467161566019, 0.00031340381246991456),
+]
+
+
+@pytest.mark.parametrize(("seed", "shape", "psnr_", "ssim_", "nmse_", "peak"), FROZEN)
+def test_matches_fastmri(seed, shape, psnr_, ssim_, nmse_, peak):
+    scores = fastmri_scores(*volumes(seed, shape))
+    assert scores.psnr == pytest.approx(psnr_, abs=1e-7)
+    assert scores.ssim == pytest.approx(ssim_, abs=1e-7)
+    assert scores.nmse == pytest.approx(nmse_, rel=1e-6)
+    assert scores.data_range == pytest.approx(peak, rel=1e-7)
+    assert (scores.protocol, scores.slices) == ("fastmri", shape[0])
+
+
+def test_larger_prediction_and_given_range_match_fastmri():
+    random = np.random.RandomState(7)
+    reference = np.abs(random.standard_normal((2, 41, 33))).astype(np.float32)
+    prediction = np.abs(random.standard_normal((2, 46, 38))).astype(np.float32)
+    scores = fastmri_scores(torch.from_numpy(prediction), torch.from_numpy(reference))
+    assert (scores.psnr, scores.ssim) == pytest.approx((12.765513332913025, -0.026027657799945533), abs=1e-7)
+    assert scores.nmse == pytest.approx(0.7521759867668152, abs=1e-7)
+    scores = fastmri_scores(prediction, reference, data_range=5.0)
+    assert (scores.psnr, scores.ssim) == pytest.approx((15.280769653112161, -0.011861064741682595), abs=1e-7)
+
+
+def test_wide_reference_is_refused_as_by_fastmri():
+    with pytest.raises(InputError, match="centre 36 x 36"):
+        fastmri_scores(*volumes(3, (2, 30, 36)))
+
+
+def test_one_slice_with_the_volumes_range_is_its_share_of_the_volume():
+    prediction, reference = volumes(0, (3, 40, 40))
+    whole = fastmri_scores(prediction, reference)
+    parts = [fastmri_scores(prediction[i : i + 1], reference[i : i + 1], data_range=whole.data_range) for i in range(3)]
+    assert np.mean([part.ssim for part in parts]) == pytest.approx(whole.ssim, abs=1e-12)
+    mean_error = np.mean([10 ** (-part.psnr / 10) for part in parts])
+    assert -10 * log10(mean_error) == pytest.approx(whole.psnr, abs=1e-9)
+
+
+def test_scale_is_not_forgiven():
+    prediction, reference = volumes(0, (3, 40, 40))
+    assert fastmri_scores(2 * reference, reference).nmse == pytest.approx(1)
+    assert fastmri_scores(2 * prediction, reference).psnr < fastmri_scores(prediction, reference).psnr - 10
+
+
+def test_identity_is_perfect():
+    _, reference = volumes(0, (3, 40, 40))
+    scores = fastmri_scores(reference, reference)
+    assert (scores.psnr, scores.nmse) == (inf, 0)
+    assert scores.ssim == pytest.approx(1)
+
+
+def test_psnr_of_a_known_error():
+    reference = torch.zeros(2, 3, 3)
+    assert psnr(reference + 0.1, reference, data_range=10) == pytest.approx(40, abs=1e-5)
+
+
+def test_data_range_must_be_given():
+    x = torch.ones(1, 8, 8)
+    for metric in (psnr, ssim):
+        with pytest.raises(TypeError, match="data_range"):
+            metric(x, x)
+        with pytest.raises(InputError, match="data range"):
+            metric(x, x, data_range=0.0)
+
+
+def test_bfloat16_is_read():
+    x = torch.full((1, 8, 8), 2.0)
+    assert nmse(x.bfloat16(), x) == 0
+
+
+def test_complex_error_knows_phase_and_scale():
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 1, 9, 8, dtype=torch.complex64, generator=random)
+    assert complex_nrmse(x, x) == 0
+    assert complex_nrmse(-x, x) == pytest.approx(2)
+    assert complex_nrmse(1.5 * x, x) == pytest.approx(0.5)
+    assert complex_nrmse(x * np.exp(0.3j), x) == pytest.approx(abs(np.exp(0.3j) - 1), rel=1e-6)
+    assert complex_nrmse(x.conj(), x.conj().resolve_conj()) == 0
+
+
+@pytest.mark.parametrize(
+    ("prediction", "reference", "sentence"),
+    [
+        (torch.ones(2, 8, 8), torch.ones(3, 8, 8), "2 slices"),
+        (torch.ones(8, 8), torch.ones(1, 8, 8), "slice, height, width"),
+        (torch.ones(1, 7, 9), torch.ones(1, 8, 8), "prediction is 7 x 9"),
+        (torch.full((1, 8, 8), torch.nan), torch.ones(1, 8, 8), "not finite"),
+        (torch.ones(1, 8, 8), torch.full((1, 8, 8), torch.inf), "not finite"),
+        (torch.ones(0, 8, 8), torch.ones(0, 8, 8), "empty"),
+        (torch.ones(1, 8, 8, dtype=torch.complex64), torch.ones(1, 8, 8), "magnitude"),
+        (torch.ones(1, 8, 8), torch.zeros(1, 8, 8), "data range"),
+        (torch.ones(1, 6, 6), torch.ones(1, 6, 6), "7 x 7"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(prediction, reference, sentence):
+    with pytest.raises(InputError, match=sentence):
+        fastmri_scores(prediction, reference)
+
+
+def test_pairs_of_different_shape_or_without_signal_are_refused():
+    with pytest.raises(InputError, match="crop them"):
+        nmse(torch.ones(1, 8, 8), torch.ones(1, 8, 7))
+    with pytest.raises(InputError, match="zero everywhere"):
+        complex_nrmse(torch.ones(2, 2), torch.zeros(2, 2))
