@@ -25,8 +25,9 @@ TOP, BOTTOM = 40.0, 0.005
 NOISY: dict[str, tuple[Method, bool]] = {  # and whether with time travel
     "DDNM+": (DDNMPlus(), False),
     "DDRM": (DDRM(), False),
-    "DDS, gamma 5": (DDS(), False),
-    "DDS, lam 1, eta 0.85": (DDS(None, None), False),
+    "DDS, gamma 5": (DDS(5.0, 5, eta=0.85), False),
+    "DDS": (DDS(), False),
+    "DDS, lam 1, eta 0.85": (DDS(lam=1.0, eta=0.85), False),
     "DDS, lam 10, eta 1": (DDS(None, None, lam=10.0, eta=1.0), False),
     "DiffPIR, lam 7, zeta 0.3": (DiffPIR(7.0, 0.3), False),
     "DiffPIR, lam 1.25, zeta 0.5": (DiffPIR(1.25, 0.5), False),
@@ -40,13 +41,13 @@ EXACT: dict[str, tuple[Method, bool]] = {
     "DDRM": (DDRM(), False),
     "RePaint": (RePaint(), False),
     "RePaint, time travel 10 x 3": (RePaint(), True),
-    "DDS, solved": (DDS(None, None), False),
+    "DDS, solved": (DDS(lam=1.0, eta=0.85), False),
     "DDS, solved, eta 0": (DDS(None, None, eta=0.0), False),
     "DiffPIR, zeta 0.5": (DiffPIR(1.25, 0.5), False),
 }
 SETTINGS: dict[str, Method] = {
     **{f"DDS, lam {lam:g}, eta {eta:g}": DDS(None, None, lam=lam, eta=eta) for lam in (1.0, 4.0, 10.0) for eta in (0.85, 1.0)},
-    **{f"DDS, gamma {gamma:g}": DDS(gamma) for gamma in (1.0, 5.0)},
+    **{f"DDS, gamma {gamma:g}": DDS(gamma, 5, eta=0.85) for gamma in (1.0, 5.0)},
     **{f"DiffPIR, lam {lam:g}, zeta {zeta:g}": DiffPIR(lam, zeta) for lam in (1.0, 1.25, 1.5) for zeta in (0.3, 0.5, 1.0)},
     **{f"HQS, lam {lam:g}": HQS(lam) for lam in (0.23, 0.5, 1.0)},
     **{f"DPS, step {size:g}": DPS(size) for size in (0.5, 1.0, 2.0, 3.0)},

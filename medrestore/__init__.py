@@ -7,13 +7,15 @@ from importlib import import_module
 from typing import Any
 
 _PLACES = {
-    "Problem": "problem", "Restoration": "restore", "restore": "restore", "sample": "restore", "Noise": "noise",
+    "Problem": "problem", "Restoration": "restoration", "restore": "restoration", "sample": "restoration", "Noise": "noise",
     "InputError": "errors",
     **dict.fromkeys(
         ("DDIM", "DDNM", "DDPM", "DDRM", "DDS", "DPS", "HQS", "DDNMPlus", "DiffPIR", "ProbabilityFlow", "RePaint"), "methods"
     ),
 }
-_ROOMS = ("baselines", "codecs", "consistency", "io", "jobs", "levels", "methods", "metrics", "mri", "operators", "priors", "report")
+_ROOMS = (
+    "baselines", "codecs", "consistency", "io", "jobs", "levels", "methods", "metrics", "mri", "operators", "priors", "report",
+)
 
 __all__ = [*_PLACES, *_ROOMS]
 

@@ -55,7 +55,7 @@ def support(A: LinearOperator, x: Tensor, tolerance: float) -> None:
 def count(A: LinearOperator, x: Tensor, tolerance: float) -> None:
     y = A(x)
     parts = torch.view_as_real(y) if y.is_complex() else y
-    assert Problem(A, y).count == int((parts[0] != 0).sum())
+    assert torch.equal(Problem(A, y).count, (parts != 0).flatten(1).sum(1))
 
 
 def unitary(A: SpectralOperator, x: Tensor, tolerance: float) -> None:

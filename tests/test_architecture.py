@@ -15,7 +15,7 @@ FLOORS = (
     {"problem"},
     {"consistency", "priors", "datasets"},
     {"methods", "baselines", "training"},
-    {"restore"},
+    {"restoration"},
     {"tiling", "shred", "evaluation", "report"},
     {"jobs"},
     {"cli"},
@@ -112,7 +112,7 @@ def test_file(path: Path) -> None:
 
 
 def test_there_are_files() -> None:
-    assert {"operators", "methods", "restore"} <= {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in FILES}
+    assert {"operators", "methods", "restoration"} <= {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in FILES}
 
 
 @pytest.mark.parametrize(("source", "room", "wrong"), [

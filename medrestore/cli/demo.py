@@ -10,6 +10,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
+from ..errors import InputError
 from .terminal import Help, progress, say
 
 WEIGHTS = (1e-3, 2e-3, 5e-3, 1e-2, 2e-2)
@@ -27,6 +28,11 @@ def parser() -> ArgumentParser:
 
 def run(options: Namespace) -> int:
     """Restores the sample scan and prints a table."""
+    if options.steps < 2 or options.samples < 1:
+        raise InputError("--steps must be at least 2 and --samples at least 1")
+    if Path(options.out).suffix != ".png":
+        raise InputError(f"{options.out} is no .png file name; the demo writes a picture")
+
     from importlib.resources import files
 
     from .. import methods
@@ -35,7 +41,7 @@ def run(options: Namespace) -> int:
     from ..jobs.recon import Plan, Undersampling, plan_levels, prepare, score
     from ..priors import load
     from ..report import Column, panel
-    from ..restore import restore
+    from ..restoration import restore
 
     started = time.monotonic()
     scan = read_kspace(Path(str(files("medrestore.data"))) / "samples" / "brain-scan.h5")[0]

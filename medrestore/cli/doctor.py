@@ -52,7 +52,7 @@ def _checks():
     from ..priors import StationaryGaussian, load
     from ..priors.store import shipped
     from ..problem import Problem
-    from ..restore import restore
+    from ..restoration import restore
 
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(1, 1, 32, 32, dtype=torch.complex64, generator=generator)

@@ -3,14 +3,15 @@
 Examples:
   medrestore inspect scan.h5
   medrestore inspect raw_data.mat --dataset raw --axes coil,slice,col,row
+  medrestore inspect image.h5
   medrestore inspect brain-mr-starter
 """
 
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from ..errors import InputError
 from .terminal import Help, say
 
 
@@ -20,6 +21,7 @@ def parser() -> ArgumentParser:
     p.add_argument("file", type=str, help="a scan, an output of recon, a prior's folder, or the name of a shipped prior")
     p.add_argument("--dataset", type=str | None, default=None, help="name of the array in an HDF5 or MATLAB file")
     p.add_argument("--axes", type=str | None, default=None, help="its axes, as coil,slice,row,col")
+    p.add_argument("--max-gb", dest="max_gb", type=float, default=16.0, help="refuse files that declare a larger array")
     return p
 
 
@@ -31,22 +33,52 @@ def run(options: Namespace) -> int:
 
 
 def _facts(options: Namespace) -> dict[str, str]:
-    from ..io import inspect_file, read_provenance
-    from ..priors.store import describe, shipped
+    from ..io import read_provenance
+    from ..priors.store import shipped
 
-    if options.file in shipped() or (Path(options.file) / "prior.json").is_file():
-        return _flat(describe(options.file))
-    if Path(options.file).suffix in (".h5", ".hdf5") and options.axes is None:
-        try:
-            made = read_provenance(options.file)
-        except InputError:
-            made = {}
-        if made:
-            return {"kind": "reconstruction by medrestore"} | _flat(made)
-    return inspect_file(options.file, dataset=options.dataset, axes=options.axes.split(",") if options.axes else None)
+    path = Path(options.file)
+    if (path / "prior.json").is_file() or (not path.exists() and options.file in shipped()):
+        return _prior(options.file)
+    if path.suffix in (".h5", ".hdf5") and path.is_file() and options.axes is None and (made := read_provenance(path)):
+        return _reconstruction(path, made)
+    return _scan(options)
 
 
-def _flat(values: dict, prefix: str = "") -> dict[str, str]:
+def _prior(name: str) -> dict[str, str]:
+    from ..priors.store import WEIGHTS, describe, digest, find
+
+    about = describe(name)
+    weights = find(name) / WEIGHTS
+    whole = weights.is_file() and digest(weights) == about["sha256"]
+    state = f"{weights.stat().st_size / 1e6:.1f} MB, as described" if whole else "MISSING or altered; copy the prior again"
+    return {"kind": "prior", "weights": state} | _flat(about)
+
+
+def _reconstruction(path: Path, made: dict[str, Any]) -> dict[str, str]:
+    from ..io import read_reconstruction
+
+    with read_reconstruction(path) as images:
+        slices, height, width = images.shape
+        dark = sum(not images[index].isfinite().all() or not images[index].any() for index in range(slices))
+    sane = "yes" if dark == 0 else f"NO: {dark} slices are empty or not finite"
+    return {"kind": "reconstruction by medrestore", "images": f"{slices} of {height} x {width}", "sane": sane} | _flat(made)
+
+
+def _scan(options: Namespace) -> dict[str, str]:
+    from ..io import inspect_file, read_kspace
+    from ..mri import calibration_width
+
+    reading = {"dataset": options.dataset, "axes": options.axes.split(",") if options.axes else None, "max_gb": options.max_gb}
+    facts = inspect_file(options.file, **reading)
+    with read_kspace(options.file, **reading) as scan:
+        found = calibration_width(scan[len(scan) // 2].mask)
+    width = min(found) if isinstance(found, tuple) else found
+    lines = "{} x {} points".format(*found) if isinstance(found, tuple) else f"{found} lines"
+    return facts | {"calibration": lines if width >= 8 else f"{lines}: TOO FEW for coil maps, which then must be given by --maps"}
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested values as one level, names joined by dots."""
     flat: dict[str, str] = {}
     for key, value in values.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: str(value)}

@@ -1,5 +1,6 @@
 """`medrestore`: parses, runs, and says what went wrong in one sentence."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -7,6 +8,7 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from ..errors import InputError
 from . import demo, doctor, inspect, recon
+from .config import plain
 
 COMMANDS = {"recon": recon, "inspect": inspect, "doctor": doctor, "demo": demo}
 NOTICE = "Research use only. Not a medical device. Not for diagnosis. Generative priors can invent anatomy."
@@ -15,7 +17,7 @@ NOTICE = "Research use only. Not a medical device. Not for diagnosis. Generative
 def parser() -> ArgumentParser:
     """The whole command line."""
     top = ArgumentParser(prog="medrestore", description=f"Incomplete measurements in, images out. {NOTICE}", exit_on_error=False)
-    top.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    top.add_argument("--debug", action="store_true", help="show the traceback of an error; anywhere in the line")
     commands = top.add_subcommands(required=True, dest="command")
     for name, module in COMMANDS.items():
         commands.add_subcommand(name, module.parser(), help=module.__doc__.strip().splitlines()[0])
@@ -26,22 +28,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0, 1 when part of a folder failed, 2 for bad input."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
-    command = next((word for word in arguments if word in COMMANDS), "")
+    command = next((word for word in arguments if word in COMMANDS), None)
     try:
-        options: Namespace = parser().parse_args([word for word in arguments if word != "--debug"])
+        options: Namespace = parser().parse_args(_config_first([word for word in arguments if word != "--debug"]))
         return COMMANDS[options.command].run(options[options.command])
-    except (InputError, ArgumentError) as error:
-        if debug:
-            raise
-        print(f"medrestore {command}: error: {_one_line(str(error))}".replace("  ", " "), file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read our lines has gone: no more of them, also at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None:  # a mistake in the program, not in its input
+            raise
+        if debug:
+            sys.excepthook(type(error), error, error.__traceback__)
+        print(f"{'medrestore ' + command if command else 'medrestore'}: error: {sentence}", file=sys.stderr)
+        return 2
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _config_first(arguments: list[str]) -> list[str]:
+    """The same line with --config before the other options: flags win wherever they stand."""
+    for at, word in enumerate(arguments):
+        if word == "--config" or word.startswith("--config="):
+            length = 1 if "=" in word else 2
+            rest = arguments[:at] + arguments[at + length :]
+            return rest[:1] + arguments[at : at + length] + rest[1:]
+    return arguments
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to tell people; None for a mistake of the program."""
+    text = " ".join(str(error).split())
+    if isinstance(error, InputError):
+        return text
+    if isinstance(error, ArgumentError):
+        return plain(text)
+    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text:
+        return "the memory is too small for this; draw fewer samples together (--batch-size 1) or use another --device"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'}: {error.strerror or text}; check that it can be read and written"
+    return None
 
 
 if __name__ == "__main__":

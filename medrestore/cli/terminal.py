@@ -1,13 +1,17 @@
 """Lines and progress bars: quiet when nobody watches."""
 
-from argparse import RawDescriptionHelpFormatter
+from argparse import SUPPRESS, Action, RawDescriptionHelpFormatter
 from collections.abc import Callable
 
 from jsonargparse import DefaultHelpFormatter
 
 
 class Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):
-    """Help that keeps the lines of the examples."""
+    """Help that keeps the lines of the examples and speaks of defaults only where there is one."""
+
+    def _get_help_string(self, action: Action) -> str:
+        nothing = action.default in (None, False, SUPPRESS, {}) or not action.option_strings
+        return (action.help or "") + ("" if nothing else " (default: %(default)s)")
 
 
 def say(line: str) -> None:

@@ -27,7 +27,8 @@ class FastMRIFile(KSpaceFile):
 
     Rows beyond the header's reconstruction matrix are readout oversampling and are removed; without a header they are
     removed only when there are exactly twice as many as the reference has. Columns outside the header's encoding limits
-    are zero padding and count as not sampled. The mask is the stored one, else the columns that hold any sample.
+    are zero padding and count as not sampled. The mask is the stored one, else what the zeros show: columns, or points where no
+    oversampling is removed.
     """
 
     def __init__(self, path: Path, file: h5py.File, *, max_gb: float):
@@ -89,7 +90,7 @@ class FastMRIFile(KSpaceFile):
     def _read(self, index: int) -> Scan:
         stored = to_complex64(guarded(self.path, lambda: self._kspace[index]))
         kspace = self._finite(stored.reshape(self.shape[1], -1, self.shape[-1]), index)
-        mask = self._stored_mask if self._stored_mask is not None else sampled(kspace).amax(0, keepdim=True) * self._inside
+        mask = self._stored_mask if self._stored_mask is not None else self._shown(kspace) * self._inside
         return Scan(
             name=self.name,
             index=index,
@@ -102,6 +103,11 @@ class FastMRIFile(KSpaceFile):
             pixel_mm=self._pixel_mm(),
             affine=None,
         )
+
+    def _shown(self, kspace: Tensor) -> Tensor:
+        """The mask that the zeros show; by columns where readout oversampling goes, which mixes the rows."""
+        shown = sampled(kspace)
+        return shown if kspace.shape[-2] == self.shape[-2] else shown.amax(0, keepdim=True)
 
     def _read_reference(self, index: int) -> Tensor | None:
         if self._reference is None:

@@ -6,6 +6,7 @@ A file appears under its name only when it is whole: it is written to `<name>.pa
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -25,6 +26,33 @@ PROVENANCE = "medrestore_provenance"
 PRIVATE = ("patient", "birth", "subject", "study", "date")  # never in the name of an attribute that is written
 
 Array = np.ndarray | Tensor
+
+
+class Sink(io.FileIO):
+    """A new file that never fails in the hands of HDF5, which keeps what it could not write and crashes the process over it
+    at exit; the first thing that went wrong stands in `error`, and nothing is written after it."""
+
+    error: OSError | None = None
+
+    def __init__(self, path: PathLike):
+        super().__init__(path, "w+")
+
+    def write(self, data: Any) -> int:
+        left = memoryview(data).cast("B")
+        size = len(left)
+        while len(left) > 0 and self.error is None:
+            try:
+                left = left[super().write(left) :]
+            except OSError as error:
+                self.error = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size or 0
 
 
 class ReconstructionWriter:
@@ -72,9 +100,10 @@ class ReconstructionWriter:
         shapes |= {"samples": (samples, *plane)} if samples > 0 else {}
         shapes |= {"std": plane} if std else {}
         try:
-            self._file = h5py.File(self._part, "w")
+            self._sink = Sink(self._part)
         except OSError as error:
-            raise InputError(f"{path} cannot be written ({error}); give another folder.") from error
+            raise InputError(f"{path} cannot be written ({error.strerror}); give another folder.") from error
+        self._file = h5py.File(self._sink, "w")
         try:
             for name, shape in shapes.items():
                 dtype = np.float32 if name in ("reconstruction", "std") else np.complex64
@@ -83,6 +112,7 @@ class ReconstructionWriter:
             self._file["mask"] = _numpy(mask)
             self._file.attrs["research_use"] = RESEARCH_USE
             self._file.attrs.update(attributes or {})
+            self._written()
         except BaseException:
             self.discard()
             raise
@@ -112,10 +142,14 @@ class ReconstructionWriter:
             value.shape == dataset.shape[1:] and (dataset.dtype.kind == "c" or value.dtype.kind != "c"),
             f"{self.path}: {name!r} of slice {index} is {value.dtype} {value.shape}, not {dataset.dtype} {dataset.shape[1:]}.",
         )
-        try:
-            dataset[index] = value.astype(dataset.dtype, copy=False)
-        except OSError as error:
-            raise InputError(f"{self.path} cannot be written ({error}); is the disk full?") from error
+        dataset[index] = value.astype(dataset.dtype, copy=False)
+        self._file.flush()
+        self._written()
+
+    def _written(self) -> None:
+        """Refuses to go on when something could not be written."""
+        if (error := self._sink.error) is not None:
+            raise InputError(f"{self.path} cannot be written ({error.strerror}); make room or give another folder.") from error
 
     def close(self) -> None:
         """Writes the provenance and gives the file its name; refused, leaving nothing, while slices are missing."""
@@ -123,6 +157,8 @@ class ReconstructionWriter:
             require(not self._missing, f"{self.path}: slices {sorted(self._missing)} were never written; nothing was saved.")
             self._file.attrs[PROVENANCE] = json.dumps(self.provenance, allow_nan=False, sort_keys=True)
             self._file.close()
+            self._sink.close()
+            self._written()
             os.replace(self._part, self.path)
         except BaseException as error:
             self.discard()
@@ -134,6 +170,7 @@ class ReconstructionWriter:
         """Closes and removes what was written so far."""
         try:
             self._file.close()
+            self._sink.close()
         finally:
             self._part.unlink(missing_ok=True)
 

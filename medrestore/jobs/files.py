@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,16 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..io import KSpaceFile, ReconstructionWriter, read_provenance, write_nifti
+from ..io import KSpaceFile, ReconstructionWriter, read_provenance, read_reconstruction, write_nifti
+from ..levels import below
 from ..metrics import Scores
 from ..priors import Prior
 from ..report import Column, panel
-from ..restore import image_size, padded_size
+from ..restoration import image_size, padded_size
 from .recon import Plan, Prepared, Slice, check_plan, open_scan, plan_levels, prepare, reconstruct, score
+from .staging import Busy, staged
 
 SUFFIXES = (".h5", ".hdf5", ".mrd", ".mat", ".npy", ".cfl", ".dat")
-HASHED = 2**22  # bytes at each end of a file that its fingerprint covers
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,14 @@ class Job:
         prior: the loaded prior.
         config: plain values that rebuild `plan`, `prior` and the reading options; stored in the output.
         prior_hash: sha256 of the prior's weights.
-        dataset, axes: how to read files that do not say.
+        dataset, axes, max_gb: how to read files that do not say, and the largest array that one may declare.
         slices: (first, last + 1), or None for all.
         device: where to compute.
         cache: folder of coil maps, or None.
         keep_samples: store every sample.
         nifti: write NIfTI beside.
         overwrite: replace existing outputs.
+        resume: replace outputs that another plan, or this plan from another scan, has made.
         say: told one line per event, for people.
         progress: `(label, total) -> advance`, for a progress bar.
     """
@@ -50,34 +53,63 @@ class Job:
     prior_hash: str
     dataset: str | None = None
     axes: tuple[str, ...] | None = None
+    max_gb: float = 16.0
     slices: tuple[int, int] | None = None
     device: str = "cpu"
     cache: Path | None = None
     keep_samples: bool = False
     nifti: bool = False
     overwrite: bool = False
+    resume: bool = False
     say: Callable[[str], None] = lambda line: None
     progress: Callable[[str, int], Callable[[], None]] = lambda label, total: lambda: None
 
-    @property
+    @cached_property
+    def maps_fingerprint(self) -> str | None:
+        """`fingerprint` of the given coil maps."""
+        return None if self.plan.maps is None else fingerprint(self.plan.maps)
+
+    @cached_property
     def config_hash(self) -> str:
-        """sha256 of everything that decides an output but the scan."""
-        decides = json.dumps([self.config, self.prior_hash, version("medrestore")], sort_keys=True)
+        """sha256 of everything that decides an output but the scan and the machine."""
+        prior = [self.prior_hash, repr(getattr(self.prior, "parametrisation", "")), repr(self.prior.recipe)]
+        decides = json.dumps([self.config, prior, self.maps_fingerprint, version("medrestore")], sort_keys=True)
         return hashlib.sha256(decides.encode()).hexdigest()
+
+    @property
+    def levels(self) -> list[float]:
+        """The noise levels that each sample walks."""
+        levels = plan_levels(self.plan, self.prior)
+        return levels if self.plan.start_sigma is None else below(levels, self.plan.start_sigma)
+
+    @property
+    def calls(self) -> int:
+        """Network calls a slice, on a batch of samples each."""
+        return (len(self.levels) - 1) * -(-self.plan.samples // self.plan.batch_size)
+
+    def outputs(self, out: Path) -> tuple[Path, ...]:
+        """All that is written for the output `out`."""
+        return out, out.with_suffix(".png"), *([out.with_suffix(".nii.gz")] if self.nifti else [])
 
 
 @dataclass
 class Volume:
-    """What is gathered of a volume for its scores: magnitudes (h, w) as shown, one a slice."""
+    """What is gathered over the slices of a volume: magnitudes (h, w) as shown for the scores, and facts for the record."""
 
     zero_filled: list[Tensor] = field(default_factory=list)
     cg_sense: list[Tensor] = field(default_factory=list)
     mean: list[Tensor] = field(default_factory=list)
     one_sample: list[Tensor] = field(default_factory=list)
     reference: list[Tensor] = field(default_factory=list)
+    misfit: list[float] = field(default_factory=list)
+    noise_std: list[float] = field(default_factory=list)
+    seeds: list[list[int]] = field(default_factory=list)
 
     def add(self, done: Slice) -> None:
-        """Keeps the magnitudes of one slice that has a reference."""
+        """Takes in one slice; its magnitudes only where there is a reference to score them by."""
+        self.misfit.append(float(done.restoration.misfit.mean()))
+        self.noise_std.append(done.prepared.problem.sigma)
+        self.seeds.append(list(done.restoration.seeds))
         if done.reference is not None:
             self.zero_filled.append(done.zero_filled.abs())
             self.cg_sense.append(done.cg_sense.abs())
@@ -94,13 +126,14 @@ class Volume:
 
 
 def fingerprint(path: Path) -> str:
-    """sha256 of a file's size, first and last 4 MiB; of the .cfl for a BART pair."""
-    path = path.with_suffix(".cfl") if path.suffix == ".hdr" else path
-    digest = hashlib.sha256(str(path.stat().st_size).encode())
-    with path.open("rb") as file:
-        digest.update(file.read(HASHED))
-        file.seek(max(0, path.stat().st_size - HASHED))
-        digest.update(file.read(HASHED))
+    """sha256 of a file; of header and data for a BART pair, by whichever of its three names."""
+    base = path.with_suffix("") if path.suffix in (".cfl", ".hdr") else path
+    pair = path.suffix in (".cfl", ".hdr") or not path.exists()
+    digest = hashlib.sha256()
+    for part in (Path(f"{base}.hdr"), Path(f"{base}.cfl")) if pair else (path,):
+        with part.open("rb") as file:
+            while block := file.read(2**20):
+                digest.update(block)
     return digest.hexdigest()
 
 
@@ -110,52 +143,55 @@ def recon_file(source: Path, out: Path, job: Job) -> dict[str, Scores]:
     Raises:
         InputError: anything that is wrong with the scan or the plan; nothing is left behind then.
     """
-    if out.exists() and not job.overwrite:
-        raise InputError(f"{out} exists; pass --overwrite to replace it, or another -o")
+    _may_write(source, out, job)
     try:
-        with open_scan(source, job.plan, dataset=job.dataset, axes=job.axes) as (scan, maps):
-            return _write(scan, maps, source, out, job)
+        with open_scan(source, job.plan, dataset=job.dataset, axes=job.axes, max_gb=job.max_gb) as (scan, maps):
+            return _recon(scan, maps, source, out, job)
     except InputError as error:
         message = str(error)
-        raise (error if str(source) in message or source.name in message else InputError(f"{source}: {message}")) from error
+        if any(str(path) in message for path in (source, source.name, out, job.plan.maps) if path is not None):
+            raise
+        raise InputError(f"{source}: {message}") from error
 
 
-def _write(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, job: Job) -> dict[str, Scores]:
+def _may_write(source: Path, out: Path, job: Job) -> None:
+    """Refuses to replace the scan, and what may not be replaced."""
+    for path in job.outputs(out):
+        if path.exists():
+            if source.exists() and path.samefile(source):
+                raise InputError(f"{path} is the scan itself, which is never replaced; give another -o")
+            if not (job.overwrite or (job.resume and _provenance_of(out))):
+                raise InputError(f"{path} exists{' and is no output of recon' if job.resume else ''}; "
+                                 "pass --overwrite to replace it, or another -o")
+
+
+def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, job: Job) -> dict[str, Scores]:
     first, last = _slice_range(scan, job.slices)
-    volume, misfits, pictured = Volume(), [], first + (last - first) // 2
-    provenance = _provenance(source, job)
-    writer = None
-    try:
-        for index in range(first, last):
-            ready = _prepare(scan, maps, index, source, job)
-            if writer is None:
-                check_plan(ready, job.prior, job.plan)
-                job.say(_summary(scan, ready, job, last - first))
-                advance = job.progress(source.name, job.plan.steps * -(-job.plan.samples // job.plan.batch_size) * (last - first))
-                writer = _writer(out, ready, job, last - first, provenance)
-            done = reconstruct(ready, job.prior, job.plan, slice_index=index, on_step=lambda step, x: advance())
-            writer.put(
-                index - first, reconstruction=done.image.abs(), complex_image=done.image,
-                std=done.std if job.plan.samples > 1 else None, samples=done.samples if job.keep_samples else None,
-            )
-            volume.add(done)
-            misfits.append(float(done.restoration.misfit.mean()))
-            if index == pictured:
-                picture(done, out.with_suffix(".png"), title=source.name)
-        scores = volume.scores(scan.reference_max)
-        provenance |= {
-            "sampling": _sampling(ready), "noise_std": ready.problem.sigma, "noise_source": ready.noise_source,
-            "misfit": misfits, "scores": {name: _numbers(value) for name, value in scores.items()},
-        }
-        writer.close()
-    except BaseException:
-        if writer is not None:
-            writer.discard()
-            out.with_suffix(".png").unlink(missing_ok=True)
-        raise
-    job.say(f"data misfit {sum(misfits) / len(misfits):.2f} (1 = the data are explained to their noise)")
-    if job.nifti:
-        _write_nifti(out, scan, first, job)
+    ready = _prepare(scan, maps, first, source, job)
+    check_plan(ready, job.prior, job.plan)
+    job.say(_summary(scan, ready, job, last - first))
+    advance = job.progress(source.name, job.calls * (last - first))
+    volume, provenance = Volume(), _provenance(source, ready, job)
+    with staged(out) as folder:
+        place = folder / out.name
+        with _writer(place, ready, job, last - first, provenance) as writer:
+            for index in range(first, last):
+                ready = ready if index == first else _prepare(scan, maps, index, source, job)
+                done = reconstruct(ready, job.prior, job.plan, slice_index=index, on_step=lambda step, x: advance())
+                writer.put(
+                    index - first, reconstruction=done.image.abs(), complex_image=done.image,
+                    std=done.std if job.plan.samples > 1 else None, samples=done.samples if job.keep_samples else None,
+                )
+                volume.add(done)
+                if index == first + (last - first) // 2:
+                    picture(done, place.with_suffix(".png"), title=source.name)
+            scores = volume.scores(scan.reference_max)
+            provenance |= {"misfit": volume.misfit, "noise_std": volume.noise_std, "seeds": volume.seeds,
+                           "scores": {name: _numbers(value) for name, value in scores.items()}}
+        if job.nifti:
+            _write_nifti(place, scan, first)
+    misfit, noisy = sum(volume.misfit) / len(volume.misfit), min(volume.noise_std) > 0
+    job.say(f"data misfit {misfit:.2f} (1 = the data are explained to their noise)" if noisy else f"data misfit {misfit:.2g} of |data|")
     return scores
 
 
@@ -175,31 +211,28 @@ def _writer(out: Path, ready: Prepared, job: Job, slices: int, provenance: dict[
     height, width = ready.shown(ready.problem.back_projected[0, 0]).shape
     return ReconstructionWriter(
         out, slices=slices, height=height, width=width, mask=ready.sampling.mask.cpu(), std=job.plan.samples > 1,
-        samples=job.plan.samples if job.keep_samples else 0, provenance=provenance, overwrite=job.overwrite,
+        samples=job.plan.samples if job.keep_samples else 0, provenance=provenance,
         attributes={"acceleration": ready.sampling.acceleration},
     )
 
 
-def _write_nifti(out: Path, scan: KSpaceFile, first: int, job: Job) -> None:
-    from ..io import read_reconstruction
-
+def _write_nifti(out: Path, scan: KSpaceFile, first: int) -> None:
     with read_reconstruction(out) as result:
         volume = torch.stack([result[i] for i in range(len(result))])
     one = scan[first]
-    write_nifti(out.with_suffix(".nii.gz"), volume, pixel_mm=one.pixel_mm, affine=one.affine, overwrite=job.overwrite)
+    write_nifti(out.with_suffix(".nii.gz"), volume, pixel_mm=one.pixel_mm, affine=one.affine)
 
 
-def _provenance(source: Path, job: Job) -> dict[str, Any]:
+def _provenance(source: Path, ready: Prepared, job: Job) -> dict[str, Any]:
+    """What is known of how an output is made before it is: nothing of the hour, so that a rerun gives the same bytes."""
+    sampling = ready.sampling
     return {
         "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.device, "config": job.config,
         "config_hash": job.config_hash, "input": {"path": str(source), "fingerprint": fingerprint(source)},
-        "prior_sha256": job.prior_hash, "levels": plan_levels(job.plan, job.prior), "method": repr(job.plan.method),
+        "prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint, "levels": job.levels,
+        "method": repr(job.plan.method), "noise_source": ready.noise_source,
+        "sampling": {"kind": sampling.kind, "acceleration": sampling.acceleration, "calibration": sampling.acs},
     }
-
-
-def _sampling(ready: Prepared) -> dict[str, Any]:
-    sampling = ready.sampling
-    return {"kind": sampling.kind, "acceleration": sampling.acceleration, "calibration": sampling.acs}
 
 
 def _numbers(scores: Scores) -> dict[str, float | str]:
@@ -210,11 +243,14 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int) -> str:
     """The one line before sampling."""
     _, coils, height, width = scan.shape
     sampling = ready.sampling
-    minutes = _seconds_a_call(ready, job) * job.plan.steps * -(-job.plan.samples // job.plan.batch_size) * slices / 60
+    lines = sampling.acs if isinstance(sampling.acs, int) else "{} x {}".format(*sampling.acs)
+    minutes = _seconds_a_call(ready, job) * job.calls * slices / 60
     return (
         f"{scan.path.name}: {slices} of {len(scan)} slices, {coils} coils, {height} x {width}; "
-        f"{sampling.kind} {sampling.acceleration:.2f}x, calibration {sampling.acs}; "
-        f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); prior {job.config['prior']}; about {minutes:.1f} min"
+        f"{sampling.kind} {sampling.acceleration:.2f}x, calibration {lines}; "
+        f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); prior {job.config['prior']}; "
+        f"{job.plan.samples} samples by {type(job.plan.method).__name__}, {len(job.levels) - 1} steps, "
+        + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
     )
 
 
@@ -225,7 +261,7 @@ def _seconds_a_call(ready: Prepared, job: Job) -> float:
     x = torch.zeros(batch, job.prior.channels, *size, device=job.device)
     started = time.monotonic()
     with torch.no_grad():
-        job.prior(x, 1.0)
+        job.prior(x, 1.0).sum().item()  # waits for the device
     return time.monotonic() - started
 
 
@@ -242,40 +278,43 @@ def picture(done: Slice, path: Path, *, title: str) -> None:
     panel(columns, path, title=title)
 
 
-def recon_folder(folder: Path, out: Path, job: Job, *, resume: bool) -> dict[str, str]:
+def recon_folder(folder: Path, out: Path, job: Job) -> dict[str, str]:
     """Every scan of a folder to a file of the same stem; returns what failed, name to sentence.
 
-    Args:
-        resume: skip outputs that are whole and were made with this very plan and scan.
+    A scan that fails does not keep the others from being done. Several runs may share a folder: with `job.resume` each
+    leaves alone what is whole and what another is at.
 
     Raises:
         InputError: no scans, or outputs that exist and may neither be replaced nor resumed; before any work.
     """
+    if out.exists() and out.samefile(folder):
+        raise InputError(f"{out} is the folder of the scans; give another -o")
     pairs = [(source, out / f"{source.stem}.h5") for source in scans(folder)]
-    waiting = [(source, target) for source, target in pairs if not (resume and is_done(source, target, job))]
-    job.say(f"{len(waiting)} of {len(pairs)} scans to do")
-    if not job.overwrite and not resume and (existing := [target for _, target in pairs if target.exists()]):
+    existing = [target for _, target in pairs if target.exists()]
+    if existing and not (job.overwrite or job.resume):
         raise InputError(f"{existing[0]} exists; pass --resume to do the rest, --overwrite to replace it, or another -o")
-    failed = {}
+    waiting = [pair for pair in pairs if not (job.resume and is_done(*pair, job))]
+    job.say(f"{len(waiting)} of {len(pairs)} scans to do")
+    failed: dict[str, str] = {}
     for source, target in waiting:
         try:
-            recon_file(source, target, job if not resume else _replacing(job))
+            if not (job.resume and is_done(source, target, job)):  # another run may have done it in the meantime
+                recon_file(source, target, job)
+        except Busy as busy:
+            job.say(f"left alone: {busy}")
         except InputError as error:
             failed[source.name] = str(error)
-            job.say(f"failed: {error}")
+        except Exception as error:  # whatever it is, the other scans are not to blame
+            failed[source.name] = f"{source}: {type(error).__name__}: {error}; run it alone with --debug to see more"
+        if source.name in failed:
+            job.say(f"failed: {failed[source.name]}")
     return failed
-
-
-def _replacing(job: Job) -> Job:
-    """The job that may replace what a different plan has left."""
-    from dataclasses import replace
-
-    return replace(job, overwrite=True)
 
 
 def scans(folder: Path) -> Sequence[Path]:
     """The scans of a folder, by suffix, sorted by name."""
-    found = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file())
+    visible = (path for path in folder.iterdir() if not path.name.startswith("."))
+    found = sorted(path for path in visible if path.suffix in SUFFIXES and path.is_file())
     if not found:
         raise InputError(f"{folder} holds no scan ({', '.join(SUFFIXES)}); give the folder that does")
     stems: dict[str, Path] = {}
@@ -287,14 +326,20 @@ def scans(folder: Path) -> Sequence[Path]:
 
 
 def is_done(source: Path, target: Path, job: Job) -> bool:
-    """Whether `target` is whole and was made from this scan by this plan."""
-    if not target.exists():
+    """Whether `target` is whole, with all that belongs to it, and was made from this scan by this plan."""
+    if not all(path.exists() for path in job.outputs(target)):
         return False
+    made = _provenance_of(target)
+    scan = made.get("input")
+    return made.get("config_hash") == job.config_hash and isinstance(scan, dict) and scan.get("fingerprint") == fingerprint(source)
+
+
+def _provenance_of(path: Path) -> dict[str, Any]:
+    """How an output was made; empty for any other file, and for none."""
     try:
-        made = read_provenance(target)
+        return read_provenance(path)
     except InputError:
-        return False
-    return made.get("config_hash") == job.config_hash and made.get("input", {}).get("fingerprint") == fingerprint(source)
+        return {}
 
 
 def printed(scores: dict[str, Scores]) -> Iterator[str]:

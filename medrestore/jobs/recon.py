@@ -22,9 +22,10 @@ from ..mri import (
 from ..operators import Crop, Sense, SpectralSense
 from ..priors import Prior
 from ..problem import Problem
-from ..restore import Restoration, check, image_size, padded_size, restore
+from ..restoration import Restoration, check, image_size, padded_size, restore
 
 FASTMRI_KINDS = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
+AXES = ("slice", "coil", "row", "col")  # of coil maps in files that do not say
 SLICE_SEEDS = 100_000  # seeds set apart for the samples of one slice
 
 
@@ -50,6 +51,7 @@ class Plan:
     Args:
         method: any whose needs the scan meets.
         steps, ladder: network calls, and the spacing of the noise levels (`medrestore.levels`).
+        sigma_max: the level to begin at, image brightness being about 1: above it the calibration data decide.
         samples, seed: how many samples, and the first seed; slice i uses seed + 100000 i + sample.
         undersample: sampling done in software on top of the scan's own, or None.
         noise_std: std of every real number of the k-space noise; None takes it from the noise scan or the data.
@@ -62,6 +64,7 @@ class Plan:
     method: Method = DiffPIR()
     steps: int = 25
     ladder: Callable[[int, float, float], list[float]] = karras
+    sigma_max: float = 5.0
     samples: int = 4
     seed: int = 0
     undersample: Undersampling | None = None
@@ -232,7 +235,7 @@ def reconstruct(prepared: Prepared, prior: Prior, plan: Plan, *, slice_index: in
 def plan_levels(plan: Plan, prior: Prior) -> list[float]:
     """The noise ladder of a plan over a prior's range."""
     low, high = prior.sigma_range
-    return plan.ladder(plan.steps, high, max(low, 1e-3))
+    return plan.ladder(plan.steps, min(high, plan.sigma_max), max(low, 1e-3))
 
 
 def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
@@ -241,24 +244,44 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
     Raises:
         InputError: in one sentence, what does not fit and what would.
     """
-    if prior.channels != 2:
-        raise InputError(f"the prior has {prior.channels} channels, and a complex image needs a prior of two, real and imaginary")
+    check_prior(prior.channels, "the prior")
+    low, high = prior.sigma_range
+    if plan.sigma_max <= max(low, 1e-3):
+        raise InputError(f"--sigma-max {plan.sigma_max:g} is not above the least noise level of the prior, {max(low, 1e-3):g}")
+    if plan.start_sigma is not None and not low < plan.start_sigma <= high:
+        raise InputError(f"--start-sigma {plan.start_sigma:g} is outside the noise levels of the prior, {low:g} to {high:g}")
+    operator, needs = prepared.problem.operator, plan.method.needs
+    if needs is not None and not isinstance(operator, needs):
+        why = ("the mask undersamples both axes" if not prepared.sense.one_axis else
+               f"that takes {_spectrum_gb(prepared.sense):.2f} GiB, over the limit of --spectral-gb {plan.spectral_gb:g}")
+        raise InputError(f"{type(plan.method).__name__} needs the exact spectrum of the scan, and {why}; "
+                         "dds, diffpir, hqs and dps do without")
     try:
         check(prepared.problem, plan.method, prior, padded_size(prior, image_size(prepared.problem)))
     except (TypeError, ValueError) as error:
         raise InputError(str(error)) from error
 
 
+def check_prior(channels: int, name: str) -> None:
+    """Refuses a prior that is not one of complex images."""
+    if channels != 2:
+        raise InputError(f"{name} is a prior of {channels} channels, and a complex image needs one of two, real and imaginary; "
+                         "give another --prior")
+
+
 @contextmanager
-def open_scan(path: Path, plan: Plan, *, dataset: str | None, axes: tuple[str, ...] | None) -> Iterator[tuple[KSpaceFile, KSpaceFile | None]]:
+def open_scan(path: Path, plan: Plan, *, dataset: str | None, axes: tuple[str, ...] | None,
+              max_gb: float = 16.0) -> Iterator[tuple[KSpaceFile, KSpaceFile | None]]:
     """The scan and, when the plan names one, the file of its coil maps."""
-    with read_kspace(path, dataset=dataset, axes=axes) as scan:
+    with read_kspace(path, dataset=dataset, axes=axes, max_gb=max_gb) as scan:
         if plan.maps is None:
             yield scan, None
             return
-        with read_kspace(plan.maps) as maps:
+        stated = AXES if plan.maps.suffix in (".h5", ".hdf5", ".mat") else None
+        with read_kspace(plan.maps, axes=stated, max_gb=max_gb) as maps:
             if maps.shape != scan.shape:
-                raise InputError(f"{plan.maps} holds maps of shape {maps.shape}, and {path} is {scan.shape} (slice, coil, height, width)")
+                raise InputError(f"{plan.maps} holds maps of shape {maps.shape}, and {path} is {scan.shape} "
+                                 "(slice, coil, height, width); give the maps of this scan")
             yield scan, maps
 
 

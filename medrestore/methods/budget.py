@@ -11,9 +11,10 @@ from torch import Tensor
 def ddim_split(sigma: float, sigma_next: float, eta: float) -> tuple[float, float]:
     """(kept, fresh): how much of the old noise direction and of fresh noise make up sigma_next.
 
-    Song, Meng & Ermon, ICLR 2021, eq. 16, for x = x0 + sigma n; eta = 0 is deterministic, eta = 1 is DDPM.
+    Song, Meng & Ermon, ICLR 2021, eq. 16, for x = x0 + sigma n; eta = 0 is deterministic, eta = 1 is DDPM. Their family
+    goes on beyond 1, to where all of the noise is fresh and the old direction forgotten; it ends there.
     """
-    fresh = eta * sigma_next * (1 - (sigma_next / sigma) ** 2) ** 0.5
+    fresh = min(eta * (1 - (sigma_next / sigma) ** 2) ** 0.5, 1.0) * sigma_next
     return (sigma_next**2 - fresh**2) ** 0.5, fresh
 
 

@@ -27,20 +27,23 @@ class DDS(Method):
     The published multi-coil code multiplies the data by (1 + i) through broadcasting and takes unconjugated products
     in its conjugate gradients; neither is in the paper, nor here.
 
+    The paper's own constants are `DDS(gamma=5.0, cg_steps=5, eta=0.85)`. A fixed gamma fits the noise late in the walk, and
+    an old noise direction carries the prior's mistakes along; the defaults here are what was best on validation subjects
+    (docs/quality.md).
+
     Args:
-        gamma: weight of the data, the paper's constant; None ties it to the noise level of the step and of the data
-            (`justified_gamma`), which does not fit the noise. For noise-free data the paper's other form, least
-            squares from the estimate, is used.
-        cg_steps: conjugate-gradient steps a data step, 5 in the paper; None solves it fully.
+        gamma: weight of the data; None ties it to the noise level of the step and of the data (`justified_gamma`). For
+            noise-free data the paper's other form, least squares from the estimate, is used.
+        cg_steps: conjugate-gradient steps a data step; None solves it.
         lam: how much less than `justified_gamma` to trust the data.
-        eta: share of fresh noise (DDIM's eta).
+        eta: share of fresh noise, DDIM's eta; see `ddim_split` for values above 1.
     """
 
     needs = LinearOperator
-    gamma: float | None = 5.0
-    cg_steps: int | None = 5
-    lam: float = 1.0
-    eta: float = 0.85
+    gamma: float | None = None
+    cg_steps: int | None = None
+    lam: float = 2.0
+    eta: float = 2.0
 
     def step(self, x, sigma, sigma_next, *, problem, denoise, fix, noise):
         gamma = justified_gamma(sigma, problem.sigma, self.lam)
@@ -58,7 +61,8 @@ class DiffPIR(Method):
     """Half-quadratic splitting with a diffusion denoiser: Zhu et al., CVPRW 2023, Alg. 1.
 
     The released code ends on a network call whose output it discards, and mixes units that make its lam four times
-    smaller than the paper's; here the last step is a data step, and the units are one.
+    smaller than the paper's; here the last step is a data step, and the units are one. The defaults give the posterior's
+    spread on problems where it is known (docs/posteriors.md); the released deblurring constants are lam 7, zeta 0.3.
 
     Args:
         lam: how much less than `justified_gamma` to trust the data.
@@ -67,8 +71,8 @@ class DiffPIR(Method):
     """
 
     needs = LinearOperator
-    lam: float = 7.0
-    zeta: float = 0.3
+    lam: float = 1.25
+    zeta: float = 0.5
     cg_steps: int | None = None
 
     def step(self, x, sigma, sigma_next, *, problem, denoise, fix, noise):
@@ -83,13 +87,15 @@ class DiffPIR(Method):
 class HQS(Method):
     """Plug-and-play half-quadratic splitting, no diffusion: Zhang et al., TPAMI 2022 (DPIR), Alg. 1.
 
+    Deterministic but for where it starts: an estimate of the mean, and no samples. DPIR's own lam is 0.23.
+
     Args:
         lam: how much less than `justified_gamma` to trust the data.
         cg_steps: conjugate-gradient steps a data step; None solves it.
     """
 
     needs = LinearOperator
-    lam: float = 0.23
+    lam: float = 1.0
     cg_steps: int | None = None
 
     def step(self, x, sigma, sigma_next, *, problem, denoise, fix, noise):

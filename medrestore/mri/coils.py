@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -182,9 +183,16 @@ def _read_cached(path: Path, shape: tuple[int, ...]) -> Tensor | None:
 
 
 def _write_cached(path: Path, maps: Tensor) -> None:
-    """Written aside, then renamed: a reader sees all of it or nothing, and several writers do no harm."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Written aside, then renamed: a reader sees all of it or nothing, and several writers do no harm.
+
+    Where nothing can be written (a read-only home, a full disk) nothing is kept: the next run takes longer, that is all.
+    """
     aside = path.with_name(f"{path.stem}.{os.getpid()}.part")
-    with aside.open("wb") as file:
-        np.save(file, maps.numpy())
-    aside.replace(path)
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with aside.open("wb") as file:
+                np.save(file, maps.numpy())
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)

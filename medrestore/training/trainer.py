@@ -46,7 +46,9 @@ class Training:
     seed: int = 0
 
 
-def denoising_loss(net: torch.nn.Module, target: Parametrisation, x0: Tensor, sigma: Tensor, noise: Tensor, *, sigma_data: float) -> Tensor:
+def denoising_loss(
+    net: torch.nn.Module, target: Parametrisation, x0: Tensor, sigma: Tensor, noise: Tensor, *, sigma_data: float
+) -> Tensor:
     """Mean of lambda(sigma) |D(x0 + sigma n) - x0|^2, lambda making every level weigh the same at the start."""
     s = sigma.reshape(-1, 1, 1, 1)
     weight = (s**2 + sigma_data**2) / (s * sigma_data) ** 2
@@ -90,17 +92,19 @@ def train(net: torch.nn.Module, target: Parametrisation, crops: Callable[[int, i
         noise = torch.randn(x0.shape, generator=generator)
         with torch.autocast(x0.device.type, torch.bfloat16):
             loss = denoising_loss(net, target, x0, sigma, noise, sigma_data=sigma_data)
-        rate = min(1.0, (seen + settings.batch) / settings.warmup_images, (settings.images - seen) / settings.decay_images)
+        slope = min(1.0, (seen + settings.batch) / settings.warmup_images, (settings.images - seen) / settings.decay_images)
         for group in optimiser.param_groups:
-            group["lr"] = settings.lr * rate
+            group["lr"] = settings.lr * slope
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
         averaged.update_parameters(net)
         seen, total, count = seen + settings.batch, total + float(loss.detach()), count + 1
-        if seen // settings.checkpoint_images != (seen - settings.batch) // settings.checkpoint_images or seen >= settings.images:
-            row = {"images": float(seen), "loss": total / count, "images_per_second": (seen - since) / (time.monotonic() - started)}
+        due = seen // settings.checkpoint_images != (seen - settings.batch) // settings.checkpoint_images
+        if due or seen >= settings.images:
+            rate = (seen - since) / (time.monotonic() - started)
+            row = {"images": float(seen), "loss": total / count, "images_per_second": rate}
             row |= validate(averaged.module, target, validation, seed=settings.seed)
             state = {"net": net.state_dict(), "averaged": averaged.state_dict(), "optimiser": optimiser.state_dict(),
                      "generator": generator.get_state(), "seen": seen, "settings": asdict(settings)}
@@ -109,6 +113,13 @@ def train(net: torch.nn.Module, target: Parametrisation, crops: Callable[[int, i
             _log(folder / "log.csv", row)
             yield row
             total, count, since, started = 0.0, 0, seen, time.monotonic()
+
+
+def averaged_weights(state: Path) -> tuple[dict[str, Tensor], int]:
+    """The averaged weights of a checkpoint, by the network's own names, and how many images it has seen."""
+    loaded = torch.load(state, weights_only=True)
+    prefix = "module."
+    return {key[len(prefix):]: value for key, value in loaded["averaged"].items() if key.startswith(prefix)}, loaded["seen"]
 
 
 LEVELS = (0.02, 0.1, 0.5, 2.0)

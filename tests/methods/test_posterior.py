@@ -14,7 +14,7 @@ from medrestore.methods.budget import ddim_split
 from medrestore.noise import Noise
 from medrestore.operators import SpectralOperator
 from medrestore.priors import StationaryGaussian
-from medrestore.restore import sample
+from medrestore.restoration import sample
 
 LADDER = karras(50, 40.0, 0.01)
 SAMPLES = 24  # of each of four measurements
@@ -40,7 +40,7 @@ NOISY, CLEAN = cases(SIGMA_Y), cases(0.0)
 WITH_NOISE: dict[str, tuple[Method, Bounds]] = {
     "DDNM+": (DDNMPlus(), Bounds((0.14, 0.42), (0.40, 0.58), (0.76, 0.97))),
     "DDRM": (DDRM(), Bounds((0.14, 0.42), (0.40, 0.58), (0.76, 0.97))),
-    "DDS": (DDS(), Bounds((0.33, 0.30), (0.0, 0.12), (0.79, 1.04))),
+    "DDS": (DDS(5.0, 5, eta=0.85), Bounds((0.33, 0.30), (0.0, 0.12), (0.79, 1.04))),
     "DDS, justified": (DDS(None, None, lam=4.0, eta=1.0), Bounds((0.38, 0.52), (0.76, 0.88), (0.85, 1.02))),
     "DiffPIR": (DiffPIR(1.25, 0.5), Bounds((0.20, 0.50), (0.89, 1.01), (0.84, 1.06))),
     "HQS": (HQS(0.5), Bounds((0.13, 0.29), (0.0, 1e-3), (0.0, 1e-3))),
@@ -61,7 +61,7 @@ WITHOUT_NOISE: dict[str, tuple[Method, list[float], Bounds]] = {
     "DDRM": (DDRM(), LADDER, Bounds((0.08, 0.44), (0.0, 0.02), (0.78, 0.98))),
     "RePaint": (RePaint(), LADDER, Bounds((0.08, 0.68), (0.0, 0.02), (0.86, 1.15))),
     "RePaint, time travel": (RePaint(), time_travel(LADDER, 5, 3), Bounds((0.08, 0.36), (0.0, 0.02), (0.85, 1.02))),
-    "DDS": (DDS(None, None), LADDER, Bounds((0.08, 0.26), (0.0, 0.20), (0.86, 1.03))),
+    "DDS": (DDS(None, None, lam=1.0, eta=0.85), LADDER, Bounds((0.08, 0.26), (0.0, 0.20), (0.86, 1.03))),
     "DiffPIR": (DiffPIR(1.25, 0.5), LADDER, Bounds((0.08, 0.55), (0.0, 0.20), (0.84, 1.09))),
 }
 
@@ -271,7 +271,7 @@ class CoupledDPS(DPS):
 
 @pytest.mark.parametrize("family", ["single-coil MRI", "multi-coil MRI, one axis", "multi-coil MRI, both axes"])
 def test_the_bounds_catch_data_times_one_plus_i(family):
-    words = strays(BroadcastDDS(), ELSEWHERE.get(("DDS", family), WITH_NOISE["DDS"][1]), *NOISY[family])
+    words = strays(BroadcastDDS(5.0, 5, eta=0.85), ELSEWHERE.get(("DDS", family), WITH_NOISE["DDS"][1]), *NOISY[family])
     assert any(word.startswith("mean, measured") for word in words)
 
 
@@ -284,7 +284,7 @@ def test_the_bounds_catch_the_simplified_noise_rule(family):
 
 
 def test_the_laws_catch_a_solver_pooled_over_the_batch():
-    assert batch_gap(PooledDDS(), "multi-coil MRI, both axes") > 1e-2
+    assert batch_gap(PooledDDS(5.0, 5, eta=0.85), "multi-coil MRI, both axes") > 1e-2
 
 
 @pytest.mark.parametrize("family", ["inpainting", "super-resolution", "single-coil MRI", "multi-coil MRI, one axis"])

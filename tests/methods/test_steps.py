@@ -202,9 +202,9 @@ def test_dds_with_a_justified_weight(sigma, tau):
     vp, sigma_y, lam = VP(sigma, tau), 0.2, 2.0
     gamma = sigma**2 / (lam * sigma_y**2)
     x0 = torch.linalg.solve(torch.eye(D) + gamma * A.T @ A, vp.x0 + gamma * Y @ A, left=False)
-    close(step(DDS(None, None, lam=lam), sigma, tau, sigma_y=sigma_y), vp.ddim(x0, vp.e, 0.85))
+    close(step(DDS(None, None, lam=lam, eta=0.85), sigma, tau, sigma_y=sigma_y), vp.ddim(x0, vp.e, 0.85))
     nearest = vp.x0 - (vp.x0 @ A.T - Y) @ PINV.T
-    close(step(DDS(None, None), sigma, tau), vp.ddim(nearest, vp.e, 0.85))
+    close(step(DDS(None, None, eta=0.85), sigma, tau), vp.ddim(nearest, vp.e, 0.85))
 
 
 @pytest.mark.parametrize(("sigma", "tau"), JUMPS)

@@ -13,7 +13,7 @@ from medrestore.methods import DDIM
 from medrestore.noise import Noise
 from medrestore.priors import EDM, Epsilon, NetworkPrior, Sample, StationaryGaussian, Velocity, store
 from medrestore.priors.network import Parametrisation, scaled_linear_betas
-from medrestore.restore import sample
+from medrestore.restoration import sample
 
 SIDE = 8
 POWER = torch.linspace(0.5, 4.0, SIDE * SIDE).reshape(SIDE, SIDE)

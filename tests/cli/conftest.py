@@ -1,0 +1,3 @@
+"""Fixtures of the command line's tests."""
+
+from cli.scans import bench, grey_prior, scan, tiny_prior  # noqa: F401

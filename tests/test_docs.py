@@ -1,0 +1,153 @@
+"""What the pages say works: blocks marked `python run` run, commands parse, links lead somewhere, names exist."""
+
+import re
+import shlex
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import medrestore.methods
+import medrestore.operators
+from medrestore.cli.main import main, parser
+from medrestore.io import RESEARCH_USE, read_provenance, read_reconstruction
+from medrestore.methods import Method
+from medrestore.mri import sampling_mask
+from medrestore.mri.sampling import KINDS
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("data/**/*.md")])
+FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def blocks(page: Path, kind: str) -> list[str]:
+    return [found["body"] for found in FENCE.finditer(page.read_text(encoding="utf-8")) if found["kind"].strip() == kind]
+
+
+def smaller(code: str) -> str:
+    """The same code with as few steps and samples as a method takes."""
+    return re.sub(r"\bsamples=\d+", "samples=2", re.sub(r"\bsteps=\d+", "steps=2", code))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python run")], ids=name)
+def test_python_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks of a page, one after the other, from the root of the repository."""
+    monkeypatch.chdir(ROOT)
+    names: dict[str, object] = {"__name__": "docs"}
+    for number, code in enumerate(blocks(page, "python run")):
+        exec(compile(smaller(code), f"{name(page)}, block {number}", "exec"), names)
+    if "result" in names:
+        assert names["result"].samples.isfinite().all()
+
+
+def test_the_script_of_the_readme_runs() -> None:
+    assert len(blocks(ROOT / "README.md", "python run")) == 1
+
+
+def commands(page: Path) -> list[str]:
+    """Every `medrestore ...` line of the shell blocks, and those in the tables."""
+    lines = "".join(blocks(page, "sh")).splitlines()
+    inline = re.findall(r"`(medrestore [^`]+)`", page.read_text(encoding="utf-8"))
+    return [line for line in (*lines, *inline) if re.match(r"medrestore (recon|inspect|doctor|demo)\b", line)]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=name)
+def test_commands_parse(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options, types and choices are those of the command line; a YAML block is the `--config` of its page."""
+    monkeypatch.chdir(tmp_path)
+    for recipe in blocks(page, "yaml"):
+        (tmp_path / "mine.yaml").write_text(recipe)
+    for line in commands(page):
+        words = shlex.split(line, comments=True)[1:]
+        if "--help" not in words:
+            parser().parse_args(["dds" if word == "NAME" else word for word in words])
+
+
+def test_the_options_in_the_readme_exist() -> None:
+    recon = parser().parse_args(["recon", "scan.h5"]).recon
+    known = {*vars(recon), "from", "help"}
+    text = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "README.md", ROOT / "docs" / "mri.md"))
+    said = {word.replace("-", "_") for word in re.findall(r"`--([a-z][a-z-]*)", text)}
+    assert len(said) > 10
+    assert not said - known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for found in LINK.finditer(page.read_text(encoding="utf-8")):
+        target = found["target"].split("#")[0]
+        if target and not target.startswith("http"):
+            assert (page.parent / target).exists(), f"{name(page)} links to {target}"
+
+
+def test_every_page_is_on_the_map() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    assert not [page.name for page in ROOT.glob("docs/*.md") if page.name != "index.md" and f"({page.name})" not in index]
+
+
+def test_every_operator_and_method_is_listed() -> None:
+    abstract = {"Operator", "LinearOperator", "SpectralOperator", "CoIsometry", "Isometry", "Spectrum", "FromSpectrum",
+                "Composed", "SpectralSense"}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = set(medrestore.operators.__all__) - abstract | set(medrestore.methods.__all__) - {"Method"}
+    assert not {one for one in listed if f"`{one}" not in readme}
+
+
+def test_methods_are_shown_with_their_own_parameters() -> None:
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    kinds = [kind for kind in vars(medrestore.methods).values() if isinstance(kind, type) and issubclass(kind, Method)]
+    for kind in kinds:
+        if kind is not Method:
+            assert f"| `{kind.__name__}({', '.join(field.name for field in fields(kind))})` |" in page
+
+
+def test_the_sampling_table_tells_the_truth() -> None:
+    """Every kind is in it, and those of ours realise what it says at 320 columns."""
+    rows = re.findall(r"^\| `(\w+)` \| ([12]) \|.*\| ([^|]+) \|$", (ROOT / "docs" / "mri.md").read_text(), re.MULTILINE)
+    assert {(kind, int(axes)) for kind, axes, _ in rows} == {(kind, axes) for kind, (_, axes) in KINDS.items()}
+    for kind, _, said in rows:
+        spans = [[float(end) for end in part.split(" to ")] for part in said.split(", ")]
+        for accel, span in zip((4, 8), spans, strict=True):
+            assert span[0] - 0.051 <= sampling_mask(kind, (320, 320), accel, seed=0).acceleration <= span[-1] + 0.051
+
+
+@pytest.mark.slow
+def test_what_recon_writes_is_what_the_page_says(tmp_path: Path) -> None:
+    """Datasets, shapes and the keys of the provenance, of the sample scan."""
+    out = tmp_path / "brain.h5"
+    words = ["recon", str(ROOT / "data/samples/brain-scan.h5"), "-o", str(out), "--undersample", "uniform1d", "--accel", "4",
+             "--steps", "2", "--samples", "2", "--keep-samples", "--maps-cache", "none"]
+    assert main(words) == 0
+    page = (ROOT / "docs" / "mri.md").read_text(encoding="utf-8")
+    table = page[page.index("JSON with") : page.index("## Scores")]
+    said = {key for row in re.findall(r"^\| (`[^|]+`) \|", table, re.MULTILINE) for key in re.findall(r"`(\w+)`", row)}
+    assert said == set(read_provenance(out))
+    with read_reconstruction(out) as made:
+        assert made.shape == (1, 224, 192)
+        assert made.std(0).shape == (224, 192)
+        assert made.samples(0).shape == (2, 224, 192)
+        assert made.complex_image(0).is_complex()
+        assert made.mask.shape == (1, 192)
+
+
+def test_what_is_no_medical_device_says_so() -> None:
+    for path in ("README.md", "docs/index.md"):
+        assert RESEARCH_USE in (ROOT / path).read_text(encoding="utf-8")
+    card = (ROOT / "data/priors/brain-mr-starter/CARD.md").read_text(encoding="utf-8")
+    assert "Research use only, not for diagnosis. It can invent anatomy." in card
+
+
+@pytest.mark.parametrize(("page", "marker"), [
+    ("README.md", "quality"), ("README.md", "speed"), ("data/priors/brain-mr-starter/CARD.md", "numbers"),
+])
+def test_measured_numbers_have_their_place(page: str, marker: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    begin, end = f"<!-- {marker}:begin -->", f"<!-- {marker}:end -->"
+    assert text.count(begin) == text.count(end) == 1
+    assert text.index(begin) < text.index(end)
