@@ -17,6 +17,10 @@ WRONG = re.compile(
     r'(?:Parser key|argument) "?(?:--)?(?P<key>[\w.-]+)"?: '
     r"(?:Expected an? (?P<one>.+?)\. Got value: |Does not validate .*?Subtypes: \[(?P<many>.*?)\].*Given value: )(?P<value>.*)"
 )
+CHOICE = re.compile(
+    r"(?:argument (?P<option>[\w-]+): invalid choice: |Parser key \"(?P<key>[\w.]+)\": )(?P<value>.*?) "
+    r"(?:\(choose from |not among choices \()(?P<choices>.*)\)"
+)
 
 
 class ConfigFile(ActionConfigFile):
@@ -67,6 +71,8 @@ def read(path: Path) -> dict[str, Any]:
 def plain(message: str) -> str:
     """A complaint of the parser as one sentence for people."""
     message = " ".join(message.split())
+    if found := CHOICE.fullmatch(message):
+        return f"{found['option'] or '--' + found['key']} must be one of {found['choices'].replace(chr(39), '')}, got {found['value']}"
     found = WRONG.fullmatch(message)
     if found is None:
         return message

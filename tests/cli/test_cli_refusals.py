@@ -88,7 +88,7 @@ def test_maps_of_the_wrong_shape(bench, scan):
     np.save(path, np.ones((1, 3, 48, 40), np.complex64))
     refused(bench, scan, "--maps", path, says="(1, 3, 48, 40)", path=path)
     np.save(path, np.zeros((1, 4, 48, 40), np.complex64))
-    refused(bench, scan, "--maps", path, says="zero", path=path)
+    refused(bench, scan, "--maps", path, says="The coil maps are zero everywhere")
     refused(bench, scan, "--maps", bench / "none.npy", says="does not exist", path=bench / "none.npy")
 
 
@@ -154,8 +154,8 @@ def test_failures_keep_the_old_output(bench, scan):
     (("--method", "hqs", "--options.lam", 0), "--options.lam must be a number above 0, got 0"),
     (("--options.lam", "much"), "--options must be a number or null, got much"),
     (("--options", "3"), "--options must be a mapping, got 3"),
-    (("--method", "magic"), "invalid choice: 'magic' (choose from 'diffpir', 'dds'"),
-    (("--ladder", "rope"), "invalid choice: 'rope'"),
+    (("--method", "magic"), "--method must be one of diffpir, dds, ddnm+, ddnm, ddrm, hqs, dps, repaint, got 'magic'"),
+    (("--ladder", "rope"), "--ladder must be one of karras, ddpm, quadratic, got 'rope'"),
     (("--undersample", "uniform1d"), "--undersample needs --accel"),
     (("--accel", 4), "--accel needs --undersample"),
     (("--acs", 4), "--acs needs --undersample"),
@@ -175,7 +175,7 @@ def test_failures_keep_the_old_output(bench, scan):
     (("--batch-size", 0), "--batch-size must be at least 1, got 0"),
     (("--seed", -1), "--seed must be at least 0, got -1"),
     (("--noise-std", -1), "--noise-std must be 0 or more, got -1"),
-    (("--noise-std", "nan"), "--noise-std must be 0 or more, got nan"),
+    (("--noise-std", "nan"), "--noise-std must be a number or null, got nan"),
     (("--noise-std", "loud"), "--noise-std must be a number or null, got loud"),
     (("--sigma-max", 0), "--sigma-max must be positive, got 0"),
     (("--sigma-max", 0.001), "--sigma-max 0.001 is not above the least noise level of the prior, 0.005"),
@@ -199,9 +199,8 @@ def test_options(bench, scan, words, says):
     ("config: other.yaml", "has the key 'config', which is no option"),
     ("3: 4", "has the key 3, which is no option"),
     ("steps: many", ": --steps must be a whole number, got many"),
-    ("steps: null", ": --steps must be a whole number"),
-    ("method: magic", "invalid choice: 'magic'"),
-    ("method: [dds]", "--method"),
+    ("method: magic", ": --method must be one of diffpir, dds, ddnm+, ddnm, ddrm, hqs, dps, repaint, got 'magic'"),
+    ("method: [dds]", ": --method must be one of"),
     ("options: {gamma: big}", ": --options must be a number or null, got big"),
     ("options: 3", ": --options must be a mapping, got 3"),
     ("slices: 10:20", ": --slices must be text or null, got 620; write it in quotes"),
@@ -262,7 +261,7 @@ def full(*_args, **_options):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize("size", [1000, 10_000, 30_000, 60_000])
+@pytest.mark.parametrize("size", [1000, 10_000, 30_000])
 def test_disk_full(bench, scan, size):
     """No file may pass `size` bytes: at the first bytes, at the last, and between; h5py alone would crash over it at exit."""
     resource = pytest.importorskip("resource")
@@ -316,7 +315,7 @@ def test_mistakes_of_the_program_are_not_hidden(bench, scan, monkeypatch):
 
 
 def test_commands(bench):
-    for words, says in (((), "but it was not provided"), (("restore",), "invalid choice: 'restore'"),
+    for words, says in (((), "but it was not provided"), (("restore",), "command must be one of recon, inspect, doctor, demo, got 'restore'"),
                         (("demo", "--steps", "0"), "--steps must be at least 2"), (("demo", "-o", "scan.h5"), "no .png"),
                         (("inspect", bench / "none.h5"), "does not exist"), (("inspect", bench.folder), "is a folder")):
         outcome = bench.call(*words)
