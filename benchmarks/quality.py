@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 import yaml
+from fill import fill
 from torch import Tensor
 
 from medrestore import methods
@@ -38,12 +39,11 @@ KINDS, ACCELERATIONS = ("uniform1d", "gaussian1d", "gaussian2d", "poisson2d"), (
 CALIBRATION_LINES = {4: 16, 8: 10}  # of masks along one axis; the others have 24 x 24
 WEIGHTS = (1e-4, 3e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2)
 BASELINES: dict[str, Callable] = {"CG-SENSE": CGSense, "TV": TotalVariation, "L1-wavelet": L1Wavelet}
-METHODS = {
+METHODS = {  # and how many samples
     "HQS": (methods.HQS(), 1),
     "DDS": (methods.DDS(), 4),
-    "DDS, paper's gamma": (methods.DDS(gamma=5.0, cg_steps=5, eta=0.85), 4),
-    "DiffPIR": (methods.DiffPIR(), 4),
-    "DDNM+": (methods.DDNMPlus(), 4),
+    "DDS, paper's constants": (methods.DDS(gamma=5.0, cg_steps=5, eta=0.85), 2),
+    "DDNM+": (methods.DDNMPlus(), 2),
 }
 
 
@@ -119,24 +119,25 @@ def _compare(ready: Prepared, weights: dict, kind: str, accel: int, prior) -> It
         result = restore(problem, prior, method, levels=plan_levels(Plan(), prior), samples=samples)
         seconds = time.monotonic() - started
         misfit = float(result.misfit.mean())
-        yield name, *scored(ready, result.mean[0]), misfit, seconds
+        yield name if samples == 1 else f"{name}, mean of {samples}", *scored(ready, result.mean[0]), misfit, seconds
         if samples > 1:
             yield f"{name}, one sample", *scored(ready, result.samples[0, 0]), misfit, seconds / samples
 
 
-def page() -> str:
-    """docs/quality.md from the CSV files that are there."""
+def table() -> tuple[str, str]:
+    """What was measured, in a sentence, and the table, from the CSV files that are there."""
     rows = [row for path in sorted(RESULTS.glob("quality-*of*.csv")) for row in csv.DictReader(path.open())]
     columns = [(kind, accel) for kind in KINDS for accel in ACCELERATIONS]
     names = list(dict.fromkeys(row["method"] for row in rows))
     subjects = sorted({int(row["subject"]) for row in rows})
-    lines = [
-        "# Quality on held-out subjects", "",
+    sentence = (
         f"Mean PSNR (dB) / SSIM over {len(subjects)} subjects that neither the prior nor any weight has seen; one slice of "
         f"217 x 182 pixels each, {COILS} simulated coils, noise at {SNR_DB:.0f} dB; coil maps, noise level and scale estimated "
         "from the undersampled data. Baselines at the weight that is best on validation subjects, for each column. Diffusion "
-        "methods with 25 network calls a sample; the mean of 4 samples unless said otherwise (HQS is deterministic: one). Written by "
-        "`python benchmarks/quality.py run`.", "",
+        "methods with 25 network calls a sample; the mean of the samples named (HQS is deterministic). Written by "
+        "`python benchmarks/quality.py run`."
+    )
+    lines = [
         "| method | " + " | ".join(f"{kind} {accel}x" for kind, accel in columns) + " |",
         "|---" * (len(columns) + 1) + "|",
     ]
@@ -147,7 +148,7 @@ def page() -> str:
             mean = [sum(float(row[key]) for row in own) / max(len(own), 1) for key in ("psnr", "ssim")]
             cells.append(f"{mean[0]:.2f} / {mean[1]:.3f}" if own else "-")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, ""])
+    return sentence, "\n".join(lines)
 
 
 def main() -> None:
@@ -164,7 +165,10 @@ def main() -> None:
         else:
             run(volumes, list(range(*subjects["test"])), args.part)
     if args.what != "tune":
-        (ROOT / "docs" / "quality.md").write_text(page())
+        sentence, rows = table()
+        (ROOT / "docs" / "quality.md").write_text(f"# Quality on held-out subjects\n\n{sentence}\n\n{rows}\n")
+        fill(ROOT / "README.md", "quality", f"{sentence}\n\n{rows}")
+        fill(ROOT / "data/priors/brain-mr-starter/CARD.md", "numbers", f"{sentence}\n\n{rows}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ from ..errors import InputError
 
 LARGEST = 1 << 20  # bytes; a config is some lines
 NOT_IN_FILES = {"help", "config", "print_config"}
-TYPES = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false", "dict": "a mapping", "NoneType": "null"}
+TYPES = {
+    "int": "a whole number", "float": "a number", "str": "text", "bool": "true or false", "dict": "a mapping", "NoneType": "null",
+}
 WRONG = re.compile(
     r'(?:Parser key|argument) "?(?:--)?(?P<key>[\w.-]+)"?: '
     r"(?:Expected an? (?P<one>.+?)\. Got value: |Does not validate .*?Subtypes: \[(?P<many>.*?)\].*Given value: )(?P<value>.*)"
@@ -34,11 +36,19 @@ class ConfigFile(ActionConfigFile):
                 close = get_close_matches(str(key), known, 1)
                 raise InputError(f"{values} has the key {key!r}, which is no option"
                                  + (f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"))
-        try:
-            parser.parse_object(given)
-        except ArgumentError as error:
-            raise InputError(f"{values}: {plain(str(error))}") from error
+        checked(parser, given, str(values))
         super().__call__(parser, cfg, values, option_string)
+
+
+def checked(parser: ArgumentParser, given: dict[str, Any], source: str) -> Namespace:
+    """The options with these values, each of its type; complaints begin with where the values come from."""
+    for key, value in given.items():
+        if value is None and parser.get_default(key) is not None:
+            raise InputError(f"{source}: --{key.replace('_', '-')} may not be null; leave it out for its default")
+    try:
+        return parser.parse_object(given)
+    except ArgumentError as error:
+        raise InputError(f"{source}: {plain(str(error))}") from error
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -72,7 +82,8 @@ def plain(message: str) -> str:
     """A complaint of the parser as one sentence for people."""
     message = " ".join(message.split())
     if found := CHOICE.fullmatch(message):
-        return f"{found['option'] or '--' + found['key']} must be one of {found['choices'].replace(chr(39), '')}, got {found['value']}"
+        name, choices = found["option"] or f"--{found['key']}", found["choices"].replace("'", "")
+        return f"{name} must be one of {choices}, got {found['value']}"
     found = WRONG.fullmatch(message)
     if found is None:
         return message
@@ -80,4 +91,5 @@ def plain(message: str) -> str:
     names = [name for name in names if not (name == "int" and "float" in names)]
     wanted = " or ".join(TYPES.get(name, name) for name in names) or found["one"]
     hint = "; write it in quotes" if "str" in names else ""
-    return f"--{found['key'].replace('_', '-')} must be {wanted}, got {found['value']}{hint}"
+    given = "null" if found["value"] == "None" else found["value"]
+    return f"--{found['key'].replace('_', '-')} must be {wanted}, got {given}{hint}"

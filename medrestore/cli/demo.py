@@ -6,6 +6,7 @@ Examples:
 """
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
@@ -21,8 +22,8 @@ def parser() -> ArgumentParser:
     p = ArgumentParser(description=__doc__, formatter_class=Help, exit_on_error=False)
     p.add_argument("-o", "--out", type=str, default="medrestore-demo.png", help="the picture")
     p.add_argument("--accel", type=float, default=4.0, help="acceleration, along the phase-encode axis")
-    p.add_argument("--steps", type=int, default=25, help="network calls a sample")
-    p.add_argument("--samples", type=int, default=4, help="posterior samples; the image is their mean")
+    p.add_argument("--steps", type=int, default=25, help="network calls a sample of DDS; HQS takes twice as many, once")
+    p.add_argument("--samples", type=int, default=4, help="posterior samples of DDS; its image is their mean")
     return p
 
 
@@ -45,9 +46,12 @@ def run(options: Namespace) -> int:
 
     started = time.monotonic()
     scan = read_kspace(Path(str(files("medrestore.data"))) / "samples" / "brain-scan.h5")[0]
-    plan = Plan(steps=options.steps, samples=options.samples, undersample=Undersampling("uniform1d", options.accel))
+    asked = Undersampling("uniform1d", options.accel)
+    sampled = Plan(methods.DDS(), steps=options.steps, samples=options.samples, undersample=asked)
+    single = replace(sampled, method=methods.HQS(), steps=2 * options.steps, samples=1)
+    plans = {f"DDS, mean of {options.samples}": sampled, "HQS": single}
     prior = load("brain-mr-starter", bf16=True)
-    ready = prepare(scan, plan)
+    ready = prepare(scan, sampled)
     sense, truth = ready.sense, ready.reference
     say(f"8 simulated coils, {tuple(truth.shape)} pixels, {ready.sampling.acceleration:.2f}x along one axis, "
         f"{ready.sampling.acs} calibration lines, noise {ready.problem.sigma:.3g} ({ready.noise_source})")
@@ -56,20 +60,20 @@ def run(options: Namespace) -> int:
     for name, kind in (("CG-SENSE", CGSense), ("L1-wavelet", L1Wavelet)):
         tried = [ready.shown(kind(lam=lam).reconstruct(ready.problem.y, sense.maps, sense.mask)[0, 0]).abs() for lam in WEIGHTS]
         images[f"{name}, best weight"] = max(tried, key=lambda image: score([image], [truth]).psnr)
-    chosen = {"DDS, the noise's gamma": methods.DDS(gamma=None, cg_steps=None), "DiffPIR": plan.method}
-    for name, method in chosen.items():
-        advance = progress(name, options.steps)
-        result = restore(ready.problem, prior, method, levels=plan_levels(plan, prior), samples=plan.samples,
-                         on_step=lambda step, x, advance=advance: advance())
+    for name, plan in plans.items():
+        advance = progress(name, plan.steps * -(-plan.samples // plan.batch_size))
+        result = restore(ready.problem, prior, plan.method, levels=plan_levels(plan, prior), samples=plan.samples,
+                         batch_size=plan.batch_size, on_step=lambda step, x, advance=advance: advance())
         images[name] = ready.shown(result.mean[0]).abs()
-        spread = ready.shown(result.std[0])
+        if plan is sampled:
+            spread = ready.shown(result.std[0])
     say(f"{'':24s} {'PSNR dB':>8s} {'SSIM':>7s} {'NMSE':>8s}")
     for name, image in images.items():
         value = score([image], [truth])
         say(f"{name:24s} {value.psnr:8.2f} {value.ssim:7.4f} {value.nmse:8.5f}")
     peak = float(truth.max())
     columns = [Column(name, image, peak) for name, image in (images | {"truth": truth}).items()]
-    columns.append(Column("spread x 10", spread, peak / 10))
+    columns.append(Column("DDS, spread x 10", spread, peak / 10))
     panel(columns, Path(options.out), title=f"{ready.sampling.acceleration:.1f}x undersampled, 8 coils. Research use only.")
     say(f"{options.out}  ({time.monotonic() - started:.0f} s)")
     return 0

@@ -3,12 +3,14 @@
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from ..errors import InputError
 from . import demo, doctor, inspect, recon
 from .config import plain
+from .terminal import Help
 
 COMMANDS = {"recon": recon, "inspect": inspect, "doctor": doctor, "demo": demo}
 NOTICE = "Research use only. Not a medical device. Not for diagnosis. Generative priors can invent anatomy."
@@ -16,7 +18,10 @@ NOTICE = "Research use only. Not a medical device. Not for diagnosis. Generative
 
 def parser() -> ArgumentParser:
     """The whole command line."""
-    top = ArgumentParser(prog="medrestore", description=f"Incomplete measurements in, images out. {NOTICE}", exit_on_error=False)
+    top = ArgumentParser(
+        prog="medrestore", description=f"Incomplete measurements in, images out. {NOTICE}", exit_on_error=False,
+        formatter_class=Help, version=version("medrestore"),  # its subcommands take over the formatter
+    )
     top.add_argument("--debug", action="store_true", help="show the traceback of an error; anywhere in the line")
     commands = top.add_subcommands(required=True, dest="command")
     for name, module in COMMANDS.items():

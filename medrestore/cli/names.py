@@ -9,7 +9,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from ..methods import Method
 
-METHODS = ("diffpir", "dds", "ddnm+", "ddnm", "ddrm", "hqs", "dps", "repaint")
+METHODS = ("hqs", "dds", "diffpir", "ddnm+", "ddnm", "ddrm", "dps", "repaint")
 LADDERS = ("karras", "ddpm", "quadratic")
 SHARES = {"eta", "eta_b", "zeta"}  # hyper-parameters from 0 to 1; all others are positive
 BEYOND = {"dds", "dps"}  # whose eta may pass 1: see `methods.budget.ddim_split`

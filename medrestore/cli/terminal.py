@@ -10,8 +10,9 @@ class Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):
     """Help that keeps the lines of the examples and speaks of defaults only where there is one."""
 
     def _get_help_string(self, action: Action) -> str:
-        nothing = action.default in (None, False, SUPPRESS, {}) or not action.option_strings
-        return (action.help or "") + ("" if nothing else " (default: %(default)s)")
+        default = action.default
+        silent = default is None or default is False or default in (SUPPRESS, {}) or not action.option_strings
+        return (action.help or "") + ("" if silent else " (default: %(default)s)")
 
 
 def say(line: str) -> None:

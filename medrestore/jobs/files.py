@@ -121,7 +121,7 @@ class Volume:
         """fastMRI scores of every image that was gathered; empty without a reference."""
         if not self.reference:
             return {}
-        names = ("zero_filled", "cg_sense", "one_sample", "mean")
+        names = ["zero_filled", "cg_sense", *(["one_sample"] if len(self.seeds[0]) > 1 else []), "mean"]
         return {name: score(getattr(self, name), self.reference, data_range=data_range) for name in names}
 
 
@@ -191,7 +191,8 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
         if job.nifti:
             _write_nifti(place, scan, first)
     misfit, noisy = sum(volume.misfit) / len(volume.misfit), min(volume.noise_std) > 0
-    job.say(f"data misfit {misfit:.2f} (1 = the data are explained to their noise)" if noisy else f"data misfit {misfit:.2g} of |data|")
+    explained = f"{misfit:.2f} (1 = the data are explained to their noise)" if noisy else f"{misfit:.2g} of |data|"
+    job.say(f"data misfit {explained}")
     return scores
 
 
@@ -249,7 +250,8 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int) -> str:
         f"{scan.path.name}: {slices} of {len(scan)} slices, {coils} coils, {height} x {width}; "
         f"{sampling.kind} {sampling.acceleration:.2f}x, calibration {lines}; "
         f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); prior {job.config['prior']}; "
-        f"{job.plan.samples} samples by {type(job.plan.method).__name__}, {len(job.levels) - 1} steps, "
+        f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.method).__name__}, "
+        f"{len(job.levels) - 1} steps, "
         + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
     )
 
@@ -331,7 +333,9 @@ def is_done(source: Path, target: Path, job: Job) -> bool:
         return False
     made = _provenance_of(target)
     scan = made.get("input")
-    return made.get("config_hash") == job.config_hash and isinstance(scan, dict) and scan.get("fingerprint") == fingerprint(source)
+    if made.get("config_hash") != job.config_hash or not isinstance(scan, dict):
+        return False
+    return scan.get("fingerprint") == fingerprint(source)
 
 
 def _provenance_of(path: Path) -> dict[str, Any]:

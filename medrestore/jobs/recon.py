@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -13,11 +13,19 @@ from ..consistency import unexplained
 from ..errors import InputError
 from ..io import KSpaceFile, Scan, read_kspace
 from ..levels import karras
-from ..methods import DiffPIR, Method
+from ..methods import HQS, Method
 from ..metrics import Scores, fastmri_scores
 from ..mri import (
-    Sampling, calibration_width, espirit, estimate_noise, fastmri_seed, noise_covariance, noise_std, prewhiten,
-    sampling_mask, whitening,
+    Sampling,
+    calibration_width,
+    espirit,
+    estimate_noise,
+    fastmri_seed,
+    noise_covariance,
+    noise_std,
+    prewhiten,
+    sampling_mask,
+    whitening,
 )
 from ..operators import Crop, Sense, SpectralSense
 from ..priors import Prior
@@ -61,11 +69,11 @@ class Plan:
         batch_size: samples drawn together.
     """
 
-    method: Method = DiffPIR()
-    steps: int = 25
+    method: Method = field(default_factory=HQS)
+    steps: int = 50
     ladder: Callable[[int, float, float], list[float]] = karras
     sigma_max: float = 5.0
-    samples: int = 4
+    samples: int = 1
     seed: int = 0
     undersample: Undersampling | None = None
     noise_std: float | None = None
@@ -141,7 +149,8 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     if maps is None:
         maps = espirit(kspace, mask=sampling.mask, cache=cache)
     elif maps.shape != kspace.shape:
-        raise InputError(f"the coil maps are {tuple(maps.shape[1:])} and the k-space is {tuple(kspace.shape[1:])} (coil, height, width)")
+        raise InputError(f"the coil maps are {tuple(maps.shape[1:])} and the k-space is {tuple(kspace.shape[1:])} "
+                         "(coil, height, width); give the maps of this scan")
     norm = maps.abs().square().sum(1, keepdim=True).sqrt()
     maps = torch.where(norm > 0, maps / norm.where(norm > 0, 1.0), 0.0)
     gain = torch.einsum("cv,bvhw->bchw", unmix, maps).abs().square().sum(1, keepdim=True).sqrt()
@@ -149,7 +158,8 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     operator = sense.spectral() if sense.one_axis and _spectrum_gb(sense) <= plan.spectral_gb else sense
     problem = Problem(operator, kspace.to(device), sigma)
     if plan.noise_std is None and (left := unexplained(problem)) > sigma:
-        problem, source = replace(problem, sigma=left), f"{source}, raised from {sigma:.3g} to what the coil maps leave unexplained"
+        problem = replace(problem, sigma=left)
+        source = f"{source}, raised from {sigma:.3g} to what the coil maps leave unexplained"
     return Prepared(problem, sampling, source, gain.to(device), scan.crop, reference)
 
 
@@ -245,6 +255,9 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
         InputError: in one sentence, what does not fit and what would.
     """
     check_prior(prior.channels, "the prior")
+    if plan.samples > 1 and not plan.method.draws:
+        raise InputError(f"{type(plan.method).__name__} estimates the mean and draws no samples; "
+                         "take one, or a method that draws them, such as dds")
     low, high = prior.sigma_range
     if plan.sigma_max <= max(low, 1e-3):
         raise InputError(f"--sigma-max {plan.sigma_max:g} is not above the least noise level of the prior, {max(low, 1e-3):g}")

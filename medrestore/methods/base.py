@@ -19,9 +19,11 @@ class Method(ABC):
 
     Attributes:
         needs: the least that the operator must know; None for methods that take no problem.
+        draws: whether results are samples, whose spread means something; False for estimates of the mean.
     """
 
     needs: ClassVar[type[Operator] | None] = Operator
+    draws: ClassVar[bool] = True
 
     @abstractmethod
     def step(

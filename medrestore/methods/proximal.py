@@ -95,6 +95,7 @@ class HQS(Method):
     """
 
     needs = LinearOperator
+    draws = False
     lam: float = 1.0
     cg_steps: int | None = None
 

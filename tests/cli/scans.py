@@ -10,7 +10,6 @@ import pytest
 import torch
 from diffusers import UNet2DModel
 from mri.phantom import head_and_maps
-from torch import Tensor
 
 from medrestore import priors
 from medrestore.cli.main import main
@@ -92,9 +91,9 @@ class Bench:
         return Outcome(code, *self._capsys.readouterr())
 
     def recon(self, *words: object, quick: bool = True) -> Outcome:
-        """`recon` with the tiny prior, two steps and one sample, as far as `words` say nothing else."""
-        options: list[object] = ["--prior", self.prior, "--maps-cache", self / "maps"]
-        options += ["--steps", 2, "--samples", 1] if quick else []
+        """`recon` with the tiny prior, DiffPIR, two steps and one sample, as far as `words` say nothing else."""
+        options: list[object] = ["--prior", self.prior, "--maps-cache", self / "cache"]
+        options += ["--steps", 2, "--samples", 1, "--method", "diffpir"] if quick else []
         return self.call("recon", *options, *words)
 
     def restored(self, *words: object, name: str = "out.h5", quick: bool = True) -> Path:
@@ -105,8 +104,8 @@ class Bench:
 
     def files(self) -> dict[str, str]:
         """What lies in the folder, by content; the cache of maps left out."""
-        found = (path for path in sorted(self.folder.rglob("*")) if "maps" not in path.relative_to(self.folder).parts[:1])
-        return {str(path.relative_to(self.folder)): path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() or "folder"
+        found = (path for path in sorted(self.folder.rglob("*")) if "cache" not in path.relative_to(self.folder).parts[:1])
+        return {str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
                 for path in found}
 
 
@@ -117,10 +116,6 @@ def array(path: Path, name: str = "reconstruction_complex") -> np.ndarray:
 
 def relative(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.linalg.norm(a - b) / np.linalg.norm(b))
-
-
-def tensor(values: np.ndarray) -> Tensor:
-    return torch.from_numpy(values)
 
 
 @pytest.fixture(scope="session")

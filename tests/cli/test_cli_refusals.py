@@ -10,7 +10,9 @@ import shutil
 import h5py
 import numpy as np
 import pytest
+
 from cli.scans import fastmri, kspace
+from medrestore.cli.names import METHODS
 
 HALF = ("--undersample", "uniform1d", "--accel", "2", "--acs", "12")
 
@@ -154,7 +156,8 @@ def test_failures_keep_the_old_output(bench, scan):
     (("--method", "hqs", "--options.lam", 0), "--options.lam must be a number above 0, got 0"),
     (("--options.lam", "much"), "--options must be a number or null, got much"),
     (("--options", "3"), "--options must be a mapping, got 3"),
-    (("--method", "magic"), "--method must be one of diffpir, dds, ddnm+, ddnm, ddrm, hqs, dps, repaint, got 'magic'"),
+    (("--method", "magic"), f"--method must be one of {', '.join(METHODS)}, got 'magic'"),
+    (("--method", "hqs", "--samples", 3), "such as dds"),
     (("--ladder", "rope"), "--ladder must be one of karras, ddpm, quadratic, got 'rope'"),
     (("--undersample", "uniform1d"), "--undersample needs --accel"),
     (("--accel", 4), "--accel needs --undersample"),
@@ -170,6 +173,7 @@ def test_failures_keep_the_old_output(bench, scan):
     (("--device", "cuda:99"), "--device cuda:99 is not usable here"),
     (("--steps", 0), "--steps must be at least 2, got 0"),
     (("--steps", "many"), "--steps must be a whole number, got many"),
+    (("--steps", "null"), "--steps must be a whole number, got null"),
     (("--steps", 2.5), "--steps must be a whole number, got 2.5"),
     (("--samples", 0), "--samples must be at least 1, got 0"),
     (("--batch-size", 0), "--batch-size must be at least 1, got 0"),
@@ -199,7 +203,8 @@ def test_options(bench, scan, words, says):
     ("config: other.yaml", "has the key 'config', which is no option"),
     ("3: 4", "has the key 3, which is no option"),
     ("steps: many", ": --steps must be a whole number, got many"),
-    ("method: magic", ": --method must be one of diffpir, dds, ddnm+, ddnm, ddrm, hqs, dps, repaint, got 'magic'"),
+    ("steps: null", ": --steps may not be null; leave it out for its default"),
+    ("method: magic", f": --method must be one of {', '.join(METHODS)}, got 'magic'"),
     ("method: [dds]", ": --method must be one of"),
     ("options: {gamma: big}", ": --options must be a number or null, got big"),
     ("options: 3", ": --options must be a mapping, got 3"),
@@ -244,9 +249,10 @@ def test_altered_provenance(bench, scan):
     out = bench.restored(scan, name="made.h5")
     with h5py.File(out) as file:
         whole = json.loads(file.attrs["medrestore_provenance"])
-    for change, says in (({"config": 3}, "does not say how it was made"), ({"input": {"path": 7}}, "does not say how it was made"),
+    for change, says in (({"config": 3}, "does not say how it was made"),
+                         ({"input": {"path": 7}}, "does not say how it was made"),
                          ({"config": whole["config"] | {"steps": "x"}}, "--steps must be a whole number, got x"),
-                         ({"config": whole["config"] | {"options": {"gamma": [1]}}}, "it was altered"),
+                         ({"config": whole["config"] | {"options": {"gamma": [1]}}}, "was altered: --options must be"),
                          ({"config": {}, "input": {"path": "/none.h5"}}, "give its present place as SCAN"),
                          ({"input": {"path": str(scan)}}, "is not the scan that")):
         with h5py.File(out, "r+") as file:
@@ -315,7 +321,8 @@ def test_mistakes_of_the_program_are_not_hidden(bench, scan, monkeypatch):
 
 
 def test_commands(bench):
-    for words, says in (((), "but it was not provided"), (("restore",), "command must be one of recon, inspect, doctor, demo, got 'restore'"),
+    for words, says in (((), "but it was not provided"),
+                        (("restore",), "command must be one of recon, inspect, doctor, demo, got 'restore'"),
                         (("demo", "--steps", "0"), "--steps must be at least 2"), (("demo", "-o", "scan.h5"), "no .png"),
                         (("inspect", bench / "none.h5"), "does not exist"), (("inspect", bench.folder), "is a folder")):
         outcome = bench.call(*words)
