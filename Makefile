@@ -20,9 +20,12 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest
 
+# the quality table needs the volumes of the prior's cohort: make bench VOLUMES=volumes.npz
 bench: setup
+	$(BIN)/python benchmarks/speed.py --readme
 	$(BIN)/python benchmarks/posteriors.py
-	$(BIN)/python benchmarks/quality.py
+	$(if $(VOLUMES),$(BIN)/python benchmarks/quality.py tune $(VOLUMES))
+	$(if $(VOLUMES),$(BIN)/python benchmarks/quality.py run $(VOLUMES))
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -39,11 +39,11 @@ KINDS, ACCELERATIONS = ("uniform1d", "gaussian1d", "gaussian2d", "poisson2d"), (
 CALIBRATION_LINES = {4: 16, 8: 10}  # of masks along one axis; the others have 24 x 24
 WEIGHTS = (1e-4, 3e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2)
 BASELINES: dict[str, Callable] = {"CG-SENSE": CGSense, "TV": TotalVariation, "L1-wavelet": L1Wavelet}
-METHODS = {  # and how many samples
-    "HQS": (methods.HQS(), 1),
-    "DDS": (methods.DDS(), 4),
-    "DDS, paper's constants": (methods.DDS(gamma=5.0, cg_steps=5, eta=0.85), 2),
-    "DDNM+": (methods.DDNMPlus(), 2),
+PLANS = {
+    "HQS": Plan(methods.HQS(), steps=50),
+    "DDS": Plan(methods.DDS(), steps=25, samples=4),
+    "DDS, paper's constants": Plan(methods.DDS(gamma=5.0, cg_steps=5, eta=0.85), steps=25, samples=2),
+    "DDNM+": Plan(methods.DDNMPlus(), steps=25, samples=2),
 }
 
 
@@ -112,11 +112,12 @@ def _compare(ready: Prepared, weights: dict, kind: str, accel: int, prior) -> It
         started = time.monotonic()
         image = baseline.reconstruct(*arguments)[0, 0]
         yield name, *scored(ready, image), "", time.monotonic() - started
-    for name, (method, samples) in METHODS.items():
-        if not isinstance(problem.operator, method.needs):
+    for name, plan in PLANS.items():
+        if not isinstance(problem.operator, plan.method.needs):
             continue
         started = time.monotonic()
-        result = restore(problem, prior, method, levels=plan_levels(Plan(), prior), samples=samples)
+        samples = plan.samples
+        result = restore(problem, prior, plan.method, levels=plan_levels(plan, prior), samples=samples)
         seconds = time.monotonic() - started
         misfit = float(result.misfit.mean())
         yield name if samples == 1 else f"{name}, mean of {samples}", *scored(ready, result.mean[0]), misfit, seconds
@@ -134,7 +135,7 @@ def table() -> tuple[str, str]:
         f"Mean PSNR (dB) / SSIM over {len(subjects)} subjects that neither the prior nor any weight has seen; one slice of "
         f"217 x 182 pixels each, {COILS} simulated coils, noise at {SNR_DB:.0f} dB; coil maps, noise level and scale estimated "
         "from the undersampled data. Baselines at the weight that is best on validation subjects, for each column. Diffusion "
-        "methods with 25 network calls a sample; the mean of the samples named (HQS is deterministic). Written by "
+        "methods with 25 network calls a sample and the mean of the samples named; HQS, deterministic, with 50 once. Written by "
         "`python benchmarks/quality.py run`."
     )
     lines = [

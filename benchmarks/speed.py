@@ -103,7 +103,8 @@ def rows() -> list[tuple[str, dict[str, float]]]:
 def table(measured: list[tuple[str, dict[str, float]]]) -> str:
     """The rows as Markdown, with ratios to the first contender."""
     lines = [f"15 coils, 320 x 320, 4x along one axis, {torch.get_num_threads()} CPU threads; medians of {ROUNDS} rounds, "
-             "contenders taking turns (`python benchmarks/speed.py`).", "", "| work | time | ratio to the first |", "|---|---|---|"]
+             "contenders taking turns (`python benchmarks/speed.py`).", "",
+             "| work | time | ratio to the first |", "|---|---|---|"]
     for work, times in measured:
         first = next(iter(times.values()))
         said = " · ".join(f"{name} {1e3 * seconds:.1f} ms" for name, seconds in times.items())
