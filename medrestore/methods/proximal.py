@@ -42,7 +42,7 @@ class DDS(Method):
     needs = LinearOperator
     gamma: float | None = None
     cg_steps: int | None = None
-    lam: float = 2.0
+    lam: float = 1.0
     eta: float = 2.0
 
     def step(self, x, sigma, sigma_next, *, problem, denoise, fix, noise):
