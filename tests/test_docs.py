@@ -122,7 +122,7 @@ def test_what_recon_writes_is_what_the_page_says(tmp_path: Path) -> None:
     """Datasets, shapes and the keys of the provenance, of the sample scan."""
     out = tmp_path / "brain.h5"
     words = ["recon", str(ROOT / "data/samples/brain-scan.h5"), "-o", str(out), "--undersample", "uniform1d", "--accel", "4",
-             "--steps", "2", "--samples", "2", "--keep-samples", "--maps-cache", "none"]
+             "--method", "dds", "--steps", "2", "--samples", "2", "--keep-samples", "--maps-cache", "none"]
     assert main(words) == 0
     page = (ROOT / "docs" / "mri.md").read_text(encoding="utf-8")
     table = page[page.index("JSON with") : page.index("## Scores")]
