@@ -14,7 +14,7 @@ def volumes() -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     y, x = torch.meshgrid(torch.linspace(-1, 1, 90), torch.linspace(-1, 1, 76), indexing="ij")
     head = ((x**2 + y**2) < 0.7).float() * (0.6 + 0.2 * torch.sin(9 * x) * torch.cos(7 * y))
-    stack = torch.stack([torch.stack([head * (0.8 + 0.2 * torch.rand((), generator=generator)) for _ in range(3)]) for _ in range(2)])
+    stack = head * (0.8 + 0.2 * torch.rand(2, 3, 1, 1, generator=generator))
     stack[0, 0] = 0  # an empty slice
     return stack
 

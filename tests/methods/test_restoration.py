@@ -15,6 +15,7 @@ from medrestore.problem import Problem
 from medrestore.restoration import restore, sample
 
 LADDER = karras(12, 20.0, 0.02)
+PAPER = DDS(5.0, 5, eta=0.85)
 BEST = DiffPIR(1.25, 0.5)
 
 
@@ -149,7 +150,7 @@ def test_the_middle_of_a_padded_field_follows_its_own_posterior():
     assert 0.85 < (result.std.flatten() / std).square().mean().sqrt() < 1.15
 
 
-EVERY = [DDNM(), DDNMPlus(), DDRM(), RePaint(), DDS(5.0, 5, eta=0.85), DDS(None, None), BEST, HQS(), DPS(), DDIM(), DDPM()]
+EVERY = [DDNM(), DDNMPlus(), DDRM(), RePaint(), PAPER, DDS(None, None), BEST, HQS(), DPS(), DDIM(), DDPM()]
 
 
 @pytest.mark.parametrize("method", EVERY, ids=str)
@@ -163,7 +164,7 @@ def test_nothing_appears_outside_the_support(method):
     assert (result.samples[..., outside] == 0).all() and (result.samples[..., ~outside] != 0).all()
 
 
-@pytest.mark.parametrize("method", [DDS(5.0, 5, eta=0.85), BEST, DPS()], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("method", [PAPER, BEST, DPS()], ids=lambda m: type(m).__name__)
 def test_nothing_appears_outside_the_support_in_a_padded_field(method):
     """Maps of 13 x 11 pixels in a field of 16 x 16: the field's margin is known to be empty as well."""
     sense, x = multicoil(dots())
@@ -176,7 +177,7 @@ def test_nothing_appears_outside_the_support_in_a_padded_field(method):
     assert (fields[-1][..., support == 0] == 0).all() and (fields[-1][..., support == 1] != 0).any()
 
 
-@pytest.mark.parametrize("method", [DDIM(), DDPM(), ProbabilityFlow(), DDS(5.0, 5, eta=0.85), BEST, DPS(), HQS()], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("method", [DDIM(), DDPM(), ProbabilityFlow(), PAPER, BEST, DPS(), HQS()], ids=lambda m: type(m).__name__)
 def test_constraints_are_met(method):
     """A coarse image in physical units: the mean of every patch is given."""
     x = 127.5 * drawn(SIDE, SIDE) + 127.5
@@ -192,7 +193,7 @@ def test_two_constraints_that_agree_are_both_met():
     x = drawn(SIDE, SIDE)
     coarse, known = AveragePool(4, (SIDE, SIDE)), Mask(torch.zeros(SIDE, SIDE))
     known.keep[:, :4] = 1  # whole patches, so that the one leaves the other alone
-    result = restore(Problem(half(SIDE, SIDE), half(SIDE, SIDE)(x), 0.1), AnySize(), DDS(5.0, 5, eta=0.85), codec=Interval(-1.0, 1.0),
+    result = restore(Problem(half(SIDE, SIDE), half(SIDE, SIDE)(x), 0.1), AnySize(), PAPER, codec=Interval(-1.0, 1.0),
                      levels=LADDER, constraints=[Problem(coarse, coarse(x)), Problem(known, known(x))])
     torch.testing.assert_close(coarse(result.samples), coarse(x), rtol=0, atol=1e-4)
     torch.testing.assert_close(known(result.samples), known(x), rtol=0, atol=1e-5)
@@ -203,8 +204,8 @@ def test_a_walk_may_begin_part_way():
     operator = half(12, 20)
     problem = Problem(operator, operator(x), 0.5)
     arguments = dict(codec=Interval(0.0, 200.0), levels=karras(12, 20.0, 0.02), samples=4)
-    whole = restore(problem, AnySize(), DDS(5.0, 5, eta=0.85), **arguments)
-    near = restore(problem, AnySize(), DDS(5.0, 5, eta=0.85), start=x, start_sigma=0.1, **arguments)
+    whole = restore(problem, AnySize(), PAPER, **arguments)
+    near = restore(problem, AnySize(), PAPER, start=x, start_sigma=0.1, **arguments)
     assert near.levels[0] == 0.1 and near.levels[1] < 0.1 and near.levels[-1] == 0 and len(near.levels) < len(whole.levels)
 
     def off(result):
@@ -213,7 +214,7 @@ def test_a_walk_may_begin_part_way():
     assert off(near) < 0.5 * off(whole)  # little noise leaves the start's detail where it was
     for half_of_it in ({"start": x}, {"start_sigma": 0.1}):
         with pytest.raises(ValueError, match="both start"):
-            restore(problem, AnySize(), DDS(5.0, 5, eta=0.85), **arguments, **half_of_it)
+            restore(problem, AnySize(), PAPER, **arguments, **half_of_it)
 
 
 # Refusals come before the first step.
@@ -243,7 +244,7 @@ def test_spectral_methods_refuse_what_is_only_linear(method):
         sense.spectral()
 
 
-@pytest.mark.parametrize("method", [DDS(5.0, 5, eta=0.85), DiffPIR(), HQS()], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("method", [PAPER, DiffPIR(), HQS()], ids=lambda m: type(m).__name__)
 def test_linear_methods_refuse_what_is_not_linear(method):
     refused(TypeError, rf"{type(method).__name__} needs a LinearOperator, and Cubed is not one", Cubed(), method)
 
@@ -258,14 +259,14 @@ def test_gradients_suffice_for_dps():
 
 def test_methods_of_data_refuse_to_have_none():
     with pytest.raises(TypeError, match="DDS needs a LinearOperator, and no problem was given"):
-        sample(None, AnySize(), DDS(5.0, 5, eta=0.85), LADDER, noise=Noise([0]), size=(SIDE, SIDE))
+        sample(None, AnySize(), PAPER, LADDER, noise=Noise([0]), size=(SIDE, SIDE))
 
 
 def test_sizes_are_refused_with_the_way_out():
-    refused(ValueError, "multiples of 8.*Padded", Identity(), DDS(5.0, 5, eta=0.85), size=(12, 16))
-    refused(ValueError, r"images of \(16, 16\) pixels only", Identity(), DDS(5.0, 5, eta=0.85), size=(24, 24), prior=StationaryGaussian(power()))
+    refused(ValueError, "multiples of 8.*Padded", Identity(), PAPER, size=(12, 16))
+    refused(ValueError, r"images of \(16, 16\) pixels only", Identity(), PAPER, size=(24, 24), prior=StationaryGaussian(power()))
 
 
 def test_a_prior_without_a_recipe_asks_for_a_codec():
     with pytest.raises(TypeError, match="pass one with codec="):
-        restore(Problem(Identity(), torch.zeros(1, 1, SIDE, SIDE), 0.1), AnySize(), DDS(5.0, 5, eta=0.85))
+        restore(Problem(Identity(), torch.zeros(1, 1, SIDE, SIDE), 0.1), AnySize(), PAPER)
