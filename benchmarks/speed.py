@@ -23,7 +23,7 @@ from medrestore.priors import load
 from medrestore.problem import Problem
 
 ROOT = Path(__file__).parents[1]
-ROUNDS = 7
+ROUNDS = 3
 
 
 def medians(contenders: dict[str, Callable[[], object]]) -> dict[str, float]:

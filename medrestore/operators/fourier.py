@@ -163,7 +163,8 @@ class SpectralSense(SpectralOperator):
         return self.sense.normal(x)
 
     def _analyse(self, x: Tensor) -> Tensor:
-        return torch.matmul(x[:, 0].transpose(0, 1), self.vectors.conj()).transpose(0, 1)[:, None]
+        rows = x[:, 0].transpose(0, 1).conj().resolve_conj()  # conjugate the image, not the far larger vectors
+        return torch.matmul(rows, self.vectors).transpose(0, 1)[:, None].conj().resolve_conj()
 
     def _synthesise(self, c: Tensor) -> Tensor:
         return torch.matmul(c[:, 0].transpose(0, 1), self.vectors.mT).transpose(0, 1)[:, None]
