@@ -28,8 +28,8 @@ class DDS(Method):
     in its conjugate gradients; neither is in the paper, nor here.
 
     The paper's own constants are `DDS(gamma=5.0, cg_steps=5, eta=0.85)`. A fixed gamma fits the noise late in the walk, and
-    an old noise direction carries the prior's mistakes along; the defaults here are what was best on validation subjects
-    (docs/quality.md).
+    an old noise direction carries the prior's mistakes along; the defaults here were ahead on validation subjects at 4x
+    (docs/methods.md).
 
     Args:
         gamma: weight of the data; None ties it to the noise level of the step and of the data (`justified_gamma`). For
