@@ -27,7 +27,7 @@ HOMES = {  # the only rooms that may import a third party
     "sigpy": {"mri", "baselines"},
     "h5py": {"io"}, "nibabel": {"io"}, "pydicom": {"io"}, "SimpleITK": {"io"}, "av": {"io"}, "ismrmrd": {"io"},
     "twixtools": {"io"}, "scipy.io": {"io"},
-    "diffusers": {"priors", "baselines"}, "monai": {"priors", "baselines"},
+    "diffusers": {"priors", "baselines"}, "monai": {"priors", "baselines", "datasets"},
     "accelerate": {"training"}, "dask": {"jobs"}, "skimage": {"metrics"}, "jsonargparse": {"cli"}, "matplotlib": {"report"},
 }
 DRAWS = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial", "poisson",

@@ -1,0 +1,101 @@
+"""What training reads: clean images, and augmented crops of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..codecs import Recipe
+
+Progress = Callable[[str, int], Callable[[], None]]  # (label, total) -> advance by one
+
+
+class Images(ABC):
+    """Clean images to learn from: opened late, read one at a time, nothing kept open between reads.
+
+    They can be pickled, and read by several processes at once.
+
+    Attributes:
+        channels: of every image.
+        recipe: how a user's image becomes a prior's coordinates when the prior learns from these.
+    """
+
+    channels: int
+    recipe: Recipe
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many images there are."""
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Tensor:
+        """Image `index`, (channels, height, width) float32 in the prior's coordinates; sizes may differ."""
+
+    @abstractmethod
+    def group(self, index: int) -> str:
+        """The patient or scene that image `index` shows: training and validation may not share one."""
+
+    def groups(self) -> set[str]:
+        """All patients or scenes; in time that does not grow with what there is to prepare."""
+        return {self.group(index) for index in range(len(self))}
+
+    def prepare(self, progress: Progress | None = None) -> None:
+        """Does now what is slow and done once: call it in one process before others read. Without it, the first read does it.
+
+        Args:
+            progress: `(label, total) -> advance`, for a progress bar.
+        """
+        return
+
+
+class Augment(Protocol):
+    """Turns an image into a crop to train on."""
+
+    channels: int | None  # of the crop, or None when it has those of the image
+
+    def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
+        """A random crop (channels, side, side) of `image` (channels, height, width); all chance comes from `generator`."""
+
+
+class Crops(Dataset[Tensor]):
+    """Augmented crops, each a pure function of the seed and its position, so that a run may stop and go on anywhere.
+
+    Every image comes once an epoch, in an order of its own for each epoch.
+
+    Args:
+        images: where the crops come from.
+        augment: how.
+        seed: of the order and of every crop.
+    """
+
+    def __init__(self, images: Images, augment: Augment, *, seed: int) -> None:
+        self.images, self.augment, self.seed = images, augment, seed
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, at: tuple[int, int]) -> Tensor:
+        """The crop at (position counted over all epochs, side in pixels), (channels, side, side) float32."""
+        position, side = at
+        epoch, within = divmod(position, len(self.images))
+        if epoch != self._epoch:
+            self._order = torch.randperm(len(self.images), generator=_stream(self.seed, 0, epoch))
+            self._epoch = epoch
+        return self.augment(self.images[int(self._order[within])], side, _stream(self.seed, 1, position))
+
+
+def _stream(seed: int, purpose: int, number: int) -> torch.Generator:
+    """A generator of its own for each (seed, purpose, number).
+
+    The finaliser of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014) spreads all 64 bits over the low 32, the only ones that
+    torch's generator takes.
+    """
+    mask = (1 << 64) - 1
+    z = ((seed * 2 + purpose) * 0x9E3779B97F4A7C15 + number * 0xD1342543DE82EF95) & mask
+    z = ((z ^ z >> 30) * 0xBF58476D1CE4E5B9) & mask
+    z = ((z ^ z >> 27) * 0x94D049BB133111EB) & mask
+    return torch.Generator().manual_seed((z ^ z >> 31) >> 1)

@@ -1,0 +1,91 @@
+"""The ground-truth frames of DREAMING: operating rooms without hand and instruments (ISBI 2024 challenge)."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..codecs import Interval
+from ..errors import InputError
+from ..io.frames import natural_key
+from ..io.pictures import SUFFIXES, read_picture
+from .base import Images
+from .folders import as_picture
+from .splits import split as load_split
+
+SCENE = re.compile(r"scene_([0-9]+)")
+
+
+class Dreaming(Images):
+    """Ground-truth frames, RGB in [-1, 1], from `scene_NNNN/gt` below the folder or below its DREAMING_training_... folders.
+
+    Args:
+        folder: the unpacked download.
+        split: a name in data/splits/dreaming.yaml, or FILE.yaml:NAME.
+        scenes: their numbers, instead of a split; with neither, all that are there.
+        stride: every how manieth frame; neighbours hardly differ.
+        height: of the images, to which frames are scaled down (antialiased); null leaves them as they are.
+    """
+
+    channels, recipe = 3, Interval()
+
+    def __init__(self, folder: Path, *, split: str | None = None, scenes: tuple[int, ...] | None = None, stride: int = 1,
+                 height: int | None = None) -> None:
+        if stride < 1 or (height is not None and height < 16) or (split is not None and scenes is not None):
+            raise InputError("dreaming: stride must be at least 1, height at least 16, and of split and scenes only one given.")
+        there = _scenes(folder)
+        wanted = _wanted(load_split("dreaming", split), split) if split is not None else scenes
+        missing = [] if wanted is None else [number for number in wanted if number not in there]
+        if missing:
+            raise InputError(f"{folder} holds no scenes {', '.join(f'{n:04d}' for n in missing)}; it holds "
+                             f"{', '.join(f'{n:04d}' for n in sorted(there))}.")  # fmt: skip
+        self.height = height
+        self.frames = [(number, path) for number in (sorted(there) if wanted is None else wanted)
+                       for path in _frames(there[number])[::stride]]  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> Tensor:
+        frame = as_picture(read_picture(self.frames[index][1]))
+        if self.height is None or self.height >= frame.shape[-2]:
+            return frame
+        size = (self.height, round(frame.shape[-1] * self.height / frame.shape[-2]))
+        return F.interpolate(frame[None], size=size, mode="bilinear", antialias=True, align_corners=False)[0]
+
+    def group(self, index: int) -> str:
+        return f"scene {self.frames[index][0]:04d}"
+
+
+def _scenes(folder: Path) -> dict[int, Path]:
+    """The folders of ground truth, by number of scene."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; give the unpacked download.")
+    found: dict[int, Path] = {}
+    for truth in (*folder.glob("scene_*/gt"), *folder.glob("*/scene_*/gt")):
+        match = SCENE.fullmatch(truth.parent.name)
+        if match is None or not truth.is_dir():
+            continue
+        if int(match[1]) in found:
+            raise InputError(f"{folder} holds one scene twice, in {truth} and {found[int(match[1])]}; keep one of them.")
+        found[int(match[1])] = truth
+    if not found:
+        raise InputError(f"{folder} holds no scene_NNNN/gt, nor do its folders; give the unpacked download.")
+    return found
+
+
+def _frames(truth: Path) -> list[Path]:
+    frames = sorted((p for p in truth.iterdir() if p.suffix.lower() in SUFFIXES), key=lambda p: natural_key(p.name))
+    if not frames:
+        raise InputError(f"{truth} holds no .jpg or .png; unpack the scene again.")
+    return frames
+
+
+def _wanted(settings: dict[str, Any], name: str) -> tuple[int, ...]:
+    """The scenes of a split."""
+    scenes = settings.get("scenes")
+    if set(settings) != {"scenes"} or not isinstance(scenes, list) or not scenes or not all(type(n) is int for n in scenes):
+        raise InputError(f"split {name} must hold scenes, a list of their numbers, and nothing else; correct it.")
+    return tuple(scenes)

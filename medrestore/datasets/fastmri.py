@@ -1,0 +1,179 @@
+"""fastMRI volumes as clean images: coil-combined complex ones or root-sum-of-squares, made once and kept on disk.
+
+Data: Zbontar et al., "fastMRI: An Open Dataset and Benchmarks for Accelerated MRI", arXiv:1811.08839.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..codecs import CalibratedComplex
+from ..errors import InputError
+from ..fft import ifft2c
+from ..io import Scan, read_kspace
+from ..io.guards import guarded, has, open_hdf5
+from ..mri import calibration_scale, espirit
+from .base import Images, Progress
+from .cache import cache_key, read_cached, write_aside
+from .files import find
+from .options import build
+from .splits import split as load_split
+
+Target = Literal["combined", "rss"]
+CALIBRATION = 0.08  # share of the columns that the scale is taken from: the calibration lines of a scan at 4x
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a split says: which files of a fastMRI download belong to it.
+
+    Args:
+        folder: of the download that the files are in, such as multicoil_train.
+        acquisitions: those of which files are taken; null for all.
+        share: [from, to) of the patients, ordered by a hash of their identifier, so that one patient is in one part only.
+        files: names; null for all.
+    """
+
+    folder: str | None = None
+    acquisitions: tuple[str, ...] | None = None
+    share: tuple[float, float] = (0.0, 1.0)
+    files: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class _Volume:
+    path: Path
+    slices: range
+    patient: str  # a hash
+
+
+class FastMRI(Images):
+    """Slices of fully sampled fastMRI volumes, cropped to the reconstruction's size, scaled as a scan at 4x would be.
+
+    `prepare` makes one file per volume in the cache folder; killed, it goes on with the volume it was at. Without it each
+    volume is made when one of its slices is first read. ESPIRiT takes seconds a slice.
+
+    Args:
+        files: files, folders (to any depth) or globs; the download itself when there is a split.
+        cache: folder for the images made, 0.4 MB for a slice of 320 x 320.
+        split: a name in data/splits/fastmri.yaml, or FILE.yaml:NAME.
+        acquisitions: such as [CORPD_FBK]; null for all.
+        slices: [first, last) of every volume, counted from the end where negative; null for all.
+        target: `combined`, complex by ESPIRiT from the fully sampled k-space, or `rss`, magnitude.
+    """
+
+    recipe = CalibratedComplex()
+
+    def __init__(self, files: str | tuple[str, ...], *, cache: Path, split: str | None = None,
+                 acquisitions: tuple[str, ...] | None = None, slices: tuple[int, int] | None = None,
+                 target: Target = "combined") -> None:
+        chosen = Selection() if split is None else build(Selection, load_split("fastmri", split), f"split {split}")
+        self.cache, self.target, self._range = cache, target, slices
+        self.channels = 2 if target == "combined" else 1
+        wanted = set(acquisitions or ()) or None
+        if chosen.acquisitions is not None:
+            wanted = set(chosen.acquisitions) if wanted is None else wanted & set(chosen.acquisitions)
+        found = [_header(path, slices) for path in find(_inside(files, chosen.folder), (".h5",), "fastmri")
+                 if chosen.files is None or path.name in chosen.files]  # fmt: skip
+        low, high = chosen.share
+        self.volumes = [volume for volume, acquisition in found if (wanted is None or acquisition in wanted)
+                        and low <= _place(volume.patient) < high and volume.slices]  # fmt: skip
+        if not self.volumes:
+            seen = ", ".join(sorted({acquisition for _, acquisition in found})) or "none"
+            raise InputError(f"fastmri: none of the {len(found)} volumes found is selected (acquisitions {seen}); check split, "
+                             "acquisitions and slices.")  # fmt: skip
+        self._index = [(number, at) for number, volume in enumerate(self.volumes) for at in range(len(volume.slices))]
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getitem__(self, index: int) -> Tensor:
+        number, at = self._index[index]
+        return torch.from_numpy(self._images(number)[at].astype(np.float32))
+
+    def group(self, index: int) -> str:
+        return self.volumes[self._index[index][0]].patient
+
+    def groups(self) -> set[str]:
+        return {volume.patient for volume in self.volumes}
+
+    def prepare(self, progress: Progress | None = None) -> None:
+        advance = progress("fastMRI volumes", len(self.volumes)) if progress is not None else lambda: None
+        for number in range(len(self.volumes)):
+            self._images(number)
+            advance()
+
+    def _images(self, number: int) -> np.ndarray:
+        """(slice, channels, height, width) float16, mapped for this read alone: open maps would count as memory."""
+        volume = self.volumes[number]
+        key = cache_key(volume.path, ("fastmri", 1, self.target, self._range, CALIBRATION, self.recipe.quantile))
+        path = self.cache / f"{key}.npy"
+        images = read_cached(path)
+        if images is None or images.ndim != 4 or images.shape[:2] != (len(volume.slices), self.channels):
+            with read_kspace(volume.path) as file:
+                images = np.stack([clean_image(file[at], self.target).numpy().astype(np.float16) for at in volume.slices])
+            write_aside(path, images)
+        return images
+
+
+def clean_image(scan: Scan, target: Target, *, quantile: float = CalibratedComplex().quantile) -> Tensor:
+    """The image of a fully sampled slice: (2, h, w) real and imaginary, or (1, h, w) magnitude, about 1 at its brightest.
+
+    Scaled by the magnitude of the calibration image of 8 % of the columns, which is what a scan at 4x would know.
+
+    Raises:
+        InputError: the slice is undersampled, or its calibration region holds no signal.
+    """
+    where = np.flatnonzero(scan.mask.amin(0).numpy())
+    if not len(where) or where[-1] - where[0] + 1 != len(where):
+        raise InputError(
+            f"{scan.name}: slice {scan.index} is undersampled, so it shows no clean image; train on volumes of *_train or *_val."
+        )
+    width = scan.mask.shape[-1]
+    lines = max(round(CALIBRATION * width), min(8, width))
+    centre = torch.zeros(1, width)
+    centre[:, width // 2 - lines // 2 : width // 2 - lines // 2 + lines] = 1
+    coils = ifft2c(scan.kspace)
+    maps = None
+    if target == "rss":
+        image = coils.abs().square().sum(1, keepdim=True).sqrt()
+    elif coils.shape[1] == 1:
+        image = coils
+    else:
+        maps = espirit(scan.kspace, mask=scan.mask)
+        image = (maps.conj() * coils).sum(1, keepdim=True)
+    image = image / calibration_scale(scan.kspace, centre * scan.mask, maps, quantile=quantile)
+    top, left = ((n - m) // 2 for n, m in zip(image.shape[-2:], scan.crop, strict=True))
+    image = image[0, 0, top : top + scan.crop[0], left : left + scan.crop[1]]
+    return image[None] if target == "rss" else torch.view_as_real(image).permute(2, 0, 1).contiguous()
+
+
+def _inside(files: str | tuple[str, ...], folder: str | None) -> str | tuple[str, ...]:
+    """The named folder of each download, unless what is given is that folder."""
+    if folder is None:
+        return files
+    roots = [Path(text).expanduser() for text in ((files,) if isinstance(files, str) else files)]
+    return tuple(str(root if root.name == folder else root / folder) for root in roots)
+
+
+def _header(path: Path, slices: tuple[int, int] | None) -> tuple[_Volume, str]:
+    """What is to know of a volume before any image of it is read, and its acquisition."""
+    with open_hdf5(path) as file:
+        if has(file, "mask") or not has(file, "kspace"):
+            what = "holds a mask, so its k-space is undersampled" if has(file, "mask") else "holds no 'kspace'"
+            raise InputError(f"{path} {what}; train on volumes of *_train or *_val.")
+        patient, acquisition = (guarded(path, lambda name=name: file.attrs.get(name)) for name in ("patient_id", "acquisition"))
+    with read_kspace(path) as volume:
+        chosen = range(len(volume)) if slices is None else range(*slice(*slices).indices(len(volume)))
+    known = patient if isinstance(patient, str) and patient else path.stem
+    return _Volume(path, chosen, hashlib.sha256(known.encode()).hexdigest()[:16]), str(acquisition)
+
+
+def _place(patient: str) -> float:
+    """Where a patient stands among all, from 0 to 1: the first 32 bits of its hash."""
+    return int(patient[:8], 16) / 2**32

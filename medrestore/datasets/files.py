@@ -1,0 +1,60 @@
+"""Which files a dataset means, and whom each of them shows."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..errors import InputError
+from ..io.frames import natural_key
+
+
+def find(files: str | tuple[str, ...], suffixes: Iterable[str], where: str) -> list[Path]:
+    """The files meant by paths of files, folders (searched to any depth) or globs, in natural order.
+
+    Args:
+        suffixes: of the files that are taken from a folder.
+        where: what the files are for, to begin an error with.
+
+    Raises:
+        InputError: nothing there.
+    """
+    suffixes, found = tuple(suffixes), []
+    for text in (files,) if isinstance(files, str) else files:
+        path = Path(text).expanduser()
+        if path.is_file():
+            found.append(path)
+            continue
+        if path.is_dir():
+            inside = [p for p in path.rglob("*") if p.name.lower().endswith(suffixes) and p.is_file()]
+        else:
+            anchor = Path(path.anchor) if path.is_absolute() else Path()
+            inside = [p for p in anchor.glob(str(path.relative_to(path.anchor))) if p.is_file()] if _is_glob(text) else []
+        if not inside:
+            kinds = " or ".join(suffixes) if suffixes else "any"
+            raise InputError(f"{where}: {text} holds no {kinds} files or does not exist; give a file, a folder or a glob.")
+        found += inside
+    return sorted(dict.fromkeys(found), key=lambda p: natural_key(str(p)))
+
+
+def _is_glob(text: str) -> bool:
+    return any(sign in text for sign in "*?[")
+
+
+def name_group(path: Path, group: str, where: str) -> str:
+    """The patient or scene of a file.
+
+    Args:
+        group: `file` for the name without suffixes, `folder` for the full path of the folder that it is in, else a regular
+            expression that is searched in the path; its first group, or all that it matches, is the name. Where it does
+            not match, the name is as for `file`.
+    """
+    stem = path.name.split(".")[0]
+    if group == "file":
+        return stem
+    if group == "folder":
+        return str(path.resolve().parent)
+    try:
+        found = re.search(group, path.as_posix())
+    except re.error as error:
+        raise InputError(f"{where}: group {group!r} is no regular expression ({error}); write file, folder or one.") from error
+    return stem if found is None else found.group(1) if found.re.groups and found.group(1) else found.group(0)

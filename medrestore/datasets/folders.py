@@ -1,0 +1,89 @@
+"""Folders of pictures, and the photographs that scikit-image bundles."""
+
+from importlib.resources import files as package_files
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..codecs import CalibratedComplex, Interval
+from ..errors import InputError
+from ..io import pictures
+from .base import Images
+from .files import find, name_group
+
+# Colour, and no two of the same thing; the second of the stereo pair would be.
+PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "ihc.png", "motorcycle_left.png",
+               "retina.jpg", "rocket.jpg")  # fmt: skip
+
+
+def as_picture(pixels: np.ndarray) -> Tensor:
+    """(h, w, c) uint8 as (c, h, w) in [-1, 1]."""
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 127.5 - 1
+
+
+class Pictures(Images):
+    """PNG and JPEG pictures, in [-1, 1].
+
+    Args:
+        files: files, folders (to any depth) or globs.
+        channels: 3 for RGB, 1 for luminance.
+        group: what the pictures of one patient or scene share: `folder`, `file` (the name without suffix), or a regular
+            expression that is searched in the path.
+        magnitude: whether they are magnitudes of MR images, to be left in [0, 1]; needs one channel.
+    """
+
+    def __init__(self, files: str | tuple[str, ...], *, channels: int = 3, group: str = "folder",
+                 magnitude: bool = False) -> None:
+        if channels not in (1, 3) or (magnitude and channels != 1):
+            raise InputError("pictures: channels must be 3 (RGB) or 1 (grey), and 1 for magnitudes; change them.")
+        self.files = find(files, pictures.SUFFIXES, "pictures")
+        self.channels, self.magnitude = channels, magnitude
+        self.recipe = CalibratedComplex() if magnitude else Interval()
+        self._groups = [name_group(path, group, "pictures") for path in self.files]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Tensor:
+        picture = as_picture(pictures.read_picture(self.files[index], channels=self.channels))
+        return (picture + 1) / 2 if self.magnitude else picture
+
+    def group(self, index: int) -> str:
+        return self._groups[index]
+
+
+class Photographs(Images):
+    """The open photographs that scikit-image bundles, RGB in [-1, 1]; unpacked once, some 20 MB.
+
+    Args:
+        names: without suffix; null for eight colour photographs. Others of the bundle may be named, grey ones too.
+    """
+
+    channels, recipe = 3, Interval()
+
+    def __init__(self, *, names: tuple[str, ...] | None = None) -> None:
+        try:
+            folder = Path(str(package_files("skimage"))) / "data"
+        except ModuleNotFoundError as error:
+            raise InputError("photographs come with scikit-image, which is not installed; pip install scikit-image.") from error
+        bundled = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in pictures.SUFFIXES}
+        chosen = names if names is not None else tuple(Path(name).stem for name in PHOTOGRAPHS)
+        unknown = [name for name in chosen if name not in bundled]
+        if unknown or not chosen:
+            missing = ", ".join(unknown) or "no names"
+            raise InputError(f"photographs: {missing} given, but the bundle holds {', '.join(bundled)}; choose of these.")
+        self.files = [bundled[name] for name in chosen]
+        self._read: dict[int, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Tensor:
+        if index not in self._read:
+            self._read[index] = pictures.read_picture(self.files[index])
+        return as_picture(self._read[index])
+
+    def group(self, index: int) -> str:
+        return self.files[index].stem.removesuffix("_left").removesuffix("_right")

@@ -1,0 +1,68 @@
+"""MONAI's array transforms as augmentation: by name from a list of allowed ones, never by evaluating a text."""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from .augment import window
+
+PLAIN = {"Resize", "SpatialPad", "CenterSpatialCrop", "NormalizeIntensity", "ScaleIntensity", "ScaleIntensityRange",
+         "GaussianSmooth", "Flip", "Rotate90"}  # fmt: skip
+
+
+class MonaiTransforms:
+    """MONAI transforms one after another, then a random window.
+
+    Args:
+        listed: each a name or {name: {argument: value}}. Names are those of `monai.transforms` that begin with Rand and
+            work on arrays, and a few that draw nothing. Images are (channel, height, width), spatial axes 0 and 1.
+
+    Raises:
+        InputError: a name that is not allowed, or arguments that the transform refuses.
+    """
+
+    channels = None
+
+    def __init__(self, listed: Sequence[str | Mapping[str, Any]]) -> None:
+        if not listed:
+            raise InputError("augment: the list of MONAI transforms is empty; name some, or write crop.")
+        self._steps = [_made(one) for one in listed]
+
+    def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # MONAI and torch warn of their own deprecations
+            for step in self._steps:
+                if hasattr(step, "set_random_state"):
+                    step.set_random_state(seed=int(torch.randint(2**31 - 1, (), generator=generator)))
+                image = step(image)
+        plain = torch.as_tensor(image).as_subclass(Tensor).detach().to(torch.float32)  # no metadata of MONAI's
+        return window(plain, side, generator)
+
+
+def _made(one: str | Mapping[str, Any]) -> Callable[[Tensor], Tensor]:
+    """One transform."""
+    name, arguments = (one, {}) if isinstance(one, str) else next(iter(one.items())) if _is_one(one) else (None, {})
+    if not isinstance(name, str) or not isinstance(arguments, Mapping | None):
+        raise InputError(f"augment: a MONAI transform is a name or {{name: {{argument: value}}}}, got {one!r}.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from monai import transforms
+
+        random = name.startswith("Rand") and not name.endswith(("d", "D", "Dict"))  # those work on dictionaries
+        if not (random or name in PLAIN) or name not in dir(transforms):
+            allowed = ", ".join(sorted(PLAIN))
+            raise InputError(f"augment: {name!r} is not allowed; use MONAI's array transforms Rand... or {allowed}.")
+        make = getattr(transforms, name)
+        try:
+            made = make(**(arguments or {}))
+        except Exception as error:  # what MONAI raises for wrong arguments has no common type
+            raise InputError(f"augment: MONAI's {name} refuses {dict(arguments or {})}: {error}.") from error
+    return made
+
+
+def _is_one(one: Any) -> bool:
+    return isinstance(one, Mapping) and len(one) == 1

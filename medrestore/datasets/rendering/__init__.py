@@ -1,0 +1,1 @@
+"""A small procedural renderer of operating-room views."""

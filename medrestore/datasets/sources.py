@@ -1,0 +1,143 @@
+"""Datasets as a config names them: sources by kind, several at once, and training kept apart from validation."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..codecs import CalibratedComplex
+from ..errors import InputError
+from .arrays import Arrays
+from .base import Images, Progress
+from .brain import Volumes
+from .dicom import Dicom
+from .dreaming import Dreaming
+from .fastmri import FastMRI
+from .folders import Photographs, Pictures
+from .nifti import Nifti
+from .options import build
+from .phantoms import Phantoms
+
+WEIGHTS = (0.01, 100.0)  # the least and the largest weight of a source
+
+
+def _scenes(*, scenes: tuple[int, int], frames: int, seed: int = 0, size: tuple[int, int] = (270, 480)) -> Images:
+    """Rendered surgical scenes [first, last), `frames` of each, (height, width) pixels."""
+    from .scenes import Scenes
+
+    return Scenes(scenes=scenes, frames=frames, seed=seed, size=size)
+
+
+KINDS: dict[str, Callable[..., Images]] = {
+    "fastmri": FastMRI, "nifti": Nifti, "icbm": Nifti, "dicom": Dicom, "volumes": Volumes, "npz": Arrays, "phantoms": Phantoms,
+    "dreaming": Dreaming, "scenes": _scenes, "pictures": Pictures, "photographs": Photographs,
+}  # fmt: skip
+
+
+def images(sources: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Images:
+    """The images of one source or of several after one another.
+
+    Args:
+        sources: mappings with `kind`, the settings of that kind and, where wanted, `weight`: how often an image of the
+            source comes relative to one of the others (1 unless told). An epoch holds every image at least once: weights
+            are divided by the smallest one, and a source of n images then fills n times its weight positions, its images
+            repeated evenly in turn. Complex and magnitude sources may be mixed; magnitudes then get an imaginary part of 0.
+
+    Raises:
+        InputError: an unknown kind or setting, files that are missing or broken, sources that no one prior can learn from.
+    """
+    listed = [sources] if isinstance(sources, Mapping) else list(sources)
+    if not listed:
+        raise InputError(f"data: no sources are given; name at least one of the kinds {', '.join(KINDS)}.")
+    return Mixture(*zip(*(_source(one) for one in listed), strict=True))
+
+
+def _source(settings: Mapping[str, Any]) -> tuple[Images, str, float]:
+    if not isinstance(settings, Mapping):
+        raise InputError(f"data: a source is a mapping with kind and its settings, got {settings!r}.")
+    options = dict(settings)
+    kind, weight = options.pop("kind", None), options.pop("weight", 1.0)
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise InputError(f"data: kind must be one of {', '.join(KINDS)}, got {kind!r}.")
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not WEIGHTS[0] <= weight <= WEIGHTS[1]:
+        raise InputError(f"data {kind}: weight must be a number from {WEIGHTS[0]:g} to {WEIGHTS[1]:g}, got {weight!r}.")
+    return build(KINDS[kind], options, f"data {kind}"), "nifti" if kind == "icbm" else kind, float(weight)
+
+
+class Mixture(Images):
+    """Sources after one another, each repeated by its weight; groups are named by kind, so that kinds cannot collide.
+
+    Args:
+        parts: the sources.
+        kinds: of each.
+        weights: of each, relative to one another.
+    """
+
+    def __init__(self, parts: Sequence[Images], kinds: Sequence[str], weights: Sequence[float]) -> None:
+        self.parts, self.kinds = tuple(parts), tuple(kinds)
+        self._weights = tuple(weight / min(weights) for weight in weights)
+        self.recipe = self.parts[0].recipe
+        self.channels = max(part.channels for part in self.parts)
+        for kind, part in zip(self.kinds, self.parts, strict=True):
+            alike = part.channels == self.channels or isinstance(self.recipe, CalibratedComplex)
+            if part.recipe != self.recipe or not alike:
+                raise InputError(
+                    f"data: {self.kinds[0]} gives {self.parts[0].channels} channels for {self.recipe} but {kind} gives "
+                    f"{part.channels} for {part.recipe}, which one prior cannot learn together; train on sources of one sort."
+                )
+        self._ends: list[int] | None = None
+
+    def prepare(self, progress: Progress | None = None) -> None:
+        for part in self.parts:
+            part.prepare(progress)
+
+    def _bounds(self) -> list[int]:
+        """Where each source ends; asked late, because a source may have to be prepared before its length is known."""
+        if self._ends is None:
+            self._ends = list(accumulate(round(w * len(part)) for w, part in zip(self._weights, self.parts, strict=True)))
+        return self._ends
+
+    def _find(self, index: int) -> tuple[int, int]:
+        """The source of a position, and the number of the image in it."""
+        ends = self._bounds()
+        if not 0 <= index < ends[-1]:
+            raise IndexError(f"there are {ends[-1]} images, there is no number {index}")
+        at = bisect_right(ends, index)
+        start = ends[at - 1] if at else 0
+        places, count = ends[at] - start, len(self.parts[at])
+        whole = places - places % count
+        within = index - start
+        return at, within % count if within < whole else (within - whole) * count // (places - whole)
+
+    def __len__(self) -> int:
+        return self._bounds()[-1]
+
+    def __getitem__(self, index: int) -> Tensor:
+        at, number = self._find(index)
+        image = self.parts[at][number]
+        return image if len(image) == self.channels else torch.cat([image, torch.zeros_like(image)])
+
+    def group(self, index: int) -> str:
+        at, number = self._find(index)
+        return f"{self.kinds[at]}: {self.parts[at].group(number)}"
+
+    def groups(self) -> set[str]:
+        return {f"{kind}: {name}" for kind, part in zip(self.kinds, self.parts, strict=True) for name in part.groups()}
+
+
+def disjoint(train: Images, validation: Images) -> None:
+    """Refuses to go on when training and validation share a patient or a scene.
+
+    Raises:
+        InputError: names one that they share, and how to split.
+    """
+    shared = sorted(train.groups() & validation.groups())
+    if shared:
+        others = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
+        raise InputError(
+            f"Training and validation share {shared[0]}{others}; split by patient or scene (subjects, first, scenes, split or "
+            "other folders), or set group where different ones only have the same name."
+        )

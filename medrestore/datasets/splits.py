@@ -1,0 +1,47 @@
+"""Which files and scenes train, validate and test: lists that ship with the package, or a file of your own."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..errors import InputError
+
+MAX_BYTES = 1 << 22  # of a split; a list of all fastMRI volumes has half a megabyte
+
+
+def split(dataset: str, name: str) -> dict[str, Any]:
+    """One split of a dataset, as settings.
+
+    Args:
+        dataset: `fastmri` or `dreaming`.
+        name: of a split in the file that ships for this dataset, or FILE.yaml:NAME for one of your own in the same form.
+
+    Raises:
+        InputError: no such file or split, or a file in another form.
+    """
+    own, _, key = name.rpartition(":")
+    if own:
+        path, text = own, _read(Path(own).expanduser())
+    else:
+        path, text = f"data/splits/{dataset}.yaml", (files("medrestore.data") / "splits" / f"{dataset}.yaml").read_text("utf-8")
+    try:
+        held = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{path} is not valid YAML ({str(error).splitlines()[0]}); correct it.") from error
+    if not isinstance(held, Mapping) or not all(isinstance(one, Mapping) for one in held.values()):
+        raise InputError(f"{path} must map names of splits to settings; see data/splits/README.md.")
+    if key not in held:
+        raise InputError(f"{path} has no split {key!r}; it has {', '.join(map(str, held))}.")
+    return dict(held[key])
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path} has more than {MAX_BYTES} bytes, which no split has; give another file.")
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}); give FILE.yaml:NAME or the name of a split that ships.") from error

@@ -1,0 +1,52 @@
+"""Arrays of .npz archives: the size that each declares is checked before a byte of it is unpacked."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from .guards import PathLike, check_size, existing, is_numeric
+
+
+def npz_names(path: PathLike) -> list[str]:
+    """The names of the arrays of an .npz.
+
+    Raises:
+        InputError: no such file, or no .npz.
+    """
+    path = existing(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+    except (OSError, zipfile.BadZipFile, ValueError) as error:
+        raise InputError(f"{path} is no .npz archive, or damaged ({error}); save it again by numpy.savez.") from error
+
+
+def read_npz(path: PathLike, name: str, *, text: bool = False, max_gb: float = 4.0) -> np.ndarray:
+    """One array of an .npz; pickled objects are refused, never loaded.
+
+    Args:
+        text: whether an array of text is welcome too.
+        max_gb: the most gigabytes (1e9 bytes) that the array may declare.
+
+    Raises:
+        InputError: no such file or array, damaged, objects, or too large.
+    """
+    path, held = Path(path), npz_names(path)
+    if name not in held:
+        raise InputError(f"{path} holds no array {name!r}; it holds {', '.join(held[:20]) or 'nothing'}.")
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
+            version = np.lib.format.read_magic(member)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(member)
+        if not is_numeric(dtype) and not (text and dtype.kind in "SU"):
+            raise InputError(f"{path}: {name!r} holds {dtype}, not numbers; save a numeric array.")
+        check_size(f"{path}: {name!r}", shape, dtype.itemsize, max_gb=max_gb)
+        with np.load(path, allow_pickle=False) as file:
+            return file[name]
+    except InputError:
+        raise
+    except Exception as error:  # numpy parses the header as Python text, so tokenizer and type errors escape as well
+        raise InputError(f"{path}: {name!r} cannot be read, it is damaged ({error}); save it again by numpy.savez.") from error
