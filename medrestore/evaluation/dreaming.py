@@ -1,0 +1,326 @@
+"""Scores of restored scenes against the truth, under two protocols that must not be mixed.
+
+`dreaming-official` gives the numbers of the DREAMING challenge's scorer, faults and all, under torchmetrics 1.3.1, which was
+current when it was published (what its servers had installed is not known):
+
+- It subtracts 8-bit numbers without widening them, prediction - truth, so differences wrap at 256: one grey level too bright
+  costs 1, one too dark 255. Their squares wrap once more, which caps the mean squared error at 255.
+- PSNR takes the largest value of the true frame for its peak. Equal frames have an infinite one, and the scene -infinity.
+- Frames whose mask hides nothing are skipped; the others count as a whole, known pixels included.
+- MAE is divided by 255 twice, then multiplied by 200; PSNR becomes 1 - PSNR / 50; LPIPS x 10; FID / 100. Lower is better.
+- Accuracy is the mean of the first two, consistency of the last two. No term looks at time.
+
+`dreaming-corrected` keeps the terms and their weights and takes the faults away: differences do not wrap, MAE is divided by 255
+once, the peak is 255, and a frame's PSNR counts as `PSNR_CAP` at most, so that one perfect frame does not swallow the mean.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from math import inf, isinf, log10, nan
+from pathlib import Path
+from typing import Literal, get_args
+from typing import Protocol as Interface
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import InputError
+from .perceptual import frechet_distance
+
+Protocol = Literal["dreaming-corrected", "dreaming-official"]
+PSNR_CAP = 100.0  # dB; a 1280 x 720 frame with a hundred pixels off by one has less
+SSIM_WINDOW = 7
+NOT_COMPUTED = "not computed"
+Distance = Callable[[Tensor, Tensor], Tensor]  # two (1, 3, h, w) pictures in [-1, 1] -> (1,)
+
+
+class TrueScene(Interface):
+    """What is scored against; `io.Scene` is one."""
+
+    name: str
+
+    @property
+    def count(self) -> int: ...
+
+    def mask(self, index: int) -> Tensor: ...
+
+    def truth(self, index: int) -> Tensor | None: ...
+
+
+@dataclass(frozen=True)
+class FrameScore:
+    """One frame; None where it is not defined (nothing hidden, no weights, no frame before it).
+
+    Attributes:
+        scene, frame: which, counted from 0.
+        hole_fraction: the hidden share of it.
+        mae: mean absolute error in grey levels, as the protocol has it.
+        psnr: of the whole frame in dB, as the protocol has it; infinite for a perfect one.
+        ssim: of the whole frame, RGB, 7 x 7 uniform window, range 255; in both protocols.
+        hole_mae, hole_psnr, hole_ssim: over the hidden pixels alone (range 255, nothing wraps); in both protocols.
+        lpips: of the whole frame.
+        known_changed: how many known pixels differ from the truth.
+        change, true_change: mean absolute difference to the frame before, of the prediction and of the truth, over the pixels
+            hidden in either; `change` above `true_change` is flicker, below it is a fill that does not move along.
+    """
+
+    scene: str
+    frame: int
+    hole_fraction: float
+    mae: float | None = None
+    psnr: float | None = None
+    ssim: float | None = None
+    hole_mae: float | None = None
+    hole_psnr: float | None = None
+    hole_ssim: float | None = None
+    lpips: float | None = None
+    known_changed: int | None = None
+    change: float | None = None
+    true_change: float | None = None
+
+
+@dataclass(frozen=True)
+class SceneScore:
+    """One scene: the terms of the challenge (lower is better; None = not computed), and plain means over its scored frames.
+
+    Attributes:
+        frames, scored: how many there are, and how many hide something.
+        mae_term, psnr_term, lpips_term, fid_term: normalised and weighted as the protocol has it.
+        accuracy, consistency: means of the first two and of the last two terms.
+        mae, psnr, ssim, hole_mae, hole_psnr, hole_ssim, lpips: means over the scored frames, units as in `FrameScore`.
+        fid: Frechet distance of the features given.
+        flicker: mean change from frame to frame in the hole minus that of the truth, grey levels.
+    """
+
+    scene: str
+    protocol: Protocol
+    frames: int
+    scored: int
+    mae_term: float
+    psnr_term: float
+    lpips_term: float | None
+    fid_term: float | None
+    accuracy: float
+    consistency: float | None
+    mae: float
+    psnr: float
+    ssim: float | None
+    hole_mae: float
+    hole_psnr: float
+    hole_ssim: float | None
+    lpips: float | None
+    fid: float | None
+    flicker: float | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The means over scenes, as on the challenge's table; None where any scene has none."""
+
+    protocol: Protocol
+    scenes: int
+    mae_term: float
+    psnr_term: float
+    lpips_term: float | None
+    fid_term: float | None
+    accuracy: float
+    consistency: float | None
+
+
+def score_scene(
+    prediction: Iterable[Tensor],
+    scene: TrueScene,
+    *,
+    protocol: Protocol = "dreaming-corrected",
+    lpips: Distance | None = None,
+    features: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[SceneScore, list[FrameScore]]:
+    """The scores of one scene and of each of its frames; frames are taken one at a time.
+
+    Args:
+        prediction: the restored frames in order, (3, height, width) uint8.
+        scene: masks and truth.
+        lpips: such as `load_lpips`; the term is not computed without.
+        features: Inception features (picture, 2048) of the predicted and of the true frames that hide something; FID is not
+            computed without.
+
+    Raises:
+        InputError: no truth, counts or sizes that differ, or a scene that hides nothing.
+    """
+    if protocol not in get_args(Protocol):
+        raise InputError(f"there is no protocol {protocol!r}; there are {', '.join(get_args(Protocol))}.")
+    rows: list[FrameScore] = []
+    before: tuple[Tensor, Tensor, Tensor] | None = None
+    for index, frame in enumerate(prediction):
+        if index >= scene.count:
+            raise InputError(f"{scene.name} has {scene.count} frames and its prediction more; score what belongs together.")
+        truth, hole = scene.truth(index), ~scene.mask(index)
+        if truth is None:
+            raise InputError(f"{scene.name} comes without a truth, so it cannot be scored; give the unobstructed frames.")
+        if frame.dtype != torch.uint8 or frame.shape != truth.shape:
+            raise InputError(f"{scene.name}: predicted frame {index} is {frame.dtype} {tuple(frame.shape)}, not uint8 "
+                             f"{tuple(truth.shape)}; predictions are scored at the size of the truth.")
+        rows.append(_score_frame(scene.name, index, frame, truth, hole, before, protocol, lpips))
+        before = frame, truth, hole
+    if len(rows) != scene.count:
+        raise InputError(f"{scene.name} has {scene.count} frames and its prediction {len(rows)}; score what belongs together.")
+    return _score_rows(scene.name, rows, protocol, None if features is None else frechet_distance(*features)), rows
+
+
+def _score_frame(
+    scene: str, index: int, frame: Tensor, truth: Tensor, hole: Tensor, before: tuple[Tensor, Tensor, Tensor] | None,
+    protocol: Protocol, lpips: Distance | None,
+) -> FrameScore:
+    fraction = float(hole.double().mean())
+    changes: tuple[float | None, float | None] = (None, None)
+    if before is not None and bool((region := hole | before[2]).any()):
+        changes = tuple(_mean_over(_absolute(now, then), region) for now, then in ((frame, before[0]), (truth, before[1])))
+    if fraction == 0:
+        return FrameScore(scene, index, fraction, change=changes[0], true_change=changes[1])
+    error = _absolute(frame, truth)
+    mae, psnr = official_errors(frame, truth) if protocol == "dreaming-official" else (float(error.mean()), _psnr(error))
+    ssim, hole_ssim = _ssim(frame, truth, hole)
+    in_hole = error[hole.expand_as(error)]
+    return FrameScore(
+        scene, index, fraction, mae, psnr, ssim, float(in_hole.mean()), _psnr(in_hole), hole_ssim,
+        None if lpips is None else _lpips(frame, truth, protocol, lpips),
+        int(((error > 0).any(0, keepdim=True) & ~hole).sum()), *changes,
+    )
+
+
+def official_errors(prediction: Tensor, truth: Tensor) -> tuple[float, float]:
+    """MAE and PSNR of uint8 tensors as the official scorer has them: 8-bit differences, and squares of them, that wrap.
+
+    The sums here are exact; the scorer kept them in float32, which moves the seventh digit.
+    """
+    difference = prediction - truth  # uint8: modulo 256
+    mae = float(difference.double().mean())
+    squared = float((difference * difference).double().mean())
+    peak = float(truth.max())
+    if squared == 0:
+        return mae, inf
+    return mae, -inf if peak == 0 else 20 * log10(peak) - 10 * log10(squared)
+
+
+def _absolute(first: Tensor, second: Tensor) -> Tensor:
+    return (first.double() - second.double()).abs()
+
+
+def _mean_over(values: Tensor, region: Tensor) -> float:
+    return float(values[region.expand_as(values)].mean())
+
+
+def _psnr(error: Tensor) -> float:
+    squared = float(error.square().mean())
+    return inf if squared == 0 else 20 * log10(255) - 10 * log10(squared)
+
+
+def _ssim(frame: Tensor, truth: Tensor, hole: Tensor) -> tuple[float | None, float | None]:
+    """SSIM of the frame and of the windows centred in the hole (Wang et al., TIP 2004; uniform window, sample covariance).
+
+    None for a frame smaller than the window, and for a hole that lies within 3 pixels of the border.
+    """
+    if min(frame.shape[-2:]) < SSIM_WINDOW:
+        return None, None
+    x, y = frame.double()[None], truth.double()[None]
+    mx, my, xx, yy, xy = (F.avg_pool2d(z, SSIM_WINDOW, 1) for z in (x, y, x * x, y * y, x * y))
+    unbiased = SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1)
+    vx, vy, vxy = unbiased * (xx - mx * mx), unbiased * (yy - my * my), unbiased * (xy - mx * my)
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    values = ((2 * mx * my + c1) * (2 * vxy + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2)))[0]
+    edge = SSIM_WINDOW // 2
+    inside = hole[:, edge:-edge, edge:-edge]
+    return float(values.mean()), _mean_over(values, inside) if bool(inside.any()) else None
+
+
+def _lpips(frame: Tensor, truth: Tensor, protocol: Protocol, lpips: Distance) -> float:
+    """On [-1, 1]; the official scorer rounds its input to half precision on the way."""
+    pictures = (x[None].float() / 255 for x in (frame, truth))
+    if protocol == "dreaming-official":
+        pictures = (x.half().float() for x in pictures)
+    with torch.no_grad():
+        return float(lpips(*(2 * x - 1 for x in pictures)).mean())
+
+
+def _score_rows(scene: str, rows: Sequence[FrameScore], protocol: Protocol, fid: float | None) -> SceneScore:
+    scored = [row for row in rows if row.mae is not None]
+    if not scored:
+        raise InputError(f"{scene} hides nothing in any of its {len(rows)} frames, so nothing is scored; check its masks.")
+    official = protocol == "dreaming-official"
+    means = {name: _mean([getattr(row, name) for row in scored]) for name in ("mae", "ssim", "hole_mae", "hole_ssim", "lpips")}
+    psnrs, hole_psnrs = [row.psnr for row in scored], [row.hole_psnr for row in scored]
+    if not official:
+        psnrs = [min(value, PSNR_CAP) for value in psnrs]
+    means |= {"psnr": _mean(psnrs), "hole_psnr": _mean([min(value, PSNR_CAP) for value in hole_psnrs])}
+    mae_term = means["mae"] / 255 * 200 / (255 if official else 1)
+    psnr_term = 1 - means["psnr"] / 50
+    lpips_term = None if means["lpips"] is None else means["lpips"] * 10
+    fid_term = None if fid is None else fid / 100
+    moving = [row for row in rows if row.change is not None]
+    return SceneScore(
+        scene=scene, protocol=protocol, frames=len(rows), scored=len(scored), mae_term=mae_term, psnr_term=psnr_term,
+        lpips_term=lpips_term, fid_term=fid_term, accuracy=(mae_term + psnr_term) / 2,
+        consistency=_mean([lpips_term, fid_term]), fid=fid,
+        flicker=_mean([row.change - row.true_change for row in moving]) if moving else None, **means,
+    )
+
+
+def summarise(scenes: Sequence[SceneScore]) -> Summary:
+    """The means over scenes of one protocol.
+
+    Raises:
+        InputError: no scenes, or scenes of two protocols.
+    """
+    protocols = {scene.protocol for scene in scenes}
+    if len(protocols) != 1:
+        raise InputError(f"{len(scenes)} scenes of the protocols {', '.join(sorted(protocols)) or 'none'} have no summary; "
+                         "score at least one scene, all by one protocol.")
+    names = ("mae_term", "psnr_term", "lpips_term", "fid_term")
+    terms = {name: _mean([getattr(scene, name) for scene in scenes]) for name in names}
+    return Summary(
+        protocol=protocols.pop(), scenes=len(scenes), **terms, accuracy=(terms["mae_term"] + terms["psnr_term"]) / 2,
+        consistency=_mean([terms["lpips_term"], terms["fid_term"]]),
+    )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """None when any is None; infinities of both signs have no mean."""
+    if any(value is None for value in values):
+        return None
+    if {inf, -inf} <= {value for value in values if isinf(value)}:
+        return nan
+    return sum(values) / len(values)
+
+
+def write_frames_csv(path: str | Path, rows: Iterable[FrameScore]) -> None:
+    """One line a frame; a value that is not there is left empty."""
+    _write(Path(path), FrameScore, rows, "")
+
+
+def write_scenes_csv(path: str | Path, rows: Iterable[SceneScore]) -> None:
+    """One line a scene; a value that is not there reads "not computed"."""
+    _write(Path(path), SceneScore, rows, NOT_COMPUTED)
+
+
+def _write(path: Path, kind: type, rows: Iterable[FrameScore | SceneScore], absent: str) -> None:
+    names = [field.name for field in fields(kind)]
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(names)
+            for row in rows:
+                values = (getattr(row, name) for name in names)
+                table.writerow([absent if value is None else value for value in values])
+        os.replace(part, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); give another place.") from error
+    finally:
+        part.unlink(missing_ok=True)
