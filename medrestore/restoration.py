@@ -1,8 +1,9 @@
 """The loop: written once, walked by every method."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ from .noise import Noise
 from .operators import Mask, Operator
 from .priors import Prior
 from .problem import Problem
+
+Item = TypeVar("Item")
 
 
 @torch.no_grad()
@@ -182,26 +185,26 @@ def restore(
         outside = 1 - seen.operator.support
         nothing = field.encode(codec.encode(torch.zeros_like(problem.back_projected)))
         given.append(Problem(Mask(outside), outside * nothing))
-    z = _in_batches(
+    z = torch.cat(list(in_batches(
         lambda seeds: sample(seen, prior, method, levels, noise=Noise(seeds, problem.y.device), size=field.size,
                              constraints=given, start=first, on_step=on_step),
         range(seed, seed + samples), batch_size,
-    )
+    )))
     x = codec.decode(field.decode(z))
     scale = problem.sigma * problem.count.sqrt() if problem.sigma > 0 else torch.linalg.vector_norm(problem.y.flatten(1), dim=1)
     return Restoration(x, misfit(problem, x) / scale, method, tuple(levels), tuple(range(seed, seed + samples)))
 
 
-def _in_batches(draw: Callable[[Sequence[int]], Tensor], seeds: Sequence[int], batch_size: int) -> Tensor:
-    """`draw` over all seeds, at most `batch_size` at once, half as many whenever memory runs out."""
-    drawn: list[Tensor] = []
+def in_batches(draw: Callable[[Sequence[Item]], Tensor], items: Sequence[Item], batch_size: int) -> Iterator[Tensor]:
+    """`draw` of all items in turn, at most `batch_size` at once, half as many whenever memory runs out."""
     done = 0
-    while done < len(seeds):
+    while done < len(items):
         try:
-            drawn.append(draw(seeds[done : done + batch_size]))
-            done += batch_size
+            drawn = draw(items[done : done + batch_size])
         except torch.OutOfMemoryError:
             if batch_size == 1:
                 raise
             batch_size //= 2
-    return torch.cat(drawn)
+        else:
+            done += len(drawn)
+            yield drawn

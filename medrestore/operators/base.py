@@ -26,10 +26,12 @@ class Operator(ABC):
         support: (height, width) of 0 and 1, where the image may differ from zero, or None when it may everywhere.
             Outside it nothing is measured and nothing is there, so a restoration keeps it at zero.
         sampled: 0 and 1, broadcasting against the measurement: the entries that A can reach, or None for all of them.
+        grain: windows of the image must begin and end at multiples of this many pixels.
     """
 
     support: Tensor | None = None
     sampled: Tensor | None = None
+    grain: int = 1
 
     @abstractmethod
     def __call__(self, x: Tensor) -> Tensor:
@@ -42,6 +44,14 @@ class Operator(ABC):
     def footprint(self, window: Window) -> Window:
         """The part of the measurement that a window of the image explains."""
         raise TypeError(f"{type(self).__name__} is not local: a window of its image is not a problem of its own")
+
+    def coarsen(self, factor: int) -> "tuple[Operator, int]":
+        """(B, rest) such that B(pool(x)) = pool_rest(A(x)), pool taking means of factor x factor pixels.
+
+        The same measurement of a coarser image, and how far its data have to be pooled; only local operators have one. An
+        entry of the pooled data counts as measured when all that it is the mean of are (`sampled`).
+        """
+        raise TypeError(f"{type(self).__name__} has no coarser form: what it measures of an image does not follow from means")
 
 
 class LinearOperator(Operator):
@@ -131,9 +141,18 @@ class CoIsometry(SpectralOperator):
 
 
 class Isometry(LinearOperator):
-    """L with Lh L = L Lh = scale^2 I: a change of coordinates."""
+    """L with Lh L = L Lh = scale^2 I: a change of coordinates, of each pixel on its own."""
 
     scale: float
+
+    def restrict(self, window: Window) -> "Isometry":
+        return self
+
+    def footprint(self, window: Window) -> Window:
+        return window
+
+    def coarsen(self, factor: int) -> "tuple[Isometry, int]":
+        return self, factor
 
 
 def same(x: Tensor) -> Tensor:
@@ -156,25 +175,21 @@ class Identity(Isometry, CoIsometry):
     def spectrum(self) -> Spectrum:
         return Spectrum(torch.ones(()), same, same, same, same)
 
-    def restrict(self, window: Window) -> "Identity":
-        return self
 
-    def footprint(self, window: Window) -> Window:
-        return window
+class Chain(LinearOperator):
+    """outer after inner: local when both are.
 
-
-@dataclass(frozen=True)
-class Composed(LinearOperator):
-    """outer after inner."""
+    Attributes:
+        outer: what comes last.
+        inner: what it follows.
+    """
 
     outer: LinearOperator
     inner: LinearOperator
 
     @property
-    def support(self) -> Tensor | None:
-        if self.outer.support is None or isinstance(self.inner, Isometry):
-            return self.outer.support
-        return self.inner.lift(self.outer.support) if isinstance(self.inner, CoIsometry) else None
+    def grain(self) -> int:
+        return self.outer.grain * self.inner.grain
 
     @property
     def sampled(self) -> Tensor | None:
@@ -188,6 +203,33 @@ class Composed(LinearOperator):
 
     def normal(self, x: Tensor) -> Tensor:
         return self.inner.adjoint(self.outer.normal(self.inner(x)))
+
+    def restrict(self, window: Window) -> LinearOperator:
+        return self.outer.restrict(self.inner.footprint(window)) @ self.inner.restrict(window)
+
+    def footprint(self, window: Window) -> Window:
+        return self.outer.footprint(self.inner.footprint(window))
+
+    def coarsen(self, factor: int) -> tuple[LinearOperator, int]:
+        if not isinstance(self.inner, Isometry | CoIsometry):  # what it drops would be mixed with what it keeps
+            return super().coarsen(factor)
+        inner, rest = self.inner.coarsen(factor)
+        outer, rest = self.outer.coarsen(rest)
+        return outer @ inner, rest
+
+
+@dataclass(frozen=True)
+class Composed(Chain):
+    """outer after inner."""
+
+    outer: LinearOperator
+    inner: LinearOperator
+
+    @property
+    def support(self) -> Tensor | None:
+        if self.outer.support is None or isinstance(self.inner, Isometry):
+            return self.outer.support
+        return self.inner.lift(self.outer.support) if isinstance(self.inner, CoIsometry) else None
 
 
 @dataclass(frozen=True)
@@ -208,29 +250,11 @@ class ComposedIsometry(Isometry):
         return self.inner.adjoint(self.outer.adjoint(y))
 
 
-class SpectralComposed(SpectralOperator):
-    """outer after inner, with a spectrum: computed as the composition it is.
-
-    Attributes:
-        outer: a spectral operator.
-        inner: what it follows.
-    """
+class SpectralComposed(Chain, SpectralOperator):
+    """outer after inner, with a spectrum: computed as the composition it is."""
 
     outer: SpectralOperator
     inner: LinearOperator
-
-    @property
-    def sampled(self) -> Tensor | None:
-        return self.outer.sampled
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return self.outer(self.inner(x))
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        return self.inner.adjoint(self.outer.adjoint(y))
-
-    def normal(self, x: Tensor) -> Tensor:
-        return self.inner.adjoint(self.outer.normal(self.inner(x)))
 
 
 @dataclass(frozen=True)
@@ -257,12 +281,6 @@ class SpectralInFrame(SpectralComposed):
             lambda c: S.measure(L(c)) / L.scale,
             lambda y: L.adjoint(S.unmeasure(y)) / L.scale,
         )
-
-    def restrict(self, window: Window) -> "SpectralInFrame":
-        return SpectralInFrame(self.outer.restrict(window), self.inner)
-
-    def footprint(self, window: Window) -> Window:
-        return self.outer.footprint(window)
 
 
 @dataclass(frozen=True)
@@ -302,12 +320,6 @@ class SpectralAfter(SpectralComposed):
             lambda c: A.measure(B.measure(c)),
             lambda y: B.unmeasure(A.unmeasure(y)),
         )
-
-    def restrict(self, window: Window) -> LinearOperator:
-        return self.outer.restrict(self.inner.footprint(window)) @ self.inner.restrict(window)
-
-    def footprint(self, window: Window) -> Window:
-        return self.outer.footprint(self.inner.footprint(window))
 
 
 class ComposedCoIsometry(SpectralAfter, CoIsometry):

@@ -8,7 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .base import CoIsometry, FromSpectrum, Spectrum, Window, same
+from .base import CoIsometry, FromSpectrum, Identity, Spectrum, Window, same
+
+
+def edges(window: Window, size: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """((first row, row after the last), the same for columns) of a window of an image of `size`."""
+    return tuple(side.indices(length)[:2] for side, length in zip(window, size, strict=True))
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,11 @@ class Mask(FromSpectrum):
     def footprint(self, window: Window) -> Window:
         return window
 
+    def coarsen(self, factor: int) -> tuple["Mask", int]:
+        """A coarse pixel is known when all of its children are."""
+        height, width = self.keep.shape[-2:]
+        return Mask((AveragePool(factor, (height, width))(self.keep) == 1).to(self.keep)), factor
+
 
 def sample_pixels(size: tuple[int, int], fraction: float, *, generator: torch.Generator) -> Mask:
     """A mask that keeps exactly round(fraction * height * width) pixels, drawn at random without replacement.
@@ -59,22 +69,29 @@ def share(total: int, fraction: float) -> int:
 
 @dataclass(frozen=True)
 class Crop(FromSpectrum, CoIsometry):
-    """The centre of a larger image; its adjoint pads with zeros.
+    """A part of a larger image, by default its centre; its adjoint pads with zeros.
 
     Args:
         size: (height, width) of the large image.
-        inner: (height, width) of the centre, which starts at (size - inner) // 2.
+        inner: (height, width) of the part.
+        corner: (row, column) where the part starts; None for (size - inner) // 2.
     """
 
     size: tuple[int, int]
     inner: tuple[int, int]
+    corner: tuple[int, int] | None = None
 
     scale = 1.0
 
     @cached_property
+    def _corner(self) -> tuple[int, int]:
+        if self.corner is not None:
+            return self.corner
+        return (self.size[0] - self.inner[0]) // 2, (self.size[1] - self.inner[1]) // 2
+
+    @cached_property
     def _padding(self) -> tuple[int, int, int, int]:
-        (h, w), (m, n) = self.size, self.inner
-        top, left = (h - m) // 2, (w - n) // 2
+        (h, w), (m, n), (top, left) = self.size, self.inner, self._corner
         return left, w - n - left, top, h - m - top
 
     def _cut(self, c: Tensor) -> Tensor:
@@ -87,6 +104,30 @@ class Crop(FromSpectrum, CoIsometry):
     @property
     def spectrum(self) -> Spectrum:
         return Spectrum(self._pad(torch.ones(1, 1)), same, same, self._cut, self._pad)
+
+    def restrict(self, window: Window) -> CoIsometry:
+        (top, bottom), (left, right) = edges(window, self.size)
+        (first, last), (west, east) = self._overlap(window)
+        size, inner = (bottom - top, right - left), (last - first, east - west)
+        corner = min(max(first, top), bottom) - top, min(max(west, left), right) - left  # of nothing, where they do not meet
+        return Identity() if inner == size else Crop(size, inner, corner)
+
+    def footprint(self, window: Window) -> Window:
+        rows, columns = ((a - at, b - at) for (a, b), at in zip(self._overlap(window), self._corner, strict=True))
+        return slice(*rows), slice(*columns)
+
+    def _overlap(self, window: Window) -> tuple[tuple[int, int], ...]:
+        """The first and last row, then column, of the large image that window and part share."""
+        spans = zip(edges(window, self.size), self._corner, self.inner, strict=True)
+        return tuple((min(max(a, at), at + n), min(max(b, at), at + n)) for (a, b), at, n in spans)
+
+    def coarsen(self, factor: int) -> tuple["Crop", int]:
+        sides = (*self.size, *self.inner, *self._corner)
+        if any(side % factor for side in sides):
+            raise ValueError(f"a crop of {self.inner} from {self.size} pixels at {self._corner} does not follow from means over "
+                             f"{factor} x {factor} pixels; sizes and corner must be multiples of the factor")
+        h, w, m, n, top, left = (side // factor for side in sides)
+        return Crop((h, w), (m, n), (top, left)), factor
 
 
 @dataclass(frozen=True)
@@ -112,6 +153,10 @@ class AveragePool(CoIsometry):
     @property
     def scale(self) -> float:
         return 1 / self.factor
+
+    @property
+    def grain(self) -> int:
+        return self.factor
 
     def __call__(self, x: Tensor) -> Tensor:
         return self._patches(x).mean((-3, -1))
@@ -161,11 +206,20 @@ class AveragePool(CoIsometry):
         return AveragePool(self.factor, ((rows.stop - rows.start) * self.factor, (columns.stop - columns.start) * self.factor))
 
     def footprint(self, window: Window) -> Window:
-        rows, columns = (side.indices(length)[:2] for side, length in zip(window, self.size, strict=True))
+        rows, columns = edges(window, self.size)
         if any(edge % self.factor for edge in (*rows, *columns)):
             raise ValueError(f"a window of rows {rows[0]}-{rows[1]} and columns {columns[0]}-{columns[1]} cuts through patches "
                              f"of {self.factor} x {self.factor} pixels; its edges must be multiples of the factor")
         return slice(rows[0] // self.factor, rows[1] // self.factor), slice(columns[0] // self.factor, columns[1] // self.factor)
+
+    def coarsen(self, factor: int) -> tuple[CoIsometry, int]:
+        r = self.factor
+        if r % factor and factor % r:
+            raise ValueError(f"means over {r} x {r} pixels do not follow from means over {factor} x {factor}; "
+                             "one factor must be a multiple of the other")
+        if r <= factor:
+            return Identity(), factor // r
+        return AveragePool(r // factor, (self.size[0] // factor, self.size[1] // factor)), 1
 
 
 @dataclass(frozen=True)
@@ -219,3 +273,6 @@ class Grayscale(CoIsometry):
 
     def footprint(self, window: Window) -> Window:
         return window
+
+    def coarsen(self, factor: int) -> tuple["Grayscale", int]:
+        return self, factor

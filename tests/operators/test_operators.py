@@ -80,6 +80,7 @@ CASES = [
     Case("mask of each image", Mask(pixels(2, 1, 8, 7)), (3, 8, 7)),
     Case("sampled pixels", sample_pixels((8, 7), 0.3, generator=generator()), (1, 8, 7)),
     Case("crop", Crop((9, 8), (4, 5)), (2, 9, 8)),
+    Case("corner", Crop((9, 8), (4, 5), (0, 2)), (2, 9, 8)),
     Case("pool 2", AveragePool(2, (8, 6)), (3, 8, 6)),
     Case("pool 3", AveragePool(3, (9, 6)), (1, 9, 6)),
     Case("pool, complex", AveragePool(4, (8, 12)), (1, 8, 12), COMPLEX),
@@ -208,6 +209,10 @@ LOCAL = {
     "grey": (Grayscale(), (3, 16, 12)),
     "old photo": (Mask(pixels(4, 3)) @ Grayscale() @ AveragePool(4, (16, 12)), (3, 16, 12)),
     "mask of each image, coarse": (Mask(pixels(2, 1, 4, 3)) @ AveragePool(4, (16, 12)), (3, 16, 12)),
+    "part": (Crop((16, 12), (8, 6), (5, 3)), (3, 16, 12)),
+    "part beside": (Crop((16, 12), (16, 3), (0, 0)), (3, 16, 12)),
+    "pool of a part": (Mask(pixels(4, 4)) @ AveragePool(2, (8, 8)) @ Crop((16, 12), (8, 8), (4, 4)), (3, 16, 12)),
+    "pool of a mask": (AveragePool(4, (16, 12)) @ Mask(pixels(16, 12)), (3, 16, 12)),
     "in units": ((Mask(pixels(16, 12)) @ ComplexChannels(2.0).linear), (2, 16, 12)),
 }
 

@@ -1,0 +1,240 @@
+"""Pictures larger than the prior: each window is restored given the pixels that its neighbours have settled."""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..consistency import project
+from ..methods import Method
+from ..noise import Noise
+from ..operators import Crop, Mask, SpectralOperator
+from ..operators.base import Window
+from ..priors import Prior
+from ..problem import Problem
+from ..restoration import check, in_batches, sample
+from .windows import Layout, Size, plan, raster, stack, waves
+
+Job = tuple[Window, int]  # a window of a sample
+SURE = 1e-5  # numbers of unit size that come back from their own data to within this are determined by them
+
+
+@torch.no_grad()
+def mask_shift(
+    problem: Problem, prior: Prior, method: Method, levels: Sequence[float], *, size: Size, window: Size, noise: Noise,
+    shift: Size | None = None, constraints: Sequence[Problem] = (), guide: Problem | None = None, guide_until: float = 0.0,
+    start: Tensor | float = 0.0, layout: Layout = "auto", batch: int = 8, progress: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """Restores a picture of any size window by window: Wang et al., CVPRW 2023 (arXiv 2303.00354), Alg. 2.
+
+    Pixels that noise-free data determine come back bit by bit, and a window of nothing else is not visited. Windows that do
+    not overlap are drawn together, and the result is that of drawing them in turn. A picture smaller than a window, or
+    with sides that the guide's patches do not divide, is set into the corner of a larger field.
+
+    Departs from the public code, which begins every window but the first at the clean picture of the one before: here
+    each begins at fresh noise of its own.
+
+    Args:
+        problem: of a local operator, for the whole picture, as the prior sees it (`Problem.seen_by`); a batch of 1, or one
+            measurement a sample.
+        levels, constraints, start: as for `sample`, for the whole picture; the seam is met after the constraints.
+        size: (height, width) of the picture.
+        window: (height, width) that the prior sees, multiples of `prior.multiple` and of the operator's grain.
+        noise: one stream per sample; every window draws from its own, made of the sample's seed, the field's size and the
+            window's place, so that it depends on neither the batch nor other windows.
+        shift: (rows, columns) from window to window; half a window by default.
+        guide: noise-free problem that the prior's estimate is made to meet before the data, to which it yields, while the
+            noise level is at least `guide_until`.
+        layout: where windows lie (`plan`).
+        batch: images, windows times samples, drawn together at most; halved when memory runs out.
+        progress: called with how many images are drawn and how many there will be.
+
+    Returns:
+        (sample, channels, height, width) float32.
+
+    Raises:
+        TypeError: the operator is not local, or knows less than the method needs.
+        ValueError: windows that do not suit prior or operators, or a shift that leaves gaps.
+    """
+    given = [problem, *constraints, *([] if guide is None else [guide])]
+    grain = math.lcm(*(one.operator.grain for one in given))
+    shift = checked(problem, prior, method, window, shift, grain)
+    field = _field(size, window, grain)
+    given = [_set_into(field, one, size, len(noise.seeds)) for one in given]
+    guides = [] if guide is None else [given.pop()]
+    if isinstance(start, Tensor):
+        start = F.pad(start, (0, field[1] - size[1], 0, field[0] - size[0]))
+    with noise.device:
+        settled = determined(given[0], prior.channels, field, window)
+        canvas = torch.zeros(len(noise.seeds), prior.channels, *field)
+        walk = _Walk(given[0], given[1:], guides, guide_until, prior, method, levels, window, noise, start, canvas, settled)
+        walk.fill_in()
+        unknown = settled == 0
+        unknown[size[0] :], unknown[:, size[1] :] = False, False
+        order = plan(unknown, window, shift, grain=grain, layout=layout)
+        for drawn in walk.visit(order, batch):
+            if progress is not None:
+                progress(drawn, len(order) * len(noise.seeds))
+    return canvas[..., : size[0], : size[1]]
+
+
+def generate(
+    prior: Prior, method: Method, levels: Sequence[float], *, size: Size, window: Size, noise: Noise,
+    shift: Size | None = None, batch: int = 8, progress: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """Pictures of any size from the prior alone: `mask_shift` of what measures nothing."""
+    return mask_shift(nothing(prior.channels, size, noise.device), prior, method, levels, size=size, window=window, noise=noise,
+                      shift=shift, batch=batch, progress=progress)
+
+
+def nothing(channels: int, size: Size, device: torch.device | str = "cpu") -> Problem:
+    """The problem without data: a mask that keeps no pixel, so that every method can be given it."""
+    keep = torch.zeros(1, 1, device=device).expand(size)
+    return Problem(Mask(keep), keep.expand(1, channels, *size))
+
+
+def determined(problem: Problem, channels: int, size: Size, tile: Size) -> Tensor:
+    """(height, width) 0 and 1: the pixels that noise-free data alone determine.
+
+    Where two white images come back from their own data, whatever the operator. Looked at tile by tile, so that memory does
+    not grow with the picture.
+    """
+    found = torch.zeros(size, device=problem.y.device)
+    if problem.sigma > 0 or not isinstance(problem.operator, SpectralOperator):
+        return found
+    tile = _field(tile, tile, problem.operator.grain)
+    white = Noise([0, 1], problem.y.device)((2, channels, *tile))
+    for here in _tiles(size, tile):
+        A = problem.operator.restrict(here)
+        x = white[..., : here[0].stop - here[0].start, : here[1].stop - here[1].start]
+        found[here] = ((A.pinv(A(x)) - x).abs().amax((0, 1)) < SURE).float()
+    return found
+
+
+class Guided(Prior):
+    """A prior whose estimates meet a noise-free problem, while the noise level is at least `until`."""
+
+    def __init__(self, prior: Prior, guide: Problem, until: float = 0.0) -> None:
+        self.prior, self.guide, self.until = prior, guide, until
+        self.channels, self.multiple, self.size = prior.channels, prior.multiple, prior.size
+        self.recipe, self.sigma_range = prior.recipe, prior.sigma_range
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        x0 = self.prior(x, sigma)
+        return project(self.guide, x0) if sigma >= self.until else x0
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """A canvas, and what its windows are restored with."""
+
+    problem: Problem
+    constraints: Sequence[Problem]
+    guides: Sequence[Problem]  # one or none
+    guide_until: float
+    prior: Prior
+    method: Method
+    levels: Sequence[float]
+    window: Size
+    noise: Noise
+    start: Tensor | float
+    canvas: Tensor  # (sample, channel, height, width)
+    settled: Tensor  # (height, width)
+
+    def fill_in(self) -> None:
+        """Writes the determined pixels onto the canvas."""
+        height, width = self.settled.shape
+        for here in _tiles((height, width), self.window) if bool(self.settled.any()) else ():
+            part = self.problem.restrict(here)
+            self.canvas[(..., *here)] = torch.where(self.settled[here] > 0, part.operator.pinv(part.y), 0.0)
+
+    def visit(self, order: Sequence[Window], batch: int) -> Iterator[int]:
+        """Restores the windows onto the canvas; yields how many images are drawn."""
+        done = 0
+        for wave in waves(order):
+            for jobs in self._alike(wave):
+                place = iter(jobs)
+                for drawn in in_batches(self._draw, jobs, batch):
+                    for image in drawn:
+                        here, k = next(place)
+                        self.canvas[(k, ..., *here)] = torch.where(self.settled[here] > 0, self.canvas[(k, ..., *here)], image)
+                    done += len(drawn)
+                    yield done
+            for here in wave:
+                self.settled[here] = 1
+
+    def _alike(self, wave: Sequence[Window]) -> list[list[Job]]:
+        """The images of a wave, those whose data have the same shape together."""
+        groups: dict[tuple[torch.Size, ...], list[Job]] = {}
+        for here, k in product(wave, range(len(self.canvas))):
+            shapes = tuple(one.restrict(here).y.shape for one in (self.problem, *self.constraints, *self.guides))
+            groups.setdefault(shapes, []).append((here, k))
+        return list(groups.values())
+
+    def _draw(self, jobs: Sequence[Job]) -> Tensor:
+        """One image a job, (job, channel, *window)."""
+        problem, *given = (stack([_part(one, *job) for job in jobs]) for one in (self.problem, *self.constraints, *self.guides))
+        if problem is None or None in given:
+            return torch.cat([self._draw([job]) for job in jobs])
+        seam = stack([_part(Problem(Mask(self.settled), self.canvas), *job) for job in jobs])
+        prior = Guided(self.prior, given.pop(), self.guide_until) if self.guides else self.prior
+        start = self.start
+        if isinstance(start, Tensor):
+            start = torch.cat([start[k : k + 1, ..., *here] if len(start) > 1 else start[..., *here] for here, k in jobs])
+        seeds = [_seed(self.noise.seeds[k], *self.settled.shape, here[0].start, here[1].start) for here, k in jobs]
+        return sample(problem, prior, self.method, self.levels, noise=Noise(seeds, self.noise.device), size=self.window,
+                      constraints=[*given, seam], start=start)
+
+
+def _part(problem: Problem, here: Window, k: int) -> Problem:
+    """Sample k's window of a problem."""
+    y = problem.y[k : k + 1] if len(problem.y) > 1 else problem.y
+    return replace(problem, y=y).restrict(here)
+
+
+def _seed(*numbers: int) -> int:
+    """A seed made of several: the same numbers give the same stream on every machine."""
+    return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest())
+
+
+def _tiles(size: Size, tile: Size) -> Iterable[Window]:
+    """The picture cut up without overlap."""
+    rows, columns = ([slice(a, min(a + t, n)) for a in range(0, n, t)] for n, t in zip(size, tile, strict=True))
+    return product(rows, columns)
+
+
+def _field(size: Size, window: Size, grain: int) -> Size:
+    """The smallest field that holds the picture and a window, of sides that are multiples of the grain."""
+    height, width = (-(-max(n, w) // grain) * grain for n, w in zip(size, window, strict=True))
+    return height, width
+
+
+def _set_into(field: Size, problem: Problem, size: Size, samples: int) -> Problem:
+    """The same problem of a larger field, with the picture in its first corner, where patches stay whole."""
+    sampled = problem.operator.sampled
+    if len(problem.y) not in (1, samples) or (sampled is not None and sampled.ndim == 4 and len(sampled) > 1):
+        raise ValueError(f"{samples} samples of one picture need a measurement for all or for each and one mask for all, "
+                         f"and the problem is a batch of {len(problem.y)}; restore the pictures one by one")
+    problem.operator.footprint((slice(0, size[0]), slice(0, size[1])))  # refuses what is not local
+    return problem if field == size else replace(problem, operator=problem.operator @ Crop(field, size, (0, 0)))
+
+
+def checked(problem: Problem, prior: Prior, method: Method, window: Size, shift: Size | None, grain: int) -> Size:
+    """The shift, once window and shift are known to suit prior, operators and method."""
+    some = window if prior.size is not None else (prior.multiple, prior.multiple)  # sides are looked at below, with the grain
+    check(problem, method, prior, some)
+    multiple = math.lcm(prior.multiple, grain)
+    if any(side % multiple for side in window):
+        raise ValueError(f"windows of {window} pixels do not suit prior and operator: sides must be multiples of {multiple}")
+    if shift is None:
+        height, width = (max(side // 2 // grain, 1) * grain for side in window)
+        return height, width
+    raster(window, window, shift)  # refuses a shift that leaves gaps
+    if any(step % grain for step in shift):
+        raise ValueError(f"a shift of {shift} pixels cuts through the operator's patches: it must be a multiple of {grain}")
+    return shift
