@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test bench clean
+.PHONY: setup demo test bench bench-priors clean
 
 setup: $(STAMP)
 
@@ -20,12 +20,18 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest
 
-# the quality table needs the volumes of the prior's cohort: make bench VOLUMES=volumes.npz
 bench: setup
 	$(BIN)/python benchmarks/speed.py --readme
 	$(BIN)/python benchmarks/posteriors.py
+	$(BIN)/python benchmarks/training.py
+
+# what the starter priors reach on subjects and scenes they have never seen: make bench-priors VOLUMES=volumes.npz [SCAN=raw_data.mat]
+bench-priors: setup
+	$(BIN)/python benchmarks/surgical.py
 	$(if $(VOLUMES),$(BIN)/python benchmarks/quality.py tune $(VOLUMES))
 	$(if $(VOLUMES),$(BIN)/python benchmarks/quality.py run $(VOLUMES))
+	$(if $(SCAN),$(BIN)/python benchmarks/quality.py scan $(SCAN) --dataset raw --axes coil,slice,col,row)
+	$(BIN)/python benchmarks/quality.py page
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -54,7 +54,7 @@ def commands(page: Path) -> list[str]:
     """Every `medrestore ...` line of the shell blocks, and those in the tables."""
     lines = "".join(blocks(page, "sh")).splitlines()
     inline = re.findall(r"`(medrestore [^`]+)`", page.read_text(encoding="utf-8"))
-    return [line for line in (*lines, *inline) if re.match(r"medrestore (recon|inspect|doctor|demo)\b", line)]
+    return [line for line in (*lines, *inline) if re.match(r"medrestore (recon|inspect|doctor|demo|train|convert|inpaint|evaluate)\b", line)]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=name)

@@ -1,24 +1,30 @@
-"""What a scan, a reconstruction or a prior is, and whether it is sane.
+"""What a scan, a reconstruction, a prior or a checkpoint is, and whether it is sane.
 
 Examples:
   medrestore inspect scan.h5
   medrestore inspect raw_data.mat --dataset raw --axes coil,slice,col,row
   medrestore inspect image.h5
   medrestore inspect brain-mr-starter
+  medrestore inspect checkpoint.pt
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
+from ..errors import InputError
 from .terminal import Help, say
+
+CHECKPOINTS = (".pt", ".pth", ".ckpt", ".safetensors", ".bin")
+FOLDERS = ("model_index.json", "config.json", "unet/config.json", "configs/metadata.json", "configs/inference.json")
 
 
 def parser() -> ArgumentParser:
     """The options of `inspect`."""
     p = ArgumentParser(description=__doc__, formatter_class=Help, exit_on_error=False)
-    p.add_argument("file", type=str, help="a scan, an output of recon, a prior's folder, or the name of a shipped prior")
+    p.add_argument("file", type=str, help="a scan, an output of recon, a prior (folder or name), or a checkpoint")
     p.add_argument("--dataset", type=str | None, default=None, help="name of the array in an HDF5 or MATLAB file")
     p.add_argument("--axes", type=str | None, default=None, help="its axes, as coil,slice,row,col")
     p.add_argument("--max-gb", dest="max_gb", type=float, default=16.0, help="refuse files that declare a larger array")
@@ -39,19 +45,50 @@ def _facts(options: Namespace) -> dict[str, str]:
     path = Path(options.file)
     if (path / "prior.json").is_file() or (not path.exists() and options.file in shipped()):
         return _prior(options.file)
+    if path.suffix in CHECKPOINTS or any((path / name).is_file() for name in FOLDERS):
+        return _checkpoint(path)
     if path.suffix in (".h5", ".hdf5") and path.is_file() and options.axes is None and (made := read_provenance(path)):
         return _reconstruction(path, made)
     return _scan(options)
 
 
 def _prior(name: str) -> dict[str, str]:
-    from ..priors.store import WEIGHTS, describe, digest, find
+    from ..priors.store import CONFIG, WEIGHTS, describe, digest, find
+    from .convert import rule
 
-    about = describe(name)
-    weights = find(name) / WEIGHTS
+    about, folder = describe(name), find(name)
+    weights = folder / WEIGHTS
     whole = weights.is_file() and digest(weights) == about["sha256"]
     state = f"{weights.stat().st_size / 1e6:.1f} MB, as described" if whole else "MISSING or altered; copy the prior again"
-    return {"kind": "prior", "weights": state} | _flat(about)
+    facts = {"kind": "prior", "weights": state, "sizes": rule(about["multiple"], about.get("size"))}
+    return facts | _network(folder / CONFIG) | _flat(about)
+
+
+def _network(config: Path) -> dict[str, str]:
+    """What a network is made of, or nothing where its configuration is not there."""
+    try:
+        said = json.loads(config.read_text(encoding="utf-8"))
+        classes, told = said.get("num_class_embeds"), {"network": str(said.get("_class_name", "UNet2DModel"))}
+    except (OSError, ValueError, RecursionError, AttributeError):
+        return {}
+    if "block_out_channels" in said:
+        told["architecture"] = (f"widths {', '.join(map(str, said['block_out_channels']))}; "
+                                f"{said.get('layers_per_block')} blocks a level; "
+                                f"{said.get('in_channels')} channels in, {said.get('out_channels')} out")
+    return told | ({} if classes is None else {"classes": f"{classes}; priors.load wants class_label"})
+
+
+def _checkpoint(path: Path) -> dict[str, str]:
+    """A checkpoint that is no prior yet: its family, and the line that makes one of it."""
+    from ..priors.convert import identify
+    from .convert import facts
+
+    found = identify(path)
+    line = f"medrestore convert {path} -o {path.stem or 'prior'}"
+    try:
+        return {"kind": "checkpoint"} | facts(found, found.convert({})) | {"to use it": line}
+    except InputError as error:
+        return {"kind": "checkpoint", "family": found.family.name, "before use": str(error), "to use it": f"{line} --set ..."}
 
 
 def _reconstruction(path: Path, made: dict[str, Any]) -> dict[str, str]:

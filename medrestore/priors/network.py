@@ -25,6 +25,15 @@ def scaled_linear_betas(start: float, end: float, steps: int = 1000) -> tuple[fl
     return tuple(b * b for b in linear_betas(start**0.5, end**0.5, steps))
 
 
+def cosine_betas(steps: int = 1000) -> tuple[float, ...]:
+    """The squared-cosine schedule (Nichol & Dhariwal, ICML 2021, eq. 17), betas at most 0.999."""
+
+    def abar(step: int) -> float:
+        return math.cos((step / steps + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    return tuple(min(1 - abar(step + 1) / abar(step), 0.999) for step in range(steps))
+
+
 class Parametrisation(ABC):
     """What a network was trained to predict, and on which inputs."""
 
@@ -117,6 +126,26 @@ class Sample(VariancePreserving):
         return self._output(net, x, sigma)
 
 
+@dataclass(frozen=True)
+class VarianceExploding(Parametrisation):
+    """The network sees x = x0 + sigma n and sigma itself, and estimates the score of x (Song et al., ICLR 2021).
+
+    E[x0 | x] = x + sigma^2 score (Tweedie).
+
+    Args:
+        sigmas: lowest and highest noise level of training.
+    """
+
+    sigmas: tuple[float, float] = (0.01, 378.0)
+
+    def estimate(self, net: Network, x: Tensor, sigma: Tensor) -> Tensor:
+        return x + sigma.reshape(-1, 1, 1, 1) ** 2 * net(x, sigma)[:, : x.shape[1]]
+
+    @property
+    def sigma_range(self) -> tuple[float, float]:
+        return self.sigmas
+
+
 class NetworkPrior(Prior):
     """A trained network as a prior, at any size that is a multiple of `multiple`.
 
@@ -129,14 +158,16 @@ class NetworkPrior(Prior):
         size: the only (height, width) it accepts, or None.
         recipe: how images become its coordinates.
         bf16: run the network in bfloat16; the state and the estimate stay float32.
+        class_label: the class that a class-conditional network is told, None for others.
     """
 
     def __init__(self, net: torch.nn.Module, parametrisation: Parametrisation, *, channels: int, multiple: int = 1,
-                 size: tuple[int, int] | None = None, recipe: Recipe | None = None, bf16: bool = False) -> None:
+                 size: tuple[int, int] | None = None, recipe: Recipe | None = None, bf16: bool = False,
+                 class_label: int | None = None) -> None:
         self.net = net.eval()
         self.parametrisation = parametrisation
         self.channels, self.multiple, self.size = channels, multiple, size
-        self.recipe, self.bf16 = recipe, bf16
+        self.recipe, self.bf16, self.class_label = recipe, bf16, class_label
         self.sigma_range = parametrisation.sigma_range
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
@@ -146,5 +177,11 @@ class NetworkPrior(Prior):
     def _forward(self, x: Tensor, t: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
-            out = self.net(x, t)
+            out = self.net(x, t, **self._told(x))
         return getattr(out, "sample", out).float()
+
+    def _told(self, x: Tensor) -> dict[str, Tensor]:
+        """The class of every image, where the network asks for one."""
+        if self.class_label is None:
+            return {}
+        return {"class_labels": torch.full((len(x),), self.class_label, device=x.device)}

@@ -1,8 +1,13 @@
 """Priors on disk: a diffusers folder and `prior.json`, tensors and plain data only."""
 
+import errno
 import hashlib
 import json
 import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,43 +17,141 @@ from safetensors.torch import load_file, save_file
 
 from ..codecs import CalibratedComplex, Interval, Recipe
 from ..errors import InputError
-from .network import EDM, Epsilon, NetworkPrior, Parametrisation, Sample, Velocity
+from .network import (
+    EDM,
+    Epsilon,
+    NetworkPrior,
+    Parametrisation,
+    Sample,
+    VarianceExploding,
+    Velocity,
+    cosine_betas,
+    linear_betas,
+    scaled_linear_betas,
+)
+from .networks import build
 
 FORMAT = 1
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 CONFIG = "unet/config.json"
-PARAMETRISATIONS: dict[str, type[Parametrisation]] = {"edm": EDM, "epsilon": Epsilon, "velocity": Velocity, "sample": Sample}
+PARAMETRISATIONS: dict[str, type[Parametrisation]] = {
+    "edm": EDM, "epsilon": Epsilon, "velocity": Velocity, "sample": Sample, "variance_exploding": VarianceExploding,
+}
 RECIPES: dict[str, type[Interval] | type[CalibratedComplex]] = {"interval": Interval, "calibrated_complex": CalibratedComplex}
+SCHEDULES = {"linear": linear_betas, "scaled_linear": scaled_linear_betas}
 FIELDS = {"format", "parametrisation", "recipe", "channels", "multiple", "sha256"}  # of prior.json, besides its card
 LARGEST_WEIGHTS = 8 * 2**30  # bytes
+LONGEST_SCHEDULE = 100_000  # steps
 
 
-def save(folder: Path, net: torch.nn.Module, *, parametrisation: Parametrisation, recipe: Recipe, channels: int,
-         multiple: int, card: dict[str, Any]) -> None:
-    """Writes a diffusers `UNet2DModel` and what a prior must say of itself.
+def save(folder: Path, net: torch.nn.Module, *, parametrisation: Parametrisation, recipe: Recipe | None, channels: int,
+         multiple: int, card: dict[str, Any], config: Mapping[str, Any] | None = None, size: tuple[int, int] | None = None,
+         facts: Mapping[str, Any] | None = None, parts: Mapping[str, torch.nn.Module] | None = None, half: bool = False) -> None:
+    """Writes a network and what a prior must say of itself.
 
     Args:
         folder: made when missing; `unet/config.json`, `unet/diffusion_pytorch_model.safetensors` and `prior.json` go there.
-        card: training data, licence and whatever else a user should know; shown by `medrestore inspect`.
+        recipe: None when whoever uses the prior brings the codec.
+        card: training data and whatever else a user should know; shown by `medrestore inspect`.
+        config: what `networks.build` needs to make the network again; its own `config` for one of diffusers.
+        size: the only (height, width) it accepts, or None.
+        facts: further entries of `prior.json` (family, licence, source, check), plain data.
+        parts: further networks of diffusers that belong to it, by folder name.
+        half: keep the weights of the network as float16, in half the space; they are read as float32 again.
     """
-    (folder / "unet").mkdir(parents=True, exist_ok=True)
-    tensors = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / CONFIG).write_text(json.dumps(net.config, indent=2, default=list) + "\n")
+    _write_network(folder / "unet", net, config, torch.float16 if half else None)
+    for name, part in (parts or {}).items():
+        _write_network(folder / name, part, None)
     about = {
         "format": FORMAT,
-        "parametrisation": {"kind": _name(PARAMETRISATIONS, parametrisation), **asdict(parametrisation)},
-        "recipe": {"kind": _name(RECIPES, recipe), **asdict(recipe)},
+        "parametrisation": {"kind": _name(PARAMETRISATIONS, parametrisation), **_plain(parametrisation)},
+        "recipe": None if recipe is None else {"kind": _name(RECIPES, recipe), **asdict(recipe)},
         "channels": channels,
         "multiple": multiple,
+        "size": size,
         "sha256": digest(folder / WEIGHTS),
+        **(facts or {}),
         "card": card,
     }
+    if parts:
+        about["parts"] = {name: digest(folder / name / Path(WEIGHTS).name) for name in parts}
     (folder / "prior.json").write_text(json.dumps(about, indent=2) + "\n")
+
+
+def _write_network(folder: Path, net: torch.nn.Module, config: Mapping[str, Any] | None, kept_as: torch.dtype | None = None) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
+    if kept_as is not None:
+        tensors = {key: value.to(kept_as) if value.is_floating_point() else value for key, value in tensors.items()}
+    save_file(tensors, folder / Path(WEIGHTS).name, metadata={"format": "pt"})
+    said = dict(net.config) if config is None else dict(config)
+    said.setdefault("_class_name", type(net).__name__)
+    (folder / Path(CONFIG).name).write_text(json.dumps(said, indent=2, default=list) + "\n")
 
 
 def _name(kinds: dict[str, Any], instance: object) -> str:
     return next(name for name, kind in kinds.items() if type(instance) is kind)
+
+
+def _plain(parametrisation: Parametrisation) -> dict[str, Any]:
+    """Its numbers, a schedule by its kind and ends where that gives all of it."""
+    values = asdict(parametrisation)
+    betas = values.get("betas")
+    if betas is not None:
+        known = {name: ((betas[0], betas[-1], len(betas)), made) for name, made in SCHEDULES.items()}
+        for name, (ends, made) in known.items():
+            if _same(betas, made(*ends)):
+                return values | {"betas": {"kind": name, "start": ends[0], "end": ends[1], "steps": ends[2]}}
+        if _same(betas, cosine_betas(len(betas))):
+            return values | {"betas": {"kind": "cosine", "steps": len(betas)}}
+    return values
+
+
+def _same(one: Sequence[float], other: Sequence[float]) -> bool:
+    return all(math.isclose(a, b, rel_tol=1e-6) for a, b in zip(one, other, strict=True))
+
+
+def check_free(out: Path, *, replace: bool = False) -> None:
+    """Refuses a place for a prior where something is, unless it is a prior that may be replaced."""
+    if out.exists() and not (replace and (out / "prior.json").is_file()):
+        why = "replacing it has to be asked for" if (out / "prior.json").is_file() else "it is no prior"
+        raise InputError(f"{out} exists and {why}; pass --force to replace a prior, or give another -o")
+
+
+@contextmanager
+def aside(out: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A folder `<out>.part` that takes the place of `out` when all in it is whole; when anything fails, nothing is left.
+
+    Args:
+        replace: an older prior there makes room at the last moment.
+
+    Raises:
+        InputError: something is there that may not be replaced, or nothing can be written.
+    """
+    check_free(out, replace=replace)
+    part, old = out.with_name(out.name + ".part"), out.with_name(out.name + ".old")
+    try:
+        if old.exists() and not out.exists():  # a run was killed between the two renames
+            os.replace(old, out)
+        for left in (part, old):
+            if left.exists():
+                shutil.rmtree(left)
+        part.mkdir(parents=True)
+        yield part
+        if out.exists():
+            os.replace(out, old)
+        os.replace(part, out)
+        shutil.rmtree(old, ignore_errors=True)
+    except Exception as error:
+        full = os.strerror(errno.ENOSPC) in str(error)  # safetensors wraps what the system says
+        if not isinstance(error, OSError) and not full:
+            raise
+        why = getattr(error, "strerror", None) or (os.strerror(errno.ENOSPC) if full else str(error))
+        raise InputError(f"{out} cannot be written ({why}); make room or give another -o") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        if old.exists() and not out.exists():
+            os.replace(old, out)
 
 
 def digest(path: Path) -> str:
@@ -94,49 +197,117 @@ def describe(name: str | Path) -> dict[str, Any]:
     if missing or about["format"] != FORMAT:
         raise InputError(f"{path} lacks {', '.join(sorted(missing)) or f'format {FORMAT}'}; it is not a prior of this version")
     for field in ("channels", "multiple"):
-        if type(about[field]) is not int or about[field] < 1:
+        if not _whole(about[field]):
             raise InputError(f"{path} gives {about[field]!r} as {field}, which must be a whole number of at least 1; "
                              "restore it from where the prior came from")
+    size = about.get("size")
+    if size is not None and not (isinstance(size, list) and len(size) == 2 and all(
+        _whole(side) and side % about["multiple"] == 0 for side in size
+    )):
+        raise InputError(f"{path} gives {size!r} as size, which must be two whole numbers, height and width, each a multiple of "
+                         f"{about['multiple']}; restore it from where the prior came from")
     return about
 
 
-def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = False) -> NetworkPrior:
+def _whole(value: Any) -> bool:
+    return type(value) is int and value >= 1
+
+
+def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = False,
+         class_label: int | None = None, conditioned: bool = False) -> NetworkPrior:
     """A prior by folder or by the name of a shipped one, checked against its hash.
 
     Args:
         device: where the network runs.
         bf16: compute in bfloat16 inside the network.
+        class_label: which class a class-conditional network shall be told; no other takes one.
+        conditioned: the caller sees to the further image that the network is given, as `latent.load` does; else a prior that
+            needs one is refused.
 
     Raises:
-        InputError: missing, truncated, altered or mismatching files, each in one sentence.
+        InputError: missing, truncated, altered or mismatching files, or a class that does not fit, each in one sentence.
     """
     folder = find(name)
     about = describe(folder)
+    if about.get("condition_channels") and not conditioned:
+        raise InputError(f"{folder} is a super-resolution prior that needs a low-resolution image beside the noisy one; "
+                         "open it by medrestore.priors.latent.load")
     parametrisation = _build(PARAMETRISATIONS, about["parametrisation"], folder)
-    recipe = _build(RECIPES, about["recipe"], folder)
-    weights = folder / WEIGHTS
-    if not weights.is_file():
-        raise InputError(f"{folder} has no {WEIGHTS}; a prior needs its weights as safetensors")
-    if weights.stat().st_size > LARGEST_WEIGHTS:
-        raise InputError(f"{weights} is larger than {LARGEST_WEIGHTS >> 30} GiB, more than any known prior")
-    if digest(weights) != about["sha256"]:
-        raise InputError(f"{weights} is not the file that prior.json describes (its sha256 differs); copy the prior again")
-    from diffusers import UNet2DModel
-
-    try:
-        config = json.loads((folder / CONFIG).read_text())
-        net = UNet2DModel.from_config({key: value for key, value in config.items() if not key.startswith("_")})
-        net.load_state_dict(load_file(weights), strict=True)
-    except Exception as error:  # whatever the three libraries say of a broken file
-        raise InputError(f"{folder} cannot be loaded as a diffusers UNet2DModel ({_first_line(error)}); "
-                         "copy the prior again") from error
-    if net.config.in_channels != about["channels"]:
-        raise InputError(f"{folder}/prior.json speaks of {about['channels']} channels and {CONFIG} of {net.config.in_channels}; "
+    recipe = None if about["recipe"] is None else _build(RECIPES, about["recipe"], folder)
+    config = {"_class_name": "UNet2DModel"} | _json(folder / CONFIG, folder)
+    check_class(config, class_label, folder)
+    net = _network(folder, WEIGHTS, config, about["sha256"])
+    if config.get("in_channels", about["channels"]) != about["channels"] + about.get("condition_channels", 0):
+        raise InputError(f"{folder}/prior.json speaks of {about['channels']} channels and {CONFIG} of {config['in_channels']}; "
                          "copy the prior again")
-    for parameter in net.parameters():
-        parameter.requires_grad_(False)
     net = net.to(device, memory_format=torch.channels_last)
-    return NetworkPrior(net, parametrisation, channels=about["channels"], multiple=about["multiple"], recipe=recipe, bf16=bf16)
+    return NetworkPrior(
+        net, parametrisation, channels=about["channels"], multiple=about["multiple"],
+        size=tuple(about["size"]) if about.get("size") else None, recipe=recipe, bf16=bf16, class_label=class_label,
+    )
+
+
+def load_part(name: str | Path, part: str, *, device: torch.device | str = "cpu") -> torch.nn.Module:
+    """A further network of a prior, such as the autoencoder of a latent one, checked as `load` does.
+
+    Raises:
+        InputError: there is no such part, or its files are missing, truncated, altered or mismatching.
+    """
+    folder = find(name)
+    parts = describe(folder).get("parts")
+    if not isinstance(parts, dict) or not isinstance(parts.get(part), str):
+        raise InputError(f"{folder} has no part {part!r}; it has: {', '.join(parts) if isinstance(parts, dict) else 'none'}")
+    config = _json(folder / part / Path(CONFIG).name, folder)
+    return _network(folder, f"{part}/{Path(WEIGHTS).name}", config, parts[part]).to(device)
+
+
+def classes(config: Mapping[str, Any]) -> int | None:
+    """How many classes a network tells apart, None when it is told none."""
+    number = config.get("num_class_embeds")
+    return number if _whole(number) else None
+
+
+def check_class(config: Mapping[str, Any], class_label: int | None, folder: Path) -> None:
+    """Refuses a class where none is told, its absence where one is, and one that there is not."""
+    number = classes(config)
+    if number is None and class_label is not None:
+        raise InputError(f"{folder} is told no class; leave class_label out")
+    if number is not None and (type(class_label) is not int or not 0 <= class_label < number):
+        raise InputError(f"{folder} is a prior of {number} classes; give class_label, a whole number from 0 to {number - 1}, "
+                         f"got {class_label!r}")
+
+
+def _json(path: Path, folder: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{folder} cannot be loaded: {path.relative_to(folder)} is missing or not readable JSON; "
+                         "copy the prior again") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{folder} cannot be loaded: {path.relative_to(folder)} is no JSON object; copy the prior again")
+    return values
+
+
+def _network(folder: Path, weights: str, config: dict[str, Any], sha256: str) -> torch.nn.Module:
+    """The network of a configuration with the weights of a file, strictly; nothing is allocated that the file does not hold."""
+    path = folder / weights
+    if not path.is_file():
+        raise InputError(f"{folder} has no {weights}; a prior needs its weights as safetensors")
+    if path.stat().st_size > LARGEST_WEIGHTS:
+        raise InputError(f"{path} is larger than {LARGEST_WEIGHTS >> 30} GiB, more than any known prior")
+    if digest(path) != sha256:
+        raise InputError(f"{path} is not the file that prior.json describes (its sha256 differs); copy the prior again")
+    try:
+        with torch.device("meta"):
+            net = build(config)
+        tensors = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
+        net.load_state_dict(tensors, strict=True, assign=True)
+    except InputError:
+        raise
+    except Exception as error:  # whatever the libraries say of a broken file
+        raise InputError(f"{folder} cannot be loaded as a {config['_class_name']} ({_first_line(error)}); "
+                         "copy the prior again") from error
+    return net.requires_grad_(False)
 
 
 def _first_line(error: Exception) -> str:
@@ -146,16 +317,26 @@ def _first_line(error: Exception) -> str:
 def _build(kinds: dict[str, Any], values: Any, folder: Path) -> Any:
     """The parametrisation or recipe that `values` describes: a kind and its numbers."""
     try:
-        arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items() if key != "kind"}
+        arguments = {key: _value(value) for key, value in values.items() if key != "kind"}
         for value in arguments.values():
-            for number in value if isinstance(value, tuple) else (value,):
-                math.isfinite(number)
+            if not all(math.isfinite(number) for number in (value if isinstance(value, tuple) else (value,))):
+                raise ValueError("numbers must be finite")
         built = kinds[values["kind"]](**arguments)
         if isinstance(built, Parametrisation):
             low, high = built.sigma_range
             if not 0 < low < high < math.inf:
                 raise ValueError("noise levels must be positive and increasing")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{folder}/prior.json describes {values!r}, and only {', '.join(kinds)} with their numbers are known; "
-                         "restore it from where the prior came from") from error
+        raise InputError(f"{folder}/prior.json describes {str(values)[:200]}, and only {', '.join(kinds)} with their numbers are "
+                         "known; restore it from where the prior came from") from error
     return built
+
+
+def _value(value: Any) -> Any:
+    """A number, a tuple of them, or the betas of a schedule given by kind, ends and steps."""
+    if isinstance(value, dict):
+        numbers = {key: number for key, number in value.items() if key != "kind"}
+        if not _whole(numbers["steps"]) or not 2 <= numbers["steps"] <= LONGEST_SCHEDULE:
+            raise ValueError("a schedule has 2 steps or more")
+        return {**SCHEDULES, "cosine": cosine_betas}[value["kind"]](**numbers)
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,6 @@
+"""Training and fine-tuning of priors."""
+
+from .config import Config, read
+from .trainer import Stopped, Watch, export_last, train
+
+__all__ = ["Config", "Stopped", "Watch", "export_last", "read", "train"]

@@ -1,0 +1,98 @@
+"""How the quality of a prior grows with its size and with the time it is trained.
+
+    python benchmarks/scaling.py train VOLUMES.npz       # three widths, each scored after three lengths of training
+    python benchmarks/scaling.py page                    # writes the table of docs/training.md
+
+VOLUMES.npz as for benchmarks/quality.py. Each prior is trained as the starter was, at a constant learning rate and on crops of
+one size, and scored twice on validation subjects: how well it denoises crops, and the restoration of one slice each, 4x uniform
+along one axis, by HQS. Runs go on where they were left.
+"""
+
+import argparse
+import csv
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from fill import fill
+from quality import PLANS, RESULTS, ROOT, VALIDATION, cases, load_volumes, scored
+from torch import Tensor
+
+from medrestore.cli.config import read as read_yaml
+from medrestore.jobs.recon import plan_levels
+from medrestore.priors import load
+from medrestore.restoration import restore
+from medrestore.training import Config, read, train
+
+WIDTHS = (16, 32, 48)  # channels of the first level
+EPOCHS = (5, 10, 20)
+COLUMNS = ("width", "parameters", "images", "seconds", "psnr_at_0.1", "psnr_at_0.5", "restored")
+
+
+def run_of(width: int, volumes: Path, out: Path) -> Config:
+    """The starter's run with levels of another width, one size of crops, and no end to the learning rate."""
+    starter = ROOT / "configs/train/brain-mr-starter.yaml"
+    config = read(read_yaml(starter), str(starter))
+    source = {"kind": "volumes", "path": str(volumes)}
+    data = replace(config.data, train=({**source, "subjects": [0, VALIDATION[0]]},), sides=((64, 1.0),),
+                   validation=({**source, "subjects": [VALIDATION[0], VALIDATION[-1] + 1]},), workers=0)
+    images = EPOCHS[-1] * VALIDATION[0] * 10  # ten slices of each subject show something
+    return replace(
+        config, out=str(out), data=data, images=images, snapshots=EPOCHS, checkpoint_images=images, sample_images=0,
+        ema_images=(500,), network=config.network | {"block_out_channels": [width * k for k in (1, 2, 3, 4)]},
+        optim=replace(config.optim, warmup_images=500, decay_images=0),
+    )
+
+
+def restored(prior: Path, volumes: Tensor) -> float:
+    """Mean PSNR, dB, of the validation slices at 4x."""
+    plan, network = PLANS["HQS"], load(prior, bf16=True)
+    values = [scored(ready, restore(ready.problem, network, plan.method, levels=plan_levels(plan, network)).mean[0])[0]
+              for _, ready in cases(volumes, list(VALIDATION), "uniform1d", 4)]
+    return sum(values) / len(values)
+
+
+def measure(path: Path, out: Path) -> None:
+    """One CSV row a width and length."""
+    volumes, rows = load_volumes(path), []
+    for width in WIDTHS:
+        config = run_of(width, path, out / f"width-{width}")
+        started = time.monotonic()
+        train(config)
+        seconds = time.monotonic() - started
+        for row in csv.DictReader((Path(config.out) / "snapshots" / "snapshots.csv").open()):
+            prior = Path(config.out) / "snapshots" / f"epoch-{int(float(row['epoch'])):02d}"
+            parameters = sum(weight.numel() for weight in load(prior).net.parameters())
+            images = int(float(row["images"]))
+            rows.append([width, parameters, images, seconds * images / config.images, row["psnr_at_0.1"], row["psnr_at_0.5"],
+                         restored(prior, volumes)])
+            print(*rows[-1], flush=True)
+    with (RESULTS / "scaling.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([COLUMNS, *rows])
+
+
+def page() -> None:
+    """Writes what was measured into docs/training.md."""
+    lines = ["| widths | parameters | images seen | denoising at sigma 0.1 / 0.5, dB | restored at 4x, dB |", "|---" * 5 + "|"]
+    for row in csv.DictReader((RESULTS / "scaling.csv").open()):
+        width = int(row["width"])
+        lines.append(f"| {'-'.join(str(width * k) for k in (1, 2, 3, 4))} | {int(row['parameters']) / 1e6:.2f} M | "
+                     f"{int(row['images']):,} | {float(row['psnr_at_0.1']):.2f} / {float(row['psnr_at_0.5']):.2f} | "
+                     f"{float(row['restored']):.2f} |")
+    fill(ROOT / "docs/training.md", "scaling", "\n".join(lines))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("train", "page"))
+    parser.add_argument("volumes", type=Path, nargs="?")
+    parser.add_argument("--out", type=Path, default=Path("runs/scaling"))
+    args = parser.parse_args()
+    if args.what == "train":
+        measure(args.volumes, args.out)
+    else:
+        page()
+
+
+if __name__ == "__main__":
+    main()

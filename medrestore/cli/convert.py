@@ -1,0 +1,101 @@
+"""An existing checkpoint in, a prior out.
+
+Examples:
+  medrestore convert 256x256_diffusion_uncond.pt -o priors/imagenet-256
+  medrestore convert fastmri_knee_320_complex_1m.pt -o priors/knee --licence "see its authors"
+  medrestore convert mine.pt -o priors/mine --set num_heads=4 --set low=0 --set high=4095
+  medrestore convert ddpm-celebahq-256/ -o priors/faces
+  medrestore inspect mine.pt
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from ..errors import InputError
+from .terminal import Help, say
+
+if TYPE_CHECKING:
+    from ..priors.convert import Converted, Found
+
+
+def parser() -> ArgumentParser:
+    """The options of `convert`."""
+    p = ArgumentParser(description=__doc__, formatter_class=Help, exit_on_error=False)
+    add = p.add_argument
+    add("checkpoint", type=str, help=".pt, .pth, .ckpt, .bin or .safetensors; or a folder of diffusers or MONAI")
+    add("-o", "--out", type=str | None, default=None, help="folder of the prior; default CHECKPOINT's name here")
+    add("--family", type=str | None, default=None, help="of the checkpoint, where it shall not be recognised")
+    add("--set", dest="given", action="append", type=str, default=[],
+        help="what no tensor tells, as key=value, again for more: num_heads, num_head_channels, low, high, schedule, ...")
+    add("--licence", type=str | None, default=None, help="of the weights, noted in the prior")
+    add("--force", action="store_true", help="replace an existing prior")
+    return p
+
+
+def run(options: Namespace) -> int:
+    """Converts, proves the result, and says what was found."""
+    source = Path(options.checkpoint)
+    out = Path(options.out) if options.out else Path(source.stem if source.is_file() else source.resolve().name)
+    given = dict(_pair(word) for word in options.given)
+    if not source.exists():
+        raise InputError(f"{source} does not exist; give a checkpoint, a file or a folder")
+    if out.resolve() == source.resolve():
+        raise InputError(f"{out} is the checkpoint itself, which is never replaced; give another -o")
+
+    from ..priors.convert import identify, write
+    from ..priors.store import check_free
+
+    check_free(out, replace=options.force)
+    found = identify(source, options.family)
+    converted = found.convert(given)
+    for name, value in facts(found, converted).items():
+        say(f"{name + ':':20s} {value}")
+    about = write(converted, out, source=source, licence=options.licence, force=options.force)
+    answer = about["check"]
+    say(f"{'licence:':20s} {about['licence']}")
+    say(f"{'check:':20s} answers noise of {answer['size'][0]} x {answer['size'][1]} with mean {answer['mean']:.6f}, "
+        f"std {answer['std']:.6f}, the same when read back")
+    say(str(out))
+    return 0
+
+
+def facts(found: "Found", converted: "Converted") -> dict[str, str]:
+    """What was found, for people."""
+    state = found.state
+    lines = {"family": converted.family, "taken": "; ".join(found.notes) or "as it is",
+             "network": converted.config["_class_name"],
+             "tensors": f"{len(state)} keys, {sum(value.numel() for value in state.values()):,} numbers"}
+    widths, blocks = converted.config.get("block_out_channels"), converted.config.get("layers_per_block")
+    if widths is not None:
+        lines["architecture"] = f"widths {', '.join(map(str, widths))}; {blocks} blocks a level"
+    number = converted.config.get("num_class_embeds")
+    low, high = converted.parametrisation.sigma_range
+    return lines | {
+        "images": f"{converted.channels} channels, {rule(converted.multiple, converted.size)}",
+        "classes": "none" if number is None else f"{number}; priors.load wants class_label",
+        "predicts": f"{type(converted.parametrisation).__name__}, noise levels {low:.4g} to {high:.4g}",
+        "range": str(converted.recipe or "whoever uses it brings the codec"),
+        **{name: str(value) for name, value in converted.about.items()},
+    }
+
+
+def rule(multiple: int, size: Any) -> str:
+    """Which sizes a prior takes."""
+    return f"{size[0]} x {size[1]} alone" if size else f"any height and width that {multiple} divides"
+
+
+def _pair(word: str) -> tuple[str, Any]:
+    """key=value; numbers, true and false are read as such."""
+    key, equals, value = word.partition("=")
+    if not (key.isidentifier() and equals and value):
+        raise InputError(f"--set takes key=value, as --set num_heads=4, got {word!r}")
+    if value in ("true", "false"):
+        return key, value == "true"
+    for kind in (int, float):
+        try:
+            return key, kind(value)
+        except ValueError:
+            continue
+    return key, value

@@ -1,0 +1,8 @@
+"""Doors for existing checkpoints: recognised from keys and shapes, loaded strictly, tensors and plain data only."""
+
+from .base import Converted, Family, Shapes
+from .checkpoint import Checkpoint, read
+from .door import FAMILIES, Found, identify, open_checkpoint
+from .write import write
+
+__all__ = ["FAMILIES", "Checkpoint", "Converted", "Family", "Found", "Shapes", "identify", "open_checkpoint", "read", "write"]

@@ -1,0 +1,121 @@
+"""Which family a checkpoint is of, and its network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...errors import InputError
+from . import adm, ddpm, edm, folder, ldm, monai, ncsnpp
+from .base import Converted, Family, some
+from .checkpoint import Checkpoint, State, read
+
+FAMILIES: tuple[Family, ...] = tuple(module.FAMILY for module in (adm, ddpm, edm, ncsnpp, ldm, monai, folder))
+
+
+@dataclass(frozen=True)
+class Found:
+    """A checkpoint whose family is known.
+
+    Attributes:
+        path: where it was found.
+        family: it.
+        state: tensors by the family's keys.
+        notes: what was taken off to come to them, for people.
+        facts: what the folder's configuration says, as plain data.
+    """
+
+    path: Path
+    family: Family
+    state: State
+    notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def convert(self, given: Mapping[str, Any]) -> Converted:
+        """The network, what a user states going before what the folder says.
+
+        Raises:
+            InputError: tensors that do not fit, or a fact that must be given.
+        """
+        try:
+            return self.family.convert(dict(self.state), {**self.facts, **given})
+        except InputError as error:
+            raise InputError(f"{self.path}: {error}") from error
+
+
+def family(name: str) -> Family:
+    """The family of a name, or of its beginning."""
+    close = [one for one in FAMILIES if one.name.lower().startswith(name.lower()) or _short(one) == name.lower()]
+    if len(close) != 1:
+        raise InputError(f"there is no family {name!r}; there are {', '.join(_short(one) for one in FAMILIES)}")
+    return close[0]
+
+
+def _short(one: Family) -> str:
+    """The name of its module: what people type."""
+    return type(one).__module__.rpartition(".")[2]
+
+
+def identify(path: Path, name: str | None = None) -> Found:
+    """The family of a file or a folder, and its tensors.
+
+    Args:
+        name: the family, where it shall not be recognised.
+
+    Raises:
+        InputError: not a checkpoint, or of none of the families, in one sentence.
+    """
+    wanted = FAMILIES if name is None else (family(name),)
+    if (path / "prior.json").is_file():
+        raise InputError(f"{path} is a prior already; give it to --prior as it is")
+    if path.is_dir():
+        return _folder(path, wanted)
+    views = read(path)
+    for view in views:
+        for one in wanted:
+            if one.recognises(view.shapes):
+                return Found(path, one, view.state, view.notes)
+    if name is not None:  # its own complaint says more
+        view = max(views, key=lambda view: len(view.state.keys() & set(getattr(wanted[0], "signature", ()))))
+        return Found(path, wanted[0], view.state, view.notes)
+    raise InputError(f"{path} is of no known family ({_closest(views)}); known are "
+                     f"{', '.join(map(_short, FAMILIES))}, "
+                     "and others have to be put into a UNet2DModel and saved by medrestore.priors.save")
+
+
+def _folder(path: Path, wanted: tuple[Family, ...]) -> Found:
+    for one in wanted:
+        if hasattr(one, "opens") and one.opens(path):
+            state, facts = one.read(path)
+            return Found(path, one, state, facts=facts)
+    raise InputError(f"{path} is a folder, but of no known kind; give a checkpoint file, or a folder with model_index.json or "
+                     "config.json and its weights")
+
+
+def _closest(views: list[Checkpoint]) -> str:
+    """The family that most of whose telling keys are there, and which of them miss."""
+    best = None
+    for one in FAMILIES:
+        signature = getattr(one, "signature", ())
+        for view in views:
+            missing = [key for key in signature if key not in view.state]
+            if signature and (best is None or len(missing) / len(signature) < best[0]):
+                best = (len(missing) / len(signature), one, missing)
+    shown = f"its first keys are {some(views[0].state)}"
+    if best is None or best[0] == 1:
+        return shown
+    return f"{shown}; the closest is {best[1].name}, and it lacks {some(best[2])}"
+
+
+def open_checkpoint(path: str | Path, *, family: str | None = None, given: Mapping[str, Any] | None = None) -> Converted:
+    """The network of an existing checkpoint, loaded strictly.
+
+    Args:
+        path: a file of torch.save or safetensors, or a folder.
+        family: its family, where it shall not be recognised.
+        given: what no tensor tells; each family says what it takes.
+
+    Raises:
+        InputError: anything that is wrong with it, in one sentence.
+    """
+    return identify(Path(path), family).convert(given or {})

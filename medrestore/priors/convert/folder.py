@@ -1,0 +1,156 @@
+"""Folders of diffusers: a `UNet2DModel` pipeline, or its `unet/` alone with the scheduler beside it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ...errors import InputError
+from ..network import Epsilon, Sample, VariancePreserving, Velocity
+from .base import RANGE, Converted, Shapes, betas, network, only, recipe, whole
+from .checkpoint import State, read
+
+LARGEST_JSON = 1 << 20  # bytes; configurations have some kilobytes
+WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+SCHEDULERS = {  # those that walk a variance-preserving schedule of betas, whichever way
+    "DDPMScheduler", "DDIMScheduler", "DDIMInverseScheduler", "PNDMScheduler", "LMSDiscreteScheduler", "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler",
+    "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DEISMultistepScheduler", "UniPCMultistepScheduler",
+    "DDPMParallelScheduler", "DDIMParallelScheduler", "RePaintScheduler",
+}
+PREDICTIONS: dict[str, type[VariancePreserving]] = {"epsilon": Epsilon, "v_prediction": Velocity, "sample": Sample}
+KINDS = {"linear": "linear", "scaled_linear": "scaled_linear", "squaredcos_cap_v2": "cosine"}
+OLDER = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}  # names of attention before diffusers 0.15
+
+
+def json_file(path: Path) -> dict[str, Any]:
+    """A JSON object of plain data.
+
+    Raises:
+        InputError: missing, too large, or something else.
+    """
+    try:
+        if path.stat().st_size > LARGEST_JSON:
+            raise InputError(f"{path} is larger than 1 MiB, which no configuration is; take it from the source again")
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); take the whole folder from its source") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not readable JSON; take it from the source again") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path} holds no JSON object; take it from the source again")
+    return values
+
+
+class DiffusersFolder:
+    """The family: its configuration says everything but the value range."""
+
+    name = "diffusers folder"
+    takes = (*RANGE, "schedule", "beta_start", "beta_end", "steps", "prediction", "image_size")
+
+    def opens(self, folder: Path) -> bool:
+        """Whether the folder is a pipeline, or the network of one."""
+        return any((folder / name).is_file() for name in ("model_index.json", "unet/config.json", "config.json"))
+
+    def read(self, folder: Path) -> tuple[State, dict[str, Any]]:
+        """The weights, and the configurations of network and scheduler."""
+        unet = folder / "unet" if (folder / "unet" / "config.json").is_file() else folder
+        config = json_file(unet / "config.json")
+        if config.get("_class_name") != "UNet2DModel":
+            raise InputError(f"{unet}/config.json describes {config.get('_class_name')!r}; of diffusers, pipelines of an "
+                             "unconditional UNet2DModel are priors (text-conditioned and latent ones are not)")
+        weights = next((unet / name for name in WEIGHTS if (unet / name).is_file()), None)
+        if weights is None:
+            raise InputError(f"{unet} holds none of {', '.join(WEIGHTS)}; take the whole folder from its source "
+                             "(sharded weights have to be joined by save_pretrained)")
+        places = [place / "scheduler_config.json" for place in (folder / "scheduler", unet.parent / "scheduler", folder)]
+        scheduler = next((place for place in places if place.is_file()), None)
+        facts = {"config": config, "scheduler": json_file(scheduler) if scheduler else None}
+        return read(weights)[0].state, facts
+
+    def recognises(self, shapes: Shapes) -> bool:
+        """Never: a bare file of these keys does not say how it is wired."""
+        return False
+
+    def convert(self, state: dict[str, Tensor], given: Mapping[str, Any]) -> Converted:
+        """The network of this folder; see `Family`."""
+        config, scheduler = dict(given["config"]), given["scheduler"]
+        stated = {key: value for key, value in given.items() if key not in ("config", "scheduler")}
+        only(stated, self.takes, self.name)
+        if config.get("time_embedding_type", "positional") != "positional" or config.get("class_embed_type") is not None:
+            raise InputError("this UNet2DModel is told the noise level or the class in a way of its own "
+                             f"({config.get('time_embedding_type')}, {config.get('class_embed_type')}); positional "
+                             "embeddings of the timestep and numbers of classes are known")
+        made = {key: value for key, value in config.items() if not key.startswith("_")} | {"_class_name": "UNet2DModel"}
+        net = network(made, modern(state), self.name)
+        channels = _size(config, "in_channels")
+        kind, said = self.target(scheduler, stated)
+        return Converted(
+            self.name, made, net, kind, recipe(channels, stated, told=channels in (1, 3)), channels,
+            2 ** (len(made.get("down_block_types", (0,) * 4)) - 1),
+            about={"schedule": said, "learned variance": config.get("out_channels", 3) > channels,
+                   "trained at": whole(stated, "image_size") or config.get("sample_size") or "not stated"},
+        )
+
+    def target(self, scheduler: Mapping[str, Any] | None, given: Mapping[str, Any]) -> tuple[VariancePreserving, str]:
+        """What is predicted on which schedule: as the scheduler says, or a user in its place."""
+        if scheduler is None:
+            if "prediction" not in given or "schedule" not in given:
+                raise InputError("there is no scheduler_config.json beside this network; give its folder too, or "
+                                 "--set prediction=epsilon --set schedule=linear as it was trained")
+            scheduler = {"_class_name": "DDPMScheduler"}
+        name = scheduler.get("_class_name")
+        if name not in SCHEDULERS or scheduler.get("rescale_betas_zero_snr"):
+            what = f"{name!r}" if name not in SCHEDULERS else "rescale_betas_zero_snr"
+            raise InputError(f"the scheduler says {what}, and only schedules of betas such as DDPMScheduler's are known; "
+                             "a network that was trained on another cannot be a prior yet")
+        prediction = given.get("prediction", scheduler.get("prediction_type", "epsilon"))
+        if prediction not in PREDICTIONS:
+            raise InputError(f"the network predicts {prediction!r}, and {', '.join(PREDICTIONS)} are known; "
+                             "give --set prediction if the scheduler's configuration is wrong")
+        values, said = _betas(scheduler, given)
+        return PREDICTIONS[prediction](values), said
+
+
+def _betas(scheduler: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[tuple[float, ...], str]:
+    """The scheduler's betas, with what a user states in place of it."""
+    trained = scheduler.get("trained_betas")
+    if trained is not None and "schedule" not in given:
+        if not isinstance(trained, list) or not 2 <= len(trained) <= 100_000 or not all(
+            type(beta) is float and 0 < beta < 1 for beta in trained
+        ):
+            raise InputError("trained_betas of the scheduler must be a list of numbers between 0 and 1; "
+                             "take it from the source again")
+        return tuple(trained), f"{len(trained)} betas of its own"
+    kind = scheduler.get("beta_schedule", "linear")
+    if kind not in KINDS and "schedule" not in given:
+        raise InputError(f"the scheduler's betas are {kind!r}, and {', '.join(KINDS)} are known; "
+                         "give --set schedule if that is another name for one of them")
+    said = {"schedule": KINDS.get(kind), "steps": scheduler.get("num_train_timesteps", 1000),
+            "beta_start": scheduler.get("beta_start", 1e-4), "beta_end": scheduler.get("beta_end", 0.02)}
+    said |= {key: value for key, value in given.items() if key in said}
+    return betas(said)
+
+
+def _size(config: Mapping[str, Any], key: str) -> int:
+    value = config.get(key, 3)
+    if type(value) is not int or value < 1:
+        raise InputError(f"config.json gives {value!r} as {key}, which must be a whole number of at least 1; "
+                         "take it from the source again")
+    return value
+
+
+def modern(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors by today's names of attention."""
+    tensors = {}
+    for key, value in state.items():
+        *path, last, kind = ("", "", *key.split("."))
+        if last in OLDER and ".attentions." in key:
+            key = ".".join((*path[2:], OLDER[last], kind))
+        tensors[key] = value
+    return tensors
+
+
+FAMILY = DiffusersFolder()

@@ -1,0 +1,138 @@
+"""NCSN++, the score network of Song et al., ICLR 2021 (app. H), as trained with the variance-exploding SDE at high resolution."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+FILTER = (1, 3, 3, 1)  # of all resampling, in both directions of the image
+EPS = 1e-6  # of group normalisation
+HALVING = 2**0.5  # a sum of two branches is divided by it, so that its variance stays
+
+
+def groups(channels: int) -> int:
+    """Of the normalisation: at most 32, of at least four channels each."""
+    return max(min(channels // 4, 32), 1)
+
+
+def _block(inside: int, out: int, embedded: int, *, up: bool = False, down: bool = False) -> nn.Module:
+    """A residual block of BigGAN: its resampling, if any, by `FILTER` ("fir") in both branches."""
+    from diffusers.models.resnet import ResnetBlock2D
+
+    return ResnetBlock2D(
+        in_channels=inside, out_channels=out, temb_channels=embedded, groups=groups(inside), groups_out=groups(out), eps=EPS,
+        kernel="fir", up=up, down=down, use_in_shortcut=inside != out or up or down, output_scale_factor=HALVING,
+    )
+
+
+def _attention(channels: int) -> nn.Module:
+    """Self-attention of one head over all pixels."""
+    from diffusers.models.attention_processor import Attention
+
+    return Attention(channels, heads=1, dim_head=channels, norm_num_groups=groups(channels), eps=EPS, bias=True,
+                     residual_connection=True, rescale_output_factor=HALVING, _from_deprecated_attn_block=True)
+
+
+def _filtered(inside: int, out: int) -> nn.Module:
+    """A 3 x 3 convolution of the image halved by `FILTER`."""
+    from diffusers.models.downsampling import FirDownsample2D
+
+    return FirDownsample2D(inside, out, use_conv=True, fir_kernel=FILTER)
+
+
+class _Level(nn.Module):
+    """The modules of one resolution, on the way down or up; which of them there are is for the network to say."""
+
+    def __init__(self, blocks: Sequence[nn.Module], attentions: Sequence[nn.Module], **others: nn.Module) -> None:
+        super().__init__()
+        self.blocks, self.attentions = nn.ModuleList(blocks), nn.ModuleList(attentions)
+        for name, module in others.items():
+            self.add_module(name, module)
+
+
+class NCSNpp(nn.Module):
+    """Estimates the score of x = x0 + sigma n; the input reaches every resolution on a way of its own.
+
+    Args:
+        channels: of an image.
+        width: channels of the finest level.
+        mults: channels of the levels in units of `width`, finest first.
+        blocks: residual blocks of a level on the way down; one more on the way up.
+        attention: whether a level has attention; the middle always has.
+        progressive_input: the input is handed down by convolutions and joined with the features ("residual"), or filtered down
+            as an image and added to them ("input_skip").
+        progressive: the output is made of the finest features ("none"), or every resolution adds to it ("output_skip").
+        centred: images come in [-1, 1]; else in [0, 1], and the network centres them.
+
+    Raises:
+        ValueError: other words for `progressive` and `progressive_input`.
+    """
+
+    def __init__(self, channels: int = 1, width: int = 128, mults: Sequence[int] = (1, 2, 2, 2), blocks: int = 4,
+                 attention: Sequence[bool] = (False, False, False, False), progressive_input: str = "residual",
+                 progressive: str = "none", centred: bool = False) -> None:
+        super().__init__()
+        if progressive_input not in ("residual", "input_skip") or progressive not in ("none", "output_skip"):
+            raise ValueError(f"no NCSN++ has progressive_input {progressive_input!r} and progressive {progressive!r}")
+        self.centred, self.residual, self.shows = centred, progressive_input == "residual", progressive == "output_skip"
+        embedded, widths, here, skips = 4 * width, [width * mult for mult in mults], width, [width]
+        last = len(widths) - 1
+        self.register_buffer("frequencies", torch.empty(width))  # drawn once, before training
+        self.embed = nn.Sequential(nn.Linear(2 * width, embedded), nn.SiLU(), nn.Linear(embedded, embedded))
+        self.first = nn.Conv2d(channels, width, 3, padding=1)
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        for i, out in enumerate(widths):
+            made = [_block(here if j == 0 else out, out, embedded) for j in range(blocks)]
+            see = _filtered(channels if i == 0 else here, out) if self.residual else nn.Conv2d(channels, out, 1)
+            coarser = {"resample": _block(out, out, embedded, down=True), "see": see} if i < last else {}
+            self.down.append(_Level(made, [_attention(out) for _ in made if attention[i]], **coarser))
+            skips += [out] * (blocks + (i < last))
+            here = out
+        self.middle = nn.ModuleList([_block(here, here, embedded), _attention(here), _block(here, here, embedded)])
+        for i, out in reversed(list(enumerate(widths))):
+            made = []
+            for _ in range(blocks + 1):
+                made.append(_block(here + skips.pop(), out, embedded))
+                here = out
+            others = {"resample": _block(out, out, embedded, up=True)} if i > 0 else {}
+            if self.shows or i == 0:
+                others |= {"norm": nn.GroupNorm(groups(out), out, eps=EPS), "show": nn.Conv2d(out, channels, 3, padding=1)}
+            self.up.append(_Level(made, [_attention(out)] if attention[i] else [], **others))
+
+    def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """The score, shaped like `x` (batch, channels, height, width); `sigma` (batch,) is the std of the noise in `x`."""
+        from diffusers.models.downsampling import downsample_2d
+        from diffusers.models.upsampling import upsample_2d
+
+        angles = 2 * math.pi * sigma.log()[:, None] * self.frequencies
+        time = self.embed(torch.cat([angles.sin(), angles.cos()], 1))
+        seen = x if self.centred else 2 * x - 1
+        h = self.first(seen)
+        skips = [h]
+        for level in self.down:
+            for j, block in enumerate(level.blocks):
+                h = block(h, time)
+                h = level.attentions[j](h) if level.attentions else h
+                skips.append(h)
+            if hasattr(level, "resample"):
+                h = level.resample(h, time)
+                if self.residual:
+                    h = seen = (level.see(seen) + h) / HALVING
+                else:
+                    seen = downsample_2d(seen, FILTER)
+                    h = h + level.see(seen)
+                skips.append(h)
+        first, attention, second = self.middle
+        h = second(attention(first(h, time)), time)
+        shown = None
+        for level in self.up:
+            for block in level.blocks:
+                h = block(torch.cat([h, skips.pop()], 1), time)
+            h = level.attentions[0](h) if level.attentions else h
+            if hasattr(level, "show"):
+                here = level.show(nn.functional.silu(level.norm(h)))
+                shown = here if shown is None else upsample_2d(shown, FILTER) + here
+            if hasattr(level, "resample"):
+                h = level.resample(h, time)
+        return shown / sigma[:, None, None, None]

@@ -1,0 +1,72 @@
+"""Networks by their configuration: what a prior's `config.json` describes, made again without its weights."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ..errors import InputError
+from .ncsnpp import NCSNpp
+
+Config = dict[str, Any]
+
+
+def _unet2d(config: Config) -> torch.nn.Module:
+    """A diffusers `UNet2DModel`, and two things that its own configuration cannot say.
+
+    `num_heads` splits every attention into that many heads, whatever its width; `time_channels` is the number of sines and
+    cosines of the time, where that is not the width of the first level. Neither changes what follows it.
+    """
+    from diffusers import UNet2DModel
+    from diffusers.models.attention_processor import Attention
+    from diffusers.models.embeddings import TimestepEmbedding, Timesteps
+
+    num_heads, time_channels = config.pop("num_heads", None), config.pop("time_channels", None)
+    net = UNet2DModel(**config)
+    if num_heads is not None:
+        for module in net.modules():
+            if isinstance(module, Attention):
+                if module.inner_dim % num_heads != 0:
+                    raise ValueError(f"an attention of {module.inner_dim} channels cannot have {num_heads} heads")
+                module.heads = module.sliceable_head_dim = num_heads
+                module.scale = (module.inner_dim // num_heads) ** -0.5
+    if time_channels is not None:
+        net.time_proj = Timesteps(time_channels, net.config.flip_sin_to_cos, net.config.freq_shift)
+        net.time_embedding = TimestepEmbedding(time_channels, net.config.time_embedding_dim)
+    return net
+
+
+def _monai(config: Config) -> torch.nn.Module:
+    from monai.networks.nets import DiffusionModelUNet
+
+    return DiffusionModelUNet(**config)
+
+
+def _vq(config: Config) -> torch.nn.Module:
+    from diffusers import VQModel
+
+    return VQModel(**config)
+
+
+BUILDERS: dict[str, Callable[[Config], torch.nn.Module]] = {  # by `_class_name`; each is given the rest of the configuration
+    "UNet2DModel": _unet2d,
+    "DiffusionModelUNet": _monai,
+    "NCSNpp": lambda config: NCSNpp(**config),
+    "VQModel": _vq,
+}
+
+
+def build(config: Config) -> torch.nn.Module:
+    """The network of a configuration, `_class_name` saying which; its call is `(x, t) -> output`.
+
+    It is also called under `torch.device("meta")`, where nothing is allocated and the weights are put in afterwards: all that
+    a network holds has to stand in its state dict, or be made in `forward`.
+
+    Raises:
+        InputError: an unknown class.
+        Exception: whatever the class says of a configuration it cannot take.
+    """
+    name = config.get("_class_name")
+    if name not in BUILDERS:
+        raise InputError(f"there is no network {name!r} here; known are {', '.join(BUILDERS)}")
+    return BUILDERS[name]({key: value for key, value in config.items() if not key.startswith("_")})

@@ -1,0 +1,77 @@
+"""Which crops each pass trains on, and the streams of chance: pure functions of the seed and of how far the run has come."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+from ..datasets.base import Crops
+from .checkpoint import Progress
+from .config import Config
+from .runtime import ignore_signals
+
+SIDES, NOISE, WEIGHTS, SAMPLES = range(4)  # purposes of streams
+
+
+def stream(seed: int, purpose: int, number: int = 0, rank: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator of its own for each (seed, purpose, number, rank)."""
+    key = 0
+    for part in (seed, purpose, number, rank):  # a round of splitmix64 for each
+        key = (key ^ part) + 0x9E3779B97F4A7C15 & (1 << 64) - 1
+        key = (key ^ key >> 30) * 0xBF58476D1CE4E5B9 & (1 << 64) - 1
+        key = (key ^ key >> 27) * 0x94D049BB133111EB & (1 << 64) - 1
+        key ^= key >> 31
+    return torch.Generator(device).manual_seed(key >> 1)
+
+
+@dataclass(frozen=True)
+class Plan(Sampler[list[tuple[int, int]]]):
+    """The (position, side) of every crop of every pass that is left, for one process of several.
+
+    Args:
+        config: of the run.
+        start: how far it has come.
+        rank, world: this process, and how many there are.
+    """
+
+    config: Config
+    start: Progress
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def images_per_step(self) -> int:
+        """By all processes, counted at the smallest side."""
+        return self.config.optim.batch * self.config.optim.accumulate * self.world
+
+    def side(self, number: int) -> int:
+        """The side of the crops of a pass."""
+        shares = torch.tensor([share for _, share in self.config.data.sides])
+        return self.config.data.sides[int(torch.multinomial(shares, 1, generator=stream(self.config.seed, SIDES, number)))][0]
+
+    def crops(self, side: int) -> int:
+        """How many crops of this side make a pass of one process."""
+        smallest = min(side for side, _ in self.config.data.sides)
+        return max(1, self.config.optim.batch * smallest**2 // side**2)
+
+    def __len__(self) -> int:
+        return -(-max(0, self.config.images - self.start.seen) // self.images_per_step) * self.config.optim.accumulate
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        first, position = self.start.step * self.config.optim.accumulate, self.start.position
+        for number in range(first, first + len(self)):
+            side = self.side(number)
+            count = self.crops(side)
+            yield [(position + self.rank * count + k, side) for k in range(count)]
+            position += count * self.world
+
+
+def loader(crops: Crops, plan: Plan, *, pin: bool) -> DataLoader[Tensor]:
+    """The batches of a plan, (crop, channels, side, side), prepared by `data.workers` processes ahead of their use."""
+    workers = plan.config.data.workers
+    ahead = {"prefetch_factor": 4, "worker_init_fn": ignore_signals} if workers else {}
+    return DataLoader(crops, batch_sampler=plan, num_workers=workers, pin_memory=pin,
+                      generator=stream(plan.config.seed, SAMPLES), **ahead)
+

@@ -1,0 +1,90 @@
+"""The model card of a run: what a prior is, what it learned from and how well it denoises, for people."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ..codecs import CalibratedComplex, Recipe
+from .checkpoint import Progress
+from .config import Config
+from .evaluate import LEVELS, SCORE
+from .start import Material, Start
+
+TEMPLATE = """\
+# {name}
+
+{about}
+
+**{use}**
+
+| | |
+|---|---|
+{table}
+
+## Data
+
+{training_data}
+
+| | images | patients or scenes |
+|---|---|---|
+{splits}
+
+No patient or scene is in both. Augmentation: {augment}.
+
+## Validation
+
+{crops} crops, the same noise each time. Loss {loss:.4g}; denoising PSNR by noise level:
+
+| std of the noise | PSNR, dB |
+|---|---|
+{scores}
+
+The config of the run is in `config.yaml`, its log in `log.csv`.
+
+## Intended use
+
+Research on restoration of images like those it learned from. What it has not seen it may take away, and it can invent anatomy or
+structure that is not in the patient.
+"""
+
+
+def card(start: Start, material: Material, config: Config, progress: Progress, scores: Mapping[str, float],
+         facts: Mapping[str, Any], *, parameters: int) -> str:
+    """The card, in Markdown.
+
+    Args:
+        scores: of the exported weights, by `evaluate.COLUMNS`.
+        facts: of `prior.json`.
+        parameters: how many the network has.
+    """
+    about, (low, high) = config.card, start.target.sigma_range
+    widths = "-".join(str(width) for width in start.network.get("block_out_channels", ())) or "as in its config"
+    sides = ", ".join(f"{side} (share {share:g})" for side, share in config.data.sides)
+    table = {
+        "network": f"{start.network['_class_name']}, widths {widths}, {parameters / 1e6:.2f} million parameters",
+        "target": f"{type(start.target).__name__}, weighting {config.objective.weighting}",
+        "noise levels": f"{low:.4g} to {high:.4g}, std of every real number",
+        "input": f"{material.channels} channels, height and width multiples of {start.multiple}",
+        "scale": _scale(start.recipe),
+        "images seen": f"{progress.seen:,}, counted at {min(side for side, _ in config.data.sides)} pixels; sides {sides}",
+        "weights": f"averaged with a half-life of {facts['ema_images']:,} images",
+        "trained on": f"{facts['hardware']}, {progress.seconds / 3600:.2f} hours, {config.precision}",
+        "started from": f"{start.parent['name']}, sha256 {start.parent['sha256']}" if start.parent else "random weights",
+        "licence": about.licence,
+    }
+    splits = {"training": material.train, "validation": material.validation}
+    counts = {name: (len(images), len({images.group(k) for k in range(len(images))})) for name, images in splits.items()}
+    return TEMPLATE.format(
+        name=about.name, about=about.about, use=about.use, training_data=about.training_data,
+        augment=f"`{json.dumps(config.data.augment)}`" if config.data.augment else "crops only",
+        crops=config.data.validation_crops, loss=scores[SCORE],
+        table="\n".join(f"| {key} | {value} |" for key, value in table.items()),
+        splits="\n".join(f"| {name} | {images:,} | {groups:,} |" for name, (images, groups) in counts.items()),
+        scores="\n".join(f"| {level} | {scores[f'psnr_at_{level}']:.2f} |" for level in LEVELS),
+    )
+
+
+def _scale(recipe: Recipe) -> str:
+    if isinstance(recipe, CalibratedComplex):
+        return f"the {recipe.quantile:.0%} quantile of the magnitude of the calibration image is 1"
+    return f"[{recipe.low:g}, {recipe.high:g}] becomes [-1, 1]"

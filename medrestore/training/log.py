@@ -1,0 +1,30 @@
+"""The log of a run as CSV and as lines of JSON: rewritten whole, so that it never speaks of steps that were undone."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .checkpoint import explained
+
+
+def write_log(folder: Path, name: str, rows: Sequence[Mapping[str, float]]) -> None:
+    """`name.csv` and `name.jsonl` in `folder`, a line for each row.
+
+    Raises:
+        InputError: the disk is full or cannot be written to.
+    """
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, list(dict.fromkeys(key for row in rows for key in row)))
+    writer.writeheader()
+    writer.writerows({key: f"{value:.6g}" for key, value in row.items()} for row in rows)
+    lines = "".join(json.dumps(dict(row)) + "\n" for row in rows)
+    for suffix, text in (("csv", table.getvalue()), ("jsonl", lines)):
+        final = folder / f"{name}.{suffix}"
+        with explained(final):
+            folder.mkdir(parents=True, exist_ok=True)
+            part = final.with_name(final.name + ".part")
+            part.write_text(text, encoding="utf-8", newline="")
+            os.replace(part, final)

@@ -1,0 +1,160 @@
+"""What a run starts from: its data and its network, both refused here when they cannot work."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..codecs import Recipe
+from ..datasets.base import Augment, Crops, Images, Progress
+from ..errors import InputError
+from ..priors.network import Parametrisation
+from .batches import WEIGHTS, stream
+from .config import Config
+from .loss import target_of
+from .runtime import lend
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is learned from, and what is looked at."""
+
+    train: Images
+    validation: Images
+    augment: Augment
+
+    @property
+    def channels(self) -> int:
+        """Of a crop."""
+        return self.augment.channels or self.train.channels
+
+    @property
+    def counts(self) -> list[int]:
+        """Images to train on and to validate."""
+        return [len(self.train), len(self.validation)]
+
+    def prepare(self, progress: Progress) -> None:
+        """Does what is slow and done once."""
+        for images in (self.train, self.validation):
+            images.prepare(progress)
+
+    def validation_crops(self, config: Config) -> Tensor:
+        """The crops that are scored, (n, channels, side, side), always the same."""
+        crops = Crops(self.validation, self.augment, seed=config.seed + 1)
+        side = config.data.validation_side or max(side for side, _ in config.data.sides)
+        return torch.stack([crops[k, side] for k in range(config.data.validation_crops)])
+
+
+@dataclass(frozen=True)
+class Start:
+    """A network at the start of a run.
+
+    Attributes:
+        net: with its first weights.
+        network: what makes it again, `_class_name` included.
+        multiple: height and width must be multiples of this.
+        size: the only (height, width) it accepts, or None.
+        parent: name and sha256 of the prior it was, or None.
+    """
+
+    net: torch.nn.Module
+    network: dict[str, Any]
+    target: Parametrisation
+    recipe: Recipe
+    multiple: int
+    size: tuple[int, int] | None = None
+    parent: dict[str, str] | None = None
+
+
+def gather(config: Config, images: Images | None, validation: Images | None, augment: Augment | None) -> Material:
+    """The data of a run.
+
+    Raises:
+        InputError: none, of no use, or a patient or scene that is in both.
+    """
+    from .. import datasets
+
+    for given, sources, name in ((images, config.data.train, "train"), (validation, config.data.validation, "validation")):
+        if given is None and not sources:
+            raise InputError(f"data.{name} is empty; name at least one source of images, such as {{kind: folder, path: images/}}")
+    train = datasets.images(config.data.train) if images is None else images
+    held_out = datasets.images(config.data.validation) if validation is None else validation
+    made = datasets.augmentation(config.data.augment) if augment is None else augment
+    for found, name in ((train, "train"), (held_out, "validation")):
+        if len(found) == 0:
+            raise InputError(f"data.{name} holds no images; check its paths and splits")
+    if train.channels != held_out.channels:
+        raise InputError(f"training images have {train.channels} channels and validation images {held_out.channels}")
+    datasets.disjoint(train, held_out)
+    return Material(train, held_out, made)
+
+
+def begin(config: Config, material: Material) -> Start:
+    """The network, new or a parent's, that fits the data.
+
+    Raises:
+        InputError: a network that cannot be built, a parent that cannot be read, or one that does not fit.
+    """
+    start = _child(config, material) if config.init is not None else _new(config, material)
+    channels = start.network.get("in_channels", 3)
+    if channels != material.channels:
+        raise InputError(f"the network takes {channels} channels and the crops have {material.channels}; set network.in_channels "
+                         f"and network.out_channels to {material.channels}, or take other data")
+    sides = [side for side, _ in config.data.sides] + [config.data.validation_side or start.multiple]
+    if wrong := [side for side in sides if side % start.multiple]:
+        raise InputError(f"sides of {', '.join(map(str, wrong))} pixels do not fit the network; data.sides and "
+                         f"data.validation_side must be multiples of {start.multiple}")
+    return start
+
+
+def _new(config: Config, material: Material) -> Start:
+    if not config.network:
+        raise InputError("give network, the arguments of a UNet2DModel, or init, a prior to start from")
+    net, network = _build(config)
+    return Start(net, network, target_of(config.objective), material.train.recipe, _multiple(network))
+
+
+def _child(config: Config, material: Material) -> Start:
+    from ..priors.store import CONFIG, describe, find, load
+
+    parent, about, recipe = load(config.init), describe(config.init), material.train.recipe
+    if parent.recipe is not None and type(parent.recipe) is not type(recipe):
+        raise InputError(f"{config.init} is a prior of {type(parent.recipe).__name__} images and the data are "
+                         f"{type(recipe).__name__}; take other data or another parent")
+    net, network = parent.net, json.loads((find(config.init) / CONFIG).read_text(encoding="utf-8"))
+    if config.network:
+        net, network = _build(config)
+        try:
+            net.load_state_dict(parent.net.state_dict())
+        except RuntimeError as error:
+            wrong = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+            raise InputError(f"the weights of {config.init} do not fit the network of the config ({wrong}); "
+                             "leave network out to take the parent's") from error
+    target = parent.parametrisation if config.objective.kind is None else target_of(config.objective)
+    for weight in net.parameters():
+        weight.requires_grad_(True)
+    origin = {"name": about["card"].get("name", Path(config.init).name), "sha256": about["sha256"]}
+    return Start(net, network, target, parent.recipe or recipe, about["multiple"], parent.size, origin)
+
+
+def _build(config: Config) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """The network of a config, its first weights drawn from the seed."""
+    from ..priors.networks import build
+
+    network = {"_class_name": "UNet2DModel"} | config.network
+    with torch.random.fork_rng(devices=[]):
+        lend(stream(config.seed, WEIGHTS))
+        try:
+            return build(network), network
+        except InputError:
+            raise
+        except Exception as error:  # whatever the library says of arguments it cannot take
+            raise InputError(f"network cannot be built: {(str(error).splitlines() or [type(error).__name__])[0]}") from error
+
+
+def _multiple(network: dict[str, Any]) -> int:
+    """2 to the number of halvings: one fewer than there are levels."""
+    return 2 ** (len(network.get("block_out_channels", (224, 448, 672, 896))) - 1)

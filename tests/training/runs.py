@@ -1,0 +1,118 @@
+"""Small runs for the tests of training: smooth waves as images, and a network of a few thousand weights.
+
+`python runs.py OUT [key=value ...]` trains; with DIE=rank,reads,marker in the environment that process of the run kills itself
+when it has read so many images, unless the marker is there already.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from medrestore.codecs import CalibratedComplex
+from medrestore.datasets.base import Images
+from medrestore.training import Config, Watch, read, train
+from medrestore.training.config import assign
+
+NETWORK: dict[str, Any] = {
+    "in_channels": 2, "out_channels": 2, "block_out_channels": [8, 16], "layers_per_block": 1, "norm_num_groups": 4,
+    "down_block_types": ["DownBlock2D"] * 2, "up_block_types": ["UpBlock2D"] * 2, "add_attention": False,
+}
+
+
+class Waves(Images):
+    """Smooth complex images of 24 x 24 pixels, three to a patient."""
+
+    channels = 2
+    recipe = CalibratedComplex()
+
+    def __init__(self, first: int = 0, count: int = 12) -> None:
+        self.first, self.count = first, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Tensor:
+        phase = torch.rand(2, 1, 1, generator=torch.Generator().manual_seed(self.first + index)) * 6
+        return 0.7 * (phase + torch.linspace(0, 4, 24)).sin().expand(2, 24, 24)
+
+    def group(self, index: int) -> str:
+        return f"patient {(self.first + index) // 3}"
+
+
+class Deadly(Waves):
+    """The same, until they kill the process that reads them."""
+
+    reads = 0
+
+    def __getitem__(self, index: int) -> Tensor:
+        rank, reads, marker = os.environ["DIE"].split(",")
+        self.reads += 1
+        if os.environ.get("RANK", "0") == rank and self.reads >= int(reads) and not Path(marker).exists():
+            Path(marker).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(index)
+
+
+class Crop:
+    """A crop anywhere."""
+
+    channels = None
+
+    def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
+        top, left = (int(torch.randint(image.shape[-1] - side + 1, (), generator=generator)) for _ in range(2))
+        return image[:, top : top + side, left : left + side].contiguous()
+
+
+class Diary(Watch):
+    """Keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+        self.warnings: list[str] = []
+        self.facts: dict[str, Any] = {}
+
+    def found(self, facts: Any) -> None:
+        self.facts = dict(facts)
+
+    def warn(self, sentence: str) -> None:
+        self.warnings.append(sentence)
+
+    def checkpoint(self, row: Any) -> None:
+        self.rows.append(dict(row))
+
+
+def config(out: Path, **changes: Any) -> Config:
+    """A run of 96 images that checkpoints every 32; __ in a name stands for the dot in a key."""
+    given: dict[str, Any] = {
+        "out": str(out), "seed": 3, "network": dict(NETWORK), "objective": {"sigma_data": 0.5},
+        "data": {"sides": [[8, 0.5], [16, 0.5]], "validation_crops": 4},
+        "optim": {"lr": 2e-3, "batch": 8, "warmup_images": 8, "decay_images": 32},
+        "images": 96, "ema_images": [16], "checkpoint_images": 32,
+    }
+    for name, value in changes.items():
+        assign(given, name.replace("__", "."), value)
+    return read(given, "test")
+
+
+def go(out: Path, *, data: Images | None = None, watch: Watch | None = None, resume: bool = True, **changes: Any) -> Path:
+    """Trains on waves."""
+    return train(config(out, **changes), images=data or Waves(), validation=Waves(30, 6), augment=Crop(), watch=watch,
+                 resume=resume)
+
+
+def weights(out: Path) -> bytes:
+    """The weights of the prior, as they lie on the disk."""
+    return (out / "prior" / "unet" / "diffusion_pytorch_model.safetensors").read_bytes()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    pairs = (setting.split("=", 1) for setting in sys.argv[2:])
+    go(Path(sys.argv[1]), data=Deadly() if "DIE" in os.environ else None,
+       **{key.replace(".", "__"): yaml.safe_load(value) for key, value in pairs})
