@@ -60,7 +60,7 @@ def measure(path: Path, out: Path) -> None:
         started = time.monotonic()
         train(config)
         seconds = time.monotonic() - started
-        for row in csv.DictReader((Path(config.out) / "snapshots" / "snapshots.csv").open()):
+        for row in csv.DictReader((Path(config.out) / "snapshots.csv").open()):
             prior = Path(config.out) / "snapshots" / f"epoch-{int(float(row['epoch'])):02d}"
             parameters = sum(weight.numel() for weight in load(prior).net.parameters())
             images = int(float(row["images"]))

@@ -1,39 +1,51 @@
-"""The main job on what ships: a simulated 8-coil brain scan at 4x, restored, with picture and numbers.
+"""The main jobs on what ships, with picture and numbers: a simulated 8-coil brain scan at 4x, or a simulated operation.
 
 Examples:
   medrestore demo
   medrestore demo --accel 8 -o demo8.png
+  medrestore demo surgical
 """
 
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
 from ..errors import InputError
 from .terminal import Help, progress, say
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 WEIGHTS = (1e-3, 2e-3, 5e-3, 1e-2, 2e-2)
+SCENE, MOMENTS, SIZE = 1010, (0, 100), (270, 480)  # of the simulated operation; scenes from 1000 on train no shipped prior
+WINDOW, START = 128, 1.0  # pixels; noise level at which DDNM+ goes on from the smooth fill
 
 
 def parser() -> ArgumentParser:
     """The options of `demo`."""
     p = ArgumentParser(description=__doc__, formatter_class=Help, exit_on_error=False)
+    p.add_argument("what", choices=("mri", "surgical"), nargs="?", default="mri", help="which of them")
     p.add_argument("-o", "--out", type=str, default="medrestore-demo.png", help="the picture")
-    p.add_argument("--accel", type=float, default=4.0, help="acceleration, along the phase-encode axis")
-    p.add_argument("--steps", type=int, default=25, help="network calls a sample of DDS; HQS takes twice as many, once")
-    p.add_argument("--samples", type=int, default=4, help="posterior samples of DDS; its image is their mean")
+    p.add_argument("--accel", type=float, default=4.0, help="mri: acceleration, along the phase-encode axis")
+    p.add_argument("--steps", type=int, default=25,
+                   help="network calls a sample of DDS (HQS takes twice as many, once), or a window of DDNM+")
+    p.add_argument("--samples", type=int, default=4, help="mri: posterior samples of DDS; its image is their mean")
     return p
 
 
 def run(options: Namespace) -> int:
-    """Restores the sample scan and prints a table."""
+    """Restores the sample and prints a table."""
     if options.steps < 2 or options.samples < 1:
         raise InputError("--steps must be at least 2 and --samples at least 1")
     if Path(options.out).suffix != ".png":
         raise InputError(f"{options.out} is no .png file name; the demo writes a picture")
+    return _surgical(options) if options.what == "surgical" else _mri(options)
 
+
+def _mri(options: Namespace) -> int:
     from importlib.resources import files
 
     from .. import methods
@@ -75,5 +87,71 @@ def run(options: Namespace) -> int:
     columns = [Column(name, image, peak) for name, image in (images | {"truth": truth}).items()]
     columns.append(Column("DDS, spread x 10", spread, peak / 10))
     panel(columns, Path(options.out), title=f"{ready.sampling.acceleration:.1f}x undersampled, 8 coils. Research use only.")
+    say(f"{options.out}  ({time.monotonic() - started:.0f} s)")
+    return 0
+
+
+class _Operation:
+    """Some moments of a simulated operation, as the scores take a scene."""
+
+    name, count = f"simulated scene {SCENE}", len(MOMENTS)
+
+    def __init__(self) -> None:
+        import torch
+
+        from ..datasets.scenes import render_frame
+
+        self._frames = [render_frame(0, SCENE, moment, size=SIZE) for moment in MOMENTS]
+        self._shown, self._truth = ([(255 * picture).round().to(torch.uint8) for picture in pictures] for pictures in (
+            [frame.obstructed for frame in self._frames], [frame.truth for frame in self._frames]))
+
+    def frame(self, index: int) -> "Tensor":
+        return self._shown[index]
+
+    def truth(self, index: int) -> "Tensor":
+        return self._truth[index]
+
+    def mask(self, index: int) -> "Tensor":
+        return self._frames[index].known[None]
+
+
+def _surgical(options: Namespace) -> int:
+    from ..priors import load
+    from ..priors.store import shipped
+
+    if "surgical-starter" not in shipped():
+        raise InputError("the prior surgical-starter does not come with this copy of medrestore; "
+                         "train it with medrestore train configs/train/surgical-starter.yaml and use medrestore inpaint --prior")
+
+    import torch
+
+    from ..evaluation import score_scene
+    from ..jobs.inpaint import InpaintPlan, inpaint_frame, smooth_fill
+    from ..report.overlay import frames_panel
+
+    started = time.monotonic()
+    prior, scene = load("surgical-starter", bf16=True), _Operation()
+    plan = InpaintPlan(steps=options.steps, window=WINDOW, start_sigma=START)
+    fills: dict[str, list[Tensor]] = {"obstructed": [], "mean fill": [], "smooth fill": [], "DDNM+": []}
+    advance = progress("DDNM+", scene.count)
+    for index in range(scene.count):
+        frame, known = scene.frame(index), scene.mask(index)[0]
+        mean = frame.float()[:, known].mean(1).round().to(torch.uint8)[:, None, None]
+        fills["obstructed"].append(frame)
+        fills["mean fill"].append(torch.where(known, frame, mean))
+        fills["smooth fill"].append(smooth_fill(frame, known))
+        fills["DDNM+"].append(inpaint_frame(frame, known, prior, plan))
+        advance()
+    hidden = sum(float((~scene.mask(index)).double().mean()) for index in range(scene.count)) / scene.count
+    say(f"{scene.name}: {scene.count} frames of {SIZE[1]} x {SIZE[0]}, {hidden:.1%} hidden, {options.steps} steps, "
+        f"begun at noise level {START:g} from the smooth fill")
+    say(f"{'':16s} {'hole PSNR dB':>12s} {'hole SSIM':>10s} {'PSNR dB':>8s} {'SSIM':>7s} {'known changed':>14s}")
+    for name, frames in fills.items():
+        score, rows = score_scene(frames, scene)
+        changed = sum(row.known_changed or 0 for row in rows)
+        say(f"{name:16s} {score.hole_psnr:12.2f} {score.hole_ssim:10.4f} {score.psnr:8.2f} {score.ssim:7.4f} {changed:14d}")
+    rows = [[("obstructed", scene.frame(index)), ("restored", fills["DDNM+"][index]), ("truth", scene.truth(index))]
+            for index in range(scene.count)]
+    frames_panel(rows, Path(options.out), title="A simulated operation. Research use only: the fill is imagined.")
     say(f"{options.out}  ({time.monotonic() - started:.0f} s)")
     return 0

@@ -8,12 +8,12 @@ from importlib.metadata import version
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from ..errors import InputError
-from . import convert, demo, doctor, inspect, recon, train
+from . import convert, demo, doctor, inpaint, inspect, recon, train
 from .config import plain
 from .terminal import Help
 
 COMMANDS = {
-    "recon": recon, "inpaint": "train": train, "convert": convert, "inspect": inspect, "doctor": doctor, "demo": demo,
+    "recon": recon, "inpaint": inpaint, "train": train, "convert": convert, "inspect": inspect, "doctor": doctor, "demo": demo,
 }
 NOTICE = "Research use only. Not a medical device. Not for diagnosis. Generative priors can invent anatomy."
 

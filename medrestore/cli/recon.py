@@ -18,6 +18,7 @@ from jsonargparse import ArgumentParser, Namespace
 from ..errors import InputError
 from .config import ConfigFile, checked
 from .names import LADDERS, METHODS, method
+from .options import as_mapping, at_least, usable_device
 from .terminal import Help, progress, say
 
 if TYPE_CHECKING:
@@ -122,10 +123,10 @@ def _out(source: Path, options: Namespace) -> Path:
 
 
 def _plan(options: Namespace) -> "Plan":
-    _least("--steps", options.steps, 2)
-    _least("--samples", options.samples, 1)
-    _least("--batch-size", options.batch_size, 1)
-    _least("--seed", options.seed, 0)
+    at_least("--steps", options.steps, 2)
+    at_least("--samples", options.samples, 1)
+    at_least("--batch-size", options.batch_size, 1)
+    at_least("--seed", options.seed, 0)
     if (options.undersample is None) != (options.accel is None):
         raise InputError("--undersample needs --accel, and --accel needs --undersample")
     if options.acs is not None and options.undersample is None:
@@ -138,7 +139,7 @@ def _plan(options: Namespace) -> "Plan":
         raise InputError(f"--sigma-max must be positive, got {options.sigma_max}")
     if options.accel is not None and not 1 <= options.accel < float("inf"):
         raise InputError(f"--accel must be at least 1, got {options.accel}")
-    chosen = method(options.method, _plain(options.options))
+    chosen = method(options.method, as_mapping(options.options))
 
     from .. import levels
     from ..jobs import Plan, Undersampling
@@ -157,24 +158,15 @@ def _plan(options: Namespace) -> "Plan":
     )
 
 
-def _least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise InputError(f"{name} must be at least {least}, got {value}")
-
-
-def _plain(options: Any) -> dict[str, Any]:
-    return dict(options.as_dict() if isinstance(options, Namespace) else options)
-
-
 def _job(options: Namespace, plan: "Plan") -> "Job":
     from ..jobs import Job
     from ..jobs.recon import check_prior
     from ..priors import load
     from ..priors.store import describe
 
-    slices, device = _slices(options.slices), _device(options.device)
+    slices, device = _slices(options.slices), usable_device(options.device)
     check_prior(describe(options.prior)["channels"], options.prior)
-    config = {name: options[name] for name in DECIDES} | {"options": _plain(options.options)}
+    config = {name: options[name] for name in DECIDES} | {"options": as_mapping(options.options)}
     return Job(
         plan, load(options.prior, device=device, bf16=options.bf16), config, describe(options.prior)["sha256"],
         dataset=options.dataset, axes=tuple(options.axes.split(",")) if options.axes else None, slices=slices,
@@ -183,18 +175,6 @@ def _job(options: Namespace, plan: "Plan") -> "Job":
         keep_samples=options.keep_samples, nifti=options.nifti, overwrite=options.overwrite, resume=options.resume,
         say=say, progress=progress,
     )
-
-
-def _device(name: str) -> str:
-    import torch
-
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        known = name.split(":")[0] in ("cpu", "cuda", "mps", "xpu")
-        why = str(error).splitlines()[0] if known else "there is no such device"
-        raise InputError(f"--device {name} is not usable here ({why}); cpu always is") from error
-    return name
 
 
 def _slices(text: str | None) -> tuple[int, int] | None:

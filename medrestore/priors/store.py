@@ -78,7 +78,8 @@ def save(folder: Path, net: torch.nn.Module, *, parametrisation: Parametrisation
     (folder / "prior.json").write_text(json.dumps(about, indent=2) + "\n")
 
 
-def _write_network(folder: Path, net: torch.nn.Module, config: Mapping[str, Any] | None, kept_as: torch.dtype | None = None) -> None:
+def _write_network(folder: Path, net: torch.nn.Module, config: Mapping[str, Any] | None,
+                   kept_as: torch.dtype | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
     if kept_as is not None:

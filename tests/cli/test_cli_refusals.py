@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from cli.scans import fastmri, kspace
+from medrestore.cli.main import COMMANDS
 from medrestore.cli.names import METHODS
 
 HALF = ("--undersample", "uniform1d", "--accel", "2", "--acs", "12")
@@ -322,7 +323,7 @@ def test_mistakes_of_the_program_are_not_hidden(bench, scan, monkeypatch):
 
 def test_commands(bench):
     for words, says in (((), "but it was not provided"),
-                        (("restore",), "command must be one of recon, inspect, doctor, demo, got 'restore'"),
+                        (("restore",), f"command must be one of {', '.join(COMMANDS)}, got 'restore'"),
                         (("demo", "--steps", "0"), "--steps must be at least 2"), (("demo", "-o", "scan.h5"), "no .png"),
                         (("inspect", bench / "none.h5"), "does not exist"), (("inspect", bench.folder), "is a folder")):
         outcome = bench.call(*words)

@@ -45,7 +45,8 @@ def write(converted: Converted, out: Path, *, source: Path, licence: str | None 
             facts=facts | ({"condition_channels": condition} if condition else {}),
             card={"about": "converted from an existing checkpoint", "use": NOTICE, **converted.about},
         )
-        again = check.answer(store.load(folder, class_label=class_label, conditioned=bool(condition)), condition_channels=condition)
+        written = store.load(folder, class_label=class_label, conditioned=bool(condition))
+        again = check.answer(written, condition_channels=condition)
         if not check.agree(made, again):
             raise InputError(f"{out}: the network that was written answers otherwise than the one that was read; nothing was "
                              "kept; this is worth a report with the checkpoint's name")

@@ -1,0 +1,249 @@
+"""One frame with a hole in, the same frame without it out: what `medrestore inpaint` does to each frame."""
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+from torch import Tensor
+
+from ..codecs import Interval
+from ..errors import InputError
+from ..levels import below, karras, time_travel
+from ..methods import DDNM, DDNMPlus, Method, RePaint
+from ..noise import Noise
+from ..operators import Mask
+from ..operators.base import Window
+from ..priors import Prior
+from ..problem import Problem
+from ..tiling import hierarchical, mask_shift
+from ..tiling import plan as windows_of
+from ..tiling.mask_shift import checked
+
+LATTICE = 8  # windows begin at multiples of their side's 8th: a hole that moves little keeps its window, and its noise
+LEAST_SIGMA = 0.005  # below it a prior in [-1, 1] has less than a grey level to say
+EXACT = (DDNM, RePaint)  # they take the known pixels as free of noise
+
+
+@dataclass(frozen=True)
+class InpaintPlan:
+    """All that decides the fill, but for the frames and the prior.
+
+    Args:
+        method: any that works with a mask.
+        steps, sigma_max: network calls a window, and the noise level to begin at, in the prior's units.
+        travel: (length, repeat) of time travel; (1, 1) is none.
+        noise_std: std of the noise of the known pixels, grey levels of 255; they come back as they are all the same.
+        window: side of the windows, pixels; None takes the prior's own size, else 256.
+        shift: from window to window, pixels; None for half a window.
+        factor: of hierarchical restoration; "auto" makes as coarse a picture as each hole needs, 1 none.
+        samples, seed: the fill is the mean of the samples; sample k uses seed + k.
+        start_sigma: noise level at which a frame begins from `smooth_fill`, prior's units; None begins at noise.
+        warm_start: noise level at which a frame begins from the one before instead, prior's units; None does not.
+        temporal_fill: take pixels that other frames of a camera at rest have shown from there.
+        feather: width of the band inside the hole over which the fill goes over into what is around it, pixels.
+        batch_size: windows times samples drawn together.
+    """
+
+    method: Method = field(default_factory=DDNMPlus)
+    steps: int = 25
+    sigma_max: float = 40.0
+    travel: tuple[int, int] = (1, 1)
+    noise_std: float = 0.0
+    window: int | None = None
+    shift: int | None = None
+    factor: int | Literal["auto"] = "auto"
+    samples: int = 1
+    seed: int = 0
+    start_sigma: float | None = None
+    warm_start: float | None = None
+    temporal_fill: bool = True
+    feather: int = 2
+    batch_size: int = 8
+
+    def levels(self, prior: Prior, start: float | None = None) -> list[float]:
+        """The noise levels that a frame walks, from noise or from a first picture at the level `start`."""
+        low, high = prior.sigma_range
+        levels = karras(self.steps, min(high, self.sigma_max), max(low, LEAST_SIGMA))
+        return time_travel(levels if start is None else below(levels, start), *self.travel)
+
+    def grid(self, prior: Prior) -> tuple[tuple[int, int], tuple[int, int], int]:
+        """The window and the shift, (height, width) each, and the lattice that windows begin on."""
+        window = (prior.size or (256, 256)) if self.window is None else (self.window, self.window)
+        shift = tuple(max(side // 2, 1) for side in window) if self.shift is None else (self.shift, self.shift)
+        return window, shift, math.gcd(*window, *shift, *(max(side // LATTICE, 1) for side in window))
+
+
+@dataclass(frozen=True)
+class LatticeMask(Mask):
+    """A mask whose windows begin at multiples of `step` pixels."""
+
+    step: int = 1
+
+    @property
+    def grain(self) -> int:
+        return self.step
+
+    def restrict(self, window: Window) -> Mask:
+        return LatticeMask(self.keep[(..., *window)], self.step)
+
+    def coarsen(self, factor: int) -> tuple[Mask, int]:
+        coarse, by = super().coarsen(factor)
+        return LatticeMask(coarse.keep, 1 if self.step % factor else self.step // factor), by
+
+
+def check_inpaint_plan(plan: InpaintPlan, prior: Prior) -> None:
+    """Refuses a prior that does not see frames, and what does not suit it.
+
+    Raises:
+        InputError: in one sentence, what does not fit and what would.
+    """
+    check_rgb(prior.channels, isinstance(prior.recipe, Interval), "the prior")
+    low, high = prior.sigma_range
+    if plan.sigma_max <= max(low, LEAST_SIGMA):
+        raise InputError(f"--sigma-max {plan.sigma_max:g} is not above the least noise level, {max(low, LEAST_SIGMA):g}")
+    for name, level in (("--start-sigma", plan.start_sigma), ("--warm-start", plan.warm_start)):
+        if level is not None and not max(low, LEAST_SIGMA) < level <= high:
+            raise InputError(f"{name} {level:g} is outside the noise levels of the prior, {low:g} to {high:g}")
+    if plan.noise_std > 0 and isinstance(plan.method, EXACT):
+        raise InputError(f"{type(plan.method).__name__} takes the known pixels as free of noise; with --noise-std take ddnm+, "
+                         "ddrm, diffpir or dps")
+    window, shift, step = plan.grid(prior)
+    grain = step if plan.factor == "auto" else math.lcm(step, plan.factor)
+    try:
+        checked(_problem(torch.zeros(3, *window), torch.ones(window, dtype=torch.bool), 0.0, step, prior), prior, plan.method,
+                window, shift, grain)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"--window and --shift: {error}") from error
+
+
+def check_rgb(channels: int, interval: bool, name: str) -> None:
+    """Refuses a prior that is not one of RGB pictures."""
+    if channels != 3 or not interval:
+        what = f"of {channels} channels{'' if interval else ', not of pictures in an interval'}"
+        raise InputError(f"{name} is a prior {what}, and frames need one of RGB pictures; give another --prior")
+
+
+def inpaint_frame(frame: Tensor, known: Tensor, prior: Prior, plan: InpaintPlan, *, before: Tensor | None = None,
+                  device: torch.device | str = "cpu", progress: Callable[[int, int], None] | None = None) -> Tensor:
+    """The frame with its hole filled; known pixels are those of the frame, bit by bit.
+
+    Args:
+        frame: (3, height, width) uint8.
+        known: (height, width) bool.
+        before: the result of the frame before, like `frame`, to begin from at `plan.warm_start`.
+        progress: called with how many windows are drawn and how many there will be.
+
+    Returns:
+        (3, height, width) uint8.
+    """
+    if bool(known.all()):
+        return frame
+    smooth = smooth_fill(frame, known)
+    start, level = (smooth, plan.start_sigma) if before is None or plan.warm_start is None else (before, plan.warm_start)
+    filled = frame.clone()
+    for here in regions(known, prior, plan):
+        cut = (..., *here)
+        filled[cut] = _fill(frame[cut], known[here], None if level is None else (start[cut], level),
+                            (here[0].start, here[1].start), prior, plan, device, progress)
+    return torch.where(known, frame, feathered(filled, smooth, known, plan.feather))
+
+
+def regions(known: Tensor, prior: Prior, plan: InpaintPlan) -> list[Window]:
+    """The parts of a frame to restore, none of which overlaps another.
+
+    Of exact pixels it is the whole frame: `mask_shift` passes over what is known. Noisy ones it restores as well, so the
+    frame is cut down to the windows with a hole.
+    """
+    window, shift, step = plan.grid(prior)
+    height, width = known.shape
+    if plan.noise_std == 0 or height < window[0] or width < window[1]:
+        return [(slice(0, height), slice(0, width))]
+    apart: list[Window] = []
+    for box in windows_of(~known, window, shift, grain=step):
+        while met := [one for one in apart if _meet(one, box)]:
+            apart = [one for one in apart if not _meet(one, box)]
+            box = tuple(slice(min(z.start for z in sides), max(z.stop for z in sides)) for sides in zip(box, *met, strict=True))
+        apart.append(box)
+    return apart
+
+
+def _meet(a: Window, b: Window) -> bool:
+    return all(one.start < other.stop and other.start < one.stop for one, other in zip(a, b, strict=True))
+
+
+def _fill(frame: Tensor, known: Tensor, start: tuple[Tensor, float] | None, corner: tuple[int, int], prior: Prior,
+          plan: InpaintPlan, device: torch.device | str, progress: Callable[[int, int], None] | None) -> Tensor:
+    """One region restored, (3, height, width) uint8, from a picture and its noise level or from noise.
+
+    Noise is drawn by where the region lies.
+    """
+    window, shift, step = plan.grid(prior)
+    codec, size = prior.recipe, (known.shape[0], known.shape[1])
+    problem = _problem(frame.to(device) / 255, known.to(device), plan.noise_std / 255, step, prior)
+    noise = Noise([_seed(plan.seed + k, *corner) for k in range(plan.samples)], device)
+    task = dict(size=size, window=window, shift=shift, noise=noise, batch=plan.batch_size, progress=progress)
+    if start is None:
+        z = hierarchical(problem, prior, plan.method, plan.levels(prior), factor=plan.factor, **task)
+    else:  # a picture to begin from has the layout that a coarser one would give
+        first, level = start
+        z = mask_shift(problem, prior, plan.method, plan.levels(prior, level), start=codec.encode(first[None].to(device) / 255),
+                       **task)
+    return (255 * codec.decode(z).mean(0)).round().clamp(0, 255).to(torch.uint8).cpu()
+
+
+def _problem(image: Tensor, known: Tensor, sigma: float, step: int, prior: Prior) -> Problem:
+    """A frame in [0, 1] under its mask, as the prior sees it."""
+    keep = known.float()
+    return Problem(LatticeMask(keep, step), keep * image[None], sigma).seen_by(prior.recipe)
+
+
+def _seed(*numbers: int) -> int:
+    """A seed made of several."""
+    return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=7).digest())
+
+
+def feathered(filled: Tensor, smooth: Tensor, known: Tensor, width: int) -> Tensor:
+    """The fill, which goes over into the smooth continuation of the known pixels across `width` pixels inside the hole.
+
+    Args:
+        filled, smooth: (3, height, width) uint8.
+        known: (height, width) bool.
+        width: 0 leaves the fill as it is. At distance d from the known pixels the fill weighs d / (width + 1).
+    """
+    if width == 0:
+        return filled
+    distance = torch.from_numpy(ndimage.distance_transform_edt(~known.numpy())).float()
+    share = (distance / (width + 1)).clamp(max=1)
+    return (share * filled.float() + (1 - share) * smooth.float()).round().to(torch.uint8)
+
+
+def smooth_fill(frame: Tensor, known: Tensor) -> Tensor:
+    """The frame with its hole filled by means of what is known nearby, nearer to the edge from less far.
+
+    Means over 2 x 2 pixels of what is known, again and again until nothing is missing, then back up: the pull-push of
+    Gortler et al., SIGGRAPH 1996.
+
+    Args:
+        frame: (3, height, width) uint8.
+        known: (height, width) bool, somewhere true.
+
+    Returns:
+        (3, height, width) uint8.
+    """
+    keep = known.float()[None, None]
+    return torch.where(known, frame, _pull_push(keep * frame.float()[None], keep)[0].round().clamp(0, 255).to(torch.uint8))
+
+
+def _pull_push(image: Tensor, keep: Tensor) -> Tensor:
+    """An image (1, channels, height, width), zero where `keep` is, with means of its surroundings there."""
+    if bool(keep.all()) or max(image.shape[-2:]) == 1:
+        return image
+    weight = F.avg_pool2d(keep, 2, ceil_mode=True)
+    coarse = F.avg_pool2d(image, 2, ceil_mode=True) / weight.where(weight > 0, 1.0)
+    around = F.interpolate(_pull_push(coarse, (weight > 0).float()), size=image.shape[-2:], mode="bilinear", align_corners=False)
+    return torch.where(keep > 0, image, around)
