@@ -10,7 +10,6 @@ along one axis, by HQS. Runs go on where they were left.
 
 import argparse
 import csv
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,9 +23,9 @@ from medrestore.priors import load
 from medrestore.restoration import restore
 from medrestore.training import Config, read, train
 
-WIDTHS = (16, 32, 48)  # channels of the first level
+WIDTHS = (16, 24, 32)  # channels of the first level
 EPOCHS = (5, 10, 20)
-COLUMNS = ("width", "parameters", "images", "seconds", "psnr_at_0.1", "psnr_at_0.5", "restored")
+COLUMNS = ("width", "parameters", "images", "psnr_at_0.1", "psnr_at_0.5", "restored")
 
 
 def run_of(width: int, volumes: Path, out: Path) -> Config:
@@ -57,15 +56,12 @@ def measure(path: Path, out: Path) -> None:
     volumes, rows = load_volumes(path), []
     for width in WIDTHS:
         config = run_of(width, path, out / f"width-{width}")
-        started = time.monotonic()
         train(config)
-        seconds = time.monotonic() - started
         for row in csv.DictReader((Path(config.out) / "snapshots.csv").open()):
             prior = Path(config.out) / "snapshots" / f"epoch-{int(float(row['epoch'])):02d}"
             parameters = sum(weight.numel() for weight in load(prior).net.parameters())
             images = int(float(row["images"]))
-            rows.append([width, parameters, images, seconds * images / config.images, row["psnr_at_0.1"], row["psnr_at_0.5"],
-                         restored(prior, volumes)])
+            rows.append([width, parameters, images, row["psnr_at_0.1"], row["psnr_at_0.5"], restored(prior, volumes)])
             print(*rows[-1], flush=True)
     with (RESULTS / "scaling.csv").open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rows])

@@ -11,11 +11,12 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import IO
 
 import numpy as np
 
 from medrestore.errors import InputError
+from medrestore.io.aside import Unfinished
 from medrestore.io.frames import MAX_FRAMES, MAX_PIXELS, StreamedFrames
 from medrestore.io.guards import DEFLATE_LIMIT, PathLike, check_size, existing
 from medrestore.io.source import require
@@ -194,7 +195,7 @@ class _Inflated:
         return b"".join(parts)
 
 
-class MhaWriter:
+class MhaWriter(Unfinished):
     """Writes a compressed .mha stack frame by frame; it appears under its name when it is whole.
 
     As a context manager it leaves a whole file or, when anything fails, nothing new (an old file is kept).
@@ -278,15 +279,6 @@ class MhaWriter:
             self._file.close()
         finally:
             self._part.unlink(missing_ok=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
 
 
 def _header_text(size: tuple[int, int], count: int, channels: int) -> tuple[bytes, bytes]:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from medrestore.errors import InputError
+from medrestore.io.aside import Unfinished
 from medrestore.io.guards import MAX_TEXT, PathLike, checked_dataset, finite, guarded, has, open_hdf5, to_complex64
 from medrestore.io.source import require
 
@@ -55,7 +56,7 @@ class Sink(io.FileIO):
             return size or 0
 
 
-class ReconstructionWriter:
+class ReconstructionWriter(Unfinished):
     """Writes a reconstruction slice by slice, so that a volume is never whole in memory.
 
     As a context manager it leaves a whole file or, when anything fails, nothing new (an old file is kept).
@@ -173,15 +174,6 @@ class ReconstructionWriter:
             self._sink.close()
         finally:
             self._part.unlink(missing_ok=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
 
 
 def write_reconstruction(

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from medrestore.errors import InputError
+from medrestore.io.aside import Unfinished
 from medrestore.io.frames import MAX_FRAMES, MAX_PIXELS, StreamedFrames
 from medrestore.io.guards import PathLike, existing
 from medrestore.io.source import require
@@ -111,7 +112,7 @@ def _quarter_turns(where: str, frame: Any) -> int:
     return frame.rotation // 90 % 4
 
 
-class VideoWriter:
+class VideoWriter(Unfinished):
     """Writes RGB frames to a video; it appears under its name when it is whole.
 
     As a context manager it leaves a whole file or, when anything fails, nothing new (an old file is kept).
@@ -205,12 +206,3 @@ class VideoWriter:
         with suppress(av.FFmpegError, OSError):  # an unfinished file is removed in any case
             self._container.close()
         self._part.unlink(missing_ok=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..io.scene_output import encode_png
+from .figure import save_png
 
 TINT, EDGE = (255, 0, 0), (255, 255, 0)
 
@@ -61,10 +62,4 @@ def frames_panel(rows: Sequence[Sequence[tuple[str, Tensor]]], path: Path, *, ti
             place.set_axis_off()
     if title:
         figure.suptitle(title, color="white", fontsize=9)
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(part, format="png", dpi=110)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    save_png(figure, path)

@@ -1,11 +1,12 @@
 """Images side by side, each with its own stated gain."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
+
+from .figure import save_png
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,4 @@ def panel(columns: Sequence[Column], path: Path, *, title: str = "", rows: int =
         place.set_axis_off()
     if title:
         figure.suptitle(title, color="white", fontsize=9)
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(part, format="png", dpi=110)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    save_png(figure, path)
