@@ -30,7 +30,7 @@ from medrestore.restoration import restore
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
-TEST, FRAME, SEED = range(1000, 1012), 300, 0  # scenes, the frame of each, and their seed
+TEST, FRAME, SEED = range(1000, 1010), 300, 0  # scenes, the frame of each, and their seed
 SIDE, CALLS, SAMPLES = 256, 48, 4
 HOLES = (0.02, 0.35)  # shares of the part that count as a case
 
