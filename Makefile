@@ -27,7 +27,8 @@ bench: setup
 
 # what the starter priors reach on subjects and scenes they have never seen: make bench-priors VOLUMES=volumes.npz [SCAN=raw_data.mat]
 bench-priors: setup
-	$(BIN)/python benchmarks/surgical.py
+	$(BIN)/python benchmarks/surgical.py run
+	$(BIN)/python benchmarks/surgical.py page
 	$(if $(VOLUMES),$(BIN)/python benchmarks/quality.py tune $(VOLUMES))
 	$(if $(VOLUMES),$(BIN)/python benchmarks/quality.py run $(VOLUMES))
 	$(if $(SCAN),$(BIN)/python benchmarks/quality.py scan $(SCAN) --dataset raw --axes coil,slice,col,row)
