@@ -10,12 +10,12 @@ PACKAGE = Path(__file__).parents[1] / "medrestore"
 
 FLOORS = (
     {"noise", "fft", "levels", "errors", "placement"},
-    {"operators", "solvers", "metrics"},
+    {"operators", "solvers", "metrics", "settings"},
     {"codecs", "io", "mri"},
     {"problem"},
     {"consistency", "priors", "datasets"},
-    {"methods", "baselines", "training"},
-    {"restoration"},
+    {"methods", "baselines"},
+    {"restoration", "training"},
     {"tiling", "shred", "evaluation", "report"},
     {"jobs"},
     {"cli"},
@@ -28,7 +28,7 @@ HOMES = {  # the only rooms that may import a third party
     "h5py": {"io"}, "nibabel": {"io"}, "pydicom": {"io"}, "SimpleITK": {"io"}, "av": {"io"}, "ismrmrd": {"io"},
     "twixtools": {"io"}, "scipy.io": {"io"},
     "diffusers": {"priors", "baselines"}, "monai": {"priors", "baselines", "datasets"},
-    "accelerate": {"training"}, "dask": {"jobs"}, "skimage": {"metrics"}, "jsonargparse": {"cli"}, "matplotlib": {"report"},
+    "accelerate": {"training"}, "dask": {"jobs"}, "distributed": {"jobs"}, "skimage": {"metrics", "jobs"}, "jsonargparse": {"cli"}, "matplotlib": {"report"},
 }
 DRAWS = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial", "poisson",
          "rand_like", "randn_like", "randint_like"}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from medrestore.baselines.base import Baseline
-from medrestore.baselines.zero_filled import ZeroFilled
+from medrestore.baselines.zero_filled import ZeroFilled, brightness
 from medrestore.errors import InputError
 
 
@@ -40,7 +40,7 @@ class Regularised(Baseline):
             raise InputError(f"The number of iterations is {self.iterations} but must be at least 1.")
 
     def reconstruct(self, kspace: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
-        scale = _brightness(ZeroFilled().reconstruct(kspace, maps, mask))
+        scale = brightness(ZeroFilled().reconstruct(kspace, maps, mask))
         if scale == 0:
             return torch.zeros_like(kspace[:, :1], dtype=torch.complex64)
         image = self._solve(_numpy(kspace[0] / scale), _numpy(maps[0]), _numpy(mask))
@@ -118,13 +118,6 @@ class L1Wavelet(Regularised):
             max_iter=self.iterations,
             show_pbar=False,
         ).run()
-
-
-def _brightness(image: Tensor) -> float:
-    """The 99 % quantile of the magnitude, or its maximum where almost all of the image is zero."""
-    magnitude = image.abs().cpu().numpy()
-    quantile = float(np.quantile(magnitude, 0.99))
-    return quantile if quantile > 0 else float(magnitude.max())
 
 
 def _norm_bound(maps: np.ndarray) -> float:

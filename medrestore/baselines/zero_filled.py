@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +20,22 @@ class ZeroFilled(Baseline):
         return (maps.to(kspace.device).conj() * images).sum(dim=1, keepdim=True).to(torch.complex64)
 
 
+@dataclass(frozen=True)
+class RootSumOfSquares(Baseline):
+    """The magnitude that needs no coil maps: root of the sum of squares of the zero-filled coil images; its phase is zero."""
+
+    def reconstruct(self, kspace: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
+        check_slice(kspace, maps, mask)
+        return rss(kspace * mask.to(kspace.device)).to(torch.complex64)
+
+
 def rss(kspace: Tensor) -> Tensor:
     """Root of the sum of squares of the coil images: (batch, coil, height, width) complex to (batch, 1, height, width) real."""
     return torch.linalg.vector_norm(ifft2c(kspace), dim=1, keepdim=True)
+
+
+def brightness(image: Tensor) -> float:
+    """The 99 % quantile of the magnitude, or its maximum where almost all of the image is zero."""
+    magnitude = image.detach().abs().cpu().numpy()
+    quantile = float(np.quantile(magnitude, 0.99))
+    return quantile if quantile > 0 else float(magnitude.max())

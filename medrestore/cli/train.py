@@ -1,9 +1,10 @@
-"""A diffusion prior, trained from scratch or from another prior.
+"""A diffusion prior, or a supervised baseline, trained from scratch; a prior also from another one.
 
 Examples:
   medrestore train configs/train/quick.yaml
   medrestore train my.yaml out=runs/knee optim.lr=1e-4 data.workers=4
   medrestore train my.yaml --init brain-mr-starter
+  medrestore train configs/train/varnet.yaml
   torchrun --nproc-per-node 2 -m medrestore.cli.main train my.yaml
 
 A run that was stopped or killed goes on with the same command, and ends as if nothing had happened.
@@ -16,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from ..errors import InputError
 from .config import read
 from .terminal import Help, progress, say
 
 if TYPE_CHECKING:
-    from ..training import Config
+    from ..training import Config, supervised
 
 VALUED = ("-o", "--out", "--init", "--resume")  # options whose value comes next
 
@@ -46,52 +46,49 @@ def parser() -> ArgumentParser:
     add("-o", "--out", type=str | None, default=None, help="folder of the run, instead of the recipe's")
     add("--init", type=str | None, default=None, help="prior to start from: a folder, or the name of a shipped one")
     add("--resume", choices=("auto", "never"), default="auto", help="go on from the checkpoints in the folder, or refuse them")
-    add("--export-only", dest="export_only", action="store_true", help="make the prior from the last checkpoint, and stop")
+    add("--export-only", dest="export_only", action="store_true", help="make what a run leaves of the last checkpoint")
     return p
 
 
 def run(options: Namespace) -> int:
-    """Trains, and says where the prior is; also 0 when it was asked to stop and has saved."""
-    config = _config(options)
-    from ..training import Stopped, export_last, train
+    """Trains, and says where the prior or baseline is; also 0 when it was asked to stop and has saved.
 
+    A recipe with the key `baseline` is one of a supervised baseline.
+    """
+    given = _given(options)
+    from ..training import Stopped, supervised, trainer
+    from ..training.config import read as prior_config
+
+    baseline = "baseline" in given
+    config = (supervised.read if baseline else prior_config)(given, options.recipe)
     if options.export_only:
-        say(f"{export_last(config)}")
+        say(f"{(supervised if baseline else trainer).export_last(config)}")
         return 0
     watch = _watch(config)
     try:
-        prior = train(config, watch=watch, resume=options.resume == "auto")
+        made = (supervised.fit if baseline else trainer.train)(config, watch=watch, resume=options.resume == "auto")
     except Stopped as stopped:
         watch.close()
         watch.say(str(stopped))
         return 0
     watch.close()
-    watch.say(str(prior))
+    watch.say(str(made))
     return 0
 
 
-def _config(options: Namespace) -> "Config":
-    import yaml
-
-    from ..training.config import assign
-    from ..training.config import read as build
+def _given(options: Namespace) -> dict[str, Any]:
+    """The recipe with what the command line sets in it."""
+    from ..settings import override
 
     given = read(Path(options.recipe))
-    for setting in options.settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not key:
-            raise InputError(f"{setting!r} is no setting; write key=value, as optim.lr=1e-4")
-        try:
-            assign(given, key, yaml.safe_load(value))
-        except yaml.YAMLError as error:
-            raise InputError(f"the value of {setting!r} cannot be read; write a number, a word or a [list]") from error
+    override(given, options.settings)
     for key in ("out", "init"):
         if options[key] is not None:
             given[key] = options[key]
-    return build(given, options.recipe)
+    return given
 
 
-def _watch(config: "Config") -> Any:
+def _watch(config: "Config | supervised.Config") -> Any:
     """Prints one line at the start and one a checkpoint, and draws a bar where there is a terminal."""
     from tqdm import tqdm
 

@@ -1,16 +1,13 @@
 """What a training run is told: frozen, typed, and refused with the name of what is wrong."""
 
-import math
-import re
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
-from difflib import get_close_matches
-from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from ..errors import InputError
+from ..settings import assign, build, flatten, plain
 
-EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # a number in YAML 1.2, text in YAML 1.1
+__all__ = ["Betas", "Card", "Config", "Data", "Levels", "Objective", "Optim", "assign", "differences", "plain", "read"]
 
 
 @dataclass(frozen=True)
@@ -169,7 +166,7 @@ def read(given: Mapping[str, Any], source: str) -> Config:
     Raises:
         InputError: an unknown key, a value of another type, or one that makes no sense.
     """
-    config = _dataclass(Config, given, source, "")
+    config = build(Config, given, source)
     flat = flatten(asdict(config))
     for key in (*POSITIVE, *NOT_NEGATIVE):
         if flat[key] < 0 or (key in POSITIVE and flat[key] == 0):
@@ -189,100 +186,8 @@ def read(given: Mapping[str, Any], source: str) -> Config:
     return config
 
 
-def assign(given: dict[str, Any], key: str, value: Any) -> None:
-    """Puts `value` at a dotted `key` of nested mappings."""
-    *path, last = key.split(".")
-    for name in path:
-        if not isinstance(given.setdefault(name, {}), dict):
-            raise InputError(f"{key} cannot be set: {name} is {given[name]!r}, not a mapping")
-        given = given[name]
-    given[last] = value
-
-
-def plain(config: Config) -> dict[str, Any]:
-    """The run as plain data, which `read` takes again."""
-    return _plain(asdict(config))
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one level, names joined by dots."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) and value else {f"{prefix}{key}": value}
-    return flat
-
-
 def differences(before: Mapping[str, Any], now: Config, source: str) -> list[str]:
     """What a run may not change on its way and did, as `key was a and is b`; `before` is the plain config it began with."""
     old, new = flatten(plain(read(before, source))), flatten(plain(now))
     keys = [key for key in {**old, **new} if not any(f"{key}.".startswith(f"{free}.") for free in FREE)]
     return [f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in keys if old.get(key) != new.get(key)]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _dataclass(kind: type, given: Any, source: str, where: str) -> Any:
-    if not isinstance(given, Mapping):
-        raise InputError(f"{source}: {where or 'a config'} must be a mapping of options, got {given!r}")
-    known, hints = {one.name: one for one in fields(kind)}, get_type_hints(kind)
-    for key in given:
-        if key not in known:
-            close = get_close_matches(str(key), known, 1)
-            raise InputError(f"{source}: {_dot(where, key)} is no option; "
-                             + (f"did you mean {_dot(where, close[0])}?" if close else f"there are: {', '.join(known)}"))
-    missing = [name for name, one in known.items()
-               if name not in given and one.default is MISSING and one.default_factory is MISSING]
-    if missing:
-        raise InputError(f"{source}: {_dot(where, missing[0])} is missing")
-    return kind(**{key: _value(hints[key], value, source, _dot(where, key)) for key, value in given.items()})
-
-
-def _dot(where: str, key: object) -> str:
-    return f"{where}.{key}" if where else str(key)
-
-
-def _value(kind: Any, value: Any, source: str, where: str) -> Any:
-    """`value` as the type `kind`: no guesses beyond 1e-4 for a number and a list for a tuple."""
-    origin, arguments = get_origin(kind), get_args(kind)
-    if kind is Any:
-        return value
-    if is_dataclass(kind):
-        return _dataclass(kind, value, source, where)
-    if origin is UnionType or NoneType in arguments:
-        if value is None:
-            return None
-        return _value(next(one for one in arguments if one is not NoneType), value, source, where)
-    if origin is Literal:
-        if value in arguments and isinstance(value, str):
-            return value
-        raise InputError(f"{source}: {where} must be one of {', '.join(arguments)}, got {value!r}")
-    if origin is dict:
-        if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-            return dict(value)
-        raise InputError(f"{source}: {where} must be a mapping of names to values, got {value!r}")
-    if origin is tuple:
-        return _tuple(arguments, value, source, where)
-    if kind in (int, float) and isinstance(value, str) and EXPONENT.fullmatch(value):
-        value = float(value)
-    if kind is int and isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind or (kind is float and not math.isfinite(value)):
-        name = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}[kind]
-        raise InputError(f"{source}: {where} must be {name}, got {'null' if value is None else repr(value)}")
-    return value
-
-
-def _tuple(arguments: tuple[Any, ...], value: Any, source: str, where: str) -> tuple[Any, ...]:
-    many = arguments[-1] is Ellipsis
-    if many and isinstance(value, (int, float)) and not isinstance(value, bool):
-        value = [value]  # one half-life needs no brackets
-    if not isinstance(value, (list, tuple)) or not (many or len(value) == len(arguments)):
-        raise InputError(f"{source}: {where} must be a list{'' if many else f' of {len(arguments)}'}, got {value!r}")
-    kinds = [arguments[0]] * len(value) if many else arguments
-    return tuple(_value(kind, item, source, f"{where}[{at}]") for at, (kind, item) in enumerate(zip(kinds, value, strict=True)))

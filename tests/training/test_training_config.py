@@ -8,6 +8,7 @@ import yaml
 from runs import config
 
 from medrestore.errors import InputError
+from medrestore.training import supervised
 from medrestore.training.config import Config, assign, differences, plain, read
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "train"
@@ -15,9 +16,11 @@ CONFIGS = Path(__file__).parents[2] / "configs" / "train"
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_recipes_are_read_and_written_again(path: Path) -> None:
-    made = read(yaml.safe_load(path.read_text(encoding="utf-8")), path.name)
+    given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    reader = supervised.read if "baseline" in given else read
+    made = reader(given, path.name)
     assert made.optim.decay_images < made.images and made.data.train and made.data.validation
-    assert read(yaml.safe_load(yaml.safe_dump(plain(made))), "again") == made
+    assert reader(yaml.safe_load(yaml.safe_dump(plain(made))), "again") == made
 
 
 def test_values_take_their_types() -> None:

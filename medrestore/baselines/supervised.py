@@ -1,0 +1,117 @@
+"""Reconstruction by a network that was trained on pairs of undersampled data and images."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from medrestore.baselines.base import Baseline
+from medrestore.baselines.zero_filled import ZeroFilled, brightness
+from medrestore.errors import InputError
+
+HALVINGS = 4  # of MONAI's BasicUNet
+CHANNELS = (1, 512)  # the least and the most of a network
+
+
+class Reconstructor(nn.Module, ABC):
+    """A network from the samples of a slice to its image, in units in which the image is about 1.
+
+    Attributes:
+        kind: its name in configs and files.
+        arguments: what makes it again, plain data.
+    """
+
+    kind: ClassVar[str]
+    arguments: dict[str, Any]
+
+    @abstractmethod
+    def forward(self, kspace: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
+        """The images (batch, 1, height, width) complex64 behind `kspace`.
+
+        Args:
+            kspace: (batch, coil, height, width) complex64, centred, zero where not sampled.
+            maps: coil sensitivities shaped like `kspace`.
+            mask: (batch, 1, height, width), 1 where sampled and 0 elsewhere.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Supervised(Baseline):
+    """A trained network as a baseline.
+
+    Data are divided by the 99 % quantile of the zero-filled magnitude, as in training, and the image is multiplied by it.
+
+    Attributes:
+        net: the network.
+        card: what is told of its training, as kept beside the weights.
+    """
+
+    net: Reconstructor
+    card: dict[str, Any] = field(default_factory=dict)
+
+    @torch.no_grad()
+    def reconstruct(self, kspace: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
+        scale = brightness(ZeroFilled().reconstruct(kspace, maps, mask))
+        if scale == 0:
+            return torch.zeros_like(kspace[:, :1], dtype=torch.complex64)
+        device = next(self.net.parameters()).device
+        sampled = mask.to(device, torch.float32).expand(1, 1, *kspace.shape[-2:])
+        samples, maps = (x.to(device, torch.complex64) for x in (kspace / scale, maps))
+        was_training = self.net.training
+        self.net.eval()
+        try:
+            image = self.net(samples * sampled, maps, sampled) * scale
+        finally:
+            self.net.train(was_training)
+        return image.to(kspace.device)
+
+
+class Correction(nn.Module):
+    """What a U-Net would add to complex images (n, 1, height, width): real and imaginary part are its two channels.
+
+    MONAI's `BasicUNet`: four halvings, instance normalisation, LeakyReLU. Images are divided by their root mean square and
+    padded to a multiple of 16; the last layer begins at zero, so that a new network adds nothing.
+
+    Args:
+        channels: of the first level; the levels below have 1, 2, 4 and 8 times as many.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        low, high = CHANNELS
+        if not low <= channels <= high:
+            raise InputError(f"A network of {channels} channels cannot be built; take {low} to {high}.")
+        from monai.networks.nets import BasicUNet
+
+        self.unet = BasicUNet(2, 2, 2, tuple(channels * times for times in (1, 1, 2, 4, 8, 1)))
+        nn.init.zeros_(self.unet.final_conv.weight)
+        nn.init.zeros_(self.unet.final_conv.bias)
+
+    def forward(self, image: Tensor) -> Tensor:
+        power = torch.view_as_real(image).square().sum(-1).mean((1, 2, 3), keepdim=True)
+        rms = power.clamp(min=1e-20).sqrt()
+        x = torch.view_as_real(image / rms)[:, 0].permute(0, 3, 1, 2)
+        height, width = image.shape[-2:]
+        tall, wide = (_padding(size) for size in (height, width))
+        x = self.unet(F.pad(x, (wide // 2, wide - wide // 2, tall // 2, tall - tall // 2)))
+        x = x[..., tall // 2 : tall // 2 + height, wide // 2 : wide // 2 + width]
+        return rms * torch.view_as_complex(x.permute(0, 2, 3, 1).contiguous())[:, None]
+
+
+def _padding(size: int) -> int:
+    """Pixels that are missing to a multiple of 16, and to 32: a single pixel in the deepest level cannot be normalised."""
+    step = 2**HALVINGS
+    return max(2 * step, -(-size // step) * step) - size
+
+
+@contextmanager
+def drawn_from(generator: torch.Generator) -> Iterator[None]:
+    """Lets the global stream of the CPU go on from `generator` for a while: layers draw their first weights from nowhere else."""
+    with torch.random.fork_rng(devices=[]):
+        torch.set_rng_state(generator.get_state())
+        yield

@@ -1,0 +1,30 @@
+"""The U-Net baseline: the zero-filled image, and what a U-Net finds missing in it."""
+
+import torch
+from torch import Tensor
+
+from medrestore.baselines.supervised import Correction, Reconstructor
+from medrestore.fft import ifft2c
+
+
+class UNet(Reconstructor):
+    """Zero-filled SENSE image plus a U-Net's correction: Zbontar et al., arXiv:1811.08839, section 6.
+
+    The paper's U-Net maps the magnitude of one coil or of the root-sum-of-squares to the magnitude of the target; this one
+    takes and gives complex images and predicts the difference. It never sees the samples again, so nothing binds the image to
+    the data.
+
+    Args:
+        channels: of the first level.
+    """
+
+    kind = "unet"
+
+    def __init__(self, *, channels: int = 32) -> None:
+        super().__init__()
+        self.arguments = {"channels": channels}
+        self.correction = Correction(channels)
+
+    def forward(self, kspace: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
+        image = (maps.conj() * ifft2c(kspace)).sum(1, keepdim=True).to(torch.complex64)
+        return image + self.correction(image)

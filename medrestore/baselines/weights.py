@@ -1,0 +1,102 @@
+"""Trained baselines on disk: safetensors and `baseline.json`, tensors and plain data only."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from medrestore.baselines.supervised import Reconstructor, Supervised
+from medrestore.baselines.unet import UNet
+from medrestore.baselines.varnet import VarNet
+from medrestore.datasets.options import build
+from medrestore.errors import InputError
+from medrestore.priors.store import LARGEST_WEIGHTS, digest
+
+FORMAT = 1
+ABOUT = "baseline.json"
+WEIGHTS = "weights.safetensors"
+KINDS: dict[str, type[Reconstructor]] = {kind.kind: kind for kind in (UNet, VarNet)}
+LARGEST_ABOUT = 2**20  # bytes
+
+
+def network(kind: str, arguments: dict[str, Any], where: str) -> Reconstructor:
+    """A new network; `where` begins complaints.
+
+    Raises:
+        InputError: an unknown kind, or arguments that it does not take.
+    """
+    if kind not in KINDS:
+        raise InputError(f"{where}: there is no trained baseline {str(kind)[:40]!r}; there are {', '.join(KINDS)}.")
+    return build(KINDS[kind], arguments, f"{where}: {kind}")
+
+
+def save(folder: Path, baseline: Supervised) -> None:
+    """Writes `weights.safetensors` and `baseline.json` with the kind, its arguments, their sha256 and the card.
+
+    Args:
+        folder: made when missing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    net = baseline.net
+    tensors = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    about = {"format": FORMAT, "kind": net.kind, "arguments": net.arguments, "sha256": digest(folder / WEIGHTS),
+             "card": baseline.card}
+    (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+def describe(folder: Path | str) -> dict[str, Any]:
+    """`baseline.json` of a trained baseline, checked for its fields.
+
+    Raises:
+        InputError: no such baseline, or a description that cannot be read.
+    """
+    path = Path(folder) / ABOUT
+    try:
+        if path.stat().st_size > LARGEST_ABOUT:
+            raise ValueError(f"it is larger than {LARGEST_ABOUT >> 20} MiB")
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        why = error.strerror if isinstance(error, OSError) else (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path} cannot be read ({why}); give the folder of a trained baseline") from error
+    kinds = {"kind": str, "arguments": dict, "sha256": str, "card": dict}
+    if not isinstance(about, dict) or about.get("format") != FORMAT or any(
+        not isinstance(about.get(key), kind) for key, kind in kinds.items()
+    ):
+        raise InputError(f"{path} lacks format {FORMAT}, {', '.join(kinds)} or has them of another type; "
+                         "it is not a baseline of this version")
+    return about
+
+
+def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Supervised:
+    """A trained baseline, its weights held to their hash; nothing is allocated that the file does not hold.
+
+    Args:
+        device: where the network runs.
+
+    Raises:
+        InputError: missing, truncated, altered or mismatching files, each in one sentence.
+    """
+    about, path = describe(folder), Path(folder) / WEIGHTS
+    if not path.is_file():
+        raise InputError(f"{folder} has no {WEIGHTS}; copy the baseline again")
+    if path.stat().st_size > LARGEST_WEIGHTS:
+        raise InputError(f"{path} is larger than {LARGEST_WEIGHTS >> 30} GiB, more than any known baseline")
+    if digest(path) != about["sha256"]:
+        raise InputError(f"{path} is not the file that {ABOUT} describes (its sha256 differs); copy the baseline again")
+    with torch.device("meta"):
+        net = network(about["kind"], about["arguments"], str(Path(folder) / ABOUT))
+    try:
+        tensors = load_file(path)
+        shapes = {key: (value.shape, value.dtype) for key, value in net.state_dict().items()}
+        if {key: (value.shape, value.dtype) for key, value in tensors.items()} != shapes:
+            raise ValueError("names, shapes or types of its tensors are others")
+        if not all(torch.isfinite(value).all() for value in tensors.values()):
+            raise ValueError("it holds values that are not finite")
+        net.load_state_dict(tensors, strict=True, assign=True)
+    except Exception as error:  # whatever the library says of a broken file
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path} does not hold the weights of a {about['kind']} ({why}); copy the baseline again") from error
+    return Supervised(net.requires_grad_(False).eval().to(device), about["card"])
