@@ -2,6 +2,7 @@
 
 import runpy
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import matplotlib
@@ -30,8 +31,11 @@ def test_there_are_notebooks() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs(path: Path, quiet_figures: None, capsys: pytest.CaptureFixture[str]) -> None:
+    CHECKS[path.stem](runpy.run_path(str(path)), capsys.readouterr().out)
+
+
+def first_restoration(left: dict[str, Any], out: str) -> None:
     """On the sample scan; the restored images beat zero-filling and explain the data."""
-    left = runpy.run_path(str(path))
     assert {"results", "images", "scan", "mr"} <= set(left)
     reference = left["scan"].reference
 
@@ -40,7 +44,22 @@ def test_it_runs(path: Path, quiet_figures: None, capsys: pytest.CaptureFixture[
 
     assert psnr(f"{left['best']}, mean") > psnr("zero-filled") + 2
     assert all(0.2 < float(result.misfit.mean()) < 3 for result in left["results"].values())
-    assert "calibration lines" in capsys.readouterr().out
+    assert "calibration lines" in out
+
+
+def images_of_any_size(left: dict[str, Any], out: str) -> None:
+    """Each picture has its size and explains its data."""
+    results, scale = left["results"], left["SCALE"]
+    assert {name: tuple(picture.shape[-2:]) for name, picture in results.items()} == {
+        "super-resolution": (512 // scale, 1024 // scale), "inpainting": (512 // scale, 768 // scale),
+        "colorization": (1024 // scale, 1268 // scale)}
+    frame = left["frame"]
+    assert (results["inpainting"][0] == frame.truth)[:, frame.known].all() and not frame.known.all()
+    assert float(left["off"]) < 0.01 and 0.5 < left["seam"] < 1.5
+    assert "means are off by at most 0.00" in out
+
+
+CHECKS = {"01_first_restoration": first_restoration, "04_images_of_any_size": images_of_any_size}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 METHODS = ("ddnm+", "ddnm", "ddrm", "repaint", "diffpir", "dps")
 DECIDES = (  # what an output is rebuilt from
     "mask_means", "dataset", "prior", "method", "options", "steps", "sigma_max", "travel_length", "travel_repeat", "noise_std",
-    "window", "shift", "factor", "samples", "seed", "start_sigma", "warm_start", "temporal_fill", "feather", "bf16", "batch_size",
+    "window", "shift", "factor", "samples", "seed", "start_sigma", "grow", "warm_start", "temporal_fill",
+    "feather", "bf16", "batch_size",
 )
 
 
@@ -47,6 +48,8 @@ def parser() -> ArgumentParser:
     add("--mask", type=str | None, default=None, help="the masks, of any of these kinds: one for every frame, or one for all")
     add("--mask-means", dest="mask_means", type=str | None, default=None,
         help="what white means in the masks, hole or keep; never guessed")
+    add("--grow", type=int, default=0,
+        help="pixels by which masks are grown first: against halo, shadow and blur beside what hides")
     add("--truth", type=str | None, default=None, help="the unobstructed frames, to score against")
     add("--dataset", type=str | None, default=None, help="dreaming, whose masks are white where the pixel is kept")
     add("--prior", type=str, default="surgical-starter", help="a prior's folder, or the name of a shipped one")
@@ -127,7 +130,8 @@ def _plan(options: Namespace) -> "InpaintPlan":
     for name in ("travel_length", "travel_repeat", "samples", "batch_size"):
         at_least(f"--{name.replace('_', '-')}", options[name], 1)
     at_least("--seed", options.seed, 0)
-    at_least("--feather", options.feather, 0)
+    for name in ("feather", "grow"):
+        at_least(f"--{name}", options[name], 0)
     for name in ("window", "shift"):
         if options[name] is not None:
             at_least(f"--{name}", options[name], 1)
@@ -146,7 +150,7 @@ def _plan(options: Namespace) -> "InpaintPlan":
         method=chosen, steps=options.steps, sigma_max=options.sigma_max, noise_std=options.noise_std,
         travel=(options.travel_length, options.travel_repeat), window=options.window, shift=options.shift,
         factor="auto" if options.factor == "auto" else int(options.factor), samples=options.samples, seed=options.seed,
-        start_sigma=start, warm_start=warm, temporal_fill=options.temporal_fill, feather=options.feather,
+        start_sigma=start, grow=options.grow, warm_start=warm, temporal_fill=options.temporal_fill, feather=options.feather,
         batch_size=options.batch_size,
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+from scipy import ndimage
 
 from medrestore.errors import InputError
 from medrestore.io.frames import Frames, one_channel
@@ -65,6 +66,11 @@ class Masks:
     def size(self) -> tuple[int, int]:
         return self.frames.size
 
+    @property
+    def where(self) -> str:
+        """The masks, for messages."""
+        return self.frames.where
+
     def __len__(self) -> int:
         return len(self.frames)
 
@@ -77,10 +83,26 @@ class Masks:
     def survey(self) -> Survey:
         """What all the masks hide; reads each of them once."""
         fractions = [hole_fraction(self.known(index)) for index in range(len(self))]
-        return Survey(self.frames.where, tuple(fractions))
+        return Survey(self.where, tuple(fractions))
 
     def close(self) -> None:
         self.frames.close()
+
+
+class GrownMasks(Masks):
+    """Masks that hide all within `by` pixels of what the given ones hide: shadow, halo and blur that leak beyond."""
+
+    def __init__(self, given: Masks, by: int):
+        super().__init__(given.frames, given.meaning)
+        self.by = by
+
+    @property
+    def where(self) -> str:
+        return f"{self.frames.where}, grown by {self.by} pixels,"
+
+    def known(self, index: int) -> np.ndarray:
+        known = super().known(index)
+        return known if known.all() else ndimage.distance_transform_edt(known) > self.by
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ class InpaintPlan:
         factor: of hierarchical restoration; "auto" makes as coarse a picture as each hole needs, 1 none.
         samples, seed: the fill is the mean of the samples; sample k uses seed + k.
         start_sigma: noise level at which a frame begins from `smooth_fill`, prior's units; None begins at noise.
+        grow: pixels by which the masks of a scene are grown before anything else; `inpaint_frame` takes its mask as it is.
         warm_start: noise level at which a frame begins from the one before instead, prior's units; None does not.
         temporal_fill: take pixels that other frames of a camera at rest have shown from there.
         feather: width of the band inside the hole over which the fill goes over into what is around it, pixels.
@@ -61,6 +62,7 @@ class InpaintPlan:
     seed: int = 0
     start_sigma: float | None = None
     warm_start: float | None = None
+    grow: int = 0
     temporal_fill: bool = True
     feather: int = 2
     batch_size: int = 8
@@ -143,33 +145,68 @@ def inpaint_frame(frame: Tensor, known: Tensor, prior: Prior, plan: InpaintPlan,
     """
     if bool(known.all()):
         return frame
-    smooth = smooth_fill(frame, known)
-    start, level = (smooth, plan.start_sigma) if before is None or plan.warm_start is None else (before, plan.warm_start)
     filled = frame.clone()
     for here in regions(known, prior, plan):
         cut = (..., *here)
-        filled[cut] = _fill(frame[cut], known[here], None if level is None else (start[cut], level),
-                            (here[0].start, here[1].start), prior, plan, device, progress)
-    return torch.where(known, frame, feathered(filled, smooth, known, plan.feather))
+        smooth = smooth_fill(frame[cut], known[here])
+        again = before is not None and plan.warm_start is not None
+        start, level = (before[cut], plan.warm_start) if again else (smooth, plan.start_sigma)
+        fill = _fill(frame[cut], known[here], None if level is None else (start, level), (here[0].start, here[1].start), prior,
+                     plan, device, progress)
+        filled[cut] = torch.where(known[here], frame[cut], feathered(fill, smooth, known[here], plan.feather))
+    return filled
 
 
 def regions(known: Tensor, prior: Prior, plan: InpaintPlan) -> list[Window]:
-    """The parts of a frame to restore, none of which overlaps another.
+    """The parts of a frame to restore, none of which overlaps another: time and memory go with the holes, not with the frame.
 
-    Of exact pixels it is the whole frame: `mask_shift` passes over what is known. Noisy ones it restores as well, so the
-    frame is cut down to the windows with a hole.
+    Exact pixels: each hole with half of its side, or half a window if that is more, around it, out to multiples of the
+    window. Noisy pixels are restored as well, so there it is the windows of the holes alone.
     """
     window, shift, step = plan.grid(prior)
-    height, width = known.shape
-    if plan.noise_std == 0 or height < window[0] or width < window[1]:
-        return [(slice(0, height), slice(0, width))]
+    size = (known.shape[0], known.shape[1])
+    if size[0] < window[0] or size[1] < window[1]:
+        return [(slice(0, size[0]), slice(0, size[1]))]
+    if plan.noise_std > 0:
+        boxes = windows_of(~known, window, shift, grain=step)
+    else:
+        boxes = [_surroundings(box, size, window, step) for box in _holes(known, step)]
     apart: list[Window] = []
-    for box in windows_of(~known, window, shift, grain=step):
+    for box in boxes:
         while met := [one for one in apart if _meet(one, box)]:
             apart = [one for one in apart if not _meet(one, box)]
             box = tuple(slice(min(z.start for z in sides), max(z.stop for z in sides)) for sides in zip(box, *met, strict=True))
         apart.append(box)
     return apart
+
+
+def windows(known: Tensor, prior: Prior, plan: InpaintPlan) -> int:
+    """How many windows a frame takes, those of coarser pictures left out."""
+    window, shift, step = plan.grid(prior)
+    count = 0
+    for here in regions(known, prior, plan) if not bool(known.all()) else ():
+        unknown = ~known[here] if plan.noise_std == 0 else torch.ones_like(known[here])
+        spare = [-(-max(n, w) // step) * step - n for n, w in zip(unknown.shape, window, strict=True)]
+        count += len(windows_of(F.pad(unknown, (0, spare[1], 0, spare[0])), window, shift, grain=step))
+    return count
+
+
+def _holes(known: Tensor, step: int) -> list[Window]:
+    """Boxes around the holes, out to multiples of `step`."""
+    height, width = known.shape
+    hidden = F.pad(~known, (0, -width % step, 0, -height % step)).unfold(0, step, step).unfold(1, step, step).any(-1).any(-1)
+    return [tuple(slice(step * side.start, min(step * side.stop, n)) for side, n in zip(box, known.shape, strict=True))
+            for box in ndimage.find_objects(ndimage.label(hidden.numpy())[0])]
+
+
+def _surroundings(box: Window, size: tuple[int, int], window: tuple[int, int], step: int) -> Window:
+    """The box of a hole with what the restoration of it looks at, at least a window, on the lattice."""
+    grown = []
+    for side, n, w in zip(box, size, window, strict=True):
+        margin = max(w, side.stop - side.start) // 2
+        first = min(max(side.start - margin, 0) // w * w, (n - w) // step * step)
+        grown.append(slice(first, min(-(-(side.stop + margin) // w) * w, n)))
+    return grown[0], grown[1]
 
 
 def _meet(a: Window, b: Window) -> bool:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..evaluation import FrameScore, SceneScore, score_scene, write_frames_csv
-from ..io.masks import Survey
+from ..io.masks import GrownMasks, Survey
 from ..io.scene import Scene
 from ..io.scene_output import SceneWriter, encode_png, output_kind, provenance_place
 from ..io.video import H264_WARNING
 from ..priors import Prior
 from ..report.overlay import write_overlay
-from ..tiling import plan as windows_of
 from .inpaint import InpaintPlan, inpaint_frame
+from .inpaint import windows as windows_of
 from .staging import staged
 from .temporal import stretches, view
 
@@ -108,7 +108,8 @@ def inpaint_scene(opened: Callable[[], Scene], out: Path, job: InpaintJob, *, so
         InputError: anything that is wrong with the scene, in one sentence; nothing is left behind then.
     """
     check_output(out, source, mask)
-    with opened() as scene, opened() as ahead:
+    with opened() as given, opened() as given_ahead:
+        scene, ahead = (_grown(one, job.plan.grow) for one in (given, given_ahead))
         if out.suffix == ".png" and scene.count > 1:
             raise InputError(f"{out} is one picture, and {scene.name} has {scene.count} frames; "
                              "give a folder, or a name ending in .mha or .mkv")
@@ -124,7 +125,7 @@ def inpaint_scene(opened: Callable[[], Scene], out: Path, job: InpaintJob, *, so
             try:
                 write_overlay(preview_place(out), scene.frame(look.fullest), scene.mask(look.fullest)[0])
                 told = _restore(scene, ahead, writer, job)
-                scores, rows = _scores(scene, writer)
+                scores, rows = _scores(given, writer)  # by the masks as given, so that numbers compare
                 write_frames_csv(table_place(out), rows)
             except InputError:
                 for place in (preview_place(out), table_place(out)):
@@ -187,15 +188,14 @@ def look_through(scene: Scene, job: InpaintJob) -> Look:
         InputError: a frame or mask that cannot be read, nothing or everything hidden, more than half without leave.
     """
     digest, fractions, windows = hashlib.sha256(repr((scene.count, scene.size)).encode()), [], 0
-    window, shift, step = job.plan.grid(job.prior)
     for index in range(scene.count):
         frame, known = scene.frame(index), scene.mask(index)[0]
         digest.update(frame.numpy().tobytes())
         digest.update(known.numpy().tobytes())
         fractions.append(float((~known).double().mean()))
         if fractions[-1] > 0:
-            windows += _windows(known, window, shift, step)
-    survey = Survey(scene.masks.frames.where, tuple(fractions))
+            windows += windows_of(known, job.prior, job.plan)
+    survey = Survey(scene.masks.where, tuple(fractions))
     survey.check(allow_full=job.allow_large_hole and min(fractions) < 1)
     if survey.mostly_hole and not job.allow_large_hole:
         raise InputError(f"{survey.where} hides {survey.hole_fraction:.0%} of {scene.name}, more than half: "
@@ -203,12 +203,8 @@ def look_through(scene: Scene, job: InpaintJob) -> Look:
     return Look(survey, digest.hexdigest(), windows)
 
 
-def _windows(known: Tensor, window: tuple[int, int], shift: tuple[int, int], step: int) -> int:
-    """How many windows the holes of a frame take."""
-    field = [-(-max(n, w) // step) * step for n, w in zip(known.shape, window, strict=True)]
-    unknown = torch.zeros(field, dtype=torch.bool)
-    unknown[: known.shape[0], : known.shape[1]] = ~known
-    return len(windows_of(unknown, window, shift, grain=step))
+def _grown(scene: Scene, by: int) -> Scene:
+    return scene if by == 0 else replace(scene, masks=GrownMasks(scene.masks, by))
 
 
 def is_done(out: Path, key: str) -> bool:
@@ -338,7 +334,8 @@ def _summary(scene: Scene, look: Look, out: Path, job: InpaintJob) -> Iterator[s
     minutes = _seconds_a_call(job) * calls / 60
     yield (
         f"{scene.name}: {scene.count} {'frame' if scene.count == 1 else 'frames'} of {width} x {height}, "
-        f"{survey.hole_fraction:.1%} hidden (white means {scene.masks.meaning}; at most {max(survey.fractions):.1%} of a frame); "
+        f"{survey.hole_fraction:.1%} hidden ({f'masks grown by {plan.grow} pixels, ' if plan.grow else ''}white means "
+        f"{scene.masks.meaning}; at most {max(survey.fractions):.1%} of a frame); "
         f"prior {job.config.get('prior', '')}, {type(plan.method).__name__}, {plan.steps} steps, at most {look.windows} "
         f"{'window' if look.windows == 1 else 'windows'}, " + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
     )

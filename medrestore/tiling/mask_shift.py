@@ -18,6 +18,7 @@ from ..operators.base import Window
 from ..priors import Prior
 from ..problem import Problem
 from ..restoration import check, in_batches, sample
+from .settled import Settled
 from .windows import Layout, Size, plan, raster, stack, waves
 
 Job = tuple[Window, int]  # a window of a sample
@@ -182,7 +183,10 @@ class _Walk:
         if problem is None or None in given:
             return torch.cat([self._draw([job]) for job in jobs])
         seam = stack([_part(Problem(Mask(self.settled), self.canvas), *job) for job in jobs])
-        prior = Guided(self.prior, given.pop(), self.guide_until) if self.guides else self.prior
+        keep = seam.operator.keep.reshape(-1, 1, *self.window)
+        prior = Settled(self.prior, seam.y, keep) if bool(keep.any()) else self.prior
+        if self.guides:
+            prior = Guided(prior, given.pop(), self.guide_until)
         start = self.start
         if isinstance(start, Tensor):
             start = torch.cat([start[k : k + 1, ..., *here] if len(start) > 1 else start[..., *here] for here, k in jobs])

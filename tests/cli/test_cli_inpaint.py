@@ -126,6 +126,24 @@ def test_polarity_is_what_was_said(bench):
     assert (bench / "hole.png").read_bytes() == (bench / "keep.png").read_bytes()
 
 
+def test_masks_grow(bench):
+    """A rim of 3 pixels around the hole is painted over too, and said to be; what is further off is kept. Scores do not move."""
+    save(bench / "a.png", frame(0)), save(bench / "m.png", hole())
+    words = bench / "a.png", "--mask", bench / "m.png", "--mask-means", "hole", "--truth", bench / "a.png", "--feather", 0
+    out = restored(bench, *words, "-o", bench / "b.png", "--grow", 3)
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    away = np.hypot(np.maximum(np.maximum(6 - y, y - 15), 0), np.maximum(np.maximum(8 - x, x - 17), 0))
+    assert np.array_equal(picture(bench / "b.png")[away > 3], frame(0)[away > 3])
+    rim = (away > 0) & (away <= 3)
+    assert (picture(bench / "b.png") != frame(0)).any(-1)[rim].mean() > 0.9
+    assert f"{(away <= 3).mean():.1%} hidden (masks grown by 3 pixels, white means hole" in out
+    made = json.loads((bench / "b.png.json").read_text())
+    assert made["hole_fraction"] == pytest.approx((away <= 3).mean()) and made["config"]["grow"] == 3
+    (row,) = csv.DictReader((bench / "b.png.frames.csv").read_text().splitlines())
+    assert float(row["hole_fraction"]) == pytest.approx((away == 0).mean()) and int(row["known_changed"]) > 0.9 * rim.sum()
+    refused(bench, *words, "-o", bench / "c.png", "--grow", 40, says="m.png, grown by 40 pixels, hides all of 1 of 1 frames")
+
+
 def test_a_folder(bench):
     words = folder(bench, [hole(), np.zeros(SIZE, np.uint8), hole(20)])
     out = restored(bench, *words, "-o", bench / "out")
@@ -320,7 +338,8 @@ def test_a_damaged_frame_is_found_before_any_work(bench):
     (("--steps", "1"), "--steps must be at least 2"), (("--window", "15"), "multiples of"), (("--shift", "99"), "leaves gaps"),
     (("--factor", "half"), "--factor must be auto"), (("--noise-std", "-1"), "--noise-std must be"),
     (("--method", "ddnm", "--noise-std", "3"), "free of noise"), (("--method", "hqs"), "must be one of ddnm+"),
-    (("--feather", "-1"), "--feather must be"), (("--device", "tpu"), "--device tpu is not usable"),
+    (("--feather", "-1"), "--feather must be"), (("--grow", "-1"), "--grow must be"),
+    (("--device", "tpu"), "--device tpu is not usable"),
     (("--prior", "nobody"), "no prior at nobody"), (("--dataset", "coco"), "there is no data set"),
     (("-o", "out.jpg"), "jpg would change"), (("-o", "out.nii"), "names no kind of output"),
     (("--options.eta", "3"), "from 0 to 1"),

@@ -9,10 +9,19 @@ import torch
 from medrestore.codecs import Interval
 from medrestore.errors import InputError
 from medrestore.io.frames import Entry, PictureFrames
-from medrestore.io.masks import Masks
+from medrestore.io.masks import GrownMasks, Masks
 from medrestore.io.scene import Scene
 from medrestore.io.scene_output import encode_png
-from medrestore.jobs.inpaint import InpaintPlan, LatticeMask, check_inpaint_plan, feathered, inpaint_frame, regions, smooth_fill
+from medrestore.jobs.inpaint import (
+    InpaintPlan,
+    LatticeMask,
+    check_inpaint_plan,
+    feathered,
+    inpaint_frame,
+    regions,
+    smooth_fill,
+    windows,
+)
 from medrestore.jobs.temporal import Background, View, is_cut, motion, stands_still, stretches
 from medrestore.methods import DDNM, DPS, RePaint
 from medrestore.noise import Noise
@@ -53,6 +62,12 @@ def known(*boxes, size=SIZE):
     for top, left, height, width in boxes:
         keep[top : top + height, left : left + width] = False
     return keep
+
+
+def test_nothing_hidden_does_not_grow():
+    masks = scene([picture()] * 2, [known(), known((20, 20, 1, 1))]).masks
+    grown = GrownMasks(masks, 2)
+    assert grown.known(0).all() and (~grown.known(1)).sum() == 13 and grown.survey().empty == (0,)
 
 
 def scene(frames, masks, name="scene"):
@@ -131,7 +146,35 @@ def test_noisy_frames_are_cut_down_to_regions_apart():
     for part in parts:
         cover[part] += 1
     assert int(cover.max()) == 1 and bool((cover[~keep] == 1).all()) and float(cover.mean()) < 0.6
-    assert regions(keep, Pictures(), PLAN) == [(slice(0, 48), slice(0, 64))]
+
+
+@pytest.mark.parametrize("changes", [{}, {"noise_std": 4.0}, {"shift": 4}], ids=str)
+@pytest.mark.parametrize("boxes", [(), ((2, 2, 4, 4),), ((8, 8, 30, 40),), ((0, 40, 20, 20), (30, 2, 4, 4))])
+def test_windows_are_counted_before_they_are_drawn(boxes, changes):
+    prior, plan = Pictures(), replace(PLAN, factor=1, **changes)
+    inpaint_frame(picture(), known(*boxes), prior, plan)
+    assert sum(shape[0] for shape, _ in prior.calls) == plan.steps * windows(known(*boxes), prior, plan)
+
+
+@pytest.mark.parametrize("boxes", [[(2, 2, 4, 4)], [(44, 60, 4, 4)], [(0, 40, 20, 20), (30, 2, 4, 4)], [(8, 8, 30, 40)]])
+def test_a_hole_is_restored_with_its_surroundings(boxes):
+    """On the lattice of windows, at least a window, with half a window or more of what is around; the result ends there."""
+    keep = known(*boxes)
+    parts = regions(keep, Pictures(), PLAN)
+    inside = torch.zeros(SIZE, dtype=torch.bool)
+    for part in parts:
+        assert not inside[part].any() and all(side.stop - side.start >= WINDOW and side.start % 2 == 0 for side in part)
+        inside[part] = True
+    near = torch.nn.functional.max_pool2d((~keep).float()[None, None], WINDOW + 1, 1, WINDOW // 2)[0, 0] > 0
+    assert bool(inside[near].all())
+    assert float(inside.float().mean()) < 0.7 or boxes[0][2] == 30
+
+
+def test_what_lies_far_away_does_not_matter():
+    """Neither another frame size nor other pixels there: time and memory are those of the hole."""
+    frame, keep = picture(size=(64, 128)), known((20, 20, 6, 6), size=(64, 128))
+    filled = inpaint_frame(frame, keep, Pictures(), PLAN)
+    assert torch.equal(filled[..., :48, :64], inpaint_frame(frame[..., :48, :64], keep[:48, :64], Pictures(), PLAN))
 
 
 def test_frames_smaller_than_a_window():
