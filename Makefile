@@ -26,13 +26,14 @@ bench: setup
 	$(BIN)/python benchmarks/training.py
 
 # what the starter priors reach on subjects and scenes they have never seen: make bench-priors VOLUMES=volumes.npz [SCAN=raw_data.mat]
+STUDIES := build/bench-priors
+WORKERS ?= 2
 bench-priors: setup
-	$(BIN)/python benchmarks/surgical.py run
-	$(BIN)/python benchmarks/surgical.py page
-	$(if $(VOLUMES),$(BIN)/python benchmarks/quality.py tune $(VOLUMES))
-	$(if $(VOLUMES),$(BIN)/python benchmarks/quality.py run $(VOLUMES))
-	$(if $(SCAN),$(BIN)/python benchmarks/quality.py scan $(SCAN) --dataset raw --axes coil,slice,col,row)
-	$(BIN)/python benchmarks/quality.py page
+	$(BIN)/medrestore evaluate configs/evaluate/surgical-starter.yaml -o $(STUDIES)/surgical --workers $(WORKERS)
+	$(BIN)/medrestore evaluate configs/evaluate/brain-mr-starter.yaml data.volumes=$(VOLUMES) validation.volumes=$(VOLUMES) \
+	  -o $(STUDIES)/brain --workers $(WORKERS)
+	$(if $(SCAN),$(BIN)/python benchmarks/quality.py scan $(SCAN) --study $(STUDIES)/brain --dataset raw --axes coil,slice,col,row)
+	$(BIN)/python benchmarks/quality.py page --brain $(STUDIES)/brain --surgical $(STUDIES)/surgical
 
 clean:
 	rm -rf $(VENV) build *.egg-info

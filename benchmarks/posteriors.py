@@ -1,4 +1,4 @@
-"""Every method against posteriors known in closed form: writes docs/posteriors.md.
+"""Every method against posteriors known in closed form: writes docs/posteriors.md, and its spreads into docs/uncertainty.md.
 
     python benchmarks/posteriors.py [--measurements 8] [--samples 32] [--steps 100]
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from fill import fill
 from gaussian_posterior import EXACT as EXACT_SIGMA
 from gaussian_posterior import FAMILIES, SIDE, Case, Posterior, Score, chi
 from torch import Tensor
@@ -19,6 +20,7 @@ from medrestore.operators import SpectralOperator
 from medrestore.priors import Prior, StationaryGaussian
 
 PAGE = Path(__file__).parents[1] / "docs" / "posteriors.md"
+SUMMARY = PAGE.with_name("uncertainty.md")
 SIGMA_Y = 0.1
 TOP, BOTTOM = 40.0, 0.005
 
@@ -158,12 +160,15 @@ def calls(name: str, method: Method, cells: dict[str, Cell | None]) -> str:
     return f"{name}: {count}{' and as many gradients through it' if isinstance(method, DPS) else ''}"
 
 
-def section(title: str, methods: dict[str, tuple[Method, bool]], cases: dict[str, tuple[Case, Posterior]], levels: list[float],
-            samples: int) -> list[str]:
-    rows = {name: {family: measure(method, *case, time_travel(levels, 10, 3) if travel else levels, samples)
+def measure_all(methods: dict[str, tuple[Method, bool]], cases: dict[str, tuple[Case, Posterior]], levels: list[float],
+                samples: int) -> dict[str, dict[str, Cell | None]]:
+    return {name: {family: measure(method, *case, time_travel(levels, 10, 3) if travel else levels, samples)
                    for family, case in cases.items()}
             for name, (method, travel) in methods.items()}
-    noisy = next(iter(cases.values()))[0].problem.sigma > 0
+
+
+def section(title: str, methods: dict[str, tuple[Method, bool]], rows: dict[str, dict[str, Cell | None]], *,
+            noisy: bool) -> list[str]:
     lines = ["", f"## {title}"]
     lines += table(rows, "Error of the mean, measured / missing", lambda cell: pair(cell.score.error))
     lines += table(rows, "Spread, measured / missing", lambda cell: pair(cell.score.spread))
@@ -171,6 +176,17 @@ def section(title: str, methods: dict[str, tuple[Method, bool]], cases: dict[str
         lines += table(rows, "Misfit", lambda cell: f"{cell.misfit:.2f}")
     counted = [calls(name, method, rows[name]) for name, (method, _) in methods.items()]
     return [*lines, "", f"Network calls a sample: {'; '.join(counted)}."]
+
+
+def spreads(tables: dict[str, dict[str, dict[str, Cell | None]]]) -> str:
+    """From the least to the largest spread over the operators, one row a method and kind of data."""
+    lines = ["| method | data | measured directions | missing directions |", "|---|---|---|---|"]
+    for data, rows in tables.items():
+        for name, cells in rows.items():
+            parts = zip(*(cell.score.spread for cell in cells.values() if cell is not None), strict=True)
+            known = [[value for value in values if not math.isnan(value)] for values in parts]
+            lines.append(f"| {name} | {data} | {' | '.join(f'{min(values):.2f} to {max(values):.2f}' for values in known)} |")
+    return "\n".join(lines)
 
 
 def settings(cases: dict[str, tuple[Case, Posterior]], samples: int) -> list[str]:
@@ -204,15 +220,18 @@ def main() -> None:
     noisy, exact = (problems(sigma, args.measurements) for sigma in (SIGMA_Y, 0.0))
     del exact["deblurring"]  # without noise its posterior is as narrow as rounding
     with torch.no_grad():
+        rows = measure_all(NOISY, noisy, levels, args.samples)
+        exact_rows = measure_all(EXACT, exact, levels, args.samples)
         lines = [
             INTRODUCTION.format(side=SIDE, exact=EXACT_SIGMA, top=TOP, bottom=BOTTOM, **vars(args)),
-            *section(f"Noisy data, sigma_y {SIGMA_Y}", NOISY, noisy, levels, args.samples),
-            *section("Exact data", EXACT, exact, levels, args.samples),
+            *section(f"Noisy data, sigma_y {SIGMA_Y}", NOISY, rows, noisy=True),
+            *section("Exact data", EXACT, exact_rows, noisy=False),
             *settings(noisy, max(8, args.samples // 4)),
             MEANING,
         ]
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text("\n".join(lines).replace("\n\n\n", "\n\n"))
+    fill(SUMMARY, "spread", spreads({"noisy": rows, "exact": exact_rows}))
 
 
 if __name__ == "__main__":

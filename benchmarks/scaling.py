@@ -3,26 +3,33 @@
     python benchmarks/scaling.py train VOLUMES.npz       # three widths, each scored after three lengths of training
     python benchmarks/scaling.py page                    # writes the table of docs/training.md
 
-VOLUMES.npz as for benchmarks/quality.py. Each prior is trained as the starter was, at a constant learning rate and on crops of
-one size, and scored twice on validation subjects: how well it denoises crops, and the restoration of one slice each, 4x uniform
-along one axis, by HQS. Runs go on where they were left.
+VOLUMES.npz holds `vol`, uint8 (subject, x, y, slice). Each prior is trained as the starter was, at a constant learning rate and
+on crops of one size, and scored twice on validation subjects: how well it denoises crops, and the restoration of one slice each,
+4x uniform along one axis, by HQS. Runs go on where they were left.
 """
 
 import argparse
 import csv
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from fill import fill
-from quality import PLANS, RESULTS, ROOT, VALIDATION, cases, load_volumes, scored
+from quality import RESULTS, ROOT, scored
 from torch import Tensor
 
 from medrestore.cli.config import read as read_yaml
-from medrestore.jobs.recon import plan_levels
+from medrestore.datasets.brain import load_volumes
+from medrestore.io import Scan
+from medrestore.jobs.recon import Plan, Prepared, Undersampling, plan_levels, prepare
+from medrestore.mri import add_smooth_phase, simulate_scan, simulated_maps
 from medrestore.priors import load
 from medrestore.restoration import restore
 from medrestore.training import Config, read, train
 
+VALIDATION = range(48, 52)  # subjects; the priors learn from those before
+COILS, SNR_DB = 8, 30.0
 WIDTHS = (16, 24, 32)  # channels of the first level
 EPOCHS = (5, 10, 20)
 COLUMNS = ("width", "parameters", "images", "psnr_at_0.1", "psnr_at_0.5", "restored")
@@ -43,11 +50,26 @@ def run_of(width: int, volumes: Path, out: Path) -> Config:
     )
 
 
+def cases(volumes: Tensor) -> Iterator[Prepared]:
+    """The middle slice of each validation subject, simulated, undersampled 4x and made ready for reconstruction."""
+    for subject in VALIDATION:
+        filled = volumes[subject][volumes[subject].mean((1, 2)) > 0.02]
+        generator = torch.Generator().manual_seed(subject)
+        truth = filled[len(filled) // 2][None, None].to(torch.complex64)
+        height, width = truth.shape[-2:]
+        image = add_smooth_phase(truth, generator)
+        maps = simulated_maps(COILS, (height, width), generator=generator)
+        kspace = simulate_scan(image, maps, torch.ones(1, width), snr_db=SNR_DB, generator=generator)
+        scan = Scan(name=f"subject{subject}", index=0, kspace=kspace, mask=torch.ones(1, width), acs=None, noise=None,
+                    reference=truth[0, 0].abs(), crop=(height, width), pixel_mm=None, affine=None)
+        yield prepare(scan, Plan(seed=subject, undersample=Undersampling("uniform1d", 4, 16)))
+
+
 def restored(prior: Path, volumes: Tensor) -> float:
     """Mean PSNR, dB, of the validation slices at 4x."""
-    plan, network = PLANS["HQS"], load(prior, bf16=True)
+    plan, network = Plan(), load(prior, bf16=True)
     values = [scored(ready, restore(ready.problem, network, plan.method, levels=plan_levels(plan, network)).mean[0])[0]
-              for _, ready in cases(volumes, list(VALIDATION), "uniform1d", 4)]
+              for ready in cases(volumes)]
     return sum(values) / len(values)
 
 

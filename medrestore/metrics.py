@@ -44,23 +44,19 @@ def fastmri_scores(prediction: Array, reference: Array, *, data_range: float | N
     Both volumes are cropped about their centre to (W, W), W being the width of `reference`. PSNR and NMSE run over the
     whole cropped volume; SSIM is the mean over slices (7 x 7 uniform window, K1 = 0.01, K2 = 0.03).
 
+    fastMRI's own program stops at a reference that is wider than high. Here it keeps all of its rows: both are cropped to
+    (min(H, W), W), which is the same rule wherever that program gives a number.
+
     Args:
         prediction: (slice, height, width) magnitudes in the units of `reference`; its frame may be larger.
-        reference: (slice, height, width) magnitudes, height >= width.
+        reference: (slice, height, width) magnitudes.
         data_range: peak value; the maximum of the cropped reference if not given. Give the volume's maximum when
             scoring only some slices of a volume.
 
     Raises:
         InputError: shapes do not fit, values are complex or not finite, or the reference is all zeros.
     """
-    prediction, reference = _volume(prediction, "prediction"), _volume(reference, "reference")
-    if len(prediction) != len(reference):
-        raise InputError(
-            f"The prediction has {len(prediction)} slices but the reference {len(reference)}; score the same slices."
-        )
-    width = reference.shape[-1]
-    prediction = _centre_square(prediction, width, "prediction")
-    reference = _centre_square(reference, width, "reference")
+    prediction, reference = fastmri_frames(prediction, reference)
     if data_range is None:
         data_range = float(reference.max())
     return Scores(
@@ -70,6 +66,21 @@ def fastmri_scores(prediction: Array, reference: Array, *, data_range: float | N
         data_range=data_range,
         slices=len(reference),
     )
+
+
+def fastmri_frames(prediction: Array, reference: Array) -> tuple[np.ndarray, np.ndarray]:
+    """Both volumes in double precision, cropped about their centre to what the fastmri protocol scores.
+
+    Raises:
+        InputError: as `fastmri_scores`.
+    """
+    prediction, reference = _volume(prediction, "prediction"), _volume(reference, "reference")
+    if len(prediction) != len(reference):
+        raise InputError(
+            f"The prediction has {len(prediction)} slices but the reference {len(reference)}; score the same slices."
+        )
+    size = (min(reference.shape[-2:]), reference.shape[-1])
+    return _centre(prediction, size, "prediction"), _centre(reference, size, "reference")
 
 
 def psnr(prediction: Array, reference: Array, *, data_range: float) -> float:
@@ -108,6 +119,30 @@ def nmse(prediction: Array, reference: Array) -> float:
 def complex_nrmse(prediction: Array, reference: Array) -> float:
     """Relative error of complex images, |prediction - reference| / |reference|: phase and scale count, nothing is aligned."""
     return _relative_error(*_pair(prediction, reference, dtype=np.complex128))
+
+
+def phase_error(prediction: Array, reference: Array) -> float | None:
+    """Mean absolute phase difference in degrees, every pixel weighted by |reference|^2; nothing is aligned.
+
+    0 is right, 90 what random phases have, 180 the most. Pixels where the prediction is exactly 0 have no phase and are left
+    out, `complex_nrmse` sees them; None when no weight is left.
+    """
+    prediction, reference = _pair(prediction, reference, dtype=np.complex128)
+    # angles of the two by themselves: their product may underflow at the scale of raw MRI values
+    difference = np.abs(np.angle(prediction) - np.angle(reference))
+    weight = np.where(prediction == 0, 0, np.abs(reference) ** 2)
+    if weight.sum() == 0:
+        return None
+    return float(np.degrees(np.average(np.minimum(difference, 2 * np.pi - difference), weights=weight)))
+
+
+def consistency(measured: Array, y: Array) -> float:
+    """|A x - y| / |y|, the relative misfit of a reconstruction's own measurement `measured` = A x to the data `y`.
+
+    Real or complex, of any one shape. It is not better the smaller it is: with noisy data the truth itself has about
+    sigma sqrt(m) / |y|, and what lies below has fitted noise.
+    """
+    return _relative_error(*_pair(measured, y, dtype=np.complex128))
 
 
 def _relative_error(prediction: np.ndarray, reference: np.ndarray) -> float:
@@ -149,16 +184,16 @@ def _volume(values: Array, name: str) -> np.ndarray:
     return values
 
 
-def _centre_square(volume: np.ndarray, size: int, name: str) -> np.ndarray:
-    """The centre (size, size) of every slice; the odd pixel stays at the end."""
+def _centre(volume: np.ndarray, size: tuple[int, int], name: str) -> np.ndarray:
+    """The centre (height, width) of every slice; the odd pixel stays at the end."""
     height, width = volume.shape[-2:]
-    if height < size or width < size:
+    if height < size[0] or width < size[1]:
         raise InputError(
-            f"The {name} is {height} x {width} but the fastmri protocol scores the centre {size} x {size}, "
-            "the reference's width squared; no smaller frame can be scored."
+            f"The {name} is {height} x {width} but the fastmri protocol scores the reference's centre {size[0]} x {size[1]}; "
+            "no smaller frame can be scored."
         )
-    top, left = (height - size) // 2, (width - size) // 2
-    return volume[:, top : top + size, left : left + size]
+    top, left = (height - size[0]) // 2, (width - size[1]) // 2
+    return volume[:, top : top + size[0], left : left + size[1]]
 
 
 def _check_range(data_range: float) -> None:

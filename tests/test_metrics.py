@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from medrestore.errors import InputError
-from medrestore.metrics import complex_nrmse, fastmri_scores, nmse, psnr, ssim
+from medrestore.metrics import complex_nrmse, consistency, fastmri_scores, nmse, phase_error, psnr, ssim
 
 
 def volumes(seed, shape):
@@ -25,10 +25,18 @@ FROZEN = [
     (1, (2, 41, 33), 37.48251462439804, 0.9917052233660663, 0.003914736211299896, 0.0007480497588403523),
     (2, (4, 64, 17), 42.36706123445394, 0.9954056924532267, 0.0012944346526637673, 0.001307724160142243),
     (4, (1, 37, 37), 30.36473918388889, 0.9867656379162831, 0.00937467161566019, 0.00031340381246991456),
+    # from the definition in long doubles, with windows summed one by one
+    (5, (3, 23, 23), 38.717366005524624, 0.9938306612428522, 0.0022141462108400426, 0.0008762108627706766),
+]
+WIDE = [  # likewise, of all rows
+    (3, (2, 30, 36), 37.292571837199226, 0.9920619356376066, 0.003872197007200479, 0.000725057499948889),
+    (6, (3, 31, 44), 40.12618078867126, 0.9934875573129691, 0.002343327745926847, 0.001027969759888947),
+    (8, (4, 17, 33), 43.77284926832226, 0.9959389948985846, 0.0013422987444946148, 0.0015273025492206216),
+    (9, (2, 28, 29), 37.2923652266675, 0.9916580826686531, 0.0036714758734205794, 0.0007187273004092276),
 ]
 
 
-@pytest.mark.parametrize(("seed", "shape", "psnr_", "ssim_", "nmse_", "peak"), FROZEN)
+@pytest.mark.parametrize(("seed", "shape", "psnr_", "ssim_", "nmse_", "peak"), FROZEN + WIDE)
 def test_matches_fastmri(seed, shape, psnr_, ssim_, nmse_, peak):
     scores = fastmri_scores(*volumes(seed, shape))
     assert scores.psnr == pytest.approx(psnr_, abs=1e-7)
@@ -49,9 +57,16 @@ def test_larger_prediction_and_given_range_match_fastmri():
     assert (scores.psnr, scores.ssim) == pytest.approx((15.280769653112161, -0.011861064741682595), abs=1e-7)
 
 
-def test_wide_reference_is_refused_as_by_fastmri():
-    with pytest.raises(InputError, match="centre 36 x 36"):
-        fastmri_scores(*volumes(3, (2, 30, 36)))
+def test_wide_reference_keeps_its_rows():
+    """A prediction with a larger frame is cropped to the reference's, here 21 x 30; a lower one is refused."""
+    random = np.random.RandomState(11)
+    reference = np.abs(random.standard_normal((3, 21, 30))).astype(np.float32)
+    prediction = np.abs(random.standard_normal((3, 26, 35))).astype(np.float32)
+    scores = fastmri_scores(prediction, reference)
+    assert (scores.psnr, scores.ssim) == pytest.approx((12.380510437246985, 0.06655890173329233), abs=1e-7)
+    assert (scores.nmse, scores.data_range) == pytest.approx((0.6845814044167439, 3.487276315689087), abs=1e-7)
+    with pytest.raises(InputError, match="centre 21 x 30"):
+        fastmri_scores(prediction[:, :20], reference)
 
 
 def test_one_slice_with_the_volumes_range_is_its_share_of_the_volume():
@@ -103,6 +118,27 @@ def test_complex_error_knows_phase_and_scale():
     assert complex_nrmse(1.5 * x, x) == pytest.approx(0.5)
     assert complex_nrmse(x * np.exp(0.3j), x) == pytest.approx(abs(np.exp(0.3j) - 1), rel=1e-6)
     assert complex_nrmse(x.conj(), x.conj().resolve_conj()) == 0
+
+
+def test_phase_error_is_weighted_by_the_signal():
+    random = torch.Generator().manual_seed(0)
+    x = 1e-6 * torch.randn(1, 9, 8, dtype=torch.complex64, generator=random)
+    assert phase_error(x, x) == 0
+    assert phase_error(3 * x, x) == pytest.approx(0, abs=1e-5)  # scale is for the NRMSE
+    assert phase_error(x * np.exp(0.3j), x) == pytest.approx(np.degrees(0.3), rel=1e-5)
+    assert phase_error(x * np.exp(3.5j), x) == pytest.approx(360 - np.degrees(3.5), rel=1e-5)  # the short way round
+    strong, weak = torch.tensor([[3 + 0j, 1 + 0j]]), torch.tensor([[3 + 0j, 1j]])
+    assert phase_error(weak, strong) == pytest.approx(9)  # 90 degrees in a tenth of the energy
+    assert phase_error(torch.tensor([[3 + 0j, 0j]]), weak) == 0
+    assert phase_error(torch.zeros_like(x), x) is None and phase_error(x, torch.zeros_like(x)) is None
+
+
+def test_consistency_is_relative_to_the_data():
+    y = torch.tensor([[3 + 4j, 0]])
+    assert consistency(y, y) == 0
+    assert consistency(y + 0.5, y) == pytest.approx(0.5**0.5 / 5)
+    with pytest.raises(InputError, match="crop them"):
+        consistency(y, y[0])
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,13 @@ from importlib.metadata import version
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from ..errors import InputError
-from . import convert, demo, doctor, inpaint, inspect, recon, train
+from . import compare, convert, demo, doctor, evaluate, inpaint, inspect, recon, train
 from .config import plain
 from .terminal import Help
 
 COMMANDS = {
-    "recon": recon, "inpaint": inpaint, "train": train, "convert": convert, "inspect": inspect, "doctor": doctor, "demo": demo,
+    "recon": recon, "inpaint": inpaint, "evaluate": evaluate, "compare": compare, "train": train, "convert": convert,
+    "inspect": inspect, "doctor": doctor, "demo": demo,
 }
 NOTICE = "Research use only. Not a medical device. Not for diagnosis. Generative priors can invent anatomy."
 

@@ -49,7 +49,7 @@ def dreaming_scenes(root: PathLike, *, meaning: MaskMeaning = MEANING, max_gb: f
     """
     root = Path(root)
     with ExitStack() as stack:
-        listing = _listing(root, stack, max_gb)
+        listing = listing_of(root, stack, max_gb)
         folders: dict[tuple[str, ...], dict[str, list[Entry]]] = {}
         for parts, entry in listing.items():
             if len(parts) >= 2 and parts[-2].lower() in (TRUTH, MASK, *OBSTRUCTED) and parts[-1].lower().endswith(SUFFIXES):
@@ -99,7 +99,7 @@ def is_dreaming(root: Path) -> bool:
     return root.is_dir() and any(next(root.glob(pattern), None) is not None for pattern in patterns)
 
 
-def _listing(root: Path, stack: ExitStack, max_gb: float) -> Listing:
+def listing_of(root: Path, stack: ExitStack, max_gb: float) -> Listing:
     """Every file under the root, those in archives included."""
     require(root.exists(), f"{root} does not exist; give the download.")
     if root.is_file():

@@ -44,7 +44,7 @@ def staged(out: Path) -> Iterator[Path]:
         raise
     except Exception as error:
         _remove_empty(created)
-        why = _no_room(error)
+        why = no_room(error)
         if why is not None:
             raise InputError(f"{out} cannot be written: {why}; make room or give another -o") from error
         if isinstance(error, InputError):
@@ -98,7 +98,7 @@ def _remove_empty(folders: list[Path]) -> None:
             folder.rmdir()
 
 
-def _no_room(error: BaseException | None) -> str | None:
+def no_room(error: BaseException | None) -> str | None:
     """What the system said where the disk or a quota is full: libraries wrap it in many ways."""
     while error is not None:
         for code in FULL:

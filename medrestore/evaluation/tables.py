@@ -1,0 +1,281 @@
+"""Rows of scores in files, and tables as papers print them: Markdown, LaTeX and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import product
+from math import isnan
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ..errors import InputError
+from .protocols import BY_NAME, Metric
+from .protocols import metric as described
+from .statistics import Cell
+
+Show = Literal["mean", "mean ± sd", "mean [low, high]", "median [q1, q3]"]
+TEXT = {"case", "patient", "setting", "method", "protocol"}
+WHOLE = {"slice", "seed"}
+NUMBERS = {"accel", "calls", "data_range"} | set(BY_NAME)
+PERCEPTUAL = {"lpips", "fid"}  # None is a score that was not asked for
+NOT_COMPUTED = "not computed"
+MISSING = "-"
+LARGEST = 1 << 29  # bytes of a table
+LONGEST = 4096  # characters of a label
+LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+         "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "×": r"$\times$", "−": "$-$", "<": r"$<$",
+         ">": r"$>$", "|": r"\textbar{}"}
+
+
+class Entry(str):
+    """The text of one place in a table, and whether it is the `best` or the `second` of its column."""
+
+    __slots__ = ("mark",)
+    mark: Literal["", "best", "second"]
+
+    def __new__(cls, text: str, mark: Literal["", "best", "second"] = "") -> Entry:
+        entry = super().__new__(cls, text)
+        entry.mark = mark
+        return entry
+
+
+def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows as .csv or .parquet, one column a key in the order in which keys come up; written whole or not at all.
+
+    A missing value is an empty place (null in Parquet). In CSV a perceptual score that is None reads "not computed", and
+    numbers have all digits, so that `read_rows` gives them back exactly.
+
+    Raises:
+        InputError: another suffix, a value that is no text, number or None, or a place that cannot be written.
+    """
+    path = Path(path)
+    write = {".csv": _write_csv, ".parquet": _write_parquet}.get(path.suffix)
+    if write is None:
+        raise InputError(f"{path} is no .csv and no .parquet; name the table by one of them.")
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    whole(path, lambda part: write(part, columns, rows))
+
+
+def whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Has `write` make a file beside `path` and gives it the name when it is whole."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(part)
+        os.replace(part, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); give another place.") from error
+    finally:
+        with suppress(OSError):  # gone, or never there
+            part.unlink()
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    kinds = {name: _kind(name, [row.get(name) for row in rows]) for name in columns}
+
+    def text(row: Mapping[str, Any], column: str) -> str:
+        if row.get(column) is None:
+            return NOT_COMPUTED if column in row and column in PERCEPTUAL else ""
+        value = _plain(column, row[column], kinds[column])
+        return value if isinstance(value, str) else repr(value)
+
+    path.write_text(csv_text(columns, [[text(row, column) for column in columns] for row in rows]), encoding="utf-8", newline="")
+
+
+def _write_parquet(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    arrow, parquet = _arrow(path)
+    types, arrays = {str: arrow.string(), int: arrow.int64(), float: arrow.float64()}, {}
+    for name in columns:
+        values = [row.get(name) for row in rows]
+        kind = _kind(name, values)
+        arrays[name] = arrow.array([None if value is None else _plain(name, value, kind) for value in values], types[kind])
+    parquet.write_table(arrow.table(arrays), path)
+
+
+def _kind(column: str, values: Iterable[Any]) -> type:
+    """What a column holds: by its name, or, where that says nothing, text as soon as one value is no number."""
+    if column in TEXT or column in WHOLE or column in NUMBERS:
+        return str if column in TEXT else int if column in WHOLE else float
+    return float if all(value is None or _is_number(value) for value in values) else str
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _plain(column: str, value: Any, kind: type) -> str | int | float:
+    """A value as the kind of its column has it."""
+    try:
+        return kind(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{column} has the value {str(value)[:60]!r}, which is no {'whole ' * (kind is int)}number; "
+                         "correct it or leave it empty.") from error
+
+
+def read_rows(path: str | Path) -> list[dict[str, Any]]:
+    """The rows of a .csv or .parquet table: text, whole numbers and floats by the names of the columns, None where empty.
+
+    Raises:
+        InputError: no such file, no table of scores, or one too large.
+    """
+    path = Path(path)
+    read = {".csv": _read_csv, ".parquet": _read_parquet}.get(path.suffix)
+    if read is None or not path.is_file():
+        raise InputError(f"{path} {'does not exist' if read else 'is no .csv and no .parquet'}; give a table of scores.")
+    if path.stat().st_size > LARGEST:
+        raise InputError(f"{path} is larger than 512 MiB, which no table of scores is.")
+    columns, lines = read(path)
+    if "case" not in columns or len(set(columns)) < len(columns):
+        wrong = "no column is named case" if "case" not in columns else "a column is there twice"
+        raise InputError(f"{path} is no table of scores: {wrong}.")
+    table = {}
+    for name, values in zip(columns, zip(*lines, strict=True) if lines else [()] * len(columns), strict=True):
+        present = [None if value in ("", NOT_COMPUTED) else value for value in values]
+        kind = _kind(name, present)
+        try:
+            table[name] = [None if value is None else _plain(name, value, kind) for value in present]
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+    return [dict(zip(columns, line, strict=True)) for line in zip(*table.values(), strict=True)]
+
+
+def _read_csv(path: Path) -> tuple[list[str], list[list[Any]]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = list(csv.reader(file, strict=True))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no CSV ({error}); give a table of scores.") from error
+    if not lines or any(len(line) != len(lines[0]) for line in lines):
+        raise InputError(f"{path} is empty or has lines of different lengths; give a whole table.")
+    return lines[0], lines[1:]
+
+
+def _read_parquet(path: Path) -> tuple[list[str], list[tuple[Any, ...]]]:
+    arrow, parquet = _arrow(path)
+    try:
+        with parquet.ParquetFile(path) as file:
+            about, fields = file.metadata, list(file.schema_arrow)
+        size = sum(about.row_group(index).total_byte_size for index in range(about.num_row_groups))
+        if max(size, about.num_rows * about.num_columns * 8) > LARGEST:
+            raise InputError(f"{path} declares a table of more than 512 MiB, which no table of scores is.")
+        if strange := [field.name for field in fields if field.type.num_fields > 0 and not arrow.types.is_dictionary(field.type)]:
+            raise InputError(f"{path} has more than text and numbers in {strange[0]!r}; give a table of scores.")
+        # text as a dictionary: a long one that is repeated a million times is then kept once
+        text = [field.name for field in fields if not arrow.types.is_primitive(field.type)]
+        with parquet.ParquetFile(path, read_dictionary=text) as file:
+            table = file.read()
+    except (arrow.ArrowException, OSError) as error:
+        raise InputError(f"{path} is not a whole Parquet file (damaged or another format); write it again.") from error
+    for column in table.columns:
+        for chunk in column.chunks if arrow.types.is_dictionary(column.type) else ():
+            if any(len(str(value)) > LONGEST for value in chunk.dictionary):
+                raise InputError(f"{path} has text of more than {LONGEST} characters, which no label is; give a table of scores.")
+    return table.column_names, list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+
+def _arrow(path: Path) -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise InputError(f"{path}: Parquet needs pyarrow, which is not installed; pip install pyarrow, or use .csv.") from error
+    return pyarrow, parquet
+
+
+def grid(
+    cells: Iterable[Cell], *, show: Show = "mean ± sd", protocol: str | None = None,
+) -> tuple[list[str], list[list[str]]]:
+    """Methods as rows and settings as columns, metric by metric; the best and the second of each column are marked.
+
+    Places are `Entry`s, whose marks `markdown` and `latex` show; equal as printed is equally good. What is missing is "-".
+
+    Args:
+        cells: such as `statistics.cells` gives, of one metric or, one after the other, of several.
+        show: which numbers.
+        protocol: whose metrics give digits, headings and the good end; of names that several have, the first otherwise. A metric
+            of no protocol has 4 digits and no marks.
+
+    Raises:
+        InputError: an unknown `show` or protocol.
+    """
+    if show not in get_args(Show):
+        raise InputError(f"a table cannot show {show!r}; it can show {', '.join(get_args(Show))}.")
+    places = {(cell.metric, cell.setting, cell.method): cell for cell in cells}
+    names, settings, methods = (list(dict.fromkeys(key[part] for key in places)) for part in range(3))
+    metrics = {name: described(name, protocol) if name in BY_NAME else Metric(name, "", True, 4, name) for name in names}
+    header, columns = ["method"], []
+    for name, setting in product(names, settings):
+        column = [places.get((name, setting, method)) for method in methods]
+        if any(column):
+            header.append(f"{setting}, {metrics[name].heading}" if len(names) > 1 else setting)
+            columns.append(_column(column, metrics[name], show, marked=name in BY_NAME))
+    return header, [[method, *(column[number] for column in columns)] for number, method in enumerate(methods)]
+
+
+def _column(cells: Sequence[Cell | None], metric: Metric, show: Show, *, marked: bool) -> list[Entry]:
+    """One column, ranked by its leading number as printed."""
+    leading = [None if cell is None or isnan(_lead(cell, show)) else round(_lead(cell, show), metric.digits) for cell in cells]
+    ranked = sorted({value for value in leading if value is not None}, reverse=metric.higher_is_better)
+    marks = dict(zip(ranked, ("best", "second"), strict=False)) if marked and len(ranked) > 1 else {}
+    return [Entry(MISSING) if cell is None or value is None else Entry(_text(cell, metric.digits, show), marks.get(value, ""))
+            for cell, value in zip(cells, leading, strict=True)]
+
+
+def _text(cell: Cell, digits: int, show: Show) -> str:
+    def number(value: float) -> str:
+        return f"{value:.{digits}f}"
+
+    lead = number(_lead(cell, show))
+    if show == "mean ± sd":
+        return lead if isnan(cell.sd) else f"{lead} ± {number(cell.sd)}"
+    ends = {"mean [low, high]": (cell.low, cell.high), "median [q1, q3]": (cell.q1, cell.q3)}.get(show, ())
+    return f"{lead} [{', '.join(map(number, ends))}]" if ends and not any(map(isnan, ends)) else lead
+
+
+def _lead(cell: Cell, show: Show) -> float:
+    """The number that stands first, by which a column is ranked."""
+    return cell.median if show.startswith("median") else cell.mean
+
+
+def markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown: the best **bold**, the second <ins>underlined</ins>."""
+    def text(value: str) -> str:
+        plain = " ".join(value.split()).replace("|", "\\|")
+        return {"best": f"**{plain}**", "second": f"<ins>{plain}</ins>"}.get(getattr(value, "mark", ""), plain)
+
+    rule = ["---"] + ["---:"] * (len(header) - 1)
+    return "".join(f"| {' | '.join(line)} |\n" for line in (list(map(text, header)), rule, *(map(text, line) for line in lines)))
+
+
+def latex(header: Sequence[str], lines: Iterable[Sequence[str]], caption: str) -> str:
+    r"""A `table` for the packages booktabs and (for any Unicode left) inputenc: the best \textbf, the second \underline."""
+    def plain(value: str) -> str:
+        return re.sub(r"[\\&%$#_{}~^±×−<>|]", lambda found: LATEX[found[0]], " ".join(value.split()))
+
+    def text(value: str) -> str:
+        command = {"best": r"\textbf", "second": r"\underline"}.get(getattr(value, "mark", ""))
+        return f"{command}{{{plain(value)}}}" if command else plain(value)
+
+    body = [" & ".join(map(text, line)) + r" \\" for line in (header, *lines)]
+    return "\n".join([
+        r"\begin{table}", r"  \centering", rf"  \caption{{{plain(caption)}}}",
+        rf"  \begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
+        r"    \toprule", f"    {body[0]}", r"    \midrule", *(f"    {line}" for line in body[1:]), r"    \bottomrule",
+        r"  \end{tabular}", r"\end{table}", "",
+    ])
+
+
+def csv_text(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """The table as comma-separated values, without marks."""
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([header, *lines])
+    return file.getvalue()
