@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from sigpy.mri.app import EspiritCalib
 
 from medrestore.errors import InputError
 from medrestore.fft import fft2c, ifft2c
@@ -43,6 +44,40 @@ def test_maps_explain_the_fully_sampled_scan(scan):
     assert support[object_].float().mean() > 0.98
     alignment = (maps.conj() * true).sum(1).abs()[object_ & support]
     assert alignment.quantile(0.05) > 0.99
+
+
+def sigpys(calibration: torch.Tensor, shape: tuple[int, int], crop: float) -> torch.Tensor:
+    """sigpy's maps (coil, h, w) of a square calibration region (coil, n, n), up to their phase."""
+    width = calibration.shape[-1]
+    kspace = np.zeros((len(calibration), *shape), np.complex64)
+    rows, columns = (slice(n // 2 - width // 2, n // 2 - width // 2 + width) for n in shape)
+    kspace[:, rows, columns] = calibration
+    with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0 where its first coil is 0
+        app = EspiritCalib(kspace, calib_width=width, kernel_width=6, thresh=0.02, crop=crop, show_pbar=False)
+        return torch.from_numpy(np.nan_to_num(app.run()))
+
+
+@pytest.mark.parametrize(("shape", "coils", "lines"), [((80, 75), 6, 20), ((75, 96), 3, 24), ((64, 64), 15, 32)])
+def test_maps_are_those_of_sigpy(shape, coils, lines):
+    image, maps, generator = head_and_maps(shape, coils, seed=1)
+    full = simulate_scan(image, maps, torch.ones(1, shape[1]), snr_db=35, generator=generator)
+    ours = espirit(full, mask=torch.ones(1, shape[1]), acs=(lines, lines))[0]
+    rows, columns = (slice(n // 2 - lines // 2, n // 2 - lines // 2 + lines) for n in shape)
+    theirs = sigpys(full[0, :, rows, columns], shape, 0.8)
+    inside = (ours != 0).any(0)
+    assert (inside != (theirs != 0).any(0)).float().mean() < 1e-3
+    phase = (ours * theirs.conj()).sum(0).sgn()  # theirs is that of the first coil
+    difference = (ours - phase * theirs).abs().amax(0)
+    assert (difference[inside] < 1e-3).float().mean() > 0.99  # where two eigenvalues meet, sigpy's 100 steps are too few
+    seen = inside & (image[0, 0].abs() > 0.1)
+    assert difference[seen].max() < 1e-3 and seen.float().mean() > 0.2
+
+
+def test_maps_do_not_depend_on_how_much_is_held_at_once(scan, monkeypatch):
+    _, _, mask, full = scan
+    whole = espirit(full * mask, mask=mask)
+    monkeypatch.setattr("medrestore.mri.coils._BLOCK_BYTES", 1)
+    assert torch.allclose(espirit(full * mask, mask=mask), whole, atol=1e-5)
 
 
 def test_phase_of_the_maps_is_smooth(scan):
