@@ -29,10 +29,10 @@ bench: setup
 STUDIES := build/bench-priors
 WORKERS ?= 2
 bench-priors: setup
-	$(BIN)/medrestore evaluate configs/evaluate/surgical-starter.yaml -o $(STUDIES)/surgical --workers $(WORKERS)
 	$(BIN)/medrestore evaluate configs/evaluate/brain-mr-starter.yaml data.volumes=$(VOLUMES) validation.volumes=$(VOLUMES) \
 	  -o $(STUDIES)/brain --workers $(WORKERS)
 	$(if $(SCAN),$(BIN)/python benchmarks/quality.py scan $(SCAN) --study $(STUDIES)/brain --dataset raw --axes coil,slice,col,row)
+	$(BIN)/medrestore evaluate configs/evaluate/surgical-starter.yaml -o $(STUDIES)/surgical --workers $(WORKERS)
 	$(BIN)/python benchmarks/quality.py page --brain $(STUDIES)/brain --surgical $(STUDIES)/surgical
 
 clean:
