@@ -40,6 +40,10 @@ SETTINGS = {
     "distributed.worker.memory.terminate": False,
     "distributed.diagnostics.nvml": False,  # would take memory of every GPU for each process
     "distributed.scheduler.dashboard.status.task-stream-length": 0,
+    # Freed memory is kept: dask has workers hand it back at once, and two thirds of a reconstruction went into fetching it again
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**28,
+    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**25,  # the largest that is allowed
+    "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 1,
 }
 _TURN = threading.Lock()  # one group at a time in a process, however many threads its worker was started with
 
