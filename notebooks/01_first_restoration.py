@@ -12,7 +12,7 @@
 # ---
 
 # %% [markdown]
-# # Multi-coil DDS, step by step
+# # A first restoration
 #
 # An accelerated brain scan becomes an image: the sampling mask, the coil maps, the noise, the problem, the prior, and three
 # methods that solve it. It runs on a CPU in well under a minute, with few steps; 25 steps and 4 samples look better.

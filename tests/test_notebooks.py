@@ -59,7 +59,52 @@ def images_of_any_size(left: dict[str, Any], out: str) -> None:
     assert "means are off by at most 0.00" in out
 
 
-CHECKS = {"01_first_restoration": first_restoration, "04_images_of_any_size": images_of_any_size}
+def multi_coil_dds(left: dict[str, Any], out: str) -> None:
+    """The walk by hand is the library's, the exact pull is where conjugate gradients go, and the misfit is that of the noise."""
+    assert float((left["result"].samples[0] - left["by_hand"]).abs().max()) < 1e-3 * left["peak"]
+    assert left["far"] == sorted(left["far"], reverse=True)
+    assert left["scores"]["justified weight, solved"] > left["psnr"](left["start"]) + 2
+    assert left["scores"]["justified weight, 5 CG steps"] > left["scores"]["gamma 500, solved"] + 3
+    assert 0.5 < left["least"] < 1 and "<Ax, y>" in out
+
+
+def inpainting_a_scene(left: dict[str, Any], out: str) -> None:
+    """What other frames have shown is right and is most of the gain; known pixels are untouched; the wrong polarity is seen."""
+    table, shares = left["table"], left["shares"]
+    assert shares["keep"] < 0.2 and abs(shares["keep"] + shares["hole"] - 1) < 1e-9
+    assert float(left["wrong"].mean()) < 2
+    assert table["seen elsewhere, then DDNM+"].hole_psnr > table["DDNM+, each frame alone"].hole_psnr + 2
+    assert table["DDNM+, each frame alone"].hole_psnr > table["mean colour"].hole_psnr
+    assert abs(table["seen elsewhere, then DDNM+"].flicker) < abs(table["DDNM+, each frame alone"].flicker)
+    for frame, known, filled in zip(left["frames"], left["known"], left["fills"]["the same, warm start"], strict=True):
+        assert (frame == filled)[:, known].all()
+
+
+def reading_an_evaluation(left: dict[str, Any], out: str) -> None:
+    """The study is whole, goes on where it was, and the trap catches min-max scores alone."""
+    assert not left["result"].failed and left["result"].done == 43
+    assert (left["again"].done, left["again"].skipped) == (8, 43)
+    assert {pair.patients for pair in left["pairs"]} == {8} and "0.0625" in out
+    right, wrong, turned = left["trap"].values()
+    assert abs(right[0] - wrong[0]) < 1e-3 and right[1] > wrong[1] + 10 and turned[2] > 1
+    assert "<table" in left["page"] and not left["out"].exists()
+
+
+def what_spread_means(left: dict[str, Any], out: str) -> None:
+    """Spreads are as the page on posteriors has them, and the conformal factor mends the coverage of new heads."""
+    spread = left["toy_spread"]
+    assert abs(spread["the posterior"][0] - 1) < 0.05 and spread["HQS"] == [0, 0]
+    assert spread["DDS, gamma 5"][0] < 0.1 < spread["DDNM+"][0] < spread["DDS"][0] < spread["DiffPIR"][0]
+    assert left["factor"] == max(left["needed"]) > 1.645
+    assert min(left["mended"]) > 0.85 > max(left["plain"])
+    assert all(0 < found.spread_skill < 1 for found in left["figures"].values())
+
+
+CHECKS = {
+    "01_first_restoration": first_restoration, "02_multi_coil_dds": multi_coil_dds, "03_inpainting_a_scene": inpainting_a_scene,
+    "04_images_of_any_size": images_of_any_size, "05_reading_an_evaluation": reading_an_evaluation,
+    "06_uncertainty": what_spread_means,
+}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
