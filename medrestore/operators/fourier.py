@@ -75,10 +75,10 @@ class Sense(LinearOperator):
         centred transforms, and along a fully sampled axis there is nothing to convolve.
         """
         axes = (-1,) if self.one_axis else (-2, -1)
-        images = 1 if x.device.type == "cpu" else len(x)
         out = torch.zeros_like(x)
         for rows, maps in self._blocks:
             conjugate = maps.conj().resolve_conj()
+            images = max(1, BLOCK_BYTES // maps.nbytes) if x.device.type == "cpu" else len(x)
             for image, result in zip(x.split(images), out.split(images), strict=True):
                 coils = torch.fft.fftn(maps * image[:, :, rows], dim=axes)
                 coils *= self._uncentred_mask
@@ -98,11 +98,12 @@ class Sense(LinearOperator):
     @cached_property
     def _blocks(self) -> tuple[tuple[slice, Tensor], ...]:
         """Rows and maps (1, coil, row, w) that together make Ah A: blocks of rows, or coils; one block on a GPU."""
-        coils, height, width = self.maps.shape[1:]
-        on_cpu = self.maps.device.type == "cpu"
+        coils, height = self.maps.shape[1:3]
+        block = BLOCK_BYTES if self.maps.device.type == "cpu" else self.maps.nbytes
         if not self.one_axis:
-            return tuple((slice(None), maps) for maps in self.maps.split(1 if on_cpu else coils, dim=1))
-        step = max(1, BLOCK_BYTES // (coils * width * self.maps.itemsize)) if on_cpu else height
+            step = max(1, block * coils // self.maps.nbytes)
+            return tuple((slice(None), maps) for maps in self.maps.split(step, dim=1))
+        step = max(1, 2 * block * height // self.maps.nbytes)  # virtual coils are about half as many
         seen = span(self.support.any(1))
         blocks = (slice(i, min(i + step, seen.stop)) for i in range(seen.start, seen.stop, step))
         return tuple((rows, virtual_coils(self.maps[0, :, rows])[None]) for rows in blocks)
@@ -156,7 +157,7 @@ class SpectralSense(SpectralOperator):
         def diagonalise(r: int) -> tuple[slice, Tensor, Tensor]:
             inside = span(seen[r])
             row = maps[:, r, inside]
-            return inside, *torch.linalg.eigh(circulant[inside, inside] * (row.conj().T @ row))
+            return inside, *eigh(circulant[inside, inside] * (row.conj().T @ row))
 
         nothing = torch.eye(columns.stop - columns.start, dtype=maps.dtype, device=maps.device)
         vectors = nothing.repeat(rows.stop - rows.start, 1, 1)
@@ -211,6 +212,19 @@ class SpectralSense(SpectralOperator):
         )
 
 
+def eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and eigenvectors of a Hermitian complex64 matrix, both in single precision.
+
+    Divide and conquer in single precision now and then fails to converge where many eigenvalues are nearly equal, as
+    those in the null space are; in double precision it does.
+    """
+    try:
+        return torch.linalg.eigh(matrix)
+    except torch.linalg.LinAlgError:
+        values, vectors = torch.linalg.eigh(matrix.to(torch.complex128))
+        return values.float(), vectors.to(matrix.dtype)
+
+
 def virtual_coils(maps: Tensor) -> Tensor:
     """As few maps as have the Gram matrices of these in every row: (coil, row, w) to (virtual coil, row, w).
 
@@ -221,7 +235,7 @@ def virtual_coils(maps: Tensor) -> Tensor:
     rows = maps.transpose(0, 1).to(torch.complex128)
     rows = torch.linalg.eigh(rows @ rows.mH)[1].flip(-1).mH @ rows
     energy = rows.abs().square().flip(1).cumsum(1).flip(1).amax((0, 2))  # of each virtual coil and those after it
-    needed = int((energy > 2.5 * torch.finfo(maps.dtype).eps * energy[0]).sum())
+    needed = max(1, int((energy > 2.5 * torch.finfo(maps.dtype).eps * energy[0]).sum()))
     return rows[:, :needed].transpose(0, 1).to(maps.dtype).contiguous()
 
 

@@ -1,0 +1,103 @@
+"""The quick forms of the multi-coil encoding are the plain ones: blocks, virtual coils, the box of the object, threads."""
+
+import pytest
+import torch
+from laws import close, white
+from torch import Tensor
+
+from medrestore.mri import sampling_mask, simulated_maps
+from medrestore.operators import Sense
+from medrestore.operators.fourier import virtual_coils
+
+SHAPE = (46, 40)
+
+
+def maps_of_an_object(coils: int = 12) -> Tensor:
+    """Unit maps on an ellipse that leaves rows and columns on every side free, with a hole in it and a gap of two rows."""
+    y, x = (torch.linspace(-1, 1, n) for n in SHAPE)
+    radius = (y[:, None] / 0.8) ** 2 + (x / 0.6 - 0.2) ** 2
+    inside = (radius < 1) & (radius > 0.05)
+    inside[11:13] = False
+    return simulated_maps(coils, SHAPE, generator=torch.Generator().manual_seed(0)) * inside
+
+
+def sense(kind: str, maps: Tensor) -> Sense:
+    return Sense(maps, sampling_mask(kind, SHAPE, 3, seed=0).mask)
+
+
+@pytest.mark.parametrize("kind", ["uniform1d", "poisson2d"])
+@pytest.mark.parametrize("block", [1, 2**13, 2**20])
+def test_normal_in_blocks(kind: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medrestore.operators.fourier.BLOCK_BYTES", block)
+    A = sense(kind, maps_of_an_object())
+    for images in (1, 3):
+        x = white((images, 1, *SHAPE), torch.complex64)
+        close(A.normal(x), A.adjoint(A(x)), 1e-6)
+
+
+def test_virtual_coils_are_fewer_and_have_the_same_gram_matrices() -> None:
+    maps = maps_of_an_object(16)[0, :, 14:24]
+    few = virtual_coils(maps)
+    assert few.shape[1:] == maps.shape[1:] and len(few) < 13
+    gram, same = (torch.einsum("crw,crv->rwv", m.conj(), m) for m in (maps, few))
+    assert (gram - same).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("maps", [maps_of_an_object(), simulated_maps(5, SHAPE, generator=torch.Generator())],
+                         ids=["object", "everywhere"])
+def test_spectrum_is_as_large_as_the_object(maps: Tensor) -> None:
+    plain = sense("uniform1d", maps)
+    A = plain.spectral(cutoff=1e-4)
+    seen = (maps != 0).any(1)[0]
+    rows, columns = (seen.any(axis).nonzero()[:, 0] for axis in (1, 0))
+    height, width = (int(n[-1] - n[0] + 1) for n in (rows, columns))
+    assert A.vectors.shape == (height, width, width)
+    S = A.spectrum
+    assert not S.s[~seen.any(1)].any() and not S.s[:, ~seen.any(0)].any()
+    for images in (1, 3):
+        x = white((images, 1, *SHAPE), torch.complex64)
+        close(S.synthesise(S.s.square() * S.analyse(x)), plain.adjoint(plain(x)), 1e-5)
+        close(torch.cat([S.synthesise(one) for one in x.split(1)]), S.synthesise(x), 1e-6)
+
+
+def test_spectrum_is_the_same_for_any_number_of_threads() -> None:
+    A = sense("uniform1d", maps_of_an_object())
+    before = torch.get_num_threads()
+    try:
+        found = []
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(A.spectral())
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0].vectors, found[1].vectors) and torch.equal(found[0].s, found[1].s)
+
+
+@pytest.mark.parametrize("kind", ["uniform1d", "poisson2d"])
+def test_maps_of_nothing(kind: str) -> None:
+    A = sense(kind, torch.zeros(1, 3, *SHAPE, dtype=torch.complex64))
+    x = white((2, 1, *SHAPE), torch.complex64)
+    assert not A.normal(x).any()
+    if A.one_axis:
+        S = A.spectral().spectrum
+        assert torch.equal(S.synthesise(S.analyse(x)), x) and not S.s.any()
+
+
+def test_rows_that_single_precision_cannot_diagonalise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The spectrum is the same when LAPACK gives up on every row in single precision, as it does on some."""
+    generator = torch.Generator().manual_seed(0)
+    sense = Sense(simulated_maps(4, (12, 16), generator=generator), sampling_mask("uniform1d", (12, 16), 4, acs=4, seed=0).mask)
+    expected, eigh = sense.spectral(), torch.linalg.eigh
+
+    def fails(matrix: Tensor) -> tuple[Tensor, Tensor]:
+        if matrix.dtype == torch.complex64:
+            raise torch.linalg.LinAlgError("failed to converge")
+        return eigh(matrix)
+
+    monkeypatch.setattr(torch.linalg, "eigh", fails)
+    found = Sense(sense.maps, sense.mask).spectral()
+    assert torch.allclose(found.s, expected.s, atol=1e-3)
+    x = torch.randn(1, 1, 12, 16, dtype=torch.complex64, generator=generator)
+    S = found.spectrum
+    assert torch.allclose(S.synthesise(S.s**2 * S.analyse(x)), sense.normal(x), atol=1e-5)
