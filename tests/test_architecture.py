@@ -28,7 +28,8 @@ HOMES = {  # the only rooms that may import a third party
     "h5py": {"io"}, "nibabel": {"io"}, "pydicom": {"io"}, "SimpleITK": {"io"}, "av": {"io"}, "ismrmrd": {"io"},
     "twixtools": {"io"}, "scipy.io": {"io"},
     "diffusers": {"priors", "baselines"}, "monai": {"priors", "baselines", "datasets"},
-    "accelerate": {"training"}, "dask": {"jobs"}, "distributed": {"jobs"}, "skimage": {"metrics", "jobs"}, "jsonargparse": {"cli"}, "matplotlib": {"report"},
+    "accelerate": {"training"}, "dask": {"jobs"}, "distributed": {"jobs"}, "skimage": {"metrics", "jobs"},
+    "jsonargparse": {"cli"}, "matplotlib": {"report"},
 }
 DRAWS = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial", "poisson",
          "rand_like", "randn_like", "randint_like"}

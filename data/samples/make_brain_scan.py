@@ -3,9 +3,9 @@
     pip install medrestore[samples]
     python data/samples/make_brain_scan.py
 
-The template is nilearn's copy of ICBM 152 2009a (T1, 1 mm, brain only). The brain starter prior has seen sagittal and coronal slices
-of it, but no axial one, and nothing within 6 mm of this slice. The file has the layout of a fastMRI training volume: `kspace` and the
-noise-free `reconstruction_rss`.
+The template is nilearn's copy of ICBM 152 2009a (T1, 1 mm, brain only). The brain starter prior has seen sagittal and coronal
+slices of it, but no axial one, and nothing within 6 mm of this slice. The file has the layout of a fastMRI training volume:
+`kspace` and the noise-free `reconstruction_rss`.
 """
 
 from pathlib import Path
