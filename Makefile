@@ -28,10 +28,11 @@ bench: setup
 # what the starter priors reach on subjects and scenes they have never seen: make bench-priors VOLUMES=volumes.npz [SCAN=raw_data.mat]
 STUDIES := build/bench-priors
 WORKERS ?= 2
+AXES := coil,slice,col,row
 bench-priors: setup
 	$(BIN)/medrestore evaluate configs/evaluate/brain-mr-starter.yaml data.volumes=$(VOLUMES) validation.volumes=$(VOLUMES) \
 	  -o $(STUDIES)/brain --workers $(WORKERS)
-	$(if $(SCAN),$(BIN)/python benchmarks/quality.py scan $(SCAN) --study $(STUDIES)/brain --dataset raw --axes coil,slice,col,row)
+	$(if $(SCAN),$(BIN)/python benchmarks/quality.py scan $(SCAN) --study $(STUDIES)/brain --dataset raw --axes $(AXES))
 	$(BIN)/medrestore evaluate configs/evaluate/surgical-starter.yaml -o $(STUDIES)/surgical --workers $(WORKERS)
 	$(BIN)/python benchmarks/quality.py page --brain $(STUDIES)/brain --surgical $(STUDIES)/surgical
 
