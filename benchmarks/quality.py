@@ -82,12 +82,15 @@ def brain_table(rows: Sequence[dict]) -> str:
         "`make bench-priors`.",
         "", "| method | " + " | ".join(settings) + " |", "|---" * (len(settings) + 1) + "|",
     ]
-    for name in dict.fromkeys(row["method"] for row in rows):
+    calls = {row["method"]: row["calls"] for row in rows}
+    for name in calls:
         cells = []
         for setting in settings:
             own = [row for row in rows if (row["method"], row["setting"]) == (name, setting)]
             cells.append(f"{fmean(row['psnr'] for row in own):.2f} / {fmean(row['ssim'] for row in own):.3f}" if own else "-")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        single = calls.get(f"{name}, one sample")
+        title = name if single is None else f"{name}, mean of {calls[name] / single:.0f}"
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
