@@ -32,7 +32,7 @@ def parser() -> ArgumentParser:
     p.add_argument("--accel", type=float, default=4.0, help="mri: acceleration, along the phase-encode axis")
     p.add_argument("--steps", type=int, default=25,
                    help="network calls a sample of DDS (HQS takes twice as many, once), or a window of DDNM+")
-    p.add_argument("--samples", type=int, default=4, help="posterior samples of DDS or DDNM+; the image is their mean")
+    p.add_argument("--samples", type=int, default=4, help="mri: posterior samples of DDS; its image is their mean")
     return p
 
 
@@ -131,7 +131,7 @@ def _surgical(options: Namespace) -> int:
 
     started = time.monotonic()
     prior, scene = load("surgical-starter", bf16=True), _Operation()
-    plan = InpaintPlan(steps=options.steps, window=WINDOW, start_sigma=START, samples=options.samples)
+    plan = InpaintPlan(steps=options.steps, window=WINDOW, start_sigma=START)
     fills: dict[str, list[Tensor]] = {"obstructed": [], "mean fill": [], "smooth fill": [], "DDNM+": []}
     advance = progress("DDNM+", scene.count)
     for index in range(scene.count):
@@ -144,7 +144,7 @@ def _surgical(options: Namespace) -> int:
         advance()
     hidden = sum(float((~scene.mask(index)).double().mean()) for index in range(scene.count)) / scene.count
     say(f"{scene.name}: {scene.count} frames of {SIZE[1]} x {SIZE[0]}, {hidden:.1%} hidden, {options.steps} steps, "
-        f"begun at noise level {START:g} from the smooth fill, the mean of {options.samples} samples")
+        f"begun at noise level {START:g} from the smooth fill")
     say(f"{'':16s} {'hole PSNR dB':>12s} {'hole SSIM':>10s} {'PSNR dB':>8s} {'SSIM':>7s} {'known changed':>14s}")
     for name, frames in fills.items():
         score, rows = score_scene(frames, scene)
