@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .noise import Noise
-from .operators import LinearOperator, SpectralOperator
+from .operators import LinearOperator, ResolventOperator, SpectralOperator
 from .problem import Problem
 from .solvers import cg
 
@@ -27,16 +27,17 @@ def pull(problem: Problem, x: Tensor, gamma: float, *, cg_steps: int | None = No
     Args:
         x: (batch, channel, height, width).
         gamma: weight of the data, in the prior's units (see `Problem.seen_by`).
-        cg_steps: conjugate-gradient steps from x. None solves it: in closed form for spectral operators, otherwise
-            until the residual is below `rtol` of where it started.
+        cg_steps: conjugate-gradient steps from x. None solves it: in closed form for spectral operators and for those with
+            a resolvent at this gamma, otherwise until the residual is below `rtol` of where it started.
     """
     A = problem.operator
     if cg_steps is None and isinstance(A, SpectralOperator):
         S = A.spectrum
         power = S.s.square()
         trust = (power > 0).to(power) if math.isinf(gamma) else gamma * power / (1 + gamma * power)
-        c = S.analyse(x)
-        return S.synthesise(c + trust * (problem.observed - c))
+        return S.correct(x, trust, problem.observed)
+    if cg_steps is None and isinstance(A, ResolventOperator) and math.isclose(A.gamma, gamma, rel_tol=1e-6):
+        return A.resolve(x) + problem.resolved
     steps = CONVERGED if cg_steps is None else cg_steps
     residual = problem.back_projected - A.normal(x)
     if math.isinf(gamma):

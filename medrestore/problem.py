@@ -62,6 +62,13 @@ class Problem:
         return self.operator.adjoint(self.y)
 
     @cached_property
+    def resolved(self) -> Tensor:
+        """(I + gamma Ah A)^-1 gamma Ah y, what a data step makes of nothing; for operators with a resolvent."""
+        A = self.operator
+        x = A.resolve(A.gamma * self.back_projected)
+        return x + A.resolve(A.gamma * (self.back_projected - A.normal(x)) - x)  # refined: the first is off by rounding * gamma
+
+    @cached_property
     def count(self) -> Tensor:
         """(batch,) how many real numbers were measured, a complex entry counting two."""
         sampled = self.operator.sampled

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from medrestore.operators import CoIsometry, LinearOperator, SpectralOperator
+from medrestore.operators import CoIsometry, LinearOperator, ResolventOperator, SpectralOperator
 from medrestore.problem import Problem
 
 Law = Callable[[LinearOperator, Tensor, float], None]
@@ -79,6 +79,23 @@ def reproduces(A: SpectralOperator, x: Tensor, tolerance: float) -> None:
     close(S.synthesise(S.s * S.unmeasure(y)), A.adjoint(y), tolerance)
 
 
+def corrects(A: SpectralOperator, x: Tensor, tolerance: float) -> None:
+    """What moves the coefficients at once is what moves them one by one."""
+    S = A.spectrum
+    trust = torch.where(S.s > 0, white(S.s.shape, seed=9), 0.0)
+    target = white(x.shape, x.dtype, seed=10)[:1]
+    c = S.analyse(x)
+    close(S.correct(x, trust, target), S.synthesise(c + trust * (target - c)))
+
+
+def resolves(A: ResolventOperator, x: Tensor, tolerance: float) -> None:
+    moved = A.resolve(x)
+    close(moved + A.gamma * A.normal(moved), x, EXACT * (1 + A.gamma / 10))
+    close(A.resolve(x[:1]), moved[:1])
+    other = white(x.shape, x.dtype, seed=11)
+    assert abs(inner(moved, other) - inner(x, A.resolve(other))) <= tolerance * float(x.norm() * other.norm())
+
+
 def orthonormal(A: SpectralOperator, x: Tensor, tolerance: float) -> None:
     """U keeps the inner products of coefficients in the range, and knows nothing of the others."""
     S = A.spectrum
@@ -111,7 +128,7 @@ def coisometry(A: CoIsometry, x: Tensor, tolerance: float) -> None:
 
 
 LINEAR: tuple[Law, ...] = (linear, adjoint, normal, support, count)
-SPECTRAL: tuple[Law, ...] = (unitary, broadcasts, reproduces, orthonormal, penrose)
+SPECTRAL: tuple[Law, ...] = (unitary, broadcasts, reproduces, corrects, orthonormal, penrose)
 
 
 def laws_of(A: LinearOperator) -> tuple[Law, ...]:
@@ -119,4 +136,6 @@ def laws_of(A: LinearOperator) -> tuple[Law, ...]:
     laws = LINEAR
     if isinstance(A, SpectralOperator):
         laws += SPECTRAL
+    if isinstance(A, ResolventOperator):
+        laws += (resolves,)
     return (*laws, coisometry) if isinstance(A, CoIsometry) else laws

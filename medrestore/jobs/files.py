@@ -4,11 +4,13 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,8 +22,11 @@ from ..metrics import Scores
 from ..priors import Prior
 from ..report import Column, panel
 from ..restoration import image_size, padded_size
+from .data_step import DataStep
 from .recon import Plan, Prepared, Slice, check_plan, open_scan, plan_levels, prepare, reconstruct, score
 from .staging import Busy, staged
+
+Item = TypeVar("Item")
 
 SUFFIXES = (".h5", ".hdf5", ".mrd", ".mat", ".npy", ".cfl", ".dat")
 
@@ -167,7 +172,8 @@ def _may_write(source: Path, out: Path, job: Job) -> None:
 
 def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, job: Job) -> dict[str, Scores]:
     first, last = _slice_range(scan, job.slices)
-    ready = _prepare(scan, maps, first, source, job)
+    slices = ahead(lambda index: _prepare(scan, maps, index, source, job), range(first, last), threaded=job.device != "cpu")
+    ready = next(slices)
     check_plan(ready, job.prior, job.plan)
     job.say(_summary(scan, ready, job, last - first))
     advance = job.progress(source.name, job.calls * (last - first))
@@ -175,8 +181,8 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     with staged(out) as folder:
         place = folder / out.name
         with _writer(place, ready, job, last - first, provenance) as writer:
-            for index in range(first, last):
-                ready = ready if index == first else _prepare(scan, maps, index, source, job)
+            slices = chain([ready], slices)
+            for index, ready in enumerate(slices, first):
                 done = reconstruct(ready, job.prior, job.plan, slice_index=index, on_step=lambda step, x: advance())
                 writer.put(
                     index - first, reconstruction=done.image.abs(), complex_image=done.image,
@@ -194,6 +200,22 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     explained = f"{misfit:.2f} (1 = the data are explained to their noise)" if noisy else f"{misfit:.2g} of |data|"
     job.say(f"data misfit {explained}")
     return scores
+
+
+def ahead(make: Callable[[int], Item], numbers: Sequence[int], *, threaded: bool) -> Iterator[Item]:
+    """`make` of each number in turn; threaded, the next is made while the caller is at work on this one.
+
+    So coil maps and spectra, which the CPU makes, cost no time while a GPU samples. Without a GPU there is no core to spare.
+    """
+    if not threaded:
+        yield from map(make, numbers)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(make, numbers[0])
+        for number in numbers[1:]:
+            ready, coming = coming.result(), pool.submit(make, number)
+            yield ready
+        yield coming.result()
 
 
 def _prepare(scan: KSpaceFile, maps: KSpaceFile | None, index: int, source: Path, job: Job) -> Prepared:
@@ -251,9 +273,13 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int) -> str:
         f"{sampling.kind} {sampling.acceleration:.2f}x, calibration {lines}; "
         f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); prior {job.config['prior']}; "
         f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.method).__name__}, "
-        f"{len(job.levels) - 1} steps, "
+        f"{len(job.levels) - 1} steps, data steps by {_words(ready.data_step)}; "
         + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
     )
+
+
+def _words(form: DataStep) -> str:
+    return f"{form.chosen} (set up in {form.seconds:.1f} s a slice)" if form.seconds else form.chosen
 
 
 def _seconds_a_call(ready: Prepared, job: Job) -> float:

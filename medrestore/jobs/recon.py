@@ -27,10 +27,11 @@ from ..mri import (
     sampling_mask,
     whitening,
 )
-from ..operators import Crop, Sense, SpectralSense
+from ..operators import Crop, ResolvedSense, Sense, SpectralSense
 from ..priors import Prior
 from ..problem import Problem
 from ..restoration import Restoration, check, image_size, padded_size, restore
+from .data_step import DataStep, data_step, exact_gb
 
 FASTMRI_KINDS = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
 AXES = ("slice", "coil", "row", "col")  # of coil maps in files that do not say
@@ -65,7 +66,7 @@ class Plan:
         noise_std: std of every real number of the k-space noise; None takes it from the noise scan or the data.
         maps: a file of coil maps (slice, coil, h, w) in any k-space format, or None for ESPIRiT.
         start_sigma: begin part-way, from CG-SENSE, at this noise level in the prior's units; None begins at noise.
-        spectral_gb: largest exact spectrum of the operator, GiB; beyond it conjugate gradients are used.
+        spectral_gb: most memory for an exact form of the data step, GiB; beyond it conjugate gradients are used.
         batch_size: samples drawn together.
     """
 
@@ -95,6 +96,7 @@ class Prepared:
             root-sum-of-squares reference.
         crop: (h, w) of the image as shown.
         reference: (h, w) magnitude when the scan holds one or was undersampled in software, else None.
+        data_step: the form of the operator that was chosen.
     """
 
     problem: Problem
@@ -103,12 +105,13 @@ class Prepared:
     gain: Tensor
     crop: tuple[int, int]
     reference: Tensor | None
+    data_step: DataStep
 
     @property
     def sense(self) -> Sense:
-        """The operator without its spectrum."""
+        """The operator without its spectrum or resolvent."""
         operator = self.problem.operator
-        return operator.sense if isinstance(operator, SpectralSense) else operator
+        return operator.sense if isinstance(operator, SpectralSense | ResolvedSense) else operator
 
     def shown(self, image: Tensor) -> Tensor:
         """Complex (..., h, w) of the reconstruction grid to the image as shown, in units of the coils' root-sum-of-squares."""
@@ -155,12 +158,12 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     maps = torch.where(norm > 0, maps / norm.where(norm > 0, 1.0), 0.0)
     gain = torch.einsum("cv,bvhw->bchw", unmix, maps).abs().square().sum(1, keepdim=True).sqrt()
     sense = Sense(maps.to(device), sampling.mask.to(device))
-    operator = sense.spectral() if sense.one_axis and _spectrum_gb(sense) <= plan.spectral_gb else sense
-    problem = Problem(operator, kspace.to(device), sigma)
+    form = data_step(sense, plan.method, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb, noisy=sigma > 0)
+    problem = Problem(form.operator, kspace.to(device), sigma)
     if plan.noise_std is None and (left := unexplained(problem)) > sigma:
         problem = replace(problem, sigma=left)
         source = f"{source}, raised from {sigma:.3g} to what the coil maps leave unexplained"
-    return Prepared(problem, sampling, source, gain.to(device), scan.crop, reference)
+    return Prepared(problem, sampling, source, gain.to(device), scan.crop, reference, form)
 
 
 def _reference(scan: Scan, plan: Plan) -> Tensor | None:
@@ -184,11 +187,6 @@ def _undersample(scan: Scan, plan: Plan, file_name: str) -> tuple[Tensor, Sampli
         raise InputError("nothing is left of the scan after undersampling; it was undersampled before")
     realised = Sampling(mask, drawn.kind, float(mask.numel() / mask.sum()), calibration_width(mask), drawn.seed)
     return scan.kspace * mask, realised
-
-
-def _spectrum_gb(sense: Sense) -> float:
-    height, width = sense.maps.shape[-2:]
-    return height * width * width * sense.maps.element_size() / 2**30
 
 
 @dataclass(frozen=True)
@@ -266,7 +264,7 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
     operator, needs = prepared.problem.operator, plan.method.needs
     if needs is not None and not isinstance(operator, needs):
         why = ("the mask undersamples both axes" if not prepared.sense.one_axis else
-               f"that takes {_spectrum_gb(prepared.sense):.2f} GiB, over the limit of --spectral-gb {plan.spectral_gb:g}")
+               f"that takes {exact_gb(prepared.sense):.2f} GiB, over the limit of --spectral-gb {plan.spectral_gb:g}")
         raise InputError(f"{type(plan.method).__name__} needs the exact spectrum of the scan, and {why}; "
                          "dds, diffpir, hqs and dps do without")
     try:

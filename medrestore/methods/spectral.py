@@ -46,8 +46,7 @@ class DDNMPlus(Method):
         trust, kept, fresh = spectral_gains(S.s, problem.sigma, sigma_next, self.eta)
         x0 = denoise(x, sigma)                                                      # predict
         e = (x - x0) / sigma
-        c = S.analyse(x0)
-        x0 = fix(S.synthesise(c + trust * (problem.observed - c)))                  # correct
+        x0 = fix(S.correct(x0, trust, problem.observed))                            # correct
         return x0 + S.synthesise(kept * S.analyse(e) + fresh * S.analyse(noise()))  # renoise
 
 
@@ -69,8 +68,7 @@ class DDRM(Method):
         trust, kept, fresh = spectral_gains(S.s, problem.sigma, sigma_next, self.eta, self.eta_b)
         x0 = denoise(x, sigma)
         e = S.analyse((x - x0) / sigma)
-        c = S.analyse(x0)
-        x0 = fix(S.synthesise(c + trust * (problem.observed - c)))
+        x0 = fix(S.correct(x0, trust, problem.observed))
         return x0 + S.synthesise(kept * e + fresh * S.analyse(noise()))
 
 

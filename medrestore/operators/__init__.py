@@ -8,16 +8,19 @@ from .base import (
     Isometry,
     LinearOperator,
     Operator,
+    ResolventOperator,
     SpectralOperator,
     Spectrum,
 )
 from .blur import CircularBlur, Separable, bicubic_downsample, gaussian_blur, gaussian_kernel, motion_kernel
 from .compressed import WalshHadamard
-from .fourier import Sense, SingleCoil, SpectralSense
+from .exact import ResolvedSense, SpectralSense
+from .fourier import Sense, SingleCoil
 from .image import AveragePool, Crop, Grayscale, Mask, sample_pixels
 
 __all__ = [
     "AveragePool", "CircularBlur", "CoIsometry", "Composed", "Crop", "FromSpectrum", "Grayscale", "Identity", "Isometry",
-    "LinearOperator", "Mask", "Operator", "Sense", "Separable", "SingleCoil", "SpectralOperator", "SpectralSense", "Spectrum",
-    "WalshHadamard", "bicubic_downsample", "gaussian_blur", "gaussian_kernel", "motion_kernel", "sample_pixels",
+    "LinearOperator", "Mask", "Operator", "ResolvedSense", "ResolventOperator", "Sense", "Separable", "SingleCoil",
+    "SpectralOperator", "SpectralSense", "Spectrum", "WalshHadamard", "bicubic_downsample", "gaussian_blur",
+    "gaussian_kernel", "motion_kernel", "sample_pixels",
 ]

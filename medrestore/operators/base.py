@@ -4,6 +4,7 @@ Each abstract kind knows more than the last:
 
     Operator            A(x), differentiable               enough for DPS
     LinearOperator      and its adjoint                    DDS, DiffPIR, HQS
+    ResolventOperator   and (I + gamma Ah A)^-1, one gamma DDS with a fixed gamma, solved
     SpectralOperator    and A = U diag(s) Vh, hence A^+    DDNM, DDNM+, DDRM, RePaint, constraints
     CoIsometry          and A Ah = scale^2 I               may stand inside another operator and keep its kind
     Isometry            and Ah A = scale^2 I               a change of coordinates
@@ -81,7 +82,23 @@ class LinearOperator(Operator):
             return ComposedCoIsometry(self, inner)
         if isinstance(self, SpectralOperator) and isinstance(inner, CoIsometry):
             return SpectralAfter(self, inner)
+        if isinstance(self, ResolventOperator) and isinstance(inner, Isometry | CoIsometry):
+            return ResolventAfter(self, inner)
         return Composed(self, inner)
+
+
+class ResolventOperator(LinearOperator):
+    """A whose data step is known in closed form for one weight of the data.
+
+    Attributes:
+        gamma: that weight.
+    """
+
+    gamma: float
+
+    @abstractmethod
+    def resolve(self, x: Tensor) -> Tensor:
+        """(I + gamma Ah A)^-1 x."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +114,19 @@ class Spectrum:
     synthesise: Callable[[Tensor], Tensor]  # V: coefficients -> image
     measure: Callable[[Tensor], Tensor]  # U: coefficients -> measurement
     unmeasure: Callable[[Tensor], Tensor]  # Uh: measurement -> coefficients
+    shortcut: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None  # what `correct` does, where there is a faster way
+
+    def correct(self, x: Tensor, trust: Tensor, target: Tensor) -> Tensor:
+        """x with every coefficient moved towards the target's: V (c + trust (target - c)) with c = Vh x.
+
+        Args:
+            trust: shaped like s; 0 in the null space.
+            target: coefficients.
+        """
+        if self.shortcut is not None:
+            return self.shortcut(x, trust, target)
+        c = self.analyse(x)
+        return self.synthesise(c + trust * (target - c))
 
     def invert(self, c: Tensor) -> Tensor:
         """c / s in the range, 0 in the null space."""
@@ -274,12 +304,17 @@ class SpectralInFrame(SpectralComposed):
     @property
     def spectrum(self) -> Spectrum:
         S, L = self.outer.spectrum, self.inner
+
+        def correct(x: Tensor, trust: Tensor, target: Tensor) -> Tensor:
+            return L.adjoint(S.correct(L(x), trust, L(target))) / L.scale**2
+
         return Spectrum(
             S.s * L.scale,
             lambda x: L.adjoint(S.analyse(L(x))) / L.scale**2,
             lambda c: L.adjoint(S.synthesise(L(c))) / L.scale**2,
             lambda c: S.measure(L(c)) / L.scale,
             lambda y: L.adjoint(S.unmeasure(y)) / L.scale,
+            None if S.shortcut is None else correct,
         )
 
 
@@ -313,13 +348,35 @@ class SpectralAfter(SpectralComposed):
         def synthesise(c: Tensor) -> Tensor:
             return B.synthesise(unseen(c) + B.unmeasure(A.synthesise(B.measure(c))))
 
+        def correct(x: Tensor, trust: Tensor, target: Tensor) -> Tensor:
+            seen = B.measure(B.analyse(x))
+            return x + B.synthesise(B.unmeasure(A.correct(seen, B.measure(trust), B.measure(target)) - seen))
+
         return Spectrum(
             self.inner.scale * B.unmeasure(s),
             analyse,
             synthesise,
             lambda c: A.measure(B.measure(c)),
             lambda y: B.unmeasure(A.unmeasure(y)),
+            None if A.shortcut is None else correct,
         )
+
+
+@dataclass(frozen=True)
+class ResolventAfter(Composed, ResolventOperator):
+    """A B, for an A with a resolvent and a change of coordinates or a co-isometry B, whose null space no data move."""
+
+    outer: ResolventOperator
+    inner: Isometry | CoIsometry
+
+    @property
+    def gamma(self) -> float:
+        return self.outer.gamma / self.inner.scale**2
+
+    def resolve(self, x: Tensor) -> Tensor:
+        B = self.inner
+        seen = B(x)
+        return x + B.adjoint(self.outer.resolve(seen) - seen) / B.scale**2
 
 
 class ComposedCoIsometry(SpectralAfter, CoIsometry):

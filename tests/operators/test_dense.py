@@ -79,6 +79,22 @@ def test_pull_against_dense(size: tuple[int, int], name: str, gamma: float) -> N
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("gamma", [0.1, 5.0, 1e3, 1e5])
+def test_resolvent_against_dense(size: tuple[int, int], gamma: float) -> None:
+    plain, E = operators(size)["lines"]
+    x, y = white((2, 1, *size), COMPLEX), white((2, 4, *size), COMPLEX, seed=1)
+    codec = ComplexChannels(3.0)
+    problem = Problem(plain.resolvent(gamma), plain.mask * y)
+    seen = problem.seen_by(codec)
+    ours = codec.decode(pull(seen, codec.encode(x), gamma))
+    for k in range(2):
+        exact = dense_pull(E, x[k].numpy().reshape(-1).astype(complex), problem.y[k].numpy().reshape(-1).astype(complex), gamma)
+        close(ours[k].reshape(-1), torch.from_numpy(exact).to(COMPLEX), 2e-5)
+    other = pull(Problem(plain, problem.y).seen_by(codec), codec.encode(x), 2 * gamma)
+    assert torch.equal(pull(seen, codec.encode(x), 2 * gamma), other)  # its matrices serve one gamma only
+
+
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", ["spectral", "single coil"])
 def test_pinv_against_dense(size: tuple[int, int], name: str) -> None:
     A, E = operators(size)[name]
@@ -111,6 +127,12 @@ def test_cg_agrees_with_the_closed_form() -> None:
         close(pull(problem, x, gamma, cg_steps=40, rtol=1e-7), pull(problem, x, gamma), 1e-5)
 
 
-def test_a_spectrum_needs_lines() -> None:
-    with pytest.raises(TypeError, match="one phase-encode axis"):
-        Sense(coil_maps(8, 8), pixels(8, 8)).spectral()
+def test_exact_forms_need_lines() -> None:
+    points = Sense(coil_maps(8, 8), pixels(8, 8))
+    with pytest.raises(TypeError, match="an exact spectrum only for masks along one phase-encode axis"):
+        points.spectral()
+    with pytest.raises(TypeError, match="an exact resolvent only for masks along one phase-encode axis"):
+        points.resolvent(5.0)
+    for gamma in (0.0, math.inf, math.nan):
+        with pytest.raises(ValueError, match="finite positive gamma"):
+            Sense(coil_maps(8, 8), lines(8)).resolvent(gamma)

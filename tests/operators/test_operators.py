@@ -21,6 +21,7 @@ from medrestore.operators import (
     Identity,
     LinearOperator,
     Mask,
+    ResolventOperator,
     Sense,
     Separable,
     SingleCoil,
@@ -123,6 +124,10 @@ CASES = [
     Case("spectral sense, odd", Sense(coil_maps(11, 9), lines(9)).spectral(), (1, 11, 9), COMPLEX, LOSSY),
     Case("spectral sense of a crop",
          Sense(coil_maps(12, 10), lines(10)).spectral() @ Crop((15, 14), (12, 10)), (1, 15, 14), COMPLEX, LOSSY),
+    Case("resolved sense", Sense(coil_maps(12, 10), lines(10)).resolvent(5.0), (1, 12, 10), COMPLEX),
+    Case("resolved sense, odd, certain data", Sense(coil_maps(11, 9), lines(9)).resolvent(1e4), (1, 11, 9), COMPLEX),
+    Case("resolved sense of a crop",
+         Sense(coil_maps(12, 10), lines(10)).resolvent(5.0) @ Crop((15, 14), (12, 10)), (1, 15, 14), COMPLEX),
 ]
 
 
@@ -150,7 +155,8 @@ def through(case: Case, codecs: list[Codec]) -> tuple[Problem, Problem, Tensor]:
 @pytest.mark.parametrize(("case", "codecs"), SEEN)
 def test_laws(case: Case, codecs: list[Codec]) -> None:
     _, view, z = through(case, codecs)
-    assert isinstance(view.operator, SpectralOperator) == isinstance(case.operator, SpectralOperator)
+    for kind in (SpectralOperator, ResolventOperator):
+        assert isinstance(view.operator, kind) == isinstance(case.operator, kind)
     for law in laws.laws_of(view.operator):
         law(view.operator, z, case.tolerance)
 

@@ -51,7 +51,7 @@ def test_spectrum_is_as_large_as_the_object(maps: Tensor) -> None:
     seen = (maps != 0).any(1)[0]
     rows, columns = (seen.any(axis).nonzero()[:, 0] for axis in (1, 0))
     height, width = (int(n[-1] - n[0] + 1) for n in (rows, columns))
-    assert A.vectors.shape == (height, width, width)
+    assert A.basis.shape == (height, width, width)
     S = A.spectrum
     assert not S.s[~seen.any(1)].any() and not S.s[:, ~seen.any(0)].any()
     for images in (1, 3):
@@ -71,7 +71,7 @@ def test_spectrum_is_the_same_for_any_number_of_threads() -> None:
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
-    assert torch.equal(found[0].vectors, found[1].vectors) and torch.equal(found[0].s, found[1].s)
+    assert torch.equal(found[0].basis, found[1].basis) and torch.equal(found[0].s, found[1].s)
 
 
 @pytest.mark.parametrize("kind", ["uniform1d", "poisson2d"])

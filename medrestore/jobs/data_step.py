@@ -1,0 +1,65 @@
+"""Which form of the data step serves a scan best: exact, or conjugate gradients."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..methods import DDS, DPS, HQS, DiffPIR, Method
+from ..operators import LinearOperator, Sense, SpectralOperator
+
+# Columns of the image for each data step after which the set-up has paid for itself on a CPU, measured on 8 to 16 coils from
+# 217 x 182 to 640 x 368 (docs/speed.md). The set-up grows as columns^3, a data step by conjugate gradients as columns^2.
+SPECTRUM_PAYS, RESOLVENT_PAYS = 15, 8
+
+
+@dataclass(frozen=True)
+class DataStep:
+    """A form of the operator, and why this one.
+
+    Attributes:
+        operator: `sense`, or the same with its spectrum or its resolvent.
+        chosen: what the data step will be, in words.
+        seconds: that setting it up has taken.
+    """
+
+    operator: LinearOperator
+    chosen: str
+    seconds: float
+
+
+def data_step(sense: Sense, method: Method, *, steps: int, samples: int, most_gb: float, noisy: bool) -> DataStep:
+    """The quickest form of a scan's operator for what a method will ask of it.
+
+    Args:
+        steps, samples: data steps a sample, and samples.
+        most_gb: GiB that an exact form may take; beyond it conjugate gradients are used.
+        noisy: whether the data have noise; a fixed gamma is meant for those only.
+    """
+    calls, width = steps * samples, sense.maps.shape[-1]
+    gradients = DataStep(sense, "conjugate gradients", 0.0)
+    if not sense.one_axis or exact_gb(sense) > most_gb:
+        return gradients
+    match method:
+        case DPS():
+            return DataStep(sense, "gradients of the misfit", 0.0)
+        case DDS() | DiffPIR() | HQS() if method.cg_steps is not None:
+            return gradients
+        case DDS(gamma=float(gamma)) if noisy:
+            if calls * RESOLVENT_PAYS < width:
+                return gradients
+            return _timed(lambda: sense.resolvent(gamma), "its exact resolvent")
+        case _ if method.needs is SpectralOperator or calls * SPECTRUM_PAYS >= width:
+            return _timed(sense.spectral, "its exact spectrum")
+    return gradients
+
+
+def _timed(make: Callable[[], LinearOperator], chosen: str) -> DataStep:
+    started = time.monotonic()
+    operator = make()
+    return DataStep(operator, chosen, time.monotonic() - started)
+
+
+def exact_gb(sense: Sense) -> float:
+    """GiB that an exact form of the data step takes."""
+    height, width = sense.maps.shape[-2:]
+    return height * width * width * sense.maps.element_size() / 2**30
