@@ -105,6 +105,8 @@ class DeepImagePrior(Baseline):
                 best, least, found = current, error, step
             elif step - found >= self.patience:
                 break
+        if found == 0 or not torch.isfinite(best).all():
+            raise InputError(f"The deep image prior diverged at lr {self.lr:g}; take a lower one.")
         return best
 
 

@@ -42,6 +42,8 @@ def run(options: Namespace) -> int:
         raise InputError("--steps must be at least 2 and --samples at least 1")
     if Path(options.out).suffix != ".png":
         raise InputError(f"{options.out} is no .png file name; the demo writes a picture")
+    if Path(options.out).is_dir():
+        raise InputError(f"{options.out} is a folder; give -o the name of a picture")
     return _surgical(options) if options.what == "surgical" else _mri(options)
 
 

@@ -1,10 +1,11 @@
-"""What a scan, a reconstruction, a prior or a checkpoint is, and whether it is sane.
+"""What a scan, a reconstruction, a prior, a trained baseline or a checkpoint is, and whether it is sane.
 
 Examples:
   medrestore inspect scan.h5
   medrestore inspect raw_data.mat --dataset raw --axes coil,slice,col,row
   medrestore inspect image.h5
   medrestore inspect brain-mr-starter
+  medrestore inspect runs/varnet/baseline
   medrestore inspect checkpoint.pt
 """
 
@@ -24,7 +25,7 @@ FOLDERS = ("model_index.json", "config.json", "unet/config.json", "configs/metad
 def parser() -> ArgumentParser:
     """The options of `inspect`."""
     p = ArgumentParser(description=__doc__, formatter_class=Help, exit_on_error=False)
-    p.add_argument("file", type=str, help="a scan, an output of recon, a prior (folder or name), or a checkpoint")
+    p.add_argument("file", type=str, help="a scan, an output of recon, a prior (folder or name), a baseline, or a checkpoint")
     p.add_argument("--dataset", type=str | None, default=None, help="name of the array in an HDF5 or MATLAB file")
     p.add_argument("--axes", type=str | None, default=None, help="its axes, as coil,slice,row,col")
     p.add_argument("--max-gb", dest="max_gb", type=float, default=16.0, help="refuse files that declare a larger array")
@@ -34,8 +35,13 @@ def parser() -> ArgumentParser:
 def run(options: Namespace) -> int:
     """Prints one line a fact."""
     for name, value in _facts(options).items():
-        say(f"{name + ':':16s} {value}")
+        say(f"{_line(name) + ':':16s} {_line(value)}")
     return 0
+
+
+def _line(text: str) -> str:
+    """Text out of a file on one line, without what a terminal would obey."""
+    return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
 
 
 def _facts(options: Namespace) -> dict[str, str]:
@@ -45,6 +51,11 @@ def _facts(options: Namespace) -> dict[str, str]:
     path = Path(options.file)
     if (path / "prior.json").is_file() or (not path.exists() and options.file in shipped()):
         return _prior(options.file)
+    if (path / "baseline.json").is_file():
+        return _baseline(path)
+    for made in ("prior", "baseline"):
+        if (path / made / f"{made}.json").is_file():
+            raise InputError(f"{path} is the folder of a training run; what it made is in {path / made}")
     if path.suffix in CHECKPOINTS or any((path / name).is_file() for name in FOLDERS):
         return _checkpoint(path)
     if path.suffix in (".h5", ".hdf5") and path.is_file() and options.axes is None and (made := read_provenance(path)):
@@ -53,15 +64,35 @@ def _facts(options: Namespace) -> dict[str, str]:
 
 
 def _prior(name: str) -> dict[str, str]:
-    from ..priors.store import CONFIG, WEIGHTS, describe, digest, find
+    from ..priors.store import CONFIG, WEIGHTS, describe, find
     from .convert import rule
 
     about, folder = describe(name), find(name)
-    weights = folder / WEIGHTS
-    whole = weights.is_file() and digest(weights) == about["sha256"]
-    state = f"{weights.stat().st_size / 1e6:.1f} MB, as described" if whole else "MISSING or altered; copy the prior again"
-    facts = {"kind": "prior", "weights": state, "sizes": rule(about["multiple"], about.get("size"))}
-    return facts | _network(folder / CONFIG) | _flat(about)
+    facts = {"kind": "prior", "weights": _weights(folder / WEIGHTS, about["sha256"], "prior"),
+             "sizes": rule(about["multiple"], about.get("size"))}
+    if isinstance(parts := about.get("parts"), dict):
+        name = Path(WEIGHTS).name
+        facts |= {f"weights of {part}": _weights(folder / part / name, sha256, "prior") for part, sha256 in parts.items()}
+    return facts | _network(folder / CONFIG) | _flat(about) | facts  # what was found wins over what is said
+
+
+def _baseline(folder: Path) -> dict[str, str]:
+    """A trained baseline: what it is, and all that its description says."""
+    from ..baselines.weights import WEIGHTS, describe
+
+    about = describe(folder)
+    weights = _weights(folder / WEIGHTS, about["sha256"], "baseline")
+    facts = {"kind": "trained baseline", "network": about["kind"], "weights": weights,
+             "licence": str(about["card"].get("licence", "not stated"))}
+    return facts | _flat({"arguments": about["arguments"]}) | _flat(about) | facts  # what was found wins over what is said
+
+
+def _weights(path: Path, sha256: str, kind: str) -> str:
+    """Whether a file of weights is the one that was described."""
+    from ..priors.store import digest
+
+    whole = path.is_file() and digest(path) == sha256
+    return f"{path.stat().st_size / 1e6:.1f} MB, as described" if whole else f"MISSING or altered; copy the {kind} again"
 
 
 def _network(config: Path) -> dict[str, str]:
@@ -71,7 +102,7 @@ def _network(config: Path) -> dict[str, str]:
         classes, told = said.get("num_class_embeds"), {"network": str(said.get("_class_name", "UNet2DModel"))}
     except (OSError, ValueError, RecursionError, AttributeError):
         return {}
-    if "block_out_channels" in said:
+    if isinstance(said.get("block_out_channels"), list):
         told["architecture"] = (f"widths {', '.join(map(str, said['block_out_channels']))}; "
                                 f"{said.get('layers_per_block')} blocks a level; "
                                 f"{said.get('in_channels')} channels in, {said.get('out_channels')} out")

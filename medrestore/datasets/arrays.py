@@ -31,6 +31,8 @@ class Arrays(Images):
         if key is None and len(held) != 1:
             raise InputError(f"{path} holds {', '.join(held) or 'nothing'}; say which by key.")
         images = read_npz(path, key if key is not None else held[0])
+        if images.dtype == bool:
+            raise InputError(f"{path}: its array is true or false, which is a mask and no images; give another.")
         self.path, self._images = path, images[..., None] if images.ndim == 3 else images
         if images.ndim not in (3, 4) or self._images.shape[-1] not in (1, 2, 3):
             raise InputError(f"{path}: its array has the shape {images.shape}; (n, height, width[, 1 to 3 channels]) is needed.")

@@ -14,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..codecs import CalibratedComplex
 from ..errors import InputError
 from ..fft import fft2c, ifft2c
-from .base import Augment
+from .base import Augment, Images
 from .options import build
 
 ZOOMS = (1.0, 1.4, 2.0, 2.7, 3.8, 5.3)  # pixel sizes, in source pixels, at which a slice may have been acquired
@@ -37,7 +38,7 @@ def truncate(image: Tensor, zoom: float) -> Tensor:
     image = image.to(torch.complex64)
     for axis in (-1, -2):  # one after the other: the second transform has fewer columns to do
         size = image.shape[axis]
-        kept = max(2 * round(size / zoom / 2), 2)
+        kept = min(max(2 * round(size / zoom / 2), 2), size)
         k = fft2c(image, axes=(axis,)).narrow(axis, size // 2 - kept // 2, kept)
         image = ifft2c(k, axes=(axis,)) * (kept / size) ** 0.5
     return image
@@ -218,6 +219,17 @@ def window(image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         image = F.pad(image, (wide // 2, wide - wide // 2, tall // 2, tall - tall // 2), value=least)
     top, left = (int(torch.randint(max(n - side, 0) + 1, (), generator=generator)) for n in (height, width))
     return image[:, top : top + side, left : left + side].clone()
+
+
+def check_light(augment: Augment, images: Images) -> None:
+    """Refuses to change the light of images whose black is not -1: MR in the units of its own brightness.
+
+    Raises:
+        InputError: `frames` on such images.
+    """
+    if isinstance(augment, Frames) and isinstance(images.recipe, CalibratedComplex):
+        raise InputError("augment: frames is for pictures in [-1, 1], and these images are magnitudes or complex; "
+                         "take complex_mr or crop.")
 
 
 KINDS: dict[str, Callable[..., Augment]] = {"complex_mr": ComplexMR, "frames": Frames, "crop": Plain}

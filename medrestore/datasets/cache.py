@@ -11,9 +11,12 @@ from ..io.guards import open_npy
 
 
 def cache_key(path: Path, settings: object) -> str:
-    """A name for what `settings` make of a file as it is now: of the file's name, size, time of change and the settings."""
+    """A name for what `settings` make of a file as it is now: of the file's path, size, time of change and the settings.
+
+    The folder counts: files of two subjects often share a name, and unpacked from one archive also size and time.
+    """
     state = path.stat()
-    text = repr((path.name, state.st_size, state.st_mtime_ns, settings))
+    text = repr((str(path.resolve()), state.st_size, state.st_mtime_ns, settings))
     return f"{path.name.split('.')[0][:64]}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 
 

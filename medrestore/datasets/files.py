@@ -27,13 +27,20 @@ def find(files: str | tuple[str, ...], suffixes: Iterable[str], where: str) -> l
         if path.is_dir():
             inside = [p for p in path.rglob("*") if p.name.lower().endswith(suffixes) and p.is_file()]
         else:
-            anchor = Path(path.anchor) if path.is_absolute() else Path()
-            inside = [p for p in anchor.glob(str(path.relative_to(path.anchor))) if p.is_file()] if _is_glob(text) else []
+            inside = [p for p in _globbed(path, where) if p.is_file()] if _is_glob(text) else []
         if not inside:
             kinds = " or ".join(suffixes) if suffixes else "any"
             raise InputError(f"{where}: {text} holds no {kinds} files or does not exist; give a file, a folder or a glob.")
         found += inside
     return sorted(dict.fromkeys(found), key=lambda p: natural_key(str(p)))
+
+
+def _globbed(path: Path, where: str) -> list[Path]:
+    anchor = Path(path.anchor) if path.is_absolute() else Path()
+    try:
+        return list(anchor.glob(str(path.relative_to(path.anchor))))
+    except ValueError as error:
+        raise InputError(f"{where}: {path} is no pattern ({error}); write ** between slashes alone, as DIR/**/*.png.") from error
 
 
 def _is_glob(text: str) -> bool:

@@ -38,9 +38,22 @@ class MonaiTransforms:
             for step in self._steps:
                 if hasattr(step, "set_random_state"):
                     step.set_random_state(seed=int(torch.randint(2**31 - 1, (), generator=generator)))
-                image = step(image)
+                image = _applied(step, image)
         plain = torch.as_tensor(image).as_subclass(Tensor).detach().to(torch.float32)  # no metadata of MONAI's
         return window(plain, side, generator)
+
+
+def _applied(step: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
+    name, size = type(step).__name__, tuple(image.shape)
+    try:
+        made = step(image)
+    except Exception as error:  # what MONAI raises for images that it cannot take has no common type
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"augment: MONAI's {name} fails on an image of {size}: {why}; "
+                         "change its arguments or leave it out.") from error
+    if not isinstance(made, Tensor) or made.ndim != 3:
+        raise InputError(f"augment: MONAI's {name} makes no image (channels, height, width) of one of {size}; leave it out.")
+    return made
 
 
 def _made(one: str | Mapping[str, Any]) -> Callable[[Tensor], Tensor]:

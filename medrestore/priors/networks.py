@@ -9,6 +9,8 @@ from ..errors import InputError
 from .ncsnpp import NCSNpp
 
 Config = dict[str, Any]
+DEEPEST = 64  # levels of a network, and blocks of a level; published ones have 7 and 4
+REPEATED = ("layers_per_block", "num_res_blocks", "blocks", "transformer_num_layers")  # of modules, in a configuration
 
 
 def _unet2d(config: Config) -> torch.nn.Module:
@@ -56,6 +58,15 @@ BUILDERS: dict[str, Callable[[Config], torch.nn.Module]] = {  # by `_class_name`
 }
 
 
+def _check_depth(config: Config) -> None:
+    """Refuses a network of more modules than anyone would train: making them would take for ever, also without weights."""
+    for key, value in config.items():
+        numbers = value if isinstance(value, list | tuple) else [value]
+        if len(numbers) > DEEPEST or (key in REPEATED and any(isinstance(n, int) and n > DEEPEST for n in numbers)):
+            raise InputError(f"a network with {key} {str(value)[:40]} cannot be made here: levels, and blocks of a level, are at "
+                             f"most {DEEPEST}")
+
+
 def build(config: Config) -> torch.nn.Module:
     """The network of a configuration, `_class_name` saying which; its call is `(x, t) -> output`.
 
@@ -63,10 +74,11 @@ def build(config: Config) -> torch.nn.Module:
     a network holds has to stand in its state dict, or be made in `forward`.
 
     Raises:
-        InputError: an unknown class.
+        InputError: an unknown class, or a network of absurd depth.
         Exception: whatever the class says of a configuration it cannot take.
     """
     name = config.get("_class_name")
+    _check_depth(config)
     if name not in BUILDERS:
         raise InputError(f"there is no network {name!r} here; known are {', '.join(BUILDERS)}")
     return BUILDERS[name]({key: value for key, value in config.items() if not key.startswith("_")})

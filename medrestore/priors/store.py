@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from ..codecs import CalibratedComplex, Interval, Recipe
 from ..errors import InputError
+from .compiled import Compiled
 from .network import (
     EDM,
     Epsilon,
@@ -24,6 +25,7 @@ from .network import (
     Parametrisation,
     Sample,
     VarianceExploding,
+    VariancePreserving,
     Velocity,
     cosine_betas,
     linear_betas,
@@ -41,6 +43,7 @@ RECIPES: dict[str, type[Interval] | type[CalibratedComplex]] = {"interval": Inte
 SCHEDULES = {"linear": linear_betas, "scaled_linear": scaled_linear_betas}
 FIELDS = {"format", "parametrisation", "recipe", "channels", "multiple", "sha256"}  # of prior.json, besides its card
 LARGEST_WEIGHTS = 8 * 2**30  # bytes
+LARGEST_JSON = 16 * 2**20  # bytes; a schedule told beta by beta has some
 LONGEST_SCHEDULE = 100_000  # steps
 
 
@@ -59,13 +62,14 @@ def save(folder: Path, net: torch.nn.Module, *, parametrisation: Parametrisation
         parts: further networks of diffusers that belong to it, by folder name.
         half: keep the weights of the network as float16, in half the space; they are read as float32 again.
     """
+    kind, said = _name(PARAMETRISATIONS, parametrisation), None if recipe is None else _name(RECIPES, recipe)
     _write_network(folder / "unet", net, config, torch.float16 if half else None)
     for name, part in (parts or {}).items():
         _write_network(folder / name, part, None)
     about = {
         "format": FORMAT,
-        "parametrisation": {"kind": _name(PARAMETRISATIONS, parametrisation), **_plain(parametrisation)},
-        "recipe": None if recipe is None else {"kind": _name(RECIPES, recipe), **asdict(recipe)},
+        "parametrisation": {"kind": kind, **_plain(parametrisation)},
+        "recipe": None if recipe is None else {"kind": said, **asdict(recipe)},
         "channels": channels,
         "multiple": multiple,
         "size": size,
@@ -91,7 +95,11 @@ def _write_network(folder: Path, net: torch.nn.Module, config: Mapping[str, Any]
 
 
 def _name(kinds: dict[str, Any], instance: object) -> str:
-    return next(name for name, kind in kinds.items() if type(instance) is kind)
+    for name, kind in kinds.items():
+        if type(instance) is kind:
+            return name
+    known = ", ".join(kind.__name__ for kind in kinds.values())
+    raise InputError(f"a {type(instance).__name__} cannot be kept on disk; {known} can")
 
 
 def _plain(parametrisation: Parametrisation) -> dict[str, Any]:
@@ -134,6 +142,7 @@ def aside(out: Path, *, replace: bool = False) -> Iterator[Path]:
     try:
         if old.exists() and not out.exists():  # a run was killed between the two renames
             os.replace(old, out)
+            check_free(out, replace=replace)
         for left in (part, old):
             if left.exists():
                 shutil.rmtree(left)
@@ -190,7 +199,7 @@ def describe(name: str | Path) -> dict[str, Any]:
     """
     path = find(name) / "prior.json"
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = json.loads(_text(path))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not readable JSON ({_first_line(error)}); "
                          "restore it from where the prior came from") from error
@@ -214,13 +223,15 @@ def _whole(value: Any) -> bool:
     return type(value) is int and value >= 1
 
 
-def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = False,
+def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = False, compiled: bool = False,
          class_label: int | None = None, conditioned: bool = False) -> NetworkPrior:
     """A prior by folder or by the name of a shipped one, checked against its hash.
 
     Args:
         device: where the network runs.
         bf16: compute in bfloat16 inside the network.
+        compiled: have `torch.compile` make the network quicker, at the price of a minute or so at its first call for each size
+            of image and batch; on a GPU as CUDA graphs. Where that fails the network runs as it is.
         class_label: which class a class-conditional network shall be told; no other takes one.
         conditioned: the caller sees to the further image that the network is given, as `latent.load` does; else a prior that
             needs one is refused.
@@ -243,7 +254,7 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
                          "copy the prior again")
     net = net.to(device, memory_format=torch.channels_last)
     return NetworkPrior(
-        net, parametrisation, channels=about["channels"], multiple=about["multiple"],
+        Compiled(net) if compiled else net, parametrisation, channels=about["channels"], multiple=about["multiple"],
         size=tuple(about["size"]) if about.get("size") else None, recipe=recipe, bf16=bf16, class_label=class_label,
     )
 
@@ -278,9 +289,15 @@ def check_class(config: Mapping[str, Any], class_label: int | None, folder: Path
                          f"got {class_label!r}")
 
 
+def _text(path: Path) -> str:
+    if path.stat().st_size > LARGEST_JSON:
+        raise ValueError(f"it is larger than {LARGEST_JSON >> 20} MiB")
+    return path.read_text(encoding="utf-8")
+
+
 def _json(path: Path, folder: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{folder} cannot be loaded: {path.relative_to(folder)} is missing or not readable JSON; "
                          "copy the prior again") from error
@@ -323,14 +340,27 @@ def _build(kinds: dict[str, Any], values: Any, folder: Path) -> Any:
             if not all(math.isfinite(number) for number in (value if isinstance(value, tuple) else (value,))):
                 raise ValueError("numbers must be finite")
         built = kinds[values["kind"]](**arguments)
-        if isinstance(built, Parametrisation):
-            low, high = built.sigma_range
-            if not 0 < low < high < math.inf:
-                raise ValueError("noise levels must be positive and increasing")
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if not _sane(built):
+            raise ValueError("its numbers make no sense")
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder}/prior.json describes {str(values)[:200]}, and only {', '.join(kinds)} with their numbers are "
                          "known; restore it from where the prior came from") from error
     return built
+
+
+def _sane(built: Any) -> bool:
+    """Whether noise levels are positive and rise, and scales are some."""
+    match built:
+        case Interval(low=low, high=high):
+            return low < high
+        case CalibratedComplex(quantile=quantile):
+            return 0 < quantile <= 1
+        case EDM(sigma_data=data) if not data > 0:
+            return False
+        case VariancePreserving(betas=betas) if not betas or not all(0 < beta < 1 for beta in betas):
+            return False
+    low, high = built.sigma_range
+    return 0 < low < high < math.inf
 
 
 def _value(value: Any) -> Any:

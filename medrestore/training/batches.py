@@ -2,17 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from ..datasets.base import Crops
+from ..errors import InputError
 from .checkpoint import Progress
 from .config import Config
 from .runtime import ignore_signals
 
 SIDES, NOISE, WEIGHTS, SAMPLES = range(4)  # purposes of streams
+RAISED = f"{InputError.__module__}.{InputError.__qualname__}: "  # what the traceback of a worker ends with, and then the sentence
+T = TypeVar("T")
 
 
 def stream(seed: int, purpose: int, number: int = 0, rank: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
@@ -74,4 +78,16 @@ def loader(crops: Crops, plan: Plan, *, pin: bool) -> DataLoader[Tensor]:
     ahead = {"prefetch_factor": 4, "worker_init_fn": ignore_signals} if workers else {}
     return DataLoader(crops, batch_sampler=plan, num_workers=workers, pin_memory=pin,
                       generator=stream(plan.config.seed, SAMPLES), **ahead)
+
+
+def delivered(batches: DataLoader[T]) -> Iterator[T]:
+    """The batches of a loader; of bad input that one of its processes met, the sentence alone, without the traceback there.
+
+    Raises:
+        InputError: bad input.
+    """
+    try:
+        yield from batches
+    except InputError as error:
+        raise InputError(str(error).rpartition(RAISED)[2].strip()) from error
 

@@ -43,7 +43,7 @@ class Objective:
         sigma_data, time_scale, sigmas: of `edm` (see `priors.EDM`).
         betas: of the others.
         noise: levels trained on.
-        weighting: see `training.loss`.
+        weighting: see `training.loss`; `edm` with the sigma_data of the target, where that has one.
         gamma: of `min_snr`.
     """
 
@@ -119,7 +119,8 @@ class Config:
     Args:
         out: folder of the run; the prior ends up in `out/prior`.
         seed: of the weights, the crops and the noise.
-        init: prior to start from, by folder or name: its network, target and codec recipe are kept unless told otherwise.
+        init: prior to start from, by folder or name: its network, target and range are kept unless told otherwise; the scale of
+            complex images is that of the data, which say what was learned.
         network: arguments of a diffusers `UNet2DModel`; empty: the parent's.
         images: to train on, in all.
         ema_images: half-lives of the averaged weights; the one that denoises best at the end is exported.
@@ -177,6 +178,8 @@ def read(given: Mapping[str, Any], source: str) -> Config:
             raise InputError(f"{source}: {key} must be positive and different numbers, got {list(values)}")
     if min(share for _, share in config.data.sides) <= 0:
         raise InputError(f"{source}: the shares in data.sides must be positive")
+    if config.data.validation_side is not None and config.data.validation_side < 1:
+        raise InputError(f"{source}: data.validation_side must be positive, got {config.data.validation_side}")
     low, high = config.objective.sigmas
     if not 0 < low < high:
         raise InputError(f"{source}: objective.sigmas must be positive and rise, got {[low, high]}")

@@ -19,7 +19,7 @@ def write_log(folder: Path, name: str, rows: Sequence[Mapping[str, float]]) -> N
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, list(dict.fromkeys(key for row in rows for key in row)))
     writer.writeheader()
-    writer.writerows({key: f"{value:.6g}" for key, value in row.items()} for row in rows)
+    writer.writerows({key: _number(value) for key, value in row.items()} for row in rows)
     lines = "".join(json.dumps(dict(row)) + "\n" for row in rows)
     for suffix, text in (("csv", table.getvalue()), ("jsonl", lines)):
         final = folder / f"{name}.{suffix}"
@@ -28,3 +28,8 @@ def write_log(folder: Path, name: str, rows: Sequence[Mapping[str, float]]) -> N
             part = final.with_name(final.name + ".part")
             part.write_text(text, encoding="utf-8", newline="")
             os.replace(part, final)
+
+
+def _number(value: float) -> str:
+    """Six digits, and all of a count: runs of millions of images tell their checkpoints apart."""
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.6g}"

@@ -79,7 +79,9 @@ def weighting(objective: Objective, target: Parametrisation) -> Weight:
     """The weight an objective asks for."""
     if objective.weighting == "min_snr":
         return min_snr_weight(objective.gamma)
-    return simple_weight(target) if objective.weighting == "simple" else edm_weight(objective.sigma_data)
+    if objective.weighting == "simple":
+        return simple_weight(target)
+    return edm_weight(target.sigma_data if isinstance(target, EDM) else objective.sigma_data)  # a parent has its own
 
 
 def target_of(objective: Objective) -> Parametrisation:

@@ -239,6 +239,8 @@ def gather(material: Material, acquisition: Acquisition, seed: int, *, images: I
         raise InputError("data.augment makes square crops; give data.sides, their sides in pixels, or leave it out")
     train = Scans(*_parts(material.train, images, "train"), acquisition, augment=augment, sides=material.sides, seed=seed)
     held_out = Scans(*_parts(material.validation, validation, "validation"), acquisition, seed=seed + 1, plain=True)
+    if augment is not None and train.images is not None:
+        datasets.check_light(augment, train.images)
     datasets.disjoint(train, held_out)
     return train, held_out
 

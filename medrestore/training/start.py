@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..codecs import Recipe
+from ..codecs import Interval, Recipe
 from ..datasets.base import Augment, Crops, Images, Progress
 from ..errors import InputError
 from ..priors.network import Parametrisation
@@ -54,6 +54,7 @@ class Start:
 
     Attributes:
         net: with its first weights.
+        channels: of one image.
         network: what makes it again, `_class_name` included.
         multiple: height and width must be multiples of this.
         size: the only (height, width) it accepts, or None.
@@ -61,6 +62,7 @@ class Start:
     """
 
     net: torch.nn.Module
+    channels: int
     network: dict[str, Any]
     target: Parametrisation
     recipe: Recipe
@@ -88,6 +90,7 @@ def gather(config: Config, images: Images | None, validation: Images | None, aug
             raise InputError(f"data.{name} holds no images; check its paths and splits")
     if train.channels != held_out.channels:
         raise InputError(f"training images have {train.channels} channels and validation images {held_out.channels}")
+    datasets.check_light(made, train)
     datasets.disjoint(train, held_out)
     return Material(train, held_out, made)
 
@@ -99,10 +102,11 @@ def begin(config: Config, material: Material) -> Start:
         InputError: a network that cannot be built, a parent that cannot be read, or one that does not fit.
     """
     start = _child(config, material) if config.init is not None else _new(config, material)
-    channels = start.network.get("in_channels", 3)
-    if channels != material.channels:
-        raise InputError(f"the network takes {channels} channels and the crops have {material.channels}; set network.in_channels "
-                         f"and network.out_channels to {material.channels}, or take other data")
+    if start.network.get("num_class_embeds") is not None:
+        raise InputError("the network wants to be told a class (num_class_embeds), and data here have none; leave it out")
+    if start.channels != material.channels:
+        raise InputError(f"the network takes {start.channels} channels and the crops have {material.channels}; set "
+                         f"network.in_channels and network.out_channels to {material.channels}, or take other data")
     sides = [side for side, _ in config.data.sides] + [config.data.validation_side or start.multiple]
     if wrong := [side for side in sides if side % start.multiple]:
         raise InputError(f"sides of {', '.join(map(str, wrong))} pixels do not fit the network; data.sides and "
@@ -114,7 +118,8 @@ def _new(config: Config, material: Material) -> Start:
     if not config.network:
         raise InputError("give network, the arguments of a UNet2DModel, or init, a prior to start from")
     net, network = _build(config)
-    return Start(net, network, target_of(config.objective), material.train.recipe, _multiple(network))
+    return Start(net, network.get("in_channels", 3), network, target_of(config.objective), material.train.recipe,
+                 _multiple(network))
 
 
 def _child(config: Config, material: Material) -> Start:
@@ -136,8 +141,12 @@ def _child(config: Config, material: Material) -> Start:
     target = parent.parametrisation if config.objective.kind is None else target_of(config.objective)
     for weight in net.parameters():
         weight.requires_grad_(True)
-    origin = {"name": about["card"].get("name", Path(config.init).name), "sha256": about["sha256"]}
-    return Start(net, network, target, parent.recipe or recipe, about["multiple"], parent.size, origin)
+    card = about.get("card")
+    name = card.get("name") if isinstance(card, dict) else None
+    origin = {"name": name or Path(config.init).name, "sha256": about["sha256"]}
+    if isinstance(parent.recipe, Interval):  # a unit of the images, whatever the network saw; a quantile decides what it sees
+        recipe = parent.recipe
+    return Start(net, parent.channels, network, target, recipe, about["multiple"], parent.size, origin)
 
 
 def _build(config: Config) -> tuple[torch.nn.Module, dict[str, Any]]:

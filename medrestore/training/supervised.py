@@ -26,7 +26,7 @@ from ..metrics import psnr
 from ..settings import build, flatten, plain
 from . import checkpoint as checkpoints
 from .average import Average
-from .batches import WEIGHTS, stream
+from .batches import WEIGHTS, delivered, stream
 from .checkpoint import Checkpoint, Progress, written_aside
 from .config import Card, Optim
 from .log import write_log
@@ -97,6 +97,8 @@ def read(given: Mapping[str, Any], source: str) -> Config:
     for key in (*POSITIVE, *NOT_NEGATIVE):
         if flat[key] < 0 or (key in POSITIVE and flat[key] == 0):
             raise InputError(f"{source}: {key} must be {'positive' if key in POSITIVE else 'at least 0'}, got {flat[key]}")
+    if min(config.data.sides, default=1) < 1:
+        raise InputError(f"{source}: data.sides must be positive, got {list(config.data.sides)}")
     if config.loss.l1 + config.loss.ssim == 0:
         raise InputError(f"{source}: loss.l1 and loss.ssim are both 0, so nothing would be learned; raise one")
     return config
@@ -181,8 +183,8 @@ class Run:
         size, workers = self.config.optim.batch * self.config.optim.accumulate, self.config.data.workers
         plan = [[(position + k, None) for k in range(size)] for position in range(self.progress.seen, self.config.images, size)]
         ahead: dict[str, Any] = {"prefetch_factor": 4, "worker_init_fn": ignore_signals} if workers else {}
-        return iter(DataLoader(self.scans, batch_sampler=plan, collate_fn=list, num_workers=workers,
-                               generator=stream(self.config.seed, WEIGHTS, 1), **ahead))
+        return delivered(DataLoader(self.scans, batch_sampler=plan, collate_fn=list, num_workers=workers,
+                                    generator=stream(self.config.seed, WEIGHTS, 1), **ahead))
 
     def _step(self, cases: list[Case]) -> float:
         """One step of the optimiser; the mean loss of its scans."""
@@ -262,7 +264,7 @@ class Run:
             return
         if not allowed:
             raise InputError(f"{self.out} holds checkpoints already; leave out --resume never to go on, or give another out")
-        changed = differences(found.config, self.config)
+        changed = differences(found.config, self.config, str(folder))
         if found.facts["images"] != self._counts():
             changed.append(f"the data were {found.facts['images']} images and are {self._counts()}")
         if changed:
@@ -322,9 +324,9 @@ def validation_plan(config: Config) -> list[Position]:
     return [(number, (kind, accel)) for kind in range(kinds) for accel in range(accels) for number in range(count)]
 
 
-def differences(before: Mapping[str, Any], now: Config) -> list[str]:
-    """What a run may not change on its way and did, as `key was a and is b`."""
-    old, new = flatten(before), flatten(plain(now))
+def differences(before: Mapping[str, Any], now: Config, source: str) -> list[str]:
+    """What a run may not change on its way and did, as `key was a and is b`; `before` is the plain config it began with."""
+    old, new = flatten(plain(read(before, source))), flatten(plain(now))
     keys = [key for key in {**old, **new} if not any(f"{key}.".startswith(f"{free}.") for free in FREE)]
     return [f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in keys if old.get(key) != new.get(key)]
 

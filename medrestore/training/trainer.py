@@ -21,7 +21,7 @@ from ..errors import InputError
 from . import checkpoint as checkpoints
 from . import evaluate
 from .average import Average
-from .batches import NOISE, Plan, loader, stream
+from .batches import NOISE, Plan, delivered, loader, stream
 from .checkpoint import Checkpoint, Progress
 from .config import Config, differences, plain
 from .export import export
@@ -118,6 +118,8 @@ class Run:
         self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
         net = self.start.net.to(memory_format=self.layout)
         if config.gradient_checkpointing:
+            if not hasattr(net, "enable_gradient_checkpointing"):
+                raise InputError(f"gradient_checkpointing: {type(net).__name__} cannot do it; take false, a smaller batch")
             net.enable_gradient_checkpointing()
         self.parameters = sum(weight.numel() for weight in net.parameters())
         self.drops = any(isinstance(module, torch.nn.Dropout) and module.p > 0 for module in net.modules())
@@ -137,7 +139,8 @@ class Run:
         self.watch.found(self._facts())
         self.net.train()
         losses, passes, position, since = torch.zeros((), device=device), 0, self.progress.position, time.monotonic()
-        for number, x0 in enumerate(loader(crops, plan, pin=device.type == "cuda"), self.progress.step * config.optim.accumulate):
+        passed = self.progress.step * config.optim.accumulate
+        for number, x0 in enumerate(delivered(loader(crops, plan, pin=device.type == "cuda")), passed):
             x0 = x0.to(device, non_blocking=True, memory_format=self.layout)
             chance = stream(config.seed, NOISE, number, accelerator.process_index, device)
             sigma = self.draw(len(x0), chance)

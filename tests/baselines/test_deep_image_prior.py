@@ -79,3 +79,9 @@ def test_what_is_held_out_stops_the_fit(monkeypatch):
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         DeepImagePrior(**wrong)
+
+
+def test_a_fit_that_diverges_is_no_image():
+    kspace, maps, mask, _ = scan(20, 16)
+    with pytest.raises(InputError, match="diverged at lr 1e\\+30"):
+        DeepImagePrior(channels=4, layers=2, steps=12, lr=1e30).reconstruct(kspace, maps, mask)

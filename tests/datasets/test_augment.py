@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from medrestore.datasets import Crops, augmentation, images
-from medrestore.datasets.augment import ComplexMR, Frames, truncate, window
+from medrestore.datasets.augment import ComplexMR, Frames, check_light, truncate, window
 from medrestore.errors import InputError
 from medrestore.fft import fft2c
 
@@ -156,3 +156,24 @@ def test_crops_are_a_function_of_seed_and_position_and_visit_every_image() -> No
     whole = [first[position, 32] for position in range(14)]
     assert all(any(torch.equal(source[i], crop) for crop in whole[:7]) for i in range(7))
     assert any(not torch.equal(a, b) for a, b in zip(whole[:7], whole[7:], strict=True))
+
+
+@pytest.mark.parametrize(("listed", "said"), [
+    (["Randomizable"], "Randomizable fails on an image of .*not callable"),
+    ([{"RandSpatialCropSamples": {"roi_size": [8, 8], "num_samples": 2}}], "RandSpatialCropSamples makes no image"),
+])
+def test_transforms_that_cannot_be_applied_are_named(listed: list, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        augmentation(listed)(head(32, 32), 16, stream())
+
+
+def test_light_is_changed_of_pictures_alone() -> None:
+    for form in ("magnitude", "complex"):
+        with pytest.raises(InputError, match="frames is for pictures"):
+            check_light(Frames(), images({"kind": "phantoms", "count": 1, "size": 24, "form": form}))
+    check_light(ComplexMR(), images({"kind": "phantoms", "count": 1, "size": 24}))
+    check_light(Frames(), images({"kind": "photographs", "names": ["rocket"]}))
+
+
+def test_a_slice_one_pixel_high_has_another_resolution_too() -> None:
+    assert truncate(torch.ones(1, 1, 200), 2.0).shape == (1, 1, 100)

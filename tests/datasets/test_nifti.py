@@ -1,5 +1,6 @@
 """NIfTI slices: orientation, scale, what is skipped, the cache, and a slab that is never shown."""
 
+import os
 from pathlib import Path
 
 import nibabel
@@ -110,3 +111,14 @@ def test_empty_and_oversized_volumes_are_refused(tmp_path: Path) -> None:
         images({"kind": "nifti", "files": str(tmp_path), "axis": ["axial", "axial"]})
     with pytest.raises(InputError, match="axis must be"):
         images({"kind": "nifti", "files": str(tmp_path), "axis": "oblique"})
+
+
+def test_the_cache_tells_files_of_one_name_size_and_time_apart(tmp_path: Path) -> None:
+    """As subjects of one archive have them: sub-01/T1w.nii and sub-02/T1w.nii."""
+    for name, scale in (("sub-01", 1.0), ("sub-02", 50.0)):
+        (tmp_path / name).mkdir()
+        path = save(tmp_path / name / "T1w.nii", scale * volume(), AFFINE)
+        os.utime(path, (1e9, 1e9))
+    source = images({"kind": "nifti", "files": str(tmp_path), "cache": str(tmp_path / "cache")})
+    assert len(source) == 2 * SHAPE[2]
+    torch.testing.assert_close(source[0], source[SHAPE[2]])

@@ -1,6 +1,7 @@
 """Sources by name: strict settings, weights, mixtures, and training kept apart from validation."""
 
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -201,3 +202,15 @@ def test_real_slices_fill_complex_crops() -> None:
     crops = Crops(images({"kind": "volumes", "path": str(SHARED), "subjects": [0, 4]}), augmentation("complex_mr"), seed=0)
     brightest = torch.stack([crops[i, 96] for i in range(40)]).square().sum(1).sqrt().flatten(1).quantile(0.99, dim=1)
     assert 0.8 < brightest.median() < 1.4
+
+
+def test_masks_are_no_images(tmp_path: Path) -> None:
+    np.savez(tmp_path / "mask.npz", np.ones((2, 8, 8), bool))
+    with pytest.raises(InputError, match="a mask and no images"):
+        images({"kind": "npz", "path": str(tmp_path / "mask.npz")})
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="** may stand beside other letters since")
+def test_a_pattern_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no pattern"):
+        images({"kind": "pictures", "files": f"{tmp_path}/**x/*.png"})

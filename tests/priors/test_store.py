@@ -160,3 +160,48 @@ def test_weights_kept_in_half_the_space_are_read_as_float32(tmp_path):
     whole, half = (store.load(path)(x, 0.5) for path in paths)
     assert half.dtype == torch.float32
     assert 0 < (whole - half).abs().max() < 2e-3 * whole.abs().max()
+
+
+@pytest.mark.parametrize("changes", [
+    {"parametrisation": {"kind": "edm", "sigma_data": 10**400}}, {"parametrisation": {"kind": "edm", "sigma_data": 0}},
+    {"parametrisation": {"kind": "epsilon", "betas": []}}, {"parametrisation": {"kind": "epsilon", "betas": [0.1, 1.5]}},
+    {"parametrisation": {"kind": "epsilon", "betas": {"kind": "linear", "start": 10**400, "steps": 9}}},
+    {"recipe": {"kind": "interval", "low": 1, "high": 1}}, {"recipe": {"kind": "calibrated_complex", "quantile": 5}},
+])
+def test_numbers_that_make_no_sense(tmp_path, changes):
+    saved(tmp_path)
+    rewrite(tmp_path, **changes)
+    with pytest.raises(InputError, match="with their numbers are known"):
+        store.load(tmp_path)
+
+
+def test_what_has_no_name_on_disk_is_not_written(tmp_path):
+    class Mine(EDM):
+        pass
+
+    with pytest.raises(InputError, match="a Mine cannot be kept on disk; EDM, Epsilon"):
+        saved(tmp_path / "a", parametrisation=Mine())
+    assert not (tmp_path / "a").exists()
+
+
+def test_absurd_depth_and_huge_descriptions_cost_nothing(tmp_path):
+    saved(tmp_path)
+    path = tmp_path / store.CONFIG
+    for wrong in ({"layers_per_block": 10**9}, {"block_out_channels": [8] * 1000}):
+        good = path.read_text()
+        path.write_text(json.dumps(json.loads(good) | wrong))
+        with pytest.raises(InputError, match="at most 64"):
+            store.load(tmp_path)
+        path.write_text(good)
+    with (tmp_path / "prior.json").open("ab") as file:
+        file.truncate(store.LARGEST_JSON + 1)
+    with pytest.raises(InputError, match="larger than 16 MiB"):
+        store.describe(tmp_path)
+
+
+def test_a_prior_that_a_killed_run_moved_away_is_not_lost(tmp_path):
+    out, old = tmp_path / "out", tmp_path / "out.old"
+    saved(old)
+    with pytest.raises(InputError, match="pass --force"), store.aside(out) as part:
+        saved(part)
+    assert store.load(out).channels == 1 and not old.exists()

@@ -50,6 +50,7 @@ def test_values_take_their_types() -> None:
     ({"data": {"sides": [[64, 0]]}}, "the shares in data.sides must be positive"),
     ({"data": {"sides": [[64, 1], [64, 2]]}}, "data.sides must be positive and different"),
     ({"data": {"train": {"kind": "folder"}}}, "data.train must be a list"),
+    ({"data": {"validation_side": 0}}, "data.validation_side must be positive, got 0"),
     ({"ema_images": []}, "ema_images must be positive and different numbers"),
     ({"network": [1]}, "network must be a mapping of names to values"),
     ({"channels_last": 1}, "channels_last must be true or false, got 1"),
@@ -57,6 +58,19 @@ def test_values_take_their_types() -> None:
 def test_mistakes_are_named(given: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         read(given, "my.yaml")
+
+
+def test_sides_of_a_baseline_are_positive() -> None:
+    with pytest.raises(InputError, match=r"data.sides must be positive, got \[0\]"):
+        supervised.read({"baseline": "unet", "data": {"sides": [0]}}, "my.yaml")
+
+
+def test_a_baseline_goes_on_from_a_config_of_an_earlier_version() -> None:
+    now = supervised.read({"baseline": "unet"}, "x")
+    before = plain(now)
+    del before["loss"]["ssim"], before["keep"]
+    assert supervised.differences(before, now, "x") == []
+    assert supervised.differences(before | {"seed": 4}, now, "x") == ["seed was 4 and is 0"]
 
 
 def test_dotted_keys() -> None:

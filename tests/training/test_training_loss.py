@@ -114,3 +114,9 @@ def test_log_uniform_levels_span_the_target() -> None:
 def test_a_schedule_needs_timesteps() -> None:
     with pytest.raises(InputError, match="schedule, and this target has no timesteps; take log_normal or log_uniform"):
         draw(Levels("schedule"), EDM())
+
+
+def test_the_weight_of_a_parent_is_that_of_its_own_sigma_data() -> None:
+    sigma = torch.tensor([0.1, 1.0])
+    found = weighting(Objective(weighting="edm", sigma_data=0.5), EDM(0.3))(sigma)
+    torch.testing.assert_close(found, (sigma**2 + 0.09) / (0.3 * sigma) ** 2)

@@ -13,18 +13,21 @@ import yaml
 from PIL import Image
 from runs import Crop, Diary, Waves, config, go, weights
 
-from medrestore.codecs import Interval
+from medrestore.codecs import CalibratedComplex, Interval
+from medrestore.datasets import augmentation
 from medrestore.datasets.base import Crops
 from medrestore.errors import InputError
-from medrestore.priors import EDM, Velocity, load
+from medrestore.priors import EDM, Velocity, load, save
 from medrestore.priors.gaussian import StationaryGaussian
-from medrestore.priors.network import Parametrisation
+from medrestore.priors.network import Parametrisation, VarianceExploding
+from medrestore.priors.networks import build
 from medrestore.priors.store import describe
 from medrestore.training import export_last, train
 from medrestore.training.average import Average
 from medrestore.training.batches import Plan, loader, stream
 from medrestore.training.checkpoint import Progress
 from medrestore.training.evaluate import walk
+from medrestore.training.log import write_log
 
 
 def test_training_lowers_the_denoising_error(tmp_path: Path) -> None:
@@ -97,6 +100,58 @@ def test_a_child_keeps_what_its_parent_was_unless_told(tmp_path: Path) -> None:
         go(tmp_path / "wrong", **tender | {"network": dict(config(tmp_path).network, block_out_channels=[8, 24])})
 
 
+def test_a_score_network_is_a_parent_and_the_data_bring_the_recipe(tmp_path: Path) -> None:
+    """NCSN++ names its channels otherwise; its description may lack a card."""
+    made = {"_class_name": "NCSNpp", "channels": 2, "width": 8, "mults": [1, 1], "blocks": 1, "attention": [False, False]}
+    net = build(made)
+    net.frequencies.copy_(torch.linspace(-1, 1, 8))
+    parent = tmp_path / "parent"
+    save(parent, net, parametrisation=VarianceExploding((0.01, 10.0)), recipe=CalibratedComplex(0.9), channels=2, multiple=2,
+         card={}, config=made)
+    about = json.loads((parent / "prior.json").read_text())
+    del about["card"]
+    (parent / "prior.json").write_text(json.dumps(about))
+    child = load(go(tmp_path / "child", network={}, init=str(parent), images=8))
+    assert isinstance(child.parametrisation, VarianceExploding) and child.channels == 2
+    assert child.recipe == Waves.recipe != CalibratedComplex(0.9)
+    with pytest.raises(InputError, match="gradient_checkpointing: NCSNpp cannot do it"):
+        go(tmp_path / "other", network={}, init=str(parent), gradient_checkpointing=True)
+
+
+class Pictures(Waves):
+    """In another unit than a parent's."""
+
+    recipe = Interval(0.0, 1.0)
+
+
+def test_a_child_keeps_the_range_of_its_parent(tmp_path: Path) -> None:
+    made = config(tmp_path).network
+    parent = tmp_path / "parent"
+    save(parent, build({"_class_name": "UNet2DModel"} | made), parametrisation=EDM(), recipe=Interval(0.0, 255.0), channels=2,
+         multiple=2, card={})
+    assert load(go(tmp_path / "child", data=Pictures(), network={}, init=str(parent), images=8)).recipe == Interval(0.0, 255.0)
+
+
+class Damaged(Waves):
+    """One of them cannot be read."""
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        if index == 5:
+            raise InputError("wave 5 is damaged; leave it out")
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_bad_input_is_said_in_its_own_sentence_wherever_it_is_read(tmp_path: Path, workers: int) -> None:
+    with pytest.raises(InputError, match=r"^wave 5 is damaged; leave it out$"):
+        go(tmp_path, data=Damaged(), data__workers=workers)
+
+
+def test_the_log_counts_millions_of_images(tmp_path: Path) -> None:
+    write_log(tmp_path, "log", [{"images": 1234567.0, "loss": 0.123456789}])
+    assert (tmp_path / "log.csv").read_text().splitlines()[1] == "1234567,0.123457"
+
+
 class Twins(Waves):
     """Of patients that train, too."""
 
@@ -116,6 +171,8 @@ class Flat(Waves):
     ({"images": Flat(), "validation": Flat(30)}, {}, "the network takes 2 channels and the crops have 1"),
     ({}, {"data__sides": [[9, 1.0]]}, "sides of 9 pixels do not fit the network; .* must be multiples of 2"),
     ({}, {"data__validation_side": 13}, "sides of 13 pixels do not fit"),
+    ({}, {"network__num_class_embeds": 4}, "told a class"),
+    ({"augment": augmentation("frames")}, {}, "frames is for pictures"),
     ({}, {"network": {}}, "give network, the arguments of a UNet2DModel, or init"),
     ({}, {"network__colour": 1}, "network cannot be built: .*colour"),
     ({}, {"network__norm_num_groups": 3}, "network cannot be built"),

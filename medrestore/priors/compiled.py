@@ -1,0 +1,48 @@
+"""A network behind `torch.compile`, that never fails for it."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Compiled(torch.nn.Module):
+    """A network that is compiled at its first call; as it is where that fails, which is said once.
+
+    On a GPU its calls are CUDA graphs: their outputs are overwritten by the next call, so copies are returned.
+
+    Args:
+        net: any network whose output is a tensor, or has one as its `sample`.
+    """
+
+    def __init__(self, net: torch.nn.Module) -> None:
+        super().__init__()
+        self.net = net
+        self.run: Callable[..., Any] | None = None
+
+    def forward(self, *inputs: Tensor, **told: Tensor) -> Tensor:
+        if self.run is not self.net:
+            try:
+                return self._compiled(*inputs, **told)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:  # no compiler, an operation it does not know: whatever it is, the network runs without
+                warnings.warn(f"the network could not be compiled and runs as it is ({type(error).__name__}: "
+                              f"{(str(error).splitlines() or [''])[0][:200]})", stacklevel=2)
+                self.run = self.net
+        return _tensor(self.net(*inputs, **told))
+
+    def _compiled(self, *inputs: Tensor, **told: Tensor) -> Tensor:
+        with warnings.catch_warnings():  # of what compiling is built on, to nobody's profit
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", message="Dynamo detected a call to a `functools.lru_cache`")
+            if self.run is None:
+                graphs = inputs[0].device.type == "cuda"
+                self.run = torch.compile(self.net, dynamic=False, mode="reduce-overhead" if graphs else "default")
+            return _tensor(self.run(*inputs, **told)).clone()
+
+
+def _tensor(out: Any) -> Tensor:
+    return getattr(out, "sample", out)

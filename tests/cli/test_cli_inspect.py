@@ -1,0 +1,43 @@
+"""`inspect` of trained baselines, folders of runs, and descriptions that lie."""
+
+import json
+import shutil
+
+import pytest
+
+from medrestore.baselines import Supervised, UNet, VarNet, save
+
+
+def facts(text):
+    return {name.strip(): value.strip() for name, _, value in (line.partition(": ") for line in text.splitlines())}
+
+
+@pytest.mark.parametrize("net", [UNet(channels=4), VarNet(cascades=1, channels=4, map_channels=2)], ids=["unet", "varnet"])
+def test_a_trained_baseline(bench, net):
+    folder = bench / "run" / "baseline"
+    save(folder, Supervised(net, {"name": "small", "licence": "CC0", "scores": {"psnr": 30.5}}))
+    outcome = bench.call("inspect", folder)
+    told, about = facts(outcome.out), json.loads((folder / "baseline.json").read_text())
+    assert (outcome.code, outcome.err) == (0, "") and told["kind"] == "trained baseline" and told["network"] == net.kind
+    assert {key: told[f"arguments.{key}"] for key in net.arguments} == {key: str(value) for key, value in net.arguments.items()}
+    assert told["licence"] == "CC0" and told["sha256"] == about["sha256"] and told["card.scores.psnr"] == "30.5"
+    assert told["weights"].endswith("MB, as described")
+    (folder / "weights.safetensors").write_bytes(b"altered")
+    assert facts(bench.call("inspect", folder).out)["weights"] == "MISSING or altered; copy the baseline again"
+    assert f"what it made is in {folder}" in bench.call("inspect", bench / "run").err
+
+
+def test_what_a_description_says_is_shown_as_text_and_not_believed(bench):
+    folder = bench / "prior"
+    shutil.copytree(bench.prior, folder)
+    about = json.loads((folder / "prior.json").read_text())
+    about |= {"card": {"licence": "MIT\nkind: \x1b[2Jother"}, "weights": "1 MB, as described", "parts": {"vqvae": "0" * 64}}
+    (folder / "prior.json").write_text(json.dumps(about))
+    config = folder / "unet" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"block_out_channels": 8}))
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"altered")
+    outcome = bench.call("inspect", folder)
+    told = facts(outcome.out)
+    assert (outcome.code, outcome.err) == (0, "") and told["kind"] == "prior" and "\x1b" not in outcome.out
+    assert told["card.licence"] == "MIT kind: [2Jother" and "architecture" not in told
+    assert told["weights"] == told["weights of vqvae"] == "MISSING or altered; copy the prior again"
