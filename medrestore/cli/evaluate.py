@@ -60,7 +60,8 @@ def parser() -> ArgumentParser:
     add("--device", type=str, default="cpu", help="cpu, cuda, mps; several for workers in turn, as cuda:0,cuda:1")
     add("--reference", type=str | None, default=None, help="what outputs are scored against: fastMRI files, pictures or DREAMING")
     add("--protocol", type=str | None, default=None, help=f"how outputs are scored: {', '.join(PROTOCOLS)}")
-    add("--lpips-weights", dest="lpips_weights", type=list[str], default=[], help="files of AlexNet's weights and LPIPS's heads")
+    add("--lpips-weights", dest="lpips_weights", type=str | None, default=None,
+        help="AlexNet's weights and LPIPS's heads: a file with both, or two, as alexnet.pth,heads.pth")
     add("--features", type=str | None, default=None, help=".npz of Inception features of the outputs, an array a scene, for FID")
     add("--reference-features", dest="reference_features", type=str | None, default=None, help="the same of the true frames")
     return p
@@ -74,7 +75,7 @@ def run(options: Namespace) -> int:
 
 
 def _study(options: Namespace) -> int:
-    for name in ("reference", "protocol", "features", "reference_features"):
+    for name in ("reference", "protocol", "features", "reference_features", "lpips_weights"):
         if options[name] is not None:
             raise InputError(f"--{name.replace('_', '-')} is for outputs that exist; a study says it in {options.what}")
     if options.out is None:
@@ -98,9 +99,8 @@ def _study(options: Namespace) -> int:
         workers=options.workers, scheduler_file=Path(options.scheduler_file) if options.scheduler_file else None, shard=shard,
         retry_failed=options.retry_failed, devices=devices, command=command, say=say, progress=progress,
     ))
-    if not result.waiting:
-        say(f"{study.out / 'report.html'}  tables.md  results.csv  volumes.csv")
-    return _exit(result.failed, f"see {study.out / 'failed.jsonl'}; --retry-failed tries again")
+    return _exit(result.failed, f"see {study.out / ('failed.jsonl' if shard == (1, 1) else 'failed-*.jsonl')}; "
+                                "--retry-failed tries again")
 
 
 def _scores(options: Namespace) -> int:
@@ -116,7 +116,8 @@ def _scores(options: Namespace) -> int:
 
     scored: Scored = score_outputs(
         Path(options.what), Path(options.reference), options.protocol, out=None if options.out is None else Path(options.out),
-        lpips=tuple(options.lpips_weights), features=(options.features, options.reference_features), progress=progress,
+        lpips=tuple(options.lpips_weights.split(",")) if options.lpips_weights else (),
+        features=(options.features, options.reference_features), progress=progress,
     )
     for line in scored.lines:
         say(line)

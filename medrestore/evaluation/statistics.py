@@ -7,7 +7,7 @@ an infinite PSNR) are left out and counted.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Any
@@ -170,7 +170,8 @@ def paired(
     """Every other method minus `against`, in each setting, over rows of the same case and slice.
 
     Args:
-        rows: as for `cells`, with `case`, `slice` and `method` too. Several of one case and slice (seeds) are averaged.
+        rows: as for `cells`, with `case`, `slice` and `method` too. Several of one case and slice are averaged: those of the
+            seeds that both methods have, all where they have none in common.
         metric: name of the score.
         against: label of the method that the others are compared with.
         by: the key that becomes `Pair.setting`.
@@ -219,14 +220,15 @@ def differences(
 
 def _match(first: Sequence[Row], second: Sequence[Row], metric: str) -> tuple[dict[Hashable, list[tuple[float, float]]], int]:
     """Scores of the same case and slice by patient, and how many are left out as one of them is not finite."""
-    one, other = ({key: (row_patient, values) for key, (row_patient, values) in _by_place(rows, metric).items()}
-                  for rows in (first, second))
+    one, other = (_by_place(rows, metric) for rows in (first, second))
     patients: dict[Hashable, list[tuple[float, float]]] = defaultdict(list)
     left_out = 0
-    for key, (patient, values) in one.items():
+    for key, (patient, ours) in one.items():
         if key not in other:
             continue
-        scores = float(np.mean(values)), float(np.mean(other[key][1]))
+        theirs = other[key][1]
+        shared = ours.keys() & theirs.keys()  # another seed is another mask: what one of them lacks would tip the difference
+        scores = _mean_of_seeds(ours, shared), _mean_of_seeds(theirs, shared)
         if all(map(isfinite, scores)):
             patients[patient].append(scores)
         else:
@@ -234,12 +236,18 @@ def _match(first: Sequence[Row], second: Sequence[Row], metric: str) -> tuple[di
     return patients, left_out
 
 
-def _by_place(rows: Sequence[Row], metric: str) -> dict[tuple[Any, Any], tuple[Hashable, list[float]]]:
-    places: dict[tuple[Any, Any], tuple[Hashable, list[float]]] = {}
+def _mean_of_seeds(values: Mapping[Hashable, Sequence[float]], seeds: Set[Hashable]) -> float:
+    """The mean over these seeds, over all where there are none."""
+    return float(np.mean([value for seed in values if seed in seeds or not seeds for value in values[seed]]))
+
+
+def _by_place(rows: Sequence[Row], metric: str) -> dict[tuple[Any, Any], tuple[Hashable, dict[Hashable, list[float]]]]:
+    """Patient and scores by seed of each case and slice."""
+    places: dict[tuple[Any, Any], tuple[Hashable, dict[Hashable, list[float]]]] = {}
     for row in rows:
         value = row.get(metric)
-        key = _get(row, "case"), row.get("slice")
-        places.setdefault(key, (_get(row, "patient"), []))[1].append(nan if value is None else float(value))
+        _, seeds = places.setdefault((_get(row, "case"), row.get("slice")), (_get(row, "patient"), {}))
+        seeds.setdefault(row.get("seed"), []).append(nan if value is None else float(value))
     return places
 
 

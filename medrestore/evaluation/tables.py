@@ -115,10 +115,21 @@ def _is_number(value: Any) -> bool:
 def _plain(column: str, value: Any, kind: type) -> str | int | float:
     """A value as the kind of its column has it."""
     try:
-        return kind(value)
+        return _whole(value) if kind is int else kind(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{column} has the value {str(value)[:60]!r}, which is no {'whole ' * (kind is int)}number; "
                          "correct it or leave it empty.") from error
+
+
+def _whole(value: Any) -> int:
+    """1, "1" and 1.0 alike; 1.5 is none, and neither is infinity."""
+    try:
+        return int(str(value))
+    except ValueError:
+        number = float(value)
+        if not number.is_integer():
+            raise
+        return int(number)
 
 
 def read_rows(path: str | Path) -> list[dict[str, Any]]:

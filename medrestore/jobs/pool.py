@@ -53,7 +53,8 @@ def run(
 ) -> Outcome:
     """Makes every task's folder `out`/tasks/<name> that is not whole yet; the files do not depend on who makes them.
 
-    Several runs may share `out`, at once or one after the other. An interrupted run keeps what is whole.
+    Several runs may share `out`, at once or one after the other. An interrupted run keeps what is whole. Known failures of other
+    lists of tasks, those below other first folders, stay known.
 
     Args:
         tasks: in the order in which they are begun; those of one group stay together.
@@ -76,7 +77,7 @@ def run(
     mine = _share(tasks, shard)
     this = Run.start(out)
     try:
-        ledger = _Ledger(out, mine, shard, retry_failed=retry_failed, say=say)
+        ledger = _Ledger(out, tasks, mine, shard, retry_failed=retry_failed, say=say)
         ledger.start(progress)
         groups = _groups(ledger.pending)
         if groups and workers == 0 and scheduler_file is None:
@@ -92,9 +93,15 @@ def run(
         this.end()
 
 
-def failures(out: Path) -> dict[str, str]:
-    """What has failed in `out` and is not whole now: name -> one sentence. For reports; of all shards."""
-    return {task.name: why for task, why in _read_failures(Path(out)) if not is_whole(Path(out), task)}
+def failures(out: Path, tasks: Iterable[Task] | None = None) -> dict[str, str]:
+    """What has failed in `out` and is not whole now: name -> one sentence. For reports; of all shards.
+
+    Args:
+        tasks: these alone, with the keys that they have now: a failure of another config is none of theirs.
+    """
+    asked = None if tasks is None else {(task.name, task.key) for task in tasks}
+    return {task.name: why for task, why in _read_failures(Path(out))
+            if (asked is None or (task.name, task.key) in asked) and not is_whole(Path(out), task)}
 
 
 def _check(tasks: Sequence[Task], workers: int, scheduler_file: Path | None, shard: tuple[int, int], threads: int,
@@ -144,20 +151,29 @@ def _share(tasks: Sequence[Task], shard: tuple[int, int]) -> list[Task]:
 
 
 class _Ledger:
-    """What is known of every task of this run, and the file of those that failed."""
+    """What is known of every task of this run, and the file of those that failed.
 
-    def __init__(self, out: Path, tasks: Sequence[Task], shard: tuple[int, int], *, retry_failed: bool,
-                 say: Callable[[str], None]) -> None:
+    Args:
+        everything: the tasks of all shards.
+        tasks: those of this one.
+    """
+
+    def __init__(self, out: Path, everything: Sequence[Task], tasks: Sequence[Task], shard: tuple[int, int], *,
+                 retry_failed: bool, say: Callable[[str], None]) -> None:
         self.out, self.tasks, self.say = out, {task.name: task for task in tasks}, say
         self.alone = shard == (1, 1)
         self.path = out / ("failed.jsonl" if self.alone else f"failed-{shard[0]}-of-{shard[1]}.jsonl")
         self.done: set[str] = set()
         self.skipped = {task.name for task in tasks if is_whole(out, task)}
-        known = {} if retry_failed else {(task.name, task.key): why for task, why in _read_failures(out)}
+        told = _read_failures(out)
+        known = {} if retry_failed else {(task.name, task.key): why for task, why in told}
         self.failed = {
             task.name: known[task.name, task.key]
             for task in tasks if task.name not in self.skipped and (task.name, task.key) in known
         }
+        ours = {_first(task.name) for task in everything}
+        replaced = told if self.alone else _read_failures(out, self.path.name)
+        self.others = {task.name: (task, why) for task, why in replaced if _first(task.name) not in ours}
         self.pending = [task for task in tasks if task.name not in self.skipped and task.name not in self.failed]
         self.advance: Callable[[], None] = lambda: None
 
@@ -193,8 +209,8 @@ class _Ledger:
     def _write(self) -> None:
         """A lost file of failures is no failure: what is in it would only be tried again."""
         part = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.part")
-        failed = [task for name, task in self.tasks.items() if name in self.failed]
-        rows = [{"name": task.name, "key": task.key, "why": self.failed[task.name]} for task in failed]
+        failed = [(task, self.failed[name]) for name, task in self.tasks.items() if name in self.failed]
+        rows = [{"name": task.name, "key": task.key, "why": why} for task, why in (*self.others.values(), *failed)]
         try:
             if rows:
                 part.write_text("".join(json.dumps(row, sort_keys=True) + "\n" for row in rows), encoding="utf-8")
@@ -207,10 +223,14 @@ class _Ledger:
                 part.unlink()
 
 
-def _read_failures(out: Path) -> list[tuple[Task, str]]:
+def _first(name: str) -> str:
+    return name.split("/", 1)[0]
+
+
+def _read_failures(out: Path, files: str = "failed*.jsonl") -> list[tuple[Task, str]]:
     """All entries of all shards' files; lines that are not ours are passed over."""
     found = []
-    for path in sorted(out.glob("failed*.jsonl")):
+    for path in sorted(out.glob(files)):
         with suppress(OSError, UnicodeDecodeError):
             for line in path.read_text(encoding="utf-8").splitlines():
                 with suppress(ValueError):

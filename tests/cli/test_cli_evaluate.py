@@ -72,6 +72,8 @@ def test_what_failed_is_said_with_exit_code_1(bench: Bench, study: Path) -> None
     (["{}", "-o", "out", "methods.X={method: ddx}"], "methods.X: there is no method 'ddx'; did you mean dds?"),
     (["{}", "-o", "out", "--shard", "3/2"], "--shard takes i/n, as 3/16, got '3/2'"),
     (["{}", "-o", "out", "--reference", "x"], "--reference is for outputs that exist"),
+    (["{}", "-o", "out", "--lpips-weights", "x"], "--lpips-weights is for outputs that exist; a study says it in"),
+    (["taken", "--reference", "taken", "--protocol", "natural", "--lpips-weights", "a.pth,b.pth"], "a.pth does not exist"),
     (["{}", "-o", "out", "--device", "gpu"], "--device gpu is not usable here"),
     (["{}", "-o", "{}"], "is a file, and a study needs a folder"),
     (["{}", "-o", "taken"], "taken is a folder of something else than a study"),
@@ -125,6 +127,32 @@ def test_volumes_are_scored_against_fastmri_files(bench: Bench) -> None:
     (bench / "made" / "four.h5").rename(bench / "made" / "three.h5")
     partly = bench.call("evaluate", bench / "made", "--reference", bench / "truth", "--protocol", "fastmri")
     assert partly.code == 1 and "three.h5 failed" in partly.err and "2 volumes" in partly.out
+
+
+def test_the_magnitude_of_a_complex_output_is_scored(bench: Bench) -> None:
+    data, images = kspace(2, shape=(40, 40))
+    fastmri(bench / "truth.h5", data, reference=images)
+    made = np.abs(images).astype(np.float32) * np.exp(1j * np.linspace(0, 6, 40)).astype(np.complex64)
+    with h5py.File(bench / "made.h5", "w") as file:
+        file["reconstruction"] = made
+    done = bench.call("evaluate", bench / "made.h5", "--reference", bench / "truth.h5", "--protocol",
+                      "fastmri", "-o", bench / "out")
+    assert (done.code, done.err) == (0, "") and float(lines(bench / "out" / "volumes.csv")[0]["nmse"]) < 1e-9
+
+
+def test_files_of_one_name_are_not_mixed_up(bench: Bench) -> None:
+    from PIL import Image
+
+    for root in ("made", "truth"):
+        for seed, folder in enumerate(("a", "b")):
+            (bench / root / folder).mkdir(parents=True)
+            pixels = np.random.default_rng(seed).integers(0, 255, (24, 24, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(bench / root / folder / "one.png")
+    mixed = bench.call("evaluate", bench / "made", "--reference", bench / "truth", "--protocol", "natural")
+    assert mixed.code == 2 and "have one name" in mixed.err
+    (bench / "made" / "b" / "one.png").rename(bench / "made" / "b" / "two.png")
+    (bench / "truth" / "b" / "one.png").rename(bench / "truth" / "b" / "two.png")
+    assert bench.call("evaluate", bench / "made", "--reference", bench / "truth", "--protocol", "natural").code == 0
 
 
 @pytest.fixture

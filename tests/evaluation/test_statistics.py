@@ -121,6 +121,17 @@ def test_seeds_of_one_slice_are_averaged_and_lower_may_be_better():
     assert pair.difference == pytest.approx((-0.05 + 0.1) / 2) and pair.wins == 1 and pair.rows == 2
 
 
+def test_a_seed_that_one_of_two_lacks_is_in_no_difference():
+    """Two methods that are equal seed by seed; one of them failed on the harder seed of half of the patients."""
+    rows = [{**row, "seed": seed} for seed, method, patients in ((0, "TV", "abcdef"), (1, "TV", "abcdef"), (0, "DDS", "abcdef"),
+                                                                 (1, "DDS", "abc"))
+            for row in rows_of({patient: [10.0 - 2 * seed] for patient in patients}, method)]
+    (pair,) = paired(rows, "psnr", "TV")
+    assert (pair.difference, pair.low, pair.high, pair.p, pair.patients) == (0, 0, 0, 1, 6)
+    later = [{**row, "seed": row["seed"] + 5} for row in rows if row["method"] == "TV"]  # no seed in common: all of each
+    assert differences([(("4x", "later", "TV"), later, rows_of({"a": [8.0]}, "TV"))], "psnr")[0].difference == 1
+
+
 def test_holm_runs_over_settings_and_methods():
     random = np.random.default_rng(0)
     base = {f"p{i}": [random.normal()] for i in range(8)}

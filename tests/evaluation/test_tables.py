@@ -48,6 +48,18 @@ def test_scores_that_were_not_asked_for_say_so(tmp_path):
     assert first.endswith("0.30000000000000004,,,") and second.endswith("inf,1e-300,3 coils,not computed")
 
 
+def test_whole_numbers_may_be_written_as_others(tmp_path):
+    """pandas makes 1.0 of a slice where another is empty; 1.5 is never cut to 1, in no format."""
+    import pyarrow
+    from pyarrow import parquet
+
+    (tmp_path / "a.csv").write_text("case,slice\na,1.0\na,\n")
+    assert [row["slice"] for row in read_rows(tmp_path / "a.csv")] == [1, None]
+    parquet.write_table(pyarrow.table({"case": ["a"], "slice": [1.5]}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"slice has the value .1.5., which is no whole number"):
+        read_rows(tmp_path / "a.parquet")
+
+
 def test_tables_that_are_none(tmp_path):
     def refused(name, content, sentence):
         path = tmp_path / name

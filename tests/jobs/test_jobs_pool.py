@@ -253,6 +253,24 @@ def test_names_that_lead_elsewhere_are_refused(name: str, tmp_path: Path) -> Non
     assert not (tmp_path / "out").exists()
 
 
+def test_failures_of_another_list_of_tasks_stay_known(tmp_path: Path) -> None:
+    """A study tunes and tests in one folder: neither forgets what failed in the other, also in a shard."""
+    first, second = (tasks_of([f"{phase}/{letter}" for letter in "abcd"], t1="wrong", t2="wrong") for phase in ("tune", "test"))
+    for shard in ((1, 1), (1, 2)):
+        out = tmp_path / str(shard[1])
+        for tasks in (first, second):
+            tasks[:] = [replace(task, group=task.name) for task in tasks]
+            run(tasks, Fill(), out, shard=shard)
+        known = failures(out)
+        assert {name.split("/")[0] for name in known} == {"tune", "test"}
+        for tasks in (first, second):
+            assert run(tasks, Fill(), out, shard=shard).failed.keys() == {n for n in known if n.startswith(tasks[0].name[:4])}
+            assert failures(out, tasks).keys() == {name for name in known if name.startswith(tasks[0].name[:4])}
+        assert failures(out) == known and failures(out, [replace(task, key="new") for task in first]) == {}
+        run(first[:1], Fill(), out, shard=shard)  # a list without the tasks that failed forgets them, and its own alone
+        assert {name.split("/")[0] for name in failures(out)} == {"test"}
+
+
 @pytest.mark.parametrize(("names", "options", "message"), [
     (["a", "a"], {}, "two tasks are called a"),
     (["a/b", "a"], {}, "inside the folder of the task a"),
@@ -416,7 +434,7 @@ def test_a_cluster_that_goes_away_is_named(tmp_path: Path, cluster: Any) -> None
 
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_dask, "CONNECT", 0.5)
-    for text in ('{"address": "tcp://127.0.0.1:9"}', "{}", "no json"):
+    for text in ('{"address": "tcp://127.0.0.1:9"}', '{"address": 9}', "{}", "no json"):
         (tmp_path / "scheduler.json").write_text(text)
         with pytest.raises(InputError, match=r"scheduler\.json does not answer"):
             run(tasks_of(), Fill(), tmp_path / "out", scheduler_file=tmp_path / "scheduler.json")

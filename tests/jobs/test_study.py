@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from medrestore.errors import InputError
 from medrestore.evaluation.tables import read_rows
 from medrestore.io import Scan
 from medrestore.jobs.recon import Plan, Undersampling, prepare, score
+from medrestore.jobs.study.cases import Fingerprints
 from medrestore.jobs.study.config import as_plain, read
 from medrestore.jobs.study.methods import loaded
 from medrestore.jobs.study.mri import ready, scan_cases
@@ -25,6 +27,7 @@ from medrestore.jobs.study.scenes import Part, restored, scene_cases
 from medrestore.jobs.study.study import Result, Running, Study, open_study, run_study, scored_tasks, slug, tuning_tasks
 from medrestore.jobs.study.work import rows_of
 from medrestore.mri import add_smooth_phase, simulate_scan, simulated_maps
+from medrestore.operators import SpectralOperator
 
 PHANTOMS = {"kind": "phantoms", "size": [40, 40], "coils": 3}
 TINY: dict[str, Any] = {
@@ -33,6 +36,8 @@ TINY: dict[str, Any] = {
     "methods": {"ZF": {"baseline": "ZeroFilled"}, "CG": {"baseline": "CGSense", "tune": {"lam": [1e-4, 1e-2, 1.0]}}},
     "pictures": 1,
 }
+NATURAL: dict[str, Any] = {"protocol": "natural", "data": {"kind": "pictures", "crop": 32},
+                           "settings": [{"kind": "colorization"}], "methods": {"pinv": {"baseline": "PseudoInverse"}}}
 
 
 def changed(*, methods: Mapping[str, Any] | None = None, **values: Any) -> dict[str, Any]:
@@ -141,7 +146,37 @@ def test_a_task_that_fails_is_named_and_the_others_are_scored(tmp_path: Path) ->
     assert {row["setting"] for row in rows} == {"uniform1d 2x"} and "failed" in (tmp_path / "out" / "tables.md").read_text()
     told = json.loads((tmp_path / "out" / "tuned.json").read_text())["CG"]["uniform1d 4x"]
     assert told["chosen"] is None
-    assert run(changed(settings=settings), tmp_path / "out").failed.keys() == result.failed.keys()  # known, not tried again
+    said: list[str] = []
+    assert run(changed(settings=settings), tmp_path / "out", say=said.append).failed.keys() == result.failed.keys()
+    assert not any("calibration lines" in line for line in said)  # known, not tried again: neither tuning nor tests
+    told = (tmp_path / "out" / "failed.jsonl").read_text().splitlines()
+    assert {json.loads(line)["name"] for line in told} == result.failed.keys()
+
+
+def test_shards_go_on_when_tuning_has_failed_in_another_and_the_tables_tell_of_all(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    settings = [*TINY["settings"], {"kind": "uniform1d", "accel": 4, "acs": 4}]  # too few lines: all of them in the second shard
+    given = changed(settings=settings)
+    parts = [run(given, out, shard=(number, 2)) for number in (1, 2, 1, 2)]
+    assert [part.waiting > 0 for part in parts] == [True, True, False, False]
+    assert not parts[0].failed and len(parts[2].failed) == 6 + 2 == len(parts[3].failed)
+    assert "8 tasks failed and are missing" in (out / "tables.md").read_text()
+
+
+def test_a_failure_of_another_config_is_none_of_this_one(tmp_path: Path) -> None:
+    given = changed(methods={"CG": {"baseline": "CGSense", "options": {"lam": 0.01}}})
+    study = opened(given, tmp_path / "out")
+    (tmp_path / "out").mkdir(exist_ok=True)
+    rows = [{"name": task.name, "key": "of another config", "why": "x"} for task in scored_tasks(study, {})]
+    (tmp_path / "out" / "failed-2-of-2.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert run(given, tmp_path / "out", shard=(1, 2)).waiting == 2 and not (tmp_path / "out" / "tables.md").exists()
+
+
+def test_nothing_whole_is_no_table(tmp_path: Path) -> None:
+    said: list[str] = []
+    given = changed(settings=[{"kind": "uniform1d", "accel": 4, "acs": 4}], validation=None, methods={"CG": {"baseline": "RSS"}})
+    assert len(run(given, tmp_path / "out", say=said.append).failed) == 4
+    assert not any("tables.md" in line for line in said) and not (tmp_path / "out" / "tables.md").exists()
 
 
 def test_spectral_methods_are_left_out_of_masks_over_both_axes(tmp_path: Path, tiny_prior: Path) -> None:
@@ -158,6 +193,63 @@ def test_each_seed_draws_another_mask(tmp_path: Path) -> None:
     masks = [ready(item.case, 0, item.setting, item.seed, cache=None, spectral_gb=0, device="cpu").prepared.sampling.mask
              for item in items]
     assert len(masks) == 2 and not torch.equal(*masks)
+
+
+def test_the_samples_of_two_seeds_share_no_noise(tmp_path: Path, tiny_prior: Path) -> None:
+    """Sample k of a restoration takes its seed plus k, so seeds that follow one another would give the same samples."""
+    given = changed(seeds=[0, 1], methods={"DDS": {"method": "dds", "prior": str(tiny_prior), "steps": 2, "samples": 8}})
+    first, second = {task.what.first_seed for task in scored_tasks(opened(given, tmp_path / "out"), {})}
+    assert abs(first - second) > 10**6
+
+
+def test_a_method_is_not_changed_by_the_others(tmp_path: Path, tiny_prior: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exact spectrum is made for all that may have it, however few steps they take, and not for one that wants none."""
+    dds = {"method": "dds", "prior": str(tiny_prior), "steps": 2}
+    study = opened(changed(methods={"none": {**dds, "spectral_gb": 0.0}, "DDS": dds}), tmp_path / "out")
+    items = {task.what.recipe.label: task.what for task in scored_tasks(study, {})}
+    assert {label: item.spectral_gb for label, item in items.items()} == {"ZF": 1.0, "none": 0.0, "DDS": 1.0}
+    monkeypatch.setattr("medrestore.jobs.data_step.SPECTRUM_PAYS", 0)
+    for label, exact in (("none", False), ("DDS", True)):
+        item = items[label]
+        made = ready(item.case, 0, item.setting, 0, cache=None, spectral_gb=item.spectral_gb, device="cpu")
+        assert isinstance(made.prepared.problem.operator, SpectralOperator) == exact
+
+
+def test_the_key_of_a_task_holds_what_its_files_hold(tmp_path: Path, tiny_prior: Path) -> None:
+    """Weights of LPIPS, the shape of a prior's network and the name that fastMRI's masks follow from."""
+    prior, weights, scans = tmp_path / "prior", tmp_path / "lpips.pt", tmp_path / "scans"
+    shutil.copytree(tiny_prior, prior)
+    weights.write_bytes(b"one")
+    scans.mkdir()
+    data, images = kspace(1)
+    fastmri(scans / "a.h5", data, reference=images)
+    given = changed(data={"kind": "kspace", "folder": str(scans)}, validation=None, lpips=[str(weights)],
+                    methods={"DDS": {"method": "dds", "prior": str(prior), "steps": 2}, "CG": {"baseline": "RSS"}})
+
+    def keys() -> dict[str, str]:
+        return {task.what.recipe.label: task.key for task in scored_tasks(opened(given, tmp_path / "out"), {})}
+
+    before = keys()
+    weights.write_bytes(b"another")
+    after = keys()
+    assert keys() == after and all(after[label] != before[label] for label in before)
+    config = prior / "unet" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "norm_eps": 1e-3}))
+    assert {label for label, key in keys().items() if key != after[label]} == {"DDS"}
+    after = keys()
+    (scans / "a.h5").rename(scans / "a.hdf5")
+    assert all(key != after[label] for label, key in keys().items())
+
+
+def test_either_file_of_a_pair_is_seen_to_change(tmp_path: Path) -> None:
+    for name in ("s.hdr", "s.cfl"):
+        (tmp_path / name).write_bytes(b"1")
+    for asked in ("s.hdr", "s.cfl"):
+        for altered in ("s.hdr", "s.cfl"):
+            prints = Fingerprints(None)
+            before = prints(tmp_path / asked)
+            (tmp_path / altered).write_bytes((tmp_path / altered).read_bytes() + b"2")
+            assert prints(tmp_path / asked) != before
 
 
 @pytest.mark.parametrize(("given", "said"), [
@@ -183,6 +275,16 @@ def test_each_seed_draws_another_mask(tmp_path: Path) -> None:
      "not there: d.pt, a/b, c/baseline.json; correct"),
     (changed(against="TV"), "against is 'TV', which is no method"),
     (changed(seeds=[0, 0]), "seeds must be different"),
+    (changed(protocol="complex", methods={"X": {"baseline": "RSS"}}), "methods.X: RSS has no phase"),
+    (changed(methods={"Z F": {"baseline": "RSS"}, "Z-F": {"baseline": "RSS"}}), "'Z F' and 'Z-F' would share the folder Z-F"),
+    ({"protocol": "fastmri", "data": {**PHANTOMS, "count": 1}, "settings": [{"kind": "gaussian2d", "accel": 2}],
+      "methods": {"X": {"method": "ddnm", "steps": 2}}}, "no method can serve any setting: X need"),
+    ({**NATURAL, "methods": {"X": {"method": "ddnm", "uncertainty": True}}}, "methods.X.uncertainty has no meaning"),
+    ({**NATURAL, "methods": {"X": {"method": "ddnm", "start_sigma": 1.0}}}, "methods.X.start_sigma has no meaning"),
+    ({**NATURAL, "methods": {"X": {"method": "ddnm", "ladder": "ddpm"}}}, "methods.X.ladder needs sigma_max"),
+    ({"protocol": "dreaming-corrected", "data": {"kind": "scenes", "scenes": [3, 4]},
+      "methods": {"X": {"method": "ddnm", "ladder": "ddpm"}}}, "methods.X.ladder has no meaning"),
+    ({**NATURAL, "settings": [{"kind": "inpainting", "box": -8}]}, r"settings\[0\].box must be at least 1, got -8"),
 ])
 def test_mistakes_are_named_before_any_work(given: Mapping[str, Any], said: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"^my.yaml: .*{said}"):
@@ -301,3 +403,4 @@ def test_labels_become_folders_of_their_own() -> None:
     names = ["DDNM", "DDNM+", "DDS, 25", "DDS 25", "DDS-25-", "é", "..", "uniform1d 4x"]
     assert len({slug(name) for name in names}) == len(names)
     assert slug("uniform1d 4x") == "uniform1d-4x" and slug("DDNM") == "DDNM"
+    assert len(slug("a" * 300)) < 100 and slug("a" * 300) != slug("a" * 301)

@@ -54,9 +54,9 @@ class Fingerprints:
 
     def __call__(self, path: Path) -> str:
         """sha256 of one file; of header and data for a BART pair."""
-        real = path if path.exists() else path.with_suffix(".cfl")
-        state = real.stat()
-        key = f"{real.resolve()} {state.st_size} {state.st_mtime_ns}"
+        parts = [path.with_suffix(".hdr"), path.with_suffix(".cfl")] if path.suffix in (".cfl", ".hdr") else [path]
+        states = [(part.resolve(), part.stat()) for part in parts]
+        key = " ".join(f"{real} {state.st_size} {state.st_mtime_ns}" for real, state in states)
         if key not in self._known:
             self._known[key] = fingerprint(path)
         return self._known[key]

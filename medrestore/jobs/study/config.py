@@ -215,6 +215,7 @@ class MethodConfig:
 
 OF_SCENES = ("travel", "noise_std", "window", "shift", "factor", "warm_start", "grow", "temporal_fill",
              "feather", "fill")
+NOT_OF = {PICTURES: ("start_sigma", "spectral_gb", "uncertainty"), SCENES: ("ladder", "spectral_gb", "uncertainty")}
 OF_DIFFUSION = ("prior", "steps", "samples", "batch_size", "ladder", "sigma_max", "start_sigma", "spectral_gb", "bf16",
                 "uncertainty", *(name for name in OF_SCENES if name != "fill"))
 
@@ -363,7 +364,7 @@ def _check_method(one: MethodConfig, given: Mapping[str, Any], family: tuple[str
         raise InputError(f"{source}: {where} needs exactly one of baseline, method and fill, got {', '.join(chosen) or 'none'}")
     wrong = [key for key in given if (key in OF_SCENES and family is not SCENES)
              or (key in OF_DIFFUSION and one.method is None) or (key == "baseline" and family is SCENES)
-             or (key == "weights" and one.baseline is None)]
+             or (key == "weights" and one.baseline is None) or key in NOT_OF.get(family, ())]
     if wrong:
         raise InputError(f"{source}: {where}.{wrong[0]} has no meaning for a {chosen[0]} of this kind of data; leave it out")
     for name, least in (("steps", 2), ("samples", 1), ("batch_size", 1)):
@@ -372,6 +373,8 @@ def _check_method(one: MethodConfig, given: Mapping[str, Any], family: tuple[str
     for name in ("sigma_max", "start_sigma", "warm_start"):
         if (level := getattr(one, name)) is not None and level <= 0:
             raise InputError(f"{source}: {where}.{name} must be positive, got {level:g}")
+    if family is PICTURES and one.ladder != "karras" and one.sigma_max is None:
+        raise InputError(f"{source}: {where}.ladder needs sigma_max, the noise level to begin at")
     if one.uncertainty and one.samples < 2:
         raise InputError(f"{source}: {where}.uncertainty needs samples of at least 2, got {one.samples}")
     empty = next((key for key, values in one.tune.items() if not values), None)
@@ -392,6 +395,8 @@ def _check_setting(setting: Undersample | Degrade, source: str, where: str) -> N
         return
     if setting.kind == "inpainting" and (setting.keep is None) == (setting.box is None):
         raise InputError(f"{source}: {where} needs one of keep (a share of the pixels) and box (pixels)")
+    if setting.box is not None and setting.box < 1:
+        raise InputError(f"{source}: {where}.box must be at least 1, got {setting.box}")
     if setting.factor < 2 or setting.std <= 0 or setting.noise_std < 0 or not 0 < (setting.keep or 0.5) < 1:
         raise InputError(f"{source}: {where}: factor must be at least 2, std positive, noise_std at least 0, "
                          "keep between 0 and 1")

@@ -15,8 +15,9 @@ from ...methods import Method
 from ...mri.sampling import KINDS
 from ...operators import SpectralOperator
 from ...priors import Prior, load
-from ...priors.store import describe
+from ...priors.store import CONFIG, describe, find
 from ...settings import build, suggested
+from ..files import fingerprint
 from ..inpaint import InpaintPlan, check_inpaint_plan, check_rgb
 from ..recon import Plan, check_prior
 from .cases import digest
@@ -85,7 +86,9 @@ def recipe(label: str, config: MethodConfig, protocol: str, make: Maker, source:
 
 def _baseline(label: str, config: MethodConfig, protocol: str, source: str, where: str) -> Recipe:
     name = config.baseline
-    known = (*CLASSICAL, *TRAINED, *ROOT_SUM) if protocol in MRI else OF_PICTURES
+    known = (*CLASSICAL, *TRAINED, *(ROOT_SUM if protocol != "complex" else ())) if protocol in MRI else OF_PICTURES
+    if name in ROOT_SUM and protocol == "complex":
+        raise InputError(f"{name} has no phase, and the protocol complex scores it; leave it out")
     if name not in known:
         raise InputError(f"there is no baseline {name!r} for this data; {suggested('', name, known)}")
     if (config.weights is not None) != (name in TRAINED):
@@ -111,12 +114,13 @@ def _diffusion(label: str, config: MethodConfig, protocol: str, make: Maker) -> 
         check_prior(about["channels"], prior)
     else:
         check_rgb(about["channels"], (about["recipe"] or {}).get("kind") == "interval", prior)
-    held = digest([about[key] for key in ("sha256", "parametrisation", "recipe", "channels", "multiple")])
     if config.samples > 1 and not method.draws:
         raise InputError(f"{config.method} estimates the mean and draws no samples; take samples: 1, or a method that draws "
                          "them, such as dds")
     plan = _inpaint_plan(config, method) if protocol in SCENES else _plan(config, method)
-    _check_levels(config, plan, loaded(prior, "cpu", config.bf16))
+    _check_levels(config, plan, loaded(prior, "cpu", config.bf16))  # whose weights are held to their hash there
+    told = [about.get(key) for key in ("sha256", "parametrisation", "recipe", "channels", "multiple", "size")]
+    held = digest([*told, fingerprint(find(prior) / CONFIG)])
     return Recipe(label, config, plan, prior, held)
 
 

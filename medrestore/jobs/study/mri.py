@@ -17,6 +17,7 @@ from ...errors import InputError
 from ...fft import ifft2c
 from ...io import Scan, read_kspace
 from ...io.guards import guarded, open_hdf5
+from ...methods import DDNM
 from ...mri import add_smooth_phase, noise_covariance, prewhiten, simulate_scan, simulated_maps, whitening
 from ...operators import Crop
 from ..files import SUFFIXES
@@ -132,8 +133,9 @@ def ready(case: ScanCase, number: int, setting: Undersample, seed: int, *, cache
         spectral_gb: largest exact spectrum to compute; 0 computes none.
     """
     scan = case.scan(number)
-    plan = Plan(seed=case.seed + MASK_SEEDS * seed, undersample=Undersampling(setting.kind, setting.accel, setting.acs),
-                spectral_gb=spectral_gb)
+    # for all methods at once: with the spectrum, which some need and all can use, so that none depends on the others
+    plan = Plan(method=DDNM(), seed=case.seed + MASK_SEEDS * seed, spectral_gb=spectral_gb,
+                undersample=Undersampling(setting.kind, setting.accel, setting.acs))
     file_name = Path(str(case.place)).name if isinstance(case.source, KSpace) else case.name
     prepared = prepare(scan, plan, file_name=file_name, cache=cache, device=device)
     if prepared.reference is None:
@@ -183,7 +185,7 @@ def _files(source: KSpace, prints: Fingerprints, where: str) -> list[ScanCase]:
         with read_kspace(path, dataset=source.dataset, axes=source.axes, max_gb=source.max_gb) as file:
             numbers = between(source.slices, len(file), str(path))
         held = prints(path)
-        decides = [held, numbers, source.dataset, source.axes]
+        decides = [held, path.name, numbers, source.dataset, source.axes]  # fastMRI's masks follow from the name
         made.append(ScanCase(path.stem, patient or path.stem, patient or held, digest(decides), numbers, source, str(path), 0))
     return made
 

@@ -28,12 +28,12 @@ TOLD = {"calls": "network calls an image", "misfit": "misfit (1 = explained to t
 
 
 def write_outputs(config: Config, out: Path, tasks: Sequence[Task], tuned: Mapping[str, Any], failed: Mapping[str, str],
-                  provenance: Mapping[str, Any]) -> None:
-    """Writes rows, tables, provenance and report; each file whole or not at all."""
+                  provenance: Mapping[str, Any]) -> bool:
+    """Writes rows, tables, provenance and report, each file whole or not at all; False where there is no row for them."""
     rows = [row for task in tasks for row in rows_of(folder_of(out, task))]
     write_aside(out / "provenance.json", json.dumps(provenance, indent=1) + "\n")
     if not rows:
-        return
+        return False
     metrics = [one for one in METRICS[config.protocol] if any(row.get(one.name) is not None for row in rows)]
     each = [row for row in rows if row["slice"] is not None] or rows
     names = [one.name for one in metrics] + [name for name in TOLD if any(name in row for row in rows)]
@@ -57,6 +57,7 @@ def write_outputs(config: Config, out: Path, tasks: Sequence[Task], tuned: Mappi
         curves=[*_over_acceleration(config, metrics[0], cells), *_over_calls(config, metrics[0], cells, told)],
         pictures=list(_pictures(config, out, tasks)), provenance={**provenance, "tuned": tuned, "failed": dict(failed)},
     )
+    return True
 
 
 def _summary(config: Config, volumes: Sequence[Row], failed: Mapping[str, str]) -> str:

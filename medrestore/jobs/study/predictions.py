@@ -116,6 +116,13 @@ def _pairs(outputs: Path, reference: Path, suffixes: Sequence[str]) -> tuple[lis
         more = f" and {len(lonely) - MOST_NAMED} more" if len(lonely) > MOST_NAMED else ""
         raise InputError(f"{reference} holds no file named like {', '.join(lonely[:MOST_NAMED])}{more}; "
                          "outputs and references belong together by name")
+    wanted = {path.stem for path in made}
+    for paths in (made, [path for path in truths if path.stem in wanted]):
+        held: dict[str, Path] = {}
+        for path in paths:
+            if (other := held.setdefault(path.stem, path)) != path:
+                raise InputError(f"{other} and {path} have one name, so what belongs together cannot be told; score one folder "
+                                 "at a time")
     return [(path, by_stem[path.stem]) for path in made], len(truths) - len(made)
 
 
@@ -138,7 +145,9 @@ def _stack(file: Any, name: str, path: Path) -> Tensor:
         values = values[:, 0]
     if values.ndim != 3:
         raise InputError(f"{path}: {name!r} has the shape {values.shape}; (slice, height, width) is needed")
-    return torch.from_numpy(to_complex64(values) if name.endswith("complex") else values.astype(np.float32))
+    if name.endswith("complex"):
+        return torch.from_numpy(to_complex64(values))
+    return torch.from_numpy((np.abs(values) if np.iscomplexobj(values) else values).astype(np.float32))
 
 
 def _picture(made: Path, truth: Path, outputs: Path, lpips: LPIPS | None) -> list[Row]:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from math import isfinite
@@ -25,7 +25,7 @@ from .pictures import picture_cases
 from .scenes import scene_cases
 from .work import Item, StudyWork, primary, rows_of
 
-FORMAT = 1  # raise when the same config gives other numbers
+FORMAT = 2  # raise when the same config gives other numbers
 CONFIG, TUNED, TIMINGS, PRINTS, CACHE = "config.yaml", "tuned.json", "timings.csv", "fingerprints.json", "cache"
 Chosen = dict[str, dict[str, dict[str, Any]]]  # label -> setting -> what tuned.json says
 
@@ -39,6 +39,7 @@ class Study:
         make: builds diffusion methods by name.
         recipes: every method, with each candidate of its tuning.
         data, validation: the cases.
+        lpips: sha256 of the files with the weights of LPIPS.
     """
 
     config: Config
@@ -48,6 +49,7 @@ class Study:
     recipes: dict[str, list[tuple[dict[str, float | None], Recipe]]]
     data: Sequence[Case]
     validation: Sequence[Case]
+    lpips: tuple[str, ...] = ()
 
     @property
     def settings(self) -> tuple[Setting, ...]:
@@ -56,10 +58,10 @@ class Study:
 
     def item(self, case: Case, setting: Setting, recipe: Recipe, seed: int, *, kept: bool = False) -> Item:
         """What a task does."""
-        own = recipe.config.spectral_gb if recipe.spectral else 0.0
         asked = [one.config.spectral_gb for candidates in self.recipes.values() for _, one in candidates if one.spectral]
+        spectral_gb = recipe.config.spectral_gb if recipe.spectral else max(asked, default=0.0)
         cache = self.out / CACHE if self.config.cache is None else Path(self.config.cache).expanduser()
-        return Item(case, setting, recipe, seed, self.config.protocol, kept, own or max(asked, default=0.0), cache,
+        return Item(case, setting, recipe, seed, self.config.protocol, kept, spectral_gb, cache,
                     self.config.lpips)
 
 
@@ -88,7 +90,7 @@ class Result:
     """What became of a study.
 
     Attributes:
-        failed: tasks that failed, name to sentence.
+        failed: tasks that failed, name to sentence; of all shards where the tables are written.
         done, skipped: how many tasks were made, and how many were there already.
         waiting: tasks that other shards have still to make; the tables are written by the shard that finds none.
     """
@@ -115,16 +117,37 @@ def open_study(config: Config, source: str, out: Path, make: Maker, *, remember:
         raise InputError(f"{out} is a folder of something else than a study; give another -o")
     refuse_missing(_needed(config), source)
     recipes = build_all(config, make, source)
+    _check_served(config, recipes, source)
     prints = Fingerprints(out / PRINTS if remember else None)
     data = _cases(config.data, prints, f"{source}: data")
     tuned = any(one.tune for one in config.methods.values())
     validation = _cases(config.validation, prints, f"{source}: validation") if config.validation is not None else []
     for cases in (data, validation):
         unique(cases, source)
+        _told_apart([case.name for case in cases], source)
     disjoint(data, validation, source)
+    _told_apart(config.methods, source)
+    _told_apart([setting.name for setting in config.settings], source)
+    lpips = tuple(prints(Path(path).expanduser()) for path in config.lpips)
     if remember:
         prints.save()
-    return Study(config, source, out, make, recipes, data, validation if tuned else [])
+    return Study(config, source, out, make, recipes, data, validation if tuned else [], lpips)
+
+
+def _check_served(config: Config, recipes: dict[str, list[tuple[dict[str, float | None], Recipe]]], source: str) -> None:
+    """Refuses a study in which there is nothing to do."""
+    settings = config.settings or (None,)
+    if not any(serves(one, setting) for candidates in recipes.values() for _, one in candidates for setting in settings):
+        raise InputError(f"{source}: no method can serve any setting: {', '.join(config.methods)} need masks along one axis; "
+                         "take others, such as dds, or another kind of mask")
+
+
+def _told_apart(labels: Iterable[str], source: str) -> None:
+    """Refuses labels that would share a folder."""
+    held: dict[str, str] = {}
+    for label in labels:
+        if (other := held.setdefault(slug(label), label)) != label:
+            raise InputError(f"{source}: {other!r} and {label!r} would share the folder {slug(label)}; rename one of them")
 
 
 def _needed(config: Config) -> list[str]:
@@ -159,7 +182,7 @@ def tuning_tasks(study: Study) -> list[Task]:
                 for chosen, recipe in candidates:
                     if study.config.methods[label].tune and serves(recipe, setting):
                         item = study.item(case, setting, recipe, study.config.seeds[0])
-                        made.append(_task("tune", item, _value(chosen)))
+                        made.append(_task("tune", item, _value(chosen), study.lpips))
     return made
 
 
@@ -173,7 +196,8 @@ def scored_tasks(study: Study, tuned: Chosen) -> list[Task]:
                     recipe = _settled(study, label, setting, tuned)
                     if recipe is not None and serves(recipe, setting):
                         kept = number < study.config.pictures and seed == study.config.seeds[0]
-                        made.append(_task("test", study.item(case, setting, recipe, seed, kept=kept), f"seed-{seed}"))
+                        item = study.item(case, setting, recipe, seed, kept=kept)
+                        made.append(_task("test", item, f"seed-{seed}", study.lpips))
     return made
 
 
@@ -189,11 +213,11 @@ def _settled(study: Study, label: str, setting: Setting, tuned: Chosen) -> Recip
         label, settled(config, chosen), study.config.protocol, study.make, study.source)
 
 
-def _task(phase: str, item: Item, last: str) -> Task:
+def _task(phase: str, item: Item, last: str, lpips: tuple[str, ...]) -> Task:
     """The task of an item; its key holds all that decides its numbers, and nothing of the other methods."""
     case, setting = item.case, item.setting
     decides = [FORMAT, version("medrestore"), item.protocol, case.fingerprint, case.name, case.patient, getattr(case, "seed", 0),
-               None if setting is None else [setting.name, repr(setting)], item.recipe.decides, item.seed, item.kept, item.lpips]
+               None if setting is None else [setting.name, repr(setting)], item.recipe.decides, item.seed, item.kept, lpips]
     parts = (phase, _name(setting), case.name, item.recipe.label, last)
     return Task("/".join(map(slug, parts)), digest(decides), "/".join((phase, case.name, _name(setting), str(item.seed))), item)
 
@@ -207,9 +231,10 @@ def _value(chosen: dict[str, float | None]) -> str:
 
 
 def slug(text: str) -> str:
-    """A folder's name for a label; labels that differ get names that differ."""
+    """A folder's name for a label; labels that differ in more than a space for a dash get names that differ."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-") or "x"
-    return plain if text in (plain, plain.replace("-", " ", 1)) else f"{plain[:80]}-{hashed(text)[:6]}"
+    short = len(plain) <= 80
+    return plain if short and text in (plain, plain.replace("-", " ", 1)) else f"{plain[:80]}-{hashed(text)[:6]}"
 
 
 def choose(study: Study, tasks: Sequence[Task]) -> Chosen:
@@ -282,14 +307,14 @@ def run_study(study: Study, running: Running) -> Result:
         _say_choices(tuned, say)
     tasks = scored_tasks(study, tuned)
     second = _run(study, tasks, running, "testing")
-    result = Result(first.failed | second.failed, first.done + second.done, first.skipped + second.skipped,
-                    _waiting(study, tasks))
-    if result.waiting:
-        say(f"{result.waiting} tasks are left to other shards; the tables are written by the last one")
-    else:
-        write_outputs(study.config, out, [task for task in tasks if pool.is_whole(out, task)], tuned, result.failed,
-                      _provenance(study, running.command))
-    return result
+    waiting = _waiting(study, tasks)
+    failed = first.failed | second.failed if waiting else pool.failures(out, [*tuning, *tasks])  # of all shards
+    if waiting:
+        say(f"{waiting} tasks are left to other shards; the tables are written by the last one")
+    elif write_outputs(study.config, out, [task for task in tasks if pool.is_whole(out, task)], tuned, failed,
+                       _provenance(study, running.command)):
+        say(f"{out / 'report.html'}  tables.md  results.csv  volumes.csv")
+    return Result(failed, first.done + second.done, first.skipped + second.skipped, waiting)
 
 
 def _run(study: Study, tasks: list[Task], running: Running, what: str) -> Result:
@@ -306,7 +331,7 @@ def _run(study: Study, tasks: list[Task], running: Running, what: str) -> Result
 
 def _waiting(study: Study, tasks: Sequence[Task]) -> int:
     """Tasks that are neither whole nor known to have failed."""
-    failed = pool.failures(study.out)
+    failed = pool.failures(study.out, tasks)
     return sum(task.name not in failed and not pool.is_whole(study.out, task) for task in tasks)
 
 

@@ -31,6 +31,7 @@ from .scenes import SceneCase, filled, restored
 
 ROWS, IMAGE, REFERENCE = "rows.json", "image.npy", "reference.npy"
 SCENE_SETTING = "scenes"  # what the setting of scenes is called in tables
+SEEDS_APART = 100_000_007  # between the samples of two seeds of a study: sample k of a slice adds k to its own
 SHELF = Shelf()  # of this process
 Row = dict[str, Any]
 
@@ -56,6 +57,11 @@ class Item:
     spectral_gb: float
     cache: Path | None
     lpips: tuple[str, ...]
+
+    @property
+    def first_seed(self) -> int:
+        """Of the samples."""
+        return SEEDS_APART * self.seed
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,7 @@ def _solved(item: Item, made: Ready, number: int, device: str) -> list[tuple[str
     check_plan(prepared, prior, plan)
     start = None if plan.start_sigma is None else CG_SENSE.reconstruct(problem.y, sense.maps, sense.mask)
     result = restore(problem, prior, plan.method, levels=plan_levels(plan, prior), samples=plan.samples,
-                     seed=item.seed + SLICE_SEEDS * item.case.stream(number), batch_size=plan.batch_size, start=start,
+                     seed=item.first_seed + SLICE_SEEDS * item.case.stream(number), batch_size=plan.batch_size, start=start,
                      start_sigma=plan.start_sigma)
     shown = prepared.shown(result.mean[0]).cpu()
     fact = {"calls": float(prior.calls), "misfit": float(result.misfit.mean())}
@@ -188,7 +194,7 @@ def scene_rows(item: Item, group: str, device: str, clock: Clock) -> tuple[list[
             frames = filled(scene, FILLS[one.config.fill])
         else:
             prior = Counted(loaded(one.prior, device, one.config.bf16))
-            frames = restored(scene, prior, replace(one.made, seed=item.seed), device=device)
+            frames = restored(scene, prior, replace(one.made, seed=item.first_seed), device=device)
 
         def watched():
             for index, frame in enumerate(frames):
@@ -219,7 +225,7 @@ def picture_rows(item: Item, group: str, device: str, clock: Clock) -> tuple[lis
     else:
         prior, plan = Counted(loaded(one.prior, device, one.config.bf16)), one.made
         walked = plan_levels(plan, prior) if one.config.sigma_max is not None else None
-        result = restore(problem, prior, plan.method, levels=walked, steps=plan.steps, samples=plan.samples, seed=item.seed,
+        result = restore(problem, prior, plan.method, levels=walked, steps=plan.steps, samples=plan.samples, seed=item.first_seed,
                          batch_size=plan.batch_size)
         images, facts = {one.label: result.mean[None]}, {one.label: {"calls": float(prior.calls)}}
         if plan.samples > 1:
