@@ -76,9 +76,11 @@ def parser() -> ArgumentParser:
     add("--max-gb", dest="max_gb", type=float, default=16.0, help="refuse stacks that declare more")
     add("--device", type=str, default="cpu", help="cpu, cuda, cuda:1, mps")
     add("--bf16", type=bool, default=True, help="bfloat16 inside the network")
+    add("--compile", action="store_true",
+        help="torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs")
     add("--batch-size", dest="batch_size", type=int, default=8, help="windows times samples drawn together")
     add("--allow-large-hole", dest="allow_large_hole", action="store_true", help="go on where more than half is hidden")
-    add("--overwrite", action="store_true", help="replace existing outputs")
+    add("--overwrite", action="store_true", help="replace existing outputs, but never a folder of other things")
     add("--resume", action="store_true", help="go on where a killed run stopped; skip what is whole; redo what another plan made")
     return p
 
@@ -101,7 +103,7 @@ def run(options: Namespace) -> int:
         from ..jobs.inpaint_files import check_output, inpaint_scene, inpaint_scenes
 
         for place in places.values():
-            check_output(place, source, mask)
+            check_output(place, source, mask, Path(options.truth) if options.truth else None)
         job = _job(options, plan)
         if len(scenes) == 1:
             name = next(iter(scenes))
@@ -175,7 +177,7 @@ def _job(options: Namespace, plan: "InpaintPlan") -> "InpaintJob":
 
     device, about = usable_device(options.device), describe(options.prior)
     check_rgb(about["channels"], (about["recipe"] or {}).get("kind") == "interval", options.prior)
-    prior = load(options.prior, device=device, bf16=options.bf16)
+    prior = load(options.prior, device=device, bf16=options.bf16, compiled=options.compile)
     check_inpaint_plan(plan, prior)
     config: dict[str, Any] = {name: options[name] for name in DECIDES} | {"options": as_mapping(options.options)}
     return InpaintJob(plan, prior, config, about["sha256"], device=device, allow_large_hole=options.allow_large_hole,

@@ -126,8 +126,8 @@ def _archive(
     except BROKEN as error:
         raise InputError(f"{where} is no whole zip archive (cut, damaged or another format); download it again.") from error
     for info in archive.infolist():
-        parts = PurePosixPath(info.filename.replace("\\", "/")).parts
-        if info.is_dir() or any(_hidden(part) for part in parts):
+        parts = PurePosixPath(info.filename.replace("\\", "/").lstrip("/")).parts  # below the root, whatever it says
+        if not parts or info.is_dir() or any(_hidden(part) for part in parts):
             continue
         place = f"{where}/{info.filename}"
         if info.filename.lower().endswith(".zip") and not inner:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MAX_PICTURE_BYTES = 256_000_000  # of one encoded picture, above what MAX_PIXELS can need
 MAX_FRAMES = 1_000_000  # of one sequence; ten hours at 25 frames a second
+BIT_DEPTH = 24  # where the header of a png, which always comes first, has its bits a channel
 
 
 class Frames(ABC):
@@ -201,6 +202,8 @@ def decode_picture(data: bytes, where: str, *, kind: str = "frame") -> tuple[np.
                 require(not picture.mode.startswith(("I", "F")) and picture.mode != "CMYK",
                         f"{where} has pixels of the kind {picture.mode}; save it with 8 bits, grey or RGB.")
                 lossless = picture.format == "PNG"
+                require(not (lossless and data[BIT_DEPTH] == 16),  # PIL drops the lower byte of colours without a word
+                        f"{where} has 16 bits a channel; save it with 8 bits, grey or RGB.")
                 pixels = np.array(_plain(ImageOps.exif_transpose(picture)))
         except InputError:
             raise
@@ -249,10 +252,11 @@ def one_channel(pixels: np.ndarray, where: str, *, tolerance: int = 0) -> np.nda
     return np.ascontiguousarray(pixels[..., 0])
 
 
-def natural_key(name: str) -> list[tuple[int, int, str]]:
+def natural_key(name: str) -> list[tuple[int, int, str, str]]:
     """Sorts names as people do: frame2 before frame10."""
-    parts = re.split(r"([0-9]+)", name)
-    return [(0, int(part), part) if part.isdigit() else (1, 0, part) for part in parts if part]
+    parts = re.split(r"([0-9]+)", name)  # numbers at odd places, compared as digits: they may be too long for an int
+    numbers = [part.lstrip("0") if at % 2 else "" for at, part in enumerate(parts)]
+    return [(1 - at % 2, len(number), number, part) for at, (part, number) in enumerate(zip(parts, numbers, strict=True)) if part]
 
 
 def picture_files(folder: PathLike) -> list[Path]:

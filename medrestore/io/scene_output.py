@@ -26,11 +26,12 @@ from medrestore.io.guards import PathLike
 from medrestore.io.mha import MhaWriter
 from medrestore.io.scene import to_tensor
 from medrestore.io.source import require
-from medrestore.io.video import VideoWriter
+from medrestore.io.video import VideoWriter, check_video
 
 SceneKind = Literal["png", "mha", "ffv1", "h264"]
 KINDS: dict[str, SceneKind] = {"": "png", ".mha": "mha", ".mkv": "ffv1", ".mp4": "h264"}
 LOCK, KEY, PROVENANCE = "lock", "key", "provenance.json"
+WHOLE, OLD = "whole", "old"  # in the stage: the output before it has its name, and the folder that it replaces
 
 
 def output_kind(out: PathLike) -> SceneKind:
@@ -85,6 +86,8 @@ class SceneWriter:
         require(len(set(self._names)) == count and all(Path(name).name == name for name in self._names),
                 f"{out}: two frames would have one name, or one that is no file name; give other names.")
         self.kind = kind or output_kind(out)
+        if self.kind in ("ffv1", "h264"):
+            check_video(out, size, self.kind)
         self.provenance: dict[str, Any] = {}
         require(overwrite or not self.out.exists(), f"{out} exists already; allow overwriting or give another name.")
         require(not self.out.exists() or self.out.is_dir() == (self.kind == "png"),
@@ -105,7 +108,9 @@ class SceneWriter:
             marker = self._stage / KEY
             if not (resume and marker.is_file() and marker.read_text() == key):
                 for left in self._stage.iterdir():
-                    if left.name != LOCK:
+                    if left.name in (WHOLE, OLD) and left.is_dir():
+                        shutil.rmtree(left)
+                    elif left.name != LOCK:
                         left.unlink()
                 marker.write_text(key)
         except OSError as error:
@@ -159,25 +164,29 @@ class SceneWriter:
                 self._publish_file(text)
         except (OSError, TypeError, ValueError) as error:
             raise InputError(f"{self.out} cannot be saved ({error}); make room and resume, or give another place.") from error
+        else:
+            self._remove_stage()
         finally:
             self._lock.close()
+
+    def _remove_stage(self) -> None:
+        """Locked to the end, so that no other run begins in a folder that is about to go."""
+        if os.name == "nt":  # where an open file cannot be removed
+            self._lock.close()
         shutil.rmtree(self._stage, ignore_errors=True)
+        self._lock.close()
 
     def _publish_folder(self, text: str) -> None:
-        whole = self.out.with_name(self.out.name + ".whole")
-        shutil.rmtree(whole, ignore_errors=True)
+        whole, old = self._stage / WHOLE, self._stage / OLD
+        for left in (whole, old):
+            shutil.rmtree(left, ignore_errors=True)
         whole.mkdir()
         for index, name in enumerate(self._names):
             _link(self._place(index), whole / name)
         (whole / PROVENANCE).write_text(text, "utf-8")
         if self.out.exists():
-            old = self.out.with_name(self.out.name + ".old")
-            shutil.rmtree(old, ignore_errors=True)
             os.replace(self.out, old)
-            os.replace(whole, self.out)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.replace(whole, self.out)
+        os.replace(whole, self.out)
 
     def _publish_file(self, text: str) -> None:
         beside = provenance_place(self.out, self.kind)
@@ -191,16 +200,15 @@ class SceneWriter:
 
     def _file_writer(self) -> AbstractContextManager[MhaWriter | VideoWriter]:
         if self.kind == "mha":
-            return MhaWriter(self.out, size=self._size, count=self._count, overwrite=True, part=self._stage / "whole")
-        return VideoWriter(self.out, size=self._size, fps=self._fps, codec=self.kind, overwrite=True, part=self._stage / "whole")
+            return MhaWriter(self.out, size=self._size, count=self._count, overwrite=True, part=self._stage / WHOLE)
+        return VideoWriter(self.out, size=self._size, fps=self._fps, codec=self.kind, overwrite=True, part=self._stage / WHOLE)
 
     def _pictures(self) -> Iterator[np.ndarray]:
         return (self._picture(index) for index in range(self._count))
 
     def discard(self) -> None:
         """Removes the frames that were written so far."""
-        self._lock.close()
-        shutil.rmtree(self._stage, ignore_errors=True)
+        self._remove_stage()
 
     def __enter__(self) -> Self:
         return self

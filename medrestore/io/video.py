@@ -77,7 +77,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
 
     try:
         # local files only: a playlist or a concat script must not make us open other files or addresses
-        container = av.open(str(path), options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        container = av.open(_plain(path), options={"protocol_whitelist": "file"}, metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError) as error:
         raise InputError(f"{path} is no video that can be read (damaged, cut or another format); copy it again.") from error
     with container:
@@ -89,6 +89,11 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         width, height = stream.codec_context.width, stream.codec_context.height
         require(width * height <= MAX_PIXELS, f"{path} declares frames of {width} x {height}, more than is read; scale it down.")
         yield container, stream
+
+
+def _plain(path: Path) -> str:
+    """The path as FFmpeg cannot misread it: what stands before a colon would be a protocol to it."""
+    return str(path.absolute())
 
 
 def _decoded(where: str, container: Any, stream: Any) -> Iterator[av.VideoFrame]:
@@ -110,6 +115,14 @@ def _quarter_turns(where: str, frame: Any) -> int:
     """How often to turn the stored picture by 90 degrees, counter-clockwise, to have it upright."""
     require(frame.rotation % 90 == 0, f"{where} is to be shown turned by {frame.rotation} degrees; only quarter turns are read.")
     return frame.rotation // 90 % 4
+
+
+def check_video(path: PathLike, size: tuple[int, int], codec: VideoCodec) -> None:
+    """Refuses a name or a size (height, width) that a codec does not fit."""
+    suffixes = (".mkv",) if codec == "ffv1" else (".mkv", ".mp4")
+    require(Path(path).suffix.lower() in suffixes, f"{path}: a video in {codec} is named {' or '.join(suffixes)}.")
+    require(codec == "ffv1" or (size[0] % 2 == 0 and size[1] % 2 == 0),
+            f"{path}: H.264 needs an even width and height, not {size[1]} x {size[0]}; write .mkv (FFV1) or png.")
 
 
 class VideoWriter(Unfinished):
@@ -140,10 +153,7 @@ class VideoWriter(Unfinished):
         part: Path | None = None,
     ):
         self.path, self._size = Path(path), size
-        suffixes = (".mkv",) if codec == "ffv1" else (".mkv", ".mp4")
-        require(self.path.suffix.lower() in suffixes, f"{path}: a video in {codec} is named {' or '.join(suffixes)}.")
-        require(codec == "ffv1" or (size[0] % 2 == 0 and size[1] % 2 == 0),
-                f"{path}: H.264 needs an even width and height, not {size[1]} x {size[0]}; write ffv1 or png.")
+        check_video(self.path, size, codec)
         require(not self.path.is_dir(), f"{path} is a folder; name the file to write.")
         require(overwrite or not self.path.exists(), f"{path} exists already; allow overwriting or give another name.")
         self._part = part or self.path.with_name(self.path.name + ".part")
@@ -156,13 +166,16 @@ class VideoWriter(Unfinished):
         muxer = "mp4" if self.path.suffix.lower() == ".mp4" else "matroska"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            container = av.open(str(self._part), "w", format=muxer, container_options={"fflags": "+bitexact"})
+            container = av.open(_plain(self._part), "w", format=muxer, container_options={"fflags": "+bitexact"})
             stream = container.add_stream("ffv1" if codec == "ffv1" else "libx264", rate=fps, options=OPTIONS[codec])
         except (av.FFmpegError, OSError, ValueError) as error:
             self._part.unlink(missing_ok=True)
             raise InputError(f"{self.path} cannot be written as {codec} ({error}); write png instead.") from error
         stream.height, stream.width = self._size
         stream.pix_fmt = "bgr0" if codec == "ffv1" else "yuv420p"
+        if codec == "h264":  # as the pixels are converted; players guess another matrix for large frames that do not say
+            stream.codec_context.colorspace = av.video.reformatter.Colorspace.SMPTE170M
+            stream.codec_context.color_range = av.video.reformatter.ColorRange.MPEG
         return container, stream
 
     def put(self, frame: np.ndarray) -> None:

@@ -39,8 +39,9 @@ class InpaintPlan:
         travel: (length, repeat) of time travel; (1, 1) is none.
         noise_std: std of the noise of the known pixels, grey levels of 255; they come back as they are all the same.
         window: side of the windows, pixels; None takes the prior's own size, else 256.
-        shift: from window to window, pixels; None for half a window.
-        factor: of hierarchical restoration; "auto" makes as coarse a picture as each hole needs, 1 none.
+        shift: from window to window, pixels; None for half a window, or the even number below. "auto" needs an even one.
+        factor: of hierarchical restoration; "auto" makes as coarse a picture as each hole needs, 1 none, nor does more than
+            the shorter side of a frame.
         samples, seed: the fill is the mean of the samples; sample k uses seed + k.
         start_sigma: noise level at which a frame begins from `smooth_fill`, prior's units; None begins at noise.
         grow: pixels by which the masks of a scene are grown before anything else; `inpaint_frame` takes its mask as it is.
@@ -76,7 +77,7 @@ class InpaintPlan:
     def grid(self, prior: Prior) -> tuple[tuple[int, int], tuple[int, int], int]:
         """The window and the shift, (height, width) each, and the lattice that windows begin on."""
         window = (prior.size or (256, 256)) if self.window is None else (self.window, self.window)
-        shift = tuple(max(side // 2, 1) for side in window) if self.shift is None else (self.shift, self.shift)
+        shift = tuple(side // 4 * 2 or side for side in window) if self.shift is None else (self.shift, self.shift)  # even
         return window, shift, math.gcd(*window, *shift, *(max(side // LATTICE, 1) for side in window))
 
 
@@ -115,7 +116,7 @@ def check_inpaint_plan(plan: InpaintPlan, prior: Prior) -> None:
         raise InputError(f"{type(plan.method).__name__} takes the known pixels as free of noise; with --noise-std take ddnm+, "
                          "ddrm, diffpir or dps")
     window, shift, step = plan.grid(prior)
-    grain = step if plan.factor == "auto" else math.lcm(step, plan.factor)
+    grain = math.lcm(step, 2 if plan.factor == "auto" else plan.factor)  # "auto" halves a picture once its lattice is used up
     try:
         checked(_problem(torch.zeros(3, *window), torch.ones(window, dtype=torch.bool), 0.0, step, prior), prior, plan.method,
                 window, shift, grain)
@@ -149,8 +150,9 @@ def inpaint_frame(frame: Tensor, known: Tensor, prior: Prior, plan: InpaintPlan,
     for here in regions(known, prior, plan):
         cut = (..., *here)
         smooth = smooth_fill(frame[cut], known[here])
-        again = before is not None and plan.warm_start is not None
-        start, level = (before[cut], plan.warm_start) if again else (smooth, plan.start_sigma)
+        start, level = smooth, plan.start_sigma if bool(known[here].any()) else None
+        if before is not None and plan.warm_start is not None:
+            start, level = before[cut], plan.warm_start
         fill = _fill(frame[cut], known[here], None if level is None else (start, level), (here[0].start, here[1].start), prior,
                      plan, device, progress)
         filled[cut] = torch.where(known[here], frame[cut], feathered(fill, smooth, known[here], plan.feather))
@@ -161,20 +163,20 @@ def regions(known: Tensor, prior: Prior, plan: InpaintPlan) -> list[Window]:
     """The parts of a frame to restore, none of which overlaps another: time and memory go with the holes, not with the frame.
 
     Exact pixels: each hole with half of its side, or half a window if that is more, around it, out to multiples of the
-    window. Noisy pixels are restored as well, so there it is the windows of the holes alone.
+    window. Noisy pixels are restored as well, so there it is the windows of the holes alone, those that touch together.
     """
     window, shift, step = plan.grid(prior)
     size = (known.shape[0], known.shape[1])
     if size[0] < window[0] or size[1] < window[1]:
         return [(slice(0, size[0]), slice(0, size[1]))]
     if plan.noise_std > 0:
-        boxes = windows_of(~known, window, shift, grain=step)
+        boxes, gap = windows_of(~known, window, shift, grain=step), 1  # side by side they share a hole
     else:
-        boxes = [_surroundings(box, size, window, step) for box in _holes(known, step)]
+        boxes, gap = [_surroundings(box, size, window, step) for box in _holes(known, step)], 0
     apart: list[Window] = []
     for box in boxes:
-        while met := [one for one in apart if _meet(one, box)]:
-            apart = [one for one in apart if not _meet(one, box)]
+        while met := [one for one in apart if _meet(one, box, gap)]:
+            apart = [one for one in apart if not _meet(one, box, gap)]
             box = tuple(slice(min(z.start for z in sides), max(z.stop for z in sides)) for sides in zip(box, *met, strict=True))
         apart.append(box)
     return apart
@@ -209,8 +211,9 @@ def _surroundings(box: Window, size: tuple[int, int], window: tuple[int, int], s
     return grown[0], grown[1]
 
 
-def _meet(a: Window, b: Window) -> bool:
-    return all(one.start < other.stop and other.start < one.stop for one, other in zip(a, b, strict=True))
+def _meet(a: Window, b: Window, gap: int) -> bool:
+    """Whether there are fewer than `gap` pixels between two boxes; with a gap of 0, whether they overlap."""
+    return all(one.start < other.stop + gap and other.start < one.stop + gap for one, other in zip(a, b, strict=True))
 
 
 def _fill(frame: Tensor, known: Tensor, start: tuple[Tensor, float] | None, corner: tuple[int, int], prior: Prior,
@@ -225,7 +228,8 @@ def _fill(frame: Tensor, known: Tensor, start: tuple[Tensor, float] | None, corn
     noise = Noise([_seed(plan.seed + k, *corner) for k in range(plan.samples)], device)
     task = dict(size=size, window=window, shift=shift, noise=noise, batch=plan.batch_size, progress=progress)
     if start is None:
-        z = hierarchical(problem, prior, plan.method, plan.levels(prior), factor=plan.factor, **task)
+        factor = plan.factor if plan.factor == "auto" or plan.factor <= min(size) else 1
+        z = hierarchical(problem, prior, plan.method, plan.levels(prior), factor=factor, **task)
     else:  # a picture to begin from has the layout that a coarser one would give
         first, level = start
         z = mask_shift(problem, prior, plan.method, plan.levels(prior, level), start=codec.encode(first[None].to(device) / 255),
@@ -252,7 +256,7 @@ def feathered(filled: Tensor, smooth: Tensor, known: Tensor, width: int) -> Tens
         known: (height, width) bool.
         width: 0 leaves the fill as it is. At distance d from the known pixels the fill weighs d / (width + 1).
     """
-    if width == 0:
+    if width == 0 or not bool(known.any()):
         return filled
     distance = torch.from_numpy(ndimage.distance_transform_edt(~known.numpy())).float()
     share = (distance / (width + 1)).clamp(max=1)

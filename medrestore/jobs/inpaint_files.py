@@ -123,13 +123,15 @@ def inpaint_scene(opened: Callable[[], Scene], out: Path, job: InpaintJob, *, so
             job.say(line)
         with _writer(out, scene, key, job) as writer:
             try:
+                table_place(out).unlink(missing_ok=True)  # so that no mix of two runs is ever complete
                 write_overlay(preview_place(out), scene.frame(look.fullest), scene.mask(look.fullest)[0])
                 told = _restore(scene, ahead, writer, job)
                 scores, rows = _scores(given, writer)  # by the masks as given, so that numbers compare
                 write_frames_csv(table_place(out), rows)
-            except InputError:
-                for place in (preview_place(out), table_place(out)):
-                    place.unlink(missing_ok=True)
+            except BaseException as error:
+                if isinstance(error, InputError) or out.suffix == ".png":  # nothing is left that could be resumed
+                    for place in (preview_place(out), table_place(out)):
+                        place.unlink(missing_ok=True)
                 raise
             writer.provenance = _provenance(scene, look, key, told, scores, job, source, mask)
         for line in _report(scene, scores, rows, told if job.plan.temporal_fill else None):
@@ -166,17 +168,21 @@ def record_place(out: Path) -> Path:
     return out.with_name(out.name + ".json") if out.suffix == ".png" else provenance_place(out, output_kind(out))
 
 
-def check_output(out: Path, source: Path, mask: Path | None = None) -> None:
-    """Refuses names that stand for nothing that is written, and places among the input."""
+def check_output(out: Path, *inputs: Path | None) -> None:
+    """Refuses names that stand for nothing that is written, and places among the inputs."""
+    if out.name in ("", ".."):
+        raise InputError(f"{out} is no name to write to; name a new folder, or a file ending in .png, .mha, .mkv or .mp4")
     if out.suffix.lower() in (".jpg", ".jpeg"):
         raise InputError(f"{out}: jpg would change the known pixels; give a name ending in .png")
     if out.suffix != ".png":
         output_kind(out)
-    for given in (source, mask):
+    for given in inputs:
         if given is None or not given.exists():
             continue
         if out.exists() and out.samefile(given):
             raise InputError(f"{out} is the input itself, which is never replaced; give another -o")
+        if out.resolve() in given.resolve().parents:
+            raise InputError(f"{out} holds the input {given}, and an output takes the place of the whole folder; give another -o")
         if given.is_dir() and out.parent.exists() and out.parent.samefile(given):
             raise InputError(f"{out} lies among the pictures of {given}, and would be read as one of them; give another -o")
 
@@ -229,9 +235,14 @@ def read_record(out: Path) -> dict[str, Any]:
 
 
 def _may_write(out: Path, job: InpaintJob) -> None:
-    """Refuses to replace what may not be replaced."""
+    """Refuses to replace what may not be replaced: without leave anything, and a folder of other things in any case."""
+    if out.is_dir() and any(out.iterdir()) and not read_record(out):
+        raise InputError(f"{out} is a folder and no output of inpaint, so it is never replaced; give another -o")
     if job.overwrite:
         return
+    if not (job.resume or out.exists()) and out.with_name(out.name + ".part").exists():
+        raise InputError(f"{out} was begun by another run; pass --resume to go on where that stopped, "
+                         "--overwrite to begin again, or another -o")
     stopped = job.resume and not out.exists()  # what stands beside is of a run that was killed
     for place in _outputs(out):
         if place.exists() and not stopped and not (job.resume and read_record(out)):

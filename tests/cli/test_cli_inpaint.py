@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from medrestore.cli.names import method
 from medrestore.codecs import Interval
 from medrestore.io.mha import MhaWriter
 from medrestore.io.scenes import open_frames
+from medrestore.jobs import inpaint_files
 from medrestore.priors import EDM
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "restore").glob("inpaint-*.yaml"))
@@ -368,6 +370,53 @@ def test_outputs_are_never_replaced_unasked(bench):
     (bench / "mine").mkdir()
     refused(bench, *words, "-o", bench / "mine", "--resume", says="is no output of inpaint")
     refused(bench, bench / "none", "-o", bench / "x", "--mask-means", "hole", says="does not exist")
+
+
+def test_what_inpaint_did_not_make_is_never_replaced(bench, monkeypatch):
+    """Neither a folder of other things, nor one that holds an input, nor the truth: not even with leave to overwrite."""
+    words = folder(bench, [hole()], name="data/frames")
+    save(bench / "mine" / "sub" / "a.png", frame(0))
+    refused(bench, *words, "-o", bench / "mine", "--overwrite", says="no output of inpaint, so it is never replaced")
+    refused(bench, *words, "-o", bench / "data", "--overwrite", says="holds the input")
+    truth = stack(bench / "truth.mha", [frame(0)])
+    refused(bench, *words, "--truth", truth, "-o", truth, "--overwrite", says="the input itself")
+    monkeypatch.chdir(bench / "mine")
+    for name in (".", "..", "/", "sub/.."):
+        refused(bench, *words, "-o", name, "--overwrite", says="is no name to write to")
+
+
+def stopped(bench, monkeypatch, *words, after):
+    """A run that Ctrl-C ends at a frame."""
+    def interrupted(*given, **options):
+        if next(calls) == after:
+            raise KeyboardInterrupt
+        return real(*given, **options)
+
+    real, calls = inpaint_files.inpaint_frame, count()
+    with monkeypatch.context() as patch:
+        patch.setattr(inpaint_files, "inpaint_frame", interrupted)
+        assert inpaint(bench, *words).code == 130
+
+
+def test_stopped_runs_say_how_to_go_on(bench, monkeypatch):
+    words = [*folder(bench, [hole()] * 2), "-o", bench / "out"]
+    stopped(bench, monkeypatch, *words, after=1)
+    refused(bench, *words, says="pass --resume to go on")
+    restored(bench, *words, "--resume")
+    words, before = pair(bench, hole())[:5], bench.files()
+    stopped(bench, monkeypatch, *words, "-o", bench / "new.png", after=0)
+    assert bench.files() == before  # one picture is not resumed, so nothing is kept
+    restored(bench, *words, "-o", bench / "new.png")
+
+
+def test_a_stopped_run_of_another_plan_does_not_pass_for_a_whole_one(bench, monkeypatch):
+    """It has replaced the preview and the table beside an output that it did not get to replace."""
+    words = [*folder(bench, [hole()] * 2), "-o", bench / "out", "--resume"]
+    restored(bench, *words)
+    whole = bench.files()
+    stopped(bench, monkeypatch, *words, "--grow", 2, after=1)
+    assert "is whole already" not in restored(bench, *words)
+    assert bench.files() == whole
 
 
 def test_a_config_is_the_same_as_its_flags(bench):

@@ -2,7 +2,10 @@
 
 import io
 import json
+import shutil
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -125,15 +128,25 @@ def test_pictures_are_exact_and_upright(tmp_path):
 def test_declared_pixels_are_capped(tmp_path):
     data = bytearray(encode_png(picture()))
     data[16:24] = (60000).to_bytes(4, "big") * 2
-    import zlib
-
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     (tmp_path / "big.png").write_bytes(data)
     refused("declares over 64000000 pixels", open_frames, tmp_path / "big.png")
 
 
+def test_16_bits_are_refused_not_cut(tmp_path):
+    """PIL takes the upper byte of 16-bit colours without a word, and known pixels would not be what they were."""
+    header, rows = struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0), (b"\0" + bytes([1, 200]) * 12) * 4
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    chunks = (struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts)
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    refused(r"a\.png has 16 bits a channel", open_frames, tmp_path / "a.png")
+
+
 def test_natural_order():
     assert sorted(["f10", "f9", "f010b", "f1"], key=natural_key) == ["f1", "f9", "f010b", "f10"]
+    assert sorted(["2", "f", "10", "1"], key=natural_key) == ["1", "2", "10", "f"]
+    long = "9" * 5000  # over what an int is made of
+    assert sorted(["2" + long, "²1", long, "7"], key=natural_key) == ["7", long, "2" + long, "²1"]
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -283,6 +296,18 @@ def test_dreaming_refusals(tmp_path):
     refused("over the limit", dreaming_scenes, place(tmp_path / "big", {"f": archive(INNER)}) / "f", max_gb=1e-6)
 
 
+@pytest.mark.parametrize("odd", ["", ".", "/", "/mask/9.png", "//x", "../up/mask/9.png"])
+def test_odd_names_in_archives(tmp_path, odd):
+    """They neither stop the reading nor name a place outside."""
+    with zipfile.ZipFile(tmp_path / "f.zip", "w") as packed:
+        for name, data in {odd: encode_png(white()), odd.replace("mask", "gt"): encode_png(picture())}.items() | FIRST.items():
+            info = zipfile.ZipInfo("x")
+            info.filename = name
+            packed.writestr(info, data)
+    with dreaming_scenes(tmp_path / "f.zip") as scenes:
+        assert set(scenes) - {"f"} == {"scene_0000", "scene_0001"}
+
+
 def test_bomb_in_archive(tmp_path):
     files = FIRST | {"scene_0000/gt/9.jpg": bytes(20_000_000)}
     root = place(tmp_path, {"f.zip": archive(files)}) / "f.zip"
@@ -403,6 +428,24 @@ def test_killed_and_resumed_gives_the_same_bytes(tmp_path, name, kind):
         assert all(np.array_equal(a, b.permute(1, 2, 0)) for a, b in zip(found, FRAMES, strict=True))
 
 
+@pytest.mark.parametrize("done", [True, False])
+def test_the_stage_is_locked_until_it_is_gone(tmp_path, monkeypatch, done):
+    """Else another run could begin in it, and lose its frames."""
+    fcntl, seen = pytest.importorskip("fcntl"), []
+
+    def removed(folder, **options):
+        with (Path(folder) / "lock").open() as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        seen.append(Path(folder).name)
+        return remove(folder, **options)
+
+    writer, remove = SceneWriter(tmp_path / "o.mha", size=SIZE, count=1), shutil.rmtree
+    writer.put(0, FRAMES[0])
+    monkeypatch.setattr(shutil, "rmtree", removed)
+    (writer.close if done else writer.discard)()
+    assert seen == ["o.mha.part"] and [path.name for path in tmp_path.iterdir()] == ["o.mha", "o.mha.json"] * done
+
+
 def test_output_is_whole_or_not_there(tmp_path):
     out = tmp_path / "o"
 
@@ -428,6 +471,12 @@ def test_output_is_whole_or_not_there(tmp_path):
         output.put(0, FRAMES[1])
     assert sorted(path.name for path in out.iterdir()) == ["one.png", "provenance.json"]
     assert [path.name for path in tmp_path.iterdir()] == ["o"]
+    (tmp_path / "o.old").mkdir()
+    (tmp_path / "o.old" / "mine").touch()
+    with writer(overwrite=True) as output:
+        output.put(0, FRAMES[2])
+    assert (tmp_path / "o.old" / "mine").exists()  # only names of our own are used and removed
     refused("of another kind", writer, overwrite=True, kind="mha")
+    refused("even width and height, not 17 x 12", SceneWriter, tmp_path / "o.mp4", size=(12, 17), count=1)  # before any frame
     refused("names no kind", SceneWriter, tmp_path / "o.gif", size=SIZE, count=1)
     refused("two frames would have one name", SceneWriter, tmp_path / "p", size=SIZE, count=2, names=lambda index: "same")

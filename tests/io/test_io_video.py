@@ -1,6 +1,7 @@
 """Videos: lossless ones come back bit by bit, upright, with their rate; damaged ones end in one sentence."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,10 +44,20 @@ def test_h264_on_request(tmp_path):
         assert len(found) == 6 and not found.lossless
         errors = [np.abs(a.astype(int) - b).mean() for a, b in zip(found, frames, strict=True)]
     assert 0 < max(errors) < 4
+    with av.open(str(tmp_path / "a.mp4")) as container:  # says by which matrix to show it: players guess by size
+        frame = next(container.decode(video=0))
+        assert frame.colorspace in (5, 6) and frame.color_range == 1
     with pytest.raises(InputError, match="even width and height"):
         VideoWriter(tmp_path / "b.mp4", size=(33, 64), fps=None, codec="h264")
     with pytest.raises(InputError, match=r"named \.mkv"):
         VideoWriter(tmp_path / "b.mp4", size=(32, 64), fps=None)
+
+
+def test_a_colon_is_no_protocol(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frames = smooth(2)
+    with VideoFrames(written(Path("12:30.mkv"), frames)) as found:
+        assert all(np.array_equal(a, b) for a, b in zip(found, frames, strict=True))
 
 
 def test_rotation_is_applied(tmp_path):

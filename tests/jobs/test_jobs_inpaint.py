@@ -103,6 +103,24 @@ def test_what_stands_in_the_hole_does_not_matter():
     assert torch.equal(one, other)
 
 
+def test_noisy_windows_side_by_side_see_what_is_around_their_hole():
+    """Alone, those in the middle of a large hole would know nothing."""
+    keep = known((4, 4, 64, 64), size=(80, 80))
+    frame = torch.where(keep, torch.full((3, 80, 80), 200, dtype=torch.uint8), 0)
+    plan = replace(PLAN, noise_std=4.0, shift=WINDOW, start_sigma=0.05)
+    assert all(bool(keep[part].any()) for part in regions(keep, Pictures(), plan))
+    filled = inpaint_frame(frame, keep, Pictures(), plan)
+    assert (filled.float() - 200)[:, ~keep].abs().mean() < 10
+
+
+@pytest.mark.parametrize("changes", [{}, {"start_sigma": 0.1}], ids=str)
+def test_a_frame_hidden_whole_is_the_priors(changes):
+    """Not black, nor going over into black towards a corner: there is nothing to continue, so nothing to begin from."""
+    frame, nothing = torch.zeros(3, *SIZE, dtype=torch.uint8), torch.zeros(SIZE, dtype=torch.bool)
+    filled = inpaint_frame(frame, nothing, Pictures(), replace(PLAN, feather=8, **changes))
+    assert torch.equal(filled, inpaint_frame(frame, nothing, Pictures(), PLAN))
+
+
 @pytest.mark.parametrize("noise_std", [0.0, 4.0])
 def test_only_windows_with_a_hole_are_visited(noise_std):
     prior = Pictures()
@@ -184,6 +202,22 @@ def test_frames_smaller_than_a_window():
         assert torch.equal(filled[:, keep], frame[:, keep])
 
 
+def test_frames_smaller_than_the_patches_of_a_guide_have_none():
+    frame, keep = picture(size=(10, 13)), known((2, 3, 4, 5), size=(10, 13))
+    plan = replace(PLAN, window=32, factor=16)
+    check_inpaint_plan(plan, Pictures())
+    alone = inpaint_frame(frame, keep, Pictures(), replace(plan, factor=1))
+    assert torch.equal(inpaint_frame(frame, keep, Pictures(), plan), alone)
+
+
+@pytest.mark.parametrize("window", [16, 18, 24, 50])
+def test_windows_that_are_let_through_serve_holes_of_any_size(window):
+    prior, plan = Pictures(), replace(PLAN, steps=2, window=window)
+    check_inpaint_plan(plan, prior)
+    keep = known((2, 2, 120, 140), size=(128, 160))
+    assert inpaint_frame(picture(size=(128, 160)), keep, prior, plan).shape == (3, 128, 160)
+
+
 def test_smooth_fill_continues_what_is_known():
     ramp = torch.arange(64).expand(3, 48, 64).to(torch.uint8)
     keep = known((10, 20, 20, 13))
@@ -204,7 +238,8 @@ def test_the_seam_is_feathered_inside_the_hole_only():
 
 
 @pytest.mark.parametrize(("changes", "says"), [
-    ({"window": 15}, "multiples of 2"), ({"shift": 20}, "leaves gaps"), ({"warm_start": 100.0}, "--warm-start 100 is outside"),
+    ({"window": 15}, "multiples of 2"), ({"shift": 5}, "must be a multiple of 2"),
+    ({"shift": 20}, "leaves gaps"), ({"warm_start": 100.0}, "--warm-start 100 is outside"),
     ({"start_sigma": 0.001}, "--start-sigma"), ({"sigma_max": 0.001}, "--sigma-max"),
     ({"method": DDNM(), "noise_std": 2.0}, "free of noise"),
 ])
