@@ -21,7 +21,7 @@ test: setup
 	$(BIN)/python -m pytest
 
 bench: setup
-	$(BIN)/python benchmarks/speed.py --readme
+	PYTHONPATH=build/peers $(BIN)/python benchmarks/speed.py --readme --threads 1
 	$(BIN)/python benchmarks/posteriors.py
 	$(BIN)/python benchmarks/training.py
 

@@ -29,6 +29,8 @@ DECIDES = (  # what an output is rebuilt from
     "noise_std", "maps", "start_sigma", "dataset", "axes", "slices", "bf16", "spectral_gb", "batch_size", "keep_samples",
 )
 
+QUALITY = {"fast": 15, "balanced": 50, "best": 100}  # network calls a sample: the curve of docs/speed.md bends at the second
+
 
 def parser() -> ArgumentParser:
     """The options of `recon`."""
@@ -44,7 +46,9 @@ def parser() -> ArgumentParser:
     add("--method", choices=METHODS, default=METHODS[0],
         help="how the data are made to agree; the default was best on validation subjects, the others but it draw samples")
     add("--options", type=dict[str, int | float | None], default={}, help="the method's hyper-parameters, as --options.lam 5")
-    add("--steps", type=int, default=50, help="network calls a sample")
+    add("--quality", choices=tuple(QUALITY), default="balanced",
+        help=f"network calls a sample: {', '.join(f'{name} {steps}' for name, steps in QUALITY.items())} (docs/speed.md)")
+    add("--steps", type=int | None, default=None, help="network calls a sample, in place of --quality's")
     add("--ladder", choices=LADDERS, default=LADDERS[0], help="spacing of the noise levels")
     add("--sigma-max", dest="sigma_max", type=float, default=5.0,
         help="noise level to begin at (image brightness about 1); above it the calibration data decide")
@@ -67,6 +71,8 @@ def parser() -> ArgumentParser:
     add("--max-gb", dest="max_gb", type=float, default=16.0, help="refuse files that declare a larger array")
     add("--device", type=str, default="cpu", help="cpu, cuda, cuda:1, mps")
     add("--bf16", type=bool, default=True, help="bfloat16 inside the network")
+    add("--compile", action="store_true",
+        help="torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs")
     add("--batch-size", dest="batch_size", type=int, default=8, help="samples drawn together")
     add("--spectral-gb", dest="spectral_gb", type=float, default=1.0,
         help="most memory for the exact spectrum of the scan; beyond it conjugate gradients are used")
@@ -82,6 +88,8 @@ def run(options: Namespace) -> int:
     """Reconstructs; 0, or 1 when scans of a folder failed."""
     made = _provenance(options) if options.origin else None
     options = _rerun(options, made) if made else options
+    if options.steps is None:
+        options.steps = QUALITY[options.quality]
     if options.scan is None:
         raise InputError("give a scan, or --from an output to rerun; see medrestore recon --help")
     source = Path(options.scan)
@@ -167,8 +175,9 @@ def _job(options: Namespace, plan: "Plan") -> "Job":
     slices, device = _slices(options.slices), usable_device(options.device)
     check_prior(describe(options.prior)["channels"], options.prior)
     config = {name: options[name] for name in DECIDES} | {"options": as_mapping(options.options)}
+    prior = load(options.prior, device=device, bf16=options.bf16, compiled=options.compile)
     return Job(
-        plan, load(options.prior, device=device, bf16=options.bf16), config, describe(options.prior)["sha256"],
+        plan, prior, config, describe(options.prior)["sha256"],
         dataset=options.dataset, axes=tuple(options.axes.split(",")) if options.axes else None, slices=slices,
         max_gb=options.max_gb, device=device,
         cache=None if options.maps_cache == "none" else Path(options.maps_cache).expanduser(),

@@ -89,6 +89,16 @@ def test_the_shipped_prior(bench, scan):
     assert np.isfinite(array(bench / "out.h5")).all() and not (bench / "cache").exists()
 
 
+@pytest.mark.parametrize(("words", "steps"), [((), 5), (("--quality", "fast"), 3), (("--quality", "best", "--steps", 2), 2)])
+def test_quality_is_a_number_of_steps(bench, scan, monkeypatch, words, steps):
+    monkeypatch.setattr("medrestore.cli.recon.QUALITY", {"fast": 3, "balanced": 5, "best": 7})
+    bench.restored(scan, *HALF, *words, quick=False)
+    made = read_provenance(bench / "out.h5")
+    assert made["config"]["steps"] == steps == len(made["levels"]) - 1
+    assert bench.call("recon", "--from", bench / "out.h5", "-o", bench / "again.h5", "--maps-cache", "none").code == 0
+    assert read_provenance(bench / "again.h5") == made
+
+
 @pytest.mark.parametrize("method", [("dds", "--options.cg_steps", "null", "--options.gamma", "null"), ("diffpir",)])
 def test_conjugate_gradients_equal_the_spectrum(bench, scan, method):
     words = (scan, *HALF, "--steps", 8, "--sigma-max", 0.5, "--noise-std", NOISE, "--method", *method)

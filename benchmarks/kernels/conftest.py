@@ -1,0 +1,15 @@
+"""Kernels under pytest-benchmark, on one thread."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As the table counts: time of the processor on one thread, which other work on the machine hardly changes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
