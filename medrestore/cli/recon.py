@@ -93,7 +93,7 @@ def run(options: Namespace) -> int:
     if options.scan is None:
         raise InputError("give a scan, or --from an output to rerun; see medrestore recon --help")
     source = Path(options.scan)
-    if not source.exists() and not source.with_name(source.name + ".hdr").exists():
+    if not _is_there(source):
         raise InputError(f"{source} does not exist; give a scan or a folder of scans")
     out = _out(source, options)
     job = _job(options, _plan(options))
@@ -114,6 +114,11 @@ def run(options: Namespace) -> int:
         say(line)
     say(f"{out}  {out.with_suffix('.png')}")
     return 0
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file, a folder or a BART pair of this name exists."""
+    return path.exists() or path.with_name(path.name + ".hdr").exists()
 
 
 def _out(source: Path, options: Namespace) -> Path:
@@ -155,7 +160,7 @@ def _plan(options: Namespace) -> "Plan":
 
     if options.undersample is not None and options.undersample not in KINDS:
         raise InputError(f"there is no sampling kind {options.undersample!r}; --undersample takes {', '.join(KINDS)}")
-    if options.maps is not None and not Path(options.maps).exists() and not Path(f"{options.maps}.hdr").exists():
+    if options.maps is not None and not _is_there(Path(options.maps)):
         raise InputError(f"{options.maps} does not exist; give a file of coil maps")
     return Plan(
         method=chosen, steps=options.steps, ladder=getattr(levels, options.ladder), sigma_max=options.sigma_max,
@@ -219,7 +224,7 @@ def _rerun(options: Namespace, made: dict[str, Any]) -> Namespace:
     for name in DECIDES:
         again[name] = config[name]
     again.scan = options.scan or made["input"]["path"]
-    if not Path(again.scan).exists():
+    if not _is_there(Path(again.scan)):
         raise InputError(f"{again.scan}, which {options.origin} was made from, is not there; give its present place as SCAN")
     return again
 

@@ -361,7 +361,10 @@ def is_done(source: Path, target: Path, job: Job) -> bool:
     scan = made.get("input")
     if made.get("config_hash") != job.config_hash or not isinstance(scan, dict):
         return False
-    return scan.get("fingerprint") == fingerprint(source)
+    try:
+        return scan.get("fingerprint") == fingerprint(source)
+    except OSError:  # which is said when the scan is read
+        return False
 
 
 def _provenance_of(path: Path) -> dict[str, Any]:

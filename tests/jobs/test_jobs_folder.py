@@ -11,6 +11,7 @@ import pytest
 from cli.scans import array, fastmri, kspace
 
 from medrestore.io import read_provenance
+from medrestore.jobs import files
 
 HALF = ("--undersample", "uniform1d", "--accel", "2", "--acs", "14")
 
@@ -139,6 +140,8 @@ def test_pairs_and_stems(bench):
     np.testing.assert_array_equal(array(bench / "images" / "a.h5"), array(bench / "images" / "b.h5"))
     single = bench.restored(folder / "a", *HALF)
     assert read_provenance(single)["input"]["fingerprint"] == read_provenance(bench / "images/a.h5")["input"]["fingerprint"]
+    assert bench.call("recon", "--from", single, "-o", bench / "again.h5", "--maps-cache", "none").code == 0
+    assert (bench / "again.h5").read_bytes() == single.read_bytes()
     (folder / "a.hdr").write_text("# Dimensions\n40 48 1 4\n")
     assert "1 of 2 scans to do" in bench.recon(folder, "-o", bench / "images", *HALF, "--resume").out
     fastmri(folder / "b.h5", data)
@@ -161,3 +164,20 @@ def test_folders_that_are_in_the_way(bench, place):
         outcome = bench.recon(folder, "-o", bench / "images")
         assert outcome.code == 1 and "a.h5 cannot be written (File exists)" in outcome.out
         assert len(outputs(bench / "images")) == 5
+
+
+def test_a_scan_that_can_no_longer_be_read_is_a_failure_of_its_own(bench, monkeypatch):
+    folder, out = three_scans(bench), bench / "images"
+    assert bench.recon(folder, "-o", out, *HALF).code == 0
+    before = outputs(out)
+
+    def fingerprint(path):
+        if path.name == "b.h5":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    real = files.fingerprint
+    monkeypatch.setattr(files, "fingerprint", fingerprint)
+    outcome = bench.recon(folder, "-o", out, *HALF, "--resume")
+    assert outcome.code == 1 and "1 of 3 scans to do" in outcome.out and "1 scans failed: b.h5" in outcome.err
+    assert outputs(out) == before
