@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from fill import fill
+from fill import fill, grid
 from torch import Tensor
 
 from medrestore import methods
@@ -73,25 +73,19 @@ def _compare_scan(ready: Prepared, weights: dict[str, float], prior: Prior) -> I
 
 def brain_table(rows: Sequence[dict]) -> str:
     """A sentence on what was measured, and the mean PSNR and SSIM of each method, settings as columns."""
-    patients, settings = {row["patient"] for row in rows}, list(dict.fromkeys(row["setting"] for row in rows))
-    lines = [
+    patients, calls = {row["patient"] for row in rows}, {row["method"]: row["calls"] for row in rows}
+
+    def title(name: str) -> str:
+        single = calls.get(f"{name}, one sample")
+        return name if single is None else f"{name}, mean of {calls[name] / single:.0f}"
+
+    return (
         f"Mean PSNR (dB) / SSIM over {len(patients)} subjects that neither the prior nor any weight has seen; one slice of "
         "217 x 182 pixels each, 8 simulated coils, noise at 30 dB; coil maps, noise level and scale estimated from the "
         "undersampled data. Baselines at the weight that is best on validation subjects, for each column. Diffusion methods with "
         "25 network calls a sample and the mean of the samples named; HQS, deterministic, with 50 once. Written by "
-        "`make bench-priors`.",
-        "", "| method | " + " | ".join(settings) + " |", "|---" * (len(settings) + 1) + "|",
-    ]
-    calls = {row["method"]: row["calls"] for row in rows}
-    for name in calls:
-        cells = []
-        for setting in settings:
-            own = [row for row in rows if (row["method"], row["setting"]) == (name, setting)]
-            cells.append(f"{fmean(row['psnr'] for row in own):.2f} / {fmean(row['ssim'] for row in own):.3f}" if own else "-")
-        single = calls.get(f"{name}, one sample")
-        title = name if single is None else f"{name}, mean of {calls[name] / single:.0f}"
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        f"`make bench-priors`.\n\n{grid(rows, {'psnr': 2, 'ssim': 3}, title=title)}"
+    )
 
 
 def scan_table() -> str:

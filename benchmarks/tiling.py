@@ -33,7 +33,7 @@ from medrestore.tiling import generate, plan, raster, seam_ratio, settled_by
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "tiling.json"
-PLAN = InpaintPlan(steps=4, window=128, factor=1)
+PLAN = InpaintPlan(window=128, factor=1)  # the default's number of network calls
 HOLES = (0.01, 0.05, 0.2)  # of the frame
 FRAMES = ((360, 640), (720, 1280), (1440, 2560))
 SCENES, STEPS = (1000, 1004), 16  # of the seams in rendered frames
