@@ -71,7 +71,7 @@ def low_resolution(kspace: Tensor, mask: Tensor, maps: Tensor | None = None) -> 
     coils = ifft2c(kspace * window)
     if maps is not None:
         return (maps.conj() * coils).sum(dim=1, keepdim=True)
-    reference = torch.einsum("bchw,c->bhw", coils, _principal_coil(kspace[0, :, rows, columns]).conj())[:, None]
+    reference = torch.einsum("bchw,c->bhw", coils, principal_coil(kspace[0, :, rows, columns]).conj())[:, None]
     return torch.polar(coils.abs().square().sum(dim=1, keepdim=True).sqrt(), reference.angle())
 
 
@@ -156,7 +156,7 @@ def _espirit(
     if not inside.any():
         raise InputError(f"ESPIRiT finds no object in the {calibration.shape[-1]} calibration lines: they are too few or too "
                          "noisy; lower `crop` or give coil maps with --maps FILE.")
-    reference = maps @ _principal_coil(calibration).conj().to(device)
+    reference = maps @ principal_coil(calibration).conj().to(device)
     maps = torch.where(inside[..., None], maps * reference.conj().sgn()[..., None], 0)
     return maps.permute(2, 0, 1)[None].contiguous()
 
@@ -212,7 +212,7 @@ def _norm(v: Tensor) -> Tensor:
     return torch.linalg.vector_norm(torch.view_as_real(v).flatten(1), dim=1)
 
 
-def _principal_coil(samples: Tensor) -> Tensor:
+def principal_coil(samples: Tensor) -> Tensor:
     """(coil,): unit weights of the virtual coil with the most energy; the strongest coil's is real, to fix the phase."""
     samples = samples.flatten(1)
     weights = torch.linalg.eigh(samples @ samples.mH)[1][:, -1]

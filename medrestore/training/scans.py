@@ -23,12 +23,15 @@ from ..datasets.options import build
 from ..errors import InputError
 from ..io import read_kspace
 from ..mri import add_smooth_phase, espirit, sampling_mask, simulate_scan, simulated_maps
+from ..mri.coils import principal_coil
 from ..mri.sampling import KINDS
+from ..operators import Crop
 from .batches import stream
 
 ORDER, SCAN = 10, 11  # purposes of streams
 EDGE = 0.05  # of the brightest pixel: what is brighter, blurred, is inside the object
 BLUR = 9  # pixels
+CENTRE = 24  # lines of k-space, along both axes, whose principal coil has no phase
 Position = tuple[int, tuple[int, int] | None]  # in the run; which mask, (kind and acceleration), None to draw one
 
 
@@ -201,7 +204,7 @@ class Scans(Dataset[Case]):
         kspace = simulate_scan(truth, maps, torch.ones(1, size[1]), snr_db=snr, generator=generator)
         if self.plain or float(torch.rand((), generator=generator)) < told.cut:
             maps = maps * support(truth)
-        return kspace, maps, truth
+        return kspace, *as_estimated(kspace, maps, truth)
 
     def _undersampled(self, kspace: Tensor, maps: Tensor, target: Tensor, acquired: Tensor, generator: torch.Generator,
                       setting: tuple[int, int] | None) -> Case:
@@ -215,6 +218,17 @@ class Scans(Dataset[Case]):
         scale = brightness(ZeroFilled().reconstruct(kspace, maps, mask[0])) or 1.0
         inside = (maps != 0).any(1, keepdim=True)
         return Case((kspace / scale)[0], maps[0], mask, (target * inside / scale)[0], f"{told.kinds[kind]} {rate:g}x")
+
+
+def as_estimated(kspace: Tensor, maps: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+    """Maps and image with the phase that ESPIRiT gives them: nought in the principal coil, whose phase becomes the image's.
+
+    A phase that maps and image share is in no data; networks on complex images are not indifferent to it all the same.
+    """
+    centre = Crop((kspace.shape[-2], kspace.shape[-1]), tuple(min(CENTRE, side) for side in kspace.shape[-2:]))
+    reference = torch.einsum("bchw,c->bhw", maps, principal_coil(centre(kspace)[0]).conj())[:, None]
+    phase = torch.where(reference == 0, 1.0, reference.sgn())
+    return maps * phase.conj(), image * phase
 
 
 def support(image: Tensor) -> Tensor:

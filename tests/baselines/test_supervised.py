@@ -19,6 +19,7 @@ from medrestore.datasets.base import Images
 from medrestore.errors import InputError
 from medrestore.fft import fft2c
 from medrestore.metrics import ssim as reference_ssim
+from medrestore.mri import espirit
 from medrestore.settings import assign
 from medrestore.training import Stopped, Watch, scans, supervised
 from medrestore.training.batches import stream
@@ -313,6 +314,17 @@ def test_the_target_is_what_full_sampling_would_show():
     case = scans.Scans(Waves(), [], told)[0, None]
     assert error(ZeroFilled().reconstruct(case.kspace[None], case.maps[None], case.mask[0]), case.target) < 1e-4
     assert case.target.abs().quantile(0.99).item() == pytest.approx(1, abs=0.02)
+
+
+def test_simulated_maps_have_the_phase_of_estimated_ones():
+    """Or a network would learn images of a phase that it never meets: in the samples only the product is."""
+    told = scans.Acquisition(kinds=("uniform1d",), accels=((1.0, 0),), coils=(6,), snr_db=(60.0, 60.0), cut=0.0)
+    images = datasets.images({"kind": "phantoms", "count": 3, "size": [64, 56], "seed": 0, "form": "complex"})
+    for position in range(3):
+        case = scans.Scans(images, [], told)[position, None]
+        estimated = espirit(case.kspace[None], mask=case.mask[0])
+        shared = (estimated.conj() * case.maps).sum(1)[estimated.abs().sum(1) > 0]  # magnitude 1, and no phase
+        assert (shared - 1).abs().square().mean() < 0.02
 
 
 def volume(path, seed, patient, coils=3):
