@@ -84,8 +84,9 @@ def titles(rows: Sequence[dict]) -> Callable[[str], str]:
 
 def brain_table(rows: Sequence[dict]) -> str:
     """A sentence on what was measured, and the mean PSNR and SSIM of each method, settings as columns."""
+    patients = {row["patient"] for row in rows}
     return (
-        f"Mean PSNR (dB) / SSIM over {len({row['patient'] for row in rows})} subjects that neither the prior nor any weight has seen; one slice of "
+        f"Mean PSNR (dB) / SSIM over {len(patients)} subjects that neither the prior nor any weight has seen; one slice of "
         "217 x 182 pixels each, 8 simulated coils, noise at 30 dB; coil maps, noise level and scale estimated from the "
         "undersampled data. Baselines at the weight that is best on validation subjects, for each column. Diffusion methods with "
         "25 network calls a sample and the mean of the samples named; HQS, deterministic, with 50 once. Written by "
