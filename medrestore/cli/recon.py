@@ -29,7 +29,10 @@ DECIDES = (  # what an output is rebuilt from
     "noise_std", "maps", "start_sigma", "dataset", "axes", "slices", "bf16", "spectral_gb", "batch_size", "keep_samples",
 )
 
-QUALITY = {"fast": 15, "balanced": 50, "best": 100}  # network calls a sample: the curve of docs/speed.md bends at the second
+QUALITY = {  # network calls a sample, samples, and the level to begin at from CG-SENSE: points on the curve of docs/speed.md
+    "fast": (20, 1, 0.5), "balanced": (50, 1, None), "best": (100, 1, None),
+}
+QUALITY_OF_SAMPLES = QUALITY | {"best": (50, 4, None)}  # for methods that draw samples, to which more steps do no good
 
 
 def parser() -> ArgumentParser:
@@ -47,12 +50,13 @@ def parser() -> ArgumentParser:
         help="how the data are made to agree; the default was best on validation subjects, the others but it draw samples")
     add("--options", type=dict[str, int | float | None], default={}, help="the method's hyper-parameters, as --options.lam 5")
     add("--quality", choices=tuple(QUALITY), default="balanced",
-        help=f"network calls a sample: {', '.join(f'{name} {steps}' for name, steps in QUALITY.items())} (docs/speed.md)")
-    add("--steps", type=int | None, default=None, help="network calls a sample, in place of --quality's")
+        help="fast: 20 levels, begun part-way from CG-SENSE; balanced: 50; best: 100, or 4 samples of 50 (docs/speed.md)")
+    add("--steps", type=int | None, default=None, help="noise levels, in place of --quality's; a network call each")
     add("--ladder", choices=LADDERS, default=LADDERS[0], help="spacing of the noise levels")
     add("--sigma-max", dest="sigma_max", type=float, default=5.0,
         help="noise level to begin at (image brightness about 1); above it the calibration data decide")
-    add("--samples", type=int, default=1, help="posterior samples; the image is their mean (hqs draws none: take dds)")
+    add("--samples", type=int | None, default=None,
+        help="posterior samples, in place of --quality's; the image is their mean (hqs draws none: take dds)")
     add("--seed", type=int, default=0, help="of the first sample, and of the masks that are not fastMRI's")
     add("--undersample", type=str | None, default=None,
         help="take samples away in software: uniform1d, random1d, gaussian1d, gaussian2d, poisson2d, uniform2d, "
@@ -88,8 +92,7 @@ def run(options: Namespace) -> int:
     """Reconstructs; 0, or 1 when scans of a folder failed."""
     made = _provenance(options) if options.origin else None
     options = _rerun(options, made) if made else options
-    if options.steps is None:
-        options.steps = QUALITY[options.quality]
+    _set_quality(options)
     if options.scan is None:
         raise InputError("give a scan, or --from an output to rerun; see medrestore recon --help")
     source = Path(options.scan)
@@ -114,6 +117,15 @@ def run(options: Namespace) -> int:
         say(line)
     say(f"{out}  {out.with_suffix('.png')}")
     return 0
+
+
+def _set_quality(options: Namespace) -> None:
+    """What --quality stands for, where nothing else was asked for."""
+    points = QUALITY_OF_SAMPLES if method(options.method, {}).draws else QUALITY
+    steps, samples, start_sigma = points[options.quality]
+    options.steps = steps if options.steps is None else options.steps
+    options.samples = samples if options.samples is None else options.samples
+    options.start_sigma = start_sigma if options.start_sigma is None else options.start_sigma
 
 
 def _is_there(path: Path) -> bool:
@@ -209,7 +221,7 @@ def _provenance(options: Namespace) -> dict[str, Any]:
     if not isinstance(config, dict) or not isinstance(scan, dict) or not isinstance(scan.get("path"), str):
         raise InputError(f"{options.origin} does not say how it was made, so it cannot be rerun; it is no output of recon")
     defaults = parser().get_defaults()
-    given = [f"--{name.replace('_', '-')}" for name in DECIDES if options[name] != defaults[name]]
+    given = [f"--{name.replace('_', '-')}" for name in (*DECIDES, "quality") if options[name] != defaults[name]]
     if given:
         raise InputError(f"--from reruns {options.origin} as it was made, and {', '.join(given)} would change that; "
                          "leave it out, or leave out --from")

@@ -89,14 +89,23 @@ def test_the_shipped_prior(bench, scan):
     assert np.isfinite(array(bench / "out.h5")).all() and not (bench / "cache").exists()
 
 
-@pytest.mark.parametrize(("words", "steps"), [((), 5), (("--quality", "fast"), 3), (("--quality", "best", "--steps", 2), 2)])
-def test_quality_is_a_number_of_steps(bench, scan, monkeypatch, words, steps):
-    monkeypatch.setattr("medrestore.cli.recon.QUALITY", {"fast": 3, "balanced": 5, "best": 7})
+@pytest.mark.parametrize(("words", "steps", "samples", "start"), [
+    ((), 5, 1, None), (("--quality", "fast"), 3, 1, 0.5), (("--quality", "best"), 7, 1, None),
+    (("--quality", "best", "--method", "dds"), 5, 2, None), (("--quality", "best", "--steps", 2), 2, 1, None),
+    (("--quality", "fast", "--start-sigma", 1.5, "--samples", 2, "--method", "dds"), 3, 2, 1.5),
+])  # fmt: skip
+def test_quality_stands_for_steps_samples_and_a_start(bench, scan, monkeypatch, words, steps, samples, start):
+    points = {"fast": (3, 1, 0.5), "balanced": (5, 1, None), "best": (7, 1, None)}
+    monkeypatch.setattr("medrestore.cli.recon.QUALITY", points)
+    monkeypatch.setattr("medrestore.cli.recon.QUALITY_OF_SAMPLES", points | {"best": (5, 2, None)})
     bench.restored(scan, *HALF, *words, quick=False)
     made = read_provenance(bench / "out.h5")
-    assert made["config"]["steps"] == steps == len(made["levels"]) - 1
+    assert [made["config"][key] for key in ("steps", "samples", "start_sigma")] == [steps, samples, start]
+    assert len(made["seeds"][0]) == samples and made["levels"][0] <= (start or 5.0)
     assert bench.call("recon", "--from", bench / "out.h5", "-o", bench / "again.h5", "--maps-cache", "none").code == 0
     assert read_provenance(bench / "again.h5") == made
+    changed = bench.call("recon", "--from", bench / "out.h5", "-o", bench / "other.h5", "--quality", "fast")
+    assert changed.code == 2 and "--quality would change that" in changed.err
 
 
 @pytest.mark.parametrize("method", [("dds", "--options.cg_steps", "null", "--options.gamma", "null"), ("diffpir",)])
