@@ -71,26 +71,20 @@ def _compare_scan(ready: Prepared, weights: dict[str, float], prior: Prior) -> I
         yield name, *scored(ready, result.mean[0])
 
 
-def titles(rows: Sequence[dict]) -> Callable[[str], str]:
-    """What a method is called in a table: with the number of its samples, where it has several."""
-    calls = {row["method"]: row["calls"] for row in rows}
+def brain_table(rows: Sequence[dict]) -> str:
+    """A sentence on what was measured, and the mean PSNR and SSIM of each method, settings as columns."""
+    patients, calls = {row["patient"] for row in rows}, {row["method"]: row["calls"] for row in rows}
 
     def title(name: str) -> str:
         single = calls.get(f"{name}, one sample")
         return name if single is None else f"{name}, mean of {calls[name] / single:.0f}"
 
-    return title
-
-
-def brain_table(rows: Sequence[dict]) -> str:
-    """A sentence on what was measured, and the mean PSNR and SSIM of each method, settings as columns."""
-    patients = {row["patient"] for row in rows}
     return (
         f"Mean PSNR (dB) / SSIM over {len(patients)} subjects that neither the prior nor any weight has seen; one slice of "
         "217 x 182 pixels each, 8 simulated coils, noise at 30 dB; coil maps, noise level and scale estimated from the "
         "undersampled data. Baselines at the weight that is best on validation subjects, for each column. Diffusion methods with "
         "25 network calls a sample and the mean of the samples named; HQS, deterministic, with 50 once. Written by "
-        f"`make bench-priors`.\n\n{grid(rows, {'psnr': 2, 'ssim': 3}, title=titles(rows))}"
+        f"`make bench-priors`.\n\n{grid(rows, {'psnr': 2, 'ssim': 3}, title=title)}"
     )
 
 
@@ -117,12 +111,13 @@ def surgical_table(rows: Sequence[dict]) -> str:
     holes = [100 * row["hole_fraction"] for row in rows]
     lines = [
         f"{len({row['case'] for row in rows})} rendered scenes that the prior has not seen, 256 x 256 pixels of each, "
-        f"{min(holes):.0f} to {max(holes):.0f} % hidden; means over the hole alone, 8 bit. Written by `make bench-priors`.",
+        f"{min(holes):.0f} to {max(holes):.0f} % hidden; means over the hole alone, 8 bit. DDNM+ is the mean of 2 samples, that from the "
+        "smooth fill of 8 shorter ones (configs/evaluate/surgical-starter.yaml). Written by `make bench-priors`.",
         "", "| method | network calls | PSNR in the hole, dB | SSIM in the hole | known pixels changed |", "|---" * 5 + "|",
     ]
     for name in dict.fromkeys(row["method"] for row in rows):
         own = [row for row in rows if row["method"] == name]
-        lines.append(f"| {titles(rows)(name)} | {own[0]['calls']:.0f} | {fmean(row['hole_psnr'] for row in own):.2f} | "
+        lines.append(f"| {name} | {own[0]['calls']:.0f} | {fmean(row['hole_psnr'] for row in own):.2f} | "
                      f"{fmean(row['hole_ssim'] for row in own):.3f} | {sum(int(row['known_changed']) for row in own)} |")
     return "\n".join(lines)
 
