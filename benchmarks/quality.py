@@ -111,8 +111,8 @@ def surgical_table(rows: Sequence[dict]) -> str:
     holes = [100 * row["hole_fraction"] for row in rows]
     lines = [
         f"{len({row['case'] for row in rows})} rendered scenes that the prior has not seen, 256 x 256 pixels of each, "
-        f"{min(holes):.0f} to {max(holes):.0f} % hidden; means over the hole alone, 8 bit. DDNM+ is the mean of 2 samples, that from the "
-        "smooth fill of 8 shorter ones (configs/evaluate/surgical-starter.yaml). Written by `make bench-priors`.",
+        f"{min(holes):.0f} to {max(holes):.0f} % hidden; means over the hole alone, 8 bit. DDNM+ is the mean of 2 samples, "
+        "that from the smooth fill of 8 shorter ones (configs/evaluate/surgical-starter.yaml). Written by `make bench-priors`.",
         "", "| method | network calls | PSNR in the hole, dB | SSIM in the hole | known pixels changed |", "|---" * 5 + "|",
     ]
     for name in dict.fromkeys(row["method"] for row in rows):
