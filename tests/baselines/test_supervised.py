@@ -253,7 +253,7 @@ def test_it_learns(kind, tmp_path):
     """On images that it has not seen; what it leaves restores better than the zero-filled image."""
     diary = Diary()
     changes = {"checkpoint_images": 1000, "ema_images": 20, "optim__decay_images": 100, "scan__coils": [3]}
-    changes |= {"images": 240, "loss__ssim": 0, "optim__lr": 2e-3} if kind == "unet" else {"images": 100}
+    changes |= {"images": 600, "loss__ssim": 0, "optim__lr": 2e-3} if kind == "unet" else {"images": 100}
     folder = fit(tmp_path, kind, watch=diary, **changes)
     row = diary.rows[-1]
     assert row["psnr"] > row["zero_filled_psnr"] + (0.2 if kind == "unet" else 0.5)
