@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
-from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -181,8 +180,8 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     with staged(out) as folder:
         place = folder / out.name
         with _writer(place, ready, job, last - first, provenance) as writer:
-            slices = chain([ready], slices)
-            for index, ready in enumerate(slices, first):
+            index = first
+            while ready is not None:
                 done = reconstruct(ready, job.prior, job.plan, slice_index=index, on_step=lambda step, x: advance())
                 writer.put(
                     index - first, reconstruction=done.image.abs(), complex_image=done.image,
@@ -191,6 +190,8 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
                 volume.add(done)
                 if index == first + (last - first) // 2:
                     picture(done, place.with_suffix(".png"), title=source.name)
+                del done, ready  # nothing may hold a slice's exact data step, hundreds of megabytes, while the next one's is made
+                index, ready = index + 1, next(slices, None)
             scores = volume.scores(scan.reference_max)
             provenance |= {"misfit": volume.misfit, "noise_std": volume.noise_std, "seeds": volume.seeds,
                            "scores": {name: _numbers(value) for name, value in scores.items()}}

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -181,3 +182,20 @@ def test_a_scan_that_can_no_longer_be_read_is_a_failure_of_its_own(bench, monkey
     outcome = bench.recon(folder, "-o", out, *HALF, "--resume")
     assert outcome.code == 1 and "1 of 3 scans to do" in outcome.out and "1 scans failed: b.h5" in outcome.err
     assert outputs(out) == before
+
+
+def test_one_slice_is_held_at_a_time(bench, monkeypatch):
+    """When a slice is made ready, the one before is gone, with its exact data step."""
+    held, alive = [], []
+
+    def prepare(*arguments, **options):
+        alive.append(sum(one() is not None for one in held))
+        ready = real(*arguments, **options)
+        held.append(weakref.ref(ready.problem.operator))
+        return ready
+
+    real = files.prepare
+    monkeypatch.setattr(files, "prepare", prepare)
+    data, images = kspace(4)
+    bench.restored(fastmri(bench / "scan.h5", data, reference=images), *HALF)
+    assert alive == [0, 0, 0, 0]
