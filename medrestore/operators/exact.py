@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import Tensor
 
-from .base import ResolventOperator, SpectralOperator, Spectrum, Window
+from .base import LinearOperator, ResolventOperator, SpectralOperator, Spectrum, Window
 
 if TYPE_CHECKING:
     from .fourier import Sense
@@ -25,8 +25,31 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+class KnownSense(LinearOperator):
+    """`sense` itself, of which more is known."""
+
+    sense: "Sense"
+
+    @property
+    def support(self) -> Tensor:
+        return self.sense.support
+
+    @property
+    def sampled(self) -> Tensor:
+        return self.sense.mask
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.sense(x)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return self.sense.adjoint(y)
+
+    def normal(self, x: Tensor) -> Tensor:
+        return self.sense.normal(x)
+
+
 @dataclass(frozen=True)
-class SpectralSense(SpectralOperator):
+class SpectralSense(KnownSense, SpectralOperator):
     """`Sense` for masks along one phase-encode axis, diagonalised: the eigenvectors are V, the roots of the eigenvalues s.
 
     Args:
@@ -53,23 +76,6 @@ class SpectralSense(SpectralOperator):
             basis[row - box[0].start, here, here] = vectors.mH
             s[row, inside] = eigenvalues.clamp(min=0).sqrt()
         return cls(sense, box, basis, torch.where(s > cutoff, s, 0.0))
-
-    @property
-    def support(self) -> Tensor:
-        return self.sense.support
-
-    @property
-    def sampled(self) -> Tensor:
-        return self.sense.mask
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return self.sense(x)
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        return self.sense.adjoint(y)
-
-    def normal(self, x: Tensor) -> Tensor:
-        return self.sense.normal(x)
 
     def _analyse(self, x: Tensor) -> Tensor:
         c, here = x.clone(), (..., *self.box)
@@ -110,7 +116,7 @@ class SpectralSense(SpectralOperator):
 
 
 @dataclass(frozen=True)
-class ResolvedSense(ResolventOperator):
+class ResolvedSense(KnownSense, ResolventOperator):
     """`Sense` for masks along one phase-encode axis, with its data step at one gamma: a product by one matrix for each row.
 
     Args:
@@ -140,23 +146,6 @@ class ResolvedSense(ResolventOperator):
             here = slice(inside.start - box[1].start, inside.stop - box[1].start)
             inverses[row - box[0].start, here, here] = inverse.to(inverses.dtype)
         return cls(sense, gamma, box, inverses)
-
-    @property
-    def support(self) -> Tensor:
-        return self.sense.support
-
-    @property
-    def sampled(self) -> Tensor:
-        return self.sense.mask
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return self.sense(x)
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        return self.sense.adjoint(y)
-
-    def normal(self, x: Tensor) -> Tensor:
-        return self.sense.normal(x)
 
     def resolve(self, x: Tensor) -> Tensor:
         out, here = x.clone(), (..., *self.box)
