@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .base import LinearOperator, ResolventOperator, SpectralOperator, Spectrum, Window
+from .rows import by_row, by_row_adjoint, corrected_by_row
 
 if TYPE_CHECKING:
     from .fourier import Sense
@@ -96,10 +97,9 @@ class SpectralSense(KnownSense, SpectralOperator):
         """`Spectrum.correct` without what lies in the null space, which stays as it is."""
         (rows, columns), seen = self.box, self._seen
         here = (..., rows, slice(columns.start + seen.start, columns.start + seen.stop))
-        basis = self.basis[:, seen]
-        move = trust[here] * (target[here] - by_row(basis, x[..., rows, columns]))
         out = x.clone()
-        out[..., rows, columns] += by_row_adjoint(basis, move)
+        out[..., rows, columns] = corrected_by_row(self.basis[:, seen], x[..., rows, columns],
+                                                   trust.reshape(trust.shape[-2:])[here], target[here])
         return out
 
     @property
@@ -151,20 +151,6 @@ class ResolvedSense(KnownSense, ResolventOperator):
         out, here = x.clone(), (..., *self.box)
         out[here] = by_row(self.inverses, x[here])
         return out
-
-
-def by_row(matrices: Tensor, x: Tensor) -> Tensor:
-    """The product of every row's matrix, (row, k, w), and that row of x, (batch, 1, row, w): (batch, 1, row, k)."""
-    rows = x[:, 0].transpose(0, 1)
-    # one image: a matrix that is read in its own order, times a vector, takes two thirds of the time
-    product = (matrices @ rows.mT).mT if len(x) == 1 else rows @ matrices.mT
-    return product.transpose(0, 1)[:, None]
-
-
-def by_row_adjoint(matrices: Tensor, c: Tensor) -> Tensor:
-    """The product of every row's adjoint matrix and that row of c, (batch, 1, row, k): (batch, 1, row, w)."""
-    rows = c[:, 0].transpose(0, 1).conj().resolve_conj()  # conjugate the image, not the far larger matrices
-    return (rows @ matrices).transpose(0, 1)[:, None].conj()
 
 
 def identities(box: Window, like: Tensor) -> Tensor:
