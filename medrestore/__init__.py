@@ -8,7 +8,7 @@ from typing import Any
 
 _PLACES = {
     "Problem": "problem", "Restoration": "restoration", "restore": "restoration", "sample": "restoration", "Noise": "noise",
-    "InputError": "errors",
+    "InputError": "errors", "keep_freed_memory": "allocator",
     **dict.fromkeys(
         ("DDIM", "DDNM", "DDPM", "DDRM", "DDS", "DPS", "HQS", "DDNMPlus", "DiffPIR", "ProbabilityFlow", "RePaint"), "methods"
     ),

@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "medrestore"
 
 FLOORS = (
-    {"noise", "fft", "levels", "errors", "placement"},
+    {"noise", "fft", "levels", "errors", "placement", "allocator"},
     {"operators", "solvers", "metrics", "settings"},
     {"codecs", "io", "mri"},
     {"problem"},

@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
+from ..allocator import keep_freed_memory
 from ..errors import InputError
 from . import compare, convert, demo, doctor, evaluate, inpaint, inspect, recon, train
 from .config import plain
@@ -39,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = next((word for word in arguments if word in COMMANDS), None)
     try:
         options: Namespace = parser().parse_args(_config_first([word for word in arguments if word != "--debug"]))
+        keep_freed_memory()
         return COMMANDS[options.command].run(options[options.command])
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

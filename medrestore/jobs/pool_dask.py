@@ -21,6 +21,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ..allocator import KEPT
 from ..errors import InputError
 from .pool_files import DEATHS, Run, Task, Work, make
 
@@ -41,8 +42,8 @@ SETTINGS = {
     "distributed.diagnostics.nvml": False,  # would take memory of every GPU for each process
     "distributed.scheduler.dashboard.status.task-stream-length": 0,
     # Freed memory is kept: dask has workers hand it back at once, and two thirds of a reconstruction went into fetching it again
-    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**28,
-    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**25,  # the largest that is allowed
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": KEPT,
+    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": KEPT,
     "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 1,
 }
 _TURN = threading.Lock()  # one group at a time in a process, however many threads its worker was started with
