@@ -31,8 +31,8 @@ from speed_timing import Row, notes
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "speed.json"
 PARTS: dict[str, Callable[[Size], list[Row]]] = {
-    "maps": calibration_rows, "normal": normal_rows, "steps": step_rows, "runs": run_rows, "classical": classical_rows,
-    "memory": memory_rows,
+    "maps": calibration_rows, "normal": normal_rows, "steps": step_rows, "classical": classical_rows,
+    "runs": run_rows, "memory": memory_rows,  # these keep freed memory, so they come last
 }
 PACKAGES = ("medrestore", "torch", "numpy", "scipy", "sigpy", "diffusers", "deepinv", "mrpro")
 
@@ -54,7 +54,7 @@ def measure(parts: list[str], size: Size, path: Path) -> list[dict[str, Any]]:
     run = {"when": datetime.now(UTC).strftime("%Y-%m-%d"), "threads": torch.get_num_threads(), "cores": os.cpu_count(),
            "architecture": platform.machine(), "rounds": speed_timing.ROUNDS, "versions": versions(), "parts": {}}
     path.parent.mkdir(parents=True, exist_ok=True)
-    for part in parts:
+    for part in [part for part in PARTS if part in parts]:
         rows = PARTS[part](size)
         print("\n".join(row.line() for row in rows), flush=True)
         run["parts"][part] = [row.stored() for row in rows]

@@ -23,6 +23,7 @@ class Size:
         calls, sample_calls: network calls of the whole run, and of the run on all samples.
         widths: channels of each level of the network.
         slices, slice_side, slice_coils: of the volume.
+        scans: (coils, (height, width)) for which it is measured when an exact form pays.
     """
 
     side: int = 320
@@ -37,10 +38,11 @@ class Size:
     slices: int = 36
     slice_side: int = 256
     slice_coils: int = 8
+    scans: tuple[tuple[int, tuple[int, int]], ...] = ((8, (217, 182)), (16, (256, 256)), (15, (320, 320)), (8, (640, 368)))
 
 
 QUICK = Size(side=64, coils=8, several=3, several_side=48, several_coils=6, samples=2, calls=4, sample_calls=3,
-             widths=(32, 32), slices=3, slice_side=64, slice_coils=4)
+             widths=(32, 32), slices=3, slice_side=64, slice_coils=4, scans=((4, (48, 40)),))
 
 
 def plain_normal(sense: Sense, x: Tensor) -> Tensor:

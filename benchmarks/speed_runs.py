@@ -1,6 +1,7 @@
 """Rows of the table: whole restorations beside the network calls in them, and the memory of a volume."""
 
 import os
+import platform
 import statistics
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from speed_cases import Size, head
 from speed_timing import Row, clock, medians
 from torch import Tensor
 
+from medrestore import keep_freed_memory
 from medrestore.codecs import CalibratedComplex
 from medrestore.io import Scan
 from medrestore.jobs import Plan, prepare
@@ -137,11 +139,29 @@ def samples(size: Size, scan: Scan, prior: NetworkPrior) -> Row:
                limits={alone: None, singles: 0.9})
 
 
+def call_in_process(images: int, side: int, memory: str) -> float:
+    """Seconds of a call of the shipped prior, its freed memory "kept" or dealt with by "default"."""
+    called = [sys.executable, str(BENCHMARKS / "network_call.py"), str(images), str(side), str(torch.get_num_threads()), memory]
+    return float(subprocess.run(called, check=True, capture_output=True, text=True).stdout)
+
+
+def allocator_rows(size: Size) -> list[Row]:
+    """What the commands of medrestore gain by keeping freed memory; nothing where there is no glibc."""
+    if platform.libc_ver()[0] != "glibc":
+        return []
+    return [Row(f"network call on {count} of {size.side} x {size.side}, shipped prior, bf16",
+                {said: call_in_process(count, size.side, memory)
+                 for said, memory in (("freed memory kept, as commands do", "kept"), ("glibc's default", "default"))})
+            for count in (1, size.samples)]
+
+
 def run_rows(size: Size) -> list[Row]:
-    """Whole restorations, and what comes before them."""
+    """Whole restorations, and what comes before them, with freed memory kept, as the commands of medrestore do."""
+    rows = allocator_rows(size)
+    keep_freed_memory()
     scan = undersampled(size.coils, size.side)
     priors = [network(size, bf16=bf16) for bf16 in (False, True)]
-    rows = [row for prior in priors for row in (*one_sample(size, scan, prior), samples(size, scan, prior))]
+    rows += [row for prior in priors for row in (*one_sample(size, scan, prior), samples(size, scan, prior))]
     before = medians({name: partial(prepare, scan, planned(size, method, calls=size.calls, samples=1))
                       for name, method in METHODS.items()})
     shipped, z = load("brain-mr-starter", bf16=True), noise(1, size)

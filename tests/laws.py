@@ -58,6 +58,17 @@ def count(A: LinearOperator, x: Tensor, tolerance: float) -> None:
     assert torch.equal(Problem(A, y).count, (parts != 0).flatten(1).sum(1))
 
 
+def preconditions(A: LinearOperator, x: Tensor, tolerance: float) -> None:
+    """Hermitian, and positive where the image may be."""
+    M = A.preconditioner(30.0)
+    if M is None:
+        return
+    x, z = (each if A.support is None else A.support * each for each in (x, white(x.shape, x.dtype, seed=12)))
+    assert M(x).shape == x.shape and M(x).dtype == x.dtype
+    assert abs(inner(M(x), z) - inner(x, M(z))) <= EXACT * float(M(x).norm() * z.norm())
+    assert inner(M(x), x) > 0
+
+
 def unitary(A: SpectralOperator, x: Tensor, tolerance: float) -> None:
     S = A.spectrum
     c = S.analyse(x)
@@ -127,7 +138,7 @@ def coisometry(A: CoIsometry, x: Tensor, tolerance: float) -> None:
     close(A(A.adjoint(y)), A.scale**2 * y)
 
 
-LINEAR: tuple[Law, ...] = (linear, adjoint, normal, support, count)
+LINEAR: tuple[Law, ...] = (linear, adjoint, normal, support, count, preconditions)
 SPECTRAL: tuple[Law, ...] = (unitary, broadcasts, reproduces, corrects, orthonormal, penrose)
 
 

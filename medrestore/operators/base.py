@@ -66,6 +66,10 @@ class LinearOperator(Operator):
         """Ah A x."""
         return self.adjoint(self(x))
 
+    def preconditioner(self, gamma: float) -> Callable[[Tensor], Tensor] | None:
+        """About (I / gamma + Ah A)^-1 on images, Hermitian, positive and far cheaper than Ah A; None where none is known."""
+        return None
+
     def __matmul__(self, inner: "LinearOperator") -> "LinearOperator":
         """A after `inner`. Spectral operators stay spectral after a co-isometry, however a chain is bracketed."""
         if isinstance(inner, Identity):
@@ -233,6 +237,21 @@ class Chain(LinearOperator):
 
     def normal(self, x: Tensor) -> Tensor:
         return self.inner.adjoint(self.outer.normal(self.inner(x)))
+
+    def preconditioner(self, gamma: float) -> Callable[[Tensor], Tensor] | None:
+        B = self.inner
+        if not isinstance(B, Isometry | CoIsometry):
+            return None
+        outer = self.outer.preconditioner(gamma * B.scale**2)
+        if outer is None:
+            return None
+
+        def about_inverse(x: Tensor) -> Tensor:
+            seen = B(x)
+            inside = B.adjoint(outer(seen)) / B.scale**4
+            return inside if isinstance(B, Isometry) else inside + gamma * (x - B.adjoint(seen) / B.scale**2)
+
+        return about_inverse
 
     def restrict(self, window: Window) -> LinearOperator:
         return self.outer.restrict(self.inner.footprint(window)) @ self.inner.restrict(window)

@@ -48,6 +48,9 @@ class KnownSense(LinearOperator):
     def normal(self, x: Tensor) -> Tensor:
         return self.sense.normal(x)
 
+    def preconditioner(self, gamma: float) -> Callable[[Tensor], Tensor]:
+        return self.sense.preconditioner(gamma)
+
 
 @dataclass(frozen=True)
 class SpectralSense(KnownSense, SpectralOperator):

@@ -1,6 +1,7 @@
 """Cartesian MRI encoding."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +12,7 @@ from ..fft import fft2c, ifft2c
 from .base import FromSpectrum, LinearOperator, Spectrum
 from .exact import ResolvedSense, SpectralSense, span
 
+LEAST = 0.05  # share of the largest entry of the preconditioner's diagonal that none is below
 BLOCK_BYTES = 2**20  # coil images handled at once on a CPU: about what stays in its cache
 
 
@@ -70,8 +72,7 @@ class Sense(LinearOperator):
         Masking k-space is a circular convolution of the image; convolutions commute with the cyclic shifts of the
         centred transforms, and along a fully sampled axis there is nothing to convolve.
         """
-        axes = (-1,) if self.one_axis else (-2, -1)
-        out = torch.zeros_like(x)
+        axes, out = self._axes, torch.zeros_like(x)
         for rows, maps in self._blocks:
             conjugate = maps.conj().resolve_conj()
             images = max(1, BLOCK_BYTES // maps.nbytes) if x.device.type == "cpu" else len(x)
@@ -85,6 +86,33 @@ class Sense(LinearOperator):
                     coils *= conjugate
                     result[:, :, rows] += coils.sum(1, keepdim=True)
         return out
+
+    def preconditioner(self, gamma: float) -> Callable[[Tensor], Tensor]:
+        """The circulant matrix that has the diagonal of Ah A in k-space, I / gamma added, inverted.
+
+        After Chan, SIAM J. Sci. Stat. Comput. 9:766, 1988: of all circulant matrices the nearest to Ah A. It takes frequencies
+        far from all that were sampled for nearly unmeasured, which the coils make them less than they look; so the diagonal is
+        held above a share of its largest entry. That halves the steps for every kind of mask and every gamma (docs/speed.md).
+        """
+        inverse = 1 / (1 / gamma + self._circulant)
+
+        def about_inverse(x: Tensor) -> Tensor:
+            return self.support * torch.fft.ifftn(inverse * torch.fft.fftn(x, dim=self._axes), dim=self._axes)
+
+        return about_inverse
+
+    @property
+    def _axes(self) -> tuple[int, ...]:
+        """Along which the mask undersamples."""
+        return (-1,) if self.one_axis else (-2, -1)
+
+    @cached_property
+    def _circulant(self) -> Tensor:
+        """(h, w): the diagonal of F Ah A Fh, held up, for transforms without shifts: the mask correlated with the maps' power."""
+        power = torch.fft.fftn(self.maps[0], dim=self._axes, norm="ortho").abs().square().sum(0)
+        power, mask = (torch.fft.fftn(each, dim=self._axes) for each in (power, self._uncentred_mask))
+        diagonal = torch.fft.ifftn(power.conj() * mask, dim=self._axes).real
+        return torch.maximum(diagonal, LEAST * diagonal.amax(self._axes, keepdim=True))
 
     @cached_property
     def _uncentred_mask(self) -> Tensor:

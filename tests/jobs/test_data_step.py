@@ -49,7 +49,7 @@ def test_every_form_takes_the_same_step() -> None:
     forms = [data_step(scan, method, steps=n, samples=1, most_gb=1.0, noisy=True).operator
              for method, n in ((DDS(), 50), (DDS(gamma=5.0), 50), (DDS(), 1))]
     assert len({type(form) for form in forms}) == 3
-    first, *others = (pull(Problem(form, y, 0.1), x, 5.0, rtol=1e-6) for form in forms)
+    first, *others = (pull(Problem(form, y, 0.1), x, 5.0, rtol=1e-7) for form in forms)
     for other in others:
         assert (other - first).abs().max() < 1e-5
 

@@ -5,9 +5,12 @@ import torch
 from laws import close, white
 from torch import Tensor
 
+from medrestore.codecs import ComplexChannels, Padded
+from medrestore.consistency import pull
 from medrestore.mri import sampling_mask, simulated_maps
 from medrestore.operators import Sense
 from medrestore.operators.fourier import virtual_coils
+from medrestore.problem import Problem
 
 SHAPE = (46, 40)
 
@@ -33,6 +36,44 @@ def test_normal_in_blocks(kind: str, block: int, monkeypatch: pytest.MonkeyPatch
     for images in (1, 3):
         x = white((images, 1, *SHAPE), torch.complex64)
         close(A.normal(x), A.adjoint(A(x)), 1e-6)
+
+
+@pytest.mark.parametrize("kind", ["uniform1d", "gaussian2d"])
+def test_preconditioner_has_the_diagonal_of_k_space(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is the exact inverse where Ah A is circulant: one coil that sees all alike."""
+    monkeypatch.setattr("medrestore.operators.fourier.LEAST", 0.0)
+    A, gamma = sense(kind, maps_of_an_object(4)), 30.0
+    x = torch.zeros(3, 1, *SHAPE, dtype=torch.complex64)
+    for wave, (row, column) in zip(x, [(0, 0), (23, 19), (30, 5)], strict=True):
+        wave[0, row, column] = 1  # of the transforms along the undersampled axes
+    axes = (-1,) if A.one_axis else (-2, -1)
+    found = torch.fft.fftn(A.normal(torch.fft.ifftn(x, dim=axes, norm="ortho")), dim=axes, norm="ortho")
+    at = x != 0
+    close(torch.broadcast_to(A._circulant, x.shape)[at], found[at].real, 1e-5)
+    flat = Sense(torch.ones(1, 1, *SHAPE, dtype=torch.complex64), A.mask)
+    image = white((2, 1, *SHAPE), torch.complex64)
+    close(flat.preconditioner(gamma)(image / gamma + flat.normal(image)), image, 1e-5)
+
+
+@pytest.mark.parametrize("kind", ["uniform1d", "poisson2d", "gaussian2d"])
+@pytest.mark.parametrize("codec", [ComplexChannels(1.0), ComplexChannels(2.0)])
+def test_preconditioned_steps_are_fewer(kind: str, codec: ComplexChannels, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And lead to the same place; seen through a prior's coordinates, with a field around the image."""
+    A = sense(kind, maps_of_an_object(8))
+    y = A(white((1, 1, *SHAPE), torch.complex64))
+    problem = Problem(A, y).seen_by(codec).seen_by(Padded((48, 48), SHAPE))
+    x = white((2, 2, 48, 48), seed=3)
+    steps, solved = {}, {}
+    for helped in (True, False):
+        calls: list[int] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(Sense, "normal", lambda self, x, plain=Sense.normal, calls=calls: calls.append(1) or plain(self, x))
+            if not helped:
+                patch.setattr(Sense, "preconditioner", lambda self, gamma: None)
+            solved[helped] = pull(problem, x, 50.0, rtol=1e-5)
+        steps[helped] = len(calls)
+    assert steps[True] < 0.8 * steps[False]
+    close(solved[True], solved[False], 1e-3)
 
 
 def test_virtual_coils_are_fewer_and_have_the_same_gram_matrices() -> None:
