@@ -14,7 +14,7 @@ FLOORS = (
     {"codecs", "io", "mri"},
     {"problem"},
     {"consistency", "priors", "datasets"},
-    {"methods", "baselines"},
+    {"methods", "baselines", "together"},
     {"restoration", "training"},
     {"tiling", "shred", "evaluation", "report"},
     {"jobs"},

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 DECIDES = (  # what an output is rebuilt from
     "prior", "method", "options", "steps", "ladder", "sigma_max", "samples", "seed", "undersample", "accel", "acs",
-    "noise_std", "maps", "start_sigma", "dataset", "axes", "slices", "bf16", "spectral_gb", "batch_size", "keep_samples",
+    "noise_std", "maps", "start_sigma", "dataset", "axes", "slices", "bf16", "spectral_gb", "batch_size", "together",
+    "keep_samples",
 )
 
 QUALITY = {  # network calls a sample, samples, and the level to begin at from CG-SENSE: points on the curve of docs/speed.md
@@ -78,6 +79,9 @@ def parser() -> ArgumentParser:
     add("--compile", action="store_true",
         help="torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs")
     add("--batch-size", dest="batch_size", type=int, default=8, help="samples drawn together")
+    add("--together", type=int | None, default=None,
+        help="slices whose network calls are made together, as far as --spectral-gb holds the data steps of all; default on a GPU "
+             "as many as fill --batch-size with their samples, on a CPU 1: little is gained there for the memory")
     add("--spectral-gb", dest="spectral_gb", type=float, default=1.0,
         help="most memory for the exact spectrum of the scan; beyond it conjugate gradients are used")
     add("--keep-samples", dest="keep_samples", action="store_true", help="store every sample")
@@ -151,6 +155,8 @@ def _plan(options: Namespace) -> "Plan":
     at_least("--steps", options.steps, 2)
     at_least("--samples", options.samples, 1)
     at_least("--batch-size", options.batch_size, 1)
+    if options.together is not None:
+        at_least("--together", options.together, 1)
     at_least("--seed", options.seed, 0)
     if (options.undersample is None) != (options.accel is None):
         raise InputError("--undersample needs --accel, and --accel needs --undersample")
@@ -179,7 +185,7 @@ def _plan(options: Namespace) -> "Plan":
         samples=options.samples, seed=options.seed,
         undersample=Undersampling(options.undersample, options.accel, options.acs) if options.undersample else None,
         noise_std=options.noise_std, maps=Path(options.maps) if options.maps else None, start_sigma=options.start_sigma,
-        spectral_gb=options.spectral_gb, batch_size=options.batch_size,
+        spectral_gb=options.spectral_gb, batch_size=options.batch_size, together=options.together,
     )
 
 

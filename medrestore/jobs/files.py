@@ -20,8 +20,9 @@ from ..levels import below
 from ..metrics import Scores
 from ..priors import Prior
 from ..report import Column, panel
-from ..restoration import image_size, padded_size
-from .data_step import DataStep
+from ..restoration import image_size, in_batches, padded_size
+from ..together import together
+from .data_step import DataStep, exact_gb
 from .recon import Plan, Prepared, Slice, check_plan, open_scan, plan_levels, prepare, reconstruct, score
 from .staging import Busy, staged
 
@@ -171,27 +172,30 @@ def _may_write(source: Path, out: Path, job: Job) -> None:
 
 def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, job: Job) -> dict[str, Scores]:
     first, last = _slice_range(scan, job.slices)
-    slices = ahead(lambda index: _prepare(scan, maps, index, source, job), range(first, last), threaded=job.device != "cpu")
-    ready = next(slices)
+    ready = _prepare(scan, maps, first, source, job)
     check_plan(ready, job.prior, job.plan)
-    job.say(_summary(scan, ready, job, last - first))
+    count = _slices_at_once(ready, job, last - first)
+    job.say(_summary(scan, ready, job, last - first, count))
     advance = job.progress(source.name, job.calls * (last - first))
     volume, provenance = Volume(), _provenance(source, ready, job)
     with staged(out) as folder:
         place = folder / out.name
         with _writer(place, ready, job, last - first, provenance) as writer:
+            groups = _groups(scan, maps, [ready], range(first, last), count, source, job)
+            del ready  # nothing may hold a slice's exact data step, hundreds of megabytes, while those of the next group are made
             index = first
-            while ready is not None:
-                done = reconstruct(ready, job.prior, job.plan, slice_index=index, on_step=lambda step, x: advance())
-                writer.put(
-                    index - first, reconstruction=done.image.abs(), complex_image=done.image,
-                    std=done.std if job.plan.samples > 1 else None, samples=done.samples if job.keep_samples else None,
-                )
-                volume.add(done)
-                if index == first + (last - first) // 2:
-                    picture(done, place.with_suffix(".png"), title=source.name)
-                del done, ready  # nothing may hold a slice's exact data step, hundreds of megabytes, while the next one's is made
-                index, ready = index + 1, next(slices, None)
+            while group := next(groups, None):
+                restored = _restored(group, index, job, advance)
+                for done in restored:
+                    writer.put(
+                        index - first, reconstruction=done.image.abs(), complex_image=done.image,
+                        std=done.std if job.plan.samples > 1 else None, samples=done.samples if job.keep_samples else None,
+                    )
+                    volume.add(done)
+                    if index == first + (last - first) // 2:
+                        picture(done, place.with_suffix(".png"), title=source.name)
+                    index += 1
+                del done, restored, group
             scores = volume.scores(scan.reference_max)
             provenance |= {"misfit": volume.misfit, "noise_std": volume.noise_std, "seeds": volume.seeds,
                            "scores": {name: _numbers(value) for name, value in scores.items()}}
@@ -201,6 +205,42 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     explained = f"{misfit:.2f} (1 = the data are explained to their noise)" if noisy else f"{misfit:.2g} of |data|"
     job.say(f"data misfit {explained}")
     return scores
+
+
+def _groups(scan: KSpaceFile, maps: KSpaceFile | None, made: list[Prepared], numbers: range, count: int, source: Path,
+            job: Job) -> Iterator[list[Prepared]]:
+    """Slices made ready, `count` at a time; the first is in `made`, and is taken out of it."""
+
+    def make(first: int) -> list[Prepared]:
+        group = range(first, min(first + count, numbers.stop))
+        return [made.pop() if made else _prepare(scan, maps, index, source, job) for index in group]
+
+    return ahead(make, numbers[::count], threaded=job.device != "cpu")
+
+
+def _slices_at_once(ready: Prepared, job: Job, slices: int) -> int:
+    """How many slices have their network calls made together: `Plan.together`, as far as there are slices and memory."""
+    plan = job.plan
+    wanted = plan.together
+    if wanted is None:
+        wanted = 1 if job.device == "cpu" else plan.batch_size // min(plan.samples, plan.batch_size)
+    if ready.problem.operator is not ready.sense:  # an exact form, which each slice of a group holds
+        wanted = int(min(wanted, plan.spectral_gb / exact_gb(ready.sense)))
+    return max(1, min(wanted, slices))
+
+
+def _restored(group: Sequence[Prepared], first: int, job: Job, advance: Callable[[], None]) -> list[Slice]:
+    """Slices from `first` on, restored in step."""
+
+    def work(index: int, ready: Prepared) -> Callable[[Prior], Slice]:
+        return lambda prior: reconstruct(ready, prior, job.plan, slice_index=index, on_step=lambda step, x: advance())
+
+    return together([work(index, ready) for index, ready in enumerate(group, first)], job.prior, most=_images(job, len(group)))
+
+
+def _images(job: Job, slices: int) -> int:
+    """In a network call for so many slices."""
+    return slices * min(job.plan.samples, job.plan.batch_size)
 
 
 def ahead(make: Callable[[int], Item], numbers: Sequence[int], *, threaded: bool) -> Iterator[Item]:
@@ -263,18 +303,19 @@ def _numbers(scores: Scores) -> dict[str, float | str]:
     return {"psnr": scores.psnr, "ssim": scores.ssim, "nmse": scores.nmse, "protocol": scores.protocol}
 
 
-def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int) -> str:
+def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: int) -> str:
     """The one line before sampling."""
     _, coils, height, width = scan.shape
     sampling = ready.sampling
     lines = sampling.acs if isinstance(sampling.acs, int) else "{} x {}".format(*sampling.acs)
-    minutes = _seconds_a_call(ready, job) * job.calls * slices / 60
+    minutes = _seconds_a_call(ready, job, at_once) * job.calls * -(-slices // at_once) / 60
     return (
         f"{scan.path.name}: {slices} of {len(scan)} slices, {coils} coils, {height} x {width}; "
         f"{sampling.kind} {sampling.acceleration:.2f}x, calibration {lines}; "
         f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); prior {job.config['prior']}; "
         f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.method).__name__}, "
-        f"{len(job.levels) - 1} steps, data steps by {_words(ready.data_step)}; "
+        f"{len(job.levels) - 1} steps, {'' if at_once == 1 else f'{at_once} slices in step, '}"
+        f"data steps by {_words(ready.data_step)}; "
         + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
     )
 
@@ -283,14 +324,15 @@ def _words(form: DataStep) -> str:
     return f"{form.chosen} (set up in {form.seconds:.1f} s a slice)" if form.seconds else form.chosen
 
 
-def _seconds_a_call(ready: Prepared, job: Job) -> float:
-    """What one network call on a full batch takes here, measured."""
+def _seconds_a_call(ready: Prepared, job: Job, at_once: int) -> float:
+    """What the network takes here for the images of so many slices, measured: one call, or more where memory is short."""
     size = padded_size(job.prior, image_size(ready.problem))
-    batch = min(job.plan.samples, job.plan.batch_size)
-    x = torch.zeros(batch, job.prior.channels, *size, device=job.device)
+    images = _images(job, at_once)
+    x = torch.zeros(images, job.prior.channels, *size, device=job.device)
     started = time.monotonic()
     with torch.no_grad():
-        job.prior(x, 1.0).sum().item()  # waits for the device
+        for seen in in_batches(lambda some: job.prior(some, 1.0), x, images):
+            seen.sum().item()  # waits for the device
     return time.monotonic() - started
 
 

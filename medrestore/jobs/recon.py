@@ -68,6 +68,9 @@ class Plan:
         start_sigma: begin part-way, from CG-SENSE, at this noise level in the prior's units; None begins at noise.
         spectral_gb: most memory for an exact form of the data step, GiB; beyond it conjugate gradients are used.
         batch_size: samples drawn together.
+        together: slices whose network calls are made together; None: on a GPU as many as make up `batch_size` images with their
+            samples, on a CPU one, where memory counts more than the time it gains. Fewer where their exact forms of the
+            data step, held at once, would take more than `spectral_gb`.
     """
 
     method: Method = field(default_factory=HQS)
@@ -82,6 +85,7 @@ class Plan:
     start_sigma: float | None = None
     spectral_gb: float = 1.0
     batch_size: int = 8
+    together: int | None = None
 
 
 @dataclass(frozen=True)
