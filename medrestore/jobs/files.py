@@ -254,7 +254,8 @@ def ahead(make: Callable[[int], Item], numbers: Sequence[int], *, threaded: bool
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(make, numbers[0])
         for number in numbers[1:]:
-            ready, coming = coming.result(), pool.submit(make, number)
+            ready = coming.result()  # and the one before is let go, before another is made
+            coming = pool.submit(make, number)
             yield ready
         yield coming.result()
 

@@ -240,6 +240,20 @@ def test_slices_are_independent(bench):
         np.testing.assert_array_equal(array(bench.restored(scan, *HALF, "--slices", text, name=f"{text[0]}.h5")), expected)
 
 
+def test_slices_together(bench):
+    """Restored in step they are what they are alone, but for the rounding of a network's batch."""
+    data, _ = kspace(3)
+    scan = fastmri(bench / "scan.h5", data)
+    alone = array(bench.restored(scan, *HALF, name="alone.h5"))
+    outcome = bench.recon(scan, *HALF, "--together", 2, "-o", bench / "joint.h5")
+    assert (outcome.code, outcome.err) == (0, "") and "2 slices in step" in outcome.out
+    assert relative(array(bench / "joint.h5"), alone) < 0.01
+    made = read_provenance(bench / "joint.h5")
+    assert made["config"]["together"] == 2 and read_provenance(bench / "alone.h5")["config"]["together"] is None
+    assert bench.call("recon", "--from", bench / "joint.h5", "-o", bench / "again.h5", "--maps-cache", "none").code == 0
+    assert (bench / "again.h5").read_bytes() == (bench / "joint.h5").read_bytes()
+
+
 def test_given_maps(bench, scan):
     """Maps from a file give what ESPIRiT gives, in every format."""
     found = array(bench.restored(scan, *HALF, name="found.h5"))

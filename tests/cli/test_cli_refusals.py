@@ -178,6 +178,7 @@ def test_failures_keep_the_old_output(bench, scan):
     (("--steps", 2.5), "--steps must be a whole number or null, got 2.5"),
     (("--samples", 0), "--samples must be at least 1, got 0"),
     (("--batch-size", 0), "--batch-size must be at least 1, got 0"),
+    (("--together", 0), "--together must be at least 1, got 0"),
     (("--seed", -1), "--seed must be at least 0, got -1"),
     (("--noise-std", -1), "--noise-std must be 0 or more, got -1"),
     (("--noise-std", "nan"), "--noise-std must be a number or null, got nan"),
