@@ -92,7 +92,9 @@ class Manner:
 
     @classmethod
     def of_this_thread(cls) -> "Manner":
-        return cls(torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_default_device(), torch.get_num_threads())
+        """As the thread that asks computes."""
+        return cls(torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_default_device(),
+                   torch.get_num_threads())
 
     def run(self, work: Callable[[], Result]) -> Result:
         """`work`, computed in this manner."""

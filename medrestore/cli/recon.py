@@ -80,8 +80,8 @@ def parser() -> ArgumentParser:
         help="torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs")
     add("--batch-size", dest="batch_size", type=int, default=8, help="samples drawn together")
     add("--together", type=int | None, default=None,
-        help="slices whose network calls are made together, as far as --spectral-gb holds the data steps of all; default on a GPU "
-             "as many as fill --batch-size with their samples, on a CPU 1: little is gained there for the memory")
+        help="slices whose network calls are made together, as far as --spectral-gb holds the data steps of all; default on a "
+             "GPU as many as fill --batch-size with their samples, on a CPU 1: little is gained there for the memory")
     add("--spectral-gb", dest="spectral_gb", type=float, default=1.0,
         help="most memory for the exact spectrum of the scan; beyond it conjugate gradients are used")
     add("--keep-samples", dest="keep_samples", action="store_true", help="store every sample")

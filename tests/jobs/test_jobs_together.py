@@ -89,7 +89,8 @@ def test_every_slice_is_as_alone(volume: Path, method: Method, changes: dict[str
 
 
 @pytest.mark.parametrize(("changes", "device", "sizes"), [
-    ({}, "cpu", {1}), ({}, "gpu", {SLICES}), ({"batch_size": 4}, "gpu", {4, 1}), ({"batch_size": 4, "together": 2}, "gpu", {2, 1}),
+    ({}, "cpu", {1}), ({}, "gpu", {SLICES}), ({"batch_size": 4}, "gpu", {4, 1}),
+    ({"batch_size": 4, "together": 2}, "gpu", {2, 1}),
     ({"samples": 3}, "gpu", {6, 3}), ({"samples": 9}, "gpu", {8, 1}), ({"samples": 3, "together": 2}, "cpu", {6, 3}),
     ({"together": 99}, "cpu", {SLICES}), ({"together": 4, "spectral_gb": 2.5 * EXACT}, "cpu", {2, 1}),
     ({"together": 4, "spectral_gb": float("inf")}, "cpu", {4, 1}), ({"together": 4, "spectral_gb": EXACT}, "cpu", {1}),
