@@ -12,6 +12,7 @@ from .solvers import cg
 
 SOLVED = 1e-2  # the residual, of that of the estimate, at which a data step by conjugate gradients is done: what is left is so
 # weakly measured that solving on to 1e-4, for six times the steps, moves PSNR by less than 0.01 dB (docs/speed.md)
+CLOSE = 1e-4  # the residual at which steps end whose number was given
 CONVERGED = 60  # steps after which they stop all the same
 LEAST_SQUARES = 30  # conjugate-gradient steps to a least-squares fit
 
@@ -22,15 +23,15 @@ def project(problem: Problem, x: Tensor) -> Tensor:
     return S.synthesise(torch.where(S.s > 0, problem.observed, S.analyse(x)))
 
 
-def pull(problem: Problem, x: Tensor, gamma: float, *, cg_steps: int | None = None, rtol: float = SOLVED) -> Tensor:
+def pull(problem: Problem, x: Tensor, gamma: float, *, cg_steps: int | None = None, rtol: float | None = None) -> Tensor:
     """argmin_z |z - x|^2 + gamma |A z - y|^2; with gamma infinite, the nearest z that minimises |A z - y|.
 
     Args:
         x: (batch, channel, height, width).
         gamma: weight of the data, in the prior's units (see `Problem.seen_by`).
         cg_steps: conjugate-gradient steps from x. None solves it: in closed form for spectral operators and for those with
-            a resolvent at this gamma, otherwise by preconditioned steps until the residual is below `rtol` of that of x.
-        rtol: see `SOLVED`.
+            a resolvent at this gamma, otherwise by preconditioned steps.
+        rtol: the residual, of that of x, at which steps end: by default `SOLVED`, and next to nothing for a number of steps.
     """
     A = problem.operator
     if cg_steps is None and isinstance(A, SpectralOperator):
@@ -40,6 +41,8 @@ def pull(problem: Problem, x: Tensor, gamma: float, *, cg_steps: int | None = No
         return S.correct(x, trust, problem.observed)
     if cg_steps is None and isinstance(A, ResolventOperator) and math.isclose(A.gamma, gamma, rel_tol=1e-6):
         return A.resolve(x) + problem.resolved
+    if rtol is None:
+        rtol = SOLVED if cg_steps is None else CLOSE
     steps = CONVERGED if cg_steps is None else cg_steps
     residual = problem.back_projected - A.normal(x)
     if math.isinf(gamma):

@@ -76,6 +76,17 @@ def test_preconditioned_steps_are_fewer(kind: str, codec: ComplexChannels, monke
     close(solved[True], solved[False], 1e-3)
 
 
+@pytest.mark.parametrize(("cg_steps", "least", "most"), [(7, 7, 7), (None, 2, 6)])
+def test_a_number_of_steps_is_taken_and_a_solution_ends_where_it_pays(cg_steps: int | None, least: int, most: int,
+                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    A, calls = sense("poisson2d", maps_of_an_object(8)), []
+    problem = Problem(A, A(white((1, 1, *SHAPE), torch.complex64)))
+    plain = Sense.normal
+    monkeypatch.setattr(Sense, "normal", lambda self, x: calls.append(1) or plain(self, x))
+    pull(problem, white((1, 1, *SHAPE), torch.complex64, seed=3), 20.0, cg_steps=cg_steps)
+    assert least <= len(calls) - 1 <= most  # one is for the residual at the start
+
+
 def test_virtual_coils_are_fewer_and_have_the_same_gram_matrices() -> None:
     maps = maps_of_an_object(16)[0, :, 14:24]
     few = virtual_coils(maps)
