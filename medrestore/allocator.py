@@ -3,7 +3,9 @@
 import ctypes
 import platform
 
-KEPT = 2**30  # bytes: blocks up to this size are kept for the next that is asked for
+LARGEST = 2**28  # bytes: blocks below this size are kept for the next that is asked for; larger ones, matrices of the exact data
+# step and not layers, would leave holes that little else fits
+KEPT = 2**30  # bytes of them at most, where they lie at the end
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of mallopt(3)
 
 
@@ -20,4 +22,10 @@ def keep_freed_memory() -> bool:
     mallopt = ctypes.CDLL(None).mallopt
     mallopt.restype, mallopt.argtypes = ctypes.c_int, [ctypes.c_int, ctypes.c_int]
     mallopt(M_ARENA_MAX, 1)  # other arenas are too small for large blocks
-    return bool(mallopt(M_TRIM_THRESHOLD, KEPT)) & bool(mallopt(M_MMAP_THRESHOLD, KEPT))
+    return bool(mallopt(M_TRIM_THRESHOLD, KEPT)) & bool(mallopt(M_MMAP_THRESHOLD, LARGEST))
+
+
+def release_freed_memory() -> None:
+    """Gives back what has been kept: between two stages of work that need large blocks of other sizes."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(ctypes.c_size_t(0))

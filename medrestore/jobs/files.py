@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from ..allocator import release_freed_memory
 from ..errors import InputError
 from ..io import KSpaceFile, ReconstructionWriter, read_provenance, read_reconstruction, write_nifti
 from ..levels import below
@@ -193,9 +194,10 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
                     )
                     volume.add(done)
                     if index == first + (last - first) // 2:
-                        picture(done, place.with_suffix(".png"), title=source.name)
+                        panel(columns(done), place.with_suffix(".png"), title=source.name)
                     index += 1
                 del done, restored, group
+                release_freed_memory()
             scores = volume.scores(scan.reference_max)
             provenance |= {"misfit": volume.misfit, "noise_std": volume.noise_std, "seeds": volume.seeds,
                            "scores": {name: _numbers(value) for name, value in scores.items()}}
@@ -337,17 +339,20 @@ def _seconds_a_call(ready: Prepared, job: Job, at_once: int) -> float:
     return time.monotonic() - started
 
 
-def picture(done: Slice, path: Path, *, title: str) -> None:
-    """Zero-filled | CG-SENSE | restored | spread of the samples, or reference and error where there is a reference."""
+def columns(done: Slice) -> list[Column]:
+    """Zero-filled | CG-SENSE | restored | spread of the samples, or reference and error where there is a reference.
+
+    Images alone: whoever draws them, and leaves cycles of references behind, holds no slice with its exact data step.
+    """
     peak = float((done.image if done.reference is None else done.reference).abs().max())
-    columns = [Column("zero-filled", done.zero_filled.abs(), peak), Column("CG-SENSE", done.cg_sense.abs(), peak),
-               Column("restored", done.image.abs(), peak)]
+    shown = [Column("zero-filled", done.zero_filled.abs(), peak), Column("CG-SENSE", done.cg_sense.abs(), peak),
+             Column("restored", done.image.abs(), peak)]
     if done.reference is not None:
         error = (done.image.abs() - done.reference).abs()
-        columns += [Column("reference", done.reference, peak), Column("error x 10", error, peak / 10)]
+        shown += [Column("reference", done.reference, peak), Column("error x 10", error, peak / 10)]
     if len(done.samples) > 1:
-        columns.append(Column("spread x 10", done.std, peak / 10))
-    panel(columns, path, title=title)
+        shown.append(Column("spread x 10", done.std, peak / 10))
+    return shown
 
 
 def recon_folder(folder: Path, out: Path, job: Job) -> dict[str, str]:

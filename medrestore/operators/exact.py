@@ -188,13 +188,17 @@ def eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues and eigenvectors of a Hermitian complex64 matrix, both in single precision.
 
     Divide and conquer in single precision now and then fails to converge where many eigenvalues are nearly equal, as
-    those in the null space are; in double precision it does.
+    those in the null space are, and not every library says so: some return eigenvectors that are not numbers. In double
+    precision it converges.
     """
     try:
-        return torch.linalg.eigh(matrix)
+        values, vectors = torch.linalg.eigh(matrix)
+        if vectors.isfinite().all():
+            return values, vectors
     except torch.linalg.LinAlgError:
-        values, vectors = torch.linalg.eigh(matrix.to(torch.complex128))
-        return values.float(), vectors.to(matrix.dtype)
+        pass
+    values, vectors = torch.linalg.eigh(matrix.to(torch.complex128))
+    return values.float(), vectors.to(matrix.dtype)
 
 
 def span(seen: Tensor) -> slice:
