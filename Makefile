@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test bench bench-priors clean
+.PHONY: setup demo test bench bench-posteriors bench-training bench-priors clean
 
 setup: $(STAMP)
 
@@ -20,9 +20,15 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest
 
+# peers that cannot be installed are left out, and the table says so
 bench: setup
+	-$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target build/peers -r benchmarks/peers.txt
 	PYTHONPATH=build/peers $(BIN)/python benchmarks/speed.py --readme --threads 1
+
+bench-posteriors: setup
 	$(BIN)/python benchmarks/posteriors.py
+
+bench-training: setup
 	$(BIN)/python benchmarks/training.py
 
 # what the starter priors reach on subjects and scenes they have never seen: make bench-priors VOLUMES=volumes.npz [SCAN=raw_data.mat]

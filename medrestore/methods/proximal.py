@@ -35,6 +35,7 @@ class DDS(Method):
         gamma: weight of the data; None ties it to the noise level of the step and of the data (`justified_gamma`). For
             noise-free data the paper's other form, least squares from the estimate, is used.
         cg_steps: conjugate-gradient steps a data step; None solves it.
+        rtol: how well, where conjugate gradients do; see `pull`.
         lam: how much less than `justified_gamma` to trust the data.
         eta: share of fresh noise, DDIM's eta; see `ddim_split` for values above 1.
     """
@@ -44,6 +45,7 @@ class DDS(Method):
     cg_steps: int | None = None
     lam: float = 1.0
     eta: float = 2.0
+    rtol: float | None = None
 
     def step(self, x, sigma, sigma_next, *, problem, denoise, fix, noise):
         gamma = justified_gamma(sigma, problem.sigma, self.lam)
@@ -51,7 +53,7 @@ class DDS(Method):
             gamma = self.gamma
         x0 = denoise(x, sigma)                                        # Tweedie
         e = (x - x0) / sigma                                          # the noise it points along
-        x0 = fix(pull(problem, x0, gamma, cg_steps=self.cg_steps))    # Krylov steps to the data
+        x0 = fix(pull(problem, x0, gamma, cg_steps=self.cg_steps, rtol=self.rtol))  # Krylov steps to the data
         kept, fresh = ddim_split(sigma, sigma_next, self.eta)         # DDIM
         return x0 + kept * e + fresh * noise()
 
@@ -68,17 +70,19 @@ class DiffPIR(Method):
         lam: how much less than `justified_gamma` to trust the data.
         zeta: share of fresh noise in the next level.
         cg_steps: conjugate-gradient steps a data step; None solves it.
+        rtol: how well, where conjugate gradients do; see `pull`.
     """
 
     needs = LinearOperator
     lam: float = 1.25
     zeta: float = 0.5
     cg_steps: int | None = None
+    rtol: float | None = None
 
     def step(self, x, sigma, sigma_next, *, problem, denoise, fix, noise):
         x0 = denoise(x, sigma)
         gamma = justified_gamma(sigma, problem.sigma, self.lam)           # 1 / rho_t
-        x0 = fix(pull(problem, x0, gamma, cg_steps=self.cg_steps))
+        x0 = fix(pull(problem, x0, gamma, cg_steps=self.cg_steps, rtol=self.rtol))
         e = (x - x0) / sigma                                              # recomputed after the data step
         return x0 + sigma_next * ((1 - self.zeta) ** 0.5 * e + self.zeta**0.5 * noise())
 
@@ -92,13 +96,15 @@ class HQS(Method):
     Args:
         lam: how much less than `justified_gamma` to trust the data.
         cg_steps: conjugate-gradient steps a data step; None solves it.
+        rtol: how well, where conjugate gradients do; see `pull`.
     """
 
     needs = LinearOperator
     draws = False
     lam: float = 1.0
     cg_steps: int | None = None
+    rtol: float | None = None
 
     def step(self, x, sigma, sigma_next, *, problem, denoise, fix, noise):
         gamma = justified_gamma(sigma, problem.sigma, self.lam)
-        return fix(denoise(pull(problem, x, gamma, cg_steps=self.cg_steps), sigma))
+        return fix(denoise(pull(problem, x, gamma, cg_steps=self.cg_steps, rtol=self.rtol), sigma))
