@@ -149,7 +149,8 @@ def preconditioned(case: Case, kind: str, gamma: float) -> Row:
         return next(steps for steps in range(1, MOST_STEPS) if distance(ours(steps, precondition), solution) < CLOSE)
 
     helped, alone = enough(help), enough(None)
-    work = {f"this, {helped} preconditioned CG steps": partial(ours, helped, help), f"this, {alone} CG steps": partial(ours, alone, None),
+    work = {f"this, {helped} preconditioned CG steps": partial(ours, helped, help),
+            f"this, {alone} CG steps": partial(ours, alone, None),
             f"plain, {alone} CG steps": partial(plain_cg, A, b, x, gamma, alone)}
     off = {name: distance(step(), solution) for name, step in work.items()}
     assert max(off.values()) < 1.2 * CLOSE, off

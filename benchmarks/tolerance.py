@@ -87,8 +87,8 @@ def main() -> None:
              for setting, method, rtol, psnr, products in rows}
     first, end = chosen.subjects
     fill(ROOT / "docs" / "speed.md", "tolerance", "\n".join([
-        f"Mean PSNR (dB) / products by Ah A a data step, against the residual at which a step is done. Validation subjects {first} "
-        f"to {end - 1}, one slice each, 8 coils, noise at 30 dB. `recon` solves to {SOLVED:g}.", "",
+        "Mean PSNR (dB) / products by Ah A a data step, against the residual at which a step is done. Validation subjects "
+        f"{first} to {end - 1}, one slice each, 8 coils, noise at 30 dB. `recon` solves to {SOLVED:g}.", "",
         f"| setting | method | {' | '.join(columns)} |", "|---" * (len(columns) + 2) + "|",
         *(f"| {setting} | {method} | {' | '.join(cells.get((setting, method, rtol), '-') for rtol in columns)} |"
           for setting in SETTINGS for method in PLANS)]))

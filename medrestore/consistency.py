@@ -11,8 +11,8 @@ from .problem import Problem
 from .solvers import cg
 
 SOLVED = 1e-2  # the residual, of that of the estimate, at which a data step by conjugate gradients is done: what is left is so
-# weakly measured that solving on to 1e-4, for six times the steps, moves PSNR by less than 0.01 dB (docs/speed.md)
-CLOSE = 1e-4  # the residual at which steps end whose number was given
+# weakly measured that solving on to 1e-4, in four to six times the steps, hardly moves PSNR (docs/speed.md)
+CLOSE = 1e-4  # the same where data have no noise, and where the number of steps was given
 CONVERGED = 60  # steps after which they stop all the same
 LEAST_SQUARES = 30  # conjugate-gradient steps to a least-squares fit
 
@@ -31,7 +31,8 @@ def pull(problem: Problem, x: Tensor, gamma: float, *, cg_steps: int | None = No
         gamma: weight of the data, in the prior's units (see `Problem.seen_by`).
         cg_steps: conjugate-gradient steps from x. None solves it: in closed form for spectral operators and for those with
             a resolvent at this gamma, otherwise by preconditioned steps.
-        rtol: the residual, of that of x, at which steps end: by default `SOLVED`, and next to nothing for a number of steps.
+        rtol: the residual, of that of x, at which steps end: by default `SOLVED`; `CLOSE` for a number of steps and an infinite
+            gamma.
     """
     A = problem.operator
     if cg_steps is None and isinstance(A, SpectralOperator):
@@ -42,7 +43,7 @@ def pull(problem: Problem, x: Tensor, gamma: float, *, cg_steps: int | None = No
     if cg_steps is None and isinstance(A, ResolventOperator) and math.isclose(A.gamma, gamma, rel_tol=1e-6):
         return A.resolve(x) + problem.resolved
     if rtol is None:
-        rtol = SOLVED if cg_steps is None else CLOSE
+        rtol = SOLVED if cg_steps is None and math.isfinite(gamma) else CLOSE
     steps = CONVERGED if cg_steps is None else cg_steps
     residual = problem.back_projected - A.normal(x)
     if math.isinf(gamma):

@@ -4,12 +4,11 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,11 +22,10 @@ from ..priors import Prior
 from ..report import Column, panel
 from ..restoration import image_size, in_batches, padded_size
 from ..together import together
-from .data_step import DataStep, exact_gb
+from .data_step import DataStep
+from .groups import ahead, images_of, slices_at_once
 from .recon import Plan, Prepared, Slice, check_plan, open_scan, plan_levels, prepare, reconstruct, score
 from .staging import Busy, staged
-
-Item = TypeVar("Item")
 
 SUFFIXES = (".h5", ".hdf5", ".mrd", ".mat", ".npy", ".cfl", ".dat")
 
@@ -175,7 +173,7 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     first, last = _slice_range(scan, job.slices)
     ready = _prepare(scan, maps, first, source, job)
     check_plan(ready, job.prior, job.plan)
-    count = _slices_at_once(ready, job, last - first)
+    count = slices_at_once(ready, job.plan, job.device, last - first)
     job.say(_summary(scan, ready, job, last - first, count))
     advance = job.progress(source.name, job.calls * (last - first))
     volume, provenance = Volume(), _provenance(source, ready, job)
@@ -220,46 +218,14 @@ def _groups(scan: KSpaceFile, maps: KSpaceFile | None, made: list[Prepared], num
     return ahead(make, numbers[::count], threaded=job.device != "cpu")
 
 
-def _slices_at_once(ready: Prepared, job: Job, slices: int) -> int:
-    """How many slices have their network calls made together: `Plan.together`, as far as there are slices and memory."""
-    plan = job.plan
-    wanted = plan.together
-    if wanted is None:
-        wanted = 1 if job.device == "cpu" else plan.batch_size // min(plan.samples, plan.batch_size)
-    if ready.problem.operator is not ready.sense:  # an exact form, which each slice of a group holds
-        wanted = int(min(wanted, plan.spectral_gb / exact_gb(ready.sense)))
-    return max(1, min(wanted, slices))
-
-
 def _restored(group: Sequence[Prepared], first: int, job: Job, advance: Callable[[], None]) -> list[Slice]:
     """Slices from `first` on, restored in step."""
 
     def work(index: int, ready: Prepared) -> Callable[[Prior], Slice]:
         return lambda prior: reconstruct(ready, prior, job.plan, slice_index=index, on_step=lambda step, x: advance())
 
-    return together([work(index, ready) for index, ready in enumerate(group, first)], job.prior, most=_images(job, len(group)))
-
-
-def _images(job: Job, slices: int) -> int:
-    """In a network call for so many slices."""
-    return slices * min(job.plan.samples, job.plan.batch_size)
-
-
-def ahead(make: Callable[[int], Item], numbers: Sequence[int], *, threaded: bool) -> Iterator[Item]:
-    """`make` of each number in turn; threaded, the next is made while the caller is at work on this one.
-
-    So coil maps and spectra, which the CPU makes, cost no time while a GPU samples. Without a GPU there is no core to spare.
-    """
-    if not threaded:
-        yield from map(make, numbers)
-        return
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(make, numbers[0])
-        for number in numbers[1:]:
-            ready = coming.result()  # and the one before is let go, before another is made
-            coming = pool.submit(make, number)
-            yield ready
-        yield coming.result()
+    works = [work(index, ready) for index, ready in enumerate(group, first)]
+    return together(works, job.prior, most=images_of(job.plan, len(group)))
 
 
 def _prepare(scan: KSpaceFile, maps: KSpaceFile | None, index: int, source: Path, job: Job) -> Prepared:
@@ -330,7 +296,7 @@ def _words(form: DataStep) -> str:
 def _seconds_a_call(ready: Prepared, job: Job, at_once: int) -> float:
     """What the network takes here for the images of so many slices, measured: one call, or more where memory is short."""
     size = padded_size(job.prior, image_size(ready.problem))
-    images = _images(job, at_once)
+    images = images_of(job.plan, at_once)
     x = torch.zeros(images, job.prior.channels, *size, device=job.device)
     started = time.monotonic()
     with torch.no_grad():

@@ -9,7 +9,7 @@ import torch
 
 from medrestore.consistency import pull
 from medrestore.jobs.data_step import data_step, exact_gb
-from medrestore.jobs.files import ahead
+from medrestore.jobs.groups import ahead
 from medrestore.methods import DDS, DPS, HQS, DDNMPlus, DiffPIR, Method
 from medrestore.mri import sampling_mask, simulated_maps
 from medrestore.operators import ResolvedSense, Sense, SpectralSense
