@@ -1,4 +1,4 @@
-"""Classical regularised SENSE: a quadratic, a total-variation or a wavelet penalty, solved by sigpy on the CPU.
+"""Classical regularised SENSE: a quadratic penalty, and by sigpy, on the CPU, a total-variation or a wavelet penalty.
 
 Step sizes follow from bounds on the operators instead of sigpy's power iteration, which starts from global random numbers:
 the same scan gives the same image. In what follows A = M F S: coil maps, centred orthonormal Fourier transform, mask.
@@ -15,6 +15,8 @@ from torch import Tensor
 from medrestore.baselines.base import Baseline
 from medrestore.baselines.zero_filled import ZeroFilled, brightness
 from medrestore.errors import InputError
+from medrestore.operators import Sense
+from medrestore.solvers import cg
 
 
 @dataclass(frozen=True)
@@ -43,28 +45,39 @@ class Regularised(Baseline):
         scale = brightness(ZeroFilled().reconstruct(kspace, maps, mask))
         if scale == 0:
             return torch.zeros_like(kspace[:, :1], dtype=torch.complex64)
-        image = self._solve(_numpy(kspace[0] / scale), _numpy(maps[0]), _numpy(mask))
-        return (torch.from_numpy(image) * scale).to(kspace.device, torch.complex64)[None, None]
+        maps, mask = maps.to(kspace.device, torch.complex64), mask.to(kspace.device, torch.float32)
+        image = self._solve((kspace / scale).to(torch.complex64), maps, mask)
+        return (image * scale).to(torch.complex64)
 
     @abstractmethod
-    def _solve(self, y: np.ndarray, maps: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """The (height, width) image for `y` of about unit brightness; `y` and `maps` are (coil, height, width)."""
+    def _solve(self, y: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
+        """The (1, 1, height, width) image for `y` of about unit brightness; all on the device of `y`."""
 
 
 @dataclass(frozen=True)
 class CGSense(Regularised):
-    """The image x of least |A x - y|^2 + lam |x|^2, by conjugate gradients: Pruessmann et al., MRM 46, 2001."""
+    """The image x of least |A x - y|^2 + lam |x|^2, by conjugate gradients from zero: Pruessmann et al., MRM 46, 2001."""
 
     iterations: int = 30
 
-    def _solve(self, y: np.ndarray, maps: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        from sigpy.mri.app import SenseRecon
+    def _solve(self, y: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
+        A = Sense(maps, mask.expand(y.shape[-2:]))  # however a mask is given, the image has the same digits
+        return cg(lambda x: A.normal(x) + self.lam * x, A.adjoint(y), max_steps=self.iterations)
 
-        return SenseRecon(y, maps, lamda=self.lam, weights=mask, max_iter=self.iterations, show_pbar=False).run()
+
+class BySigpy(Regularised):
+    """What one of sigpy's apps solves."""
+
+    def _solve(self, y: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
+        return torch.from_numpy(self._run(_numpy(y[0]), _numpy(maps[0]), _numpy(mask))).to(y.device)[None, None]
+
+    @abstractmethod
+    def _run(self, y: np.ndarray, maps: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """The (height, width) image for `y` of about unit brightness; `y` and `maps` are (coil, height, width)."""
 
 
 @dataclass(frozen=True)
-class TotalVariation(Regularised):
+class TotalVariation(BySigpy):
     """The image x of least 1/2 |A x - y|^2 + lam (|Dv x|_1 + |Dh x|_1): Block, Uecker & Frahm, MRM 57, 2007.
 
     Dv and Dh are differences of neighbouring pixels, wrapped at the border; |.|_1 sums complex magnitudes. Solved by the
@@ -76,7 +89,7 @@ class TotalVariation(Regularised):
 
     iterations: int = 200
 
-    def _solve(self, y: np.ndarray, maps: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def _run(self, y: np.ndarray, maps: np.ndarray, mask: np.ndarray) -> np.ndarray:
         from sigpy.mri.app import TotalVariationRecon
 
         weight = max(self.lam, 1e-4)
@@ -90,7 +103,7 @@ class TotalVariation(Regularised):
 
 
 @dataclass(frozen=True)
-class L1Wavelet(Regularised):
+class L1Wavelet(BySigpy):
     """The image x of least 1/2 |A x - y|^2 + lam |W x|_1, W = Daubechies-4 wavelets: Lustig, Donoho & Pauly, MRM 58, 2007.
 
     Solved by FISTA (Beck & Teboulle, SIIMS 2, 2009). sigpy extends the image by zeros, also to an even size, so W keeps
@@ -105,7 +118,7 @@ class L1Wavelet(Regularised):
     iterations: int = 100
     wavelet: str = "db4"
 
-    def _solve(self, y: np.ndarray, maps: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def _run(self, y: np.ndarray, maps: np.ndarray, mask: np.ndarray) -> np.ndarray:
         from sigpy.mri.app import L1WaveletRecon
 
         return L1WaveletRecon(

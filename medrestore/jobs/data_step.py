@@ -9,7 +9,7 @@ from ..operators import LinearOperator, Sense, SpectralOperator
 
 # Columns of the image for each data step after which the set-up has paid for itself on a CPU, measured on 8 to 16 coils from
 # 217 x 182 to 640 x 368 (docs/speed.md). The set-up grows as columns^3, a data step by conjugate gradients as columns^2.
-SPECTRUM_PAYS, RESOLVENT_PAYS = 7, 8
+SPECTRUM_PAYS, RESOLVENT_PAYS = 5, 8
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,21 @@ def test_cg_sense_solves_the_normal_equations(both_axes):
     assert torch.allclose(found.flatten(), exact.to(torch.complex64), atol=2e-5)
 
 
+@pytest.mark.parametrize("both_axes", [False, True])
+def test_cg_sense_is_sigpys(both_axes):
+    """Step for step: few of them, so that neither has converged."""
+    from sigpy.mri.app import SenseRecon
+
+    random = torch.Generator().manual_seed(3)
+    kspace, maps, mask, _ = scan(mask=(torch.rand(45, 38, generator=random) < 0.4).float() if both_axes else None)
+    scale = brightness(kspace, maps, mask)
+    theirs = SenseRecon((kspace[0] / scale).numpy(), maps[0].numpy(), lamda=0.01, weights=mask.numpy() * np.ones(kspace.shape[2:]),
+                        max_iter=6, show_pbar=False).run()
+    ours = CGSense(0.01, 6).reconstruct(kspace, maps, mask)[0, 0] / scale
+    assert (ours - torch.from_numpy(theirs)).norm() < 1e-4 * ours.norm()
+    assert (ours - CGSense(0.01, 60).reconstruct(kspace, maps, mask)[0, 0] / scale).norm() > 1e-3 * ours.norm()
+
+
 @pytest.mark.parametrize("lam", [3e-4, 1e-2])
 def test_total_variation_reaches_the_minimum(lam):
     kspace, maps, mask, _ = scan()
