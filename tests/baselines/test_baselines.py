@@ -88,18 +88,18 @@ def test_cg_sense_solves_the_normal_equations(both_axes):
 
 
 @pytest.mark.parametrize("both_axes", [False, True])
-def test_cg_sense_is_sigpys(both_axes):
-    """Step for step: few of them, so that neither has converged."""
-    from sigpy.mri.app import SenseRecon
+def test_cg_sense_and_l1_wavelet_are_sigpys(both_axes):
+    """Step for step: few of them, so that none has converged."""
+    from sigpy.mri.app import L1WaveletRecon, SenseRecon
 
     random = torch.Generator().manual_seed(3)
     kspace, maps, mask, _ = scan(mask=(torch.rand(45, 38, generator=random) < 0.4).float() if both_axes else None)
     scale = brightness(kspace, maps, mask)
-    theirs = SenseRecon((kspace[0] / scale).numpy(), maps[0].numpy(), lamda=0.01, weights=mask.numpy() * np.ones(kspace.shape[2:]),
-                        max_iter=6, show_pbar=False).run()
-    ours = CGSense(0.01, 6).reconstruct(kspace, maps, mask)[0, 0] / scale
-    assert (ours - torch.from_numpy(theirs)).norm() < 1e-4 * ours.norm()
-    assert (ours - CGSense(0.01, 60).reconstruct(kspace, maps, mask)[0, 0] / scale).norm() > 1e-3 * ours.norm()
+    y, weights = (kspace[0] / scale).numpy(), np.broadcast_to(mask.numpy(), kspace.shape[2:])
+    for baseline, app, options in ((CGSense, SenseRecon, {}), (L1Wavelet, L1WaveletRecon, {"alpha": 1.0})):
+        theirs = app(y, maps[0].numpy(), lamda=0.01, weights=weights, max_iter=6, show_pbar=False, **options).run()
+        ours, converged = (baseline(0.01, steps).reconstruct(kspace, maps, mask)[0, 0] / scale for steps in (6, 60))
+        assert (ours - torch.from_numpy(theirs)).norm() < 1e-4 * ours.norm() < 0.1 * (ours - converged).norm()
 
 
 @pytest.mark.parametrize("lam", [3e-4, 1e-2])
