@@ -12,6 +12,7 @@ from torch import Tensor
 from ..codecs import Recipe
 from .base import Prior
 
+AT_ONCE = 2**17  # pixels that a network sees at once on a CPU; more leave its cache, and take longer each than fewer do
 Network = Callable[[Tensor, Tensor], Tensor]  # (input (b, c, h, w), time (b,)) -> output (b, c or 2c, h, w)
 
 
@@ -175,6 +176,12 @@ class NetworkPrior(Prior):
         return self.parametrisation.estimate(self._forward, x, level)
 
     def _forward(self, x: Tensor, t: Tensor) -> Tensor:
+        images = len(x)
+        if x.device.type == "cpu":
+            images = max(1, AT_ONCE // (x.shape[-2] * x.shape[-1]))
+        return torch.cat([self._called(*some) for some in zip(x.split(images), t.split(images), strict=True)])
+
+    def _called(self, x: Tensor, t: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
             out = self.net(x, t, **self._told(x))

@@ -209,3 +209,23 @@ def test_pickled_checkpoints_are_not_loaded(tmp_path):
 def test_unknown_names_are_refused():
     with pytest.raises(InputError, match="no prior at"):
         store.load("no-such-prior")
+
+
+def test_a_cpu_sees_few_large_images_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And each as in one batch, with its own noise level and gradient."""
+    sizes: list[int] = []
+
+    class Net(nn.Module):
+        def forward(self, x: Tensor, t: Tensor) -> Tensor:
+            sizes.append(len(x))
+            return x * t.reshape(-1, 1, 1, 1)
+
+    prior = NetworkPrior(Net(), EDM(), channels=1)
+    x = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    whole = prior(x, 0.7)
+    monkeypatch.setattr("medrestore.priors.network.AT_ONCE", 2 * 64 + 1)
+    parts = prior(x, 0.7)
+    assert sizes == [5, 2, 2, 1]
+    torch.testing.assert_close(parts, whole, rtol=0, atol=0)
+    parts.sum().backward()
+    assert x.grad.abs().min() > 0
