@@ -10,10 +10,10 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of mallopt(3)
 
 
 def keep_freed_memory() -> bool:
-    """Has glibc keep freed blocks of up to 1 GiB for the next use, in this process, from now on; True where it does.
+    """Has glibc keep freed blocks below 256 MiB for the next use, in this process, from now on; True where it does.
 
     By default glibc hands every block above 32 MiB back to the system and asks for it anew, page by page. The layers of a
-    network on a CPU make such blocks all the time: a call on eight images of 320 x 320 pixels takes half as long without
+    network on a CPU make such blocks all the time: a fifth of a call on one image of 320 x 320 pixels went there
     (docs/speed.md). The process holds on to the most memory that it has needed. The commands of `medrestore` do this; the library
     does it for nobody who has not asked. Nothing happens where there is no glibc.
     """

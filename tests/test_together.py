@@ -306,6 +306,10 @@ def interrupted_in_a_work() -> tuple[Prior, list[Callable[[Prior], Any]]]:
 @pytest.mark.parametrize("case", [interrupted_in_the_prior, interrupted_in_a_work])
 def test_an_interrupt_of_the_caller_ends_all(case: Callable[[], tuple[Prior, list[Callable[[Prior], Any]]]]) -> None:
     prior, works = case()
-    with pytest.raises(KeyboardInterrupt), torch.no_grad():
-        together(works, prior, most=8)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
+    try:
+        with pytest.raises(KeyboardInterrupt), torch.no_grad():
+            together(works, prior, most=8)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert len(prior.seen) == 1

@@ -21,7 +21,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ..allocator import KEPT
+from ..allocator import KEPT, LARGEST
 from ..errors import InputError
 from .pool_files import DEATHS, Run, Task, Work, make
 
@@ -43,7 +43,7 @@ SETTINGS = {
     "distributed.scheduler.dashboard.status.task-stream-length": 0,
     # Freed memory is kept: dask has workers hand it back at once, and two thirds of a reconstruction went into fetching it again
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": KEPT,
-    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": KEPT,
+    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": LARGEST,
     "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 1,
 }
 _TURN = threading.Lock()  # one group at a time in a process, however many threads its worker was started with

@@ -59,10 +59,10 @@ def test_odd_sizes(bench):
 
 
 def test_one_line_before_sampling(bench, scan):
-    line = bench.recon(scan, "-o", bench / "out.h5", *HALF, "--samples", 3).out.splitlines()[0]
+    line = bench.recon(scan, "-o", bench / "out.h5", *HALF, "--samples", 4).out.splitlines()[0]
     made = read_provenance(bench / "out.h5")
     for part in ("scan.h5: 1 of 1 slices, 4 coils, 48 x 40", "uniform1d 2.00x", "calibration 16", f"prior {bench.prior}",
-                 f"noise {made['noise_std'][0]:.3g} ({made['noise_source']})", "3 samples by DiffPIR, 2 steps",
+                 f"noise {made['noise_std'][0]:.3g} ({made['noise_source']})", "4 samples by DiffPIR, 2 steps",
                  "data steps by its exact spectrum (set up in", "under a minute"):
         assert part in line
 
