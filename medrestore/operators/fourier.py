@@ -92,7 +92,8 @@ class Sense(LinearOperator):
 
         After Chan, SIAM J. Sci. Stat. Comput. 9:766, 1988: of all circulant matrices the nearest to Ah A. It takes frequencies
         far from all that were sampled for nearly unmeasured, which the coils make them less than they look; so the diagonal is
-        held above a share of its largest entry. That halves the steps for every kind of mask and every gamma (docs/speed.md).
+        held above a share of its largest entry. That saves a fifth to two fifths of the steps to a residual of 1e-2, and 40 to
+        50 % of those to 1e-4, for every kind of mask (docs/speed.md).
         """
         inverse = 1 / (1 / gamma + self._circulant)
 
