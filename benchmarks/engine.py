@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from medrestore.jobs.pool import Task, run
+from medrestore.tasks.run import Task, run
 
 RESULTS = Path(__file__).parent / "results" / "engine.json"
 

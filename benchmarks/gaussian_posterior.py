@@ -104,7 +104,7 @@ class Case:
         y = y + sigma * scale * (torch.view_as_complex(noise) if mri else noise[..., 0]) * \
             (1.0 if operator.sampled is None else operator.sampled)
         problem = Problem(operator, y, sigma * scale)
-        return cls(problem.seen_by(ComplexChannels(SCALE)) if mri else problem, prior)
+        return cls(problem.encoded(ComplexChannels(SCALE)) if mri else problem, prior)
 
     def repeated(self, samples: int) -> Problem:
         """Every measurement `samples` times over, for that many samples of each."""

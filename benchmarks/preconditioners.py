@@ -26,7 +26,7 @@ def steps(case: Case, gamma: float, floor: float | None, rtol: float) -> int:
     A, x, calls = Sense(case.sense.maps, case.sense.mask), case.estimates(1, gamma), []
     help: Callable[[Tensor], Tensor] | None = None
     if floor is not None:
-        with mock.patch("medrestore.operators.fourier.LEAST", floor):
+        with mock.patch("medrestore.operators.sense.LEAST", floor):
             help = A.preconditioner(gamma)
     residual = A.adjoint(case.y) - A.normal(x)
     cg(lambda z: calls.append(1) or z / gamma + A.normal(z), residual, max_steps=400, rtol=rtol, precondition=help)

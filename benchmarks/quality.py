@@ -27,8 +27,9 @@ from medrestore import methods
 from medrestore.baselines import CGSense, L1Wavelet, TotalVariation, ZeroFilled
 from medrestore.evaluation.tables import read_rows
 from medrestore.io import read_kspace
-from medrestore.jobs.recon import Plan, Prepared, Undersampling, plan_levels, prepare, score
 from medrestore.priors import Prior, load
+from medrestore.recon.plan import Plan, Undersampling, plan_levels
+from medrestore.recon.prepare import Prepared, prepare, score
 from medrestore.restoration import restore
 
 ROOT = Path(__file__).parents[1]

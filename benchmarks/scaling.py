@@ -22,9 +22,10 @@ from torch import Tensor
 from medrestore.cli.config import read as read_yaml
 from medrestore.datasets.brain import load_volumes
 from medrestore.io import Scan
-from medrestore.jobs.recon import Plan, Prepared, Undersampling, plan_levels, prepare
 from medrestore.mri import add_smooth_phase, simulate_scan, simulated_maps
 from medrestore.priors import load
+from medrestore.recon.plan import Plan, Undersampling, plan_levels
+from medrestore.recon.prepare import Prepared, prepare
 from medrestore.restoration import restore
 from medrestore.training import Config, read, train
 

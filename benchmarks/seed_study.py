@@ -27,8 +27,9 @@ from medrestore.datasets import images
 from medrestore.datasets.scenes import render_frame
 from medrestore.datasets.splits import split
 from medrestore.evaluation import score_scene
-from medrestore.io.scenes import open_scenes
-from medrestore.jobs.inpaint import InpaintPlan, inpaint_frame, smooth_fill
+from medrestore.inpainting.frame import inpaint_frame, smooth_fill
+from medrestore.inpainting.plan import Plan as InpaintPlan
+from medrestore.io.scenes.open import open_scenes
 from medrestore.priors import load
 from medrestore.training import Config, read, train
 from medrestore.training.config import assign

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from medrestore.baselines import Baseline, CGSense, L1Wavelet, ZeroFilled
 from medrestore.baselines.zero_filled import brightness
-from medrestore.consistency import pull
+from medrestore.consistency import prox
 from medrestore.mri import espirit, sampling_mask
 from medrestore.operators import Sense
 from medrestore.problem import Problem
@@ -40,7 +40,7 @@ class Scan:
     def pulled(self, steps: int) -> Tensor:
         """The minimiser of CG-SENSE by `pull`, its operator made anew."""
         problem = Problem(Sense(self.maps, self.mask), self.kspace)
-        return pull(problem, torch.zeros_like(problem.back_projected), 1 / LAM, cg_steps=steps, rtol=0.0)
+        return prox(problem, torch.zeros_like(problem.back_projected), 1 / LAM, cg_steps=steps, rtol=0.0)
 
     def sigpys(self, app: type, iterations: int) -> Tensor:
         """One of sigpy's apps with its own defaults."""

@@ -21,11 +21,11 @@ from torch import Tensor
 from medrestore import keep_freed_memory
 from medrestore.codecs import CalibratedComplex
 from medrestore.io import Scan
-from medrestore.jobs import Plan, prepare
-from medrestore.jobs.recon import plan_levels
 from medrestore.methods import DDS, Method
 from medrestore.mri import sampling_mask
 from medrestore.priors import EDM, NetworkPrior, load
+from medrestore.recon.plan import Plan, plan_levels
+from medrestore.recon.prepare import prepare
 from medrestore.restoration import restore
 
 BENCHMARKS = Path(__file__).parent

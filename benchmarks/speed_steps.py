@@ -9,9 +9,9 @@ from speed_cases import Size, cg_walk, distance, ellipse, head, plain_cg, plain_
 from speed_timing import Row, medians
 from torch import Tensor
 
-from medrestore.consistency import pull
+from medrestore.consistency import prox
 from medrestore.levels import karras
-from medrestore.methods.proximal import justified_gamma
+from medrestore.methods.budget import justified_gamma
 from medrestore.mri import espirit, sampling_mask, simulated_maps
 from medrestore.operators import LinearOperator, Sense
 from medrestore.problem import Problem
@@ -51,7 +51,7 @@ class Case:
         """The exact steps; the first is what ratios are to."""
         operators = {"this, exact for one gamma": self.resolved} if gamma == FIXED else {}  # a gamma that stays allows more
         operators["this, exact for any gamma"] = self.spectral
-        return {name: partial(pull, self.problem(operator), gamma=gamma) for name, operator in operators.items()}
+        return {name: partial(prox, self.problem(operator), gamma=gamma) for name, operator in operators.items()}
 
     def estimates(self, count: int, gamma: float) -> Tensor:
         """Images (count, 1, h, w) as far off as those for which this gamma is right."""
@@ -63,14 +63,14 @@ class Case:
         """The minimiser in double precision, refined until its residual, which bounds its error, is below 1e-6 of it."""
         fine = Sense(self.sense.maps.to(torch.complex128), self.sense.mask)
         known = self.spectral if self.sense.one_axis else self.sense
-        origin = Problem(known, torch.zeros_like(self.y))  # its pull is the inverse of the system
+        origin = Problem(known, torch.zeros_like(self.y))  # its prox is the inverse of the system
         x, b = x.to(torch.complex128), fine.adjoint(self.y.to(torch.complex128))
         z = torch.zeros_like(x)
         for _ in range(20):
             residual = x + gamma * b - z - gamma * plain_normal(fine, z)
             if residual.norm() < 1e-6 * z.norm():
                 return z
-            z = z + pull(origin, residual.to(torch.complex64), gamma, rtol=1e-5)
+            z = z + prox(origin, residual.to(torch.complex64), gamma, rtol=1e-5)
         raise AssertionError(f"the step at gamma {gamma:g} does not solve its equations")
 
 
@@ -107,7 +107,7 @@ def few_steps(case: Case, boxed: Case, count: int, aim: float) -> Row:
     problem, solution = case.problem(case.sense), case.solution(x, FIXED)
     plain = partial(plain_cg, case.sense, problem.back_projected, gamma=FIXED, steps=5)
     exact = case.exact(FIXED)
-    steps = {**exact, "this, 5 CG steps": partial(pull, problem, gamma=FIXED, cg_steps=5), "plain, 5 CG steps": plain}
+    steps = {**exact, "this, 5 CG steps": partial(prox, problem, gamma=FIXED, cg_steps=5), "plain, 5 CG steps": plain}
     if count > 1:
         steps["plain, 5 CG steps, image by image"] = partial(each_alone, plain)
     off = {name: distance(step(x), solution) for name, step in steps.items()}
@@ -128,7 +128,7 @@ def solved(case: Case, gamma: float, count: int, aim: float) -> Row:
     steps = next(step for step, z in enumerate(walk) if step == MOST_STEPS or distance(z, solution[:1]) < near)
     plain = partial(plain_cg, case.sense, b, gamma=gamma, steps=steps)
     by_ours, by_plain = f"this, {steps} CG steps", f"plain, {steps} CG steps" + (", image by image" if count > 1 else "")
-    work = {**exact, by_ours: partial(pull, case.problem(case.sense), gamma=gamma, cg_steps=steps, rtol=0.0),
+    work = {**exact, by_ours: partial(prox, case.problem(case.sense), gamma=gamma, cg_steps=steps, rtol=0.0),
             by_plain: partial(each_alone, plain)}
     off |= {by_ours: distance(work[by_ours](x), solution), by_plain: distance(plain(x[:1]), solution[:1])}
     assert near < 5 * CLOSE and max(off.values()) < 1.2 * near, off
@@ -170,7 +170,7 @@ def paid(size: Size, coils: int, shape: tuple[int, int]) -> list[Row]:
 
         def run() -> None:
             for sigma, x in zip(levels, images, strict=True):
-                pull(problem, x, justified_gamma(sigma, SIGMA_Y, 1.0))
+                prox(problem, x, justified_gamma(sigma, SIGMA_Y, 1.0))
 
         return run
 

@@ -25,7 +25,8 @@ from torch import Tensor
 
 from medrestore import Noise, methods
 from medrestore.datasets.scenes import render_frame
-from medrestore.jobs.inpaint import InpaintPlan, inpaint_frame, windows
+from medrestore.inpainting.frame import inpaint_frame, windows
+from medrestore.inpainting.plan import Plan as InpaintPlan
 from medrestore.levels import karras
 from medrestore.methods import Method
 from medrestore.priors import Prior, load

@@ -17,14 +17,14 @@ from fill import fill
 
 from medrestore import keep_freed_memory
 from medrestore.consistency import SOLVED
-from medrestore.jobs import Plan
-from medrestore.jobs.recon import reconstruct, score
-from medrestore.jobs.study.cases import Fingerprints
-from medrestore.jobs.study.config import Simulated, Undersample
-from medrestore.jobs.study.mri import Ready, ready, scan_cases
 from medrestore.methods import DDS, HQS
 from medrestore.operators import Sense
 from medrestore.priors import Prior, load
+from medrestore.recon.plan import Plan
+from medrestore.recon.prepare import reconstruct, score
+from medrestore.study.cases import Fingerprints
+from medrestore.study.config import Simulated, Undersample
+from medrestore.study.mri import Ready, ready, scan_cases
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "tolerance.csv"

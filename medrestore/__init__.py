@@ -14,7 +14,7 @@ _PLACES = {
     ),
 }
 _ROOMS = (
-    "baselines", "codecs", "consistency", "io", "jobs", "levels", "methods", "metrics", "mri", "operators", "priors", "report",
+    "baselines", "codecs", "consistency", "inpainting", "io", "levels", "methods", "metrics", "mri", "operators", "priors", "recon", "report", "study", "tasks",
 )
 
 __all__ = [*_PLACES, *_ROOMS]

@@ -1,6 +1,6 @@
 """The one place where images in physical units become what a prior was trained on, and back.
 
-Methods never rescale anything: `Problem.seen_by(codec)` folds the codec into the operator and the data, once. An
+Methods never rescale anything: `Problem.encoded(codec)` folds the codec into the operator and the data, once. An
 affine codec, image = L z + offset, keeps every property of the operator; another keeps only that it can be
 differentiated.
 """

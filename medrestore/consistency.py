@@ -23,12 +23,12 @@ def project(problem: Problem, x: Tensor) -> Tensor:
     return S.synthesise(torch.where(S.s > 0, problem.observed, S.analyse(x)))
 
 
-def pull(problem: Problem, x: Tensor, gamma: float, *, cg_steps: int | None = None, rtol: float | None = None) -> Tensor:
+def prox(problem: Problem, x: Tensor, gamma: float, *, cg_steps: int | None = None, rtol: float | None = None) -> Tensor:
     """argmin_z |z - x|^2 + gamma |A z - y|^2; with gamma infinite, the nearest z that minimises |A z - y|.
 
     Args:
         x: (batch, channel, height, width).
-        gamma: weight of the data, in the prior's units (see `Problem.seen_by`).
+        gamma: weight of the data, in the prior's units (see `Problem.encoded`).
         cg_steps: conjugate-gradient steps from x. None solves it: in closed form for spectral operators and for those with
             a resolvent at this gamma, otherwise by preconditioned steps.
         rtol: the residual, of that of x, at which steps end: by default `SOLVED`; `CLOSE` for a number of steps and an infinite
@@ -86,4 +86,4 @@ def unexplained(problem: Problem) -> float:
 def _least_squares_residual(A: LinearOperator, y: Tensor) -> Tensor:
     """What is left of y after LEAST_SQUARES conjugate-gradient steps from zero."""
     problem = Problem(A, y)
-    return y - A(pull(problem, torch.zeros_like(problem.back_projected), math.inf, cg_steps=LEAST_SQUARES))
+    return y - A(prox(problem, torch.zeros_like(problem.back_projected), math.inf, cg_steps=LEAST_SQUARES))

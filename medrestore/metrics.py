@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medrestore.errors import InputError
+from .errors import InputError
 
 Array = Tensor | np.ndarray
 _WINDOW = 7  # SSIM's window, in pixels

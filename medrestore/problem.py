@@ -36,7 +36,7 @@ class Problem:
     y: Tensor
     sigma: float = 0.0
 
-    def seen_by(self, codec: Codec) -> "Problem":
+    def encoded(self, codec: Codec) -> "Problem":
         """The same problem in a prior's coordinates, and in its units: divided by the codec's scale."""
         A = self.operator
         if not (isinstance(codec, AffineCodec) and isinstance(A, LinearOperator)):

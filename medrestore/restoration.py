@@ -29,7 +29,7 @@ def sample(
     """Walks the levels once and returns one image per noise stream, in the prior's coordinates.
 
     Args:
-        problem: as the prior sees it (`Problem.seen_by`), or None for methods that take none.
+        problem: as the prior sees it (`Problem.encoded`), or None for methods that take none.
         levels: noise levels, each the std in every real number; a rise is time travel. The last is 0.
         noise: one stream per sample.
         size: (height, width) of the image.
@@ -43,7 +43,7 @@ def sample(
     check(problem, method, prior, size)
     shape = (len(noise.seeds), prior.channels, *size)
 
-    def fix(x0: Tensor) -> Tensor:
+    def constrain(x0: Tensor) -> Tensor:
         for constraint in constraints:
             x0 = project(constraint, x0)
         return x0
@@ -57,7 +57,7 @@ def sample(
             if sigma_next > sigma:  # time travel: forget a little
                 x = x + (sigma_next**2 - sigma**2) ** 0.5 * fresh()
             else:
-                x = method.step(x, sigma, sigma_next, problem=problem, denoise=prior, fix=fix, noise=fresh)
+                x = method.step(x, sigma, sigma_next, problem=problem, denoise=prior, constrain=constrain, noise=fresh)
             if on_step is not None:
                 on_step(i, x)
     return x
@@ -179,8 +179,8 @@ def restore(
     field = Padded(padded_size(prior, size), size)
     if start is not None and start_sigma is not None:
         levels, first = below(levels, start_sigma), field.encode(codec.encode(start))
-    seen = problem.seen_by(codec).seen_by(field)
-    given = [constraint.seen_by(codec).seen_by(field) for constraint in constraints]
+    seen = problem.encoded(codec).encoded(field)
+    given = [constraint.encoded(codec).encoded(field) for constraint in constraints]
     if seen.operator.support is not None:
         outside = 1 - seen.operator.support
         nothing = field.encode(codec.encode(torch.zeros_like(problem.back_projected)))

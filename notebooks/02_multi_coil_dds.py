@@ -31,7 +31,7 @@ import torch
 import medrestore as mr
 from medrestore.consistency import misfit, pull, unexplained
 from medrestore.methods.budget import ddim_split
-from medrestore.methods.proximal import justified_gamma
+from medrestore.methods.budget import justified_gamma
 from medrestore.restoration import codec_for
 
 STEPS = 8
@@ -94,7 +94,7 @@ problem = mr.Problem(sense, kspace, sigma=thermal)
 problem = mr.Problem(sense, kspace, sigma=max(thermal, unexplained(problem)))
 prior = mr.priors.load("brain-mr-starter", bf16=True)
 codec = codec_for(prior, problem)
-seen = problem.seen_by(codec)
+seen = problem.encoded(codec)
 truth = scan.reference  # magnitude only
 print(f"noise {problem.sigma:.4g} in k-space, {seen.sigma:.3g} in the prior's units, where the brain is about 1")
 
@@ -137,13 +137,13 @@ print(f"misfit of the guess: {off(guess):.1f}")
 # sigma_y.
 
 # %%
-exact_seen = mr.Problem(sense.spectral(), kspace, sigma=problem.sigma).seen_by(codec)
+exact_seen = mr.Problem(sense.spectral(), kspace, sigma=problem.sigma).encoded(codec)
 weights = {"paper's constant": 5.0, "justified": justified_gamma(sigma, seen.sigma, 1.0)}
 figure, places = plt.subplots(1, 2, figsize=(10, 3), layout="constrained")
 for name, gamma in weights.items():
-    solved = pull(exact_seen, guess, gamma)
+    solved = prox(exact_seen, guess, gamma)
     steps = (1, 2, 3, 5, 8, 12, 20)
-    few = [pull(seen, guess, gamma, cg_steps=number) for number in steps]
+    few = [prox(seen, guess, gamma, cg_steps=number) for number in steps]
     far = [float((z - solved).norm() / (solved - guess).norm()) for z in few]
     places[0].semilogy(steps, far, "o-", label=f"{name}, gamma {gamma:.3g}")
     places[1].semilogy((0, *steps), [off(z) for z in (guess, *few)], "o-", label=name)
@@ -160,7 +160,7 @@ for place, what in zip(places, ("distance to the exact pull, share of the way", 
 
 # %%
 gamma = weights["justified"]
-pulled, solved = pull(seen, guess, gamma, cg_steps=5), pull(exact_seen, guess, gamma)
+pulled, solved = prox(seen, guess, gamma, cg_steps=5), prox(exact_seen, guess, gamma)
 show({"the guess": codec.decode(guess), f"5 steps, {psnr(pulled):.1f} dB": codec.decode(pulled),
       f"exact, {psnr(solved):.1f} dB": codec.decode(solved), "difference x 10": 10 * codec.decode(pulled - solved)}, peak)
 
@@ -198,7 +198,7 @@ with torch.no_grad():
     for sigma, sigma_next in pairwise(levels):
         x0 = prior(x, sigma)
         e = (x - x0) / sigma
-        z = inside * pull(exact_seen, x0, justified_gamma(sigma, seen.sigma, 1.0))
+        z = inside * prox(exact_seen, x0, justified_gamma(sigma, seen.sigma, 1.0))
         kept, fresh = ddim_split(sigma, sigma_next, 2.0)
         x = z + kept * e + fresh * noise(x.shape)
         path.append((sigma, x0, z))
@@ -228,7 +228,7 @@ print(f"largest difference: {float((result.samples[0] - by_hand).abs().max()) / 
 # nothing here.
 
 # %%
-least = off(pull(exact_seen, start, math.inf))
+least = off(prox(exact_seen, start, math.inf))
 print(f"no image explains the data to a misfit below {least:.2f}: eight coils measure more numbers than there are unknown pixels")
 variants = {
     "justified weight, solved": (exact, mr.DDS()),

@@ -42,13 +42,13 @@ levels = mr.levels.karras(STEPS, sigma_max=20.0, sigma_min=0.02)
 
 # %% [markdown]
 # One function serves all three. The prior knows pictures in [-1, 1], so the problem is put into its coordinates first
-# (`seen_by`) and the result is brought back (`decode`). `factor="auto"` makes as coarse a picture as the holes need; a number
+# (`encoded`) and the result is brought back (`decode`). `factor="auto"` makes as coarse a picture as the holes need; a number
 # makes one that is as many times coarser.
 
 
 # %%
 def restored(operator, y, size, factor="auto"):
-    problem = mr.Problem(operator, y).seen_by(prior.recipe)
+    problem = mr.Problem(operator, y).encoded(prior.recipe)
     z = hierarchical(problem, prior, mr.DDNM(), levels, size=size, window=window, noise=mr.Noise([0]), factor=factor)
     return prior.recipe.decode(z).clamp(0, 1)
 

@@ -33,8 +33,8 @@ import yaml
 import medrestore as mr
 from medrestore.datasets.phantoms import Phantoms
 from medrestore.evaluation import METRICS, score, statistics, tables
-from medrestore.jobs.study.config import read
-from medrestore.jobs.study.study import Running, open_study, run_study
+from medrestore.study.config import read
+from medrestore.study.run import Running, open_study, run_study
 
 # %% [markdown]
 # ## A study is plain data

@@ -94,14 +94,14 @@ figure.suptitle("rank of the truth among the samples, measured pixels", fontsize
 prior = mr.priors.load("brain-mr-starter", bf16=True)
 with mr.io.read_kspace(str(files("medrestore.data") / "samples" / "brain-scan.h5")) as file:
     scan = file[0]
-asked = mr.jobs.Undersampling("uniform1d", 4, acs=12)
-plans = {"DDS": mr.jobs.Plan(mr.DDS(), steps=STEPS, samples=SAMPLES, undersample=asked),
-         "DiffPIR": mr.jobs.Plan(mr.DiffPIR(), steps=STEPS, samples=SAMPLES, undersample=asked)}
+asked = mr.recon.Undersampling("uniform1d", 4, acs=12)
+plans = {"DDS": mr.recon.Plan(mr.DDS(), steps=STEPS, samples=SAMPLES, undersample=asked),
+         "DiffPIR": mr.recon.Plan(mr.DiffPIR(), steps=STEPS, samples=SAMPLES, undersample=asked)}
 
 
 def drawn_from(scan, plan):
     """Samples and reference, magnitudes as shown, and where the object is, found without the reference."""
-    done = mr.jobs.reconstruct(mr.jobs.prepare(scan, plan), prior, plan)
+    done = mr.recon.reconstruct(mr.recon.prepare(scan, plan), prior, plan)
     samples = done.samples.abs()
     inside = samples.mean(0) > 0.1 * samples.mean(0).max()
     return samples, done.reference, inside

@@ -1,1 +1,3 @@
-"""Stands here so that pytest puts this folder on the path: the rooms' tests import `laws`."""
+"""Fixtures that several folders of tests share."""
+
+from helpers.scans import bench, grey_prior, scan, tiny_prior  # noqa: F401

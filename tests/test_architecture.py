@@ -8,19 +8,20 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "medrestore"
 
-FLOORS = (
-    {"noise", "fft", "levels", "errors", "placement", "allocator"},
-    {"operators", "solvers", "metrics", "settings"},
-    {"codecs", "io", "mri"},
+LAYERS = (
+    {"noise", "fft", "levels", "errors", "allocator"},
+    {"operators", "solvers", "metrics", "settings", "files"},
+    {"codecs", "io", "mri", "tasks"},
     {"problem"},
     {"consistency", "priors", "datasets"},
-    {"methods", "baselines", "together"},
+    {"methods", "baselines"},
     {"restoration", "training"},
-    {"tiling", "shred", "evaluation", "report"},
-    {"jobs"},
+    {"tiling", "evaluation", "report"},
+    {"recon", "inpainting"},
+    {"study"},
     {"cli"},
 )
-FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+LAYER_OF = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
 SHIPPED = {"configs", "data"}  # files that come with the package; no code
 
 HOMES = {  # the only rooms that may import a third party
@@ -28,7 +29,7 @@ HOMES = {  # the only rooms that may import a third party
     "h5py": {"io"}, "nibabel": {"io"}, "pydicom": {"io"}, "SimpleITK": {"io"}, "av": {"io"}, "ismrmrd": {"io"},
     "twixtools": {"io"}, "scipy.io": {"io"},
     "diffusers": {"priors", "baselines"}, "monai": {"priors", "baselines", "datasets"},
-    "accelerate": {"training"}, "dask": {"jobs"}, "distributed": {"jobs"}, "skimage": {"metrics", "jobs"},
+    "accelerate": {"training"}, "dask": {"tasks"}, "distributed": {"tasks"}, "skimage": {"metrics", "study"},
     "jsonargparse": {"cli"}, "matplotlib": {"report"},
 }
 DRAWS = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial", "poisson",
@@ -65,7 +66,7 @@ def climbs(tree: ast.Module, package: tuple[str, ...], room: str) -> list[str]:
         target = parts[1] if len(parts) > 1 else ""
         if target.startswith("__"):  # the version
             continue
-        if target not in FLOOR_OF or FLOOR_OF[target] >= FLOOR_OF[room]:
+        if target not in LAYER_OF or LAYER_OF[target] >= LAYER_OF[room]:
             wrong.append(f"{room} imports {name}")
     return wrong
 
@@ -106,7 +107,7 @@ def test_file(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     inside = path.relative_to(PACKAGE)
     room = inside.parts[0].removesuffix(".py")
-    assert room in FLOOR_OF, f"{room} is on no floor"
+    assert room in LAYER_OF, f"{room} is on no floor"
     assert not climbs(tree, ("medrestore", *inside.parent.parts), room)
     assert not strays(tree, room)
     assert not hidden_draws(tree)
@@ -123,8 +124,8 @@ def test_there_are_files() -> None:
     ("from .. import consistency", "methods", False),
     ("from . import image", "operators", False),
     ("from ..mri import espirit", "io", True),
-    ("import medrestore.cli.main", "jobs", True),
-    ("import medrestore", "jobs", True),
+    ("import medrestore.cli.main", "recon", True),
+    ("import medrestore", "recon", True),
     ("def f():\n    from medrestore.methods import DDS", "priors", True),
     ("from ..unheard_of import x", "cli", True),
 ])

@@ -46,7 +46,7 @@ def test_public_names_resolve() -> None:
         _ = medrestore.nothing_of_the_kind
 
 
-@pytest.mark.parametrize("first", ["import medrestore.jobs", "medrestore.restoration", "medrestore.sample", "medrestore.problem"])
+@pytest.mark.parametrize("first", ["import medrestore.recon", "medrestore.restoration", "medrestore.sample", "medrestore.problem"])
 def test_a_function_is_never_hidden_by_a_module_of_its_name(first: str) -> None:
     """Python sets a submodule on its package once it is loaded, whoever loads it."""
     code = f"import medrestore\ntry:\n    {first}\nexcept AttributeError:\n    pass\n" \

@@ -10,7 +10,7 @@ import pytest
 import torch
 from speed_cases import head
 
-from medrestore.consistency import pull
+from medrestore.consistency import prox
 from medrestore.mri import espirit, sampling_mask, simulated_maps
 from medrestore.operators import Sense
 from medrestore.problem import Problem
@@ -53,7 +53,7 @@ def test_pull(benchmark: Benchmark, sense: Sense, form: str, count: int) -> None
     """The data step at gamma 5: exact for any gamma, for this one, and five CG steps."""
     operator = {"spectral": sense.spectral, "resolvent": partial(sense.resolvent, 5.0), "cg": lambda: sense}[form]()
     problem = Problem(operator, sense(images(1)), 0.01)
-    assert benchmark(pull, problem, images(count), 5.0, cg_steps=5 if form == "cg" else None).isfinite().all()
+    assert benchmark(prox, problem, images(count), 5.0, cg_steps=5 if form == "cg" else None).isfinite().all()
 
 
 def test_espirit(benchmark: Benchmark) -> None:

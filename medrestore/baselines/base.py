@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from medrestore.errors import InputError
+from ..errors import InputError
 
 
 class Baseline(ABC):

@@ -7,12 +7,12 @@ from math import isfinite
 import torch
 from torch import Tensor, nn
 
-from medrestore.baselines.base import Baseline, check_slice
-from medrestore.baselines.supervised import drawn_from
-from medrestore.baselines.zero_filled import ZeroFilled, brightness
-from medrestore.errors import InputError
-from medrestore.mri.sampling import calibration_region
-from medrestore.operators import Sense
+from ..errors import InputError
+from ..mri.sampling import calibration_region
+from ..operators import Sense
+from .base import Baseline, check_slice
+from .supervised import drawn_from
+from .zero_filled import ZeroFilled, brightness
 
 EVERY = 10  # steps between looks at the samples held out
 

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medrestore.baselines.base import Baseline
-from medrestore.baselines.zero_filled import ZeroFilled, brightness
-from medrestore.errors import InputError
-from medrestore.operators import Sense
-from medrestore.solvers import cg
+from ..errors import InputError
+from ..operators import Sense
+from ..solvers import cg
+from .base import Baseline
+from .zero_filled import ZeroFilled, brightness
 
 
 @dataclass(frozen=True)

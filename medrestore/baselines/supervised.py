@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medrestore.baselines.base import Baseline
-from medrestore.baselines.zero_filled import ZeroFilled, brightness
-from medrestore.errors import InputError
+from ..errors import InputError
+from .base import Baseline
+from .zero_filled import ZeroFilled, brightness
 
 HALVINGS = 4  # of MONAI's BasicUNet
 CHANNELS = (1, 512)  # the least and the most of a network

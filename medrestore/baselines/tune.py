@@ -6,8 +6,8 @@ from statistics import fmean
 
 from torch import Tensor
 
-from medrestore.baselines.base import Baseline
-from medrestore.errors import InputError
+from ..errors import InputError
+from .base import Baseline
 
 Case = tuple[Tensor, Tensor, Tensor, Tensor]
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from medrestore.baselines.supervised import Correction, Reconstructor
-from medrestore.fft import ifft2c
+from ..fft import ifft2c
+from .supervised import Correction, Reconstructor
 
 
 class UNet(Reconstructor):

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from medrestore.baselines.supervised import Correction, Reconstructor
-from medrestore.errors import InputError
-from medrestore.fft import fft2c, ifft2c
-from medrestore.mri.sampling import calibration_region
+from ..errors import InputError
+from ..fft import fft2c, ifft2c
+from ..mri.sampling import calibration_region
+from .supervised import Correction, Reconstructor
 
 CASCADES = (1, 64)  # the least and the most
 GRID = 64  # samples a side of the calibration block that coil maps are made from

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from medrestore.baselines.supervised import Reconstructor, Supervised
-from medrestore.baselines.unet import UNet
-from medrestore.baselines.varnet import VarNet
-from medrestore.datasets.options import build
-from medrestore.errors import InputError
-from medrestore.priors.store import LARGEST_WEIGHTS, digest
+from ..datasets.options import build
+from ..errors import InputError
+from ..priors.store import LARGEST_WEIGHTS, digest
+from .supervised import Reconstructor, Supervised
+from .unet import UNet
+from .varnet import VarNet
 
 FORMAT = 1
 ABOUT = "baseline.json"

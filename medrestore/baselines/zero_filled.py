@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medrestore.baselines.base import Baseline, check_slice
-from medrestore.fft import ifft2c
+from ..fft import ifft2c
+from .base import Baseline, check_slice
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,9 @@ def _mri(options: Namespace) -> int:
     from .. import methods
     from ..baselines import CGSense, L1Wavelet
     from ..io import read_kspace
-    from ..jobs.recon import Plan, Undersampling, plan_levels, prepare, score
     from ..priors import load
+    from ..recon.plan import Plan, Undersampling, plan_levels
+    from ..recon.prepare import prepare, score
     from ..report import Column, panel
     from ..restoration import restore
 
@@ -128,7 +129,8 @@ def _surgical(options: Namespace) -> int:
     import torch
 
     from ..evaluation import score_scene
-    from ..jobs.inpaint import InpaintPlan, inpaint_frame, smooth_fill
+    from ..inpainting.frame import inpaint_frame, smooth_fill
+    from ..inpainting.plan import Plan as InpaintPlan
     from ..report.overlay import frames_panel
 
     started = time.monotonic()

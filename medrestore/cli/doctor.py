@@ -81,12 +81,12 @@ def _problem() -> tuple["Sense", "Tensor"]:
 def _exact_step() -> bool:
     import torch
 
-    from ..consistency import pull
+    from ..consistency import prox
     from ..problem import Problem
 
     sense, y = _problem()
     start = torch.zeros(1, 1, 32, 32, dtype=torch.complex64)
-    exact, iterated = (pull(Problem(operator, y, 0.01), start, 5.0, rtol=1e-4) for operator in (sense.spectral(), sense))
+    exact, iterated = (prox(Problem(operator, y, 0.01), start, 5.0, rtol=1e-4) for operator in (sense.spectral(), sense))
     return torch.allclose(exact, iterated, atol=1e-3)
 
 

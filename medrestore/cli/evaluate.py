@@ -85,9 +85,9 @@ def _study(options: Namespace) -> int:
     devices = tuple(usable_device(name) for name in options.device.split(","))
     shard = _shard(options.shard)
 
-    from ..jobs.study.config import read as build
-    from ..jobs.study.dry import estimate
-    from ..jobs.study.study import Running, open_study, run_study
+    from ..study.config import read as build
+    from ..study.estimate import estimate
+    from ..study.run import Running, open_study, run_study
 
     study = open_study(build(given, options.what), options.what, Path(options.out), _method, remember=not options.dry_run)
     if options.dry_run:
@@ -112,7 +112,7 @@ def _scores(options: Namespace) -> int:
     if options.protocol not in PROTOCOLS:
         raise InputError(f"there is no protocol {options.protocol!r}; {suggested('', options.protocol, PROTOCOLS)}")
 
-    from ..jobs.study.predictions import Scored, score_outputs
+    from ..study.score_files import Scored, score_outputs
 
     scored: Scored = score_outputs(
         Path(options.what), Path(options.reference), options.protocol, out=None if options.out is None else Path(options.out),

@@ -24,9 +24,9 @@ from .terminal import Help, progress, say
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..io.scene import SceneSet
-    from ..jobs.inpaint import InpaintPlan
-    from ..jobs.inpaint_files import InpaintJob
+    from ..inpainting.files import InpaintJob
+    from ..inpainting.plan import Plan as InpaintPlan
+    from ..io.scenes.base import SceneSet
 
 METHODS = ("ddnm+", "ddnm", "ddrm", "repaint", "diffpir", "dps")
 DECIDES = (  # what an output is rebuilt from
@@ -93,14 +93,14 @@ def run(options: Namespace) -> int:
         raise InputError("give -o, a folder or a name ending in .png, .mha, .mkv or .mp4")
     plan = _plan(options)
 
-    from ..io.scenes import open_scenes
+    from ..io.scenes.open import open_scenes
 
     source, mask = Path(options.input), Path(options.mask) if options.mask else None
     with open_scenes(source, mask=mask, means=options.mask_means, truth=options.truth, dataset=options.dataset,
                      max_gb=options.max_gb) as scenes:
         places = _places(scenes, source, Path(options.out))
 
-        from ..jobs.inpaint_files import check_output, inpaint_scene, inpaint_scenes
+        from ..inpainting.files import check_output, inpaint_scene, inpaint_scenes
 
         for place in places.values():
             check_output(place, source, mask, Path(options.truth) if options.truth else None)
@@ -118,7 +118,7 @@ def run(options: Namespace) -> int:
 
 def _places(scenes: "SceneSet", source: Path, out: Path) -> "Mapping[str, Path]":
     """Where each scene goes: `out` itself for one, else a folder of scenes; a container's results by its own rule."""
-    from ..io.predictions import is_container, output_place
+    from ..io.scenes.grand_challenge import is_container, output_place
 
     if is_container(source) and not out.suffix:
         return {name: output_place(out, name) for name in scenes}
@@ -146,7 +146,7 @@ def _plan(options: Namespace) -> "InpaintPlan":
     chosen = method(options.method, as_mapping(options.options))
     start, warm = (_level(name, options[name]) for name in ("start_sigma", "warm_start"))
 
-    from ..jobs.inpaint import InpaintPlan
+    from ..inpainting.plan import Plan as InpaintPlan
 
     return InpaintPlan(
         method=chosen, steps=options.steps, sigma_max=options.sigma_max, noise_std=options.noise_std,
@@ -170,8 +170,8 @@ def _level(name: str, text: str) -> float | None:
 
 
 def _job(options: Namespace, plan: "InpaintPlan") -> "InpaintJob":
-    from ..jobs.inpaint import check_inpaint_plan, check_rgb
-    from ..jobs.inpaint_files import InpaintJob
+    from ..inpainting.files import InpaintJob
+    from ..inpainting.frame import check_inpaint_plan, check_rgb
     from ..priors import load
     from ..priors.store import describe
 

@@ -22,7 +22,8 @@ from .options import as_mapping, at_least, usable_device
 from .terminal import Help, progress, say
 
 if TYPE_CHECKING:
-    from ..jobs import Job, Plan
+    from ..recon.files import Job
+    from ..recon.plan import Plan
 
 DECIDES = (  # what an output is rebuilt from
     "prior", "method", "options", "steps", "ladder", "sigma_max", "samples", "seed", "undersample", "accel", "acs",
@@ -105,7 +106,7 @@ def run(options: Namespace) -> int:
     out = _out(source, options)
     job = _job(options, _plan(options))
 
-    from ..jobs.files import is_done, printed, recon_file, recon_folder
+    from ..recon.files import is_done, printed, recon_file, recon_folder
 
     if made:
         _same_inputs(made, source, job, options)
@@ -173,8 +174,8 @@ def _plan(options: Namespace) -> "Plan":
     chosen = method(options.method, as_mapping(options.options))
 
     from .. import levels
-    from ..jobs import Plan, Undersampling
     from ..mri.sampling import KINDS
+    from ..recon.plan import Plan, Undersampling
 
     if options.undersample is not None and options.undersample not in KINDS:
         raise InputError(f"there is no sampling kind {options.undersample!r}; --undersample takes {', '.join(KINDS)}")
@@ -190,10 +191,10 @@ def _plan(options: Namespace) -> "Plan":
 
 
 def _job(options: Namespace, plan: "Plan") -> "Job":
-    from ..jobs import Job
-    from ..jobs.recon import check_prior
     from ..priors import load
     from ..priors.store import describe
+    from ..recon.files import Job
+    from ..recon.prepare import check_prior
 
     slices, device = _slices(options.slices), usable_device(options.device)
     check_prior(describe(options.prior)["channels"], options.prior)
@@ -251,7 +252,7 @@ def _same_inputs(made: dict[str, Any], source: Path, job: "Job", options: Namesp
     """Refuses to rerun on another scan, prior or maps; a different version of the program is only told."""
     from importlib.metadata import version
 
-    from ..jobs.files import fingerprint
+    from ..recon.files import fingerprint
 
     if source.is_dir() or fingerprint(source) != made["input"].get("fingerprint"):
         raise InputError(f"{source} is not the scan that {options.origin} was made from; give that scan as SCAN")

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..codecs import CalibratedComplex, Interval
 from ..errors import InputError
-from ..io.dicom import read_dicom, read_dicom_header
+from ..io.volumes.dicom import read_dicom, read_dicom_header
 from .base import Images
 from .files import find
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..codecs import Interval
 from ..errors import InputError
-from ..io.frames import natural_key
-from ..io.pictures import SUFFIXES, read_picture
+from ..io.frames.base import natural_key
+from ..io.frames.pictures import SUFFIXES, read_picture
 from .base import Images
 from .folders import as_picture
 from .splits import split as load_split

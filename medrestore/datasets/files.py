@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import InputError
-from ..io.frames import natural_key
+from ..io.frames.base import natural_key
 
 
 def find(files: str | tuple[str, ...], suffixes: Iterable[str], where: str) -> list[Path]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..codecs import CalibratedComplex, Interval
 from ..errors import InputError
-from ..io import pictures
+from ..io.frames import pictures
 from .base import Images
 from .files import find, name_group
 

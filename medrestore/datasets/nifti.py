@@ -12,7 +12,7 @@ from torch import Tensor
 from ..codecs import CalibratedComplex
 from ..errors import InputError
 from ..io.guards import open_npy
-from ..io.volumes import AXES, Axis, Volume, as_image, open_volume
+from ..io.volumes.nifti import AXES, Axis, Volume, as_image, open_volume
 from .base import Images, Progress
 from .brain import EMPTY
 from .cache import cache_key, read_cached, write_aside

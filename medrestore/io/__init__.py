@@ -1,16 +1,16 @@
 """Files in and out: k-space of every common format, reconstructions, NIfTI. Hostile files end here."""
 
-from medrestore.io.kspace import KSpaceFile, inspect_file, read_kspace
-from medrestore.io.output import (
+from .kspace.open import KSpaceFile, inspect_file, read_kspace
+from .kspace.scan import Scan
+from .reconstruction import (
     RESEARCH_USE,
     ReconstructionFile,
     ReconstructionWriter,
     read_provenance,
     read_reconstruction,
-    write_nifti,
     write_reconstruction,
 )
-from medrestore.io.scan import Scan
+from .volumes.nifti import write_nifti
 
 __all__ = [
     "RESEARCH_USE",

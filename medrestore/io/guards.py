@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from medrestore.errors import InputError
+from ..errors import InputError
 
 if TYPE_CHECKING:
     import h5py

@@ -14,7 +14,7 @@ from ..problem import Problem
 class Method(ABC):
     """One reverse step: from x at noise level sigma to x at sigma_next < sigma, agreeing with the data.
 
-    The loop lends `denoise` (the prior), `fix` (exact extra constraints, for the corrected estimate) and `noise`
+    The loop lends `denoise` (the prior), `constrain` (exact extra constraints, for the corrected estimate) and `noise`
     (fresh white noise shaped like x). Methods hold hyper-parameters and no state.
 
     Attributes:
@@ -28,6 +28,6 @@ class Method(ABC):
     @abstractmethod
     def step(
         self, x: Tensor, sigma: float, sigma_next: float, *,
-        problem: Problem, denoise: Prior, fix: Callable[[Tensor], Tensor], noise: Callable[[], Tensor],
+        problem: Problem, denoise: Prior, constrain: Callable[[Tensor], Tensor], noise: Callable[[], Tensor],
     ) -> Tensor:
         """x (batch, channel, height, width) at `sigma_next`."""

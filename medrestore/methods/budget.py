@@ -4,6 +4,8 @@ Every rule here keeps one law: what it adds, with what the data brought along, h
 coefficient.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -41,3 +43,11 @@ def spectral_gains(s: Tensor, sigma_y: float, sigma_next: float, eta: float, eta
     trust = torch.where(clean, eta_b, torch.where(seen, kept / nu.clamp(min=torch.finfo(s.dtype).tiny), 0.0))
     fill = (sigma_next**2 - (eta_b * nu.where(clean, 0.0)) ** 2).clamp(min=0).sqrt()
     return trust, torch.where(seen, 0.0, kept), torch.where(clean, fill, fresh)
+
+
+def justified_gamma(sigma: float, sigma_y: float, lam: float) -> float:
+    """The weight of the data that their noise justifies: sigma^2 / (lam sigma_y^2), infinite for exact data.
+
+    An estimate at level sigma is off by about sigma, the data by sigma_y (Zhu et al., CVPRW 2023, eq. 13).
+    """
+    return sigma**2 / (lam * sigma_y**2) if sigma_y > 0 else math.inf

@@ -25,7 +25,7 @@ class DPS(Method):
     step_size: float = 1.0
     eta: float = 1.0
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, fix, noise):
+    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             x0 = denoise(x, sigma)
@@ -33,5 +33,5 @@ class DPS(Method):
         x, x0 = x.detach(), x0.detach()
         kept, fresh = ddim_split(sigma, sigma_next, self.eta)
         scale = ((1 + sigma**2) * (1 + sigma_next**2)) ** 0.5  # Alg. 1 is stated for sqrt(abar) x
-        guided = fix(x0 - self.step_size * scale * gradient)
+        guided = constrain(x0 - self.step_size * scale * gradient)
         return guided + kept * (x - x0) / sigma + fresh * noise()

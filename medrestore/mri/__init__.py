@@ -1,9 +1,9 @@
 """MRI before reconstruction: sampling masks, coil maps, noise, simulated scans."""
 
-from medrestore.mri.coils import calibration_scale, espirit, low_resolution, simulated_maps
-from medrestore.mri.noise import NoiseEstimate, estimate_noise, noise_covariance, noise_std, prewhiten, whitening
-from medrestore.mri.sampling import Sampling, calibration_width, fastmri_seed, sampling_mask
-from medrestore.mri.simulate import add_smooth_phase, simulate_scan
+from .coils import calibration_scale, espirit, low_resolution, simulated_maps
+from .noise import NoiseEstimate, estimate_noise, noise_covariance, noise_std, prewhiten, whitening
+from .sampling import Sampling, calibration_width, fastmri_seed, sampling_mask
+from .simulate import add_smooth_phase, simulate_scan
 
 __all__ = [
     "NoiseEstimate",

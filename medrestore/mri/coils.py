@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medrestore.errors import InputError
-from medrestore.fft import ifft2c
-from medrestore.mri.sampling import Width, calibration_region
+from ..errors import InputError
+from ..fft import ifft2c
+from .sampling import Width, calibration_region
 
 _MAX_WIDTH = 32  # calibration lines used at most: more cost time and change little
 _MIN_WIDTH = 8  # calibration lines: below, even a 3 x 3 kernel has too few positions to tell signal from the rest

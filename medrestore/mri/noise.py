@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from medrestore.errors import InputError
-from medrestore.fft import ifft2c
-from medrestore.mri.sampling import calibration_region
+from ..errors import InputError
+from ..fft import ifft2c
+from .sampling import calibration_region
 
 _BLOCK = 24  # calibration lines a side that are looked at: a matrix of 576 x 576 takes half a second
 _GRID = 4  # pixels a calibration line, of the grid on which air is told from object

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medrestore.errors import InputError
+from ..errors import InputError
 
 Seed = int | tuple[int, ...]
 Width = int | tuple[int, int]

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from medrestore.errors import InputError
-from medrestore.fft import fft2c
+from ..errors import InputError
+from ..fft import fft2c
 
 _PHASE_ORDER = 3  # cosines an axis: varies over the field of view like a B0 or coil phase, not like anatomy
 

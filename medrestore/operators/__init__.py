@@ -2,7 +2,6 @@
 
 from .base import (
     CoIsometry,
-    Composed,
     FromSpectrum,
     Identity,
     Isometry,
@@ -13,10 +12,11 @@ from .base import (
     Spectrum,
 )
 from .blur import CircularBlur, Separable, bicubic_downsample, gaussian_blur, gaussian_kernel, motion_kernel
+from .compose import Composed
 from .compressed import WalshHadamard
-from .exact import ResolvedSense, SpectralSense
-from .fourier import Sense, SingleCoil
 from .image import AveragePool, Crop, Grayscale, Mask, sample_pixels
+from .sense import Sense, SingleCoil
+from .sense_exact import ResolvedSense, SpectralSense
 
 __all__ = [
     "AveragePool", "CircularBlur", "CoIsometry", "Composed", "Crop", "FromSpectrum", "Grayscale", "Identity", "Isometry",

@@ -2,7 +2,8 @@
 
 from .base import Prior
 from .gaussian import StationaryGaussian
-from .network import EDM, Epsilon, NetworkPrior, Sample, Velocity
+from .network import NetworkPrior
+from .parametrisations import EDM, Epsilon, Sample, Velocity
 from .store import load, save
 
 __all__ = ["EDM", "Epsilon", "NetworkPrior", "Prior", "Sample", "StationaryGaussian", "Velocity", "load", "save"]

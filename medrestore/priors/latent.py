@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from ..codecs import Codec
 from ..errors import InputError
 from . import store
-from .network import NetworkPrior, Parametrisation
+from .network import NetworkPrior
+from .parametrisations import Parametrisation
 
 AUTOENCODER = "vqvae"  # the folder of the autoencoder inside of a prior
 SLACK = 1e-3  # by which a small image may leave [0, 1]

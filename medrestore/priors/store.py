@@ -17,11 +17,12 @@ from safetensors.torch import load_file, save_file
 
 from ..codecs import CalibratedComplex, Interval, Recipe
 from ..errors import InputError
+from .architectures import build
 from .compiled import Compiled
-from .network import (
+from .network import NetworkPrior
+from .parametrisations import (
     EDM,
     Epsilon,
-    NetworkPrior,
     Parametrisation,
     Sample,
     VarianceExploding,
@@ -31,7 +32,6 @@ from .network import (
     linear_betas,
     scaled_linear_betas,
 )
-from .networks import build
 
 FORMAT = 1
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
-from ..io.scene_output import encode_png
+from ..io.scenes.writer import encode_png
 from .figure import save_png
 
 TINT, EDGE = (255, 0, 0), (255, 255, 0)

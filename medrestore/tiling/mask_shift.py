@@ -41,7 +41,7 @@ def mask_shift(
     each begins at fresh noise of its own.
 
     Args:
-        problem: of a local operator, for the whole picture, as the prior sees it (`Problem.seen_by`); a batch of 1, or one
+        problem: of a local operator, for the whole picture, as the prior sees it (`Problem.encoded`); a batch of 1, or one
             measurement a sample.
         levels, constraints, start: as for `sample`, for the whole picture; the seam is met after the constraints.
         size: (height, width) of the picture.

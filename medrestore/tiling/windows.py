@@ -9,7 +9,8 @@ from scipy import ndimage
 from torch import Tensor
 
 from ..operators import AveragePool, Crop, Grayscale, Mask, Operator
-from ..operators.base import Chain, Window
+from ..operators.base import Window
+from ..operators.compose import Chain
 from ..problem import Problem
 
 Size = tuple[int, int]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..codecs import CalibratedComplex, Recipe
 from ..levels import karras
-from ..priors.network import Network, Parametrisation
+from ..priors.parametrisations import Network, Parametrisation
 from .batches import SAMPLES, stream
 from .checkpoint import explained
 from .loss import Draw, Weight

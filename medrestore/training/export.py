@@ -29,7 +29,7 @@ def export(folder: Path, weights: dict[str, Tensor], start: Start, material: Mat
     """
     import yaml
 
-    from ..priors.networks import build
+    from ..priors.architectures import build
     from ..priors.store import save
 
     with torch.device("meta"):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..priors.network import (
+from ..priors.parametrisations import (
     EDM,
     Epsilon,
     Network,

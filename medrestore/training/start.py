@@ -11,7 +11,7 @@ from torch import Tensor
 from ..codecs import Interval, Recipe
 from ..datasets.base import Augment, Crops, Images, Progress
 from ..errors import InputError
-from ..priors.network import Parametrisation
+from ..priors.parametrisations import Parametrisation
 from .batches import WEIGHTS, stream
 from .config import Config
 from .loss import target_of
@@ -151,7 +151,7 @@ def _child(config: Config, material: Material) -> Start:
 
 def _build(config: Config) -> tuple[torch.nn.Module, dict[str, Any]]:
     """The network of a config, its first weights drawn from the seed."""
-    from ..priors.networks import build
+    from ..priors.architectures import build
 
     network = {"_class_name": "UNet2DModel"} | config.network
     with torch.random.fork_rng(devices=[]):

@@ -25,10 +25,10 @@ from ..errors import InputError
 from ..metrics import psnr
 from ..settings import build, flatten, plain
 from . import checkpoint as checkpoints
-from .average import Average
 from .batches import WEIGHTS, delivered, stream
 from .checkpoint import Checkpoint, Progress, written_aside
 from .config import Card, Optim
+from .ema import Average
 from .log import write_log
 from .runtime import claimed, hardware, ignore_signals, signals
 from .scans import Acquisition, Case, Material, Position, Scans, gather

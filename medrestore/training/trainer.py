@@ -20,10 +20,10 @@ from ..datasets.base import Augment, Crops, Images
 from ..errors import InputError
 from . import checkpoint as checkpoints
 from . import evaluate
-from .average import Average
 from .batches import NOISE, Plan, delivered, loader, stream
 from .checkpoint import Checkpoint, Progress
 from .config import Config, differences, plain
+from .ema import Average
 from .export import export
 from .log import write_log
 from .loss import denoising_loss, noise_levels, weighting

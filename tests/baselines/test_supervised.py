@@ -8,7 +8,6 @@ import h5py
 import pytest
 import torch
 import yaml
-from test_baselines import blocks, error, maps_of, scan
 
 from medrestore import datasets
 from medrestore.baselines import RootSumOfSquares, Supervised, UNet, VarNet, ZeroFilled, load, rss, save
@@ -23,6 +22,8 @@ from medrestore.mri import espirit
 from medrestore.settings import assign
 from medrestore.training import Stopped, Watch, scans, supervised
 from medrestore.training.batches import stream
+
+from .test_baselines import blocks, error, maps_of, scan
 
 SMALL = {"unet": {"channels": 4}, "varnet": {"cascades": 2, "channels": 4, "map_channels": 2}}
 

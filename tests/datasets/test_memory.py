@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_fastmri import save
 
 from medrestore.datasets import Crops, augmentation, images
+
+from .test_fastmri import save
 
 EPOCHS, WARM, MB = 20, 4, 2**20
 

@@ -10,7 +10,7 @@ import torch
 
 from medrestore.datasets import images
 from medrestore.errors import InputError
-from medrestore.io.volumes import open_volume
+from medrestore.io.volumes.nifti import open_volume
 
 SHAPE = (30, 34, 38)  # x, y, z
 

@@ -204,15 +204,15 @@ def test_exact_data_are_explained(method, family):
 class BroadcastDDS(DDS):
     """Adds two real channels to one complex channel, so that the data enter multiplied by 1 + i."""
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, fix, noise):
+    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
         wrong = replace(problem, y=(1 + 1j) * problem.y)
-        return super().step(x, sigma, sigma_next, problem=wrong, denoise=denoise, fix=fix, noise=noise)
+        return super().step(x, sigma, sigma_next, problem=wrong, denoise=denoise, constrain=constrain, noise=noise)
 
 
 class SimplifiedDDNMPlus(DDNMPlus):
     """Squares alpha-bar in the noise level and scales the injected noise by both levels."""
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, fix, noise):
+    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
         abar = 1 / (1 + sigma_next**2)
         level, brought = (1 - abar**2) ** 0.5, abar * problem.sigma
         trust, gamma = (1.0, (level**2 - brought**2) ** 0.5) if level >= brought else (level / brought, 0.0)
@@ -225,7 +225,7 @@ class SimplifiedDDNMPlus(DDNMPlus):
 class PooledDDS(DDS):
     """One system for the whole batch, with products that lack their conjugates."""
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, fix, noise):
+    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
         def joined(z: Tensor) -> Tensor:
             return torch.complex(z[:, :1].contiguous(), z[:, 1:].contiguous())
 
@@ -249,16 +249,16 @@ class PooledDDS(DDS):
 class BareDDRM(DDRM):
     """Compares strictly both ways, so that the last step is the prior's bare estimate."""
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, fix, noise):
+    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
         if sigma_next == 0:
             return denoise(x, sigma)
-        return super().step(x, sigma, sigma_next, problem=problem, denoise=denoise, fix=fix, noise=noise)
+        return super().step(x, sigma, sigma_next, problem=problem, denoise=denoise, constrain=constrain, noise=noise)
 
 
 class CoupledDPS(DPS):
     """One norm over the batch."""
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, fix, noise):
+    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             x0 = denoise(x, sigma)

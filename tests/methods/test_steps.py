@@ -66,7 +66,7 @@ PRIOR = Linear()
 def step(method, sigma: float, tau: float, *, sigma_y: float = 0.0, noises: tuple[Tensor, ...] = (NOISE,)) -> Tensor:
     """What the method makes of START, in the coordinates of the level it reaches."""
     drawn = iter(noises)
-    x = method.step(sigma * START, sigma, tau, problem=Problem(Rotated(), Y, sigma_y), denoise=PRIOR, fix=lambda v: v,
+    x = method.step(sigma * START, sigma, tau, problem=Problem(Rotated(), Y, sigma_y), denoise=PRIOR, constrain=lambda v: v,
                     noise=lambda: next(drawn))
     return flat(x) / math.sqrt(1 + tau**2)
 

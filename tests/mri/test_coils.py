@@ -6,13 +6,12 @@ import sys
 import numpy as np
 import pytest
 import torch
+from helpers.phantom import head_and_maps
 from sigpy.mri.app import EspiritCalib
 
 from medrestore.errors import InputError
 from medrestore.fft import fft2c, ifft2c
 from medrestore.mri import calibration_scale, espirit, low_resolution, sampling_mask, simulate_scan, simulated_maps
-
-from .phantom import head_and_maps
 
 SHAPE = (80, 75)
 

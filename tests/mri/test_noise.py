@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.phantom import head_and_maps
 
 from medrestore.errors import InputError
 from medrestore.fft import ifft2c
 from medrestore.mri import estimate_noise, noise_covariance, noise_std, prewhiten, sampling_mask, simulate_scan, whitening
-
-from .phantom import head_and_maps
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "kspace"
 

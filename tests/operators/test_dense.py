@@ -7,13 +7,14 @@ import pytest
 import sigpy.mri
 import torch
 from laws import close, white
-from test_operators import COMPLEX, coil_maps, lines, pixels
 from torch import Tensor
 
 from medrestore.codecs import ComplexChannels
-from medrestore.consistency import misfit, project, pull
+from medrestore.consistency import misfit, project, prox
 from medrestore.operators import AveragePool, Grayscale, LinearOperator, Mask, Sense, SingleCoil
 from medrestore.problem import Problem
+
+from .test_operators import COMPLEX, coil_maps, lines, pixels
 
 SIZES = [(12, 10), (11, 9)]
 GAMMAS = [0.1, 5.0, 1e3, math.inf]
@@ -72,7 +73,7 @@ def test_pull_against_dense(size: tuple[int, int], name: str, gamma: float) -> N
     x, noise = white((2, 1, *size), COMPLEX), white(A(torch.zeros(2, 1, *size, dtype=COMPLEX)).shape, COMPLEX, seed=1)
     problem = Problem(A, A(white((2, 1, *size), COMPLEX, seed=2)) + 0.1 * noise)
     codec = ComplexChannels(3.0)
-    ours = codec.decode(pull(problem.seen_by(codec), codec.encode(x), gamma, rtol=1e-6))
+    ours = codec.decode(prox(problem.encoded(codec), codec.encode(x), gamma, rtol=1e-6))
     for k in range(2):
         exact = dense_pull(E, x[k].numpy().reshape(-1).astype(complex), problem.y[k].numpy().reshape(-1).astype(complex), gamma)
         close(ours[k].reshape(-1), torch.from_numpy(exact).to(COMPLEX), 1e-4)
@@ -85,13 +86,13 @@ def test_resolvent_against_dense(size: tuple[int, int], gamma: float) -> None:
     x, y = white((2, 1, *size), COMPLEX), white((2, 4, *size), COMPLEX, seed=1)
     codec = ComplexChannels(3.0)
     problem = Problem(plain.resolvent(gamma), plain.mask * y)
-    seen = problem.seen_by(codec)
-    ours = codec.decode(pull(seen, codec.encode(x), gamma))
+    seen = problem.encoded(codec)
+    ours = codec.decode(prox(seen, codec.encode(x), gamma))
     for k in range(2):
         exact = dense_pull(E, x[k].numpy().reshape(-1).astype(complex), problem.y[k].numpy().reshape(-1).astype(complex), gamma)
         close(ours[k].reshape(-1), torch.from_numpy(exact).to(COMPLEX), 2e-5)
-    other = pull(Problem(plain, problem.y).seen_by(codec), codec.encode(x), 2 * gamma)
-    assert torch.equal(pull(seen, codec.encode(x), 2 * gamma), other)  # its matrices serve one gamma only
+    other = prox(Problem(plain, problem.y).encoded(codec), codec.encode(x), 2 * gamma)
+    assert torch.equal(prox(seen, codec.encode(x), 2 * gamma), other)  # its matrices serve one gamma only
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -116,7 +117,7 @@ def test_project_meets_the_data_and_moves_no_further(size: tuple[int, int]) -> N
     for k in range(3):
         exact = dense_pull(E, x[k].numpy().reshape(-1).astype(complex), problem.y.numpy().reshape(-1).astype(complex), math.inf)
         close(fixed[k].reshape(-1), torch.from_numpy(exact).to(COMPLEX), 1e-4)
-    close(fixed, pull(problem, x, math.inf), 1e-5)
+    close(fixed, prox(problem, x, math.inf), 1e-5)
 
 
 def test_cg_agrees_with_the_closed_form() -> None:
@@ -124,7 +125,7 @@ def test_cg_agrees_with_the_closed_form() -> None:
     x = white((2, 3, 8, 6))
     problem = Problem(A, A(white((2, 3, 8, 6), seed=1)))
     for gamma in (0.1, 1e3, math.inf):
-        close(pull(problem, x, gamma, cg_steps=40, rtol=1e-7), pull(problem, x, gamma), 1e-5)
+        close(prox(problem, x, gamma, cg_steps=40, rtol=1e-7), prox(problem, x, gamma), 1e-5)
 
 
 def test_exact_forms_need_lines() -> None:

@@ -148,7 +148,7 @@ def through(case: Case, codecs: list[Codec]) -> tuple[Problem, Problem, Tensor]:
     problem = Problem(case.operator, case.operator(x), 0.1)
     view, z = problem, x
     for codec in codecs:
-        view, z = view.seen_by(codec), codec.encode(z)
+        view, z = view.encoded(codec), codec.encode(z)
     return problem, view, white(z.shape, z.dtype, seed=8)
 
 

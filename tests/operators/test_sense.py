@@ -6,10 +6,10 @@ from laws import close, white
 from torch import Tensor
 
 from medrestore.codecs import ComplexChannels, Padded
-from medrestore.consistency import pull
+from medrestore.consistency import prox
 from medrestore.mri import sampling_mask, simulated_maps
 from medrestore.operators import Sense
-from medrestore.operators.fourier import virtual_coils
+from medrestore.operators.sense import virtual_coils
 from medrestore.problem import Problem
 
 SHAPE = (46, 40)
@@ -31,7 +31,7 @@ def sense(kind: str, maps: Tensor) -> Sense:
 @pytest.mark.parametrize("kind", ["uniform1d", "poisson2d"])
 @pytest.mark.parametrize("block", [1, 2**13, 2**20])
 def test_normal_in_blocks(kind: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medrestore.operators.fourier.BLOCK_BYTES", block)
+    monkeypatch.setattr("medrestore.operators.sense.BLOCK_BYTES", block)
     A = sense(kind, maps_of_an_object())
     for images in (1, 3):
         x = white((images, 1, *SHAPE), torch.complex64)
@@ -41,7 +41,7 @@ def test_normal_in_blocks(kind: str, block: int, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("kind", ["uniform1d", "gaussian2d"])
 def test_preconditioner_has_the_diagonal_of_k_space(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """And is the exact inverse where Ah A is circulant: one coil that sees all alike."""
-    monkeypatch.setattr("medrestore.operators.fourier.LEAST", 0.0)
+    monkeypatch.setattr("medrestore.operators.sense.LEAST", 0.0)
     A, gamma = sense(kind, maps_of_an_object(4)), 30.0
     x = torch.zeros(3, 1, *SHAPE, dtype=torch.complex64)
     for wave, (row, column) in zip(x, [(0, 0), (23, 19), (30, 5)], strict=True):
@@ -61,7 +61,7 @@ def test_preconditioned_steps_are_fewer(kind: str, codec: ComplexChannels, monke
     """And lead to the same place; seen through a prior's coordinates, with a field around the image."""
     A = sense(kind, maps_of_an_object(8))
     y = A(white((1, 1, *SHAPE), torch.complex64))
-    problem = Problem(A, y).seen_by(codec).seen_by(Padded((48, 48), SHAPE))
+    problem = Problem(A, y).encoded(codec).encoded(Padded((48, 48), SHAPE))
     x = white((2, 2, 48, 48), seed=3)
     steps, solved = {}, {}
     for helped in (True, False):
@@ -70,7 +70,7 @@ def test_preconditioned_steps_are_fewer(kind: str, codec: ComplexChannels, monke
             patch.setattr(Sense, "normal", lambda self, x, plain=Sense.normal, calls=calls: calls.append(1) or plain(self, x))
             if not helped:
                 patch.setattr(Sense, "preconditioner", lambda self, gamma: None)
-            solved[helped] = pull(problem, x, 50.0, rtol=1e-5)
+            solved[helped] = prox(problem, x, 50.0, rtol=1e-5)
         steps[helped] = len(calls)
     assert steps[True] < 0.8 * steps[False]
     close(solved[True], solved[False], 1e-3)
@@ -83,7 +83,7 @@ def test_a_number_of_steps_is_taken_and_a_solution_ends_where_it_pays(cg_steps: 
     problem = Problem(A, A(white((1, 1, *SHAPE), torch.complex64)))
     plain = Sense.normal
     monkeypatch.setattr(Sense, "normal", lambda self, x: calls.append(1) or plain(self, x))
-    pull(problem, white((1, 1, *SHAPE), torch.complex64, seed=3), 20.0, cg_steps=cg_steps)
+    prox(problem, white((1, 1, *SHAPE), torch.complex64, seed=3), 20.0, cg_steps=cg_steps)
     assert least <= len(calls) - 1 <= most  # one is for the residual at the start
 
 

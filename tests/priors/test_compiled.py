@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cli.scans import save_prior
+from helpers.scans import save_prior
 from torch import Tensor
 
 from medrestore.priors import load

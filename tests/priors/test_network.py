@@ -12,7 +12,7 @@ from medrestore.errors import InputError
 from medrestore.methods import DDIM
 from medrestore.noise import Noise
 from medrestore.priors import EDM, Epsilon, NetworkPrior, Sample, StationaryGaussian, Velocity, store
-from medrestore.priors.network import Parametrisation, scaled_linear_betas
+from medrestore.priors.parametrisations import Parametrisation, scaled_linear_betas
 from medrestore.restoration import sample
 
 SIDE = 8

@@ -9,8 +9,14 @@ from torch import nn
 
 from medrestore.codecs import Interval
 from medrestore.errors import InputError
-from medrestore.priors import EDM, Epsilon, Velocity, networks, store
-from medrestore.priors.network import VarianceExploding, cosine_betas, linear_betas, scaled_linear_betas
+from medrestore.priors import EDM, Epsilon, Velocity, store
+from medrestore.priors import architectures as networks
+from medrestore.priors.parametrisations import (
+    VarianceExploding,
+    cosine_betas,
+    linear_betas,
+    scaled_linear_betas,
+)
 
 
 def tiny(**changes) -> UNet2DModel:

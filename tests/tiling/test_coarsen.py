@@ -66,11 +66,11 @@ def test_super_resolution_divides_its_factor(factor: int, kind: type, rest: int)
 def test_codecs_and_pooling_commute() -> None:
     x = white((1, 3, *SIZE))
     problem, codec = Problem(Mask(KEEP) @ Grayscale(), (Mask(KEEP) @ Grayscale())(x), 0.1), Interval(-2.0, 5.0)
-    one, other = coarsen(problem, 2).seen_by(codec), coarsen(problem.seen_by(codec), 2)
+    one, other = coarsen(problem, 2).encoded(codec), coarsen(problem.encoded(codec), 2)
     close(one.y, other.y)
     assert one.sigma == pytest.approx(other.sigma)
     z = white((1, 1, *SIZE), torch.complex64)
-    seen = coarsen(Problem(Mask(KEEP), KEEP * z).seen_by(ComplexChannels(3.0)), 2)
+    seen = coarsen(Problem(Mask(KEEP), KEEP * z).encoded(ComplexChannels(3.0)), 2)
     close(seen.operator(AveragePool(2, SIZE)(ComplexChannels(3.0).encode(z))), seen.y)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from fields import Field, Size, natural
+from helpers.fields import Field, Size, natural
 from laws import close
 from torch import Tensor
 

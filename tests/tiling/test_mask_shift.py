@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from fields import Field, Size, markov, natural
+from helpers.fields import Field, Size, markov, natural
 from laws import close
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -29,11 +29,11 @@ class Exact(Method):
     def __init__(self, prior: Field) -> None:
         self.prior = prior
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, fix, noise):
+    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
         size = (x.shape[-2], x.shape[-1])
         z = self.prior.draw(size, noise())
-        values = fix(torch.zeros_like(x))
-        known = fix(torch.ones_like(x)) - values == 0
+        values = constrain(torch.zeros_like(x))
+        known = constrain(torch.ones_like(x)) - values == 0
         C = self.prior.covariance(size).float()
         for k in range(len(z)):
             at, flat = known[k, 0].flatten().nonzero().flatten(), z[k, 0].view(-1)
@@ -203,7 +203,7 @@ def test_a_codec_is_folded_in_before_windows_are_cut() -> None:
     codec, A = Interval(0.0, 255.0), Mask(holes()) @ Grayscale()
     picture = codec.decode(Field(natural(), 3).draw(SIZE, Noise([1])((1, 3, *SIZE))))
     given = Problem(A, A(picture))
-    z = mask_shift(given.seen_by(codec), Field(natural(), 3), DDNM(), LADDER, size=SIZE, window=WINDOW, noise=Noise([0]))
+    z = mask_shift(given.encoded(codec), Field(natural(), 3), DDNM(), LADDER, size=SIZE, window=WINDOW, noise=Noise([0]))
     assert float(misfit(given, codec.decode(z)).max()) < 1e-4 * float(given.y.norm())
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from fields import Field, natural
+from helpers.fields import Field, natural
 from torch import Tensor
 
 from medrestore.levels import karras

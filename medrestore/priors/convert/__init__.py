@@ -2,7 +2,7 @@
 
 from .base import Converted, Family, Shapes
 from .checkpoint import Checkpoint, read
-from .door import FAMILIES, Found, identify, open_checkpoint
+from .identify import FAMILIES, Found, identify, open_checkpoint
 from .write import write
 
 __all__ = ["FAMILIES", "Checkpoint", "Converted", "Family", "Found", "Shapes", "identify", "open_checkpoint", "read", "write"]

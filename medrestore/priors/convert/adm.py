@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ...errors import InputError
-from ..network import Epsilon
+from ..parametrisations import Epsilon
 from .base import RANGE, SCHEDULE, Converted, Shapes, axis, betas, compare, network, only, recipe, whole
 
 RESNET = {"in_layers.0": "norm1", "in_layers.2": "conv1", "emb_layers.1": "time_emb_proj", "out_layers.0": "norm2",

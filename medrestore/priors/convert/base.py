@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ...codecs import CalibratedComplex, Interval, Recipe
 from ...errors import InputError
-from ..network import Parametrisation, cosine_betas, linear_betas, scaled_linear_betas
-from ..networks import build
+from ..architectures import build
+from ..parametrisations import Parametrisation, cosine_betas, linear_betas, scaled_linear_betas
 from .checkpoint import floats, shown
 
 Shapes = Mapping[str, tuple[int, ...]]  # key of a tensor -> its shape

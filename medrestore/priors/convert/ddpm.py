@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ...errors import InputError
-from ..network import Epsilon
+from ..parametrisations import Epsilon
 from .base import RANGE, SCHEDULE, Converted, Shapes, axis, betas, compare, network, only, recipe, whole
 
 RESNET = {"norm1": "norm1", "conv1": "conv1", "temb_proj": "time_emb_proj", "norm2": "norm2", "conv2": "conv2",

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
-from ..network import EDM
+from ..parametrisations import EDM
 from .base import RANGE, Converted, Shapes, network, number, only, recipe, some
 from .shapes import shape_of
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ...errors import InputError
-from ..network import Epsilon, Sample, VariancePreserving, Velocity
+from ..parametrisations import Epsilon, Sample, VariancePreserving, Velocity
 from .base import RANGE, Converted, Shapes, betas, network, only, recipe, whole
 from .checkpoint import State, read
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ..latent import AUTOENCODER
-from ..network import Epsilon
+from ..parametrisations import Epsilon
 from . import adm
 from .base import SCHEDULE, Converted, Shapes, betas, compare, network, only, some, whole
 from .shapes import shape_of

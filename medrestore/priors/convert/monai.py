@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from ...errors import InputError
-from ..network import Epsilon, Sample, VariancePreserving, Velocity
+from ..parametrisations import Epsilon, Sample, VariancePreserving, Velocity
 from .base import Converted, Shapes, network, number, only, recipe, whole
 from .bundle import DEFAULTS, SCHEDULING, bundle_facts
 from .checkpoint import State, read

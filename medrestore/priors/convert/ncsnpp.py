@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...codecs import Interval
 from ...errors import InputError
-from ..network import VarianceExploding
+from ..parametrisations import VarianceExploding
 from .base import Converted, Shapes, network, number, only
 from .shapes import shape_of
 

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 
 from medrestore.codecs import CalibratedComplex, Interval
 from medrestore.errors import InputError
+from medrestore.priors.architectures import build
 from medrestore.priors.convert import adm
-from medrestore.priors.network import Epsilon, NetworkPrior, cosine_betas
-from medrestore.priors.networks import build
+from medrestore.priors.network import NetworkPrior
+from medrestore.priors.parametrisations import Epsilon, cosine_betas
 
 
 class Paper:

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 
 from medrestore.codecs import Interval
 from medrestore.errors import InputError
+from medrestore.priors.architectures import build
 from medrestore.priors.convert import ddpm
-from medrestore.priors.network import Epsilon
-from medrestore.priors.networks import build
+from medrestore.priors.parametrisations import Epsilon
 
 
 def paper(s, x, t, *, blocks, attended, base):

@@ -12,7 +12,7 @@ from medrestore.codecs import CalibratedComplex, Interval
 from medrestore.errors import InputError
 from medrestore.priors import Epsilon, NetworkPrior, Sample, Velocity
 from medrestore.priors.convert import identify, open_checkpoint
-from medrestore.priors.network import cosine_betas, linear_betas, scaled_linear_betas
+from medrestore.priors.parametrisations import cosine_betas, linear_betas, scaled_linear_betas
 
 
 def unet(channels=3, **changes) -> UNet2DModel:

@@ -14,7 +14,7 @@ from medrestore.noise import Noise
 from medrestore.priors import latent, store
 from medrestore.priors.convert import open_checkpoint, write
 from medrestore.priors.convert.ldm import FAMILY
-from medrestore.priors.network import scaled_linear_betas
+from medrestore.priors.parametrisations import scaled_linear_betas
 from medrestore.restoration import sample
 
 State = dict[str, Tensor]

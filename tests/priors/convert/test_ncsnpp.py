@@ -12,7 +12,7 @@ from medrestore.errors import InputError
 from medrestore.priors import NetworkPrior, load
 from medrestore.priors.convert import open_checkpoint, write
 from medrestore.priors.convert.ncsnpp import FAMILY
-from medrestore.priors.network import VarianceExploding
+from medrestore.priors.parametrisations import VarianceExploding
 
 State = dict[str, Tensor]
 

@@ -1,0 +1,235 @@
+"""One frame with a hole in, the same frame without it out: what `medrestore inpaint` does to each frame."""
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+from torch import Tensor
+
+from ..codecs import Interval
+from ..errors import InputError
+from ..methods import DDNM, RePaint
+from ..noise import Noise
+from ..operators import Mask
+from ..operators.base import Window
+from ..priors import Prior
+from ..problem import Problem
+from ..tiling import hierarchical, mask_shift
+from ..tiling import plan as windows_of
+from ..tiling.mask_shift import checked
+from .plan import LEAST_SIGMA, Plan
+
+EXACT = (DDNM, RePaint)  # they take the known pixels as free of noise
+
+
+@dataclass(frozen=True)
+class LatticeMask(Mask):
+    """A mask whose windows begin at multiples of `step` pixels."""
+
+    step: int = 1
+
+    @property
+    def grain(self) -> int:
+        return self.step
+
+    def restrict(self, window: Window) -> Mask:
+        return LatticeMask(self.keep[(..., *window)], self.step)
+
+    def coarsen(self, factor: int) -> tuple[Mask, int]:
+        coarse, by = super().coarsen(factor)
+        return LatticeMask(coarse.keep, 1 if self.step % factor else self.step // factor), by
+
+
+def check_inpaint_plan(plan: Plan, prior: Prior) -> None:
+    """Refuses a prior that does not see frames, and what does not suit it.
+
+    Raises:
+        InputError: in one sentence, what does not fit and what would.
+    """
+    check_rgb(prior.channels, isinstance(prior.recipe, Interval), "the prior")
+    low, high = prior.sigma_range
+    if plan.sigma_max <= max(low, LEAST_SIGMA):
+        raise InputError(f"--sigma-max {plan.sigma_max:g} is not above the least noise level, {max(low, LEAST_SIGMA):g}")
+    for name, level in (("--start-sigma", plan.start_sigma), ("--warm-start", plan.warm_start)):
+        if level is not None and not max(low, LEAST_SIGMA) < level <= high:
+            raise InputError(f"{name} {level:g} is outside the noise levels of the prior, {low:g} to {high:g}")
+    if plan.noise_std > 0 and isinstance(plan.method, EXACT):
+        raise InputError(f"{type(plan.method).__name__} takes the known pixels as free of noise; with --noise-std take ddnm+, "
+                         "ddrm, diffpir or dps")
+    window, shift, step = plan.grid(prior)
+    grain = math.lcm(step, 2 if plan.factor == "auto" else plan.factor)  # "auto" halves a picture once its lattice is used up
+    try:
+        checked(_problem(torch.zeros(3, *window), torch.ones(window, dtype=torch.bool), 0.0, step, prior), prior, plan.method,
+                window, shift, grain)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"--window and --shift: {error}") from error
+
+
+def check_rgb(channels: int, interval: bool, name: str) -> None:
+    """Refuses a prior that is not one of RGB pictures."""
+    if channels != 3 or not interval:
+        what = f"of {channels} channels{'' if interval else ', not of pictures in an interval'}"
+        raise InputError(f"{name} is a prior {what}, and frames need one of RGB pictures; give another --prior")
+
+
+def inpaint_frame(frame: Tensor, known: Tensor, prior: Prior, plan: Plan, *, before: Tensor | None = None,
+                  device: torch.device | str = "cpu", progress: Callable[[int, int], None] | None = None) -> Tensor:
+    """The frame with its hole filled; known pixels are those of the frame, bit by bit.
+
+    Args:
+        frame: (3, height, width) uint8.
+        known: (height, width) bool.
+        before: the result of the frame before, like `frame`, to begin from at `plan.warm_start`.
+        progress: called with how many windows are drawn and how many there will be.
+
+    Returns:
+        (3, height, width) uint8.
+    """
+    if bool(known.all()):
+        return frame
+    filled = frame.clone()
+    for here in regions(known, prior, plan):
+        cut = (..., *here)
+        smooth = smooth_fill(frame[cut], known[here])
+        start, level = smooth, plan.start_sigma if bool(known[here].any()) else None
+        if before is not None and plan.warm_start is not None:
+            start, level = before[cut], plan.warm_start
+        fill = _fill(frame[cut], known[here], None if level is None else (start, level), (here[0].start, here[1].start), prior,
+                     plan, device, progress)
+        filled[cut] = torch.where(known[here], frame[cut], feathered(fill, smooth, known[here], plan.feather))
+    return filled
+
+
+def regions(known: Tensor, prior: Prior, plan: Plan) -> list[Window]:
+    """The parts of a frame to restore, none of which overlaps another: time and memory go with the holes, not with the frame.
+
+    Exact pixels: each hole with half of its side, or half a window if that is more, around it, out to multiples of the
+    window. Noisy pixels are restored as well, so there it is the windows of the holes alone, those that touch together.
+    """
+    window, shift, step = plan.grid(prior)
+    size = (known.shape[0], known.shape[1])
+    if size[0] < window[0] or size[1] < window[1]:
+        return [(slice(0, size[0]), slice(0, size[1]))]
+    if plan.noise_std > 0:
+        boxes, gap = windows_of(~known, window, shift, grain=step), 1  # side by side they share a hole
+    else:
+        boxes, gap = [_surroundings(box, size, window, step) for box in _holes(known, step)], 0
+    apart: list[Window] = []
+    for box in boxes:
+        while met := [one for one in apart if _meet(one, box, gap)]:
+            apart = [one for one in apart if not _meet(one, box, gap)]
+            box = tuple(slice(min(z.start for z in sides), max(z.stop for z in sides)) for sides in zip(box, *met, strict=True))
+        apart.append(box)
+    return apart
+
+
+def windows(known: Tensor, prior: Prior, plan: Plan) -> int:
+    """How many windows a frame takes, those of coarser pictures left out."""
+    window, shift, step = plan.grid(prior)
+    count = 0
+    for here in regions(known, prior, plan) if not bool(known.all()) else ():
+        unknown = ~known[here] if plan.noise_std == 0 else torch.ones_like(known[here])
+        spare = [-(-max(n, w) // step) * step - n for n, w in zip(unknown.shape, window, strict=True)]
+        count += len(windows_of(F.pad(unknown, (0, spare[1], 0, spare[0])), window, shift, grain=step))
+    return count
+
+
+def _holes(known: Tensor, step: int) -> list[Window]:
+    """Boxes around the holes, out to multiples of `step`."""
+    height, width = known.shape
+    hidden = F.pad(~known, (0, -width % step, 0, -height % step)).unfold(0, step, step).unfold(1, step, step).any(-1).any(-1)
+    return [tuple(slice(step * side.start, min(step * side.stop, n)) for side, n in zip(box, known.shape, strict=True))
+            for box in ndimage.find_objects(ndimage.label(hidden.numpy())[0])]
+
+
+def _surroundings(box: Window, size: tuple[int, int], window: tuple[int, int], step: int) -> Window:
+    """The box of a hole with what the restoration of it looks at, at least a window, on the lattice."""
+    grown = []
+    for side, n, w in zip(box, size, window, strict=True):
+        margin = max(w, side.stop - side.start) // 2
+        first = min(max(side.start - margin, 0) // w * w, (n - w) // step * step)
+        grown.append(slice(first, min(-(-(side.stop + margin) // w) * w, n)))
+    return grown[0], grown[1]
+
+
+def _meet(a: Window, b: Window, gap: int) -> bool:
+    """Whether there are fewer than `gap` pixels between two boxes; with a gap of 0, whether they overlap."""
+    return all(one.start < other.stop + gap and other.start < one.stop + gap for one, other in zip(a, b, strict=True))
+
+
+def _fill(frame: Tensor, known: Tensor, start: tuple[Tensor, float] | None, corner: tuple[int, int], prior: Prior,
+          plan: Plan, device: torch.device | str, progress: Callable[[int, int], None] | None) -> Tensor:
+    """One region restored, (3, height, width) uint8, from a picture and its noise level or from noise.
+
+    Noise is drawn by where the region lies.
+    """
+    window, shift, step = plan.grid(prior)
+    codec, size = prior.recipe, (known.shape[0], known.shape[1])
+    problem = _problem(frame.to(device) / 255, known.to(device), plan.noise_std / 255, step, prior)
+    noise = Noise([_seed(plan.seed + k, *corner) for k in range(plan.samples)], device)
+    task = dict(size=size, window=window, shift=shift, noise=noise, batch=plan.batch_size, progress=progress)
+    if start is None:
+        factor = plan.factor if plan.factor == "auto" or plan.factor <= min(size) else 1
+        z = hierarchical(problem, prior, plan.method, plan.levels(prior), factor=factor, **task)
+    else:  # a picture to begin from has the layout that a coarser one would give
+        first, level = start
+        z = mask_shift(problem, prior, plan.method, plan.levels(prior, level), start=codec.encode(first[None].to(device) / 255),
+                       **task)
+    return (255 * codec.decode(z).mean(0)).round().clamp(0, 255).to(torch.uint8).cpu()
+
+
+def _problem(image: Tensor, known: Tensor, sigma: float, step: int, prior: Prior) -> Problem:
+    """A frame in [0, 1] under its mask, as the prior sees it."""
+    keep = known.float()
+    return Problem(LatticeMask(keep, step), keep * image[None], sigma).encoded(prior.recipe)
+
+
+def _seed(*numbers: int) -> int:
+    """A seed made of several."""
+    return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=7).digest())
+
+
+def feathered(filled: Tensor, smooth: Tensor, known: Tensor, width: int) -> Tensor:
+    """The fill, which goes over into the smooth continuation of the known pixels across `width` pixels inside the hole.
+
+    Args:
+        filled, smooth: (3, height, width) uint8.
+        known: (height, width) bool.
+        width: 0 leaves the fill as it is. At distance d from the known pixels the fill weighs d / (width + 1).
+    """
+    if width == 0 or not bool(known.any()):
+        return filled
+    distance = torch.from_numpy(ndimage.distance_transform_edt(~known.numpy())).float()
+    share = (distance / (width + 1)).clamp(max=1)
+    return (share * filled.float() + (1 - share) * smooth.float()).round().to(torch.uint8)
+
+
+def smooth_fill(frame: Tensor, known: Tensor) -> Tensor:
+    """The frame with its hole filled by means of what is known nearby, nearer to the edge from less far.
+
+    Means over 2 x 2 pixels of what is known, again and again until nothing is missing, then back up: the pull-push of
+    Gortler et al., SIGGRAPH 1996.
+
+    Args:
+        frame: (3, height, width) uint8.
+        known: (height, width) bool, somewhere true.
+
+    Returns:
+        (3, height, width) uint8.
+    """
+    keep = known.float()[None, None]
+    return torch.where(known, frame, _pull_push(keep * frame.float()[None], keep)[0].round().clamp(0, 255).to(torch.uint8))
+
+
+def _pull_push(image: Tensor, keep: Tensor) -> Tensor:
+    """An image (1, channels, height, width), zero where `keep` is, with means of its surroundings there."""
+    if bool(keep.all()) or max(image.shape[-2:]) == 1:
+        return image
+    weight = F.avg_pool2d(keep, 2, ceil_mode=True)
+    coarse = F.avg_pool2d(image, 2, ceil_mode=True) / weight.where(weight > 0, 1.0)
+    around = F.interpolate(_pull_push(coarse, (weight > 0).float()), size=image.shape[-2:], mode="bilinear", align_corners=False)
+    return torch.where(keep > 0, image, around)

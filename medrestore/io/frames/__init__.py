@@ -1,0 +1,1 @@
+"""Frames and their masks: pictures, stacks and videos."""

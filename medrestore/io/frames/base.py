@@ -1,0 +1,274 @@
+"""Pictures in an order: folders of png and jpg, and the base that .mha stacks and videos share. One is in memory at a time."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from ...errors import InputError
+from ..guards import PathLike, existing
+from ..kspace.base import require
+from .pictures import MAX_PIXELS, SUFFIXES
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MAX_PICTURE_BYTES = 256_000_000  # of one encoded picture, above what MAX_PIXELS can need
+MAX_FRAMES = 1_000_000  # of one sequence; ten hours at 25 frames a second
+BIT_DEPTH = 24  # where the header of a png, which always comes first, has its bits a channel
+
+
+class Frames(ABC):
+    """Pictures of one size in an order, decoded one at a time: `frames[i]`, or all of them in turn.
+
+    Also a context manager; `close()` may be called twice.
+
+    Attributes:
+        where: the file or folder, for messages.
+        size: (height, width) of every picture.
+        channels: 3 for RGB, 1 for a single channel.
+        lossless: whether the values are those that were stored, as in png and .mha but not in jpg and most videos.
+        fps: frames a second, where that is known.
+        notes: what was assumed, one sentence each.
+    """
+
+    where: str
+    size: tuple[int, int]
+    channels: int
+    lossless: bool
+    fps: Fraction | None = None
+    notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many pictures there are."""
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Picture `index`, counted from 0: (height, width, 3) or (height, width), uint8.
+
+        Raises:
+            IndexError: no such picture.
+            InputError: it cannot be read, or its size is another than that of the first.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"{self.where} has {len(self)} frames, there is no frame {index}")
+        return self._read(index)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[index] for index in range(len(self)))
+
+    @abstractmethod
+    def _read(self, index: int) -> np.ndarray:
+        """Picture `index`, which is in range."""
+
+    def frame_name(self, index: int) -> str:
+        """What picture `index` is called: the stem of its file, or its number."""
+        return f"{index:06d}"
+
+    def close(self) -> None:  # noqa: B027 - most sources keep nothing open
+        """Closes what is open; reading on opens it again."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class StreamedFrames(Frames):
+    """Frames that can only be decoded in order, such as those of a compressed stack or a video.
+
+    Asking for a frame behind the last one starts again from the first.
+    """
+
+    _stream: Iterator[np.ndarray] | None = None
+    _next: int = 0
+    _last: tuple[int, np.ndarray] | None = None
+
+    @abstractmethod
+    def _decode(self) -> Iterator[np.ndarray]:
+        """All frames from the first; a generator that closes what it opened."""
+
+    def _read(self, index: int) -> np.ndarray:
+        if self._last is not None and self._last[0] == index:
+            return self._last[1]
+        if self._stream is None or index < self._next:
+            self.close()
+            self._stream = self._decode()
+        while self._next <= index:
+            frame = next(self._stream, None)
+            require(frame is not None, f"{self.where} ends after {self._next} of {len(self)} frames; copy it again.")
+            self._next += 1
+        self._last = (index, frame)
+        return frame
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+        self._stream, self._next, self._last = None, 0, None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One encoded picture that has not been read yet, on disk or in an archive.
+
+    Attributes:
+        where: its name in messages.
+        stem: its file name without the suffix.
+        read: returns its bytes.
+    """
+
+    where: str
+    stem: str
+    read: Callable[[], bytes]
+
+
+def file_entry(path: Path) -> Entry:
+    """The entry of a file on disk."""
+
+    def read() -> bytes:
+        try:
+            size = existing(path).stat().st_size
+            require(size <= MAX_PICTURE_BYTES, f"{path} has {size} bytes, more than a picture can have; give a picture.")
+            return path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror}); ask for read permission on it.") from error
+
+    return Entry(str(path), path.stem, read)
+
+
+class PictureFrames(Frames):
+    """Encoded pictures, png or jpg, in the order given; each is decoded when it is asked for.
+
+    Args:
+        where: what they are together, for messages.
+        entries: the pictures, at least one.
+        kind: "frame" makes RGB of them, "mask" keeps one channel and refuses colour.
+    """
+
+    def __init__(self, where: str, entries: Sequence[Entry], *, kind: str = "frame"):
+        require(0 < len(entries) <= MAX_FRAMES, f"{where} holds {len(entries)} pictures; from 1 to {MAX_FRAMES} are read.")
+        self.where, self._entries, self._kind = where, entries, kind
+        self.channels = 1 if kind == "mask" else 3
+        first, self.lossless = decode_picture(entries[0].read(), entries[0].where, kind=kind)
+        self.size = first.shape[:2]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def _read(self, index: int) -> np.ndarray:
+        entry = self._entries[index]
+        picture, _ = decode_picture(entry.read(), entry.where, kind=self._kind)
+        if picture.shape[:2] != self.size:
+            raise InputError(f"{entry.where} is {_said(picture.shape)} but the first picture there {_said(self.size)}; "
+                             "frames of one scene have one size.")
+        return picture
+
+    def frame_name(self, index: int) -> str:
+        return self._entries[index].stem
+
+
+def decode_picture(data: bytes, where: str, *, kind: str = "frame") -> tuple[np.ndarray, bool]:
+    """A png or jpg picture as uint8, upright as its EXIF says, and whether its format is lossless.
+
+    Unlike `read_picture` it takes bytes, which may come from an archive, and refuses what would change a value (16 bits,
+    transparency, a mask in colour): here known pixels come back bit by bit.
+
+    Args:
+        kind: "frame" gives (height, width, 3) RGB, a grey picture in three equal channels; "mask" gives (height, width),
+            from one channel or several equal ones.
+
+    Raises:
+        InputError: another format, damage, more than MAX_PIXELS, 16 bits, transparency, or a mask in colour.
+    """
+    from PIL import Image, ImageOps
+
+    with warnings.catch_warnings():  # sizes are checked here, before a pixel is decoded; damaged EXIF also warns
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
+                require(picture.width * picture.height <= MAX_PIXELS,
+                        f"{where} declares {picture.width} x {picture.height} pixels, over the limit of {MAX_PIXELS}; "
+                        "give it in parts.")
+                require(not picture.mode.startswith(("I", "F")) and picture.mode != "CMYK",
+                        f"{where} has pixels of the kind {picture.mode}; save it with 8 bits, grey or RGB.")
+                lossless = picture.format == "PNG"
+                require(not (lossless and data[BIT_DEPTH] == 16),  # PIL drops the lower byte of colours without a word
+                        f"{where} has 16 bits a channel; save it with 8 bits, grey or RGB.")
+                pixels = np.array(_plain(ImageOps.exif_transpose(picture)))
+        except InputError:
+            raise
+        except Image.DecompressionBombError as error:
+            raise InputError(f"{where} declares over {MAX_PIXELS} pixels, the most that is read; give it in parts.") from error
+        except Exception as error:  # what a damaged picture makes the decoder throw has no common type
+            raise InputError(f"{where} is no whole png or jpg (damaged, cut or another format); copy it again.") from error
+    return (_one_channel if kind == "mask" else _rgb)(pixels, where), lossless
+
+
+def _plain(picture: Image.Image) -> Image.Image:
+    """The picture in a mode whose array holds grey, grey + alpha, RGB or RGBA."""
+    if picture.mode == "P" or "transparency" in picture.info:
+        return picture.convert("RGBA")
+    if picture.mode == "1":
+        return picture.convert("L")
+    return picture if picture.mode in ("L", "LA", "RGBA") else picture.convert("RGB")
+
+
+def _opaque(pixels: np.ndarray, where: str) -> np.ndarray:
+    """(height, width, 1 or 3): the picture without its alpha, which must be opaque."""
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    if pixels.shape[2] in (2, 4):
+        require(bool((pixels[..., -1] == 255).all()),
+                f"{where} is partly transparent, so its colours are not defined; save it without an alpha channel.")
+        pixels = pixels[..., :-1]
+    return pixels
+
+
+def _rgb(pixels: np.ndarray, where: str) -> np.ndarray:
+    pixels = _opaque(pixels, where)
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+
+
+def _one_channel(pixels: np.ndarray, where: str) -> np.ndarray:
+    return one_channel(_opaque(pixels, where), where)
+
+
+def one_channel(pixels: np.ndarray, where: str, *, tolerance: int = 0) -> np.ndarray:
+    """(height, width) of a mask in one channel, or in several that differ by at most `tolerance`; colour is refused."""
+    if pixels.ndim == 2:
+        return pixels
+    differ = int((pixels.max(-1).astype(np.int16) - pixels.min(-1)).max())
+    require(differ <= tolerance, f"{where} is a mask in colour, which says nothing of what is hidden; "
+                                 "save it in grey, 0 and 255 alone.")
+    return np.ascontiguousarray(pixels[..., 0])
+
+
+def natural_key(name: str) -> list[tuple[int, int, str, str]]:
+    """Sorts names as people do: frame2 before frame10."""
+    parts = re.split(r"([0-9]+)", name)  # numbers at odd places, compared as digits: they may be too long for an int
+    numbers = [part.lstrip("0") if at % 2 else "" for at, part in enumerate(parts)]
+    return [(1 - at % 2, len(number), number, part) for at, (part, number) in enumerate(zip(parts, numbers, strict=True)) if part]
+
+
+def picture_files(folder: PathLike) -> list[Path]:
+    """The png and jpg files of a folder in natural order; hidden files are left out."""
+    folder = Path(folder)
+    try:
+        listed = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"{folder} cannot be listed ({error.strerror}); give a folder that can be read.") from error
+    return sorted((path for path in listed if path.suffix.lower() in SUFFIXES and path.is_file()),
+                  key=lambda path: natural_key(path.name))
+
+
+def _said(shape: Sequence[int]) -> str:
+    return f"{shape[1]} x {shape[0]}"

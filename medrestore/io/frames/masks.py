@@ -1,0 +1,147 @@
+"""Masks: what is known and what is hidden. Files disagree about which is white, so the meaning is stated, never guessed.
+
+Inside the library a mask has one name and one meaning: `known`, bool, True where the pixel was measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from scipy import ndimage
+
+from ...errors import InputError
+from ..kspace.base import require
+from .base import Frames, one_channel
+
+MaskMeaning = Literal["hole", "keep"]  # what white (over THRESHOLD) means
+THRESHOLD = 127
+LOSSY_TOLERANCE = 8  # between the channels of a grey mask that was stored as a jpg or in a video
+
+
+def check_meaning(meaning: str | None, where: str) -> MaskMeaning:
+    """The meaning itself; without one, a sentence that says how to state it."""
+    if meaning not in get_args(MaskMeaning):
+        raise InputError(f"{where}: say what white means in this mask, --mask-means hole or --mask-means keep; "
+                         "programs differ, and a guess would restore the wrong half.")
+    return meaning
+
+
+def to_known(mask: np.ndarray, meaning: MaskMeaning, where: str, *, lossless: bool = True) -> np.ndarray:
+    """(height, width) bool, True where the pixel is known, of a uint8 mask (height, width) or (height, width, channels).
+
+    Over 127 is white. Channels must be equal.
+
+    Raises:
+        InputError: no meaning, a mask in colour, not 8 bits, or values 0 and 1, of which none is over the threshold.
+    """
+    meaning = check_meaning(meaning, where)
+    require(mask.dtype in (np.uint8, np.bool_), f"{where} holds {mask.dtype}; save the mask with 8 bits, 0 and 255.")
+    if mask.dtype == np.bool_:
+        mask = mask.astype(np.uint8) * 255
+    mask = one_channel(mask, where, tolerance=0 if lossless else LOSSY_TOLERANCE)
+    require(not (lossless and int(mask.max()) == 1), f"{where} holds only 0 and 1; save it as 0 and 255.")
+    white = mask > THRESHOLD
+    return ~white if meaning == "hole" else white
+
+
+def hole_fraction(known: np.ndarray) -> float:
+    """The share of the pixels that are hidden, 0 to 1."""
+    return 1.0 - float(np.count_nonzero(known)) / known.size
+
+
+class Masks:
+    """The masks of a scene, read one at a time as `known`; a single one serves all frames.
+
+    Args:
+        frames: the masks as stored.
+        meaning: what white means in them.
+    """
+
+    def __init__(self, frames: Frames, meaning: MaskMeaning | None):
+        self.frames, self.meaning = frames, check_meaning(meaning, frames.where)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.frames.size
+
+    @property
+    def where(self) -> str:
+        """The masks, for messages."""
+        return self.frames.where
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def known(self, index: int) -> np.ndarray:
+        """(height, width) bool of frame `index`."""
+        index = 0 if len(self) == 1 else index
+        return to_known(self.frames[index], self.meaning, f"{self.frames.where}, mask {self.frames.frame_name(index)}",
+                        lossless=self.frames.lossless)
+
+    def survey(self) -> Survey:
+        """What all the masks hide; reads each of them once."""
+        fractions = [hole_fraction(self.known(index)) for index in range(len(self))]
+        return Survey(self.where, tuple(fractions))
+
+    def close(self) -> None:
+        self.frames.close()
+
+
+class GrownMasks(Masks):
+    """Masks that hide all within `by` pixels of what the given ones hide: shadow, halo and blur that leak beyond."""
+
+    def __init__(self, given: Masks, by: int):
+        super().__init__(given.frames, given.meaning)
+        self.by = by
+
+    @property
+    def where(self) -> str:
+        return f"{self.frames.where}, grown by {self.by} pixels,"
+
+    def known(self, index: int) -> np.ndarray:
+        known = super().known(index)
+        return known if known.all() else ndimage.distance_transform_edt(known) > self.by
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the masks of a scene hide.
+
+    Attributes:
+        where: the masks, for messages.
+        fractions: the hidden share of every mask, 0 to 1.
+    """
+
+    where: str
+    fractions: tuple[float, ...]
+
+    @property
+    def hole_fraction(self) -> float:
+        """The hidden share of all pixels of the scene."""
+        return sum(self.fractions) / len(self.fractions)
+
+    @property
+    def empty(self) -> tuple[int, ...]:
+        """The masks that hide nothing; their frames pass through as they are."""
+        return tuple(index for index, fraction in enumerate(self.fractions) if fraction == 0)
+
+    @property
+    def full(self) -> tuple[int, ...]:
+        """The masks that hide everything."""
+        return tuple(index for index, fraction in enumerate(self.fractions) if fraction == 1)
+
+    @property
+    def mostly_hole(self) -> bool:
+        """Whether more than half is hidden, which is more often a mask read the wrong way round than an operation."""
+        return self.hole_fraction > 0.5
+
+    def check(self, *, allow_full: bool = False) -> Survey:
+        """The survey itself, refused where nothing is hidden at all, or, unless allowed, where a frame is hidden whole."""
+        require(len(self.empty) < len(self.fractions), f"{self.where} hides nothing, there is nothing to restore; "
+                                                       "check --mask-means, white may mean the other thing.")
+        require(allow_full or not self.full,
+                f"{self.where} hides all of {len(self.full)} of {len(self.fractions)} frames (the first is number "
+                f"{self.full[0] if self.full else 0}), nothing would be left of them; check --mask-means.")
+        return self

@@ -1,0 +1,221 @@
+"""Videos, frame by frame, through PyAV: any that FFmpeg decodes in; lossless FFV1 or, on request, H.264 out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ...errors import InputError
+from ..aside import Unfinished
+from ..guards import PathLike, existing
+from ..kspace.base import require
+from .base import MAX_FRAMES, MAX_PIXELS, StreamedFrames
+
+if TYPE_CHECKING:
+    import av
+
+VIDEOS = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v")
+H264_WARNING = "H.264 is lossy: known pixels come back changed by a few grey levels; FFV1 or png keep them exactly."
+DEFAULT_FPS = Fraction(25)
+OPTIONS = {  # one thread and a fixed number of slices, so that a rerun gives the same bytes
+    "ffv1": {"slices": "4", "threads": "1", "slicecrc": "1"},
+    "h264": {"crf": "12", "preset": "medium", "threads": "1"},
+}
+LOSSLESS, RGB_KINDS = {"ffv1", "png", "rawvideo"}, {"bgr0", "bgra", "bgr24", "rgb24", "rgba", "gbrp", "gray"}
+VideoCodec = Literal["ffv1", "h264"]
+
+
+class VideoFrames(StreamedFrames):
+    """A video as RGB frames, upright as a player shows it; all of it is decoded once on opening, to count and to check it.
+
+    Only the file itself is read: streams that refer to other files or addresses are not followed.
+
+    Raises:
+        InputError: no video, no frames, damage, more pixels or frames than are read, a size that changes.
+    """
+
+    channels = 3
+
+    def __init__(self, path: PathLike):
+        self.path = existing(path)
+        self.where = str(path)
+        with _opened(self.path) as (container, stream):
+            self.lossless = stream.codec_context.name in LOSSLESS and stream.codec_context.pix_fmt in RGB_KINDS
+            rate = stream.average_rate
+            self.fps = Fraction(rate) if rate else DEFAULT_FPS
+            self.notes = () if rate else (f"{self.where} does not say its frame rate; {DEFAULT_FPS} a second is assumed.",)
+            self._count, size = 0, None
+            for frame in _decoded(self.where, container, stream):
+                self._count += 1
+                turned = (frame.height, frame.width)[:: 1 if _quarter_turns(self.where, frame) % 2 == 0 else -1]
+                size = size or turned
+                require(size == turned, f"{self.where} changes its size at frame {self._count - 1}; cut it there.")
+        if size is None:
+            raise InputError(f"{self.where} has no frames in it; give a video that plays.")
+        self.size = size
+
+    def __len__(self) -> int:
+        return self._count
+
+    def _decode(self) -> Iterator[np.ndarray]:
+        with _opened(self.path) as (container, stream):
+            for frame in _decoded(self.where, container, stream):
+                pixels = frame.to_ndarray(format="rgb24")
+                yield np.ascontiguousarray(np.rot90(pixels, _quarter_turns(self.where, frame)))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """The container and its first video stream."""
+    import av
+
+    try:
+        # local files only: a playlist or a concat script must not make us open other files or addresses
+        container = av.open(_plain(path), options={"protocol_whitelist": "file"}, metadata_errors="replace")
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise InputError(f"{path} is no video that can be read (damaged, cut or another format); copy it again.") from error
+    with container:
+        refused = {"concat", "hls", "dash", "image2", "tty", "imf"} & set(container.format.name.split(","))
+        require(not refused, f"{path} is a list of other files ({', '.join(refused)}); give the video itself.")
+        require(len(container.streams.video) > 0, f"{path} has no video in it, only sound or data; give a video.")
+        stream = container.streams.video[0]
+        require(stream.codec_context is not None, f"{path} is in a codec that is not known here; convert it to H.264 or FFV1.")
+        width, height = stream.codec_context.width, stream.codec_context.height
+        require(width * height <= MAX_PIXELS, f"{path} declares frames of {width} x {height}, more than is read; scale it down.")
+        yield container, stream
+
+
+def _plain(path: Path) -> str:
+    """The path as FFmpeg cannot misread it: what stands before a colon would be a protocol to it."""
+    return str(path.absolute())
+
+
+def _decoded(where: str, container: Any, stream: Any) -> Iterator[av.VideoFrame]:
+    import av
+
+    count = 0
+    try:
+        for frame in container.decode(stream):
+            require(frame.width * frame.height <= MAX_PIXELS and count < MAX_FRAMES,
+                    f"{where} has more pixels or frames than are read; cut it into parts.")
+            require(not frame.is_corrupt, f"{where}: frame {count} is damaged; copy the video again.")
+            yield frame
+            count += 1
+    except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
+        raise InputError(f"{where}: frame {count} cannot be decoded, the video is damaged or cut; copy it again.") from error
+
+
+def _quarter_turns(where: str, frame: Any) -> int:
+    """How often to turn the stored picture by 90 degrees, counter-clockwise, to have it upright."""
+    require(frame.rotation % 90 == 0, f"{where} is to be shown turned by {frame.rotation} degrees; only quarter turns are read.")
+    return frame.rotation // 90 % 4
+
+
+def check_video(path: PathLike, size: tuple[int, int], codec: VideoCodec) -> None:
+    """Refuses a name or a size (height, width) that a codec does not fit."""
+    suffixes = (".mkv",) if codec == "ffv1" else (".mkv", ".mp4")
+    require(Path(path).suffix.lower() in suffixes, f"{path}: a video in {codec} is named {' or '.join(suffixes)}.")
+    require(codec == "ffv1" or (size[0] % 2 == 0 and size[1] % 2 == 0),
+            f"{path}: H.264 needs an even width and height, not {size[1]} x {size[0]}; write .mkv (FFV1) or png.")
+
+
+class VideoWriter(Unfinished):
+    """Writes RGB frames to a video; it appears under its name when it is whole.
+
+    As a context manager it leaves a whole file or, when anything fails, nothing new (an old file is kept).
+
+    Args:
+        path: the file, .mkv for ffv1, .mkv or .mp4 for h264; its folder is made when missing.
+        size: (height, width); h264 needs even ones.
+        fps: frames a second.
+        codec: "ffv1" keeps every value; "h264" does not, see `H264_WARNING`.
+        overwrite: replace an existing file.
+        part: where to write until it is whole, on the same disk; `<path>.part` if not given.
+
+    Raises:
+        InputError: the file exists and `overwrite` is False, it cannot be written, or size and codec do not fit.
+    """
+
+    def __init__(
+        self,
+        path: PathLike,
+        *,
+        size: tuple[int, int],
+        fps: Fraction | None,
+        codec: VideoCodec = "ffv1",
+        overwrite: bool = False,
+        part: Path | None = None,
+    ):
+        self.path, self._size = Path(path), size
+        check_video(self.path, size, codec)
+        require(not self.path.is_dir(), f"{path} is a folder; name the file to write.")
+        require(overwrite or not self.path.exists(), f"{path} exists already; allow overwriting or give another name.")
+        self._part = part or self.path.with_name(self.path.name + ".part")
+        self._container, self._stream = self._open(codec, fps or DEFAULT_FPS)
+        self._empty = True
+
+    def _open(self, codec: VideoCodec, fps: Fraction) -> tuple[Any, Any]:
+        import av
+
+        muxer = "mp4" if self.path.suffix.lower() == ".mp4" else "matroska"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            container = av.open(_plain(self._part), "w", format=muxer, container_options={"fflags": "+bitexact"})
+            stream = container.add_stream("ffv1" if codec == "ffv1" else "libx264", rate=fps, options=OPTIONS[codec])
+        except (av.FFmpegError, OSError, ValueError) as error:
+            self._part.unlink(missing_ok=True)
+            raise InputError(f"{self.path} cannot be written as {codec} ({error}); write png instead.") from error
+        stream.height, stream.width = self._size
+        stream.pix_fmt = "bgr0" if codec == "ffv1" else "yuv420p"
+        if codec == "h264":  # as the pixels are converted; players guess another matrix for large frames that do not say
+            stream.codec_context.colorspace = av.video.reformatter.Colorspace.SMPTE170M
+            stream.codec_context.color_range = av.video.reformatter.ColorRange.MPEG
+        return container, stream
+
+    def put(self, frame: np.ndarray) -> None:
+        """The next frame, (height, width, 3) uint8 RGB."""
+        import av
+
+        require(frame.dtype == np.uint8 and frame.shape == (*self._size, 3),
+                f"{self.path}: a frame is {frame.dtype} {frame.shape}, not uint8 {(*self._size, 3)}.")
+        self._empty = False
+        self._mux(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24"))
+
+    def _mux(self, frame: av.VideoFrame | None) -> None:
+        import av
+
+        try:
+            for packet in self._stream.encode(frame):
+                self._container.mux(packet)
+        except (av.FFmpegError, OSError) as error:
+            self.discard()
+            raise InputError(f"{self.path} cannot be written ({error}); make room or give another folder.") from error
+
+    def close(self) -> None:
+        """Completes the video and gives it its name."""
+        import av
+
+        if self._empty:
+            self.discard()
+            raise InputError(f"{self.path}: no frame was given, and there is no video without any; nothing was saved.")
+        self._mux(None)
+        try:
+            self._container.close()
+            os.replace(self._part, self.path)
+        except (av.FFmpegError, OSError) as error:
+            self._part.unlink(missing_ok=True)
+            raise InputError(f"{self.path} cannot be saved ({error}); make room or give another folder.") from error
+
+    def discard(self) -> None:
+        """Closes and removes what was written so far."""
+        import av
+
+        with suppress(av.FFmpegError, OSError):  # an unfinished file is removed in any case
+            self._container.close()
+        self._part.unlink(missing_ok=True)

@@ -1,0 +1,131 @@
+"""A k-space file, read one slice at a time, and what all its formats share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import InputError
+from ...fft import fft2c, ifft2c
+from ..guards import finite
+from .scan import Scan
+
+
+class KSpaceFile(ABC):
+    """A k-space file of any format: `file[i]` reads slice i, and only that, into a `Scan`.
+
+    Also a context manager; `close()` may be called twice.
+    """
+
+    kind: str  # in human words, such as "fastMRI multi-coil"
+    dtype: str = "complex64"  # as stored
+    has_header: bool = False  # a header describes the geometry
+    has_noise: bool = False  # noise-only samples exist
+    has_reference: bool = False  # a reference image is stored
+    notes: tuple[str, ...] = ()  # what was left out or assumed, one sentence each
+
+    def __init__(self, path: Path, shape: tuple[int, int, int, int]):
+        self.path = path
+        self.shape = shape  # (slices, coils, height, width), readout oversampling already removed
+
+    @property
+    def name(self) -> str:
+        """The file's stem."""
+        return self.path.stem
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: int) -> Scan:
+        """Slice `index`, from 0; negative numbers count from the end.
+
+        Raises:
+            IndexError: no such slice.
+            InputError: the slice cannot be read, or holds NaN or infinity.
+        """
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"{self.path} has {len(self)} slices, numbers 0 to {len(self) - 1}, there is no slice {index}")
+        return self._read(index % len(self))
+
+    def __iter__(self) -> Iterator[Scan]:
+        return (self[index] for index in range(len(self)))
+
+    @abstractmethod
+    def _read(self, index: int) -> Scan:
+        """Slice `index`, which is in range."""
+
+    @property
+    def reference_max(self) -> float | None:
+        """The largest value of the whole stored reference volume; None without a reference."""
+        return None
+
+    @abstractmethod
+    def close(self) -> None:
+        """Closes what is open."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _finite(self, kspace: np.ndarray, index: int) -> Tensor:
+        """(coil, height, width) as a (1, coil, height, width) tensor; NaN and infinity are refused."""
+        return torch.from_numpy(finite(kspace, self.path, f"slice {index}"))[None]
+
+
+def remove_oversampling(kspace: Tensor, rows: int) -> Tensor:
+    """k-space (..., height, width) whose image is cropped to `rows` rows along the readout.
+
+    The crop starts at (height - rows) // 2. Both transforms are orthonormal, so the std of the noise in every sample and
+    the values of the pixels that stay are unchanged.
+    """
+    height = kspace.shape[-2]
+    if rows == height:
+        return kspace
+    start = (height - rows) // 2
+    return fft2c(ifft2c(kspace, axes=(-2,))[..., start : start + rows, :], axes=(-2,))
+
+
+def sampled(kspace: Tensor) -> Tensor:
+    """The mask that k-space (..., coil, height, width) itself shows: sampled is where any coil is not zero.
+
+    (1, width) only where every sampled column is sampled in every row, so that no zero is passed off as a measurement;
+    (height, width) otherwise, which includes rows that were never acquired (an asymmetric echo).
+    """
+    hit = (kspace != 0).flatten(0, -3).any(0)
+    columns = hit.any(0, keepdim=True)
+    return (columns if torch.equal(hit, columns.expand_as(hit)) else hit).float()
+
+
+def centre_index(size: int, crop: int) -> int:
+    """Where the origin (size // 2) of an axis lies after a centre crop."""
+    return size // 2 - (size - crop) // 2
+
+
+def calibration_width(columns: np.ndarray, width: int) -> int | None:
+    """The width of a central block that lies within the calibration columns; None when they miss the centre.
+
+    An even block reaches one further to the left of the centre (width // 2), as the origin of k-space has it.
+    """
+    flagged = np.zeros(width, bool)
+    flagged[columns] = True
+    centre = width // 2
+    if not flagged[centre]:
+        return None
+    gaps = np.flatnonzero(~flagged)
+    left = centre - int(max(gaps[gaps < centre], default=-1)) - 1
+    right = int(min(gaps[gaps > centre], default=width)) - centre - 1
+    return left + right + 1 if left - right in (0, 1) else 2 * min(left, right) + 1
+
+
+def require(condition: bool, message: str) -> None:
+    """Refuses bad input with one sentence."""
+    if not condition:
+        raise InputError(message)

@@ -1,0 +1,162 @@
+"""fastMRI HDF5 volumes, multi-coil and single-coil, with references or with a stored mask.
+
+Layout: Zbontar et al., "fastMRI: An Open Dataset and Benchmarks for Accelerated MRI", arXiv:1811.08839.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..guards import checked_dataset, finite, guarded, has, lookup, read_text, to_complex64
+from .base import KSpaceFile, remove_oversampling, require, sampled
+from .header import Header, parse_header
+from .scan import Scan
+
+if TYPE_CHECKING:
+    import h5py
+
+
+class FastMRIFile(KSpaceFile):
+    """A fastMRI volume.
+
+    Rows beyond the header's reconstruction matrix are readout oversampling and are removed; without a header they are
+    removed only when there are exactly twice as many as the reference has. Columns outside the header's encoding limits
+    are zero padding and count as not sampled. The mask is the stored one, else what the zeros show: columns, or points where no
+    oversampling is removed.
+    """
+
+    def __init__(self, path: Path, file: h5py.File, *, max_gb: float):
+        self._file = file
+        self._kspace = checked_dataset(file, "kspace", max_gb=max_gb)
+        require(
+            self._kspace.ndim in (3, 4),
+            f"{path}: 'kspace' has the shape {self._kspace.shape}; fastMRI has (slice, coil, row, col) or (slice, row, col).",
+        )
+        *lead, stored_rows, columns = self._kspace.shape
+        slices, coils = lead if len(lead) == 2 else (lead[0], 1)
+        self.kind = f"fastMRI {'multi-coil' if len(lead) == 2 else 'single-coil'}"
+        self.dtype = str(self._kspace.dtype)
+        self._header = parse_header(read_text(file, "ismrmrd_header"), str(path)) if has(file, "ismrmrd_header") else None
+        self.has_header = self._header is not None
+        order = ("reconstruction_rss",) if len(lead) == 2 else ("reconstruction_esc", "reconstruction_rss")
+        stored = [name for name in order if has(file, name)]
+        self._reference = checked_dataset(file, stored[0], ndim=3, max_gb=max_gb) if stored else None
+        self.has_reference = self._reference is not None
+        require(
+            self._reference is None or (self._reference.shape[0] == slices and self._reference.dtype.kind == "f"),
+            f"{path}: its reference has not one real image for each of the {slices} slices; download the file again.",
+        )
+        rows = self._rows(stored_rows)
+        super().__init__(path, (slices, coils, rows, columns))
+        self._crop = self._crop_size(rows, columns)
+        self._inside = _inside_padding(self._header, columns)
+        self._stored_mask = self._read_mask() if has(file, "mask") else None
+        self._acs = _positive_int(guarded(path, lambda: file.attrs.get("num_low_frequency")))
+
+    def _rows(self, stored: int) -> int:
+        if self._header is not None:
+            return min(stored, self._header.recon[0])
+        if self._reference is not None and stored == 2 * self._reference.shape[-2]:
+            return stored // 2
+        return stored
+
+    def _crop_size(self, rows: int, columns: int) -> tuple[int, int]:
+        """The reference's size, else the header's; (columns, columns) where the k-space is narrower, as fastMRI has it."""
+        if self._reference is not None:
+            height, width = self._reference.shape[-2:]
+        elif self._header is not None:
+            height, width = self._header.recon[:2]
+        else:
+            height, width = rows, columns
+        if columns < width:
+            height, width = min(height, columns), columns
+        return min(height, rows), width
+
+    def _read_mask(self) -> Tensor:
+        mask = checked_dataset(self._file, "mask", max_gb=0.1)
+        require(
+            mask.size == self.shape[-1] and mask.dtype.kind in "biuf",
+            f"{self.path}: 'mask' has the shape {mask.shape}, but one number for each of the {self.shape[-1]} columns is needed.",
+        )
+        values = guarded(self.path, lambda: mask[()]).reshape(1, -1)
+        return torch.from_numpy(values != 0).float() * self._inside
+
+    def _read(self, index: int) -> Scan:
+        stored = to_complex64(guarded(self.path, lambda: self._kspace[index]))
+        kspace = self._finite(stored.reshape(self.shape[1], -1, self.shape[-1]), index)
+        mask = self._stored_mask if self._stored_mask is not None else self._shown(kspace) * self._inside
+        return Scan(
+            name=self.name,
+            index=index,
+            kspace=remove_oversampling(kspace * mask, self.shape[-2]),
+            mask=mask,
+            acs=self._acs,
+            noise=None,
+            reference=self._read_reference(index),
+            crop=self._crop,
+            pixel_mm=self._pixel_mm(),
+            affine=None,
+        )
+
+    def _shown(self, kspace: Tensor) -> Tensor:
+        """The mask that the zeros show; by columns where readout oversampling goes, which mixes the rows."""
+        shown = sampled(kspace)
+        return shown if kspace.shape[-2] == self.shape[-2] else shown.amax(0, keepdim=True)
+
+    def _read_reference(self, index: int) -> Tensor | None:
+        if self._reference is None:
+            return None
+        with np.errstate(over="ignore"):  # infinity is found below
+            image = guarded(self.path, lambda: self._reference[index]).astype(np.float32)
+        (rows, columns), (height, width) = image.shape, self._crop
+        top, left = (rows - height) // 2, (columns - width) // 2
+        image = image[top : top + height, left : left + width]
+        return torch.from_numpy(finite(np.ascontiguousarray(image), self.path, f"the reference of slice {index}"))
+
+    @cached_property
+    def reference_max(self) -> float | None:
+        """The largest value of the stored reference volume, read slice by slice: the attribute `max` is only a claim."""
+        if self._reference is None:
+            return None
+        images = (guarded(self.path, lambda i=i: self._reference[i]) for i in range(len(self)))
+        return max(float(finite(image, self.path, "the reference").max()) for image in images)
+
+    def _pixel_mm(self) -> tuple[float, float, float] | None:
+        header = self._header
+        if header is None or header.encoded_mm is None:
+            return None
+        row, column = (header.encoded_mm[axis] / header.encoded[axis] for axis in (0, 1))
+        return row, column, (header.recon_mm or header.encoded_mm)[2] / header.recon[2]
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _inside_padding(header: Header | None, columns: int) -> Tensor:
+    """(1, columns): 1 inside [padding_left, padding_right) of the encoding limits, 0 in the zero padding."""
+    inside = torch.ones(1, columns)
+    if header is not None and header.center is not None and header.maximum is not None:
+        left = header.encoded[1] // 2 - header.center
+        inside[:, : max(left, 0)] = 0
+        inside[:, max(left + header.maximum + 1, 0) :] = 0
+    return inside
+
+
+def _positive_int(value: object) -> int | None:
+    if np.ndim(value) == 0 and isinstance(value, (int, np.integer)) and value > 0:
+        return int(value)
+    return None
+
+
+def looks_like_fastmri(file: h5py.File) -> bool:
+    """An array `kspace` at the root with four axes, or with three and something that fastMRI stores beside it."""
+    if not has(file, "kspace"):
+        return False
+    beside = ("ismrmrd_header", "reconstruction_rss", "reconstruction_esc", "mask")
+    return getattr(lookup(file, "kspace"), "ndim", 0) == 4 or any(has(file, name) for name in beside)

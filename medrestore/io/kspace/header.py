@@ -1,0 +1,82 @@
+"""The encoding part of an ISMRMRD XML header, which fastMRI files carry too.
+
+Only geometry is read. What identifies a patient (subjectInformation, studyInformation, dates) is never looked at.
+Schema: Inati et al., "ISMRM Raw data format", Magn. Reson. Med. 77, 2017.
+"""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+
+from ...errors import InputError
+from ..guards import MAX_TEXT
+
+_NAMESPACE = "{http://www.ismrm.org/ISMRMRD}"
+
+
+@dataclass(frozen=True)
+class Header:
+    """Matrix sizes and fields of view in the order (readout x, phase encode y, partition z)."""
+
+    encoded: tuple[int, int, int]
+    recon: tuple[int, int, int]
+    encoded_mm: tuple[float, float, float] | None
+    recon_mm: tuple[float, float, float] | None
+    center: int | None  # the phase encode step at the centre of k-space
+    maximum: int | None  # the last phase encode step
+    trajectory: str
+    calibration: str | None  # embedded, separate, external, interleaved, other
+    noise_bandwidth: float | None  # relative receiver noise bandwidth of the noise scan
+
+
+def parse_header(xml: str, where: str) -> Header:
+    """The first encoding of an ISMRMRD header. Document types and entities are refused, they can explode or read files."""
+    if len(xml) > MAX_TEXT or re.search(r"<!\s*(DOCTYPE|ENTITY)", xml, re.IGNORECASE):
+        raise InputError(f"{where}: the XML header declares a document type or is too long, which is refused; export it again.")
+    try:
+        root = ElementTree.fromstring(xml)
+    except (ElementTree.ParseError, ValueError) as error:
+        raise InputError(f"{where}: the XML header is damaged ({error}); export the file again.") from error
+    encoding = root.find(f"{_NAMESPACE}encoding")
+    if encoding is None:
+        raise InputError(f"{where}: the XML header describes no encoding; export the file again.")
+    limits = "encodingLimits/kspace_encoding_step_1"
+    try:
+        return Header(
+            encoded=_triple(encoding, "encodedSpace/matrixSize", int),
+            recon=_triple(encoding, "reconSpace/matrixSize", int),
+            encoded_mm=_field_of_view(encoding, "encodedSpace"),
+            recon_mm=_field_of_view(encoding, "reconSpace"),
+            center=_number(encoding, f"{limits}/center", int),
+            maximum=_number(encoding, f"{limits}/maximum", int),
+            trajectory=(_text(encoding, "trajectory") or "cartesian").lower(),
+            calibration=_text(encoding, "parallelImaging/calibrationMode"),
+            noise_bandwidth=_number(root, "acquisitionSystemInformation/relativeReceiverNoiseBandwidth", float),
+        )
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{where}: the XML header lacks matrix sizes or limits as numbers; export the file again.") from error
+
+
+def _text(element: ElementTree.Element, path: str) -> str | None:
+    found = element.find("/".join(_NAMESPACE + part for part in path.split("/")))
+    return None if found is None or found.text is None else found.text.strip()
+
+
+def _number(element: ElementTree.Element, path: str, kind: type):
+    text = _text(element, path)
+    return None if text is None else kind(text)
+
+
+def _triple(element: ElementTree.Element, path: str, kind: type) -> tuple:
+    values = tuple(kind(_text(element, f"{path}/{axis}")) for axis in "xyz")
+    if not all(0 < value < 65536 for value in values):
+        raise ValueError(values)
+    return values
+
+
+def _field_of_view(element: ElementTree.Element, space: str) -> tuple[float, float, float] | None:
+    """Field of view in mm; None when it is absent or, as anonymisers leave it, zero."""
+    try:
+        return _triple(element, f"{space}/fieldOfView_mm", float)
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,138 @@
+"""k-space that is stored line by line (ISMRMRD, Siemens twix): an index first, then only the lines of one slice."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..guards import check_size, finite
+from .base import (
+    KSpaceFile,
+    calibration_width,
+    centre_index,
+    remove_oversampling,
+    require,
+)
+from .scan import Scan
+
+LINE = np.dtype(
+    [
+        ("record", "i8"),  # where the file keeps it
+        ("slice", "i8"),
+        ("column", "i8"),  # phase encode step on the full grid, origin at columns // 2
+        ("at", "i8"),  # readout sample of the full grid on which the first valid sample falls
+        ("skip", "i8"),  # samples to discard before
+        ("count", "i8"),  # valid samples
+        ("acs", "?"),  # calibration line
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The full Cartesian grid of a slice."""
+
+    samples: int  # along the readout, with oversampling
+    rows: int  # along the readout, without
+    columns: int  # along the phase encode
+    crop_columns: int  # of the image, without phase oversampling
+    pixel_mm: tuple[float, float, float] | None
+
+
+def line_start(samples: int, count: int, centre: int) -> int:
+    """Where a readout begins on the grid so that its sample `centre` falls on the origin; a full line fits only at 0."""
+    return 0 if count == samples else samples // 2 - centre
+
+
+class LineFile(KSpaceFile):
+    """Lines put on their grid, repeated ones averaged, readout oversampling removed.
+
+    The noise samples are divided by the square root of the number of averages (its harmonic mean over the lines), so that
+    they have the std of the noise in the averaged k-space.
+    """
+
+    has_header = True
+
+    def __init__(self, path: Path, lines: np.ndarray, grid: Grid, *, coils: int, max_gb: float):
+        require(len(lines) > 0, f"{path} holds no lines of an image; give the file of an imaging scan.")
+        check_size(str(path), (coils, grid.samples, grid.columns), 8, max_gb=max_gb)
+        fits = (lines["column"] >= 0) & (lines["column"] < grid.columns) & (lines["count"] > 0)
+        fits &= (lines["at"] >= 0) & (lines["at"] + lines["count"] <= grid.samples)
+        require(
+            bool(fits.all()),
+            f"{path} has lines that fall outside its grid of {grid.samples} samples x {grid.columns} lines; its header is wrong.",
+        )
+        self._lines, self._grid = lines, grid
+        self._slices = np.unique(lines["slice"])
+        super().__init__(path, (len(self._slices), coils, grid.rows, grid.columns))
+
+    @abstractmethod
+    def _data(self, records: np.ndarray) -> Iterable[np.ndarray]:
+        """The (coil, samples) complex64 data of the given records, in their order."""
+
+    def _noise_samples(self) -> np.ndarray | None:
+        """(coil, samples) complex64 noise, scaled to one readout of the image lines; None without a noise scan."""
+        return None
+
+    def _affine(self) -> np.ndarray | None:
+        return None
+
+    def _read(self, index: int) -> Scan:
+        lines = np.sort(self._lines[self._lines["slice"] == self._slices[index]], order="record")
+        grid = self._grid
+        full = np.zeros((self.shape[1], grid.samples, grid.columns), np.complex64)
+        hits = np.zeros((grid.samples, grid.columns), np.int32)
+        for line, data in zip(lines, self._data(lines["record"]), strict=True):
+            column, at, skip, count = (int(line[key]) for key in ("column", "at", "skip", "count"))
+            require(
+                data.shape[0] == self.shape[1] and data.shape[1] >= skip + count,
+                f"{self.path}: a line of slice {index} holds {data.shape} samples, not what its header says; copy it again.",
+            )
+            with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity are found below
+                full[:, at : at + count, column] += data[:, skip : skip + count]
+            hits[at : at + count, column] += 1
+        kspace = remove_oversampling(self._finite(full / np.maximum(hits, 1).astype(np.float32), index), grid.rows)
+        mask = self._mask(hits > 0)
+        return Scan(
+            name=self.name,
+            index=index,
+            kspace=kspace * mask,
+            mask=mask,
+            acs=calibration_width(lines["column"][lines["acs"]], grid.columns) if lines["acs"].any() else None,
+            noise=self._noise,
+            reference=None,
+            crop=(grid.rows, grid.crop_columns),
+            pixel_mm=grid.pixel_mm,
+            affine=self._affine(),
+        )
+
+    def _mask(self, hit: np.ndarray) -> Tensor:
+        """The mask after oversampling was removed: row r stands where sample (r - rows // 2) * samples / rows stood."""
+        samples, rows = self._grid.samples, self._grid.rows
+        stood = np.rint((np.arange(rows) - rows // 2) * (samples / rows)).astype(int) + samples // 2
+        hit = hit[np.clip(stood, 0, samples - 1)]
+        columns = hit.any(0, keepdims=True)
+        return torch.from_numpy(columns if (hit == columns).all() else hit).float()
+
+    @cached_property
+    def _noise(self) -> Tensor | None:
+        with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity are found below
+            noise = self._noise_samples()
+        if noise is None:
+            return None
+        require(noise.shape[0] == self.shape[1], f"{self.path}: its noise scan has {noise.shape[0]} coils, not {self.shape[1]}.")
+        _, averages = np.unique(self._lines[["slice", "column"]], return_counts=True)
+        scale = np.float32(np.sqrt(np.mean(1.0 / averages)))
+        return torch.from_numpy(finite(noise.astype(np.complex64), self.path, "the noise scan") * scale)
+
+    def _centre(self) -> tuple[int, int]:
+        """(row, column) of the cropped image on which the centre of the field of view falls."""
+        grid = self._grid
+        return centre_index(grid.samples, grid.rows), centre_index(grid.columns, grid.crop_columns)

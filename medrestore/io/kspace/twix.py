@@ -1,0 +1,196 @@
+"""Siemens twix .dat raw data (VB and VD/VE), Cartesian 2-D slices, its data blocks parsed by `twixtools`.
+
+The walk over the blocks is our own, because a damaged length must end in a sentence and not in an endless loop, and of the
+protocol text only the few numbers below are searched, so nothing that identifies a patient is ever looked at.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ...errors import InputError
+from ..guards import existing, guarded
+from .base import require
+from .lines import LINE, Grid, LineFile, line_start
+
+MAX_PROTOCOL = 64 << 20  # bytes of protocol text; real ones hold some hundred kilobytes
+RAID_ENTRY = 152  # bytes of a directory entry of a VD/VE file, the first one at byte 8
+NOISE_HZ = 130.0  # bandwidth per pixel of the noise adjustment scan
+FIRST_ONLY = ("Rep", "Eco", "Phs", "Set")
+REFUSED = {"REFLECT": "reads lines in reverse (EPI), which needs a phase correction", "PHASCOR": "is phase-corrected (EPI)"}
+
+
+class TwixFile(LineFile):
+    """A Cartesian 2-D twix file; the last measurement in it is the image, earlier ones may hold the noise scan.
+
+    Of repetitions, echoes, phases and sets the first is read and `notes` says so. Separate reference lines are left out,
+    integrated ones are part of the image. The orientation is not read: `affine` is None.
+    """
+
+    kind = "Siemens twix"
+
+    def __init__(self, path: Path, *, max_gb: float):
+        with existing(path).resolve().open("rb") as stream:  # a block opens it again by its name to read samples
+            measurements = list(_measurements(stream, path))
+        protocol, blocks = measurements[-1]
+        self._blocks, self.notes = _image_blocks(blocks, protocol, path)
+        self._noise_blocks = [block for _, part in measurements for block in part if block.is_flag_set("NOISEADJSCAN")]
+        self.has_noise = len(self._noise_blocks) > 0
+        self._dwell_ns = protocol.number("sRXSPEC.alDwellTime[0]")
+        coils = {int(block.mdh.UsedChannels) for block in self._blocks}
+        require(len(coils) <= 1, f"{path} changes its number of coils during the scan.")
+        grid = _grid(protocol, self._blocks, path)
+        super().__init__(path, _lines(self._blocks, grid), grid, coils=max(coils, default=0), max_gb=max_gb)
+
+    def _data(self, records: np.ndarray) -> Iterable[np.ndarray]:
+        return (guarded(self.path, lambda record=record: self._blocks[record].data) for record in records)
+
+    def _noise_samples(self) -> np.ndarray | None:
+        """Noise in image units: its variance grows with the bandwidth, which is one over the dwell time.
+
+        The noise scan's dwell time is not in the protocol; it is taken to run at Siemens' usual 130 Hz per pixel.
+        """
+        if not self.has_noise:
+            return None
+        noise = np.concatenate([guarded(self.path, lambda block=block: block.data) for block in self._noise_blocks], axis=1)
+        samples = int(self._noise_blocks[0].mdh.SamplesInScan)
+        noise_ns = 1e9 / NOISE_HZ / samples
+        return noise * np.float32(np.sqrt(noise_ns / self._dwell_ns)) if self._dwell_ns else noise
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+
+class Protocol:
+    """Single numbers from the protocol text of one measurement."""
+
+    def __init__(self, text: bytes):
+        self._text = text
+
+    def number(self, key: str) -> float | None:
+        """`key = 1.5` (also hexadecimal) of the ASCCONV part, or `<ParamLong."key"> { 1.5 }` of the XProtocol part."""
+        name = re.escape(key.encode())
+        plain = re.search(rb"(?m)^" + name + rb"[ \t]*=[ \t]*(0x[0-9a-fA-F]{1,8}|[-+.0-9eE]{1,24})\s", self._text)
+        nested = rb'<Param(?:Long|Double)\."' + name + rb'">\s{0,8}\{\s{0,8}'
+        nested += rb"(?:<Precision>\s{1,8}\d{1,4}\s{0,8})?([-+.0-9eE]{1,24})\s"
+        found = plain or re.search(nested, self._text)
+        try:
+            value = None if found is None else found.group(1)
+            return None if value is None else float(int(value, 16)) if value.startswith(b"0x") else float(value)
+        except ValueError:
+            return None
+
+
+def looks_like_twix(path: Path) -> bool:
+    """A directory (VD/VE) or a header length (VB) at the start, followed by protocol text."""
+    with path.open("rb") as stream:
+        try:
+            (offset, _), *_ = _directory(stream, path)
+            stream.seek(offset)
+            return b"<XProtocol>" in stream.read(1 << 16)
+        except InputError:
+            return False
+
+
+def _directory(stream: BinaryIO, path: Path) -> list[tuple[int, int]]:
+    """(start, end) of every measurement, checked against the size of the file."""
+    stream.seek(0, 2)
+    size = stream.tell()
+    stream.seek(0)
+    begin = stream.read(8 + 64 * RAID_ENTRY)
+    require(len(begin) > 8, f"{path} is too short for a twix file; copy it again.")
+    first, count = struct.unpack_from("<II", begin)
+    if not (first < 10000 and 0 < count <= 64):  # VB has a single measurement from the first byte on
+        return [(0, size)]
+    require(len(begin) >= 8 + count * RAID_ENTRY, f"{path} ends inside its directory; copy it again.")
+    entries = [struct.unpack_from("<QQ", begin, 16 + RAID_ENTRY * index) for index in range(count)]
+    spans = [(start, start + length if length > 0 else size) for start, length in entries]
+    require(all(start < end <= size for start, end in spans), f"{path} is shorter than its directory says; copy it again.")
+    return spans
+
+
+def _measurements(stream: BinaryIO, path: Path) -> Iterator[tuple[Protocol, list[Any]]]:
+    """The protocol and the data blocks of every measurement; the samples stay in the file."""
+    try:
+        from twixtools.mdb import Mdb
+    except ImportError as error:
+        raise InputError(f"{path} is a Siemens twix file; to read it, run: pip install 'medrestore[twix]'.") from error
+    for start, end in _directory(stream, path):
+        stream.seek(start)
+        (length,) = struct.unpack("<I", stream.read(4).ljust(4, b"\0"))
+        require(4 < length <= min(MAX_PROTOCOL, end - start), f"{path} has a damaged header; copy it again.")
+        protocol = Protocol(stream.read(length - 4))
+        ve = start > 0
+        blocks, position = [], start + length
+        while position + 128 < end:
+            stream.seek(position)
+            try:
+                block = Mdb(stream, ve)
+                size = int(block.dma_len)
+            except ValueError as error:
+                raise InputError(f"{path} ends inside a data block; copy it again.") from error
+            require(size >= 128 and position + size <= end, f"{path} has a damaged or cut data block; copy it again.")
+            if block.is_flag_set("ACQEND"):
+                break
+            if not block.is_flag_set("SYNCDATA"):
+                blocks.append(block)
+            position += size
+        yield protocol, blocks
+
+
+def _image_blocks(blocks: list[Any], protocol: Protocol, path: Path) -> tuple[list[Any], tuple[str, ...]]:
+    """The blocks of the image, and a sentence for each counter of which only the first value is read."""
+    for key, only, sentence in (("sKSpace.ucTrajectory", 1, "is not Cartesian"), ("sKSpace.ucDimension", 2, "is a 3-D scan")):
+        found = protocol.number(key)
+        require(found in (None, only), f"{path} {sentence}; only Cartesian stacks of 2-D slices are read.")
+    integrated = protocol.number("sPat.ucRefScanMode") == 2
+    image = [block for block in blocks if block.is_image_scan() or (integrated and _is_reference(block))]
+    for flag, sentence in REFUSED.items():
+        require(not any(block.is_flag_set(flag) for block in blocks), f"{path} {sentence}; export corrected data as ISMRMRD.")
+    notes = []
+    for counter in FIRST_ONLY:
+        values = sorted({int(getattr(block.mdh.Counter, counter)) for block in image})
+        if len(values) > 1:
+            image = [block for block in image if getattr(block.mdh.Counter, counter) == values[0]]
+            notes.append(f"The file holds {len(values)} of {counter}; only {counter} {values[0]} is read.")
+    require(not any(block.cPar for block in image), f"{path} is a 3-D scan; only Cartesian stacks of 2-D slices are read.")
+    return image, tuple(notes)
+
+
+def _is_reference(block: Any) -> bool:
+    return block.is_flag_set("PATREFSCAN") and not block.is_flag_set("NOISEADJSCAN") and not block.is_flag_set("PHASCOR")
+
+
+def _grid(protocol: Protocol, image: list[Any], path: Path) -> Grid:
+    rows = int(protocol.number("sKSpace.lBaseResolution") or 0)
+    require(0 < rows < 65536, f"{path}: its protocol states no base resolution; export it as ISMRMRD.")
+    samples = round(rows * (protocol.number("flReadoutOSFactor") or 2.0))
+    spread = [(int(block.cLin), int(block.mdh.CenterLin)) for block in image]
+    needed = 2 * max((max(centre, line + 1 - centre) for line, centre in spread), default=0)
+    columns = int(protocol.number("iPEFTLength") or 0)
+    lines = [line + columns // 2 - centre for line, centre in spread]
+    if not lines or min(lines) < 0 or max(lines) >= columns:
+        columns = needed  # no or too short a transform length: the smallest even grid around the centre line
+    kept = round(columns / (1.0 + (protocol.number("sKSpace.dPhaseOversamplingForDialog") or 0.0)))
+    sizes = [protocol.number(f"sSliceArray.asSlice[0].{key}") for key in ("dReadoutFOV", "dPhaseFOV", "dThickness")]
+    pixel = (sizes[0] / rows, sizes[1] / kept, sizes[2]) if all(sizes) and kept > 0 else None
+    return Grid(samples=max(samples, rows), rows=rows, columns=columns, crop_columns=kept, pixel_mm=pixel)
+
+
+def _lines(image: list[Any], grid: Grid) -> np.ndarray:
+    lines = np.zeros(len(image), LINE)
+    for record, block in enumerate(image):
+        mdh = block.mdh
+        pre, post = int(mdh.CutOff.Pre), int(mdh.CutOff.Post)
+        count = int(mdh.SamplesInScan) - pre - post
+        at = line_start(grid.samples, count, int(mdh.CenterCol) - pre)
+        column = int(block.cLin) + grid.columns // 2 - int(mdh.CenterLin)
+        acs = block.is_flag_set("PATREFSCAN") or block.is_flag_set("PATREFANDIMASCAN")
+        lines[record] = (record, int(block.cSlc), column, at, pre, count, acs)
+    return lines

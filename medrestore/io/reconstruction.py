@@ -1,0 +1,318 @@
+"""Reconstructions on disk: an HDF5 file that fastMRI's evaluation reads unchanged, and NIfTI.
+
+A file appears under its name only when it is whole: it is written to `<name>.part` in the same folder and then renamed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from .aside import Unfinished
+from .guards import MAX_TEXT, PathLike, checked_dataset, finite, guarded, has, open_hdf5, to_complex64
+from .kspace.base import require
+
+RESEARCH_USE = "Research use only. Not a medical device. Not for diagnosis."
+PROVENANCE = "medrestore_provenance"
+PRIVATE = ("patient", "birth", "subject", "study", "date")  # never in the name of an attribute that is written
+
+Array = np.ndarray | Tensor
+
+
+class Sink(io.FileIO):
+    """A new file that never fails in the hands of HDF5, which keeps what it could not write and crashes the process over it
+    at exit; the first thing that went wrong stands in `error`, and nothing is written after it."""
+
+    error: OSError | None = None
+
+    def __init__(self, path: PathLike):
+        super().__init__(path, "w+")
+
+    def write(self, data: Any) -> int:
+        left = memoryview(data).cast("B")
+        size = len(left)
+        while len(left) > 0 and self.error is None:
+            try:
+                left = left[super().write(left) :]
+            except OSError as error:
+                self.error = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size or 0
+
+
+class ReconstructionWriter(Unfinished):
+    """Writes a reconstruction slice by slice, so that a volume is never whole in memory.
+
+    As a context manager it leaves a whole file or, when anything fails, nothing new (an old file is kept).
+
+    Args:
+        path: the file to write; its folder is made when missing.
+        slices, height, width: the size of the image volume.
+        mask: the sampling mask of the k-space, (1, k-space width) or (k-space height, k-space width).
+        samples: posterior samples per slice; 0 stores none.
+        std: whether a std image is stored per slice.
+        provenance: how the result was made, JSON values; written at the end, so entries may be added until `close`.
+        attributes: extra attributes of the file, such as {"acceleration": 4}; nothing that identifies a patient.
+        overwrite: replace an existing file.
+
+    Raises:
+        InputError: the file exists and `overwrite` is False, or it cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: PathLike,
+        *,
+        slices: int,
+        height: int,
+        width: int,
+        mask: Array,
+        samples: int = 0,
+        std: bool = False,
+        provenance: dict[str, Any],
+        attributes: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+    ):
+        import h5py
+
+        self.path, self.provenance = Path(path), provenance
+        private = [key for key in attributes or {} if any(word in key.lower() for word in PRIVATE)]
+        require(not private, f"{path}: the attribute {', '.join(private)} could identify a patient and is not written.")
+        self._part = _part(self.path, overwrite)
+        self._missing = set(range(slices))
+        plane = (height, width)
+        shapes = {"reconstruction": plane, "reconstruction_complex": plane}
+        shapes |= {"samples": (samples, *plane)} if samples > 0 else {}
+        shapes |= {"std": plane} if std else {}
+        try:
+            self._sink = Sink(self._part)
+        except OSError as error:
+            raise InputError(f"{path} cannot be written ({error.strerror}); give another folder.") from error
+        self._file = h5py.File(self._sink, "w")
+        try:
+            for name, shape in shapes.items():
+                dtype = np.float32 if name in ("reconstruction", "std") else np.complex64
+                chunks = (1, *shape[:-2], *plane) if name != "samples" else (1, 1, *plane)
+                self._file.create_dataset(name, (slices, *shape), dtype, chunks=chunks)
+            self._file["mask"] = _numpy(mask)
+            self._file.attrs["research_use"] = RESEARCH_USE
+            self._file.attrs.update(attributes or {})
+            self._written()
+        except BaseException:
+            self.discard()
+            raise
+
+    def put(
+        self,
+        index: int,
+        *,
+        reconstruction: Array,
+        complex_image: Array,
+        samples: Array | None = None,
+        std: Array | None = None,
+    ) -> None:
+        """Slice `index`: (h, w) magnitude and complex image, and as announced (sample, h, w) samples and (h, w) std."""
+        given = {"reconstruction": reconstruction, "reconstruction_complex": complex_image, "samples": samples, "std": std}
+        for name, value in given.items():
+            what = f"{name!r} of slice {index}"
+            require((value is not None) == (name in self._file), f"{self.path}: {what} is missing, or was not announced.")
+            if value is not None:
+                self._put(name, index, finite(_numpy(value), self.path, what))
+        self._missing.discard(index)
+
+    def _put(self, name: str, index: int, value: np.ndarray) -> None:
+        dataset = self._file[name]
+        require(0 <= index < len(dataset), f"{self.path}: there is no slice {index} in {len(dataset)} slices.")
+        require(
+            value.shape == dataset.shape[1:] and (dataset.dtype.kind == "c" or value.dtype.kind != "c"),
+            f"{self.path}: {name!r} of slice {index} is {value.dtype} {value.shape}, not {dataset.dtype} {dataset.shape[1:]}.",
+        )
+        dataset[index] = value.astype(dataset.dtype, copy=False)
+        self._file.flush()
+        self._written()
+
+    def _written(self) -> None:
+        """Refuses to go on when something could not be written."""
+        if (error := self._sink.error) is not None:
+            raise InputError(f"{self.path} cannot be written ({error.strerror}); make room or give another folder.") from error
+
+    def close(self) -> None:
+        """Writes the provenance and gives the file its name; refused, leaving nothing, while slices are missing."""
+        try:
+            require(not self._missing, f"{self.path}: slices {sorted(self._missing)} were never written; nothing was saved.")
+            self._file.attrs[PROVENANCE] = json.dumps(self.provenance, allow_nan=False, sort_keys=True)
+            self._file.close()
+            self._sink.close()
+            self._written()
+            os.replace(self._part, self.path)
+        except BaseException as error:
+            self.discard()
+            if isinstance(error, (OSError, TypeError, ValueError)):
+                raise InputError(f"{self.path} cannot be saved: {error}.") from error
+            raise
+
+    def discard(self) -> None:
+        """Closes and removes what was written so far."""
+        try:
+            self._file.close()
+            self._sink.close()
+        finally:
+            self._part.unlink(missing_ok=True)
+
+
+def write_reconstruction(
+    path: PathLike,
+    *,
+    reconstruction: Array,
+    complex_image: Array,
+    mask: Array,
+    samples: Array | None = None,
+    std: Array | None = None,
+    provenance: dict[str, Any],
+    attributes: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """A whole volume at once: (slice, h, w) magnitude, complex image and std, (slice, sample, h, w) samples.
+
+    The rest as for `ReconstructionWriter`.
+    """
+    require(reconstruction.ndim == 3, f"{path}: the reconstruction has {reconstruction.ndim} axes; (slice, h, w) is needed.")
+    slices, height, width = reconstruction.shape
+    volumes = {"complex_image": complex_image, "samples": samples, "std": std}
+    volumes = {name: volume for name, volume in volumes.items() if volume is not None}
+    for name, volume in volumes.items():
+        require(len(volume) == slices, f"{path}: {name} has {len(volume)} slices, the reconstruction {slices}.")
+    with ReconstructionWriter(
+        path,
+        slices=slices,
+        height=height,
+        width=width,
+        mask=mask,
+        samples=0 if samples is None else samples.shape[1],
+        std=std is not None,
+        provenance=provenance,
+        attributes=attributes,
+        overwrite=overwrite,
+    ) as writer:
+        for index in range(slices):
+            writer.put(index, reconstruction=reconstruction[index], **{name: volume[index] for name, volume in volumes.items()})
+
+
+class ReconstructionFile:
+    """A reconstruction on disk; `file[i]` is the (h, w) float32 magnitude of slice i, read when asked for."""
+
+    def __init__(self, path: PathLike, *, max_gb: float = 16.0):
+        self.path, self._max_gb = Path(path), max_gb
+        self._file = open_hdf5(path)
+        try:
+            self.shape: tuple[int, int, int] = checked_dataset(self._file, "reconstruction", ndim=3, max_gb=max_gb).shape
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self._slice("reconstruction", index)
+
+    def complex_image(self, index: int) -> Tensor | None:
+        """(h, w) complex64; None when the file stores none."""
+        return self._slice("reconstruction_complex", index)
+
+    def samples(self, index: int) -> Tensor | None:
+        """(sample, h, w) complex64; None when the file stores none."""
+        return self._slice("samples", index)
+
+    def std(self, index: int) -> Tensor | None:
+        """(h, w) float32; None when the file stores none."""
+        return self._slice("std", index)
+
+    @property
+    def mask(self) -> Tensor | None:
+        """The sampling mask of the k-space, float32; None when the file stores none."""
+        if not has(self._file, "mask"):
+            return None
+        mask = checked_dataset(self._file, "mask", max_gb=1.0)
+        return torch.from_numpy(guarded(self.path, lambda: mask[()]).astype(np.float32))
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """How the result was made; empty when another program wrote the file."""
+        return _provenance(self._file)
+
+    def _slice(self, name: str, index: int) -> Tensor | None:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"{self.path} has {len(self)} slices, there is no slice {index}")
+        if not has(self._file, name):
+            return None
+        dataset = checked_dataset(self._file, name, max_gb=self._max_gb)
+        require(dataset.shape[0] == len(self), f"{self.path}: {name!r} has {dataset.shape[0]} slices, not {len(self)}.")
+        values = guarded(self.path, lambda: dataset[index % len(self)])
+        plain = to_complex64(values) if name in ("reconstruction_complex", "samples") else values.astype(np.float32)
+        return torch.from_numpy(plain)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_reconstruction(path: PathLike, *, max_gb: float = 16.0) -> ReconstructionFile:
+    """Opens a reconstruction; its slices are read when asked for."""
+    return ReconstructionFile(path, max_gb=max_gb)
+
+
+def read_provenance(path: PathLike) -> dict[str, Any]:
+    """How a reconstruction was made, from the file's JSON attribute; empty when another program wrote the file."""
+    with open_hdf5(path) as file:
+        return _provenance(file)
+
+
+def _provenance(file: Any) -> dict[str, Any]:
+    text = guarded(file.filename, lambda: file.attrs.get(PROVENANCE))
+    if text is None:
+        return {}
+    try:
+        found = json.loads(text) if isinstance(text, str) and len(text) <= MAX_TEXT else None
+    except (json.JSONDecodeError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(f"{file.filename}: its provenance is damaged or too long; write the reconstruction again.")
+    return found
+
+
+def _part(path: Path, overwrite: bool) -> Path:
+    """The temporary name beside the file, once it is clear that the file may be written; makes the folder."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name the file to write.")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists already; allow overwriting or give another name.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path.parent} cannot be made ({error}); give another folder.") from error
+    return path.with_name(path.name + ".part")
+
+
+def _numpy(array: Array) -> np.ndarray:
+    return array.detach().cpu().numpy() if isinstance(array, Tensor) else np.asarray(array)

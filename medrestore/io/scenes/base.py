@@ -1,0 +1,149 @@
+"""A scene: frames, what is known of each, and the truth where there is one. Read frame by frame, never whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..frames.base import Frames
+from ..frames.masks import Masks, Survey
+from ..kspace.base import require
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One scene, opened and checked: sizes and counts of frames, masks and truth agree.
+
+    Args:
+        name: such as scene_0007.
+        obstructed: the frames as they were taken; where `hide` is set they are the truth, and the hole is painted black.
+        masks: one for every frame, or one for all.
+        reference: the unobstructed frames, where there are any.
+        hide: whether a frame is made from the truth because no obstructed frames were found.
+        sidecars: files beside it that are not used, such as camera poses and intrinsics.
+        notes: what was assumed, one sentence each.
+
+    Raises:
+        InputError: sizes or counts that differ.
+    """
+
+    name: str
+    obstructed: Frames
+    masks: Masks
+    reference: Frames | None = None
+    hide: bool = False
+    sidecars: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _same(self.obstructed, self.masks.frames, "mask", one_for_all=True)
+        if self.reference is not None:
+            _same(self.obstructed, self.reference, "reference")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of every frame."""
+        return self.obstructed.size
+
+    @property
+    def count(self) -> int:
+        """How many frames there are."""
+        return len(self.obstructed)
+
+    @property
+    def fps(self) -> Fraction | None:
+        """Frames a second, where the source says so."""
+        return self.obstructed.fps
+
+    def frame(self, index: int) -> Tensor:
+        """(3, height, width) uint8 RGB of frame `index`, counted from 0."""
+        pixels = self.obstructed[index]
+        return to_tensor(pixels * self.masks.known(index)[..., None] if self.hide else pixels)
+
+    def frames(self) -> Iterator[Tensor]:
+        """All frames in order."""
+        return (self.frame(index) for index in range(self.count))
+
+    def mask(self, index: int) -> Tensor:
+        """(1, height, width) bool of frame `index`, True where the pixel is known."""
+        return torch.from_numpy(self.masks.known(index))[None]
+
+    def truth(self, index: int) -> Tensor | None:
+        """(3, height, width) uint8 RGB of the unobstructed frame; None where there is none."""
+        return None if self.reference is None else to_tensor(self.reference[index])
+
+    def frame_name(self, index: int) -> str:
+        """What frame `index` is called: the stem of its file, or its number."""
+        return self.obstructed.frame_name(index)
+
+    def survey(self) -> Survey:
+        """What the masks hide; reads each of them once."""
+        return self.masks.survey()
+
+    def close(self) -> None:
+        """Closes what is open; may be called twice."""
+        for part in (self.obstructed, self.masks, self.reference):
+            if part is not None:
+                part.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class SceneSet(Mapping[str, Scene]):
+    """Scenes by name; each is opened when it is asked for, and closed by who asked.
+
+    Args:
+        where: where they come from, for messages.
+        openers: a function for each name that opens the scene.
+        close: releases what they share, such as an archive.
+    """
+
+    def __init__(self, where: str, openers: Mapping[str, Callable[[], Scene]], close: Callable[[], None] = lambda: None):
+        require(len(openers) > 0, f"{where} holds no scene; give frames with their masks.")
+        self.where, self._openers, self._close = where, dict(openers), close
+
+    def __getitem__(self, name: str) -> Scene:
+        return self._openers[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._openers)
+
+    def __len__(self) -> int:
+        return len(self._openers)
+
+    def close(self) -> None:
+        """Releases what the scenes share; may be called twice."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def to_tensor(pixels: np.ndarray) -> Tensor:
+    """(3, height, width) of a (height, width, 3) picture, or three equal channels of a (height, width) one."""
+    if pixels.ndim == 2:
+        pixels = np.broadcast_to(pixels[..., None], (*pixels.shape, 3))
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+
+
+def _same(frames: Frames, other: Frames, what: str, *, one_for_all: bool = False) -> None:
+    """Refuses sizes or counts that differ."""
+    (h, w), (oh, ow) = frames.size, other.size
+    require((h, w) == (oh, ow), f"{frames.where} is {w} x {h} but its {what} {other.where} is {ow} x {oh}; "
+                                f"give the {what} at the size of the frame, nothing is resized.")
+    require(len(other) == len(frames) or (one_for_all and len(other) == 1),
+            f"{frames.where} has {len(frames)} frames but {other.where} has {len(other)}; "
+            f"give one {what} for every frame{', or one for all' if one_for_all else ''}.")

@@ -1,0 +1,1 @@
+"""Volumes of medical images: NIfTI and DICOM."""

@@ -1,1 +1,0 @@
-"""Studies: a data set, settings, methods and seeds, from a config to tables; and scores of outputs that exist."""

@@ -1,0 +1,19 @@
+"""Denoising diffusion implicit models: the prior alone."""
+
+from dataclasses import dataclass
+
+from .base import Method
+from .budget import ddim_split
+
+
+@dataclass(frozen=True)
+class DDIM(Method):
+    """Denoising diffusion implicit models: Song, Meng & Ermon, ICLR 2021, eq. 12."""
+
+    needs = None
+    eta: float = 0.0
+
+    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
+        x0 = constrain(denoise(x, sigma))
+        kept, fresh = ddim_split(sigma, sigma_next, self.eta)
+        return x0 + kept * (x - x0) / sigma + fresh * noise()

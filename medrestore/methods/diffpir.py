@@ -1,0 +1,37 @@
+"""Half-quadratic splitting with a diffusion denoiser."""
+
+from dataclasses import dataclass
+
+from ..consistency import prox
+from ..operators import LinearOperator
+from .base import Method
+from .budget import justified_gamma
+
+
+@dataclass(frozen=True)
+class DiffPIR(Method):
+    """Half-quadratic splitting with a diffusion denoiser: Zhu et al., CVPRW 2023, Alg. 1.
+
+    The released code ends on a network call whose output it discards, and mixes units that make its lam four times
+    smaller than the paper's; here the last step is a data step, and the units are one. The defaults give the posterior's
+    spread on problems where it is known (docs/posteriors.md); the released deblurring constants are lam 7, zeta 0.3.
+
+    Args:
+        lam: how much less than `justified_gamma` to trust the data.
+        zeta: share of fresh noise in the next level.
+        cg_steps: conjugate-gradient steps a data step; None solves it.
+        rtol: how well, where conjugate gradients do; see `prox`.
+    """
+
+    needs = LinearOperator
+    lam: float = 1.25
+    zeta: float = 0.5
+    cg_steps: int | None = None
+    rtol: float | None = None
+
+    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
+        x0 = denoise(x, sigma)
+        gamma = justified_gamma(sigma, problem.sigma, self.lam)           # 1 / rho_t
+        x0 = constrain(prox(problem, x0, gamma, cg_steps=self.cg_steps, rtol=self.rtol))
+        e = (x - x0) / sigma                                              # recomputed after the data step
+        return x0 + sigma_next * ((1 - self.zeta) ** 0.5 * e + self.zeta**0.5 * noise())

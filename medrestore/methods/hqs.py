@@ -1,0 +1,31 @@
+"""Plug-and-play half-quadratic splitting."""
+
+from dataclasses import dataclass
+
+from ..consistency import prox
+from ..operators import LinearOperator
+from .base import Method
+from .budget import justified_gamma
+
+
+@dataclass(frozen=True)
+class HQS(Method):
+    """Plug-and-play half-quadratic splitting, no diffusion: Zhang et al., TPAMI 2022 (DPIR), Alg. 1.
+
+    Deterministic but for where it starts: an estimate of the mean, and no samples. DPIR's own lam is 0.23.
+
+    Args:
+        lam: how much less than `justified_gamma` to trust the data.
+        cg_steps: conjugate-gradient steps a data step; None solves it.
+        rtol: how well, where conjugate gradients do; see `prox`.
+    """
+
+    needs = LinearOperator
+    draws = False
+    lam: float = 1.0
+    cg_steps: int | None = None
+    rtol: float | None = None
+
+    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
+        gamma = justified_gamma(sigma, problem.sigma, self.lam)
+        return constrain(denoise(prox(problem, x, gamma, cg_steps=self.cg_steps, rtol=self.rtol), sigma))

@@ -1,0 +1,228 @@
+"""One operator after another."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .base import CoIsometry, Identity, Isometry, LinearOperator, ResolventOperator, SpectralOperator, Spectrum, Window
+
+
+def compose(outer: LinearOperator, inner: LinearOperator) -> LinearOperator:
+    """outer after inner. Spectral operators stay spectral after a co-isometry, however a chain is bracketed."""
+    if isinstance(inner, Identity):
+        return outer
+    if isinstance(outer, Identity) and isinstance(inner, SpectralOperator):
+        return inner
+    if isinstance(inner, Composed | ComposedIsometry | SpectralComposed):
+        return (outer @ inner.outer) @ inner.inner
+    if isinstance(outer, SpectralOperator) and isinstance(inner, Isometry):
+        return SpectralInFrame(outer, inner)
+    if isinstance(outer, Isometry) and isinstance(inner, Isometry):
+        return ComposedIsometry(outer, inner)
+    if isinstance(outer, CoIsometry) and isinstance(inner, CoIsometry):
+        return ComposedCoIsometry(outer, inner)
+    if isinstance(outer, SpectralOperator) and isinstance(inner, CoIsometry):
+        return SpectralAfter(outer, inner)
+    if isinstance(outer, ResolventOperator) and isinstance(inner, Isometry | CoIsometry):
+        return ResolventAfter(outer, inner)
+    return Composed(outer, inner)
+
+
+class Chain(LinearOperator):
+    """outer after inner: local when both are.
+
+    Attributes:
+        outer: what comes last.
+        inner: what it follows.
+    """
+
+    outer: LinearOperator
+    inner: LinearOperator
+
+    @property
+    def grain(self) -> int:
+        return self.outer.grain * self.inner.grain
+
+    @property
+    def sampled(self) -> Tensor | None:
+        return self.outer.sampled
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.outer(self.inner(x))
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return self.inner.adjoint(self.outer.adjoint(y))
+
+    def normal(self, x: Tensor) -> Tensor:
+        return self.inner.adjoint(self.outer.normal(self.inner(x)))
+
+    def preconditioner(self, gamma: float) -> Callable[[Tensor], Tensor] | None:
+        B = self.inner
+        if not isinstance(B, Isometry | CoIsometry):
+            return None
+        outer = self.outer.preconditioner(gamma * B.scale**2)
+        if outer is None:
+            return None
+
+        def about_inverse(x: Tensor) -> Tensor:
+            seen = B(x)
+            inside = B.adjoint(outer(seen)) / B.scale**4
+            return inside if isinstance(B, Isometry) else inside + gamma * (x - B.adjoint(seen) / B.scale**2)
+
+        return about_inverse
+
+    def restrict(self, window: Window) -> LinearOperator:
+        return self.outer.restrict(self.inner.footprint(window)) @ self.inner.restrict(window)
+
+    def footprint(self, window: Window) -> Window:
+        return self.outer.footprint(self.inner.footprint(window))
+
+    def coarsen(self, factor: int) -> tuple[LinearOperator, int]:
+        if not isinstance(self.inner, Isometry | CoIsometry):  # what it drops would be mixed with what it keeps
+            return super().coarsen(factor)
+        inner, rest = self.inner.coarsen(factor)
+        outer, rest = self.outer.coarsen(rest)
+        return outer @ inner, rest
+
+
+@dataclass(frozen=True)
+class Composed(Chain):
+    """outer after inner."""
+
+    outer: LinearOperator
+    inner: LinearOperator
+
+    @property
+    def support(self) -> Tensor | None:
+        if self.outer.support is None or isinstance(self.inner, Isometry):
+            return self.outer.support
+        return self.inner.lift(self.outer.support) if isinstance(self.inner, CoIsometry) else None
+
+
+@dataclass(frozen=True)
+class ComposedIsometry(Isometry):
+    """A change of coordinates after another."""
+
+    outer: Isometry
+    inner: Isometry
+
+    @property
+    def scale(self) -> float:
+        return self.outer.scale * self.inner.scale
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.outer(self.inner(x))
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return self.inner.adjoint(self.outer.adjoint(y))
+
+
+class SpectralComposed(Chain, SpectralOperator):
+    """outer after inner, with a spectrum: computed as the composition it is."""
+
+    outer: SpectralOperator
+    inner: LinearOperator
+
+
+@dataclass(frozen=True)
+class SpectralInFrame(SpectralComposed):
+    """A L, for a spectral A and an isometry L: the same singular vectors seen through L, and s scaled.
+
+    The coefficients are seen through L as well, so that they are shaped like the image here too.
+    """
+
+    outer: SpectralOperator
+    inner: Isometry
+
+    @property
+    def support(self) -> Tensor | None:
+        return self.outer.support
+
+    @property
+    def spectrum(self) -> Spectrum:
+        S, L = self.outer.spectrum, self.inner
+
+        def correct(x: Tensor, trust: Tensor, target: Tensor) -> Tensor:
+            return L.adjoint(S.correct(L(x), trust, L(target))) / L.scale**2
+
+        return Spectrum(
+            S.s * L.scale,
+            lambda x: L.adjoint(S.analyse(L(x))) / L.scale**2,
+            lambda c: L.adjoint(S.synthesise(L(c))) / L.scale**2,
+            lambda c: S.measure(L(c)) / L.scale,
+            lambda y: L.adjoint(S.unmeasure(y)) / L.scale,
+            None if S.shortcut is None else correct,
+        )
+
+
+@dataclass(frozen=True)
+class SpectralAfter(SpectralComposed):
+    """A B, for a spectral A and a co-isometry B.
+
+    B's range coefficients are re-expanded in A's singular vectors, which stay orthonormal because B weighs them all
+    alike; B's null space is left as it is.
+    """
+
+    outer: SpectralOperator
+    inner: CoIsometry
+
+    @property
+    def support(self) -> Tensor | None:
+        return None if self.outer.support is None else self.inner.lift(self.outer.support)
+
+    @property
+    def spectrum(self) -> Spectrum:
+        A, B = self.outer.spectrum, self.inner.spectrum
+        s = A.s.reshape((1,) * (4 - A.s.ndim) + A.s.shape)
+
+        def unseen(c: Tensor) -> Tensor:
+            return torch.where(B.s > 0, 0.0, c)
+
+        def analyse(x: Tensor) -> Tensor:
+            c = B.analyse(x)
+            return unseen(c) + B.unmeasure(A.analyse(B.measure(c)))
+
+        def synthesise(c: Tensor) -> Tensor:
+            return B.synthesise(unseen(c) + B.unmeasure(A.synthesise(B.measure(c))))
+
+        def correct(x: Tensor, trust: Tensor, target: Tensor) -> Tensor:
+            seen = B.measure(B.analyse(x))
+            return x + B.synthesise(B.unmeasure(A.correct(seen, B.measure(trust), B.measure(target)) - seen))
+
+        return Spectrum(
+            self.inner.scale * B.unmeasure(s),
+            analyse,
+            synthesise,
+            lambda c: A.measure(B.measure(c)),
+            lambda y: B.unmeasure(A.unmeasure(y)),
+            None if A.shortcut is None else correct,
+        )
+
+
+@dataclass(frozen=True)
+class ResolventAfter(Composed, ResolventOperator):
+    """A B, for an A with a resolvent and a change of coordinates or a co-isometry B, whose null space no data move."""
+
+    outer: ResolventOperator
+    inner: Isometry | CoIsometry
+
+    @property
+    def gamma(self) -> float:
+        return self.outer.gamma / self.inner.scale**2
+
+    def resolve(self, x: Tensor) -> Tensor:
+        B = self.inner
+        seen = B(x)
+        return x + B.adjoint(self.outer.resolve(seen) - seen) / B.scale**2
+
+
+class ComposedCoIsometry(SpectralAfter, CoIsometry):
+    """A co-isometry after another."""
+
+    outer: CoIsometry
+
+    @property
+    def scale(self) -> float:
+        return self.outer.scale * self.inner.scale

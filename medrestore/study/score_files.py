@@ -1,0 +1,260 @@
+"""Scores of outputs that exist, whoever made them: fastMRI-style volumes, pictures, and restored scenes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..datasets.files import find
+from ..errors import InputError
+from ..evaluation import (
+    FrameScore,
+    SceneScore,
+    load_lpips,
+    score_scene,
+    summarise,
+    write_frames_csv,
+    write_scenes_csv,
+)
+from ..evaluation.perceptual import LPIPS
+from ..evaluation.protocols import METRICS, score
+from ..evaluation.statistics import per_case
+from ..evaluation.tables import write_rows
+from ..io.frames.base import Frames, PictureFrames, natural_key
+from ..io.frames.pictures import SUFFIXES, read_picture
+from ..io.guards import checked_dataset, guarded, has, open_hdf5, to_complex64
+from ..io.npz import read_npz
+from ..io.scenes.base import Scene, SceneSet, to_tensor
+from ..io.scenes.dreaming import listing_of
+from ..io.scenes.grand_challenge import output_place
+from ..io.scenes.open import open_frames, open_scenes
+from .cases import MOST_NAMED, hashed
+from .config import PICTURES, SCENES
+
+TARGETS = ("reconstruction_rss", "reconstruction_esc", "reconstruction")  # fastMRI's, then our own
+STACKS = (".mha", ".mkv", ".mp4", ".zip")
+MAX_GB = 8.0
+NOT_COMPUTED = "not computed"
+Progress = Callable[[str, int], Callable[[], None]]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What came out.
+
+    Attributes:
+        rows: scored slices, volumes or pictures; of scenes, frames and scenes are in `frames` and `scenes`.
+        frames, scenes: of DREAMING.
+        lines: a summary for people.
+        failed: outputs that could not be scored, name to sentence.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    frames: list[FrameScore] = field(default_factory=list)
+    scenes: list[SceneScore] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def score_outputs(
+    outputs: Path, reference: Path, protocol: str, *, out: Path | None = None, lpips: tuple[str, ...] = (),
+    features: tuple[str | None, str | None] = (None, None), progress: Progress = lambda label, total: lambda: None,
+) -> Scored:
+    """Scores outputs against references of the same names.
+
+    Args:
+        outputs: .h5 with `reconstruction` (for `complex`, `reconstruction_complex`), pictures for `natural`, or restored scenes:
+            folders, .mha, .mkv, .mp4 or zip archives called like the scene; one file or a folder of them.
+        reference: fastMRI files or such outputs, pictures, or a DREAMING data set.
+        out: folder for CSV tables; None writes none.
+        lpips: files with the weights of LPIPS; not computed without.
+        features: .npz of the Inception features (picture, 2048) of outputs and truth, an array for each scene; FID is not
+            computed without.
+
+    Raises:
+        InputError: outputs without a reference (all of them named), or nothing to score.
+    """
+    for path in (outputs, reference):
+        if not path.exists():
+            raise InputError(f"{path} does not exist; give the outputs, and --reference with what they are scored against")
+    if (features[0] is None) != (features[1] is None) or (features[0] is not None and protocol not in SCENES):
+        raise InputError("--features and --reference-features belong together, and to the protocols of DREAMING")
+    if lpips and protocol not in (*SCENES, *PICTURES):
+        raise InputError(f"{protocol} has no LPIPS; leave out --lpips-weights")
+    network = load_lpips(*lpips) if lpips else None
+    if protocol in SCENES:
+        return _scenes(outputs, reference, protocol, out, network, features, progress)
+    return _images(outputs, reference, protocol, out, network, progress)
+
+
+def _images(outputs: Path, reference: Path, protocol: str, out: Path | None, lpips: LPIPS | None, progress: Progress) -> Scored:
+    pairs, left = _pairs(outputs, reference, SUFFIXES if protocol in PICTURES else (".h5", ".hdf5"))
+    advance, rows, failed = progress(outputs.name, len(pairs)), [], {}
+    for made, truth in pairs:
+        try:
+            rows += _picture(made, truth, outputs, lpips) if protocol in PICTURES else _volume(made, truth, outputs, protocol)
+        except InputError as error:
+            text = str(error)
+            failed[made.name] = text if str(made) in text else f"{made}: {text}"
+        advance()
+    if not rows:
+        raise InputError(f"{outputs}: nothing could be scored; {next(iter(failed.values()), 'there are no outputs')}")
+    names = [one.name for one in METRICS[protocol]]
+    volumes = [row for row in rows if row["slice"] is None] or per_case(rows, names)
+    if out is not None:
+        write_rows(out / "results.csv", [row for row in rows if row["slice"] is not None] or rows)
+        write_rows(out / "volumes.csv", volumes)
+    return Scored(rows=rows, lines=list(_told(protocol, rows, volumes, left)), failed=failed)
+
+
+def _pairs(outputs: Path, reference: Path, suffixes: Sequence[str]) -> tuple[list[tuple[Path, Path]], int]:
+    """Outputs with the references of their stems, and how many references have no output."""
+    made, truths = find(str(outputs), suffixes, "outputs"), find(str(reference), suffixes, "--reference")
+    if len(made) == len(truths) == 1:
+        return [(made[0], truths[0])], 0
+    by_stem = {path.stem: path for path in truths}
+    lonely = [str(path) for path in made if path.stem not in by_stem]
+    if lonely:
+        more = f" and {len(lonely) - MOST_NAMED} more" if len(lonely) > MOST_NAMED else ""
+        raise InputError(f"{reference} holds no file named like {', '.join(lonely[:MOST_NAMED])}{more}; "
+                         "outputs and references belong together by name")
+    wanted = {path.stem for path in made}
+    for paths in (made, [path for path in truths if path.stem in wanted]):
+        held: dict[str, Path] = {}
+        for path in paths:
+            if (other := held.setdefault(path.stem, path)) != path:
+                raise InputError(f"{other} and {path} have one name, so what belongs together cannot be told; score one folder "
+                                 "at a time")
+    return [(path, by_stem[path.stem]) for path in made], len(truths) - len(made)
+
+
+def _volume(made: Path, truth: Path, outputs: Path, protocol: str) -> list[Row]:
+    with open_hdf5(truth) as file:
+        known = ("reconstruction_complex",) if protocol == "complex" else TARGETS
+        reference = _stack(file, next((name for name in known if has(file, name)), known[0]), truth)
+        named = guarded(truth, lambda: file.attrs.get("patient_id"))
+    with open_hdf5(made) as file:
+        prediction = _stack(file, "reconstruction_complex" if protocol == "complex" else "reconstruction", made)
+    base = _base(truth.stem, hashed(named) if isinstance(named, str) and named else truth.stem, outputs)
+    return [base | row for row in score(protocol, prediction, reference)]
+
+
+def _stack(file: Any, name: str, path: Path) -> Tensor:
+    """(slice, h, w) of a file; fastMRI's single-channel axis is dropped."""
+    dataset = checked_dataset(file, name, max_gb=MAX_GB)
+    values = guarded(path, lambda: dataset[()])
+    if values.ndim == 4 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 3:
+        raise InputError(f"{path}: {name!r} has the shape {values.shape}; (slice, height, width) is needed")
+    if name.endswith("complex"):
+        return torch.from_numpy(to_complex64(values))
+    return torch.from_numpy((np.abs(values) if np.iscomplexobj(values) else values).astype(np.float32))
+
+
+def _picture(made: Path, truth: Path, outputs: Path, lpips: LPIPS | None) -> list[Row]:
+    pair = [torch.from_numpy(read_picture(path).copy()).permute(2, 0, 1)[None].float() / 255 for path in (made, truth)]
+    return [_base(truth.stem, truth.stem, outputs) | row | {"slice": None} for row in score("natural", *pair, lpips=lpips)]
+
+
+def _base(case: str, patient: str, outputs: Path) -> Row:
+    return {"case": case, "patient": patient, "slice": None, "setting": "as given", "method": outputs.resolve().stem, "seed": 0}
+
+
+def _told(protocol: str, rows: Sequence[Row], volumes: Sequence[Row], left: int) -> Iterator[str]:
+    """The means over volumes as lines."""
+    yield f"{len(volumes)} {'picture' if protocol in PICTURES else 'volume'}{'s' if len(volumes) != 1 else ''}, {protocol}"
+    for metric in METRICS[protocol]:
+        values = [row[metric.name] for row in volumes if row.get(metric.name) is not None]
+        if values:
+            yield f"{metric.heading:24s} {sum(values) / len(values):.{metric.digits}f}"
+        elif any(metric.name in row for row in rows):
+            yield f"{metric.heading:24s} {NOT_COMPUTED}"
+    if left > 0:
+        yield f"{left} references have no output and are not counted"
+
+
+def _scenes(outputs: Path, reference: Path, protocol: str, out: Path | None, lpips: LPIPS | None,
+            features: tuple[str | None, str | None], progress: Progress) -> Scored:
+    scored = Scored()
+    with ExitStack() as stack:
+        truths = stack.enter_context(open_scenes(reference, dataset="dreaming"))
+        places = {name: found for name in truths if (found := _place(outputs, name, truths)) is not None}
+        if not places:
+            raise InputError(f"{outputs} holds nothing called {', '.join(list(truths)[:MOST_NAMED])} ({', '.join(STACKS)} or a "
+                             f"folder of png); name outputs like the scenes of {reference}")
+        advance = progress(outputs.name, len(places))
+        for name, place in places.items():
+            try:
+                given = None if features[0] is None else tuple(read_npz(path, name) for path in features)
+                whole, each = _scene(truths, name, place, protocol, lpips, given)
+                scored.scenes.append(whole)
+                scored.frames.extend(each)
+            except InputError as error:
+                scored.failed[name] = str(error)
+            advance()
+        left = len(truths) - len(places)
+    if not scored.scenes:
+        raise InputError(f"{outputs}: nothing could be scored; {next(iter(scored.failed.values()))}")
+    if out is not None:
+        write_frames_csv(out / "frames.csv", scored.frames)
+        write_scenes_csv(out / "scenes.csv", scored.scenes)
+    scored.lines.extend(_summary(scored.scenes, left))
+    return scored
+
+
+def _place(outputs: Path, name: str, truths: SceneSet) -> Path | None:
+    """Where the output of a scene lies: called like it, where a container writes it, or the only one of the only scene."""
+    if outputs.is_dir():
+        names = (outputs / name, *(outputs / f"{name}{suffix}" for suffix in STACKS), output_place(outputs, name))
+        found = next((path for path in names if path.exists()), None)
+        if found is not None:
+            return found
+        pictures = any(path.suffix.lower() in SUFFIXES for path in outputs.iterdir())
+        return outputs if pictures and len(truths) == 1 else None
+    return outputs if len(truths) == 1 or outputs.suffix.lower() == ".zip" else None
+
+
+def _scene(truths: SceneSet, name: str, place: Path, protocol: str, lpips: LPIPS | None,
+           features: tuple[np.ndarray, np.ndarray] | None) -> tuple[SceneScore, list[FrameScore]]:
+    with ExitStack() as stack:
+        scene: Scene = stack.enter_context(truths[name])
+        frames = _frames(place, name, stack)
+        shown = (to_tensor(frames[index]) for index in range(len(frames)))
+        return score_scene(shown, scene, protocol=protocol, lpips=lpips, features=features)
+
+
+def _frames(place: Path, name: str, stack: ExitStack) -> Frames:
+    """The frames of an output: a folder, a stack, a video, or the pictures of an archive, in a folder called like the scene
+    where it has one."""
+    if place.suffix.lower() != ".zip":
+        return stack.enter_context(open_frames(place))
+    listing = {parts: entry for parts, entry in listing_of(place, stack, MAX_GB).items() if parts[-1].lower().endswith(SUFFIXES)}
+    own = {parts: entry for parts, entry in listing.items() if name in parts[:-1]}
+    if not own and place.stem != name and len({parts[:-1] for parts in listing}) > 1:
+        raise InputError(f"{place} holds no folder {name}; name the folders in it like the scenes")
+    chosen = sorted((own or listing).items(), key=lambda item: natural_key("/".join(item[0])))
+    if not chosen:
+        raise InputError(f"{place} holds no png or jpg; give the restored frames")
+    return PictureFrames(str(place), [entry for _, entry in chosen])
+
+
+def _summary(scenes: Sequence[SceneScore], left: int) -> Iterator[str]:
+    """The means over scenes as the challenge's table has them."""
+    total = summarise(scenes)
+    yield f"{total.scenes} {'scene' if total.scenes == 1 else 'scenes'}, {total.protocol} (terms: lower is better)"
+    for name, value in asdict(total).items():
+        if name not in ("protocol", "scenes"):
+            yield f"{name.replace('_', ' '):16s} {NOT_COMPUTED if value is None else f'{value:.5f}'}"
+    for name, title in (("psnr", "PSNR dB"), ("ssim", "SSIM"), ("hole_psnr", "PSNR in hole dB"), ("hole_ssim", "SSIM in hole")):
+        values = [value for scene in scenes if (value := getattr(scene, name)) is not None]
+        if values:
+            yield f"{title:16s} {sum(values) / len(values):.4f}"
+    if left > 0:
+        yield f"{left} scenes have no output and are not counted"

@@ -1,0 +1,473 @@
+"""`medrestore inpaint` from files to files: every kind, known pixels bit by bit, resume to the same bytes, and refusals."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from diffusers import UNet2DModel
+from helpers.scans import Bench
+from PIL import Image
+
+from medrestore import priors
+from medrestore.cli.inpaint import parser as options_parser
+from medrestore.cli.main import parser
+from medrestore.cli.names import method
+from medrestore.codecs import Interval
+from medrestore.inpainting import files as inpaint_files
+from medrestore.io.frames.mha import MhaWriter
+from medrestore.io.scenes.open import open_frames
+from medrestore.priors import EDM
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "restore").glob("inpaint-*.yaml"))
+REAL = Path(__file__).parents[3] / "shared" / "data" / "surgical"
+SIZE = (24, 40)
+
+
+def save_prior(folder, *, channels=3):
+    """A prior with a network of a few thousand random weights."""
+    import torch
+
+    net = UNet2DModel(
+        in_channels=channels, out_channels=channels, block_out_channels=(8, 8), layers_per_block=1, norm_num_groups=4,
+        down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2, add_attention=False,
+    )
+    generator = torch.Generator().manual_seed(channels)
+    for weights in net.parameters():
+        weights.data = 0.03 * torch.randn(weights.shape, generator=generator)
+    priors.save(folder, net, parametrisation=EDM(sigma_data=0.5, sigmas=(0.005, 40.0)), recipe=Interval(),
+                channels=channels, multiple=2, card={"name": "tiny"})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def rgb_prior(tmp_path_factory):
+    return save_prior(tmp_path_factory.mktemp("priors") / "rgb")
+
+
+@pytest.fixture
+def bench(tmp_path, rgb_prior, capsys):
+    return Bench(tmp_path, rgb_prior, capsys)
+
+
+def inpaint(bench, *words):
+    return bench.call("inpaint", "--prior", bench.prior, "--steps", 2, "--window", 16, *words)
+
+
+def restored(bench, *words):
+    """The lines of a run that must succeed, without a word on stderr."""
+    outcome = inpaint(bench, *words)
+    assert (outcome.code, outcome.err) == (0, ""), outcome
+    return outcome.out
+
+
+def frame(seed):
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    waves = [np.sin(x / (3 + channel) + seed) + np.cos(y / 4 + channel) for channel in range(3)]
+    return np.rint(128 + 50 * np.stack(waves, -1)).clip(0, 255).astype(np.uint8)
+
+
+def hole(left=8, width=10):
+    mask = np.zeros(SIZE, np.uint8)
+    mask[6:16, left : left + width] = 255
+    return mask
+
+
+def save(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def folder(bench, masks, name="frames"):
+    """Frames and masks (white hides) as folders of png."""
+    for index, mask in enumerate(masks):
+        save(bench / name / f"f{index}.png", frame(index))
+        save(bench / f"{name}-masks" / f"f{index}.png", mask)
+    return bench / name, "--mask", bench / f"{name}-masks", "--mask-means", "hole"
+
+
+def stack(path, frames):
+    with MhaWriter(path, size=SIZE, count=len(frames), channels=1 if frames[0].ndim == 2 else 3) as writer:
+        for one in frames:
+            writer.put(one)
+    return path
+
+
+def picture(path):
+    return np.array(Image.open(path))
+
+
+def test_one_picture(bench):
+    save(bench / "a.png", frame(0)), save(bench / "m.png", hole())
+    out = restored(bench, bench / "a.png", "--mask", bench / "m.png", "--mask-means", "hole", "-o", bench / "new" / "b.png")
+    known = hole() == 0
+    assert np.array_equal(picture(bench / "new/b.png")[known], frame(0)[known])
+    assert not np.array_equal(picture(bench / "new/b.png"), frame(0))
+    assert "1 frame of 40 x 24, 10.4% hidden (white means hole" in out
+    preview = picture(bench / "new/b.png.preview.png")
+    assert np.array_equal(preview[known], frame(0)[known]) and (preview[10, 12] == (frame(0)[10, 12] + [255, 0, 0]) // 2).all()
+    made = json.loads((bench / "new/b.png.json").read_text())
+    assert made["mask_means"] == "hole" and made["input"]["frames"] == 1 and len(made["levels"]) == 3
+    assert made["method"] == "DDNMPlus(eta=0.85)" and made["config"]["steps"] == 2 and made["seeds"] == [0]
+    assert sorted(path.name for path in (bench / "new").iterdir()) == ["b.png", "b.png.frames.csv", "b.png.json",
+                                                                      "b.png.preview.png"]
+
+
+def test_polarity_is_what_was_said(bench):
+    save(bench / "a.png", frame(0)), save(bench / "m.png", hole()), save(bench / "n.png", 255 - hole())
+    restored(bench, bench / "a.png", "--mask", bench / "m.png", "--mask-means", "hole", "-o", bench / "hole.png")
+    restored(bench, bench / "a.png", "--mask", bench / "n.png", "--mask-means", "keep", "-o", bench / "keep.png")
+    assert (bench / "hole.png").read_bytes() == (bench / "keep.png").read_bytes()
+
+
+def test_masks_grow(bench):
+    """A rim of 3 pixels around the hole is painted over too, and said to be; what is further off is kept. Scores do not move."""
+    save(bench / "a.png", frame(0)), save(bench / "m.png", hole())
+    words = bench / "a.png", "--mask", bench / "m.png", "--mask-means", "hole", "--truth", bench / "a.png", "--feather", 0
+    out = restored(bench, *words, "-o", bench / "b.png", "--grow", 3)
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    away = np.hypot(np.maximum(np.maximum(6 - y, y - 15), 0), np.maximum(np.maximum(8 - x, x - 17), 0))
+    assert np.array_equal(picture(bench / "b.png")[away > 3], frame(0)[away > 3])
+    rim = (away > 0) & (away <= 3)
+    assert (picture(bench / "b.png") != frame(0)).any(-1)[rim].mean() > 0.9
+    assert f"{(away <= 3).mean():.1%} hidden (masks grown by 3 pixels, white means hole" in out
+    made = json.loads((bench / "b.png.json").read_text())
+    assert made["hole_fraction"] == pytest.approx((away <= 3).mean()) and made["config"]["grow"] == 3
+    (row,) = csv.DictReader((bench / "b.png.frames.csv").read_text().splitlines())
+    assert float(row["hole_fraction"]) == pytest.approx((away == 0).mean()) and int(row["known_changed"]) > 0.9 * rim.sum()
+    refused(bench, *words, "-o", bench / "c.png", "--grow", 40, says="m.png, grown by 40 pixels, hides all of 1 of 1 frames")
+
+
+def test_a_folder(bench):
+    words = folder(bench, [hole(), np.zeros(SIZE, np.uint8), hole(20)])
+    out = restored(bench, *words, "-o", bench / "out")
+    for index, mask in enumerate((hole(), np.zeros(SIZE), hole(20))):
+        made = picture(bench / "out" / f"f{index}.png")
+        assert np.array_equal(made[mask == 0], frame(index)[mask == 0])
+        assert np.array_equal(made, frame(index)) == (index == 1)
+    assert "1 frames with nothing hidden pass through" in out and "change in the hole" in out
+    rows = list(csv.DictReader((bench / "out.frames.csv").read_text().splitlines()))
+    assert [row["frame"] for row in rows] == ["0", "1", "2"] and rows[2]["change"] and not rows[2]["psnr"]
+
+
+@pytest.mark.parametrize("suffix", [".mha", ".mkv"])
+def test_stacks_and_videos(bench, suffix):
+    masks = [hole(4 + 8 * index) for index in range(3)]
+    source, mask = stack(bench / "in.mha", [frame(i) for i in range(3)]), stack(bench / "masks.mha", masks)
+    restored(bench, source, "--mask", mask, "--mask-means", "hole", "-o", bench / f"out{suffix}")
+    with open_frames(bench / f"out{suffix}") as made:
+        assert len(made) == 3
+        for index, pixels in enumerate(made):
+            assert np.array_equal(pixels[masks[index] == 0], frame(index)[masks[index] == 0])
+
+
+def dreaming(root, name, masks, truths):
+    for index, (mask, truth) in enumerate(zip(masks, truths, strict=True)):
+        save(root / name / "gt" / f"{index:03d}.png", truth)
+        save(root / name / "mask" / f"{index:03d}.png", 255 - mask)
+        save(root / name / "input" / f"{index:03d}.png", np.where(mask[..., None] > 0, 9, truth).astype(np.uint8))
+    return root
+
+
+def test_a_static_scene_is_seen_through_and_scored(bench):
+    """What one frame hides the others show: all of it is data, and comes back exactly."""
+    root = dreaming(bench / "set", "scene_0001", [hole(4), hole(24)], [frame(0)] * 2)
+    out = restored(bench, root / "scene_0001", "--dataset", "dreaming", "-o", bench / "out")
+    assert np.array_equal(picture(bench / "out/000.png"), frame(0)) and np.array_equal(picture(bench / "out/001.png"), frame(0))
+    assert "100.0% of what was hidden was seen in other frames" in out and "hole alone         100.00" in out
+    made = json.loads((bench / "out/provenance.json").read_text())
+    assert made["frames"]["seen_elsewhere"] == [1.0, 1.0] and made["scores"]["flicker"] == 0
+    out = restored(bench, root / "scene_0001", "--dataset", "dreaming", "-o", bench / "imagined", "--no-temporal-fill")
+    assert not np.array_equal(picture(bench / "imagined/000.png"), frame(0))
+
+
+def test_many_scenes_of_which_one_fails(bench):
+    root = dreaming(bench / "set", "scene_0001", [hole()], [frame(0)])
+    dreaming(root, "scene_0002", [np.zeros(SIZE, np.uint8)], [frame(1)])
+    outcome = inpaint(bench, root, "--dataset", "dreaming", "-o", bench / "out")
+    assert outcome.code == 1 and outcome.err == "medrestore inpaint: error: 1 of 2 scenes failed: scene_0002\n"
+    assert sorted(path.name for path in (bench / "out").iterdir()) == ["scene_0001", "scene_0001.frames.csv",
+                                                                      "scene_0001.preview.png"]
+
+
+def test_warm_start_takes_fewer_steps_after_the_first_frame(bench):
+    words = folder(bench, [hole(), hole()])
+    for name in ("f0", "f1"):
+        save(bench / "frames" / f"{name}.png", frame(0))
+    restored(bench, *words, "-o", bench / "cold", "--steps", 6)
+    restored(bench, *words, "-o", bench / "warm", "--steps", 6, "--warm-start", 0.2)
+    assert (bench / "cold/f0.png").read_bytes() == (bench / "warm/f0.png").read_bytes()
+    cold = [picture(bench / "cold" / f"f{i}.png").astype(int) for i in (0, 1)]
+    warm = [picture(bench / "warm" / f"f{i}.png").astype(int) for i in (0, 1)]
+    assert np.array_equal(*cold)  # the same noise
+    assert np.abs(warm[1] - warm[0]).mean() > 0
+    made = json.loads((bench / "warm/provenance.json").read_text())
+    assert made["warm_levels"][0] == 0.2 and len(made["warm_levels"]) < len(made["levels"])
+
+
+KILLED = """
+import os, signal, sys
+from medrestore.cli.main import main
+from medrestore.inpainting import files as inpaint_files
+real, count = inpaint_files.inpaint_frame, 0
+def dying(*given, **options):
+    global count
+    count += 1
+    if count == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*given, **options)
+inpaint_files.inpaint_frame = dying
+main(sys.argv[1:])
+"""
+
+
+def test_a_killed_run_resumes_to_the_same_bytes(bench):
+    words = [*folder(bench, [hole(4 + 3 * index) for index in range(4)]), "--warm-start", 1, "--seed", 3]
+    restored(bench, *words, "-o", bench / "whole")
+    options = ["inpaint", "--prior", bench.prior, "--steps", 2, "--window", 16, *words, "-o", bench / "out"]
+    died = subprocess.run([sys.executable, "-c", KILLED, *map(str, options)], capture_output=True, timeout=100,
+                          env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert sorted(path.name for path in (bench / "out.part").iterdir()) == ["000000.png", "000001.png", "key", "lock"]
+    assert not (bench / "out").exists()
+    restored(bench, *words, "-o", bench / "out", "--resume")
+    for name in ("f0.png", "f1.png", "f2.png", "f3.png", "provenance.json"):
+        assert (bench / "out" / name).read_bytes() == (bench / "whole" / name).read_bytes()
+    assert (bench / "out.frames.csv").read_bytes() == (bench / "whole.frames.csv").read_bytes()
+    assert not (bench / "out.part").exists()
+    before = bench.files()
+    assert "is whole already" in restored(bench, *words, "-o", bench / "out", "--resume")
+    assert bench.files() == before
+    restored(bench, *words, "-o", bench / "out", "--resume", "--seed", 4)  # another plan made it
+    assert bench.files() != before
+
+
+def refused(bench, *words, says):
+    """Runs and checks the whole promise: one sentence, exit code 2, nothing written."""
+    before = bench.files()
+    outcome = inpaint(bench, *words)
+    lines = outcome.err.splitlines()
+    assert outcome.code == 2 and len(lines) == 1, outcome
+    assert lines[0].startswith("medrestore inpaint: error: ") and says in lines[0], lines[0]
+    assert bench.files() == before
+
+
+def pair(bench, mask, means="hole", name="a"):
+    """A frame, this mask, and where to write."""
+    return (save(bench / f"{name}.png", frame(0)), "--mask", save(bench / f"{name}-mask.png", mask), "--mask-means", means,
+            "-o", bench / "out")
+
+
+COLOUR = np.stack([hole(), hole(3), hole()], -1)
+
+
+@pytest.mark.parametrize(("mask", "says"), [
+    (np.zeros((20, 40), np.uint8), "is 40 x 24 but its mask"), (COLOUR, "mask in colour"),
+    (np.zeros(SIZE, np.uint8), "hides nothing"), (np.full(SIZE, 255, np.uint8), "hides all"),
+    (np.where(np.arange(40) < 30, 255, 0).astype(np.uint8)[None].repeat(24, 0), "75% of a, more than half: check --mask-means"),
+    (hole() // 255, "only 0 and 1"),
+], ids=["size", "colour", "empty", "all", "large", "0 and 1"])
+def test_bad_masks(bench, mask, says):
+    refused(bench, *pair(bench, mask), says=says)
+
+
+def test_large_holes_with_leave(bench):
+    mask = np.zeros(SIZE, np.uint8)
+    mask[:, :30] = 255
+    assert "75.0% hidden" in restored(bench, *pair(bench, mask), "--allow-large-hole")
+    mask[:] = 255
+    refused(bench, *pair(bench, mask, name="b"), "--allow-large-hole", "--overwrite", says="hides all")
+
+
+def test_polarity_is_never_guessed(bench):
+    words = pair(bench, hole())
+    refused(bench, *words[:3], *words[5:], says="--mask-means hole or --mask-means keep")
+    refused(bench, *words[:4], "holes", *words[5:], says="--mask-means hole or --mask-means keep")
+    refused(bench, words[0], *words[3:], says="give them by --mask")
+
+
+def test_counts_that_differ(bench):
+    words = folder(bench, [hole()] * 3)
+    (bench / "frames-masks" / "f2.png").unlink()
+    refused(bench, *words, "-o", bench / "out", says="give one mask for every frame")
+    source, mask = stack(bench / "in.mha", [frame(i) for i in range(3)]), stack(bench / "masks.mha", [hole()] * 2)
+    refused(bench, source, "--mask", mask, "--mask-means", "hole", "-o", bench / "out", says="3 frames but")
+
+
+@pytest.mark.parametrize("which", ["in.mha", "masks.mha"])
+@pytest.mark.parametrize("left", [200, 0.5, 0.95])
+def test_truncated_stacks(bench, which, left):
+    source, mask = stack(bench / "in.mha", [frame(i) for i in range(3)]), stack(bench / "masks.mha", [hole(i) for i in range(3)])
+    whole = (bench / which).read_bytes()
+    (bench / which).write_bytes(whole[: left if left > 1 else int(left * len(whole))])
+    refused(bench, source, "--mask", mask, "--mask-means", "hole", "-o", bench / "out.mha", says=which)
+
+
+def test_40_gb_declared(bench):
+    mask = stack(bench / "masks.mha", [hole()])
+    (bench / "big.mha").write_bytes(
+        b"ObjectType = Image\nNDims = 3\nBinaryData = True\nCompressedData = False\nDimSize = 1280 720 14500\n"
+        b"ElementNumberOfChannels = 3\nElementType = MET_UCHAR\nElementDataFile = LOCAL\n" + bytes(100))
+    refused(bench, bench / "big.mha", "--mask", mask, "--mask-means", "hole", "-o", bench / "out.mha", says="GB")
+
+
+def test_video_without_frames(bench):
+    save(bench / "m.png", hole())
+    for content in (b"", b"\x1a\x45\xdf\xa3" + bytes(100)):
+        (bench / "film.mkv").write_bytes(content)
+        words = bench / "film.mkv", "--mask", bench / "m.png", "--mask-means", "hole"
+        refused(bench, *words, "-o", bench / "out", says="film.mkv")
+
+
+def test_a_damaged_frame_is_found_before_any_work(bench):
+    words = folder(bench, [hole()] * 3)
+    whole = (bench / "frames" / "f2.png").read_bytes()
+    (bench / "frames" / "f2.png").write_bytes(whole[: len(whole) // 2])
+    refused(bench, *words, "-o", bench / "out", says="f2.png")
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    (("--warm-start", "hot"), "--warm-start must be off or a positive noise level"),
+    (("--warm-start", "90"), "outside the noise levels of the prior"), (("--start-sigma", "-1"), "--start-sigma must be off"),
+    (("--steps", "1"), "--steps must be at least 2"), (("--window", "15"), "multiples of"), (("--shift", "99"), "leaves gaps"),
+    (("--factor", "half"), "--factor must be auto"), (("--noise-std", "-1"), "--noise-std must be"),
+    (("--method", "ddnm", "--noise-std", "3"), "free of noise"), (("--method", "hqs"), "must be one of ddnm+"),
+    (("--feather", "-1"), "--feather must be"), (("--grow", "-1"), "--grow must be"),
+    (("--device", "tpu"), "--device tpu is not usable"),
+    (("--prior", "nobody"), "no prior at nobody"), (("--dataset", "coco"), "there is no data set"),
+    (("-o", "out.jpg"), "jpg would change"), (("-o", "out.nii"), "names no kind of output"),
+    (("--options.eta", "3"), "from 0 to 1"),
+    (("--travel-repeat", "0"), "--travel-repeat must be"), (("--samples", "0"), "--samples must be"),
+], ids=lambda value: value[0] if isinstance(value, tuple) else "")
+def test_bad_options(bench, words, says, monkeypatch):
+    monkeypatch.chdir(bench.folder)
+    refused(bench, *pair(bench, hole()), *words, says=says)
+
+
+def test_priors_that_see_no_frames(bench, tmp_path_factory):
+    grey = save_prior(tmp_path_factory.mktemp("priors") / "grey", channels=1)
+    refused(bench, *pair(bench, hole()), "--prior", grey, says="frames need one of RGB pictures")
+    refused(bench, *pair(bench, hole()), "--prior", "brain-mr-starter", says="frames need one of RGB pictures")
+
+
+def test_outputs_are_never_replaced_unasked(bench):
+    words = folder(bench, [hole()] * 2)
+    refused(bench, *words, "-o", bench / "frames", says="the input itself")
+    refused(bench, *words, "-o", bench / "frames" / "out", says="lies among the pictures")
+    refused(bench, *words, "-o", bench / "out.png", says="is one picture, and frames has 2 frames")
+    refused(bench, *words, says="give -o")
+    restored(bench, *words, "-o", bench / "out")
+    refused(bench, *words, "-o", bench / "out", says="pass --overwrite to replace it")
+    restored(bench, *words, "-o", bench / "out", "--overwrite")
+    (bench / "mine").mkdir()
+    refused(bench, *words, "-o", bench / "mine", "--resume", says="is no output of inpaint")
+    refused(bench, bench / "none", "-o", bench / "x", "--mask-means", "hole", says="does not exist")
+
+
+def test_what_inpaint_did_not_make_is_never_replaced(bench, monkeypatch):
+    """Neither a folder of other things, nor one that holds an input, nor the truth: not even with leave to overwrite."""
+    words = folder(bench, [hole()], name="data/frames")
+    save(bench / "mine" / "sub" / "a.png", frame(0))
+    refused(bench, *words, "-o", bench / "mine", "--overwrite", says="no output of inpaint, so it is never replaced")
+    refused(bench, *words, "-o", bench / "data", "--overwrite", says="holds the input")
+    truth = stack(bench / "truth.mha", [frame(0)])
+    refused(bench, *words, "--truth", truth, "-o", truth, "--overwrite", says="the input itself")
+    monkeypatch.chdir(bench / "mine")
+    for name in (".", "..", "/", "sub/.."):
+        refused(bench, *words, "-o", name, "--overwrite", says="is no name to write to")
+
+
+def stopped(bench, monkeypatch, *words, after):
+    """A run that Ctrl-C ends at a frame."""
+    def interrupted(*given, **options):
+        if next(calls) == after:
+            raise KeyboardInterrupt
+        return real(*given, **options)
+
+    real, calls = inpaint_files.inpaint_frame, count()
+    with monkeypatch.context() as patch:
+        patch.setattr(inpaint_files, "inpaint_frame", interrupted)
+        assert inpaint(bench, *words).code == 130
+
+
+def test_stopped_runs_say_how_to_go_on(bench, monkeypatch):
+    words = [*folder(bench, [hole()] * 2), "-o", bench / "out"]
+    stopped(bench, monkeypatch, *words, after=1)
+    refused(bench, *words, says="pass --resume to go on")
+    restored(bench, *words, "--resume")
+    words, before = pair(bench, hole())[:5], bench.files()
+    stopped(bench, monkeypatch, *words, "-o", bench / "new.png", after=0)
+    assert bench.files() == before  # one picture is not resumed, so nothing is kept
+    restored(bench, *words, "-o", bench / "new.png")
+
+
+def test_a_stopped_run_of_another_plan_does_not_pass_for_a_whole_one(bench, monkeypatch):
+    """It has replaced the preview and the table beside an output that it did not get to replace."""
+    words = [*folder(bench, [hole()] * 2), "-o", bench / "out", "--resume"]
+    restored(bench, *words)
+    whole = bench.files()
+    stopped(bench, monkeypatch, *words, "--grow", 2, after=1)
+    assert "is whole already" not in restored(bench, *words)
+    assert bench.files() == whole
+
+
+def test_a_config_is_the_same_as_its_flags(bench):
+    words = pair(bench, hole())
+    (bench / "plan.yaml").write_text("method: diffpir\nsteps: 3\ntemporal_fill: false\nwarm_start: '1'\n")
+    restored(bench, *words[:5], "-o", bench / "one.png", "--config", bench / "plan.yaml", "--steps", 3)
+    restored(bench, *words[:5], "-o", bench / "two.png", "--method", "diffpir", "--steps", 3, "--warm-start", 1,
+             "--no-temporal-fill")
+    assert (bench / "one.png").read_bytes() == (bench / "two.png").read_bytes()
+    assert json.loads((bench / "one.png.json").read_text())["key"] == json.loads((bench / "two.png.json").read_text())["key"]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_recipes_parse(path):
+    given = yaml.safe_load(path.read_text())
+    options = parser().parse_args(["inpaint", "frames", "--config", str(path)]).inpaint
+    assert {key: options[key] for key in given if key != "options"} == {key: given[key] for key in given if key != "options"}
+    method(options.method, dict(options.options))
+    assert set(given) <= set(options_parser().get_defaults().keys())
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="needs the laparoscopic frames")
+def test_real_frames_are_paired(bench):
+    """The first of four real frames, around its instrument, paired with its mask by its name."""
+    for role in ("frame", "mask"):
+        name = f"video01_000000_{role}.png"
+        save(bench / f"{role}s" / name, picture(REAL / f"{role}s" / name)[0:60, 240:360])
+    restored(bench, bench / "frames", "--mask", bench / "masks", "--mask-means", "hole", "-o", bench / "out")
+    made, given = (picture(place / "video01_000000_frame.png") for place in (bench / "out", bench / "frames"))
+    hidden = picture(bench / "masks" / "video01_000000_mask.png").reshape(60, 120, -1)[..., 0] > 127
+    assert 0 < hidden.mean() < 0.5 and np.array_equal(made[~hidden], given[~hidden])
+
+
+def test_the_surgical_demo_needs_its_prior(bench, monkeypatch):
+    from medrestore.priors import store
+
+    monkeypatch.setattr(store, "shipped", dict)
+    outcome = bench.call("demo", "surgical", "-o", bench / "demo.png")
+    assert outcome.code == 2 and "surgical-starter does not come with this copy" in outcome.err
+    assert outcome.err.count("\n") == 1 and not (bench / "demo.png").exists()
+
+
+def test_the_surgical_demo(bench, monkeypatch):
+    from medrestore.cli import demo
+    from medrestore.priors import store
+
+    monkeypatch.setattr(store, "shipped", lambda: {"surgical-starter": bench.prior})
+    monkeypatch.setattr(demo, "SIZE", (54, 96))
+    monkeypatch.setattr(demo, "WINDOW", 32)
+    outcome = bench.call("demo", "surgical", "--steps", 3, "-o", bench / "demo.png")
+    assert (outcome.code, outcome.err) == (0, ""), outcome
+    rows = {line.split("  ")[0]: line.split()[-1] for line in outcome.out.splitlines() if line[:4] in ("mean", "smoo", "DDNM")}
+    assert rows == {"mean fill": "0", "smooth fill": "0", "DDNM+": "0"}  # known pixels that changed
+    assert (bench / "demo.png").read_bytes().startswith(b"\x89PNG")

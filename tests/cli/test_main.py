@@ -1,0 +1,116 @@
+"""The other commands, what help costs, and what is written where."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from helpers.scans import fastmri, kspace
+
+from medrestore.cli.terminal import progress
+
+
+@pytest.mark.parametrize("words", [(), ("recon",), ("inspect",), ("demo",), ("doctor",)])
+def test_help_is_quick_and_shows_examples(words):
+    resource = pytest.importorskip("resource")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    command = [sys.executable, "-X", "importtime", "-m", "medrestore.cli.main", *words, "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 1
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "jsonargparse" in imported and not imported & {"torch", "numpy", "scipy", "h5py", "matplotlib", "diffusers"}
+    assert "<function" not in done.stdout and "usage: " in done.stdout
+    if words and words[0] != "doctor":
+        assert f"Examples:\n  medrestore {words[0]}" in done.stdout
+    if not words:
+        assert "Not a medical device" in done.stdout and "multi-coil MRI scan in, an image out." in " ".join(done.stdout.split())
+
+
+def test_importing_the_library_costs_nothing():
+    code = "import sys, medrestore; print('torch' in sys.modules, len(dir(medrestore)) > 20, medrestore.restore.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["False", "True", "restore"]
+
+
+def facts(text):
+    return {name.strip(): value.strip() for name, _, value in (line.partition(": ") for line in text.splitlines())}
+
+
+def test_inspect_a_scan(bench, scan):
+    outcome = bench.call("inspect", scan)
+    told = facts(outcome.out)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert told["kind"] == "fastMRI multi-coil" and told["shape"] == "1 slices, 4 coils, 48 rows, 40 columns"
+    assert told["calibration"] == "40 lines" and told["reference"] == "yes"
+    data, _ = kspace()
+    data[..., ::2] = 0
+    told = facts(bench.call("inspect", fastmri(bench / "half.h5", data)).out)
+    assert told["sampling"].startswith("50.0 % (2.00x)") and told["calibration"].startswith("0 lines: TOO FEW for coil maps")
+    np.save(bench / "raw.npy", data[0].transpose(2, 1, 0))
+    told = facts(bench.call("inspect", bench / "raw.npy", "--axes", "col,row,coil").out)
+    assert told["shape"] == "1 slices, 4 coils, 48 rows, 40 columns"
+
+
+def test_inspect_an_output(bench, scan):
+    out = bench.restored(scan, "--method", "dds", "--options.gamma", 3)
+    outcome = bench.call("inspect", out)
+    told = facts(outcome.out)
+    assert (outcome.code, outcome.err) == (0, "") and told["kind"] == "reconstruction by medrestore"
+    assert told["images"] == "1 of 48 x 40" and told["sane"] == "yes"
+    assert told["config.method"] == "dds" and told["config.options.gamma"] == "3" and "scores.mean.psnr" in told
+
+
+def test_inspect_a_prior(bench):
+    told = facts(bench.call("inspect", bench.prior).out)
+    assert told["kind"] == "prior" and told["weights"].endswith("as described") and told["card.name"] == "tiny"
+    shipped = facts(bench.call("inspect", "brain-mr-starter").out)
+    assert shipped["channels"] == "2" and shipped["weights"].endswith("as described")
+    weights = bench / "prior" / "unet/diffusion_pytorch_model.safetensors"
+    weights.parent.mkdir(parents=True)
+    (bench / "prior" / "prior.json").write_text((bench.prior / "prior.json").read_text())
+    weights.write_bytes(b"altered")
+    assert "MISSING or altered" in facts(bench.call("inspect", bench / "prior").out)["weights"]
+
+
+def test_doctor(bench):
+    outcome = bench.call("doctor")
+    assert (outcome.code, outcome.err) == (0, "") and "FAIL" not in outcome.out and outcome.out.count("\nok ") >= 3
+
+
+def test_demo(bench):
+    outcome = bench.call("demo", "--steps", 2, "--samples", 1, "-o", bench / "new" / "demo.png")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert (bench / "new" / "demo.png").read_bytes().startswith(b"\x89PNG")
+    rows = {line[:24].strip(): line[24:].split() for line in outcome.out.splitlines()}
+    for name in ("zero-filled", "CG-SENSE, best weight", "L1-wavelet, best weight"):
+        assert len(rows[name]) == 3 and 15 < float(rows[name][0]) < 40
+    assert sum(len(row) == 3 and row[0][-3:-2] == "." for row in rows.values()) >= 4
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("stream", "shown"), [(Terminal, True), (io.StringIO, False)])
+def test_bars_only_on_a_terminal(monkeypatch, stream, shown):
+    monkeypatch.setattr(sys, "stderr", stream())
+    advance = progress("scan.h5", 3)
+    for _ in range(3):
+        advance()
+    assert ("scan.h5" in sys.stderr.getvalue()) == shown
+
+
+def test_version(bench, capsys):
+    with pytest.raises(SystemExit) as end:
+        bench.call("--version")
+    assert end.value.code == 0 and capsys.readouterr().out.startswith("medrestore 0.")
+
+
+def test_a_reader_that_leaves(tmp_path, scan):
+    """`medrestore inspect scan.h5 | true` is no error worth a word."""
+    command = f"{sys.executable} -m medrestore.cli.main inspect {scan}"
+    line = f"({command}; echo $? >{tmp_path}/code) | true"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60)
+    assert done.stderr == "" and (tmp_path / "code").read_text().strip() in "01"

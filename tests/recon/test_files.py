@@ -1,0 +1,201 @@
+"""Folders of scans: killed and resumed, with a broken scan among them, several runs at once."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import weakref
+
+import numpy as np
+import pytest
+from helpers.scans import array, fastmri, kspace
+
+from medrestore.io import read_provenance
+from medrestore.recon import files
+
+HALF = ("--undersample", "uniform1d", "--accel", "2", "--acs", "14")
+
+
+def three_scans(bench):
+    folder = bench / "scans"
+    folder.mkdir()
+    for seed, name in enumerate("abc"):
+        data, images = kspace(1 + (name == "b"), seed=seed)
+        fastmri(folder / f"{name}.h5", data, reference=images)
+    return folder
+
+
+def outputs(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def start(bench, *words):
+    """The same command in a process of its own."""
+    command = [sys.executable, "-m", "medrestore.cli.main", "recon", "--prior", bench.prior, "--maps-cache", bench / "cache",
+               "--steps", 2, "--samples", 1, "--method", "diffpir", *words]
+    return subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_killed_and_resumed(bench):
+    folder, out = three_scans(bench), bench / "images"
+    process = start(bench, folder, "-o", out, *HALF)
+    deadline = time.monotonic() + 60
+    while not (out / "b.h5.part").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert sorted(path.name for path in out.iterdir()) == ["a.h5", "a.png", "b.h5.part"]
+    first = os.stat(out / "a.h5").st_mtime_ns
+    outcome = bench.recon(folder, "-o", out, *HALF, "--resume")
+    assert (outcome.code, outcome.err) == (0, "") and "2 of 3 scans to do" in outcome.out
+    assert os.stat(out / "a.h5").st_mtime_ns == first
+    assert bench.recon(folder, "-o", bench / "unbroken", *HALF).code == 0
+    assert sorted(outputs(out)) == ["a.h5", "a.png", "b.h5", "b.png", "c.h5", "c.png"]
+    assert outputs(out) == outputs(bench / "unbroken")
+
+
+def test_resume_redoes_what_differs(bench):
+    folder, out = three_scans(bench), bench / "images"
+    assert bench.recon(folder, "-o", out, *HALF).code == 0
+    whole = outputs(out)
+    assert bench.recon(folder, "-o", out, *HALF).code == 2
+    assert "0 of 3 scans to do" in bench.recon(folder, "-o", out, *HALF, "--resume").out
+    for name in ("a.h5", "a.png", "b.png"):
+        (out / name).unlink()
+    assert "2 of 3 scans to do" in bench.recon(folder, "-o", out, *HALF, "--resume").out
+    assert outputs(out) == whole
+    data = array(folder / "c.h5", "kspace")
+    data[0, 0, 5, 5] += 1
+    fastmri(folder / "c.h5", data)
+    assert "1 of 3 scans to do" in bench.recon(folder, "-o", out, *HALF, "--resume").out
+    for change in (("--seed", 4), ("--keep-samples",), ("--options.zeta", 0.1)):
+        assert "3 of 3 scans to do" in bench.recon(folder, "-o", out, *HALF, *change, "--resume").out
+        assert "0 of 3 scans to do" in bench.recon(folder, "-o", out, *HALF, *change, "--resume").out
+    assert read_provenance(out / "a.h5")["config"]["options"] == {"zeta": 0.1}
+
+
+def test_resume_never_replaces_what_is_not_ours(bench):
+    folder, out = three_scans(bench), bench / "images"
+    out.mkdir()
+    for name in ("a.h5", "b.png"):
+        (out / name).write_bytes(b"precious")
+    outcome = bench.recon(folder, "-o", out, "--resume")
+    assert outcome.code == 1 and outcome.out.count("is no output of recon; pass --overwrite") == 2
+    assert (out / "a.h5").read_bytes() == (out / "b.png").read_bytes() == b"precious"
+    assert sorted(outputs(out)) == ["a.h5", "b.png", "c.h5", "c.png"]
+    assert bench.recon(folder, "-o", out, "--overwrite").code == 0
+    assert read_provenance(out / "a.h5") and len(outputs(out)) == 6
+
+
+def test_one_broken_scan(bench):
+    folder, out = three_scans(bench), bench / "images"
+    (folder / "b.h5").write_bytes((folder / "b.h5").read_bytes()[:3000])
+    outcome = bench.recon(folder, "-o", out)
+    assert outcome.code == 1 and sorted(outputs(out)) == ["a.h5", "a.png", "c.h5", "c.png"]
+    assert outcome.err == "medrestore recon: error: 1 scans failed: b.h5\n"
+    (line,) = [line for line in outcome.out.splitlines() if line.startswith("failed: ")]
+    assert str(folder / "b.h5") in line and "copy it again" in line
+
+
+def test_a_mistake_of_the_program_costs_one_scan(bench, monkeypatch):
+    from medrestore.recon import files
+
+    def moody(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise ZeroDivisionError("what a day")
+        return reconstruct(*arguments, **options)
+
+    folder, reconstruct, calls = three_scans(bench), files.reconstruct, []
+    monkeypatch.setattr(files, "reconstruct", moody)
+    outcome = bench.recon(folder, "-o", bench / "images")
+    assert outcome.code == 1 and "a.h5: ZeroDivisionError: what a day; run it alone with --debug" in outcome.out
+    assert sorted(outputs(bench / "images")) == ["b.h5", "b.png", "c.h5", "c.png"]
+
+
+def test_two_runs_share_a_folder(bench):
+    """Two processes at once, with one cache of coil maps: each output is made once, and is right."""
+    folder, out = three_scans(bench), bench / "images"
+    runs = [start(bench, folder, "-o", out, *HALF, "--resume") for _ in range(2)]
+    told = [run.communicate(timeout=100) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0] and [err for _, err in told] == ["", ""], told
+    assert bench.recon(folder, "-o", out, *HALF, "--resume").code == 0
+    assert bench.recon(folder, "-o", bench / "alone", *HALF, "--maps-cache", "none").code == 0
+    assert outputs(out) == outputs(bench / "alone")
+    assert all(path.suffix == ".npy" for path in (bench / "cache").iterdir())
+
+
+def test_pairs_and_stems(bench):
+    folder = bench / "scans"
+    folder.mkdir()
+    data, _ = kspace()
+    data[0].transpose(1, 2, 0).ravel("F").tofile(folder / "a.cfl")
+    (folder / "a.hdr").write_text("# Dimensions\n48 40 1 4\n")
+    np.save(folder / "b.npy", data[0])
+    (folder / "._b.npy").write_bytes(b"left by a Mac")
+    (folder / "notes.txt").write_text("no scan")
+    outcome = bench.recon(folder, "-o", bench / "images", *HALF)
+    assert (outcome.code, outcome.err) == (0, "") and "2 of 2 scans to do" in outcome.out
+    assert sorted(outputs(bench / "images")) == ["a.h5", "a.png", "b.h5", "b.png"]
+    np.testing.assert_array_equal(array(bench / "images" / "a.h5"), array(bench / "images" / "b.h5"))
+    single = bench.restored(folder / "a", *HALF)
+    assert read_provenance(single)["input"]["fingerprint"] == read_provenance(bench / "images/a.h5")["input"]["fingerprint"]
+    assert bench.call("recon", "--from", single, "-o", bench / "again.h5", "--maps-cache", "none").code == 0
+    assert (bench / "again.h5").read_bytes() == single.read_bytes()
+    (folder / "a.hdr").write_text("# Dimensions\n40 48 1 4\n")
+    assert "1 of 2 scans to do" in bench.recon(folder, "-o", bench / "images", *HALF, "--resume").out
+    fastmri(folder / "b.h5", data)
+    before = outputs(bench / "images")
+    outcome = bench.recon(folder, "-o", bench / "images", *HALF, "--overwrite")
+    assert outcome.code == 2 and "would both become b.h5; rename one" in outcome.err
+    assert outputs(bench / "images") == before
+
+
+@pytest.mark.parametrize("place", ["file", "part"])
+def test_folders_that_are_in_the_way(bench, place):
+    folder = three_scans(bench)
+    if place == "file":
+        (bench / "images").write_text("hello")
+        outcome = bench.recon(folder, "-o", bench / "images")
+        assert outcome.code == 2 and "needs a folder for its images" in outcome.err
+    else:
+        (bench / "images").mkdir()
+        (bench / "images" / "a.h5.part").write_text("hello")
+        outcome = bench.recon(folder, "-o", bench / "images")
+        assert outcome.code == 1 and "a.h5 cannot be written (File exists)" in outcome.out
+        assert len(outputs(bench / "images")) == 5
+
+
+def test_a_scan_that_can_no_longer_be_read_is_a_failure_of_its_own(bench, monkeypatch):
+    folder, out = three_scans(bench), bench / "images"
+    assert bench.recon(folder, "-o", out, *HALF).code == 0
+    before = outputs(out)
+
+    def fingerprint(path):
+        if path.name == "b.h5":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    real = files.fingerprint
+    monkeypatch.setattr(files, "fingerprint", fingerprint)
+    outcome = bench.recon(folder, "-o", out, *HALF, "--resume")
+    assert outcome.code == 1 and "1 of 3 scans to do" in outcome.out and "1 scans failed: b.h5" in outcome.err
+    assert outputs(out) == before
+
+
+def test_one_slice_is_held_at_a_time(bench, monkeypatch):
+    """When a slice is made ready, the one before is gone, with its exact data step."""
+    held, alive = [], []
+
+    def prepare(*arguments, **options):
+        alive.append(sum(one() is not None for one in held))
+        ready = real(*arguments, **options)
+        held.append(weakref.ref(ready.problem.operator))
+        return ready
+
+    real = files.prepare
+    monkeypatch.setattr(files, "prepare", prepare)
+    data, images = kspace(4)
+    bench.restored(fastmri(bench / "scan.h5", data, reference=images), *HALF)
+    assert alive == [0, 0, 0, 0]

@@ -1,0 +1,182 @@
+"""Slices whose network calls are made together: each image as alone, one call for all, within the memory that is allowed."""
+
+import threading
+import weakref
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gaussian_posterior import power
+from helpers.scans import NOISE, SHAPE, array, fastmri, kspace
+from torch import Tensor
+
+from medrestore.codecs import CalibratedComplex
+from medrestore.io import read_provenance
+from medrestore.levels import karras
+from medrestore.methods import DDS, DPS, HQS, DDNMPlus, Method
+from medrestore.operators import Sense
+from medrestore.priors import Prior, StationaryGaussian
+from medrestore.recon import files
+from medrestore.recon.data_step import exact_gb
+from medrestore.recon.files import Job, recon_file
+from medrestore.recon.plan import Plan, Undersampling
+
+SLICES = 5
+HALF = Undersampling("uniform1d", 2, 16)
+PLANE = Undersampling("poisson2d", 2, 12)
+EXACT = exact_gb(Sense(torch.zeros(1, 4, *SHAPE, dtype=torch.complex64), torch.ones(1, SHAPE[1])))  # GiB of a slice
+
+
+class OneByOne(Prior):
+    """A Gaussian whose estimate of an image has the same bits in any batch; remembers each call's images and noise level."""
+
+    channels, sigma_range, recipe = 2, (0.01, 40.0), CalibratedComplex()
+
+    def __init__(self, most: int = 10**9) -> None:
+        self.gaussian, self.most, self.seen = StationaryGaussian(power(*SHAPE), channels=2), most, []
+
+    @property
+    def sizes(self) -> list[int]:
+        """Images of each call but the one that is timed before sampling."""
+        return self.seen[1:]
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        self.seen.append(len(x))
+        if len(x) > self.most:
+            raise torch.OutOfMemoryError("out of memory")
+        return torch.cat([self.gaussian(image[None], sigma) for image in x])
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    """A scan whose slices differ in image, coil maps and noise."""
+    data, images = kspace(SLICES)
+    noise = np.random.default_rng(0).standard_normal((2, *data.shape)).astype(np.float32)
+    return fastmri(tmp_path / "scan.h5", data + 9 * NOISE * np.arange(SLICES).reshape(-1, 1, 1, 1) * (noise[0] + 1j * noise[1]),
+                   reference=images)
+
+
+def plan(method: Method, **changes: Any) -> Plan:
+    return replace(Plan(method=method, steps=4, undersample=HALF), **changes)
+
+
+def restored(volume: Path, prior: Prior, plan: Plan, **options: Any) -> dict[str, Any]:
+    """All that an output holds, its record and its picture."""
+    out = volume.with_name("out.h5")
+    recon_file(volume, out, Job(plan, prior, {"prior": "a Gaussian"}, "", overwrite=True, keep_samples=True, **options))
+    found = {"picture": out.with_suffix(".png").read_bytes(), "made": read_provenance(out)}
+    names = ("reconstruction_complex", *(("std", "samples") if plan.samples > 1 else ()))
+    return found | {name: array(out, name).tobytes() for name in names}
+
+
+@pytest.mark.parametrize(("method", "changes"), [
+    (HQS(), {}), (HQS(), {"start_sigma": 0.5}), (HQS(), {"undersample": PLANE}), (DDS(), {"samples": 2}), (DDNMPlus(), {}),
+    (DDS(gamma=5.0), {"samples": 3, "batch_size": 2}), (DPS(), {}),
+], ids=str)
+def test_every_slice_is_as_alone(volume: Path, method: Method, changes: dict[str, Any]) -> None:
+    one, joint = OneByOne(), OneByOne()
+    alone = restored(volume, one, plan(method, together=1, **changes))
+    assert restored(volume, joint, plan(method, together=3, **changes)) == alone
+    noise = alone["made"]["noise_std"]
+    assert len(set(noise)) == SLICES and max(noise) > 2 * min(noise)
+    assert sum(joint.sizes) == sum(one.sizes)
+    calls = (len(alone["made"]["levels"]) - 1) * SLICES
+    if isinstance(method, DPS):
+        assert joint.sizes == one.sizes == [1] * calls  # it differentiates through the prior
+    else:  # groups of three and of two
+        assert len(joint.sizes) * SLICES == len(one.sizes) * 2 and joint.sizes.count(3 * one.sizes[0]) > 0
+
+
+@pytest.mark.parametrize(("changes", "device", "sizes"), [
+    ({}, "cpu", {1}), ({}, "gpu", {SLICES}), ({"batch_size": 4}, "gpu", {4, 1}),
+    ({"batch_size": 4, "together": 2}, "gpu", {2, 1}),
+    ({"samples": 3}, "gpu", {6, 3}), ({"samples": 9}, "gpu", {8, 1}), ({"samples": 3, "together": 2}, "cpu", {6, 3}),
+    ({"together": 99}, "cpu", {SLICES}), ({"together": 4, "spectral_gb": 2.5 * EXACT}, "cpu", {2, 1}),
+    ({"together": 4, "spectral_gb": float("inf")}, "cpu", {4, 1}), ({"together": 4, "spectral_gb": EXACT}, "cpu", {1}),
+    ({"together": 4, "spectral_gb": 0.5 * EXACT}, "cpu", {4, 1}),  # no exact form, and so nothing that grows
+])
+def test_how_many(volume: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], device: str, sizes: set[int]) -> None:
+    """A GPU is filled, a CPU saves memory; the exact forms of a group share what one slice may take."""
+    prior, real = OneByOne(), files.prepare
+    monkeypatch.setattr(files, "prepare", lambda *given, **options: real(*given, **options | {"device": "cpu"}))
+    monkeypatch.setattr(files, "_seconds_a_call", lambda ready, job, at_once: prior.seen.append(0) or 1.0)
+    restored(volume, prior, plan(DDS(), **{"steps": 9, **changes}), device=device)  # enough for an exact form
+    assert set(prior.sizes) == sizes
+
+
+def test_the_time_is_that_of_joint_calls(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told, prior = [], OneByOne()
+    clock = iter(range(0, 10**6, 60))  # of which a call takes a minute
+    monkeypatch.setattr(files.time, "monotonic", lambda: float(next(clock)))
+    restored(volume, prior, plan(DDS(), samples=2, together=2), say=told.append)
+    assert prior.seen[0] == 4 and prior.sizes == [4] * 8 + [2] * 4
+    assert "4 steps, 2 slices in step, data steps by" in told[0] and told[0].endswith("about 12 min")  # 3 groups of 4 calls
+
+
+def test_progress_ends_where_it_should(volume: Path) -> None:
+    bars = []
+
+    def progress(label: str, total: int) -> Any:
+        bars.append([total, 0])
+
+        def advance() -> None:
+            bars[-1][1] += 1
+
+        return advance
+
+    restored(volume, OneByOne(), plan(HQS(), together=2), progress=progress)
+    assert bars == [[4 * SLICES, 4 * SLICES]]
+
+
+def test_memory_that_runs_out_is_only_slower(volume: Path) -> None:
+    """Also where it does so in the call that is timed before sampling."""
+    alone, short = restored(volume, OneByOne(), plan(DDS(), samples=2)), OneByOne(most=3)
+    assert restored(volume, short, plan(DDS(), samples=2, together=3)) == alone
+    assert short.seen[:3] == [6, 3, 3] and short.sizes[2] == 6 and set(short.sizes[3:]) == {4, 2}
+
+
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_two_groups_are_held_at_most(volume: Path, monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    """On a CPU the group before is gone when one is made; on a GPU the next is made in a thread meanwhile."""
+    held: list[weakref.ref[Any]] = []
+    alive, elsewhere = [], []
+
+    def prepare(*given: Any, **options: Any) -> Any:
+        alive.append(sum(one() is not None for one in held))
+        elsewhere.append(threading.current_thread() is not threading.main_thread())
+        ready = real(*given, **options | {"device": "cpu"})
+        held.append(weakref.ref(ready.problem.operator))
+        return ready
+
+    real = files.prepare
+    monkeypatch.setattr(files, "prepare", prepare)
+    monkeypatch.setattr(files, "_seconds_a_call", lambda ready, job, at_once: 1.0)
+    restored(volume, OneByOne(), plan(DDS(), together=2), device=device)
+    if device == "cpu":
+        assert alive == [0, 1, 0, 1, 0] and not any(elsewhere)
+    else:
+        assert max(alive) < 4 and elsewhere == [False] + [True] * 4
+
+
+def test_a_slice_that_fails_fails_the_scan(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reconstruct(ready: Any, *given: Any, slice_index: int, **options: Any) -> Any:
+        if slice_index == 2:
+            raise ZeroDivisionError("what a day")
+        return real(ready, *given, slice_index=slice_index, **options)
+
+    real, threads = files.reconstruct, threading.active_count()
+    monkeypatch.setattr(files, "reconstruct", reconstruct)
+    with pytest.raises(ZeroDivisionError, match="what a day"):
+        restored(volume, OneByOne(), plan(HQS(), together=3))
+    assert threading.active_count() == threads and not volume.with_name("out.h5").exists()
+
+
+def test_slices_of_a_range_and_its_middle(volume: Path) -> None:
+    part = replace(plan(HQS()), together=2)
+    alone = restored(volume, OneByOne(), plan(HQS()), slices=(1, 4))
+    assert restored(volume, OneByOne(), part, slices=(1, 4)) == alone
+    assert alone["made"]["levels"] == karras(4, 5.0, 0.01) and [seeds[0] for seeds in alone["made"]["seeds"]] == [
+        100_000, 200_000, 300_000]
