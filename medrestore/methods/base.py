@@ -9,6 +9,7 @@ from torch import Tensor
 from ..operators import Operator
 from ..priors import Prior
 from ..problem import Problem
+from ..settings import check
 
 
 class Method(ABC):
@@ -24,6 +25,9 @@ class Method(ABC):
 
     needs: ClassVar[type[Operator] | None] = Operator
     draws: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check(self)
 
     @abstractmethod
     def step(

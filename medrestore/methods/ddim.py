@@ -1,7 +1,9 @@
 """Denoising diffusion implicit models: the prior alone."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from ..settings import Bounds
 from .base import Method
 from .budget import ddim_split
 
@@ -11,7 +13,7 @@ class DDIM(Method):
     """Denoising diffusion implicit models: Song, Meng & Ermon, ICLR 2021, eq. 12."""
 
     needs = None
-    eta: float = 0.0
+    eta: Annotated[float, Bounds(at_least=0, at_most=1)] = 0.0
 
     def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
         x0 = constrain(denoise(x, sigma))

@@ -1,9 +1,11 @@
 """Denoising diffusion null-space models: the range from the data, the null space from the prior."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from ..consistency import project
 from ..operators import SpectralOperator
+from ..settings import Bounds
 from .base import Method
 from .budget import fixed_split, spectral_gains
 
@@ -17,7 +19,7 @@ class DDNM(Method):
     """
 
     needs = SpectralOperator
-    eta: float = 0.85
+    eta: Annotated[float, Bounds(at_least=0, at_most=1)] = 0.85
 
     def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
         x0 = denoise(x, sigma)
@@ -37,7 +39,7 @@ class DDNMPlus(Method):
     """
 
     needs = SpectralOperator
-    eta: float = 0.85
+    eta: Annotated[float, Bounds(at_least=0, at_most=1)] = 0.85
 
     def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
         S = problem.operator.spectrum

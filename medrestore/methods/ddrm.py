@@ -1,8 +1,10 @@
 """Denoising diffusion restoration models."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from ..operators import SpectralOperator
+from ..settings import Bounds
 from .base import Method
 from .budget import spectral_gains
 
@@ -17,8 +19,8 @@ class DDRM(Method):
     """
 
     needs = SpectralOperator
-    eta: float = 0.85
-    eta_b: float = 1.0
+    eta: Annotated[float, Bounds(at_least=0, at_most=1)] = 0.85
+    eta_b: Annotated[float, Bounds(at_least=0, at_most=1)] = 1.0
 
     def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
         S = problem.operator.spectrum

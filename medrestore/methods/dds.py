@@ -1,9 +1,11 @@
 """Decomposed diffusion sampling."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from ..consistency import prox
 from ..operators import LinearOperator
+from ..settings import Bounds
 from .base import Method
 from .budget import ddim_split, justified_gamma
 
@@ -32,11 +34,11 @@ class DDS(Method):
     """
 
     needs = LinearOperator
-    gamma: float | None = None
-    cg_steps: int | None = None
-    lam: float = 1.0
-    eta: float = 2.0
-    rtol: float | None = None
+    gamma: Annotated[float | None, Bounds(above=0)] = None
+    cg_steps: Annotated[int | None, Bounds(at_least=1)] = None
+    lam: Annotated[float, Bounds(above=0)] = 1.0
+    eta: Annotated[float, Bounds(at_least=0)] = 2.0
+    rtol: Annotated[float | None, Bounds(above=0)] = None
 
     def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
         gamma = justified_gamma(sigma, problem.sigma, self.lam)

@@ -1,9 +1,11 @@
 """Half-quadratic splitting with a diffusion denoiser."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from ..consistency import prox
 from ..operators import LinearOperator
+from ..settings import Bounds
 from .base import Method
 from .budget import justified_gamma
 
@@ -24,10 +26,10 @@ class DiffPIR(Method):
     """
 
     needs = LinearOperator
-    lam: float = 1.25
-    zeta: float = 0.5
-    cg_steps: int | None = None
-    rtol: float | None = None
+    lam: Annotated[float, Bounds(above=0)] = 1.25
+    zeta: Annotated[float, Bounds(at_least=0, at_most=1)] = 0.5
+    cg_steps: Annotated[int | None, Bounds(at_least=1)] = None
+    rtol: Annotated[float | None, Bounds(above=0)] = None
 
     def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
         x0 = denoise(x, sigma)

@@ -1,10 +1,12 @@
 """Guidance by the gradient of the misfit through the prior."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 
 from ..consistency import misfit
+from ..settings import Bounds
 from .base import Method
 from .budget import ddim_split
 
@@ -22,8 +24,8 @@ class DPS(Method):
         eta: share of fresh noise; 1 is the paper's DDPM.
     """
 
-    step_size: float = 1.0
-    eta: float = 1.0
+    step_size: Annotated[float, Bounds(above=0)] = 1.0
+    eta: Annotated[float, Bounds(at_least=0)] = 1.0
 
     def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
         with torch.enable_grad():

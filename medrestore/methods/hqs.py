@@ -1,9 +1,11 @@
 """Plug-and-play half-quadratic splitting."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from ..consistency import prox
 from ..operators import LinearOperator
+from ..settings import Bounds
 from .base import Method
 from .budget import justified_gamma
 
@@ -22,9 +24,9 @@ class HQS(Method):
 
     needs = LinearOperator
     draws = False
-    lam: float = 1.0
-    cg_steps: int | None = None
-    rtol: float | None = None
+    lam: Annotated[float, Bounds(above=0)] = 1.0
+    cg_steps: Annotated[int | None, Bounds(at_least=1)] = None
+    rtol: Annotated[float | None, Bounds(above=0)] = None
 
     def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
         gamma = justified_gamma(sigma, problem.sigma, self.lam)
