@@ -171,7 +171,7 @@ def _may_write(source: Path, out: Path, job: Job) -> None:
                 raise InputError(f"{path} is the scan itself, which is never replaced; give another place")
             if not (job.writing.overwrite or (job.writing.resume and _provenance_of(out))):
                 raise InputError(f"{path} exists{' and is no output of recon' if job.writing.resume else ''}; "
-                                 "allow `overwrite` to replace it, or give another place")
+                                 "pass `overwrite` to replace it, or give another place")
 
 
 def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, job: Job) -> dict[str, Scores]:
@@ -340,7 +340,7 @@ def recon_folder(folder: Path, out: Path, job: Job) -> dict[str, str]:
     pairs = [(source, out / f"{source.stem}.h5") for source in scans(folder)]
     existing = [target for _, target in pairs if target.exists()]
     if existing and not (job.writing.overwrite or job.writing.resume):
-        raise InputError(f"{existing[0]} exists; allow `resume` to do the rest, `overwrite` to replace it, or give another place")
+        raise InputError(f"{existing[0]} exists; pass `resume` to do the rest, `overwrite` to replace it, or give another place")
     waiting = [pair for pair in pairs if not (job.writing.resume and is_done(*pair, job))]
     job.say(f"{len(waiting)} of {len(pairs)} scans to do")
     failed: dict[str, str] = {}
