@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ..consistency import prox
 from ..operators import LinearOperator
 from .base import Method
-from .budget import ddim_split, justified_gamma
+from .budget import ddim_split, fixed_gamma, justified_gamma
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,8 @@ class DDS(Method):
     rtol: float | None = None
 
     def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
-        gamma = justified_gamma(sigma, problem.sigma, self.lam)
-        if self.gamma is not None and problem.sigma > 0:
-            gamma = self.gamma
+        gamma = (justified_gamma(sigma, problem.sigma, self.lam) if self.gamma is None
+                 else fixed_gamma(self.gamma, problem.exact))
         x0 = denoise(x, sigma)                                        # Tweedie
         e = (x - x0) / sigma                                          # the noise it points along
         x0 = constrain(prox(problem, x0, gamma, cg_steps=self.cg_steps, rtol=self.rtol))  # Krylov steps to the data
