@@ -103,30 +103,30 @@ class Chain(LinearOperator):
 class LocalChain(Chain, LocalOperator):
     """outer after inner, both local."""
 
-    if TYPE_CHECKING:
-
-        @property
-        def outer(self) -> LocalOperator: ...
-
-        @property
-        def inner(self) -> LocalOperator: ...
+    @property
+    def _parts(self) -> tuple[LocalOperator, LocalOperator]:
+        return as_local(self.outer), as_local(self.inner)
 
     @property
     def grain(self) -> int:
-        return self.outer.grain * self.inner.grain
+        outer, inner = self._parts
+        return outer.grain * inner.grain
 
     def restrict(self, window: Window) -> LocalOperator:
-        return as_local(self.outer.restrict(self.inner.footprint(window)) @ self.inner.restrict(window))
+        outer, inner = self._parts
+        return as_local(outer.restrict(inner.footprint(window)) @ inner.restrict(window))
 
     def footprint(self, window: Window) -> Window:
-        return self.outer.footprint(self.inner.footprint(window))
+        outer, inner = self._parts
+        return outer.footprint(inner.footprint(window))
 
     def coarsen(self, factor: int) -> tuple[LocalOperator, int]:
-        if not isinstance(self.inner, Isometry | CoIsometry):  # the entries that it drops would enter the means of the others
+        outer, inner = self._parts
+        if not isinstance(inner, Isometry | CoIsometry):  # the entries that it drops would enter the means of the others
             raise no_coarser_form(self)
-        inner, rest = self.inner.coarsen(factor)
-        outer, rest = self.outer.coarsen(rest)
-        return as_local(outer @ inner), rest
+        coarse, rest = inner.coarsen(factor)
+        coarse_outer, rest = outer.coarsen(rest)
+        return as_local(coarse_outer @ coarse), rest
 
 
 @dataclass(frozen=True)
