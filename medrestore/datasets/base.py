@@ -54,7 +54,9 @@ class Images(ABC):
 class Augment(Protocol):
     """Turns an image into a crop to train on."""
 
-    channels: int | None  # of the crop, or None when it has those of the image
+    @property
+    def channels(self) -> int | None:
+        """Of the crop; None when it has those of the image."""
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         """A random crop (channels, side, side) of `image` (channels, height, width); all chance comes from `generator`."""

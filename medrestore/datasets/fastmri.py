@@ -5,6 +5,7 @@ Data: Zbontar et al., "fastMRI: An Open Dataset and Benchmarks for Accelerated M
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -167,7 +168,7 @@ def _header(path: Path, slices: tuple[int, int] | None) -> tuple[_Volume, str]:
         if has(file, "mask") or not has(file, "kspace"):
             what = "holds a mask, so its k-space is undersampled" if has(file, "mask") else "holds no 'kspace'"
             raise InputError(f"{path} {what}; train on volumes of *_train or *_val.")
-        patient, acquisition = (guarded(path, lambda name=name: file.attrs.get(name)) for name in ("patient_id", "acquisition"))
+        patient, acquisition = (guarded(path, partial(file.attrs.get, name)) for name in ("patient_id", "acquisition"))
     with read_kspace(path) as volume:
         chosen = range(len(volume)) if slices is None else range(*slice(*slices).indices(len(volume)))
     known = patient if isinstance(patient, str) and patient else path.stem

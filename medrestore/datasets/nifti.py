@@ -184,7 +184,7 @@ def _read_summary(path: Path) -> _Shown | None:
     """What an earlier `prepare` found, or None where it is missing or damaged."""
     try:
         found = json.loads(path.read_text())
-        kept = tuple((str(axis), int(at)) for axis, at in found["kept"])
-        return _Shown(float(found["scale"]), kept) if all(axis in AXES for axis, _ in kept) else None
+        kept = tuple((AXES[AXES.index(axis)], int(at)) for axis, at in found["kept"])
+        return _Shown(float(found["scale"]), kept)
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -20,7 +20,7 @@ import csv
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
-from math import inf, isinf, log10, nan
+from math import inf, log10, nan
 from pathlib import Path
 from typing import Literal, get_args
 from typing import Protocol as Interface
@@ -178,11 +178,12 @@ def _score_frame(
     protocol: Protocol, lpips: Distance | None,
 ) -> FrameScore:
     fraction = float(hole.double().mean())
-    changes: tuple[float | None, float | None] = (None, None)
+    change = true_change = None
     if before is not None and bool((region := hole | before[2]).any()):
-        changes = tuple(_mean_over(_absolute(now, then), region) for now, then in ((frame, before[0]), (truth, before[1])))
+        change = _mean_over(_absolute(frame, before[0]), region)
+        true_change = _mean_over(_absolute(truth, before[1]), region)
     if fraction == 0:
-        return FrameScore(scene, index, fraction, change=changes[0], true_change=changes[1])
+        return FrameScore(scene, index, fraction, change=change, true_change=true_change)
     error = _absolute(frame, truth)
     mae, psnr = official_errors(frame, truth) if protocol == "dreaming-official" else (float(error.mean()), _psnr(error))
     ssim, hole_ssim = _ssim(frame, truth, hole)
@@ -190,7 +191,7 @@ def _score_frame(
     return FrameScore(
         scene, index, fraction, mae, psnr, ssim, float(in_hole.mean()), _psnr(in_hole), hole_ssim,
         None if lpips is None else _lpips(frame, truth, protocol, lpips),
-        int(((error > 0).any(0, keepdim=True) & ~hole).sum()), *changes,
+        int(((error > 0).any(0, keepdim=True) & ~hole).sum()), change, true_change,
     )
 
 
@@ -253,21 +254,21 @@ def _score_rows(scene: str, rows: Sequence[FrameScore], protocol: Protocol, fid:
     if not scored:
         raise InputError(f"{scene} hides nothing in any of its {len(rows)} frames, so nothing is scored; check its masks.")
     official = protocol == "dreaming-official"
-    means = {name: _mean([getattr(row, name) for row in scored]) for name in ("mae", "ssim", "hole_mae", "hole_ssim", "lpips")}
-    psnrs, hole_psnrs = [row.psnr for row in scored], [row.hole_psnr for row in scored]
+    mae, psnr, lpips = _mean(_values(scored, "mae")), _mean(_values(scored, "psnr")), _common_mean(scored, "lpips")
     if not official:
-        psnrs = [min(value, PSNR_CAP) for value in psnrs]
-    means |= {"psnr": _mean(psnrs), "hole_psnr": _mean([min(value, PSNR_CAP) for value in hole_psnrs])}
-    mae_term = means["mae"] / 255 * 200 / (255 if official else 1)
-    psnr_term = 1 - means["psnr"] / 50
-    lpips_term = None if means["lpips"] is None else means["lpips"] * 10
+        psnr = _mean([min(value, PSNR_CAP) for value in _values(scored, "psnr")])
+    mae_term = mae / 255 * 200 / (255 if official else 1)
+    psnr_term = 1 - psnr / 50
+    lpips_term = None if lpips is None else lpips * 10
     fid_term = None if fid is None else fid / 100
-    moving = [row for row in rows if row.change is not None]
+    flicker = [row.change - row.true_change for row in rows if row.change is not None and row.true_change is not None]
     return SceneScore(
         scene=scene, protocol=protocol, frames=len(rows), scored=len(scored), mae_term=mae_term, psnr_term=psnr_term,
         lpips_term=lpips_term, fid_term=fid_term, accuracy=(mae_term + psnr_term) / 2,
-        consistency=_mean([lpips_term, fid_term]), fid=fid,
-        flicker=_mean([row.change - row.true_change for row in moving]) if moving else None, **means,
+        consistency=_mean_of_both(lpips_term, fid_term), mae=mae, psnr=psnr, ssim=_common_mean(scored, "ssim"),
+        hole_mae=_mean(_values(scored, "hole_mae")),
+        hole_psnr=_mean([min(value, PSNR_CAP) for value in _values(scored, "hole_psnr")]),
+        hole_ssim=_common_mean(scored, "hole_ssim"), lpips=lpips, fid=fid, flicker=_mean(flicker) if flicker else None,
     )
 
 
@@ -281,21 +282,33 @@ def summarise(scenes: Sequence[SceneScore]) -> Summary:
     if len(protocols) != 1:
         raise InputError(f"{len(scenes)} scenes of the protocols {', '.join(sorted(protocols)) or 'none'} have no summary; "
                          "score at least one scene, all by one protocol.")
-    names = ("mae_term", "psnr_term", "lpips_term", "fid_term")
-    terms = {name: _mean([getattr(scene, name) for scene in scenes]) for name in names}
+    mae_term, psnr_term = (_mean([getattr(scene, name) for scene in scenes]) for name in ("mae_term", "psnr_term"))
+    lpips_term, fid_term = (_common_mean(scenes, name) for name in ("lpips_term", "fid_term"))
     return Summary(
-        protocol=protocols.pop(), scenes=len(scenes), **terms, accuracy=(terms["mae_term"] + terms["psnr_term"]) / 2,
-        consistency=_mean([terms["lpips_term"], terms["fid_term"]]),
+        protocol=protocols.pop(), scenes=len(scenes), mae_term=mae_term, psnr_term=psnr_term, lpips_term=lpips_term,
+        fid_term=fid_term, accuracy=(mae_term + psnr_term) / 2, consistency=_mean_of_both(lpips_term, fid_term),
     )
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
-    """None when any is None; infinities of both signs have no mean."""
-    if any(value is None for value in values):
-        return None
-    if {inf, -inf} <= {value for value in values if isinf(value)}:
-        return nan
-    return sum(values) / len(values)
+def _values(rows: Sequence[FrameScore | SceneScore], name: str) -> list[float]:
+    """The values of one field that are not None."""
+    return [value for row in rows if (value := getattr(row, name)) is not None]
+
+
+def _mean(values: Sequence[float]) -> float:
+    """The mean; infinities of both signs have none."""
+    return nan if {inf, -inf} <= set(values) else sum(values) / len(values)
+
+
+def _common_mean(rows: Sequence[FrameScore | SceneScore], name: str) -> float | None:
+    """The mean of a field over all rows; None when any row has none."""
+    values = _values(rows, name)
+    return _mean(values) if len(values) == len(rows) else None
+
+
+def _mean_of_both(first: float | None, second: float | None) -> float | None:
+    """The mean of two numbers; None when either is."""
+    return None if first is None or second is None else _mean([first, second])
 
 
 def write_frames_csv(path: str | Path, rows: Iterable[FrameScore]) -> None:

@@ -36,6 +36,9 @@ class LPIPS(nn.Module):
     learned linear heads, averaged over the picture and added.
     """
 
+    shift: Tensor
+    scale: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.convolutions = nn.ModuleDict({

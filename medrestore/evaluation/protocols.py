@@ -127,7 +127,9 @@ def score(
 
 def _magnitudes(volume: Array) -> Array:
     """Real values as they are, complex ones without their phase."""
-    return abs(volume) if (volume.is_complex() if isinstance(volume, Tensor) else np.iscomplexobj(volume)) else volume
+    if isinstance(volume, Tensor):
+        return volume.abs() if volume.is_complex() else volume
+    return np.abs(volume) if np.iscomplexobj(volume) else volume
 
 
 def _magnitude(prediction: Array, reference: Array, data_range: float | None, *, whole: bool) -> list[Row]:

@@ -126,7 +126,7 @@ def _cell(setting: str, method: str, metric: str, rows: Sequence[Row], resamples
     values = np.array([np.mean(one) for one in patients.values()])
     used = sum(map(len, patients.values()))
     if len(values) == 0:
-        return Cell(setting, method, metric, *[nan] * 7, patients=0, rows=0, left_out=len(rows))
+        return Cell(setting, method, metric, nan, nan, nan, nan, nan, nan, nan, patients=0, rows=0, left_out=len(rows))
     low, high = interval(values, resamples=resamples, seed=seed)
     q1, median, q3 = map(float, np.quantile(values, [0.25, 0.5, 0.75]))
     sd = float(values.std(ddof=1)) if len(values) > 1 else nan

@@ -10,6 +10,7 @@ import itertools
 import math
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +28,12 @@ COMPLEX_NAMES = {("real", "imag"), ("r", "i"), ("re", "im")}
 
 PathLike = str | os.PathLike[str]
 T = TypeVar("T")
+
+
+def require(condition: bool, message: str) -> None:
+    """Raises `InputError(message)` unless the condition holds."""
+    if not condition:
+        raise InputError(message)
 
 
 def existing(path: PathLike) -> Path:
@@ -55,17 +62,17 @@ def lookup(file: h5py.File, name: str) -> h5py.Dataset | h5py.Group:
     """The object `name` of the file, reached through hard links alone: soft and external links are refused."""
     import h5py
 
-    here = file["/"]
+    entry = file["/"]
     for part in filter(None, name.split("/")):
-        if not isinstance(here, h5py.Group) or not has(here, part):
+        if not isinstance(entry, h5py.Group) or not has(entry, part):
             raise InputError(f"{file.filename} holds no {name!r}; it holds {', '.join(names(file)) or 'nothing'}.")
-        if not is_own(here, part):
+        if not is_own(entry, part):
             raise InputError(
                 f"{file.filename}: {name!r} is a link, which could point to any file of this computer; "
                 "copy the data itself into the file."
             )
-        here = guarded(file.filename, lambda group=here, part=part: group[part])
-    return here
+        entry = guarded(file.filename, partial(entry.__getitem__, part))
+    return entry
 
 
 def has(group: h5py.Group, name: str) -> bool:
@@ -217,14 +224,19 @@ def open_npy(path: PathLike, *, max_gb: float = 16.0) -> np.ndarray:
     return array
 
 
+def cfl_files(path: PathLike) -> tuple[Path, Path]:
+    """The .hdr and the .cfl of a BART pair; `path` may end in .cfl, .hdr or neither."""
+    base = Path(path)
+    base = base.with_suffix("") if base.suffix in (".cfl", ".hdr") else base
+    return existing(f"{base}.hdr"), existing(f"{base}.cfl")
+
+
 def open_cfl(path: PathLike, *, max_gb: float = 16.0) -> np.ndarray:
     """A BART .cfl/.hdr pair as a read-only complex64 memory map in the .hdr's order of dimensions.
 
     `path` may end in .cfl, .hdr or neither.
     """
-    base = Path(path)
-    base = base.with_suffix("") if base.suffix in (".cfl", ".hdr") else base
-    header, data = existing(f"{base}.hdr"), existing(f"{base}.cfl")
+    header, data = cfl_files(path)
     if header.stat().st_size > MAX_TEXT:
         raise InputError(f"{header} is longer than {MAX_TEXT} bytes, which no .hdr is; write it again by BART.")
     lines = [line for line in header.read_text("utf-8", "replace").splitlines() if line.strip() and not line.startswith("#")]

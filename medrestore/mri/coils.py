@@ -45,7 +45,8 @@ def espirit(
     """
     calibration = _calibration(kspace, mask, acs)
     kernel = min(kernel, (calibration.shape[-1] + 2) // 3)
-    shape = tuple(kspace.shape[1:])
+    coils, height, width = kspace.shape[1:]
+    shape = (coils, height, width)
     if cache is None:
         return _espirit(calibration, shape, kernel, threshold, crop, kspace.device)
     key = hashlib.sha256(repr((_CACHE_VERSION, shape, calibration.shape, kernel, threshold, crop)).encode())
@@ -111,7 +112,7 @@ def _region(kspace: Tensor, mask: Tensor) -> tuple[slice, slice]:
     """The calibration region of a mask in k-space: all rows for a mask along one axis."""
     rows, columns = calibration_region(mask)
     if columns.stop == columns.start or rows.stop == rows.start:
-        raise InputError("The centre of k-space is not sampled, so there are no calibration lines; give maps with --maps FILE.")
+        raise InputError("The centre of k-space is not sampled, so there are no calibration lines; give coil maps.")
     return (slice(0, kspace.shape[-2]) if mask.shape[0] == 1 else rows), columns
 
 
@@ -123,11 +124,11 @@ def _calibration(kspace: Tensor, mask: Tensor | None, acs: Width | None) -> Tens
     asked = (_MAX_WIDTH,) * 2 if acs is None else (acs if isinstance(acs, tuple) else (_MAX_WIDTH, acs))
     width = min(_MAX_WIDTH, rows.stop - rows.start, columns.stop - columns.start, *asked)
     if width < _MIN_WIDTH:
-        raise InputError(f"ESPIRiT needs {_MIN_WIDTH} calibration lines but finds {width}; give coil maps with --maps FILE.")
+        raise InputError(f"ESPIRiT needs {_MIN_WIDTH} calibration lines but finds {width}; give coil maps.")
     square = kspace[0, :, _middle(rows, kspace.shape[-2], width), _middle(columns, kspace.shape[-1], width)].detach()
     square = square.to("cpu", torch.complex64).contiguous()
     if not square.isfinite().all() or not square.any():
-        raise InputError("The calibration region holds no signal or values that are not finite; give coil maps with --maps FILE.")
+        raise InputError("The calibration region holds no signal or values that are not finite; give coil maps.")
     return square
 
 
@@ -155,7 +156,7 @@ def _espirit(
         maps[rows], inside[rows] = vectors.reshape(-1, width, coils), (eigenvalues > crop).reshape(-1, width)
     if not inside.any():
         raise InputError(f"ESPIRiT finds no object in the {calibration.shape[-1]} calibration lines: they are too few or too "
-                         "noisy; lower `crop` or give coil maps with --maps FILE.")
+                         "noisy; lower `crop` or give coil maps.")
     reference = maps @ principal_coil(calibration).conj().to(device)
     maps = torch.where(inside[..., None], maps * reference.conj().sgn()[..., None], 0)
     return maps.permute(2, 0, 1)[None].contiguous()

@@ -93,7 +93,8 @@ def chosen_region(reference: np.ndarray, errors: Sequence[np.ndarray]) -> Region
     slope[:, :-1] += np.abs(np.diff(grey, axis=1))
     score = _window_means(_levelled(slope), size)
     if errors:
-        score = score * _window_means(sum(_levelled(np.where(np.isfinite(error), error, 0.0)) for error in errors), size)
+        levelled = (_levelled(np.where(np.isfinite(error), error, 0.0)) for error in errors)
+        score = score * _window_means(sum(levelled, np.zeros_like(slope)), size)
     best = int(np.round(score, 9).argmax())  # rounded, so that of equal windows the first is taken
     top, left = np.unravel_index(best, score.shape)
     return Region(int(top), int(left), *size)

@@ -6,7 +6,7 @@ import io
 import re
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from ...errors import InputError
-from ..guards import PathLike, existing
-from ..kspace.base import require
+from ..guards import PathLike, existing, require
 from .pictures import MAX_PIXELS, SUFFIXES
 
 if TYPE_CHECKING:
@@ -90,12 +89,12 @@ class StreamedFrames(Frames):
     Asking for a frame behind the last one starts again from the first.
     """
 
-    _stream: Iterator[np.ndarray] | None = None
+    _stream: Generator[np.ndarray, None, None] | None = None
     _next: int = 0
     _last: tuple[int, np.ndarray] | None = None
 
     @abstractmethod
-    def _decode(self) -> Iterator[np.ndarray]:
+    def _decode(self) -> Generator[np.ndarray, None, None]:
         """All frames from the first; a generator that closes what it opened."""
 
     def _read(self, index: int) -> np.ndarray:
@@ -104,12 +103,14 @@ class StreamedFrames(Frames):
         if self._stream is None or index < self._next:
             self.close()
             self._stream = self._decode()
-        while self._next <= index:
+        while True:
             frame = next(self._stream, None)
-            require(frame is not None, f"{self.where} ends after {self._next} of {len(self)} frames; copy it again.")
+            if frame is None:
+                raise InputError(f"{self.where} ends after {self._next} of {len(self)} frames; copy it again.")
             self._next += 1
-        self._last = (index, frame)
-        return frame
+            if self._next > index:
+                self._last = (index, frame)
+                return frame
 
     def close(self) -> None:
         if self._stream is not None:

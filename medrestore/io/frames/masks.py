@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from ...errors import InputError
-from ..kspace.base import require
+from ..guards import require
 from .base import Frames, one_channel
 
 MaskMeaning = Literal["hole", "keep"]  # what white (over THRESHOLD) means
@@ -22,10 +22,11 @@ LOSSY_TOLERANCE = 8  # between the channels of a grey mask that was stored as a 
 
 def check_meaning(meaning: str | None, where: str) -> MaskMeaning:
     """The meaning itself; without one, a sentence that says how to state it."""
-    if meaning not in get_args(MaskMeaning):
-        raise InputError(f"{where}: say what white means in this mask, --mask-means hole or --mask-means keep; "
-                         "programs differ, and a guess would restore the wrong half.")
-    return meaning
+    meanings: dict[str | None, MaskMeaning] = {known: known for known in get_args(MaskMeaning)}
+    if meaning in meanings:
+        return meanings[meaning]
+    raise InputError(f"{where}: state what white means in this mask, 'hole' or 'keep'; "
+                     "programs differ, and a guess would restore the wrong half.")
 
 
 def to_known(mask: np.ndarray, meaning: MaskMeaning, where: str, *, lossless: bool = True) -> np.ndarray:
@@ -140,8 +141,8 @@ class Survey:
     def check(self, *, allow_full: bool = False) -> Survey:
         """The survey itself, refused where nothing is hidden at all, or, unless allowed, where a frame is hidden whole."""
         require(len(self.empty) < len(self.fractions), f"{self.where} hides nothing, there is nothing to restore; "
-                                                       "check --mask-means, white may mean the other thing.")
+                                                       "check what white means in them, it may be the opposite.")
         require(allow_full or not self.full,
                 f"{self.where} hides all of {len(self.full)} of {len(self.fractions)} frames (the first is number "
-                f"{self.full[0] if self.full else 0}), nothing would be left of them; check --mask-means.")
+                f"{self.full[0] if self.full else 0}), nothing would be left of them; check what white means.")
         return self

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -17,8 +17,7 @@ import numpy as np
 
 from ...errors import InputError
 from ..aside import Unfinished
-from ..guards import DEFLATE_LIMIT, PathLike, check_size, existing
-from ..kspace.base import require
+from ..guards import DEFLATE_LIMIT, PathLike, check_size, existing, require
 from .base import MAX_FRAMES, MAX_PIXELS, StreamedFrames
 
 MAX_HEADER = 1 << 16  # bytes; real headers have half a kilobyte
@@ -140,10 +139,11 @@ class MhaFrames(StreamedFrames):
             file.seek(self.header.offset + index * size)
             return self._picture(file.read(size))
 
-    def _decode(self) -> Iterator[np.ndarray]:
+    def _decode(self) -> Generator[np.ndarray, None, None]:
         with self.path.open("rb") as file:
             file.seek(self.header.offset)
-            inflated = _Inflated(file, self.header.compressed, self.where)
+            compressed = -1 if self.header.compressed is None else self.header.compressed
+            inflated = _Inflated(file, compressed, self.where)
             for index in range(self._count):
                 data = inflated.read(self._frame_bytes)
                 require(len(data) == self._frame_bytes,

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import InputError
 from ...fft import fft2c, ifft2c
 from ..guards import finite
 from .scan import Scan
@@ -123,9 +122,3 @@ def calibration_width(columns: np.ndarray, width: int) -> int | None:
     left = centre - int(max(gaps[gaps < centre], default=-1)) - 1
     right = int(min(gaps[gaps > centre], default=width)) - centre - 1
     return left + right + 1 if left - right in (0, 1) else 2 * min(left, right) + 1
-
-
-def require(condition: bool, message: str) -> None:
-    """Refuses bad input with one sentence."""
-    if not condition:
-        raise InputError(message)

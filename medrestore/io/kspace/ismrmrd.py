@@ -12,8 +12,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import InputError
-from ..guards import MAX_TEXT, check_size, check_stored, guarded, has, is_own, lookup, names, own_dataset, read_text
-from .base import require
+from ..guards import (
+    MAX_TEXT,
+    check_size,
+    check_stored,
+    guarded,
+    has,
+    is_own,
+    lookup,
+    names,
+    own_dataset,
+    read_text,
+    require,
+)
 from .header import Header, parse_header
 from .lines import LINE, Grid, LineFile, line_start
 

@@ -12,13 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..guards import check_size, finite
+from ..guards import check_size, finite, require
 from .base import (
     KSpaceFile,
     calibration_width,
     centre_index,
     remove_oversampling,
-    require,
 )
 from .scan import Scan
 

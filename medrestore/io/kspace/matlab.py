@@ -18,8 +18,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ...errors import InputError
-from ..guards import check_size
-from .base import require
+from ..guards import check_size, require
 
 MATRIX, COMPRESSED = 14, 15
 NUMERIC_CLASSES = range(6, 16)  # double, single and the integers

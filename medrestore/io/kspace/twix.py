@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from ...errors import InputError
-from ..guards import existing, guarded
-from .base import require
+from ..guards import existing, guarded, require
 from .lines import LINE, Grid, LineFile, line_start
 
 MAX_PROTOCOL = 64 << 20  # bytes of protocol text; real ones hold some hundred kilobytes
@@ -49,7 +49,7 @@ class TwixFile(LineFile):
         super().__init__(path, _lines(self._blocks, grid), grid, coils=max(coils, default=0), max_gb=max_gb)
 
     def _data(self, records: np.ndarray) -> Iterable[np.ndarray]:
-        return (guarded(self.path, lambda record=record: self._blocks[record].data) for record in records)
+        return (guarded(self.path, partial(getattr, self._blocks[record], "data")) for record in records)
 
     def _noise_samples(self) -> np.ndarray | None:
         """Noise in image units: its variance grows with the bandwidth, which is one over the dwell time.
@@ -58,7 +58,8 @@ class TwixFile(LineFile):
         """
         if not self.has_noise:
             return None
-        noise = np.concatenate([guarded(self.path, lambda block=block: block.data) for block in self._noise_blocks], axis=1)
+        parts = [guarded(self.path, partial(getattr, block, "data")) for block in self._noise_blocks]
+        noise = np.concatenate(parts, axis=1)
         samples = int(self._noise_blocks[0].mdh.SamplesInScan)
         noise_ns = 1e9 / NOISE_HZ / samples
         return noise * np.float32(np.sqrt(noise_ns / self._dwell_ns)) if self._dwell_ns else noise
@@ -178,8 +179,9 @@ def _grid(protocol: Protocol, image: list[Any], path: Path) -> Grid:
     if not lines or min(lines) < 0 or max(lines) >= columns:
         columns = needed  # no or too short a transform length: the smallest even grid around the centre line
     kept = round(columns / (1.0 + (protocol.number("sKSpace.dPhaseOversamplingForDialog") or 0.0)))
-    sizes = [protocol.number(f"sSliceArray.asSlice[0].{key}") for key in ("dReadoutFOV", "dPhaseFOV", "dThickness")]
-    pixel = (sizes[0] / rows, sizes[1] / kept, sizes[2]) if all(sizes) and kept > 0 else None
+    keys = ("dReadoutFOV", "dPhaseFOV", "dThickness")
+    readout, phase, thickness = (protocol.number(f"sSliceArray.asSlice[0].{key}") for key in keys)
+    pixel = (readout / rows, phase / kept, thickness) if readout and phase and thickness and kept > 0 else None
     return Grid(samples=max(samples, rows), rows=rows, columns=columns, crop_columns=kept, pixel_mm=pixel)
 
 

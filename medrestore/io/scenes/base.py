@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..frames.base import Frames
 from ..frames.masks import Masks, Survey
-from ..kspace.base import require
+from ..guards import require
 
 
 @dataclass(frozen=True)

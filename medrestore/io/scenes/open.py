@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from ...errors import InputError
@@ -12,8 +13,7 @@ from ..frames.masks import MaskMeaning, Masks, check_meaning
 from ..frames.mha import MhaFrames
 from ..frames.pictures import SUFFIXES
 from ..frames.video import VIDEOS, VideoFrames
-from ..guards import PathLike
-from ..kspace.base import require
+from ..guards import PathLike, require
 from .base import Scene, SceneSet
 from .dreaming import MEANING, dreaming_scenes, is_dreaming
 from .grand_challenge import container_scenes, is_container
@@ -60,8 +60,8 @@ def open_scenes(
     if mask is None and is_container(source):
         return container_scenes(source, meaning=means, max_gb=max_gb)
     name = source.name if source.is_dir() else source.stem
-    given = [None if place is None else Path(place) for place in (mask, truth)]
-    return SceneSet(str(source), {name: lambda: _scene(name, source, *given, means, max_gb)})
+    mask, truth = (None if place is None else Path(place) for place in (mask, truth))
+    return SceneSet(str(source), {name: partial(_scene, name, source, mask, truth, means, max_gb)})
 
 
 def open_frames(source: PathLike, *, kind: str = "frame", max_gb: float = 16.0) -> Frames:
@@ -93,7 +93,7 @@ def _scene(name: str, source: Path, mask: Path | None, truth: Path | None, means
         _companion(shown, source, place, roles.get(what, []), what, max_gb) for place, what in ((mask, "mask"), (truth, "truth"))
     )
     if masks is None:
-        raise InputError(f"{source} comes without masks; give them by --mask.")
+        raise InputError(f"{source} comes without masks; give them, as mask=PATH.")
     return Scene(name, frames, Masks(masks, means), reference, notes=(*frames.notes, *masks.notes))
 
 

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ...files import write_file
-from ..guards import PathLike, check_size, existing, finite
-from ..kspace.base import require
+from ..guards import PathLike, check_size, existing, finite, require
 from ..reconstruction import RESEARCH_USE
 
 Axis = Literal["sagittal", "coronal", "axial"]

@@ -66,7 +66,7 @@ def test_meaning_is_never_guessed(tmp_path):
     hole, keep = (to_known(white(), means, "m") for means in ("hole", "keep"))
     assert hole.sum() == 192 - 9 and np.array_equal(keep, ~hole)
     assert hole_fraction(hole) == pytest.approx(9 / 192)
-    refused("--mask-means hole or --mask-means keep", to_known, white(), None, "m")
+    refused("'hole' or 'keep'", to_known, white(), None, "m")
     save(tmp_path / "a.png", picture())
     save(tmp_path / "m.png", white())
     refused("say what white means", open_scenes, tmp_path / "a.png", mask=tmp_path / "m.png")
