@@ -1,4 +1,4 @@
-"""What priors learn from: images of many kinds, and augmented crops of them."""
+"""Training data: images of many kinds, and augmented crops of them."""
 
 from .augment import augmentation, check_light
 from .base import Augment, Crops, Images, Progress

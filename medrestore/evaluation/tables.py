@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 from ..errors import InputError
 from .protocols import BY_NAME, Metric
-from .protocols import metric as described
+from .protocols import metric as metric_by_name
 from .statistics import Cell
 
 Show = Literal["mean", "mean ± sd", "mean [low, high]", "median [q1, q3]"]
@@ -224,7 +224,7 @@ def grid(
         raise InputError(f"a table cannot show {show!r}; it can show {', '.join(get_args(Show))}.")
     places = {(cell.metric, cell.setting, cell.method): cell for cell in cells}
     names, settings, methods = (list(dict.fromkeys(key[part] for key in places)) for part in range(3))
-    metrics = {name: described(name, protocol) if name in BY_NAME else Metric(name, "", True, 4, name) for name in names}
+    metrics = {name: metric_by_name(name, protocol) if name in BY_NAME else Metric(name, "", True, 4, name) for name in names}
     header, columns = ["method"], []
     for name, setting in product(names, settings):
         column = [places.get((name, setting, method)) for method in methods]
@@ -272,7 +272,7 @@ def markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 def latex(header: Sequence[str], lines: Iterable[Sequence[str]], caption: str) -> str:
     r"""A `table` for the packages booktabs and (for any Unicode left) inputenc: the best \textbf, the second \underline."""
     def plain(value: str) -> str:
-        return re.sub(r"[\\&%$#_{}~^±×−<>|]", lambda found: LATEX[found[0]], " ".join(value.split()))
+        return re.sub(r"[\\&%$#_{}~^±×−<>|]", lambda match: LATEX[match[0]], " ".join(value.split()))
 
     def text(value: str) -> str:
         command = {"best": r"\textbf", "second": r"\underline"}.get(getattr(value, "mark", ""))

@@ -1,4 +1,4 @@
-"""Files in and out: k-space of every common format, reconstructions, NIfTI. Hostile files end here."""
+"""Files in and out: k-space of every common format, frames and scenes, volumes, reconstructions; every input is checked."""
 
 from .kspace.open import KSpaceFile, inspect_file, read_kspace
 from .kspace.scan import Scan

@@ -1,7 +1,7 @@
 """Guards against hostile and broken files: every size, type and link is checked before a byte is read.
 
 A 1.4 kB HDF5 file can declare a 43 GB dataset, external storage and links can pull any local file in as "k-space",
-and pickled arrays run code. All of that ends here, in an `InputError` that names the file and the way out.
+and pickled arrays run code. All of that is refused with an `InputError` that names the file and the way out.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def require(condition: bool, message: str) -> None:
 
 
 def existing(path: PathLike) -> Path:
-    """The path of a file that is there."""
+    """The path itself, refused unless it is a file."""
     path = Path(path)
     if not path.is_file():
         kind = "is a folder, not a file" if path.is_dir() else "does not exist"
@@ -55,7 +55,7 @@ def open_hdf5(path: PathLike) -> h5py.File:
     except OSError as error:
         if not os.access(path, os.R_OK):
             raise InputError(f"{path} may not be read; ask for read permission on it.") from error
-        raise InputError(f"{path} is not a whole HDF5 file (truncated, damaged or another format); copy it again.") from error
+        raise InputError(f"{path} is not a complete HDF5 file (truncated, damaged or another format); copy it again.") from error
 
 
 def lookup(file: h5py.File, name: str) -> h5py.Dataset | h5py.Group:
@@ -81,7 +81,7 @@ def has(group: h5py.Group, name: str) -> bool:
 
 
 def is_own(group: h5py.Group, name: str) -> bool:
-    """Whether an entry is kept in the file itself: a hard link, not a soft, external or user-defined one."""
+    """Whether an entry is stored in the file itself: a hard link, not a soft, external or user-defined one."""
     import h5py
 
     return guarded(group.file.filename, lambda: group.id.links.get_info(name.encode()).type) == h5py.h5l.TYPE_HARD
@@ -123,8 +123,8 @@ def own_dataset(file: h5py.File, name: str) -> h5py.Dataset:
     where = f"{file.filename}: {name!r}"
     dataset = lookup(file, name)
     if not isinstance(dataset, h5py.Dataset):
-        held = ", ".join(names(dataset)) if isinstance(dataset, h5py.Group) else ""
-        raise InputError(f"{where} is a group, not an array; name one of {held or 'its arrays'}.")
+        members = ", ".join(names(dataset)) if isinstance(dataset, h5py.Group) else ""
+        raise InputError(f"{where} is a group, not an array; name one of {members or 'its arrays'}.")
     _, elsewhere = guarded(file.filename, lambda: ((dataset.dtype, dataset.chunks), dataset.is_virtual or dataset.external))
     if elsewhere:
         raise InputError(f"{where} keeps its data in other files, which is refused; copy the data itself into the file.")
@@ -136,7 +136,7 @@ def check_stored(where: str, dataset: h5py.Dataset, size: int) -> None:
     stored = guarded(where, dataset.id.get_storage_size)
     filtered = guarded(where, lambda: dataset.id.get_create_plist().get_nfilters()) > 0
     if size > stored * (DEFLATE_LIMIT if filtered else 1):
-        raise InputError(f"{where} declares {size} bytes but the file stores {stored}; it is not whole, copy it again.")
+        raise InputError(f"{where} declares {size} bytes but the file stores {stored}; it is not complete, copy it again.")
 
 
 def check_size(where: str, shape: tuple[int, ...], itemsize: int, *, max_gb: float) -> int:
@@ -217,7 +217,7 @@ def open_npy(path: PathLike, *, max_gb: float = 16.0) -> np.ndarray:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # the header is parsed as Python text, so tokenizer and type errors escape as well
-        raise InputError(f"{path} is no whole .npy file of numbers (or holds objects); save it again by numpy.save.") from error
+        raise InputError(f"{path} is no complete numeric .npy file, or holds objects; save it again by numpy.save.") from error
     if not is_numeric(array.dtype):
         raise InputError(f"{path} holds {array.dtype}, not numbers; save a complex64 array.")
     check_size(str(path), array.shape, array.dtype.itemsize, max_gb=max_gb)

@@ -307,12 +307,12 @@ def _provenance(file: Any) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        found = json.loads(text) if isinstance(text, str) and len(text) <= MAX_TEXT else None
+        value = json.loads(text) if isinstance(text, str) and len(text) <= MAX_TEXT else None
     except (json.JSONDecodeError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        value = None
+    if not isinstance(value, dict):
         raise InputError(f"{file.filename}: its provenance is damaged or too long; write the reconstruction again.")
-    return found
+    return value
 
 
 def _part(path: Path, overwrite: bool) -> Path:

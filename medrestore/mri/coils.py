@@ -16,7 +16,7 @@ from .sampling import Width, calibration_region
 _MAX_WIDTH = 32  # calibration lines used at most: more cost time and change little
 _MIN_WIDTH = 8  # calibration lines: below, even a 3 x 3 kernel has too few positions to tell signal from the rest
 _CACHE_VERSION = 2  # raise when the maps of the same samples change
-_BLOCK_BYTES = 2**21  # pixels' operators held at once on a CPU: about what stays in its cache
+_BLOCK_BYTES = 2**21  # pixels' operators in memory at once on a CPU: about the size of its cache
 _BLOCK_BYTES_GPU = 2**28
 
 
@@ -39,8 +39,8 @@ def espirit(
     of the calibration matrix, `crop` the eigenvalues that make the support. Computed where kspace lies.
 
     The maps have unit root-sum-of-squares inside the support and are exactly 0 outside. Their phase is that of a
-    virtual coil, the principal component of the calibration data, which is nowhere near zero inside most objects, so
-    that the combined image has a smooth phase. With `cache`, a folder, maps are kept there by a hash of the
+    virtual coil, the principal component of the calibration data, which is far from zero inside most objects, so
+    that the combined image has a smooth phase. With `cache`, a folder, maps are stored in it by a hash of the
     calibration samples and settings. Raises InputError with fewer than 8 calibration lines.
     """
     calibration = _calibration(kspace, mask, acs)

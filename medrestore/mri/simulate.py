@@ -1,4 +1,4 @@
-"""Scans made from an image: what a coil array with known noise would have acquired."""
+"""Simulated scans: the k-space that a coil array with known noise acquires of an image."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Pictures and tables for people."""
+"""Figures and an HTML report."""
 
 from .panel import Column, panel
 

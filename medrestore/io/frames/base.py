@@ -170,7 +170,7 @@ class PictureFrames(Frames):
         entry = self._entries[index]
         picture, _ = decode_picture(entry.read(), entry.where, kind=self._kind)
         if picture.shape[:2] != self.size:
-            raise InputError(f"{entry.where} is {_said(picture.shape)} but the first picture there {_said(self.size)}; "
+            raise InputError(f"{entry.where} is {_size_text(picture.shape)} but the first picture there {_size_text(self.size)}; "
                              "frames of one scene have one size.")
         return picture
 
@@ -182,7 +182,7 @@ def decode_picture(data: bytes, where: str, *, kind: str = "frame") -> tuple[np.
     """A png or jpg picture as uint8, upright as its EXIF says, and whether its format is lossless.
 
     Unlike `read_picture` it takes bytes, which may come from an archive, and refuses what would change a value (16 bits,
-    transparency, a mask in colour): here known pixels come back bit by bit.
+    transparency, a mask in colour), because known pixels must come back unchanged.
 
     Args:
         kind: "frame" gives (height, width, 3) RGB, a grey picture in three equal channels; "mask" gives (height, width),
@@ -193,7 +193,7 @@ def decode_picture(data: bytes, where: str, *, kind: str = "frame") -> tuple[np.
     """
     from PIL import Image, ImageOps
 
-    with warnings.catch_warnings():  # sizes are checked here, before a pixel is decoded; damaged EXIF also warns
+    with warnings.catch_warnings():  # sizes are checked below, before a pixel is decoded; damaged EXIF also warns
         warnings.simplefilter("ignore")
         try:
             with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
@@ -211,7 +211,7 @@ def decode_picture(data: bytes, where: str, *, kind: str = "frame") -> tuple[np.
         except Image.DecompressionBombError as error:
             raise InputError(f"{where} declares over {MAX_PIXELS} pixels, the most that is read; give it in parts.") from error
         except Exception as error:  # what a damaged picture makes the decoder throw has no common type
-            raise InputError(f"{where} is no whole png or jpg (damaged, cut or another format); copy it again.") from error
+            raise InputError(f"{where} is no complete png or jpg (damaged, cut or another format); copy it again.") from error
     return (_one_channel if kind == "mask" else _rgb)(pixels, where), lossless
 
 
@@ -271,5 +271,5 @@ def picture_files(folder: PathLike) -> list[Path]:
                   key=lambda path: natural_key(path.name))
 
 
-def _said(shape: Sequence[int]) -> str:
+def _size_text(shape: Sequence[int]) -> str:
     return f"{shape[1]} x {shape[0]}"

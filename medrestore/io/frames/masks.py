@@ -1,4 +1,4 @@
-"""Masks: what is known and what is hidden. Files disagree about which is white, so the meaning is stated, never guessed.
+"""Masks of known and hidden pixels. Files disagree about which is white, so the meaning must be stated.
 
 Inside the library a mask has one name and one meaning: `known`, bool, True where the pixel was measured.
 """
@@ -21,7 +21,7 @@ LOSSY_TOLERANCE = 8  # between the channels of a grey mask that was stored as a 
 
 
 def check_meaning(meaning: str | None, where: str) -> MaskMeaning:
-    """The meaning itself; without one, a sentence that says how to state it."""
+    """The meaning itself, refused unless it is one of `MaskMeaning`."""
     meanings: dict[str | None, MaskMeaning] = {known: known for known in get_args(MaskMeaning)}
     if meaning in meanings:
         return meanings[meaning]
@@ -139,7 +139,7 @@ class Survey:
         return self.hole_fraction > 0.5
 
     def check(self, *, allow_full: bool = False) -> Survey:
-        """The survey itself, refused where nothing is hidden at all, or, unless allowed, where a frame is hidden whole."""
+        """The survey itself, refused where nothing is hidden at all, or, unless allowed, where a frame is hidden completely."""
         require(len(self.empty) < len(self.fractions), f"{self.where} hides nothing, there is nothing to restore; "
                                                        "check what white means in them, it may be the opposite.")
         require(allow_full or not self.full,

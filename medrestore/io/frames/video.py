@@ -86,7 +86,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         require(not refused, f"{path} is a list of other files ({', '.join(refused)}); give the video itself.")
         require(len(container.streams.video) > 0, f"{path} has no video in it, only sound or data; give a video.")
         stream = container.streams.video[0]
-        require(stream.codec_context is not None, f"{path} is in a codec that is not known here; convert it to H.264 or FFV1.")
+        require(stream.codec_context is not None, f"{path} is in a codec that FFmpeg does not know; convert it to H.264 or FFV1.")
         width, height = stream.codec_context.width, stream.codec_context.height
         require(width * height <= MAX_PIXELS, f"{path} declares frames of {width} x {height}, more than is read; scale it down.")
         yield container, stream

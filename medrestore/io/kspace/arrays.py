@@ -48,9 +48,9 @@ class ArrayFile(KSpaceFile):
 
     def _read(self, index: int) -> Scan:
         chosen = tuple(index if name == "slice" else slice(None) for name in self._axes)
-        kept = [name for name in self._axes if name != "slice"]
+        remaining = [name for name in self._axes if name != "slice"]
         part = to_complex64(guarded(self.path, lambda: np.asarray(self._array[chosen])))
-        part = part.transpose([kept.index(name) for name in AXES[1:] if name in kept])
+        part = part.transpose([remaining.index(name) for name in AXES[1:] if name in remaining])
         kspace = self._finite(np.ascontiguousarray(part).reshape(self.shape[1:]), index)
         return Scan(
             name=self.name,
@@ -70,7 +70,7 @@ class ArrayFile(KSpaceFile):
 
 
 def check_axes(axes: Sequence[str], shape: tuple[int, ...], path: Path) -> tuple[str, ...]:
-    """The axes themselves, once they are known names, each said once, as many as the array has, with row and col."""
+    """The axes themselves, refused unless they are known names, each once, as many as the array has, with row and col."""
     axes = tuple(axes)
     unknown = [name for name in axes if name not in AXES]
     require(not unknown, f"{path}: unknown axes {', '.join(map(repr, unknown))}; the names are {', '.join(AXES)}.")
@@ -84,7 +84,7 @@ def check_axes(axes: Sequence[str], shape: tuple[int, ...], path: Path) -> tuple
 
 
 def _stated(axes: Sequence[str] | None, name: str, shape: tuple[int, ...], path: Path) -> Sequence[str]:
-    """The axes; when they are missing, a sentence with the shape and an example."""
+    """The axes, refused with the shape and an example where they are None."""
     if axes is None:
         example = ("coil", "slice", "col", "row")[-len(shape) :] if len(shape) != 3 else ("coil", "row", "col")
         raise InputError(

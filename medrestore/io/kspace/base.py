@@ -22,7 +22,7 @@ class KSpaceFile(ABC):
     Also a context manager; `close()` may be called twice.
     """
 
-    kind: str  # in human words, such as "fastMRI multi-coil"
+    kind: str  # in words, such as "fastMRI multi-coil"
     dtype: str = "complex64"  # as stored
     has_header: bool = False  # a header describes the geometry
     has_noise: bool = False  # noise-only samples exist

@@ -61,8 +61,8 @@ def parse_header(xml: str, where: str) -> Header:
 
 
 def _text(element: ElementTree.Element, path: str) -> str | None:
-    found = element.find("/".join(_NAMESPACE + part for part in path.split("/")))
-    return None if found is None or found.text is None else found.text.strip()
+    node = element.find("/".join(_NAMESPACE + part for part in path.split("/")))
+    return None if node is None or node.text is None else node.text.strip()
 
 
 def _number(element: ElementTree.Element, path: str, kind: Callable[[str], Number]) -> Number | None:

@@ -1,1 +1,1 @@
-"""Scenes: frames, what is known of each, and the truth where there is one."""
+"""Scenes: frames, their masks, and the truth if available."""

@@ -1,6 +1,6 @@
 """The DREAMING data set as downloaded: a zip of zips or unpacked, flattened or not; nothing is unpacked to read it.
 
-A scene is a folder with `gt` (jpg), `mask` (png, 0 = hidden, 255 = kept) and the obstructed frames, whose folder has gone
+A scene is a folder with `gt` (jpg), `mask` (png, 0 = hidden, 255 = known) and the obstructed frames, whose folder has gone
 by several names. Frames are paired by their natural order; nothing is read out of their numbers.
 Data: ISBI 2024 challenge "Diminished Reality for Emerging Applications in Medicine through Inpainting".
 """
@@ -127,7 +127,7 @@ def _archive(
     try:
         archive = stack.enter_context(zipfile.ZipFile(file))
     except BROKEN as error:
-        raise InputError(f"{where} is no whole zip archive (cut, damaged or another format); download it again.") from error
+        raise InputError(f"{where} is no complete zip archive (cut, damaged or another format); download it again.") from error
     for info in archive.infolist():
         parts = PurePosixPath(info.filename.replace("\\", "/").lstrip("/")).parts  # below the root, whatever it says
         if not parts or info.is_dir() or any(_hidden(part) for part in parts):

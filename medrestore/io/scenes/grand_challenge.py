@@ -79,7 +79,7 @@ def container_scenes(root: PathLike, *, meaning: MaskMeaning, max_gb: float = 16
         meaning: what white means.
 
     Raises:
-        InputError: nothing there, or more than one way to pair.
+        InputError: no stacks, or more than one way to pair them.
     """
     root = Path(root)
     images = _images(root)
@@ -116,7 +116,7 @@ def _stacks(folder: Path, role: str) -> list[Path]:
 
 
 def _number(path: Path) -> str:
-    """scene_0092 of input_scene_0092.mha; the whole stem of any other name."""
+    """scene_0092 of input_scene_0092.mha; the stem of any other name."""
     role, _, rest = path.stem.partition("_")
     return rest if role in ROLES and rest else path.stem
 

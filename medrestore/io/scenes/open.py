@@ -37,7 +37,7 @@ def open_scenes(
 
     Args:
         source: a DREAMING download (zip or folder), a grand-challenge input folder, a folder of png/jpg, a .mha stack, a video
-            or one picture. A folder may hold frames and masks together, told apart by names such as 0001_mask.png.
+            or one picture. A folder may hold frames and masks together, recognised by names such as 0001_mask.png.
         mask: the masks, for sources that do not hold their own: of any of these kinds, one for every frame or one for all.
             Pictures in folders are paired by their stems, the words frame, mask, gt, ... left out; all else by order.
         means: what white means in the masks; only `dataset="dreaming"` implies it.
@@ -46,7 +46,7 @@ def open_scenes(
         max_gb: the most gigabytes (1e9 bytes) that a stack may declare.
 
     Raises:
-        InputError: anything that is wrong with them, in one sentence.
+        InputError: no such source, no masks, no meaning, or sizes and counts that differ.
     """
     source = Path(source)
     require(source.exists(), f"{source} does not exist; give frames, a stack, a video or a data set.")
@@ -98,7 +98,7 @@ def _scene(name: str, source: Path, mask: Path | None, truth: Path | None, means
 
 
 def _by_role(folder: Path) -> dict[str, list[Path]]:
-    """The pictures of a folder, told apart by their names: frame, mask or truth."""
+    """The pictures of a folder by role, which their names state: frame, mask or truth."""
     roles: dict[str, list[Path]] = {}
     for path in picture_files(folder):
         role = "mask" if MASK_NAME.search(path.stem) else "truth" if TRUTH_NAME.search(path.stem) else "frame"
