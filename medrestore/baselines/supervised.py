@@ -54,6 +54,9 @@ class Supervised(Baseline):
     net: Reconstructor
     card: dict[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"Supervised({self.net.kind!r}, {self.net.arguments})"
+
     @torch.no_grad()
     def reconstruct(self, kspace: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
         scale = brightness(ZeroFilled().reconstruct(kspace, maps, mask))

@@ -40,6 +40,10 @@ class Frame:
     known: Tensor
     obstructed: Tensor
 
+    def __repr__(self) -> str:
+        height, width = self.known.shape
+        return f"Frame({width} x {height}, {float((~self.known).float().mean()):.1%} hidden)"
+
 
 def render_frame(seed: int, scene: int, frame: int, *, size: tuple[int, int]) -> Frame:
     """A frame of a simulated scene, a pure function of its arguments up to float rounding.

@@ -27,15 +27,14 @@ from typing import Protocol as Interface
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
+from ..metrics import SSIM_WINDOW, ssim_map
 from .perceptual import frechet_distance
 
 Protocol = Literal["dreaming-corrected", "dreaming-official"]
 PSNR_CAP = 100.0  # dB; a 1280 x 720 frame with a hundred pixels off by one has less
-SSIM_WINDOW = 7
 NOT_COMPUTED = "not computed"
 Distance = Callable[[Tensor, Tensor], Tensor]  # two (1, 3, h, w) pictures in [-1, 1] -> (1,)
 
@@ -186,7 +185,7 @@ def _score_frame(
         return FrameScore(scene, index, fraction, change=change, true_change=true_change)
     error = _absolute(frame, truth)
     mae, psnr = official_errors(frame, truth) if protocol == "dreaming-official" else (float(error.mean()), _psnr(error))
-    ssim, hole_ssim = _ssim(frame, truth, hole)
+    ssim, hole_ssim = _frame_ssim(frame, truth, hole)
     in_hole = error[hole.expand_as(error)]
     return FrameScore(
         scene, index, fraction, mae, psnr, ssim, float(in_hole.mean()), _psnr(in_hole), hole_ssim,
@@ -222,19 +221,14 @@ def _psnr(error: Tensor) -> float:
     return inf if squared == 0 else 20 * log10(255) - 10 * log10(squared)
 
 
-def _ssim(frame: Tensor, truth: Tensor, hole: Tensor) -> tuple[float | None, float | None]:
-    """SSIM of the frame and of the windows centred in the hole (Wang et al., TIP 2004; uniform window, sample covariance).
+def _frame_ssim(frame: Tensor, truth: Tensor, hole: Tensor) -> tuple[float | None, float | None]:
+    """SSIM of the frame and of the windows centred in the hole, see `metrics.ssim_map`.
 
     None for a frame smaller than the window, and for a hole that lies within 3 pixels of the border.
     """
     if min(frame.shape[-2:]) < SSIM_WINDOW:
         return None, None
-    x, y = frame.double()[None], truth.double()[None]
-    mx, my, xx, yy, xy = (F.avg_pool2d(z, SSIM_WINDOW, 1) for z in (x, y, x * x, y * y, x * y))
-    unbiased = SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1)
-    vx, vy, vxy = unbiased * (xx - mx * mx), unbiased * (yy - my * my), unbiased * (xy - mx * my)
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    values = ((2 * mx * my + c1) * (2 * vxy + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2)))[0]
+    values = ssim_map(frame.double()[None], truth.double()[None], data_range=255.0)[0]
     edge = SSIM_WINDOW // 2
     inside = hole[:, edge:-edge, edge:-edge]
     return float(values.mean()), _mean_over(values, inside) if bool(inside.any()) else None

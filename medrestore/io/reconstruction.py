@@ -234,6 +234,9 @@ class ReconstructionFile:
             self._file.close()
             raise
 
+    def __repr__(self) -> str:
+        return f"ReconstructionFile({str(self.path)!r}: {' x '.join(map(str, self.shape))})"
+
     def __len__(self) -> int:
         return self.shape[0]
 

@@ -1,6 +1,6 @@
 """The noise of a scan: from a noise scan, or from the undersampled scan itself; and making it white."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ class NoiseEstimate:
     std: float  # of every real number of the noise, k-space units
     samples_used: int  # complex numbers, over all coils
     source: str  # the part of the scan that the samples are from
-    covariance: Tensor  # (coil, coil) complex128, E[n n^H]; its mean diagonal is 2 std^2
+    covariance: Tensor = field(repr=False)  # (coil, coil) complex128, E[n n^H]; its mean diagonal is 2 std^2
 
 
 def noise_covariance(samples: Tensor) -> Tensor:

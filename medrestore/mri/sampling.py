@@ -28,13 +28,17 @@ _POISSON_PASSES = 14
 
 @dataclass(frozen=True)
 class Sampling:
-    """One mask and what it came to."""
+    """A mask, its realised acceleration and calibration width, and how it was drawn."""
 
     mask: Tensor  # (1, width) or (height, width) float32, 1 where sampled
     kind: str
     acceleration: float  # realised: all samples of the grid / samples taken
     acs: Width  # realised calibration width, (height, width) of it for masks over both axes
     seed: Seed
+
+    def __repr__(self) -> str:
+        return (f"Sampling({self.kind!r}, mask {tuple(self.mask.shape)}, acceleration={self.acceleration:.4g}, acs={self.acs}, "
+                f"seed={self.seed})")
 
 
 def sampling_mask(kind: str, shape: tuple[int, int], accel: float, *, acs: Width | None = None, seed: Seed) -> Sampling:

@@ -32,8 +32,8 @@ class Picture:
     """
 
     title: str
-    reference: np.ndarray
-    images: Mapping[str, np.ndarray]
+    reference: np.ndarray = field(repr=False)
+    images: Mapping[str, np.ndarray] = field(repr=False)
     peak: float
     scores: Mapping[str, str] = field(default_factory=dict)
 

@@ -47,9 +47,12 @@ class Frames(ABC):
     fps: Fraction | None = None
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.where!r}: {len(self)} of {_size_text(self.size)})"
+
     @abstractmethod
     def __len__(self) -> int:
-        """How many pictures there are."""
+        """The number of pictures."""
 
     def __getitem__(self, index: int) -> np.ndarray:
         """Picture `index`, counted from 0: (height, width, 3) or (height, width), uint8.

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from scipy import ndimage
 
 from ...errors import InputError
 from ..guards import require
@@ -63,8 +62,12 @@ class Masks:
     def __init__(self, frames: Frames, meaning: MaskMeaning | None):
         self.frames, self.meaning = frames, check_meaning(meaning, frames.where)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.frames!r}, {self.meaning!r})"
+
     @property
     def size(self) -> tuple[int, int]:
+        """(height, width)."""
         return self.frames.size
 
     @property
@@ -90,8 +93,15 @@ class Masks:
         self.frames.close()
 
 
+def grow_hole(known: np.ndarray, by: float) -> np.ndarray:
+    """The mask (height, width) bool with all within `by` pixels (Euclidean distance) of a hidden pixel hidden too."""
+    from scipy import ndimage
+
+    return known if known.all() else ndimage.distance_transform_edt(known) > by
+
+
 class GrownMasks(Masks):
-    """Masks that hide all within `by` pixels of what the given ones hide: shadow, halo and blur that leak beyond."""
+    """Masks whose holes are grown by `by` pixels, which covers the shadow, halo and blur beside an instrument."""
 
     def __init__(self, given: Masks, by: int):
         super().__init__(given.frames, given.meaning)
@@ -102,8 +112,7 @@ class GrownMasks(Masks):
         return f"{self.frames.where}, grown by {self.by} pixels,"
 
     def known(self, index: int) -> np.ndarray:
-        known = super().known(index)
-        return known if known.all() else ndimage.distance_transform_edt(known) > self.by
+        return grow_hole(super().known(index), self.by)
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,8 @@ from ..guards import (
     require,
     to_complex64,
 )
-from .base import KSpaceFile, sampled
+from .base import KSpaceFile, Scan, sampled
 from .matlab import list_variables, load_variable
-from .scan import Scan
 
 if TYPE_CHECKING:
     import h5py

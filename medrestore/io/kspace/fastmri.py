@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from ..guards import checked_dataset, finite, guarded, has, lookup, read_text, require, to_complex64
-from .base import KSpaceFile, remove_oversampling, sampled
+from .base import KSpaceFile, Scan, remove_oversampling, sampled
 from .header import Header, parse_header
-from .scan import Scan
 
 if TYPE_CHECKING:
     import h5py

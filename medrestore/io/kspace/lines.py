@@ -15,11 +15,11 @@ from torch import Tensor
 from ..guards import check_size, finite, require
 from .base import (
     KSpaceFile,
+    Scan,
     calibration_width,
     centre_index,
     remove_oversampling,
 )
-from .scan import Scan
 
 LINE = np.dtype(
     [

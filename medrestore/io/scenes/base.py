@@ -112,6 +112,9 @@ class SceneSet(Mapping[str, Scene]):
         require(len(openers) > 0, f"{where} holds no scene; give frames with their masks.")
         self.where, self._openers, self._close = where, dict(openers), close
 
+    def __repr__(self) -> str:
+        return f"SceneSet({self.where!r}: {len(self)} scenes)"
+
     def __getitem__(self, name: str) -> Scene:
         return self._openers[name]()
 
