@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .operators import CoIsometry, Crop, Identity, Isometry, LinearOperator
+from .operators import Crop, Identity, Isometry, LinearOperator
 
 
 class Codec(ABC):

@@ -12,7 +12,6 @@ from torch import Tensor
 from .base import CoIsometry, FromSpectrum, Operator, Spectrum, Window, same
 from .local import Identity, LocalOperator
 
-
 Span = tuple[int, int]  # first and last + 1
 
 
