@@ -9,7 +9,7 @@ same output recognises what a killed run has left.
 from .digests import digest, digest_of
 from .locks import Busy, exclusive
 from .publish import FileWriter, NewFile, new_file, publish_first, remove_folder, write_file
-from .stages import Stage, new_folder, new_output, recover, recover_all, unfinished
+from .stages import Stage, final_names, new_folder, new_output, recover, recover_all, unfinished
 from .system import ADVICE, explained, no_room
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "digest_of",
     "exclusive",
     "explained",
+    "final_names",
     "new_file",
     "new_folder",
     "new_output",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from medrestore.files import Busy, exclusive
-from tests.helpers.disk import contents, killed
+from helpers.disk import contents, killed
 
 HOLD = """
 import sys

@@ -9,7 +9,7 @@ import pytest
 from medrestore.errors import InputError
 from medrestore.files import Busy, Stage, new_folder, new_output, recover, recover_all, unfinished
 from medrestore.files import stages as module
-from tests.helpers.disk import ROOM, contents, full_disk, killed
+from helpers.disk import ROOM, contents, full_disk, killed
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals and limits on the size of files")
 

@@ -9,7 +9,7 @@ import pytest
 from medrestore.errors import InputError
 from medrestore.files import explained, no_room
 from medrestore.files.system import make_folders, remove_empty, sync_tree
-from tests.helpers.disk import contents
+from helpers.disk import contents
 
 
 def wrapped() -> RuntimeError:
