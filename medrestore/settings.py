@@ -1,18 +1,126 @@
-"""Dataclasses from plain mappings: typed, and refused with the name of the key that is wrong."""
+"""Dataclasses of settings: built from plain mappings, checked against the types and bounds of their fields.
 
+A bound stands once, in the annotation of the field: `eta: Annotated[float, Bounds(at_least=0)] = 1.0`. `check`, called
+in `__post_init__`, enforces it wherever the object is made: in Python, from YAML or from the command line.
+"""
+
+import importlib
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, asdict, fields, is_dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from difflib import get_close_matches
+from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import InputError
 
 T = TypeVar("T")
 EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # a number in YAML 1.2, text in YAML 1.1
 WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The numbers that a field may hold; infinities and NaN are refused.
+
+    Args:
+        at_least, above: the least value, or what it must exceed.
+        at_most, below: the largest value, or what it must stay under.
+    """
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+
+    def admits(self, value: float) -> bool:
+        """Whether `value` lies within."""
+        return (math.isfinite(value)
+                and (self.at_least is None or value >= self.at_least) and (self.above is None or value > self.above)
+                and (self.at_most is None or value <= self.at_most) and (self.below is None or value < self.below))
+
+    def __str__(self) -> str:
+        low = f"at least {self.at_least:g}" if self.at_least is not None else None
+        low = f"above {self.above:g}" if self.above is not None else low
+        high = f"at most {self.at_most:g}" if self.at_most is not None else None
+        high = f"below {self.below:g}" if self.below is not None else high
+        return " and ".join(side for side in (low, high) if side is not None) or "finite"
+
+
+class Registry(Mapping[str, type[T]], Generic[T]):
+    """Classes by the names under which configs and the command line know them; imported when first asked for.
+
+    Args:
+        package: that the places are relative to, such as `medrestore.methods`.
+        places: name to `module:Class`.
+    """
+
+    def __init__(self, package: str, places: Mapping[str, str]) -> None:
+        self.package, self.places = package, dict(places)
+
+    def __getitem__(self, name: str) -> type[T]:
+        module, _, kind = self.places[name].partition(":")
+        found: type[T] = getattr(importlib.import_module(f"{self.package}.{module}"), kind)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def name_of(self, kind: type[T]) -> str | None:
+        """The name of a class, None where it is not registered."""
+        place = f"{kind.__module__.removeprefix(self.package + '.')}:{kind.__qualname__}"
+        return next((name for name, known in self.places.items() if known == place), None)
+
+    def build(self, name: str, options: Mapping[str, Any], source: str = "", where: str = "") -> T:
+        """An object of the class of that name.
+
+        Raises:
+            InputError: an unknown name or option, or a value out of bounds.
+        """
+        if name not in self.places:
+            raise InputError(f"{prefix(source)}there is no {dotted(where, name)}; {suggested('', name, self)}")
+        return build(self[name], options, source or name, where)
+
+
+@cache
+def hints(kind: type) -> dict[str, Any]:
+    """The types of a dataclass's fields, with their bounds."""
+    return get_type_hints(kind, include_extras=True)
+
+
+def check(instance: Any) -> None:
+    """Refuses a dataclass whose fields hold values of another type or out of bounds; for `__post_init__`.
+
+    Fields of types that no config can hold (tensors, functions, objects) are left to the class itself.
+
+    Raises:
+        InputError: names the class, the field, what it may be and what it is.
+    """
+    kind = type(instance)
+    for one in fields(kind):
+        hint = hints(kind)[one.name]
+        if is_plain(hint):
+            _value(hint, getattr(instance, one.name), kind.__name__, one.name)
+
+
+def is_plain(hint: Any) -> bool:
+    """Whether a type is one of numbers, text, choices and containers of them."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return is_plain(arguments[0])
+    if origin is Literal or hint in (int, float, str, bool, NoneType):
+        return True
+    return origin in (Union, UnionType, dict, tuple) and all(is_plain(one) for one in arguments if one is not Ellipsis)
+
+
+def prefix(source: str) -> str:
+    """How a complaint about a source begins."""
+    return f"{source}: " if source else ""
 
 
 def build(kind: type[T], given: Any, source: str, where: str = "") -> T:
@@ -27,7 +135,7 @@ def build(kind: type[T], given: Any, source: str, where: str = "") -> T:
     """
     if not isinstance(given, Mapping):
         raise InputError(f"{source}: {where or 'a config'} must be a mapping of options, got {given!r}")
-    known, hints = {one.name: one for one in fields(kind)}, get_type_hints(kind)
+    known = {one.name: one for one in fields(kind)}
     for key in given:
         if key not in known:
             raise InputError(f"{source}: {dotted(where, key)} is no option; {suggested(where, key, known)}")
@@ -35,7 +143,12 @@ def build(kind: type[T], given: Any, source: str, where: str = "") -> T:
                if name not in given and one.default is MISSING and one.default_factory is MISSING]
     if missing:
         raise InputError(f"{source}: {dotted(where, missing[0])} is missing")
-    return kind(**{key: _value(hints[key], value, source, dotted(where, key)) for key, value in given.items()})
+    values = {key: _value(hints(kind)[key], value, source, dotted(where, key)) for key, value in given.items()}
+    try:
+        return kind(**values)
+    except InputError as error:  # of a check of the class, which does not know the source
+        text = str(error).removeprefix(f"{kind.__name__}: ")
+        raise InputError(f"{prefix(source)}{text if not where else dotted(where, text)}") from error
 
 
 def dotted(where: str, key: object) -> str:
@@ -100,6 +213,8 @@ def _value(kind: Any, value: Any, source: str, where: str) -> Any:
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:
         return value
+    if origin is Annotated:
+        return _bounded(arguments, value, source, where)
     if is_dataclass(kind):
         return build(kind, value, source, where)
     if origin in (Union, UnionType):
@@ -116,6 +231,20 @@ def _value(kind: Any, value: Any, source: str, where: str) -> Any:
     if origin is tuple:
         return _tuple(arguments, value, source, where)
     return _simple(kind, value, source, where)
+
+
+def _bounded(arguments: tuple[Any, ...], value: Any, source: str, where: str) -> Any:
+    """`value` as an annotated type, within its bounds where it is a number."""
+    try:
+        value = _value(arguments[0], value, source, where)
+    except InputError:
+        if not (isinstance(value, float) and not math.isfinite(value)):
+            raise
+    for bounds in arguments[1:]:
+        numbers = value if isinstance(value, tuple) else (value,)
+        if isinstance(bounds, Bounds) and not all(bounds.admits(one) for one in numbers if isinstance(one, int | float)):
+            raise InputError(f"{source}: {where} must be {bounds}, got {value!r}")
+    return value
 
 
 def _one_of(kinds: list[Any], value: Any, source: str, where: str) -> Any:

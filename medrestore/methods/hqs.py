@@ -1,10 +1,16 @@
 """Plug-and-play half-quadratic splitting."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from torch import Tensor
 
 from ..consistency import prox
 from ..operators import LinearOperator
-from .base import Method
+from ..priors import Prior
+from ..problem import Problem
+from ..settings import Bounds
+from .base import Constrain, Draw, Method
 from .budget import justified_gamma
 
 
@@ -22,10 +28,11 @@ class HQS(Method):
 
     needs = LinearOperator
     draws = False
-    lam: float = 1.0
-    cg_steps: int | None = None
-    rtol: float | None = None
+    lam: Annotated[float, Bounds(above=0)] = 1.0
+    cg_steps: Annotated[int | None, Bounds(at_least=1)] = None
+    rtol: Annotated[float | None, Bounds(above=0)] = None
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
+             constrain: Constrain, noise: Draw) -> Tensor:
         gamma = justified_gamma(sigma, problem.sigma, self.lam)
         return constrain(denoise(prox(problem, x, gamma, cg_steps=self.cg_steps, rtol=self.rtol), sigma))

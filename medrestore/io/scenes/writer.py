@@ -25,8 +25,7 @@ from ...files import Stage, final_names, write_file
 from ..frames.base import decode_picture
 from ..frames.mha import MhaWriter
 from ..frames.video import VideoWriter, check_video
-from ..guards import PathLike
-from ..kspace.base import require
+from ..guards import PathLike, require
 from .base import to_tensor
 
 SceneKind = Literal["png", "mha", "ffv1", "h264"]
@@ -167,7 +166,8 @@ class SceneWriter:
     def _file_writer(self, path: Path) -> AbstractContextManager[MhaWriter | VideoWriter]:
         if self.kind == "mha":
             return MhaWriter(path, size=self._size, count=self._count)
-        return VideoWriter(path, size=self._size, fps=self._fps, codec="h264" if self.kind == "h264" else "ffv1")
+        assert self.kind != "png"
+        return VideoWriter(path, size=self._size, fps=self._fps, codec=self.kind)
 
     def _pictures(self) -> Iterator[np.ndarray]:
         return (self._picture(index) for index in range(self._count))
