@@ -9,8 +9,8 @@ same output recognises what a killed run has left.
 from .digests import digest, digest_of
 from .locks import Busy, exclusive
 from .publish import FileWriter, NewFile, new_file, publish_first, remove_folder, write_file
-from .stages import Stage, final_names, new_folder, new_output, recover, recover_all, unfinished
-from .system import ADVICE, explained, no_room
+from .stages import Stage, new_folder, new_output, recover, recover_all, unfinished
+from .system import ADVICE, explained, final_names, no_room
 
 __all__ = [
     "ADVICE",

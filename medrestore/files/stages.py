@@ -13,6 +13,7 @@ from .system import (
     ADVICE,
     exists_already,
     explained,
+    final_names,
     make_folders,
     remove,
     remove_empty,
@@ -253,14 +254,3 @@ def _remove_stage(stage: Path) -> None:
             if inside.name != MARKER:
                 remove(inside)
     shutil.rmtree(stage, ignore_errors=True)
-
-
-@contextmanager
-def final_names(folder: Path, final: Path) -> Iterator[None]:
-    """Messages name a file by the place that it would have had, not by the temporary folder."""
-    try:
-        yield
-    except InputError as error:
-        if str(folder) not in str(error):
-            raise
-        raise InputError(str(error).replace(str(folder), str(final))) from error
