@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from torch import Tensor
+
 from ..consistency import prox
 from ..operators import LinearOperator
+from ..priors import Prior
+from ..problem import Problem
 from ..settings import Bounds
-from .base import Method
+from .base import Constrain, Draw, Method
 from .budget import ddim_split, justified_gamma
 
 
@@ -40,7 +44,8 @@ class DDS(Method):
     eta: Annotated[float, Bounds(at_least=0)] = 2.0
     rtol: Annotated[float | None, Bounds(above=0)] = None
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
+             constrain: Constrain, noise: Draw) -> Tensor:
         gamma = justified_gamma(sigma, problem.sigma, self.lam)
         if self.gamma is not None and problem.sigma > 0:
             gamma = self.gamma
