@@ -50,9 +50,13 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         return known or next((name for name, added in self._added.items() if added is kind), None)
 
     def add(self, kind: type[T]) -> str:
-        """The name of a class, which is registered as `module:Class` for this process where it was not."""
-        name = self.name_of(kind) or f"{kind.__module__}:{kind.__qualname__}"
-        if name not in self:
+        """The name of a class, which is registered as `module:Class` for this process where it was not.
+
+        A class that is defined again, as in a cell of a notebook, takes the place of the earlier one.
+        """
+        name = self.name_of(kind)
+        if name is None:
+            name = f"{kind.__module__}:{kind.__qualname__}"
             self._added[name] = kind
         return name
 

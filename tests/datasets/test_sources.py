@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from medrestore.codecs import CalibratedComplex, Interval
 from medrestore.datasets import Crops, augmentation, disjoint, images
+from medrestore.datasets.dreaming import split_numbers
 from medrestore.datasets.splits import split
 from medrestore.errors import InputError
 
@@ -142,7 +143,7 @@ def test_bytes_complex_and_magnitudes_of_an_npz(tmp_path: Path) -> None:
     assert whole.channels == 2 and whole[1].square().sum(0).sqrt().quantile(0.99) == pytest.approx(1, abs=1e-4)
     assert real.channels == 1 and real.recipe == CalibratedComplex() and real[1].quantile(0.99) == pytest.approx(1, abs=1e-4)
     assert ct.recipe == Interval(-100, 300) and ct[0][0, 2, 3] == pytest.approx((abs(wave[0, 2, 3]) + 100) / 200 - 1, abs=1e-5)
-    with pytest.raises(InputError, match="say which by key"):
+    with pytest.raises(InputError, match="name one, as key="):
         images({"kind": "npz", "path": str(path)})
 
 
@@ -154,22 +155,39 @@ def test_dreaming_finds_scenes_in_parts_and_sorts_frames_by_number(tmp_path: Pat
     source = images({"kind": "dreaming", "folder": str(tmp_path)})
     assert len(source) == 6 and source.groups() == {"dreaming: scene 0001", "dreaming: scene 0007"}
     assert [path.stem for _, path in source.parts[0].frames[:3]] == ["2", "9", "10"]
-    some = images({"kind": "dreaming", "folder": str(tmp_path), "scenes": [7], "stride": 2, "height": 18})
+    some = images({"kind": "dreaming", "folder": str(tmp_path), "numbers": [7], "stride": 2, "height": 18})
     assert len(some) == 2 and some[0].shape == (3, 18, 32)
     with pytest.raises(InputError, match="holds no scenes 0008, 0009; it holds 0001, 0007"):
         images({"kind": "dreaming", "folder": str(tmp_path), "split": "part1-test"})
 
 
+def test_scenes_are_a_range_everywhere_so_lists_of_numbers_have_another_name(tmp_path: Path) -> None:
+    """`scenes: [0, 90]` meant two scenes of DREAMING: it is refused, neither read as ninety nor as two."""
+    save_picture(tmp_path / "scene_0000" / "gt" / "0.png", 0)
+    for scenes in ([0, 90], [7], [1, 2, 3]):
+        with pytest.raises(InputError, match=rf"write numbers: \[{', '.join(map(str, scenes))}\] for exactly these scenes"):
+            images({"kind": "dreaming", "folder": str(tmp_path), "scenes": scenes})
+    (tmp_path / "own.yaml").write_text(json.dumps({"mine": {"scenes": [92, 96]}}))
+    with pytest.raises(InputError, match=r"own.yaml:mine holds scenes; write numbers: \[92, 96\]"):
+        split_numbers(f"{tmp_path / 'own.yaml'}:mine")
+    (tmp_path / "own.yaml").write_text(json.dumps({"mine": {"numbers": 92}}))
+    with pytest.raises(InputError, match="must hold numbers, a list"):
+        split_numbers(f"{tmp_path / 'own.yaml'}:mine")
+    assert len(images({"kind": "scenes", "scenes": [0, 90], "frames": 1})) == 90
+    with pytest.raises(InputError, match=r"scenes must be \[a whole number, a whole number\], got \[1, 2, 3\]"):
+        images({"kind": "scenes", "scenes": [1, 2, 3], "frames": 1})
+
+
 def test_shipped_splits_are_disjoint_and_own_ones_are_read(tmp_path: Path) -> None:
     def scenes(name: str) -> set[int]:
-        return set(split("dreaming", name)["scenes"])
+        return set(split_numbers(name))
 
     assert not scenes("part1-train") & scenes("part1-test")
     train, held, early = scenes("participants-train"), scenes("participants-validation"), scenes("preliminary")
     assert train | held | early == set(range(100)) and not train & (held | early)
     assert split("fastmri", "knee-train")["share"][1] == split("fastmri", "knee-validation")["share"][0]
-    (tmp_path / "own.yaml").write_text(json.dumps({"mine": {"scenes": [3]}}))
-    assert split("dreaming", f"{tmp_path / 'own.yaml'}:mine") == {"scenes": [3]}
+    (tmp_path / "own.yaml").write_text(json.dumps({"mine": {"numbers": [3]}}))
+    assert split_numbers(f"{tmp_path / 'own.yaml'}:mine") == (3,)
     (tmp_path / "own.yaml").write_text("mine: !!python/object/apply:os.getcwd []")
     with pytest.raises(InputError, match="not valid YAML"):
         split("dreaming", f"{tmp_path / 'own.yaml'}:mine")

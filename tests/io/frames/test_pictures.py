@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from medrestore.errors import InputError
+from medrestore.files import Busy, exclusive
 from medrestore.io.frames.base import decode_picture, natural_key
 from medrestore.io.frames.masks import hole_fraction, to_known
 from medrestore.io.frames.mha import MhaFrames, MhaWriter
@@ -32,6 +33,7 @@ from medrestore.io.scenes.grand_challenge import (
 )
 from medrestore.io.scenes.open import open_frames, open_scenes
 from medrestore.io.scenes.writer import SceneWriter, encode_png, provenance_place
+from helpers.disk import full_disk
 
 SURGICAL = Path(__file__).parents[4] / "shared" / "data" / "surgical"
 SIZE = (12, 16)
@@ -66,10 +68,10 @@ def test_meaning_is_never_guessed(tmp_path):
     hole, keep = (to_known(white(), means, "m") for means in ("hole", "keep"))
     assert hole.sum() == 192 - 9 and np.array_equal(keep, ~hole)
     assert hole_fraction(hole) == pytest.approx(9 / 192)
-    refused("--mask-means hole or --mask-means keep", to_known, white(), None, "m")
+    refused("'hole' or 'keep'", to_known, white(), None, "m")
     save(tmp_path / "a.png", picture())
     save(tmp_path / "m.png", white())
-    refused("say what white means", open_scenes, tmp_path / "a.png", mask=tmp_path / "m.png")
+    refused("state what white means", open_scenes, tmp_path / "a.png", mask=tmp_path / "m.png")
 
 
 def test_threshold_and_values():
@@ -284,7 +286,7 @@ def test_dreaming_layouts(tmp_path, files):
 def test_dreaming_one_scene_and_stated_meaning(tmp_path):
     place(tmp_path, FIRST)
     root = tmp_path / "scene_0000"
-    refused("say what white means", open_scenes, root)
+    refused("state what white means", open_scenes, root)
     scene = open_scenes(root, means="hole")["scene_0000"]
     assert torch.equal(scene.mask(0), ~open_scenes(root, dataset="dreaming")["scene_0000"].mask(0))
 
@@ -293,7 +295,7 @@ def test_dreaming_refusals(tmp_path):
     refused("scene_0000 twice", dreaming_scenes, place(tmp_path / "twice", under("a", FIRST) | under("b", FIRST)))
     refused("holds no scene", dreaming_scenes, place(tmp_path / "none", {"x/y.txt": b""}))
     cut = place(tmp_path / "cut", {"files.zip": archive(FIRST)[:-500]})
-    refused("no whole zip", dreaming_scenes, cut / "files.zip")
+    refused("no complete zip", dreaming_scenes, cut / "files.zip")
     uneven = place(tmp_path / "uneven", {name: data for name, data in FIRST.items() if not name.endswith("0/mask/9.png")})
     refused("has 3 frames but .* has 2", dreaming_scenes(uneven).__getitem__, "scene_0000")
     packed = bytearray(archive(FIRST))
@@ -437,13 +439,13 @@ def test_killed_and_resumed_gives_the_same_bytes(tmp_path, name, kind):
 
 
 @pytest.mark.parametrize("done", [True, False])
-def test_the_stage_is_locked_until_it_is_gone(tmp_path, monkeypatch, done):
+def test_the_output_is_locked_until_the_stage_is_gone(tmp_path, monkeypatch, done):
     """Else another run could begin in it, and lose its frames."""
-    fcntl, seen = pytest.importorskip("fcntl"), []
+    seen = []
 
     def removed(folder, **options):
-        with (Path(folder) / "lock").open() as lock, pytest.raises(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(Busy), exclusive(tmp_path / "o.mha"):
+            pass
         seen.append(Path(folder).name)
         return remove(folder, **options)
 
@@ -451,7 +453,33 @@ def test_the_stage_is_locked_until_it_is_gone(tmp_path, monkeypatch, done):
     writer.put(0, FRAMES[0])
     monkeypatch.setattr(shutil, "rmtree", removed)
     (writer.close if done else writer.discard)()
-    assert seen == ["o.mha.part"] and [path.name for path in tmp_path.iterdir()] == ["o.mha", "o.mha.json"] * done
+    assert seen[-1].startswith(".o.mha.") and sorted(path.name for path in tmp_path.iterdir()) == ["o.mha", "o.mha.json"] * done
+
+
+def test_what_a_user_has_at_the_old_temporary_names_stays(tmp_path):
+    """The stage of an output has a name of its own, and what bears no marker of a stage is nobody's to remove."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "000000.png").write_text("precious")
+    (tmp_path / "o.part").symlink_to("mine")
+    (tmp_path / "o.mha.part").mkdir()
+    for name in ("o", "o.mha"):
+        with SceneWriter(tmp_path / name, size=SIZE, count=1, resume=True) as output:
+            assert not output.done
+            output.put(0, FRAMES[0])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "o", "o.mha", "o.mha.json", "o.mha.part", "o.part"]
+    assert (tmp_path / "mine" / "000000.png").read_text() == "precious" and not list((tmp_path / "o.mha.part").iterdir())
+
+
+def test_a_full_disk_keeps_the_frames_for_a_run_that_resumes(tmp_path):
+    noise = torch.randint(0, 256, (3, 400, 400), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    with full_disk(), pytest.raises(InputError, match=r"/o cannot be written \(file too large\); make room and resume"), \
+            SceneWriter(tmp_path / "o", size=(400, 400), count=2, key="k") as output:
+        output.put(0, torch.zeros_like(noise))
+        output.put(1, noise)
+    with SceneWriter(tmp_path / "o", size=(400, 400), count=2, key="k", resume=True) as output:
+        assert output.done == {0}
+        output.put(1, noise)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["000000.png", "000001.png", "o", "provenance.json"]
 
 
 def test_output_is_whole_or_not_there(tmp_path):
