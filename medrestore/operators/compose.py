@@ -58,6 +58,9 @@ class Chain(LinearOperator):
         @property
         def inner(self) -> LinearOperator: ...
 
+    def __repr__(self) -> str:
+        return f"{self.outer!r} @ {self.inner!r}"
+
     @property
     def kind(self) -> str:
         return self.outer.kind
