@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test bench bench-posteriors bench-training bench-priors clean
+.PHONY: setup demo check test bench bench-posteriors bench-training bench-priors clean
 
 setup: $(STAMP)
 
@@ -19,6 +19,12 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+# what every change passes besides its tests: style, types, and the rules of the architecture
+check: setup
+	$(BIN)/ruff check medrestore tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_architecture.py
 
 # peers that cannot be installed are left out, and the table says so
 bench: setup

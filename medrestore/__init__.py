@@ -3,31 +3,13 @@
 Research use only. Not a medical device. Not for diagnosis.
 """
 
-from importlib import import_module
-from typing import Any
+import lazy_loader
 
-_PLACES = {
-    "Problem": "problem", "Restoration": "restoration", "restore": "restoration", "sample": "restoration", "Noise": "noise",
-    "InputError": "errors", "keep_freed_memory": "allocator",
-    **dict.fromkeys(
-        ("DDIM", "DDNM", "DDPM", "DDRM", "DDS", "DPS", "HQS", "DDNMPlus", "DiffPIR", "ProbabilityFlow", "RePaint"), "methods"
-    ),
-}
-_ROOMS = (
-    "baselines", "codecs", "consistency", "inpainting", "io", "levels", "methods", "metrics", "mri", "operators", "priors", "recon", "report", "study", "tasks",
-)
+__version__ = "0.1.0"
 
-__all__ = [*_PLACES, *_ROOMS]
-
-
-def __getattr__(name: str) -> Any:
-    """Names are looked up where they live when first asked for: `import medrestore` costs nothing."""
-    if name in _PLACES:
-        return getattr(import_module(f".{_PLACES[name]}", __name__), name)
-    if name in _ROOMS:
-        return import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# The public names stand in `__init__.pyi`, for type checkers and editors; each is imported when first asked for.
+__getattr__, _names, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*_names(), "__version__"})

@@ -75,7 +75,7 @@ figure.suptitle("coil maps, magnitude")
 #
 # The measurement is y = A x + noise, with A = mask, Fourier transform, maps. The mask undersamples one axis only, so A has an
 # exact singular value decomposition, one small matrix for each readout position. With it DDNM+ runs on multi-coil MRI, and every
-# pull to the data is exact.
+# proximal step to the data is exact.
 
 # %%
 sense = mr.operators.Sense(maps, sampling.mask).spectral()
@@ -105,13 +105,13 @@ print(f"{prior.channels} channels, sides that are multiples of {prior.multiple},
 # %% [markdown]
 # ## Three methods
 #
-# All walk down the same ladder of noise levels. At each level the prior guesses the clean image, the guess is made to agree with
+# All take the same noise levels. At each level the prior guesses the clean image, the guess is made to agree with
 # the data, and some noise is put back.
 #
-# - **DDS** pulls the guess to the data by conjugate gradients. With `gamma=None` the pull is as strong as the noise justifies;
-#   the paper's constant, `gamma=5.0`, fits the noise late in the walk.
+# - **DDS** takes a proximal step to the data by conjugate gradients. With `gamma=None` its weight is as large as the noise justifies;
+#   the paper's constant, `gamma=5.0`, fits the noise late in the sampling.
 # - **DDNM+** corrects each singular value on its own, as far as the noise allows.
-# - **DiffPIR** pulls like DDS, then recomputes the direction of the noise.
+# - **DiffPIR** takes the same step, then recomputes the direction of the noise.
 
 # %%
 methods = {"DDS": mr.DDS(gamma=None), "DDNM+": mr.DDNMPlus(), "DiffPIR": mr.DiffPIR()}

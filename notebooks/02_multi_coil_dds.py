@@ -14,9 +14,9 @@
 # %% [markdown]
 # # Inside DDS: one step by hand, then all of them
 #
-# Decomposed diffusion sampling (Chung, Lee & Ye, ICLR 2024) repeats three moves: *denoise* with the prior, *pull* to the data
+# Decomposed diffusion sampling (Chung, Lee & Ye, ICLR 2024) repeats three moves: *denoise* with the prior, a *proximal step* to the data
 # by a few conjugate-gradient steps, *renoise* to the next level. Here each is made by hand on a multi-coil scan and looked
-# at; then the walk is written out as a loop, and it gives the same numbers as `restore`.
+# at; then the sampling is written out as a loop, and it gives the same numbers as `restore`.
 #
 # It runs on one CPU core in about half a minute, with few steps and one sample. Research use only: not for diagnosis.
 
@@ -29,7 +29,7 @@ import matplotlib.pyplot as plt
 import torch
 
 import medrestore as mr
-from medrestore.consistency import misfit, pull, unexplained
+from medrestore.consistency import misfit, prox, unexplained
 from medrestore.methods.budget import ddim_split
 from medrestore.methods.budget import justified_gamma
 from medrestore.restoration import codec_for
@@ -111,7 +111,7 @@ def off(z):
 # %% [markdown]
 # ## Move 1: denoise
 #
-# In the middle of the walk x is an image under noise of std sigma. Here we make one from the zero-filled image, so that there
+# In the middle of the sampling x is an image under noise of std sigma. Here we make one from the zero-filled image, so that there
 # is something to look at. The prior answers with its best guess of the clean image. It knows brains, and has not looked at
 # the data.
 
@@ -126,9 +126,9 @@ show({f"x, sigma {sigma}": codec.decode(x), f"denoised, {psnr(guess):.1f} dB": c
 print(f"misfit of the guess: {off(guess):.1f}")
 
 # %% [markdown]
-# ## Move 2: pull
+# ## Move 2: the proximal step
 #
-# The guess is moved towards the data: `pull` minimises |z - guess|^2 + gamma |A z - y|^2. Conjugate gradients begin *at the
+# The guess is moved towards the data: `prox` minimises |z - guess|^2 + gamma |A z - y|^2. Conjugate gradients begin *at the
 # guess*, and each step adds one dimension (of the Krylov space) in which it may move. A few steps mend what the data see
 # well. Since the mask undersamples one axis only, `Sense.spectral()` knows every singular value, and the exact answer is
 # there to compare with.
@@ -149,25 +149,25 @@ for name, gamma in weights.items():
     places[1].semilogy((0, *steps), [off(z) for z in (guess, *few)], "o-", label=name)
     print(f"{name:17s} gamma {gamma:7.3g}: after 5 steps {far[3]:.1%} of the way is left; "
           f"misfit {off(few[3]):.2f}, solved {off(solved):.2f}; {psnr(few[3]):.2f} dB, solved {psnr(solved):.2f} dB")
-for place, what in zip(places, ("distance to the exact pull, share of the way", "misfit, in units of the noise"), strict=True):
+for place, what in zip(places, ("distance to the exact step, share of the way", "misfit, in units of the noise"), strict=True):
     place.set(xlabel="conjugate-gradient steps", title=what)
     place.legend()
 
 # %% [markdown]
 # The larger gamma is, the worse conditioned the system, and the more steps it takes (the floor at 1e-4 is the tolerance of
-# `pull`). Stopping early is a regulariser of its own: directions that the coils hardly see are left to the prior. Look at
+# `prox`). Stopping early is a regulariser of its own: directions that the coils hardly see are left to the prior. Look at
 # where the two differ, ten times brighter:
 
 # %%
 gamma = weights["justified"]
-pulled, solved = prox(seen, guess, gamma, cg_steps=5), prox(exact_seen, guess, gamma)
-show({"the guess": codec.decode(guess), f"5 steps, {psnr(pulled):.1f} dB": codec.decode(pulled),
-      f"exact, {psnr(solved):.1f} dB": codec.decode(solved), "difference x 10": 10 * codec.decode(pulled - solved)}, peak)
+stepped, solved = prox(seen, guess, gamma, cg_steps=5), prox(exact_seen, guess, gamma)
+show({"the guess": codec.decode(guess), f"5 steps, {psnr(stepped):.1f} dB": codec.decode(stepped),
+      f"exact, {psnr(solved):.1f} dB": codec.decode(solved), "difference x 10": 10 * codec.decode(stepped - solved)}, peak)
 
 # %% [markdown]
-# The exact pull explains the data better and is the *worse* image: what the coils hardly see they see through amplified
+# The exact step explains the data better and is the *worse* image: what the coils hardly see they see through amplified
 # noise. A weight that the noise justifies presumes that the guess is off by sigma everywhere, and a guess made of a folded
-# image is off in folds. In the walk this mends itself: the next denoising sees the amplified noise, and takes it away.
+# image is off in folds. In the sampling this corrects itself: the next denoising sees the amplified noise, and takes it away.
 #
 # ## Move 3: renoise
 #
@@ -185,7 +185,7 @@ show({"x before, sigma 0.3": codec.decode(x), **{f"x after, sigma 0.15, eta {eta
      peak)
 
 # %% [markdown]
-# ## The whole walk
+# ## The whole sampling
 #
 # The same three moves, level after level, from noise alone. Outside the head no coil sees anything: there the guess is set to
 # zero (`fix` in the library, `inside` here), as part of the operator. That is all of DDS.
@@ -209,11 +209,11 @@ for (sigma, x0, z), (above, below) in zip(path, places.T, strict=True):
         place.imshow(codec.decode(picture)[0, 0].abs().numpy(), cmap="gray", vmin=0, vmax=peak)
         place.set_title(title, fontsize=8)
         place.set_axis_off()
-figure.suptitle("what the prior guesses (above), and the same pulled to the data (below)", fontsize=10)
+figure.suptitle("what the prior guesses (above), and the same after the proximal step (below)", fontsize=10)
 
 # %% [markdown]
 # At high noise the prior sees nothing and the data decide all that they can; then it adds what they leave open, coarse before
-# fine. `restore` makes the same walk:
+# fine. `restore` does the same:
 
 # %%
 exact = mr.Problem(sense.spectral(), kspace, sigma=problem.sigma)
@@ -224,7 +224,7 @@ print(f"largest difference: {float((result.samples[0] - by_hand).abs().max()) / 
 # %% [markdown]
 # ## What gamma and the number of steps do
 #
-# The walk again, with one thing changed at a time. Each is one sample with one seed: differences of a few tenths of a dB mean
+# The sampling again, with one thing changed at a time. Each is one sample with one seed: differences of a few tenths of a dB mean
 # nothing here.
 
 # %%
@@ -240,10 +240,10 @@ variants = {
 }
 images, scores = {}, {}
 for name, (which, method) in variants.items():
-    walked = mr.restore(which, prior, method, levels=levels, samples=1, seed=0)
-    images[name] = walked.samples[0]
-    scores[name] = mr.metrics.psnr(walked.samples[0, 0].abs(), truth, data_range=peak)
-    print(f"{name:30s} {scores[name]:5.2f} dB   misfit {float(walked.misfit[0]):.2f}")
+    restored = mr.restore(which, prior, method, levels=levels, samples=1, seed=0)
+    images[name] = restored.samples[0]
+    scores[name] = mr.metrics.psnr(restored.samples[0, 0].abs(), truth, data_range=peak)
+    print(f"{name:30s} {scores[name]:5.2f} dB   misfit {float(restored.misfit[0]):.2f}")
 show({name.replace(", ", "\n"): picture for name, picture in images.items()}, peak)
 
 # %% [markdown]
@@ -253,10 +253,10 @@ show({name.replace(", ", "\n"): picture for name, picture in images.items()}, pe
 #   is where a large gamma ends, on purpose, and it shows.
 # - One CG step a level is not enough for the data: a worse image at a *better-looking* misfit. The misfit finds out images
 #   that contradict the data or fit their noise; it knows nothing of the directions in which nothing was measured.
-# - gamma = 5 is neither right nor wrong by itself: it is the weight that fits one noise level. Early in the walk it is small
-#   against what the noise justifies, late in the walk large.
-# - Here five CG steps may come out ahead of the exact solve. With so few levels little is left of the walk to take away what
-#   an exact pull amplifies. Do not conclude a default from it.
+# - gamma = 5 is neither right nor wrong by itself: it is the weight that fits one noise level. Early in the sampling it is small
+#   against what the noise justifies, late in the sampling large.
+# - Here five CG steps may come out ahead of the exact solve. With so few levels few steps are left to take away what
+#   an exact step amplifies. Do not conclude a default from it.
 #
 # What this does *not* show is which is best. That takes many subjects, several seeds and samples, and weights chosen on other
 # subjects: `05_reading_an_evaluation` shows how, `docs/quality.md` has such a comparison, and

@@ -119,7 +119,7 @@ print(f"{len(wrong) // 3} pixels taken over, off by {float(wrong.mean()):.2f} gr
 #
 # DDNM+ fills what is left: at each noise level the prior guesses the picture, known pixels are put back, noise is renewed.
 # `start_sigma` begins part-way, from a smooth continuation of the surroundings: it fixes the coarse colours and leaves the
-# texture to the prior. Without it the walk begins at pure noise.
+# texture to the prior. Without it sampling begins at pure noise.
 
 # %%
 prior = mr.priors.load("surgical-starter", bf16=True)

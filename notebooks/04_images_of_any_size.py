@@ -124,5 +124,5 @@ seam = seam_ratio(results["colorization"], settled_by(order, unknown))
 print(f"{len(order)} windows, seam ratio {seam:.2f}")
 
 # %% [markdown]
-# Frames, folders, videos and DREAMING go through `medrestore inpaint`; how windows, guides and seams work is told in
+# Frames, folders, videos and DREAMING go through `medrestore inpaint`; how windows, guides and seams work is described in
 # `docs/tiling.md`.

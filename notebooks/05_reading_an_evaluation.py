@@ -90,9 +90,9 @@ print(*sorted(path.name for path in out.iterdir() if not path.name.startswith(".
 
 # %%
 for label, settings in json.loads((out / "tuned.json").read_text()).items():
-    for setting, told in settings.items():
-        print(f"{label}, {setting}: {told['chosen']}   warning: {told['warning']}")
-        for tried in told["tried"]:
+    for setting, tuned in settings.items():
+        print(f"{label}, {setting}: {tuned['chosen']}   warning: {tuned['warning']}")
+        for tried in tuned["tried"]:
             print("  ", {key: round(value, 4) for key, value in tried.items()})
 
 # %% [markdown]
@@ -211,9 +211,9 @@ print(f"{again.done} tasks made, {again.skipped} were there already")
 
 # %%
 page = (out / "report.html").read_text(encoding="utf-8")
-told = json.loads((out / "provenance.json").read_text())
+tuned = json.loads((out / "provenance.json").read_text())
 print(f"report.html, {len(page) >> 10} KiB, {page.count('<table')} tables, {page.count('<img')} pictures")
-print("provenance:", ", ".join(told))
+print("provenance:", ", ".join(tuned))
 
 # %% [markdown]
 # ## The min-max trap

@@ -191,11 +191,11 @@ print("six perfect Gaussian samples would need 2.18")
 
 
 # %%
-def held(samples, reference, inside, factor):
+def covered(samples, reference, inside, factor):
     return float(((reference - samples.mean(0)).abs() <= factor * samples.std(0))[inside].double().mean())
 
 
-plain, mended = ([held(*head, by) for head in checking] for by in (1.645, factor))
+plain, mended = ([covered(*head, by) for head in checking] for by in (1.645, factor))
 pooled = uncertainty.pool([calibration(*head[:2], inside=head[2]) for head in heads])
 print(f"spread-skill over all heads: {pooled.spread_skill:.2f}")
 print("mean ± 1.645 std holds    ", " ".join(f"{share:.0%}" for share in plain), "of the pixels of three new heads")
@@ -216,7 +216,7 @@ for place, (title, image, top) in zip(places, [("mean", mean, white), ("referenc
 # %% [markdown]
 # ## What the guarantee is, and is not
 #
-# For a new image that is *exchangeable* with the nine, at least 90 % of the pixels are held, with a probability of at least
+# For a new image that is *exchangeable* with the nine, at least 90 % of the pixels are covered, with a probability of at least
 # 90 %.
 #
 # - **Same kind of image.** Another anatomy, sampling, noise, method, number of steps or samples, or prior ends it. The brain
@@ -229,8 +229,8 @@ for place, (title, image, top) in zip(places, [("mean", mean, white), ("referenc
 # - **Agreement of samples is no evidence.** A prior that has never seen a lesion is as sure of its absence in every sample.
 
 # %%
-elsewhere = held(*brain["DDS"], factor)
-print(f"the brain scan, by the factor of the heads: {elsewhere:.0%} held, promised: nothing")
+elsewhere = covered(*brain["DDS"], factor)
+print(f"the brain scan, by the factor of the heads: {elsewhere:.0%} covered, promised: nothing")
 
 # %% [markdown]
 # More: `docs/uncertainty.md`. In a study, `uncertainty: true` measures all of this for every method

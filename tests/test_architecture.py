@@ -1,12 +1,19 @@
-"""Rooms import only from lower floors, third parties stay in their rooms, and randomness is asked for."""
+"""The rules of the architecture.
+
+Packages import from lower layers only and without cycles; third parties, publication of files, names of options and
+random numbers stay in their places; operators and priors are asked by type, never probed; every module has its tests.
+"""
 
 import ast
+import re
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "medrestore"
+TESTS = Path(__file__).parent
 
 LAYERS = (
     {"noise", "fft", "levels", "errors", "allocator"},
@@ -24,7 +31,7 @@ LAYERS = (
 LAYER_OF = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
 SHIPPED = {"configs", "data"}  # files that come with the package; no code
 
-HOMES = {  # the only rooms that may import a third party
+HOMES = {  # the only packages that may import a third party
     "sigpy": {"mri", "baselines"},
     "h5py": {"io"}, "nibabel": {"io"}, "pydicom": {"io"}, "SimpleITK": {"io"}, "av": {"io"}, "ismrmrd": {"io"},
     "twixtools": {"io"}, "scipy.io": {"io"},
@@ -56,26 +63,26 @@ def imports(tree: ast.Module, package: tuple[str, ...]) -> Iterator[str]:
             yield from (f"{start}.{alias.name}" for alias in node.names)
 
 
-def climbs(tree: ast.Module, package: tuple[str, ...], room: str) -> list[str]:
-    """Imports of the library that do not lead to a lower floor."""
+def climbs(tree: ast.Module, package: tuple[str, ...], layer: str) -> list[str]:
+    """Imports of the library that do not lead to a lower layer."""
     wrong = []
     for name in imports(tree, package):
         parts = name.split(".")
-        if parts[0] != "medrestore" or (len(parts) > 1 and parts[1] in SHIPPED | {room}):
+        if parts[0] != "medrestore" or (len(parts) > 1 and parts[1] in SHIPPED | {layer}):
             continue
         target = parts[1] if len(parts) > 1 else ""
         if target.startswith("__"):  # the version
             continue
-        if target not in LAYER_OF or LAYER_OF[target] >= LAYER_OF[room]:
-            wrong.append(f"{room} imports {name}")
+        if target not in LAYER_OF or LAYER_OF[target] >= LAYER_OF[layer]:
+            wrong.append(f"{layer} imports {name}")
     return wrong
 
 
-def strays(tree: ast.Module, room: str) -> list[str]:
-    """Third parties outside their rooms."""
+def strays(tree: ast.Module, layer: str) -> list[str]:
+    """Third parties outside their packages."""
     return [
-        f"{room} imports {name}" for name in imports(tree, ()) for party, rooms in HOMES.items()
-        if f"{name}.".startswith(f"{party}.") and room not in rooms
+        f"{layer} imports {name}" for name in imports(tree, ()) for party, packages in HOMES.items()
+        if f"{name}.".startswith(f"{party}.") and layer not in packages
     ]
 
 
@@ -99,6 +106,74 @@ def hidden_draws(tree: ast.Module) -> list[str]:
     return wrong
 
 
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+|(?<![\w-])-o\b")
+PUBLISHING = {"os.replace", "os.rename", "os.link", "fcntl.flock", "fcntl.lockf", "shutil.move"}
+PROBED = {"operators", "problem", "consistency", "codecs", "methods", "restoration", "tiling"}  # which ask by type
+PROBED_FILES = {"priors/base.py", "priors/gaussian.py", "priors/network.py", "priors/parametrisations.py",
+                "priors/conditional.py", "priors/latent.py"}
+
+
+def publishes(tree: ast.Module) -> list[str]:
+    """Calls that give a file its name or lock one, and names of temporary files."""
+    wrong = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            name = dotted(node.func)
+            if name in PUBLISHING or node.func.attr == "rename":
+                wrong.append(f"line {node.lineno}: {name}")
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in (".part", ".old", ".tmp"):
+            wrong.append(f"line {node.lineno}: {node.value}")
+        if isinstance(node, ast.Import | ast.ImportFrom) and "fcntl" in ast.unparse(node):
+            wrong.append(f"line {node.lineno}: fcntl")
+    return wrong
+
+
+def option_names(tree: ast.Module) -> list[str]:
+    """Options of the command line in texts, docstrings among them."""
+    return [f"line {node.lineno}: {found.group()}" for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            for found in OPTION.finditer(node.value)]
+
+
+def probes(tree: ast.Module) -> list[str]:
+    """`hasattr` and `getattr` by a fixed name: what an object can do is its type."""
+    return [f"line {node.lineno}: {ast.unparse(node)}" for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("hasattr", "getattr")
+            and len(node.args) > 1 and isinstance(node.args[1], ast.Constant)]
+
+
+def loaded(tree: ast.Module) -> Iterator[ast.stmt]:
+    """The statements that run when a module is imported, those for type checkers left out."""
+    waiting = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting += node.orelse
+        elif isinstance(node, ast.If | ast.Try | ast.With):
+            waiting += [inner for inner in ast.iter_child_nodes(node) if isinstance(inner, ast.stmt)]
+        else:
+            yield node
+
+
+def module_of(path: Path) -> str:
+    """The dotted name of a file of the package."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def graph(trees: dict[Path, ast.Module]) -> dict[str, set[str]]:
+    """Module to the modules that it imports when it is loaded."""
+    modules = {module_of(path) for path in trees}
+    found: dict[str, set[str]] = {}
+    for path, tree in trees.items():
+        top = ast.Module([node for node in loaded(tree) if isinstance(node, ast.Import | ast.ImportFrom)], [])
+        package = path.relative_to(PACKAGE.parent).parent.parts
+        here = module_of(path)
+        names = {name if name in modules else name.rpartition(".")[0] for name in imports(top, package)}
+        found[here] = {name for name in names if name in modules and name != here and not here.startswith(f"{name}.")}
+    return found
+
+
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
@@ -106,18 +181,38 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__in
 def test_file(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     inside = path.relative_to(PACKAGE)
-    room = inside.parts[0].removesuffix(".py")
-    assert room in LAYER_OF, f"{room} is on no floor"
-    assert not climbs(tree, ("medrestore", *inside.parent.parts), room)
-    assert not strays(tree, room)
+    package = inside.parts[0].removesuffix(".py")
+    assert package in LAYER_OF, f"{package} is on no layer"
+    assert not climbs(tree, ("medrestore", *inside.parent.parts), package)
+    assert not strays(tree, package)
     assert not hidden_draws(tree)
+    assert package == "files" or not publishes(tree)
+    assert package == "cli" or not option_names(tree)
+    assert (package not in PROBED and inside.as_posix() not in PROBED_FILES) or not probes(tree)
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+    try:
+        TopologicalSorter(graph(trees)).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.name != "__init__.py"],
+                         ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_module_has_tests_of_its_name(path: Path) -> None:
+    inside = path.relative_to(PACKAGE)
+    tests = TESTS / inside.parent / f"test_{inside.name}"
+    assert tests.is_file(), f"{tests.relative_to(TESTS.parent)} is missing"
+    assert re.search(r"^\s*def test_", tests.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def test_there_are_files() -> None:
     assert {"operators", "methods", "restoration"} <= {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in FILES}
 
 
-@pytest.mark.parametrize(("source", "room", "wrong"), [
+@pytest.mark.parametrize(("source", "package", "wrong"), [
     ("from ..problem import Problem", "operators", True),
     ("from ..fft import fft2c", "operators", False),
     ("from .. import restore", "methods", True),
@@ -129,11 +224,11 @@ def test_there_are_files() -> None:
     ("def f():\n    from medrestore.methods import DDS", "priors", True),
     ("from ..unheard_of import x", "cli", True),
 ])
-def test_floors_are_watched(source: str, room: str, wrong: bool) -> None:
-    assert bool(climbs(ast.parse(source), ("medrestore", room), room)) == wrong
+def test_layers_are_enforced(source: str, package: str, wrong: bool) -> None:
+    assert bool(climbs(ast.parse(source), ("medrestore", package), package)) == wrong
 
 
-@pytest.mark.parametrize(("source", "room", "wrong"), [
+@pytest.mark.parametrize(("source", "package", "wrong"), [
     ("import sigpy.mri", "io", True),
     ("def f():\n    import sigpy as sp", "mri", False),
     ("from scipy import io", "mri", True),
@@ -142,8 +237,8 @@ def test_floors_are_watched(source: str, room: str, wrong: bool) -> None:
     ("import matplotlib.pyplot as plt", "cli", True),
     ("import h5pyx", "mri", False),
 ])
-def test_third_parties_are_watched(source: str, room: str, wrong: bool) -> None:
-    assert bool(strays(ast.parse(source), room)) == wrong
+def test_third_parties_are_confined(source: str, package: str, wrong: bool) -> None:
+    assert bool(strays(ast.parse(source), package)) == wrong
 
 
 @pytest.mark.parametrize(("source", "wrong"), [
@@ -162,5 +257,48 @@ def test_third_parties_are_watched(source: str, room: str, wrong: bool) -> None:
     ("torch.cuda.manual_seed_all(0)", True),
     ("torch.Generator().manual_seed(0)", False),
 ])
-def test_randomness_is_watched(source: str, wrong: bool) -> None:
+def test_randomness_is_confined(source: str, wrong: bool) -> None:
     assert bool(hidden_draws(ast.parse(source))) == wrong
+
+
+@pytest.mark.parametrize(("source", "wrong"), [
+    ("os.replace(a, b)", True),
+    ("path.rename(b)", True),
+    ("text.replace('a', 'b')", False),
+    ("fcntl.flock(f, 1)", True),
+    ("import fcntl", True),
+    ("part = name + '.part'", True),
+])
+def test_publication_is_confined(source: str, wrong: bool) -> None:
+    assert bool(publishes(ast.parse(source))) == wrong
+
+
+@pytest.mark.parametrize(("source", "wrong"), [
+    ("raise InputError('give --maps')", True),
+    ("f'{x} exists; give another -o'", True),
+    ("'a -- b'", False),
+    ("'x-o'", False),
+    ("'maps='", False),
+])
+def test_names_of_options_are_confined(source: str, wrong: bool) -> None:
+    assert bool(option_names(ast.parse(source))) == wrong
+
+
+@pytest.mark.parametrize(("source", "wrong"), [
+    ("hasattr(A, 'maps')", True),
+    ("getattr(A, 'maps', None)", True),
+    ("getattr(A, name)", False),
+    ("A.maps", False),
+])
+def test_probing_is_seen(source: str, wrong: bool) -> None:
+    assert bool(probes(ast.parse(source))) == wrong
+
+
+def test_circles_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "PACKAGE", tmp_path / "medrestore")
+    trees = {tmp_path / "medrestore" / "a.py": ast.parse("from . import b"),
+             tmp_path / "medrestore" / "b.py": ast.parse("if TYPE_CHECKING:\n    from .a import x\nfrom .a import y"),
+             tmp_path / "medrestore" / "c.py": ast.parse("def f():\n    from .a import y")}
+    assert graph(trees) == {"medrestore.a": {"medrestore.b"}, "medrestore.b": {"medrestore.a"}, "medrestore.c": set()}
+    with pytest.raises(CycleError):
+        TopologicalSorter(graph(trees)).prepare()

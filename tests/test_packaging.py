@@ -85,7 +85,8 @@ def test_the_readme_has_its_two_commands() -> None:
 
 
 def test_version_and_licence() -> None:
-    assert version("medrestore") == PROJECT["version"]
+    assert version("medrestore") == medrestore.__version__
+    assert PROJECT["dynamic"] == ["version"]
     assert PROJECT["license"] == "Apache-2.0"
     assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")[:200]
     assert "Louis Collins" in (ROOT / "data" / "samples" / "NOTICE.md").read_text(encoding="utf-8")
@@ -100,7 +101,7 @@ def test_constraints_pin_every_dependency() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9.+]+", line) for line in lines)
     pinned = {plain(line) for line in lines}
     assert len(pinned) == len(lines)
-    installed = [PROJECT["dependencies"], *(PROJECT["optional-dependencies"][extra] for extra in ("twix", "test", "notebooks"))]
+    installed = [PROJECT["dependencies"], *(PROJECT["optional-dependencies"][extra] for extra in ("twix", "test", "check", "notebooks"))]
     assert not {plain(one) for group in installed for one in group} - pinned
 
 

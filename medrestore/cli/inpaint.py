@@ -10,30 +10,26 @@ Examples:
 """
 
 import sys
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jsonargparse import ActionYesNo, ArgumentParser, Namespace
 
 from ..errors import InputError
+from ..settings import scalar
 from .config import ConfigFile
-from .names import method
-from .options import as_mapping, at_least, usable_device
+from .options import as_mapping, usable_device
 from .terminal import Help, progress, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..inpainting.files import InpaintJob
+    from ..inpainting.files import Job
     from ..inpainting.plan import Plan as InpaintPlan
     from ..io.scenes.base import SceneSet
 
 METHODS = ("ddnm+", "ddnm", "ddrm", "repaint", "diffpir", "dps")
-DECIDES = (  # what an output is rebuilt from
-    "mask_means", "dataset", "prior", "method", "options", "steps", "sigma_max", "travel_length", "travel_repeat", "noise_std",
-    "window", "shift", "factor", "samples", "seed", "start_sigma", "grow", "warm_start", "temporal_fill",
-    "feather", "bf16", "batch_size",
-)
 
 
 def parser() -> ArgumentParser:
@@ -128,57 +124,25 @@ def _places(scenes: "SceneSet", source: Path, out: Path) -> "Mapping[str, Path]"
 
 
 def _plan(options: Namespace) -> "InpaintPlan":
-    at_least("--steps", options.steps, 2)
-    for name in ("travel_length", "travel_repeat", "samples", "batch_size"):
-        at_least(f"--{name.replace('_', '-')}", options[name], 1)
-    at_least("--seed", options.seed, 0)
-    for name in ("feather", "grow"):
-        at_least(f"--{name}", options[name], 0)
-    for name in ("window", "shift"):
-        if options[name] is not None:
-            at_least(f"--{name}", options[name], 1)
-    if not 0 <= options.noise_std < 255:
-        raise InputError(f"--noise-std must be from 0 to 255 grey levels, got {options.noise_std}")
-    if not 0 < options.sigma_max < float("inf"):
-        raise InputError(f"--sigma-max must be positive, got {options.sigma_max}")
-    if options.factor != "auto" and not (options.factor.isdecimal() and int(options.factor) >= 1):
-        raise InputError(f"--factor must be auto or a whole number from 1 on, got {options.factor!r}")
-    chosen = method(options.method, as_mapping(options.options))
-    start, warm = (_level(name, options[name]) for name in ("start_sigma", "warm_start"))
-
     from ..inpainting.plan import Plan as InpaintPlan
+    from ..settings import build
 
-    return InpaintPlan(
-        method=chosen, steps=options.steps, sigma_max=options.sigma_max, noise_std=options.noise_std,
-        travel=(options.travel_length, options.travel_repeat), window=options.window, shift=options.shift,
-        factor="auto" if options.factor == "auto" else int(options.factor), samples=options.samples, seed=options.seed,
-        start_sigma=start, grow=options.grow, warm_start=warm, temporal_fill=options.temporal_fill, feather=options.feather,
-        batch_size=options.batch_size,
-    )
-
-
-def _level(name: str, text: str) -> float | None:
-    if text == "off":
-        return None
-    try:
-        level = float(text)
-    except ValueError:
-        level = 0.0
-    if not 0 < level < float("inf"):
-        raise InputError(f"--{name.replace('_', '-')} must be off or a positive noise level, got {text!r}")
-    return level
+    given = {one.name: options[one.name] for one in fields(InpaintPlan)} | {"options": as_mapping(options.options)}
+    for name in ("start_sigma", "warm_start"):
+        given[name] = None if given[name] == "off" else scalar(given[name])
+    given["factor"] = scalar(given["factor"])
+    return build(InpaintPlan, given, "")
 
 
-def _job(options: Namespace, plan: "InpaintPlan") -> "InpaintJob":
-    from ..inpainting.files import InpaintJob
+def _job(options: Namespace, plan: "InpaintPlan") -> "Job":
+    from ..inpainting.files import Job
     from ..inpainting.frame import check_inpaint_plan, check_rgb
     from ..priors import load
     from ..priors.store import describe
 
-    device, about = usable_device(options.device), describe(options.prior)
-    check_rgb(about["channels"], (about["recipe"] or {}).get("kind") == "interval", options.prior)
-    prior = load(options.prior, device=device, bf16=options.bf16, compiled=options.compile)
+    device, about = usable_device(options.device), describe(plan.prior)
+    check_rgb(about["channels"], (about["recipe"] or {}).get("kind") == "interval", plan.prior)
+    prior = load(plan.prior, device=device, bf16=plan.bf16, compiled=options.compile)
     check_inpaint_plan(plan, prior)
-    config: dict[str, Any] = {name: options[name] for name in DECIDES} | {"options": as_mapping(options.options)}
-    return InpaintJob(plan, prior, config, about["sha256"], device=device, allow_large_hole=options.allow_large_hole,
-                      overwrite=options.overwrite, resume=options.resume, say=say, progress=progress)
+    return Job(plan, prior, about, device=device, allow_large_hole=options.allow_large_hole,
+               overwrite=options.overwrite, resume=options.resume, say=say, progress=progress)

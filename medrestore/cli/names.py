@@ -2,7 +2,7 @@
 
 import math
 import sys
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from ..errors import InputError
 
@@ -24,12 +24,12 @@ def method(name: str, options: dict[str, Any]) -> "Method":
         "ddrm": methods.DDRM, "hqs": methods.HQS, "dps": methods.DPS, "repaint": methods.RePaint,
     }
     kind = classes[name]
-    fields = kind.__dataclass_fields__
+    fields, hints = kind.__dataclass_fields__, get_type_hints(kind)
     unknown = set(options) - set(fields)
     if unknown:
         raise InputError(f"{name} has no option {', '.join(sorted(unknown))}; it has: {', '.join(fields) or 'none'}")
     shares = SHARES - {"eta"} if name in BEYOND else SHARES
-    return kind(**{key: _checked(key, value, fields[key].type, share=key in shares) for key, value in options.items()})
+    return kind(**{key: _checked(key, value, hints[key], share=key in shares) for key, value in options.items()})
 
 
 def _checked(key: str, value: Any, annotation: Any, *, share: bool) -> Any:

@@ -138,6 +138,6 @@ def disjoint(train: Images, validation: Images) -> None:
     if shared:
         others = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
         raise InputError(
-            f"Training and validation share {shared[0]}{others}; split by patient or scene (subjects, first, scenes, split or "
-            "other folders), or set group where different ones only have the same name."
+            f"Training and validation share {shared[0]}{others}; split by patient or scene (subjects, first, scenes, numbers, split "
+            "or other folders), or set group where different ones only have the same name."
         )

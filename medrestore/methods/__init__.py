@@ -1,15 +1,53 @@
-"""How a reverse step is made to agree with the data."""
+"""Restoration methods: how a reverse step is made to agree with the data, one module a paper family.
 
-from .base import Method
-from .ddim import DDIM
-from .ddnm import DDNM, DDNMPlus
-from .ddpm import DDPM
-from .ddrm import DDRM
-from .dds import DDS
-from .diffpir import DiffPIR
-from .dps import DPS
-from .edm import ProbabilityFlow
-from .hqs import HQS
-from .repaint import RePaint
+Classes are imported when they are first asked for, so that their names are known without loading torch.
+"""
 
-__all__ = ["DDIM", "DDNM", "DDPM", "DDRM", "DDS", "DPS", "HQS", "DDNMPlus", "DiffPIR", "Method", "ProbabilityFlow", "RePaint"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ..settings import Registry
+
+if TYPE_CHECKING:
+    from .base import Method as Method
+    from .ddim import DDIM as DDIM
+    from .ddnm import DDNM as DDNM
+    from .ddnm import DDNMPlus as DDNMPlus
+    from .ddpm import DDPM as DDPM
+    from .ddrm import DDRM as DDRM
+    from .dds import DDS as DDS
+    from .diffpir import DiffPIR as DiffPIR
+    from .dpm_solver import DPMSolver as DPMSolver
+    from .dps import DPS as DPS
+    from .edm import ProbabilityFlow as ProbabilityFlow
+    from .hqs import HQS as HQS
+    from .repaint import RePaint as RePaint
+
+METHODS: "Registry[Method]" = Registry(__name__, {  # by the names that configs and the command line have for them
+    "hqs": "hqs:HQS",
+    "dds": "dds:DDS",
+    "diffpir": "diffpir:DiffPIR",
+    "ddnm+": "ddnm:DDNMPlus",
+    "ddnm": "ddnm:DDNM",
+    "ddrm": "ddrm:DDRM",
+    "dps": "dps:DPS",
+    "repaint": "repaint:RePaint",
+    "ddim": "ddim:DDIM",  # from here on of the prior alone
+    "ddpm": "ddpm:DDPM",
+    "probability-flow": "edm:ProbabilityFlow",
+    "dpm-solver++": "dpm_solver:DPMSolver",
+})
+_MODULES = {"Method": "base"} | {name: module for module, name in (place.split(":") for place in METHODS.places.values())}
+
+__all__ = ["METHODS", *sorted(_MODULES)]
+
+
+def __getattr__(name: str) -> Any:
+    """A class by its name, from its module."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *globals()])

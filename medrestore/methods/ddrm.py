@@ -1,9 +1,15 @@
 """Denoising diffusion restoration models."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from torch import Tensor
 
 from ..operators import SpectralOperator
-from .base import Method
+from ..priors import Prior
+from ..problem import Problem
+from ..settings import Bounds
+from .base import Constrain, Draw, Method
 from .budget import spectral_gains
 
 
@@ -17,10 +23,11 @@ class DDRM(Method):
     """
 
     needs = SpectralOperator
-    eta: float = 0.85
-    eta_b: float = 1.0
+    eta: Annotated[float, Bounds(at_least=0, at_most=1)] = 0.85
+    eta_b: Annotated[float, Bounds(at_least=0, at_most=1)] = 1.0
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
+             constrain: Constrain, noise: Draw) -> Tensor:
         S = problem.operator.spectrum
         trust, kept, fresh = spectral_gains(S.s, problem.sigma, sigma_next, self.eta, self.eta_b)
         x0 = denoise(x, sigma)

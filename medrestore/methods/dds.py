@@ -1,11 +1,17 @@
 """Decomposed diffusion sampling."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from torch import Tensor
 
 from ..consistency import prox
 from ..operators import LinearOperator
-from .base import Method
-from .budget import ddim_split, justified_gamma
+from ..priors import Prior
+from ..problem import Problem
+from ..settings import Bounds
+from .base import Constrain, Draw, Method
+from .budget import ddim_split, fixed_gamma, justified_gamma
 
 
 @dataclass(frozen=True)
@@ -32,16 +38,16 @@ class DDS(Method):
     """
 
     needs = LinearOperator
-    gamma: float | None = None
-    cg_steps: int | None = None
-    lam: float = 1.0
-    eta: float = 2.0
-    rtol: float | None = None
+    gamma: Annotated[float | None, Bounds(above=0)] = None
+    cg_steps: Annotated[int | None, Bounds(at_least=1)] = None
+    lam: Annotated[float, Bounds(above=0)] = 1.0
+    eta: Annotated[float, Bounds(at_least=0)] = 2.0
+    rtol: Annotated[float | None, Bounds(above=0)] = None
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
-        gamma = justified_gamma(sigma, problem.sigma, self.lam)
-        if self.gamma is not None and problem.sigma > 0:
-            gamma = self.gamma
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
+             constrain: Constrain, noise: Draw) -> Tensor:
+        gamma = (justified_gamma(sigma, problem.sigma, self.lam) if self.gamma is None
+                 else fixed_gamma(self.gamma, problem.exact))
         x0 = denoise(x, sigma)                                        # Tweedie
         e = (x - x0) / sigma                                          # the noise it points along
         x0 = constrain(prox(problem, x0, gamma, cg_steps=self.cg_steps, rtol=self.rtol))  # Krylov steps to the data

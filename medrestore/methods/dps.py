@@ -1,11 +1,16 @@
 """Guidance by the gradient of the misfit through the prior."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from torch import Tensor
 
 from ..consistency import misfit
-from .base import Method
+from ..priors import Prior
+from ..problem import Problem
+from ..settings import Bounds
+from .base import Constrain, Draw, Method
 from .budget import ddim_split
 
 
@@ -22,10 +27,11 @@ class DPS(Method):
         eta: share of fresh noise; 1 is the paper's DDPM.
     """
 
-    step_size: float = 1.0
-    eta: float = 1.0
+    step_size: Annotated[float, Bounds(above=0)] = 1.0
+    eta: Annotated[float, Bounds(at_least=0)] = 1.0
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
+             constrain: Constrain, noise: Draw) -> Tensor:
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             x0 = denoise(x, sigma)

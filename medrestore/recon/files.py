@@ -15,17 +15,16 @@ from torch import Tensor
 
 from ..allocator import release_freed_memory
 from ..errors import InputError
-from ..files import Busy, staged
+from ..files import Busy, new_output
 from ..io import KSpaceFile, ReconstructionWriter, read_provenance, read_reconstruction, write_nifti
 from ..levels import below
 from ..metrics import Scores
 from ..priors import Prior
 from ..report import Column, panel
 from ..restoration import image_size, in_batches, padded_size
-from ..together import together
 from .data_step import DataStep
 from .plan import Plan, plan_levels
-from .prepare import Prepared, Slice, check_plan, open_scan, prepare, reconstruct, score
+from .prepare import Prepared, Slice, check_plan, open_scan, prepare, reconstruct_all, score
 from .slices import ahead, images_of, slices_at_once
 
 SUFFIXES = (".h5", ".hdf5", ".mrd", ".mat", ".npy", ".cfl", ".dat")
@@ -176,9 +175,9 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     check_plan(ready, job.prior, job.plan)
     count = slices_at_once(ready, job.plan, job.device, last - first)
     job.say(_summary(scan, ready, job, last - first, count))
-    advance = job.progress(source.name, job.calls * (last - first))
+    advance = job.progress(source.name, (len(job.levels) - 1) * job.plan.samples * (last - first))
     volume, provenance = Volume(), _provenance(source, ready, job)
-    with staged(out) as folder:
+    with new_output(out) as folder:
         place = folder / out.name
         with _writer(place, ready, job, last - first, provenance) as writer:
             groups = _groups(scan, maps, [ready], range(first, last), count, source, job)
@@ -220,13 +219,13 @@ def _groups(scan: KSpaceFile, maps: KSpaceFile | None, made: list[Prepared], num
 
 
 def _restored(group: Sequence[Prepared], first: int, job: Job, advance: Callable[[], None]) -> list[Slice]:
-    """Slices from `first` on, restored in step."""
+    """Slices from `first` on, restored in one batch."""
 
-    def work(index: int, ready: Prepared) -> Callable[[Prior], Slice]:
-        return lambda prior: reconstruct(ready, prior, job.plan, slice_index=index, on_step=lambda step, x: advance())
+    def stepped(step: int, x: Tensor) -> None:
+        for _ in x:
+            advance()
 
-    works = [work(index, ready) for index, ready in enumerate(group, first)]
-    return together(works, job.prior, most=images_of(job.plan, len(group)))
+    return reconstruct_all(group, job.prior, job.plan, first=first, batch_size=images_of(job.plan, len(group)), on_step=stepped)
 
 
 def _prepare(scan: KSpaceFile, maps: KSpaceFile | None, index: int, source: Path, job: Job) -> Prepared:
@@ -284,7 +283,7 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: 
         f"{sampling.kind} {sampling.acceleration:.2f}x, calibration {lines}; "
         f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); prior {job.config['prior']}; "
         f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.method).__name__}, "
-        f"{len(job.levels) - 1} steps, {'' if at_once == 1 else f'{at_once} slices in step, '}"
+        f"{len(job.levels) - 1} steps, {'' if at_once == 1 else f'{at_once} slices in a batch, '}"
         f"data steps by {_words(ready.data_step)}; "
         + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
     )

@@ -133,8 +133,10 @@ def _plan(config: MethodConfig, method: Method) -> Plan:
 
 
 def _inpaint_plan(config: MethodConfig, method: Method) -> InpaintPlan:
-    names = {one.name for one in fields(InpaintPlan)} & {one.name for one in fields(MethodConfig)} - {"method"}
-    return InpaintPlan(method=method, **{name: value for name in names if (value := getattr(config, name)) is not None})
+    names = {one.name for one in fields(InpaintPlan)} & {one.name for one in fields(MethodConfig)} - {"method", "options"}
+    length, repeat = config.travel
+    return InpaintPlan(method=method, travel_length=length, travel_repeat=repeat,
+                       **{name: value for name in names if (value := getattr(config, name)) is not None})
 
 
 def _check_levels(config: MethodConfig, plan: Plan | InpaintPlan, prior: Prior) -> None:

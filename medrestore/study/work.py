@@ -17,6 +17,7 @@ from ..evaluation import load_lpips, score_scene
 from ..evaluation.perceptual import LPIPS
 from ..evaluation.protocols import METRICS, score
 from ..evaluation.uncertainty import calibration
+from ..inpainting.scene import fill_frames
 from ..problem import Problem
 from ..recon.plan import plan_levels
 from ..recon.prepare import CG_SENSE, SLICE_SEEDS, check_plan
@@ -28,7 +29,7 @@ from .fills import FILLS
 from .methods import ROOT_SUM, Counted, Recipe, loaded, loaded_baseline
 from .mri import Ready, ScanCase, Shelf, ready
 from .pictures import PictureCase, degraded
-from .scenes import SceneCase, filled, restored
+from .scenes import SceneCase, filled
 
 ROWS, IMAGE, REFERENCE = "rows.json", "image.npy", "reference.npy"
 SCENE_SETTING = "scenes"  # what the setting of scenes is called in tables
@@ -195,7 +196,8 @@ def scene_rows(item: Item, group: str, device: str, clock: Clock) -> tuple[list[
             frames = filled(scene, FILLS[one.config.fill])
         else:
             prior = Counted(loaded(one.prior, device, one.config.bf16))
-            frames = restored(scene, prior, replace(one.made, seed=item.first_seed), device=device)
+            plan = replace(one.made, seed=item.first_seed)
+            frames = (restored.frame for restored in fill_frames(scene, prior, plan, device=device))
 
         def watched():
             for index, frame in enumerate(frames):

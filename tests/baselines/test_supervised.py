@@ -8,8 +8,8 @@ import h5py
 import pytest
 import torch
 import yaml
-from helpers.networks import SMALL, network
 from helpers.slices import blocks, error, maps_of, scan
+from helpers.trained import SMALL, network
 
 from medrestore import datasets
 from medrestore.baselines import Supervised, UNet, VarNet, ZeroFilled, load

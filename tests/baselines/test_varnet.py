@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from helpers.networks import network
 from helpers.slices import blocks, maps_of, scan
+from helpers.trained import network
 
 from medrestore.baselines import Supervised, rss
 from medrestore.errors import InputError

@@ -4,8 +4,8 @@ import json
 
 import pytest
 import torch
-from helpers.networks import SMALL, network
 from helpers.slices import scan
+from helpers.trained import SMALL, network
 
 from medrestore.baselines import Supervised, load, save
 from medrestore.errors import InputError

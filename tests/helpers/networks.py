@@ -1,19 +1,24 @@
-"""Small trained baselines for tests."""
+"""Priors on disk for tests: networks of a few thousand random weights."""
+
+from pathlib import Path
 
 import torch
+from diffusers import UNet2DModel
 
-from medrestore.baselines import UNet, VarNet
-from medrestore.baselines.supervised import drawn_from
+from medrestore import priors
+from medrestore.codecs import Interval
+from medrestore.priors import EDM
 
-SMALL = {"unet": {"channels": 4}, "varnet": {"cascades": 2, "channels": 4, "map_channels": 2}}
 
-
-def network(kind, *, trained=True, seed=0):
-    """A small network; `trained` stands for random weights where a new one has zeros."""
-    with drawn_from(torch.Generator().manual_seed(seed)):
-        net = {"unet": UNet, "varnet": VarNet}[kind](**SMALL[kind])
-    if trained:
-        for name, weight in net.named_parameters():
-            if "final_conv" in name:
-                weight.data.normal_(0, 0.3, generator=torch.Generator().manual_seed(len(name)))
-    return net
+def save_rgb_prior(folder: Path, *, channels: int = 3) -> Path:
+    """A prior of pictures with values in [-1, 1]; returns its folder."""
+    net = UNet2DModel(
+        in_channels=channels, out_channels=channels, block_out_channels=(8, 8), layers_per_block=1, norm_num_groups=4,
+        down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2, add_attention=False,
+    )
+    generator = torch.Generator().manual_seed(channels)
+    for weights in net.parameters():
+        weights.data = 0.03 * torch.randn(weights.shape, generator=generator)
+    priors.save(folder, net, parametrisation=EDM(sigma_data=0.5, sigmas=(0.005, 40.0)), recipe=Interval(),
+                channels=channels, multiple=2, card={"name": "tiny"})
+    return folder

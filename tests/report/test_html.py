@@ -114,7 +114,7 @@ def test_gain_must_be_above_zero(tmp_path: Path, gain: float) -> None:
 def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "file").write_text("kept")
-    for place in (tmp_path / "taken", tmp_path / "file" / "r.html"):
-        with pytest.raises(InputError, match="cannot be written"):
+    for place, why in ((tmp_path / "taken", "is a folder"), (tmp_path / "file" / "r.html", "cannot be written")):
+        with pytest.raises(InputError, match=why):
             write_report(place, title="t", summary="s")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken"] and (tmp_path / "file").read_text() == "kept"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.frames import picture, refused, save, white
+from helpers.pictures import picture, refused, save, white
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image

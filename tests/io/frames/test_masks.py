@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.frames import picture, refused, save, white
+from helpers.pictures import picture, refused, save, white
 from PIL import Image
 
 from medrestore.io.frames.masks import grow_hole, hole_fraction, to_known

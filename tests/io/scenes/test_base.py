@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers.frames import picture, save, white
+from helpers.pictures import picture, save, white
 
 from medrestore.errors import InputError
 from medrestore.io import Masks, Scene, SceneSet, open_frames

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from helpers.frames import SIZE, picture, refused, white
+from helpers.pictures import SIZE, picture, refused, white
 from PIL import Image
 
 from medrestore.errors import InputError

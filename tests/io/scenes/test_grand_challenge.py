@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from helpers.frames import picture, refused, white
+from helpers.pictures import picture, refused, white
 
 from medrestore.io.frames.mha import MhaWriter
 from medrestore.io.scenes.grand_challenge import (

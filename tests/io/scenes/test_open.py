@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers.frames import SIZE, picture, refused, save, white
+from helpers.pictures import SIZE, picture, refused, save, white
 
 from medrestore.io.scenes.open import open_frames, open_scenes
 

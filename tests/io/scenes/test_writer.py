@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.frames import SIZE, picture, refused
+from helpers.disk import full_disk
+from helpers.pictures import SIZE, picture, refused
 
 from medrestore.errors import InputError
+from medrestore.files import Busy, exclusive
 from medrestore.io.frames.mha import MhaFrames
 from medrestore.io.frames.video import VideoFrames
 from medrestore.io.scenes.open import open_frames
@@ -51,13 +53,13 @@ def test_killed_and_resumed_gives_the_same_bytes(tmp_path, name, kind):
 
 
 @pytest.mark.parametrize("done", [True, False])
-def test_the_stage_is_locked_until_it_is_gone(tmp_path, monkeypatch, done):
+def test_the_output_is_locked_until_the_stage_is_gone(tmp_path, monkeypatch, done):
     """Else another run could begin in it, and lose its frames."""
-    fcntl, seen = pytest.importorskip("fcntl"), []
+    seen = []
 
     def removed(folder, **options):
-        with (Path(folder) / "lock").open() as lock, pytest.raises(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(Busy), exclusive(tmp_path / "o.mha"):
+            pass
         seen.append(Path(folder).name)
         return remove(folder, **options)
 
@@ -65,7 +67,33 @@ def test_the_stage_is_locked_until_it_is_gone(tmp_path, monkeypatch, done):
     writer.put(0, FRAMES[0])
     monkeypatch.setattr(shutil, "rmtree", removed)
     (writer.close if done else writer.discard)()
-    assert seen == ["o.mha.part"] and [path.name for path in tmp_path.iterdir()] == ["o.mha", "o.mha.json"] * done
+    assert seen[-1].startswith(".o.mha.") and sorted(path.name for path in tmp_path.iterdir()) == ["o.mha", "o.mha.json"] * done
+
+
+def test_what_a_user_has_at_the_old_temporary_names_stays(tmp_path):
+    """The stage of an output has a name of its own, and what bears no marker of a stage is nobody's to remove."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "000000.png").write_text("precious")
+    (tmp_path / "o.part").symlink_to("mine")
+    (tmp_path / "o.mha.part").mkdir()
+    for name in ("o", "o.mha"):
+        with SceneWriter(tmp_path / name, size=SIZE, count=1, resume=True) as output:
+            assert not output.done
+            output.put(0, FRAMES[0])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "o", "o.mha", "o.mha.json", "o.mha.part", "o.part"]
+    assert (tmp_path / "mine" / "000000.png").read_text() == "precious" and not list((tmp_path / "o.mha.part").iterdir())
+
+
+def test_a_full_disk_keeps_the_frames_for_a_run_that_resumes(tmp_path):
+    noise = torch.randint(0, 256, (3, 400, 400), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    with full_disk(), pytest.raises(InputError, match=r"/o cannot be written \(file too large\); make room and resume"), \
+            SceneWriter(tmp_path / "o", size=(400, 400), count=2, key="k") as output:
+        output.put(0, torch.zeros_like(noise))
+        output.put(1, noise)
+    with SceneWriter(tmp_path / "o", size=(400, 400), count=2, key="k", resume=True) as output:
+        assert output.done == {0}
+        output.put(1, noise)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["000000.png", "000001.png", "o", "provenance.json"]
 
 
 def test_output_is_whole_or_not_there(tmp_path):
