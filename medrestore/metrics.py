@@ -9,6 +9,7 @@ from math import inf, isfinite, log10, sqrt
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import InputError
@@ -109,6 +110,32 @@ def ssim(prediction: Array, reference: Array, *, data_range: float) -> float:
         structural_similarity(y, x, win_size=_WINDOW, data_range=data_range) for x, y in zip(prediction, reference, strict=True)
     ]
     return float(np.mean(values))
+
+
+def ssim_map(prediction: Tensor, reference: Tensor, *, data_range: float | Tensor) -> Tensor:
+    """Local structural similarity of images, differentiable: its mean over the last two axes is the SSIM of each image.
+
+    As `ssim`: 7 x 7 uniform window, sample covariance, K1 = 0.01, K2 = 0.03.
+
+    Args:
+        prediction, reference: (batch, channel, height, width) real, of one type and device.
+        data_range: of all images, or (batch, 1, 1, 1) of each.
+
+    Returns:
+        (batch, channel, height - 6, width - 6): a value for each window.
+
+    Raises:
+        InputError: images smaller than the window.
+    """
+    if min(reference.shape[-2:]) < _WINDOW:
+        size = " x ".join(map(str, reference.shape[-2:]))
+        raise InputError(f"SSIM needs images of at least {_WINDOW} x {_WINDOW} pixels, got {size}")
+    c1, c2, unbiased = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2, _WINDOW**2 / (_WINDOW**2 - 1)
+    x, y = prediction, reference
+    mx, my, xx, yy, xy = (F.avg_pool2d(z, _WINDOW, 1) for z in (x, y, x * x, y * y, x * y))
+    above = (2 * mx * my + c1) * (2 * unbiased * (xy - mx * my) + c2)
+    below = (mx * mx + my * my + c1) * (unbiased * (xx - mx * mx + yy - my * my) + c2)
+    return above / below
 
 
 def nmse(prediction: Array, reference: Array) -> float:
