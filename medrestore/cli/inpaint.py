@@ -136,13 +136,8 @@ def _plan(options: Namespace) -> "InpaintPlan":
 
 def _job(options: Namespace, plan: "InpaintPlan") -> "Job":
     from ..inpainting.files import Job
-    from ..inpainting.frame import check_inpaint_plan, check_rgb
-    from ..priors import load
-    from ..priors.store import describe
+    from ..inpainting.plan import Machine, Reading, Writing
 
-    device, about = usable_device(options.device), describe(plan.prior)
-    check_rgb(about["channels"], (about["recipe"] or {}).get("kind") == "interval", plan.prior)
-    prior = load(plan.prior, device=device, bf16=plan.bf16, compiled=options.compile)
-    check_inpaint_plan(plan, prior)
-    return Job(plan, prior, about, device=device, allow_large_hole=options.allow_large_hole,
-               overwrite=options.overwrite, resume=options.resume, say=say, progress=progress)
+    machine = Machine(usable_device(options.device), options.compile)
+    return Job.load(plan, machine, reading=Reading(options.max_gb, options.allow_large_hole),
+                    writing=Writing(options.overwrite, options.resume), say=say, progress=progress)
