@@ -65,11 +65,14 @@ def sample(
 
     with noise.device:  # what operators make on the way belongs where the samples are
         x = start + levels[0] * fresh()
+        memory = method.begin(problem, x.shape)
         for i, (sigma, sigma_next) in enumerate(pairwise(levels)):
             if sigma_next > sigma:  # time travel: forget a little
                 x = x + (sigma_next**2 - sigma**2) ** 0.5 * fresh()
+                memory = method.begin(problem, x.shape)
             else:
-                x = method.step(x, sigma, sigma_next, problem=problem, denoise=prior, constrain=constrain, noise=fresh)
+                x, memory = method.advance(x, sigma, sigma_next, memory, problem=problem, denoise=prior,
+                                           constrain=constrain, noise=fresh)
             if on_step is not None:
                 on_step(i, x)
     return x
