@@ -185,7 +185,7 @@ def codec_for(prior: Prior, problem: Problem[Operator]) -> Codec:
     raise TypeError(f"the prior's recipe, {prior.recipe}, gives no codec for {operator.kind}; pass one with codec=")
 
 
-def image_size(problem: Problem[LinearOperator]) -> tuple[int, int]:
+def image_size(problem: Problem[Operator]) -> tuple[int, int]:
     """(height, width) of the image of a problem with a linear operator."""
     height, width = problem.back_projected.shape[-2:]
     return height, width
@@ -338,7 +338,7 @@ def _encoded(problem: Problem[Operator], prior: Prior, method: Method, codec: Co
 def _size(problem: Problem[Operator], prior: Prior, size: tuple[int, int] | None, start: Tensor | None) -> tuple[int, int]:
     """(height, width) of a problem's image."""
     if isinstance(problem.operator, LinearOperator):
-        return image_size(problem)  # type: ignore[arg-type]  # it is linear
+        return image_size(problem)
     known = size or (prior.size if start is None else (start.shape[-2], start.shape[-1]))
     if known is None:
         raise InputError(f"{problem.operator.kind} is not linear, so the size of its image is not known; "

@@ -20,7 +20,7 @@ from ..io import Scan, read_kspace
 from ..io.guards import guarded, has, open_hdf5
 from ..mri import calibration_scale, espirit
 from .base import Images, Progress
-from .cache import cache_key, read_cached, write_aside
+from .cache import cache_key, read_cached, write_array
 from .files import find
 from .options import build
 from .splits import split as load_split
@@ -118,7 +118,7 @@ class FastMRI(Images):
         if images is None or images.ndim != 4 or images.shape[:2] != (len(volume.slices), self.channels):
             with read_kspace(volume.path) as file:
                 images = np.stack([clean_image(file[at], self.target).numpy().astype(np.float16) for at in volume.slices])
-            write_aside(path, images)
+            write_array(path, images)
         return images
 
 

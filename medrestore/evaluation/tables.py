@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from math import isnan
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..errors import InputError
+from ..files import new_file
 from .protocols import BY_NAME, Metric
 from .protocols import metric as metric_by_name
 from .statistics import Cell
@@ -59,21 +58,8 @@ def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
     if write is None:
         raise InputError(f"{path} is no .csv and no .parquet; name the table by one of them.")
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    whole(path, lambda part: write(part, columns, rows))
-
-
-def whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Has `write` make a file beside `path` and gives it the name when it is whole."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(part)
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); give another place.") from error
-    finally:
-        with suppress(OSError):  # gone, or never there
-            part.unlink()
+    with new_file(path) as temporary:
+        write(temporary, columns, rows)
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
