@@ -102,17 +102,11 @@ def _places(scenes: "SceneSet", source: Path, out: Path) -> "Mapping[str, Path]"
 
 def _job(options: Options) -> "Job":
     from ..inpainting.files import Job
-    from ..inpainting.frame import check_inpaint_plan, check_rgb
-    from ..priors import load
-    from ..priors.store import describe
+    from ..inpainting.plan import Machine, Reading, Writing
 
-    plan = options.plan
-    device, about = usable_device(options.device), describe(plan.prior)
-    check_rgb(about["channels"], (about["recipe"] or {}).get("kind") == "interval", plan.prior)
-    prior = load(plan.prior, device=device, bf16=plan.bf16, compiled=options.compile)
-    check_inpaint_plan(plan, prior)
-    return Job(plan, prior, about, device=device, allow_large_hole=options.allow_large_hole,
-               overwrite=options.overwrite, resume=options.resume, say=say, progress=progress)
+    machine = Machine(usable_device(options.device), options.compile)
+    return Job.load(options.plan, machine, reading=Reading(options.max_gb, options.allow_large_hole),
+                    writing=Writing(options.overwrite, options.resume), say=say, progress=progress)
 
 
 COMMAND = Command("inpaint", Options, run, __doc__, config=True)

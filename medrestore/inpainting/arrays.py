@@ -110,5 +110,6 @@ def _plan(plan: Plan, mask_means: Literal["hole", "keep"] | None, prior: Prior |
     for name in changes:
         if name not in known:
             raise InputError(f"Plan: {name} is no option; {suggested('', name, known)}")
-    named = {"prior": str(prior)} if isinstance(prior, str | Path) else {}
-    return replace(plan, mask_means=mask_means or plan.mask_means or "hole", **named, **changes)
+    if isinstance(prior, str | Path):
+        changes = {**changes, "prior": str(prior)}
+    return replace(plan, mask_means=mask_means or plan.mask_means or "hole", **changes)

@@ -4,9 +4,11 @@ import hashlib
 import json
 import math
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,12 @@ from ..files import new_output, unfinished
 from ..io.frames.video import H264_WARNING
 from ..io.scenes.base import Scene
 from ..io.scenes.writer import SceneWriter, encode_png, output_kind, provenance_place
-from ..priors import Prior
+from ..priors import Prior, load
+from ..priors.store import describe
 from ..report.overlay import write_overlay
 from ..settings import plain
-from .plan import Plan
+from .frame import check_inpaint_plan, check_rgb
+from .plan import Machine, Plan, Reading, Writing
 from .scene import Coverage, Inspection, fill_frames, grown, inspect_scene
 
 LARGEST_JSON = 1 << 28  # bytes of a provenance
@@ -35,31 +39,50 @@ class Job:
 
     Args:
         plan: all that decides the fill.
-        prior: the loaded prior.
-        about: what its folder states of it (`priors.store.describe`), with the sha256 of its weights.
-        device: where to compute.
-        allow_large_hole: accept scenes of which more than half is hidden.
-        overwrite: replace existing outputs.
-        resume: go on with the frames of a run that was stopped; replace outputs of another plan or of other frames.
+        prior: the loaded prior; `Job.load` loads the one that the plan names.
+        about: what the folder of the prior states of it (`priors.store.describe`), with the sha256 of its weights; empty for
+            a prior that was loaded from no file.
+        machine, reading, writing: what does not decide the fill.
         say: called with one line of text an event.
         progress: `(label, total) -> advance`, for a progress bar.
     """
 
     plan: Plan
     prior: Prior
-    about: Mapping[str, Any]
-    device: str = "cpu"
-    allow_large_hole: bool = False
-    overwrite: bool = False
-    resume: bool = False
+    about: Mapping[str, Any] = field(default_factory=dict)
+    machine: Machine = field(default_factory=Machine)
+    reading: Reading = field(default_factory=Reading)
+    writing: Writing = field(default_factory=Writing)
     say: Callable[[str], None] = lambda line: None
     progress: Callable[[str, int], Callable[[], None]] = lambda label, total: lambda: None
 
+    @classmethod
+    def load(cls, plan: Plan, machine: Machine, **rest: Any) -> "Job":
+        """The job with the prior that the plan names; `rest` are its other fields.
+
+        Raises:
+            InputError: there is no such prior, its files are damaged, or it does not suit frames or the plan.
+        """
+        about = describe(plan.prior)
+        check_rgb(about["channels"], (about["recipe"] or {}).get("kind") == "interval", plan.prior)
+        prior = load(plan.prior, device=machine.device, bf16=plan.bf16, compiled=machine.compiled)
+        check_inpaint_plan(plan, prior)
+        return cls(plan, prior, about, machine, **rest)
+
     def key(self, fingerprint: str) -> str:
-        """sha256 of all that decides an output: the plan, the prior, the version, and the frames by their `fingerprint`."""
-        about = {name: value for name, value in self.about.items() if name != "card"}
+        """sha256 of all that decides an output: the plan, the prior, the version, and the frames by their `fingerprint`.
+
+        A prior that was loaded from no file cannot be told from another, so its outputs are never current: each call gives
+        another key.
+        """
+        about = {name: value for name, value in self.about.items() if name != "card"} or uuid.uuid4().hex
         decides = json.dumps([plain(self.plan), about, fingerprint, version("medrestore")], sort_keys=True)
         return hashlib.sha256(decides.encode()).hexdigest()
+
+    @property
+    def prior_name(self) -> str:
+        """The prior for people: as the plan names it, or its class where it was loaded from no file."""
+        return self.plan.prior if self.about else type(self.prior).__name__
 
 
 def inpaint_scene(opened: Callable[[], Scene], out: Path, job: Job, *, source: Path, mask: Path | None = None) -> bool:
@@ -82,9 +105,9 @@ def inpaint_scene(opened: Callable[[], Scene], out: Path, job: Job, *, source: P
         if out.suffix == ".png" and scene.count > 1:
             raise InputError(f"{out} is one picture, and {scene.name} has {scene.count} frames; "
                              "give a folder, or a name ending in .mha or .mkv")
-        inspection = inspect_scene(scene, job.prior, job.plan, allow_large_hole=job.allow_large_hole)
+        inspection = inspect_scene(scene, job.prior, job.plan, allow_large_hole=job.reading.allow_large_hole)
         key = job.key(inspection.fingerprint)
-        if job.resume and is_done(out, key):
+        if job.writing.resume and is_done(out, key):
             job.say(f"{out} is complete already")
             return False
         _may_write(out, job)
@@ -115,7 +138,7 @@ def inpaint_scenes(scenes: Mapping[str, Scene], places: Mapping[str, Path], job:
     failed: dict[str, str] = {}
     for name in scenes:
         try:
-            inpaint_scene(lambda name=name: scenes[name], places[name], job, source=source, mask=mask)
+            inpaint_scene(partial(scenes.__getitem__, name), places[name], job, source=source, mask=mask)
         except InputError as error:
             failed[name] = str(error)
             job.say(f"failed: {name}: {error}")
@@ -182,15 +205,15 @@ def _may_write(out: Path, job: Job) -> None:
     """Refuses to replace outputs without leave, and a folder of other files in any case."""
     if out.is_dir() and any(out.iterdir()) and not read_record(out):
         raise InputError(f"{out} is a folder and no output of inpaint, so it is never replaced; give another `out`")
-    if job.overwrite:
+    if job.writing.overwrite:
         return
-    if not (job.resume or out.exists()) and unfinished(out):
+    if not (job.writing.resume or out.exists()) and unfinished(out):
         raise InputError(f"{out} was begun by another run; pass `resume` to go on where that stopped, "
                          "`overwrite` to begin again, or another `out`")
-    stopped = job.resume and not out.exists()  # the files beside it are of a run that was killed
+    stopped = job.writing.resume and not out.exists()  # the files beside it are of a run that was killed
     for place in _outputs(out):
-        if place.exists() and not stopped and not (job.resume and read_record(out)):
-            raise InputError(f"{place} exists{' and is no output of inpaint' if job.resume else ''}; "
+        if place.exists() and not stopped and not (job.writing.resume and read_record(out)):
+            raise InputError(f"{place} exists{' and is no output of inpaint' if job.writing.resume else ''}; "
                              "pass `overwrite` to replace it, or another `out`")
 
 
@@ -229,14 +252,14 @@ def _writer(out: Path, scene: Scene, key: str, job: Job) -> AbstractContextManag
     if out.suffix == ".png":
         return _one_picture(out)
     return SceneWriter(out, size=scene.size, count=scene.count, names=scene.frame_name, fps=scene.fps, key=key,
-                       overwrite=True, resume=job.resume)
+                       overwrite=True, resume=job.writing.resume)
 
 
 def _fill(given: Scene, ahead: Scene, writer: SceneWriter | PictureWriter, job: Job) -> list[Coverage]:
     """Fills all frames and writes those that no earlier run has written."""
     done, advance = writer.done, job.progress(given.name, given.count)
     coverages: list[Coverage] = []
-    for one in fill_frames(given, job.prior, job.plan, ahead=ahead, device=job.device,
+    for one in fill_frames(given, job.prior, job.plan, ahead=ahead, device=job.machine.device,
                            stored=lambda index: writer.read(index) if index in done else None):
         if one.computed:
             writer.put(one.index, one.frame)
@@ -266,11 +289,11 @@ def _provenance(scene: Scene, inspection: Inspection, key: str, coverages: Seque
     """How an output was made; holds no time of day, so that a rerun gives the same bytes."""
     plan = job.plan
     return {
-        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.device, "config": plain(plan), "key": key,
+        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.device, "config": plain(plan), "key": key,
         "input": {"path": str(source), "mask": None if mask is None else str(mask), "scene": scene.name, "frames": scene.count,
                   "size": list(scene.size), "fingerprint": inspection.fingerprint, "notes": list(scene.notes)},
         "mask_means": scene.masks.meaning, "hole_fraction": inspection.survey.hole_fraction,
-        "prior_sha256": job.about["sha256"], "method": repr(plan.sampler), "levels": plan.levels(job.prior, plan.start_sigma),
+        "prior_sha256": job.about.get("sha256"), "method": repr(plan.sampler), "levels": plan.levels(job.prior, plan.start_sigma),
         "warm_levels": None if plan.warm_start is None else plan.levels(job.prior, plan.warm_start),
         "seeds": list(range(plan.seed, plan.seed + plan.samples)),
         "frames": {"hidden": [one.hidden for one in coverages], "seen_elsewhere": [one.seen_elsewhere for one in coverages]},
@@ -291,7 +314,7 @@ def _summary(scene: Scene, inspection: Inspection, out: Path, job: Job) -> Itera
         f"{scene.name}: {scene.count} {'frame' if scene.count == 1 else 'frames'} of {width} x {height}, "
         f"{survey.hole_fraction:.1%} hidden ({f'masks grown by {plan.grow} pixels, ' if plan.grow else ''}white means "
         f"{scene.masks.meaning}; at most {max(survey.fractions):.1%} of a frame); "
-        f"prior {plan.prior}, {type(plan.sampler).__name__}, {plan.steps} steps, at most {inspection.windows} "
+        f"prior {job.prior_name}, {type(plan.sampler).__name__}, {plan.steps} steps, at most {inspection.windows} "
         f"{'window' if inspection.windows == 1 else 'windows'}, "
         + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
     )
@@ -303,7 +326,7 @@ def _summary(scene: Scene, inspection: Inspection, out: Path, job: Job) -> Itera
 
 def _seconds_a_call(job: Job) -> float:
     """What one network call on one window takes on this machine, measured."""
-    x = torch.zeros(1, job.prior.channels, *job.plan.grid(job.prior)[0], device=job.device)
+    x = torch.zeros(1, job.prior.channels, *job.plan.grid(job.prior)[0], device=job.machine.device)
     started = time.monotonic()
     with torch.no_grad():
         job.prior(x, 1.0).sum().item()  # waits for the device

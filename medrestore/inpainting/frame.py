@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -126,9 +126,15 @@ def regions(known: Tensor, prior: Prior, plan: Plan) -> list[Window]:
     for box in boxes:
         while met := [one for one in apart if _meet(one, box, gap)]:
             apart = [one for one in apart if not _meet(one, box, gap)]
-            box = tuple(slice(min(z.start for z in sides), max(z.stop for z in sides)) for sides in zip(box, *met, strict=True))
+            rows, columns = ([one[axis] for one in (box, *met)] for axis in (0, 1))
+            box = _span(rows), _span(columns)
         apart.append(box)
     return apart
+
+
+def _span(parts: Sequence[slice]) -> slice:
+    """From the first start of several slices to their last stop."""
+    return slice(min(part.start for part in parts), max(part.stop for part in parts))
 
 
 def windows(known: Tensor, prior: Prior, plan: Plan) -> int:
@@ -146,8 +152,9 @@ def _holes(known: Tensor, step: int) -> list[Window]:
     """Boxes around the holes, out to multiples of `step`."""
     height, width = known.shape
     hidden = F.pad(~known, (0, -width % step, 0, -height % step)).unfold(0, step, step).unfold(1, step, step).any(-1).any(-1)
-    return [tuple(slice(step * side.start, min(step * side.stop, n)) for side, n in zip(box, known.shape, strict=True))
-            for box in ndimage.find_objects(ndimage.label(hidden.numpy())[0])]
+    return [(slice(step * rows.start, min(step * rows.stop, height)),
+             slice(step * columns.start, min(step * columns.stop, width)))
+            for rows, columns in ndimage.find_objects(ndimage.label(hidden.numpy())[0])]
 
 
 def _surroundings(box: Window, size: tuple[int, int], window: tuple[int, int], step: int) -> Window:
@@ -172,7 +179,7 @@ def _fill(frame: Tensor, known: Tensor, start: tuple[Tensor, float] | None, corn
     Noise is drawn by where the region lies.
     """
     window, shift, step = plan.grid(prior)
-    codec, size = prior.recipe, (known.shape[0], known.shape[1])
+    codec, size = _codec(prior), (known.shape[0], known.shape[1])
     problem = _problem(frame.to(device) / 255, known.to(device), plan.noise_std / 255, step, prior)
     noise = Noise([_seed(plan.seed + k, *corner) for k in range(plan.samples)], device)
     if start is None:
@@ -186,10 +193,17 @@ def _fill(frame: Tensor, known: Tensor, start: tuple[Tensor, float] | None, corn
     return (255 * codec.decode(z).mean(0)).round().clamp(0, 255).to(torch.uint8).cpu()
 
 
+def _codec(prior: Prior) -> Interval:
+    """The codec of a prior of RGB pictures."""
+    if not isinstance(prior.recipe, Interval):
+        raise InputError("frames need a prior of pictures with values in an interval; give another `prior`")
+    return prior.recipe
+
+
 def _problem(image: Tensor, known: Tensor, sigma: float, step: int, prior: Prior) -> Problem:
     """A frame in [0, 1] under its mask, as the prior sees it."""
     keep = known.float()
-    return Problem(LatticeMask(keep, step), keep * image[None], sigma).encoded(prior.recipe)
+    return Problem(LatticeMask(keep, step), keep * image[None], sigma).encoded(_codec(prior))
 
 
 def _seed(*numbers: int) -> int:

@@ -102,3 +102,51 @@ class Plan:
         height, width = (side // 4 * 2 or side for side in window)  # even
         shift = (height, width) if self.shift is None else (self.shift, self.shift)
         return window, shift, math.gcd(*window, *shift, *(max(side // LATTICE, 1) for side in window))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where the work is done: nothing of it decides the fill, but for rounding.
+
+    Args:
+        device: cpu, cuda, cuda:1, mps.
+        compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs.
+    """
+
+    device: str = "cpu"
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What may be read.
+
+    Args:
+        max_gb: refuse stacks that declare more.
+        allow_large_hole: go on where more than half is hidden.
+    """
+
+    max_gb: Annotated[float, Bounds(above=0)] = 16.0
+    allow_large_hole: bool = False
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What may be replaced.
+
+    Args:
+        overwrite: replace existing outputs, but never a folder of other files.
+        resume: go on where a killed run stopped; skip what is complete; redo what another plan made.
+    """
+
+    overwrite: bool = False
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        check(self)

@@ -64,9 +64,15 @@ class Operator(ShortRepr, ABC):
         batch axis overrides this.
 
         Args:
-            operators: one for each image; the first is this one.
+            operators: one for each image, not all the same object; the first is this one.
         """
-        return self if all(operator is self for operator in operators) else None
+        return None
+
+
+def side_by_side(operators: Sequence[Operator]) -> Operator | None:
+    """One operator that applies the k-th of these to image k, where all are one object or their class knows one."""
+    first = operators[0]
+    return first if all(operator is first for operator in operators) else first.stacked(operators)
 
 
 def required(operator: Operator, capability: type[Capability]) -> Capability:

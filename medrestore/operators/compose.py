@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .base import CoIsometry, LinearOperator, Operator, ResolventOperator, SpectralOperator, Spectrum, Window
+from .base import CoIsometry, LinearOperator, Operator, ResolventOperator, SpectralOperator, Spectrum, Window, side_by_side
 from .local import Identity, Isometry, LocalOperator, as_local, no_coarser_form
 
 
@@ -58,6 +58,9 @@ class Chain(LinearOperator):
         @property
         def inner(self) -> LinearOperator: ...
 
+    def __repr__(self) -> str:
+        return f"{self.outer!r} @ {self.inner!r}"
+
     @property
     def kind(self) -> str:
         return self.outer.kind
@@ -91,12 +94,10 @@ class Chain(LinearOperator):
         return about_inverse
 
     def stacked(self, operators: Sequence[Operator]) -> Operator | None:
-        if all(one is self for one in operators):
-            return self
         chains = [one for one in operators if isinstance(one, Chain) and type(one) is type(self)]
         if len(chains) < len(operators):
             return None
-        outer, inner = (part[0].stacked(part) for part in ([one.outer for one in chains], [one.inner for one in chains]))
+        outer, inner = side_by_side([one.outer for one in chains]), side_by_side([one.inner for one in chains])
         return outer @ inner if isinstance(outer, LinearOperator) and isinstance(inner, LinearOperator) else None
 
 

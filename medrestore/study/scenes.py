@@ -209,9 +209,9 @@ def _corner(known: Tensor, source: Scenes) -> tuple[int, int] | None:
     rows, columns = (~known).nonzero(as_tuple=True)
     if not len(rows):
         return None
-    top, left = (int(min(max(at.float().mean() - source.crop / 2, 0), size - source.crop))
+    top, left = (min(max(float(at.float().mean()) - source.crop / 2, 0.0), float(size - source.crop))
                  for at, size in zip((rows, columns), known.shape, strict=True))
-    return top, left
+    return int(top), int(left)
 
 
 def _suits(known: Tensor, corner: tuple[int, int] | None, source: Scenes) -> bool:

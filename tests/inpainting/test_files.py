@@ -23,7 +23,7 @@ from medrestore.inpainting.files import (
     record_place,
     table_place,
 )
-from medrestore.inpainting.plan import Plan
+from medrestore.inpainting.plan import Plan, Writing
 from medrestore.inpainting.scene import fill_frames
 from medrestore.io.frames.mha import MhaFrames
 from medrestore.io.scenes.base import Scene
@@ -92,7 +92,7 @@ def test_an_output_is_current_for_its_own_plan_only(tmp_path: Path) -> None:
     others = (replace(PLAN, steps=3), replace(PLAN, method=DiffPIR()), replace(PLAN, options={"eta": 0.5}), replace(PLAN, grow=1))
     assert not any(is_done(out, replace(JOB, plan=other).key(fingerprints[0])) for other in others)
     first = out.read_bytes()
-    resumed = replace(JOB, resume=True)
+    resumed = replace(JOB, writing=Writing(resume=True))
     assert not write(out, resumed, lambda: film(1)) and out.read_bytes() == first
     assert write(out, replace(resumed, plan=others[1]), lambda: film(1)) and out.read_bytes() != first
     table_place(out).unlink()
@@ -110,7 +110,7 @@ def test_a_stopped_run_is_resumed_to_the_same_bytes(tmp_path: Path, warm_start: 
     with pytest.raises(InputError, match="pass `resume` to go on where that stopped"):
         write(tmp_path / "b" / "out", job)
     again = FieldPrior()
-    write(tmp_path / "b" / "out", replace(job, prior=again, resume=True))
+    write(tmp_path / "b" / "out", replace(job, prior=again, writing=Writing(resume=True)))
     assert content(tmp_path / "a") == content(tmp_path / "b") and 0 < len(again.calls) < 6 + 1  # and one that is timed
 
 
@@ -135,12 +135,12 @@ def test_outputs_are_replaced_with_leave_only(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"out exists; pass `overwrite` to replace it, or another `out`"):
         write(out)
     assert content(tmp_path) == before
-    assert write(out, replace(JOB, overwrite=True, plan=replace(PLAN, seed=1))) and content(tmp_path) != before
+    assert write(out, replace(JOB, writing=Writing(overwrite=True), plan=replace(PLAN, seed=1))) and content(tmp_path) != before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
-    for leave in ({"overwrite": True}, {"resume": True}):
+    for leave in (Writing(overwrite=True), Writing(resume=True)):
         with pytest.raises(InputError, match="no output of inpaint, so it is never replaced"):
-            write(tmp_path / "mine", replace(JOB, **leave))
+            write(tmp_path / "mine", replace(JOB, writing=leave))
 
 
 def test_one_picture_is_of_one_frame(tmp_path: Path) -> None:

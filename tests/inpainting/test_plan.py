@@ -37,6 +37,11 @@ def test_equal_plans_have_one_key_and_other_frames_or_weights_another() -> None:
     assert key(Plan(options={"eta": 1})) == key(Plan(options={"eta": 1.0})) == key(Plan(method=DDNMPlus(eta=1)))
 
 
+def test_priors_of_no_file_make_no_current_outputs() -> None:
+    job = Job(Plan(), FieldPrior())
+    assert job.key("frames") != job.key("frames")
+
+
 def test_a_plan_is_plain_data() -> None:
     plan = Plan(method=DiffPIR(zeta=0.3), factor=2, start_sigma=1)
     assert plain(plan)["method"] == "diffpir" and plain(plan)["options"] == {"zeta": 0.3}

@@ -1,4 +1,4 @@
-"""How well a network denoises images it has not seen, in numbers and in pictures, with the same noise every time."""
+"""How well a network denoises images it has not seen, as scores and as pictures, with the same noise every time."""
 
 import math
 from itertools import pairwise
@@ -13,11 +13,11 @@ from ..priors.parametrisations import Network, Parametrisation
 from .batches import SAMPLES, stream
 from .checkpoint import explained
 from .loss import Draw, Weight
+from .task import SCORE
 
 LEVELS = (0.02, 0.1, 0.5, 2.0)  # std of the noise
-SCORE = "validation_loss"
 COLUMNS = (SCORE, *(f"psnr_at_{level}" for level in LEVELS))
-TOGETHER = 16  # images that the network sees at once
+BATCH = 16  # images in one call of the network
 HIGHEST, LOWEST = 40.0, 0.01  # noise levels between which samples are drawn
 
 
@@ -39,25 +39,25 @@ def scores(net: Network, target: Parametrisation, images: Tensor, *, draw: Draw,
         return (_denoised(net, target, x, sigma) - images).square().mean((1, 2, 3))
 
     sigma = draw(len(images), generator)
-    found = {SCORE: float((weight(sigma) * error(sigma)).mean())}
+    scores = {SCORE: float((weight(sigma) * error(sigma)).mean())}
     numbers = 2 if images.shape[1] == 2 else 1  # in a pixel of a complex image
     for level in LEVELS:
-        found[f"psnr_at_{level}"] = float(-10 * (numbers * error(torch.full_like(sigma, level)).mean()).log10())
-    return found
+        scores[f"psnr_at_{level}"] = float(-10 * (numbers * error(torch.full_like(sigma, level)).mean()).log10())
+    return scores
 
 
 def _denoised(net: Network, target: Parametrisation, x: Tensor, sigma: Tensor) -> Tensor:
-    parts = zip(x.split(TOGETHER), sigma.split(TOGETHER), strict=True)
-    return torch.cat([target.estimate(net, some, levels) for some, levels in parts])
+    parts = zip(x.split(BATCH), sigma.split(BATCH), strict=True)
+    return torch.cat([target.estimate(net, images, stds) for images, stds in parts])
 
 
 @torch.no_grad()
-def walk(net: Network, target: Parametrisation, noise: Tensor, *, steps: int = 20) -> Tensor:
-    """Images from white noise, deterministically: DDIM with eta 0 (Song, Meng & Ermon, ICLR 2021) down a Karras ladder."""
+def sample(net: Network, target: Parametrisation, noise: Tensor, *, steps: int = 20) -> Tensor:
+    """Images from white noise, deterministically: DDIM with eta 0 (Song, Meng & Ermon, ICLR 2021) down a Karras levels."""
     low, high = target.sigma_range
-    ladder = karras(steps, min(high, HIGHEST), max(low, LOWEST))
-    x = ladder[0] * noise
-    for sigma, below in pairwise(ladder):
+    levels = karras(steps, min(high, HIGHEST), max(low, LOWEST))
+    x = levels[0] * noise
+    for sigma, below in pairwise(levels):
         x0 = target.estimate(net, x, torch.full((len(x),), sigma, device=x.device))
         x = x0 + below / sigma * (x - x0)
     return x
@@ -81,7 +81,7 @@ def pictures(net: Network, target: Parametrisation, images: Tensor, recipe: Reci
         noisy = shown + level * noise[: len(shown)]
         clean = target.estimate(net, noisy, torch.full((len(shown),), level, device=images.device))
         cells.append(torch.stack([shown, noisy, clean], 1).flatten(0, 1))
-    return {"samples": _sheet(_visible(walk(net, target, noise), recipe), columns=4),
+    return {"samples": _sheet(_visible(sample(net, target, noise), recipe), columns=4),
             "denoising": _sheet(_visible(torch.cat(cells), recipe), columns=3 * len(shown))}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-LAUNCHERS = Path(__file__).parents[2] / "train"
+LAUNCHERS = Path(__file__).parents[1] / "train"
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32" or shutil.which("bash") is None, reason="the job scripts are for bash")
 
