@@ -71,9 +71,11 @@ class Line(Task[Tensor]):
 def test_task_is_trained_validated_and_exported(tmp_path: Path) -> None:
     task, recorder = Line(tmp_path, images=400, checkpoint_images=200), Recorder()
     assert run(task, callbacks=recorder) == tmp_path / "line"
-    assert task.exported.scores[SCORE] == recorder.rows[-1][SCORE] < 0.1 < recorder.rows[-1][f"{SCORE} (1000)"]
-    assert task.exported.half_life == 1 and task.exported.progress.seen == 400
-    assert float(task.exported.weights["weight"]) == pytest.approx(SLOPE, abs=0.1)
+    scores = {1: recorder.rows[-1][SCORE], 1000: recorder.rows[-1][f"{SCORE} (1000)"]}
+    best = min(scores, key=scores.__getitem__)
+    assert task.exported.scores[SCORE] == scores[best] < 0.2 and scores[1] != scores[1000]
+    assert task.exported.half_life == best and task.exported.progress.seen == 400
+    assert float(task.exported.weights["weight"]) == pytest.approx(SLOPE, abs=0.2)
     assert task.calls[:3] == ["prepare", 0, (0, 8)] and task.calls[-1] == (392, 400)
     assert recorder.summary.parameters == 1 and recorder.summary.images == 0
     assert recorder.summary.training_images == 8 and recorder.summary.out == tmp_path
