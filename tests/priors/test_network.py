@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from medrestore.codecs import CalibratedComplex, Interval
 from medrestore.errors import InputError
+from medrestore.files import digest
 from medrestore.methods import DDIM
 from medrestore.noise import Noise
 from medrestore.priors import EDM, Epsilon, NetworkPrior, Sample, StationaryGaussian, Velocity, store
@@ -155,7 +156,7 @@ def truncate(folder, *, rehash: bool = True) -> None:
     weights = folder / store.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-100])
     if rehash:
-        rewrite(folder, sha256=store.digest(weights))
+        rewrite(folder, sha256=digest(weights))
 
 
 def swap_config(folder) -> None:

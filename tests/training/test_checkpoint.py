@@ -15,7 +15,8 @@ import torch
 from helpers.runs import Diary, Waves, go, weights
 
 from medrestore.errors import InputError
-from medrestore.training import Stopped, checkpoint
+from medrestore.files import Stage
+from medrestore.training import Stopped
 
 RUNS = Path(__file__).parents[1] / "helpers" / "runs.py"
 
@@ -102,7 +103,7 @@ def test_a_killed_process_goes_on(whole: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_killed_while_it_writes_keeps_what_was_whole(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed between the last byte and the renaming, a checkpoint is not there."""
+    """Killed between the last byte and the renaming, a checkpoint is not there, and what is left of it goes."""
     with monkeypatch.context() as patch:
         replace = os.replace
 
@@ -111,10 +112,11 @@ def test_a_run_killed_while_it_writes_keeps_what_was_whole(whole: Path, tmp_path
                 raise KeyboardInterrupt
             replace(source, target)
 
-        patch.setattr(checkpoint.os, "replace", killed)
+        patch.setattr(os, "replace", killed)
+        patch.setattr(Stage, "remove", Stage.leave)
         with pytest.raises(KeyboardInterrupt):
             go(tmp_path)
-    assert f"{64:09d}.part" in kept(tmp_path)
+    assert kept(tmp_path)[0].startswith(f".{64:09d}.") and kept(tmp_path)[1:] == [f"{32:09d}"]
     go(tmp_path)
     assert weights(tmp_path) == weights(whole) and kept(tmp_path) == [f"{n:09d}" for n in (64, 96)]
 
@@ -132,7 +134,7 @@ def test_a_signal_saves_and_stops(whole: Path, tmp_path: Path, name: str) -> Non
 def test_a_full_disk_is_a_sentence_and_leaves_the_last_checkpoint(
         whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "write_bytes", _full_after(6))  # a checkpoint is four files
+        patch.setattr(Path, "write_bytes", _full_after(5))  # a checkpoint is three files of tensors and one of text
         with pytest.raises(InputError, match=r"000000064 cannot be written \(no space left on device\).*run the same"):
             go(tmp_path)
     assert kept(tmp_path) == [f"{32:09d}"]
@@ -141,11 +143,12 @@ def test_a_full_disk_is_a_sentence_and_leaves_the_last_checkpoint(
 
 
 def _full_after(files: int) -> Any:
-    write, count = checkpoint.write_bytes, iter(range(1000))
+    """`Path.write_bytes` on a disk that has room for so many files of tensors."""
+    write, count = Path.write_bytes, iter(range(1000))
 
     def full(path: Path, data: bytes) -> None:
-        if next(count) >= files:
-            path.write_bytes(data[: len(data) // 2])
+        if path.suffix == ".safetensors" and next(count) >= files:
+            write(path, data[: len(data) // 2])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         write(path, data)
 
