@@ -1,18 +1,14 @@
-"""Lines and progress bars: quiet when nobody watches."""
+"""Lines and progress bars; help that keeps its examples."""
 
-from argparse import SUPPRESS, Action, RawDescriptionHelpFormatter
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable
 
-from jsonargparse import DefaultHelpFormatter
 
+class Help(RawDescriptionHelpFormatter):
+    """Help that keeps the lines of the examples."""
 
-class Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):
-    """Help that keeps the lines of the examples and speaks of defaults only where there is one."""
-
-    def _get_help_string(self, action: Action) -> str:
-        default = action.default
-        silent = default is None or default is False or default in (SUPPRESS, {}) or not action.option_strings
-        return (action.help or "") + ("" if silent else " (default: %(default)s)")
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
 
 
 def say(line: str) -> None:

@@ -42,7 +42,8 @@ Distance = Callable[[Tensor, Tensor], Tensor]  # two (1, 3, h, w) pictures in [-
 class TrueScene(Interface):
     """What is scored against; `io.Scene` is one."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     @property
     def count(self) -> int: ...

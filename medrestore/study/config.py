@@ -76,7 +76,8 @@ class Scenes:
     Args:
         folder: DREAMING, unpacked or as archives; null renders scenes.
         split: a name in data/splits/dreaming.yaml, or FILE.yaml:NAME; null takes all scenes of the folder.
-        scenes: [first, last) of the rendered scenes, or of the numbers of the folder's.
+        scenes: a range [first, last) of the numbers of the scenes, rendered or of the folder.
+        numbers: of the scenes one by one, instead.
         seed, size: of rendered scenes; (height, width).
         frames: which frames of each scene, or how many, evenly spread; null for all (rendered: of the first 1000).
         crop: side of the square around what is hidden that stands for the frame; null for the whole frame.
@@ -87,11 +88,25 @@ class Scenes:
     folder: str | None = None
     split: str | None = None
     scenes: tuple[int, int] | None = None
+    numbers: tuple[int, ...] | None = None
     seed: int = 0
     size: tuple[int, int] = (270, 480)
     frames: int | tuple[int, ...] | None = None
     crop: int | None = None
     holes: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if sum(value is not None for value in (self.split, self.scenes, self.numbers)) > 1:
+            raise InputError("scenes, numbers and split each choose scenes; give one of them")
+        if self.scenes is not None and not 0 <= self.scenes[0] < self.scenes[1]:
+            raise InputError(f"scenes must be a range [first, last) of numbers, got {list(self.scenes)}")
+        if self.numbers is not None and (not self.numbers or min(self.numbers) < 0):
+            raise InputError(f"numbers must be those of scenes, 0 and up, got {list(self.numbers)}")
+
+    @property
+    def wanted(self) -> tuple[int, ...] | None:
+        """The numbers that `scenes` or `numbers` chooses; None where neither does."""
+        return tuple(range(*self.scenes)) if self.scenes is not None else self.numbers
 
 
 @dataclass(frozen=True)
@@ -407,8 +422,8 @@ def _check_source(one: Source | None, source: str, key: str) -> None:
         raise InputError(f"{source}: {key} needs one of folder and files")
     if isinstance(one, KSpace) and one.split is not None and one.folder is None:
         raise InputError(f"{source}: {key}.split needs folder, that of the fastMRI download")
-    if isinstance(one, Scenes) and one.folder is None and (one.scenes is None or one.split is not None):
-        raise InputError(f"{source}: {key} needs folder (DREAMING) or scenes [first, last) to render")
+    if isinstance(one, Scenes) and one.folder is None and one.wanted is None:
+        raise InputError(f"{source}: {key} needs folder (DREAMING), or scenes [first, last) or numbers to render")
     if isinstance(one, Simulated) and not 0 <= one.subjects[0] < one.subjects[1]:
         raise InputError(f"{source}: {key}.subjects must be [first, last), got {list(one.subjects)}")
     if isinstance(one, (Simulated, Phantoms)) and one.coils < 1:

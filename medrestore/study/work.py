@@ -17,9 +17,9 @@ from ..evaluation import load_lpips, score_scene
 from ..evaluation.perceptual import LPIPS
 from ..evaluation.protocols import METRICS, score
 from ..evaluation.uncertainty import calibration
+from ..inpainting.scene import fill_frames
 from ..problem import Problem
-from ..recon.plan import plan_levels
-from ..recon.prepare import CG_SENSE, SLICE_SEEDS, check_plan
+from ..recon.preparation import CG_SENSE, SLICE_SEEDS, check_plan
 from ..restoration import restore
 from ..tasks.run import Task
 from .cases import Case
@@ -28,7 +28,7 @@ from .fills import FILLS
 from .methods import ROOT_SUM, Counted, Recipe, loaded, loaded_baseline
 from .mri import Ready, ScanCase, Shelf, ready
 from .pictures import PictureCase, degraded
-from .scenes import SceneCase, filled, restored
+from .scenes import SceneCase, filled
 
 ROWS, IMAGE, REFERENCE = "rows.json", "image.npy", "reference.npy"
 SCENE_SETTING = "scenes"  # what the setting of scenes is called in tables
@@ -150,7 +150,7 @@ def _solved(item: Item, made: Ready, number: int, device: str) -> list[tuple[str
     plan, prior = one.made, Counted(loaded(one.prior, device, one.config.bf16))
     check_plan(prepared, prior, plan)
     start = None if plan.start_sigma is None else CG_SENSE.reconstruct(problem.y, sense.maps, sense.mask)
-    result = restore(problem, prior, plan.method, levels=plan_levels(plan, prior), samples=plan.samples,
+    result = restore(problem, prior, plan.sampler, levels=plan.levels(prior), samples=plan.samples,
                      seed=item.first_seed + SLICE_SEEDS * item.case.stream(number), batch_size=plan.batch_size, start=start,
                      start_sigma=plan.start_sigma)
     shown = prepared.shown(result.mean[0]).cpu()
@@ -195,7 +195,8 @@ def scene_rows(item: Item, group: str, device: str, clock: Clock) -> tuple[list[
             frames = filled(scene, FILLS[one.config.fill])
         else:
             prior = Counted(loaded(one.prior, device, one.config.bf16))
-            frames = restored(scene, prior, replace(one.made, seed=item.first_seed), device=device)
+            plan = replace(one.made, seed=item.first_seed)
+            frames = (restored.frame for restored in fill_frames(scene, prior, plan, device=device))
 
         def watched():
             for index, frame in enumerate(frames):
@@ -225,8 +226,8 @@ def picture_rows(item: Item, group: str, device: str, clock: Clock) -> tuple[lis
         images, facts = {one.label: problem.operator.pinv(problem.y)}, {one.label: {"calls": 0.0}}
     else:
         prior, plan = Counted(loaded(one.prior, device, one.config.bf16)), one.made
-        walked = plan_levels(plan, prior) if one.config.sigma_max is not None else None
-        result = restore(problem, prior, plan.method, levels=walked, steps=plan.steps, samples=plan.samples, seed=item.first_seed,
+        walked = plan.levels(prior) if one.config.sigma_max is not None else None
+        result = restore(problem, prior, plan.sampler, levels=walked, steps=plan.steps, samples=plan.samples, seed=item.first_seed,
                          batch_size=plan.batch_size)
         images, facts = {one.label: result.mean[None]}, {one.label: {"calls": float(prior.calls)}}
         if plan.samples > 1:

@@ -17,9 +17,7 @@ from helpers.scans import Bench
 from PIL import Image
 
 from medrestore import priors
-from medrestore.cli.inpaint import parser as options_parser
-from medrestore.cli.main import parser
-from medrestore.cli.names import method
+from medrestore.cli.main import COMMANDS
 from medrestore.codecs import Interval
 from medrestore.files import unfinished
 from medrestore.inpainting import files as inpaint_files
@@ -434,10 +432,11 @@ def test_a_config_is_the_same_as_its_flags(bench):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_recipes_parse(path):
     given = yaml.safe_load(path.read_text())
-    options = parser().parse_args(["inpaint", "frames", "--config", str(path)]).inpaint
-    assert {key: options[key] for key in given if key != "options"} == {key: given[key] for key in given if key != "options"}
-    method(options.method, dict(options.options))
-    assert set(given) <= set(options_parser().get_defaults().keys())
+    options = COMMANDS["inpaint"].parse(["frames", "--config", str(path)])
+    assert set(given) <= set(COMMANDS["inpaint"].options)
+    for key, value in given.items():
+        found = getattr(options, key)
+        assert found == (float(value) if isinstance(found, float) else value), key
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="needs the laparoscopic frames")

@@ -13,18 +13,17 @@ import torch
 from helpers.scans import fastmri, kspace
 
 from medrestore.baselines import CGSense
-from medrestore.cli.names import method
 from medrestore.datasets.brain import load_volumes
 from medrestore.errors import InputError
 from medrestore.evaluation.tables import read_rows
 from medrestore.io import Scan
+from medrestore.methods import METHODS
 from medrestore.mri import add_smooth_phase, simulate_scan, simulated_maps
 from medrestore.operators import SpectralOperator
 from medrestore.recon.plan import Plan, Undersampling
-from medrestore.recon.prepare import prepare, score
+from medrestore.recon.preparation import prepare, score
 from medrestore.study.cases import Fingerprints
 from medrestore.study.config import as_plain, read
-from medrestore.study.methods import loaded
 from medrestore.study.mri import ready, scan_cases
 from medrestore.study.run import (
     Result,
@@ -36,7 +35,6 @@ from medrestore.study.run import (
     slug,
     tuning_tasks,
 )
-from medrestore.study.scenes import Part, restored, scene_cases
 from medrestore.study.work import rows_of
 
 PHANTOMS = {"kind": "phantoms", "size": [40, 40], "coils": 3}
@@ -55,7 +53,7 @@ def changed(*, methods: Mapping[str, Any] | None = None, **values: Any) -> dict[
 
 
 def make(name: str, options: Mapping[str, Any]) -> Any:
-    return method(name, dict(options))
+    return METHODS.build(name, options)
 
 
 def opened(given: Mapping[str, Any], out: Path) -> Study:
@@ -374,26 +372,6 @@ def test_scenes_are_filled_and_scored(tmp_path: Path) -> None:
     mean = {name: [row["hole_psnr"] for row in scenes if row["method"] == name] for name in given["methods"]}
     assert sum(mean["smooth"]) > sum(mean["none"])
     assert all(row["known_changed"] == 0 for row in frames if row["known_changed"] is not None)
-
-
-def test_the_prior_fills_what_is_hidden_and_nothing_else() -> None:
-    source = read({"protocol": "dreaming-corrected", "methods": {"none": {"fill": "none"}},
-                   "data": {"kind": "scenes", "scenes": [3, 4], "size": [40, 64], "frames": [300, 301]}}, "x").data
-    (case,) = scene_cases(source, lambda path: "", "data")
-    config = read({"protocol": "dreaming-corrected", "data": {"kind": "scenes", "scenes": [3, 4]},
-                   "methods": {"D": {"method": "ddnm+", "steps": 2, "window": 32, "factor": 1}}}, "x")
-    from medrestore.study.methods import recipe
-
-    one = recipe("D", config.methods["D"], config.protocol, make, "x")
-    with case.opened() as scene:
-        made = list(restored(scene, loaded(one.prior, "cpu", True), one.made, device="cpu"))
-        again = list(restored(scene, loaded(one.prior, "cpu", True), replace(one.made, grow=2), device="cpu"))
-        assert isinstance(scene, Part) and len(made) == scene.count == 2
-        for index, frame in enumerate(made):
-            known = scene.mask(index)[0]
-            assert torch.equal(frame[:, known], scene.frame(index)[:, known]) and not torch.equal(frame, scene.frame(index))
-        rim = replace(scene, grow=2).mask(0)[0] ^ scene.mask(0)[0]
-        assert rim.any() and not torch.equal(again[0][:, rim], scene.frame(0)[:, rim])
 
 
 def test_pictures_are_degraded_restored_and_held_to_the_data(tmp_path: Path) -> None:
