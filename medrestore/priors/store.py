@@ -1,11 +1,7 @@
 """Priors on disk: a diffusers folder and `prior.json`, tensors and plain data only."""
 
-import errno
-import hashlib
 import json
 import math
-import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from ..codecs import CalibratedComplex, Interval, Recipe
 from ..errors import InputError
+from ..files import digest, new_folder, recover
 from .architectures import build, configuration
 from .compiled import Compiled
 from .network import NetworkPrior
@@ -120,53 +117,33 @@ def _same(one: Sequence[float], other: Sequence[float]) -> bool:
 
 
 def check_free(out: Path, *, replace: bool = False) -> None:
-    """Refuses a place for a prior where something is, unless it is a prior that may be replaced."""
-    if out.exists() and not (replace and (out / "prior.json").is_file()):
-        why = "replacing it has to be asked for" if (out / "prior.json").is_file() else "it is no prior"
-        raise InputError(f"{out} exists and {why}; pass --force to replace a prior, or give another -o")
+    """Refuses a place for a prior where something is, unless it is a prior that may be replaced.
+
+    Raises:
+        InputError: the place is taken.
+    """
+    if not out.exists():
+        return
+    if not (out / "prior.json").is_file():
+        raise InputError(f"{out} exists and it is no prior; choose another output")
+    if not replace:
+        raise InputError(f"{out} exists already; allow replacing the prior or choose another output")
 
 
 @contextmanager
-def aside(out: Path, *, replace: bool = False) -> Iterator[Path]:
-    """A folder `<out>.part` that takes the place of `out` when all in it is whole; when anything fails, nothing is left.
+def new_prior(out: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A temporary folder for the files of a prior, published as `out` at the end of the block.
 
     Args:
-        replace: an older prior there makes room at the last moment.
+        replace: whether an older prior there is replaced, at the last moment.
 
     Raises:
-        InputError: something is there that may not be replaced, or nothing can be written.
+        InputError: something is there that may not be replaced, or nothing can be written; nothing new is left.
     """
+    recover(out)
     check_free(out, replace=replace)
-    part, old = out.with_name(out.name + ".part"), out.with_name(out.name + ".old")
-    try:
-        if old.exists() and not out.exists():  # a run was killed between the two renames
-            os.replace(old, out)
-            check_free(out, replace=replace)
-        for left in (part, old):
-            if left.exists():
-                shutil.rmtree(left)
-        part.mkdir(parents=True)
-        yield part
-        if out.exists():
-            os.replace(out, old)
-        os.replace(part, out)
-        shutil.rmtree(old, ignore_errors=True)
-    except Exception as error:
-        full = os.strerror(errno.ENOSPC) in str(error)  # safetensors wraps what the system says
-        if not isinstance(error, OSError) and not full:
-            raise
-        why = getattr(error, "strerror", None) or (os.strerror(errno.ENOSPC) if full else str(error))
-        raise InputError(f"{out} cannot be written ({why}); make room or give another -o") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        if old.exists() and not out.exists():
-            os.replace(old, out)
-
-
-def digest(path: Path) -> str:
-    """sha256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with new_folder(out, replace=out.exists()) as folder:
+        yield folder
 
 
 def shipped() -> dict[str, Path]:

@@ -9,6 +9,7 @@ import torch
 from diffusers import UNet2DModel
 
 from medrestore.errors import InputError
+from medrestore.files import Stage, digest
 from medrestore.priors import Epsilon, NetworkPrior, check, load, store
 from medrestore.priors.convert import FAMILIES, Converted, adm, ddpm, identify, open_checkpoint, write
 
@@ -39,7 +40,7 @@ def test_the_prior_on_disk_is_the_checkpoint(case, checkpoint, tmp_path, noise):
     about = write(converted, tmp_path / "prior", source=path, licence="MIT")
     assert about == store.describe(tmp_path / "prior")
     assert (about["family"], about["network"], about["licence"]) == (converted.family, "UNet2DModel", "MIT")
-    assert about["source"] == {"name": path.name, "sha256": store.digest(path)}
+    assert about["source"] == {"name": path.name, "sha256": digest(path)}
     assert about["card"]["schedule"] == converted.about["schedule"] and "Not for diagnosis" in about["card"]["use"]
 
     prior = load(tmp_path / "prior", class_label=label)
@@ -89,7 +90,7 @@ def test_what_exists_is_kept_unless_it_is_a_prior_and_that_is_asked_for(checkpoi
     path, out = checkpoint(), tmp_path / "prior"
     converted = open_checkpoint(path, given={"num_heads": 2})
     write(converted, out, source=path)
-    with pytest.raises(InputError, match="--force"):
+    with pytest.raises(InputError, match="allow replacing the prior"):
         write(converted, out, source=path)
     assert write(converted, out, source=path, licence="MIT", force=True)["licence"] == "MIT"
     (tmp_path / "photos").mkdir()
@@ -113,10 +114,10 @@ def test_a_failure_leaves_what_was_there(fails, checkpoint, tmp_path, monkeypatc
     if fails == "save":
         monkeypatch.setattr(store, "save_file", full)
     elif fails == "rename":
-        monkeypatch.setattr(os, "replace", lambda a, b: full() if str(a).endswith(".part") else replaced(a, b))
+        monkeypatch.setattr(os, "replace", lambda a, b: full() if a.name == "new" else replaced(a, b))
     else:
         monkeypatch.setattr(check, "agree", lambda one, other: False)
-    with pytest.raises(InputError, match="answers otherwise" if fails == "answer" else "No space left on device"):
+    with pytest.raises(InputError, match="answers otherwise" if fails == "answer" else "written .no space left on device"):
         write(converted, out, source=path, force=True)
     monkeypatch.undo()
     assert store.describe(out)["licence"] == "first" and load(out)
@@ -127,10 +128,14 @@ def test_a_killed_run_leaves_nothing_for_the_next(checkpoint, tmp_path):
     path, out = checkpoint(), tmp_path / "prior"
     converted = open_checkpoint(path, given={"num_heads": 2})
     write(converted, out, source=path, licence="first")
-    os.rename(out, tmp_path / "prior.old")  # killed between the two renames
-    (tmp_path / "prior.part").mkdir()
+    left = Stage(out)
+    os.rename(out, left.folder / "old")  # killed between the two renames
+    left.leave()
+    (tmp_path / "prior.part").mkdir()  # the user's own
+    (tmp_path / "prior.old").symlink_to("knee.pt")
     write(converted, out, source=path, licence="second", force=True)
-    assert {found.name for found in tmp_path.iterdir()} == {"knee.pt", "prior"} and store.describe(out)["licence"] == "second"
+    assert {found.name for found in tmp_path.iterdir()} == {"knee.pt", "prior", "prior.part", "prior.old"}
+    assert store.describe(out)["licence"] == "second" and (tmp_path / "prior.old").is_symlink()
 
 
 def test_a_network_that_answers_nothing_is_refused(checkpoint, tmp_path):
