@@ -99,7 +99,7 @@ def test_a_network_takes_its_tensors_strictly() -> None:
     assert not net.training and all(value.dtype == torch.float32 for value in net.state_dict().values())
     assert not any(one.requires_grad for one in net.parameters())
     state.pop("first.bias")
-    with pytest.raises(InputError, match=r"lacks first\\.bias"):
+    with pytest.raises(InputError, match=r"lacks first\.bias"):
         network(dict(CONFIG), state, "NCSN++")
     with pytest.raises(InputError, match="no NCSNpp can be made of this architecture"):
         network({**CONFIG, "progressive": "sideways"}, state, "NCSN++")
