@@ -335,16 +335,16 @@ def test_a_damaged_frame_is_found_before_any_work(bench):
 
 
 @pytest.mark.parametrize(("words", "says"), [
-    (("--warm-start", "hot"), "--warm-start must be off or a positive noise level"),
-    (("--warm-start", "90"), "outside the noise levels of the prior"), (("--start-sigma", "-1"), "--start-sigma must be off"),
+    (("--warm-start", "hot"), "--warm-start must be a number, got 'hot'"),
+    (("--warm-start", "90"), "outside the noise levels of the prior"), (("--start-sigma", "-1"), "--start-sigma must be above 0"),
     (("--steps", "1"), "--steps must be at least 2"), (("--window", "15"), "multiples of"), (("--shift", "99"), "leaves gaps"),
-    (("--factor", "half"), "--factor must be auto"), (("--noise-std", "-1"), "--noise-std must be"),
-    (("--method", "ddnm", "--noise-std", "3"), "free of noise"), (("--method", "hqs"), "must be one of ddnm+"),
+    (("--factor", "half"), "--factor must be a whole number or auto"), (("--noise-std", "-1"), "--noise-std must be"),
+    (("--method", "ddnm", "--noise-std", "3"), "free of noise"), (("--method", "hqs"), "must be one of diffpir, ddnm+, ddnm, ddrm, dps, repaint"),
     (("--feather", "-1"), "--feather must be"), (("--grow", "-1"), "--grow must be"),
     (("--device", "tpu"), "--device tpu is not usable"),
     (("--prior", "nobody"), "no prior at nobody"), (("--dataset", "coco"), "there is no data set"),
     (("-o", "out.jpg"), "jpg would change"), (("-o", "out.nii"), "names no kind of output"),
-    (("--options.eta", "3"), "from 0 to 1"),
+    (("--options.eta", "3"), "at least 0 and at most 1"),
     (("--travel-repeat", "0"), "--travel-repeat must be"), (("--samples", "0"), "--samples must be"),
 ], ids=lambda value: value[0] if isinstance(value, tuple) else "")
 def test_bad_options(bench, words, says, monkeypatch):
@@ -435,8 +435,9 @@ def test_recipes_parse(path):
     options = COMMANDS["inpaint"].parse(["frames", "--config", str(path)])
     assert set(given) <= set(COMMANDS["inpaint"].options)
     for key, value in given.items():
-        found = getattr(options, key)
-        assert found == (float(value) if isinstance(found, float) else value), key
+        found = getattr(options.plan, key)
+        assert key == "options" or found == (float(value) if isinstance(found, float) else value), key
+    assert all(getattr(options.plan.sampler, key) == value for key, value in given.get("options", {}).items())
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="needs the laparoscopic frames")
