@@ -39,7 +39,7 @@ RECIPES: dict[str, type[Interval] | type[CalibratedComplex]] = {"interval": Inte
 SCHEDULES: dict[str, Callable[..., tuple[float, ...]]] = {"linear": linear_betas, "scaled_linear": scaled_linear_betas}
 FIELDS = {"format", "parametrisation", "recipe", "channels", "multiple", "sha256"}  # of prior.json, besides its card
 LARGEST_WEIGHTS = 8 * 2**30  # bytes
-LARGEST_JSON = 16 * 2**20  # bytes; a schedule told beta by beta has some
+LARGEST_JSON = 16 * 2**20  # bytes; a schedule of single betas has some
 LONGEST_SCHEDULE = 100_000  # steps
 
 
@@ -208,7 +208,7 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
         bf16: compute in bfloat16 inside the network.
         compiled: have `torch.compile` make the network quicker, at the price of a minute or so at its first call for each size
             of image and batch; on a GPU as CUDA graphs. Where that fails the network runs as it is.
-        class_label: which class a class-conditional network shall be told; no other takes one.
+        class_label: the class for a class-conditional network; no other takes one.
         conditioned: the caller sees to the further image that the network is given, as `latent.load` does; else a prior that
             needs one is refused.
 
@@ -250,16 +250,16 @@ def load_part(name: str | Path, part: str, *, device: torch.device | str = "cpu"
 
 
 def classes(config: Mapping[str, Any]) -> int | None:
-    """How many classes a network tells apart, None when it is told none."""
+    """How many classes a network is conditioned on, None for others."""
     number = config.get("num_class_embeds")
     return number if _whole(number) else None
 
 
 def check_class(config: Mapping[str, Any], class_label: int | None, folder: Path) -> None:
-    """Refuses a class where none is told, its absence where one is, and one that there is not."""
+    """Refuses a class for a network without classes, a missing one for others, and one out of range."""
     number = classes(config)
     if number is None and class_label is not None:
-        raise InputError(f"{folder} is told no class; leave class_label out")
+        raise InputError(f"{folder} is a prior without classes; leave class_label out")
     if number is not None and (type(class_label) is not int or not 0 <= class_label < number):
         raise InputError(f"{folder} is a prior of {number} classes; give class_label, a whole number from 0 to {number - 1}, "
                          f"got {class_label!r}")
