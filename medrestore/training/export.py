@@ -33,8 +33,11 @@ def export(folder: Path, result: Result, initial: Initial, data: ImageData, conf
     net.load_state_dict(result.weights, assign=True)
     progress = result.progress
     facts = asdict(config.card) | {
-        "images": progress.seen, "ema_images": result.half_life, "hardware": result.process.hardware,
-        "hours": round(progress.seconds / 3600, 2), "parent": initial.parent,
+        "images": progress.seen,
+        "ema_images": result.half_life,
+        "hardware": result.process.hardware,
+        "hours": round(progress.seconds / 3600, 2),
+        "parent": initial.parent,
     }
     with new_folder(folder, replace=True, advice=ADVICE) as part:
         save(part, net, parametrisation=initial.target, recipe=initial.recipe, channels=data.channels,
