@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
 from ..errors import InputError
-from ..settings import FieldError, plain, scalar, schema_of, suggested
+from ..settings import FieldError, plain, prefix, scalar, schema_of, suggested
 from .config import read
 from .options import NULLS, Option, built, get, options_of, put
 from .terminal import Help
@@ -106,13 +106,13 @@ class Command(Generic[T]):
             parser.add_argument("--print_schema", action="store_true",
                                 help="print the JSON schema of such YAML, for editors, and exit")
         for one in self.options.values():
-            _add(parser, one, self._help(one))
+            _add(parser, one, self._help(one), repeated=one.is_list and one.name not in self.readers)
         return parser
 
     def _help(self, one: Option) -> str:
         silent = one.positional or one.default is None or one.default is False or one.default in ({}, (), [])
         default = "" if silent else f" (default: {_written(one.default)})"
-        return (self.mentions(one.help) + default).replace("%", "%%")
+        return (self.mentions(one.help).removesuffix(".") + default).replace("%", "%%")
 
     def parse(self, words: Sequence[str]) -> T:
         """The options that a command line gives.
@@ -234,7 +234,7 @@ class Command(Generic[T]):
         one, rest = self._at(error.field)
         if one is None:
             return InputError(self.mentions(str(error)))
-        source = "" if error.source.isidentifier() else f"{error.source}: "
+        source = prefix("" if error.source.isidentifier() else error.source)
         if error.what == "is missing" and tree is not None:
             there = [other.flag for other in self.options.values()
                      if other.path[:-1] == one.path[:-1] and get(tree, other.path) is not None]
@@ -284,25 +284,17 @@ class Command(Generic[T]):
         raise SystemExit(0)
 
 
-def _add(parser: Parser, one: Option, text: str) -> None:
-    """One option for the tokeniser; every value is text."""
-    metavar = None if one.choices else _metavar(one)
+def _add(parser: Parser, one: Option, text: str, *, repeated: bool) -> None:
+    """One option for the tokeniser, to which every value is text."""
+    metavar = f"{{{','.join(one.choices)}}}" if one.choices else one.name.upper()
     if one.positional:
         parser.add_argument(one.name, nargs="*" if one.is_list else "?", metavar=one.flag, help=text)
     elif one.is_switch:
-        parser.add_argument(*one.flags, dest=one.name, nargs="?" if one.default is False else None,
-                            metavar=None if one.default is False else "{true,false}", help=text)
+        parser.add_argument(*one.flags, dest=one.name, metavar="{true,false}" if one.default else "", help=text)
     elif one.is_mapping:
         parser.add_argument(*one.flags, dest=one.name, action="append", metavar="{...}", help=text)
     else:
-        parser.add_argument(*one.flags, dest=one.name, metavar="{" + ",".join(one.choices) + "}" if one.choices else metavar,
-                            help=text)
-
-
-def _metavar(one: Option) -> str:
-    """A word for the value in the help."""
-    words = {int: "N", float: "X", str: "TEXT"}
-    return next((words[kind] for kind in one.kinds if kind in words), one.name.upper())
+        parser.add_argument(*one.flags, dest=one.name, action="append" if repeated else "store", metavar=metavar, help=text)
 
 
 def _written(value: Any) -> str:

@@ -12,45 +12,42 @@ A run that was stopped or killed goes on with the same command, and ends as if n
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from jsonargparse import ArgumentParser, Namespace
-
+from .command import Command
 from .config import read
-from .terminal import Help, progress, say
+from .options import POSITIONAL
+from .terminal import progress, say
 
 if TYPE_CHECKING:
     from ..training import Config, supervised
 
-VALUED = ("-o", "--out", "--init", "--resume")  # options whose value comes next
 
 
-class _Mixed(ArgumentParser):
-    """Takes key=value anywhere in the line; by itself the parser wants them all right behind the recipe."""
+@dataclass(frozen=True)
+class Options:
+    """The options of `train`.
 
-    def parse_args(self, args: Any = None, *more: Any, **others: Any) -> Any:
-        words = list(args or [])
-        free = [at for at, word in enumerate(words) if not word.startswith("-") and not (at and words[at - 1] in VALUED)]
-        positional = [words[at] for at in free]
-        rest = [word for at, word in enumerate(words) if at not in free]
-        return super().parse_args(positional + rest, *more, **others)
+    Args:
+        recipe: YAML of the run, as in configs/train/
+        settings: key=value to set in it, dots leading inwards, as optim.lr=1e-4
+        out: folder of the run, instead of the recipe's
+        init: prior to start from: a folder, or the name of a shipped one
+        resume: go on from the checkpoints in the folder, or refuse them
+        export_only: make what a run leaves of the last checkpoint
+    """
 
-
-def parser() -> ArgumentParser:
-    """The options of `train`."""
-    p = _Mixed(description=__doc__, formatter_class=Help, exit_on_error=False)
-    add = p.add_argument
-    add("recipe", type=str, help="YAML of the run, as in configs/train/")
-    add("settings", type=str, nargs="*", default=[], help="key=value to set in it, dots leading inwards, as optim.lr=1e-4")
-    add("-o", "--out", type=str | None, default=None, help="folder of the run, instead of the recipe's")
-    add("--init", type=str | None, default=None, help="prior to start from: a folder, or the name of a shipped one")
-    add("--resume", choices=("auto", "never"), default="auto", help="go on from the checkpoints in the folder, or refuse them")
-    add("--export-only", dest="export_only", action="store_true", help="make what a run leaves of the last checkpoint")
-    return p
+    recipe: Annotated[str, POSITIONAL]
+    settings: Annotated[tuple[str, ...], POSITIONAL] = ()
+    out: str | None = None
+    init: str | None = None
+    resume: Literal["auto", "never"] = "auto"
+    export_only: bool = False
 
 
-def run(options: Namespace) -> int:
+def run(options: Options) -> int:
     """Trains, and says where the prior or baseline is; also 0 when it was asked to stop and has saved.
 
     A recipe with the key `baseline` is one of a supervised baseline.
@@ -76,15 +73,15 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def _given(options: Namespace) -> dict[str, Any]:
+def _given(options: Options) -> dict[str, Any]:
     """The recipe with what the command line sets in it."""
     from ..settings import override
 
     given = read(Path(options.recipe))
     override(given, options.settings)
     for key in ("out", "init"):
-        if options[key] is not None:
-            given[key] = options[key]
+        if getattr(options, key) is not None:
+            given[key] = getattr(options, key)
     return given
 
 
@@ -128,3 +125,6 @@ def _watch(config: "Config | supervised.Config") -> Any:
                 self.bar.close()
 
     return Terminal()
+
+
+COMMAND = Command("train", Options, run, __doc__)

@@ -7,7 +7,7 @@ from types import NoneType
 from typing import Any, Generic, TypeVar
 
 from ..errors import InputError
-from .bounds import dotted, prefix, suggested
+from .bounds import FieldError, dotted, prefix, suggested
 from .build import build
 
 T = TypeVar("T")
@@ -31,6 +31,10 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         module, _, kind = self.places[name].partition(":")
         found: type[T] = getattr(importlib.import_module(f"{self.package}.{module}"), kind)
         return found
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is such a name; imports nothing."""
+        return name in self.places or name in self._added
 
     def __iter__(self) -> Iterator[str]:
         yield from self.places
@@ -83,3 +87,26 @@ class Registry(Mapping[str, type[T]], Generic[T]):
                                  "setting; a plan takes objects whose fields are numbers and text")
             options[one.name] = value
         return self.add(kind), options
+
+    def settle(self, plan: Any, name: str, options: str) -> None:
+        """For `__post_init__` of a plan: one field of it has a name, or in Python an object; another has its options.
+
+        An object is replaced by its name and options. Options that have their defaults are left out, so that equal plans
+        are equal. Where no options are given the class is not imported.
+
+        Args:
+            name, options: the two fields.
+
+        Raises:
+            FieldError: there is no such name or option, or a value is of another type or out of bounds.
+        """
+        source, given, chosen = type(plan).__name__, getattr(plan, name), getattr(plan, options)
+        if isinstance(given, str):
+            if given in self and chosen:
+                object.__setattr__(plan, options, self.describe(build(self[given], chosen, source, options))[1])
+            return
+        if chosen:
+            raise FieldError(source, options, f"go with the name of a {name}; give them to the object {given!r}")
+        found, settled = self.describe(given)
+        object.__setattr__(plan, name, found)
+        object.__setattr__(plan, options, settled)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .. import baselines, levels
+from .. import baselines
 from ..baselines import weights as trained
 from ..errors import InputError
 from ..inpainting.frame import check_inpaint_plan, check_rgb
@@ -20,7 +20,7 @@ from ..priors import Prior, load
 from ..priors.store import CONFIG, describe, find
 from ..recon.files import fingerprint
 from ..recon.plan import Plan
-from ..recon.prepare import check_prior
+from ..recon.preparation import check_prior
 from ..settings import build, suggested
 from .cases import digest
 from .config import MRI, SCENES, Config, MethodConfig, Setting, Undersample, given
@@ -128,7 +128,7 @@ def _diffusion(label: str, config: MethodConfig, protocol: str, make: Maker) -> 
 
 def _plan(config: MethodConfig, method: Method) -> Plan:
     level = {} if config.sigma_max is None else {"sigma_max": config.sigma_max}
-    return Plan(method=method, steps=config.steps, ladder=getattr(levels, config.ladder), samples=config.samples,
+    return Plan(method=method, steps=config.steps, ladder=config.ladder, samples=config.samples,
                 start_sigma=config.start_sigma, spectral_gb=config.spectral_gb, batch_size=config.batch_size, **level)
 
 
@@ -153,7 +153,7 @@ def _check_levels(config: MethodConfig, plan: Plan | InpaintPlan, prior: Prior) 
 
 def serves(one: Recipe, setting: Setting) -> bool:
     """Whether a method can serve a setting: spectral methods need a mask along one axis."""
-    needs = one.made.method.needs if isinstance(one.made, Plan) else None
+    needs = one.made.sampler.needs if isinstance(one.made, Plan) else None
     both = isinstance(setting, Undersample) and KINDS[setting.kind][1] == 2
     return not (both and needs is not None and issubclass(needs, SpectralOperator))
 

@@ -22,7 +22,7 @@ from ..mri import add_smooth_phase, noise_covariance, prewhiten, simulate_scan, 
 from ..operators import Crop
 from ..recon.files import SUFFIXES
 from ..recon.plan import Plan, Undersampling
-from ..recon.prepare import SLICE_SEEDS, Prepared, prepare
+from ..recon.preparation import SLICE_SEEDS, Prepared, prepare
 from .cases import Case, Fingerprints, between, digest, hashed
 from .config import KSpace, Phantoms, Simulated, Undersample
 

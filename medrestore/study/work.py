@@ -19,8 +19,7 @@ from ..evaluation.protocols import METRICS, score
 from ..evaluation.uncertainty import calibration
 from ..inpainting.scene import fill_frames
 from ..problem import Problem
-from ..recon.plan import plan_levels
-from ..recon.prepare import CG_SENSE, SLICE_SEEDS, check_plan
+from ..recon.preparation import CG_SENSE, SLICE_SEEDS, check_plan
 from ..restoration import restore
 from ..tasks.run import Task
 from .cases import Case
@@ -151,7 +150,7 @@ def _solved(item: Item, made: Ready, number: int, device: str) -> list[tuple[str
     plan, prior = one.made, Counted(loaded(one.prior, device, one.config.bf16))
     check_plan(prepared, prior, plan)
     start = None if plan.start_sigma is None else CG_SENSE.reconstruct(problem.y, sense.maps, sense.mask)
-    result = restore(problem, prior, plan.method, levels=plan_levels(plan, prior), samples=plan.samples,
+    result = restore(problem, prior, plan.sampler, levels=plan.levels(prior), samples=plan.samples,
                      seed=item.first_seed + SLICE_SEEDS * item.case.stream(number), batch_size=plan.batch_size, start=start,
                      start_sigma=plan.start_sigma)
     shown = prepared.shown(result.mean[0]).cpu()
@@ -227,8 +226,8 @@ def picture_rows(item: Item, group: str, device: str, clock: Clock) -> tuple[lis
         images, facts = {one.label: problem.operator.pinv(problem.y)}, {one.label: {"calls": 0.0}}
     else:
         prior, plan = Counted(loaded(one.prior, device, one.config.bf16)), one.made
-        walked = plan_levels(plan, prior) if one.config.sigma_max is not None else None
-        result = restore(problem, prior, plan.method, levels=walked, steps=plan.steps, samples=plan.samples, seed=item.first_seed,
+        walked = plan.levels(prior) if one.config.sigma_max is not None else None
+        result = restore(problem, prior, plan.sampler, levels=walked, steps=plan.steps, samples=plan.samples, seed=item.first_seed,
                          batch_size=plan.batch_size)
         images, facts = {one.label: result.mean[None]}, {one.label: {"calls": float(prior.calls)}}
         if plan.samples > 1:

@@ -10,11 +10,12 @@ import torch
 import yaml
 from helpers.scans import NOISE, array, fastmri, header, kspace, relative
 
-from medrestore.cli.names import METHODS
+from medrestore.cli.main import COMMANDS
 from medrestore.io import read_provenance
 from medrestore.metrics import fastmri_scores
 from medrestore.mri import espirit
 
+METHODS = COMMANDS["recon"].options["method"].choices
 HALF = ("--undersample", "uniform1d", "--accel", 2, "--acs", 16)
 PLANE = ("--undersample", "poisson2d", "--accel", 2, "--acs", 12)
 

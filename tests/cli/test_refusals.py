@@ -13,8 +13,8 @@ import pytest
 from helpers.scans import fastmri, kspace
 
 from medrestore.cli.main import COMMANDS
-from medrestore.cli.names import METHODS
 
+METHODS = COMMANDS["recon"].options["method"].choices
 HALF = ("--undersample", "uniform1d", "--accel", "2", "--acs", "12")
 
 

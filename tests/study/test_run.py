@@ -13,15 +13,15 @@ import torch
 from helpers.scans import fastmri, kspace
 
 from medrestore.baselines import CGSense
-from medrestore.cli.names import method
 from medrestore.datasets.brain import load_volumes
 from medrestore.errors import InputError
 from medrestore.evaluation.tables import read_rows
 from medrestore.io import Scan
+from medrestore.methods import METHODS
 from medrestore.mri import add_smooth_phase, simulate_scan, simulated_maps
 from medrestore.operators import SpectralOperator
 from medrestore.recon.plan import Plan, Undersampling
-from medrestore.recon.prepare import prepare, score
+from medrestore.recon.preparation import prepare, score
 from medrestore.study.cases import Fingerprints
 from medrestore.study.config import as_plain, read
 from medrestore.study.mri import ready, scan_cases
@@ -53,7 +53,7 @@ def changed(*, methods: Mapping[str, Any] | None = None, **values: Any) -> dict[
 
 
 def make(name: str, options: Mapping[str, Any]) -> Any:
-    return method(name, dict(options))
+    return METHODS.build(name, options)
 
 
 def opened(given: Mapping[str, Any], out: Path) -> Study:

@@ -1,4 +1,4 @@
-"""One scan in, one image out: what `medrestore recon` does, for scripts and notebooks too."""
+"""One slice of a scan in, one image out."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,12 +25,13 @@ from ..mri import (
     sampling_mask,
     whitening,
 )
-from ..operators import Crop, ResolvedSense, Sense, SpectralSense
+from ..operators import Crop, Sense
 from ..priors import Prior
 from ..problem import Problem
 from ..restoration import Restoration, check, image_size, padded_size, restore
+from ..settings import FieldError
 from .data_step import DataStep, data_step, exact_gb
-from .plan import Plan, plan_levels
+from .plan import LEAST_SIGMA, Plan, Reading
 
 FASTMRI_KINDS = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
 AXES = ("slice", "coil", "row", "col")  # of coil maps in files that do not say
@@ -39,10 +40,11 @@ SLICE_SEEDS = 100_000  # seeds set apart for the samples of one slice
 
 @dataclass(frozen=True)
 class Prepared:
-    """A slice made ready: the problem, and how its solution becomes the image that a scanner shows.
+    """A slice that is ready to be restored: the problem, and how its solution becomes the image that a scanner shows.
 
     Attributes:
-        problem: prewhitened k-space under the SENSE model.
+        problem: prewhitened k-space under the SENSE model; its operator is `sense` or an exact form of it.
+        sense: the operator without its spectrum or resolvent.
         sampling: the realised mask.
         noise_source: where the noise level comes from, in words.
         gain: (1, 1, h, w), root-sum-of-squares of the coils before whitening: magnitude times gain is comparable to a
@@ -53,18 +55,13 @@ class Prepared:
     """
 
     problem: Problem
+    sense: Sense
     sampling: Sampling
     noise_source: str
     gain: Tensor
     crop: tuple[int, int]
     reference: Tensor | None
     data_step: DataStep
-
-    @property
-    def sense(self) -> Sense:
-        """The operator without its spectrum or resolvent."""
-        operator = self.problem.operator
-        return operator.sense if isinstance(operator, SpectralSense | ResolvedSense) else operator
 
     def shown(self, image: Tensor) -> Tensor:
         """Complex (..., h, w) of the reconstruction grid to the image as shown, in units of the coils' root-sum-of-squares."""
@@ -111,12 +108,12 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     maps = torch.where(norm > 0, maps / norm.where(norm > 0, 1.0), 0.0)
     gain = torch.einsum("cv,bvhw->bchw", unmix, maps).abs().square().sum(1, keepdim=True).sqrt()
     sense = Sense(maps.to(device), sampling.mask.to(device))
-    form = data_step(sense, plan.method, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb, noisy=sigma > 0)
+    form = data_step(sense, plan.sampler, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb, noisy=sigma > 0)
     problem = Problem(form.operator, kspace.to(device), sigma)
     if plan.noise_std is None and (left := unexplained(problem)) > sigma:
         problem = replace(problem, sigma=left)
         source = f"{source}, raised from {sigma:.3g} to what the coil maps leave unexplained"
-    return Prepared(problem, sampling, source, gain.to(device), scan.crop, reference, form)
+    return Prepared(problem, sense, sampling, source, gain.to(device), scan.crop, reference, form)
 
 
 def _reference(scan: Scan, plan: Plan) -> Tensor | None:
@@ -181,7 +178,7 @@ def reconstruct(prepared: Prepared, prior: Prior, plan: Plan, *, slice_index: in
     arguments = (problem.y, sense.maps, sense.mask)
     cg_sense = CG_SENSE.reconstruct(*arguments)
     result = restore(
-        problem, prior, plan.method, levels=plan_levels(plan, prior), samples=plan.samples,
+        problem, prior, plan.sampler, levels=plan.levels(prior), samples=plan.samples,
         seed=plan.seed + SLICE_SEEDS * slice_index, batch_size=plan.batch_size, on_step=on_step,
         start=None if plan.start_sigma is None else cg_sense, start_sigma=plan.start_sigma,
     )
@@ -200,22 +197,21 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
         InputError: in one sentence, what does not fit and what would.
     """
     check_prior(prior.channels, "the prior")
-    if plan.samples > 1 and not plan.method.draws:
-        raise InputError(f"{type(plan.method).__name__} estimates the mean and draws no samples; "
-                         "take one, or a method that draws them, such as dds")
     low, high = prior.sigma_range
-    if plan.sigma_max <= max(low, 1e-3):
-        raise InputError(f"--sigma-max {plan.sigma_max:g} is not above the least noise level of the prior, {max(low, 1e-3):g}")
+    least = max(low, LEAST_SIGMA)
+    if plan.sigma_max <= least:
+        raise FieldError("Plan", "sigma_max", f"is {plan.sigma_max:g}, not above the least noise level of the prior, {least:g}")
     if plan.start_sigma is not None and not low < plan.start_sigma <= high:
-        raise InputError(f"--start-sigma {plan.start_sigma:g} is outside the noise levels of the prior, {low:g} to {high:g}")
-    operator, needs = prepared.problem.operator, plan.method.needs
-    if needs is not None and not isinstance(operator, needs):
+        raise FieldError("Plan", "start_sigma", f"is {plan.start_sigma:g}, outside the noise levels of the prior, "
+                         f"{low:g} to {high:g}")
+    operator, method = prepared.problem.operator, plan.sampler
+    if method.needs is not None and not isinstance(operator, method.needs):
         why = ("the mask undersamples both axes" if not prepared.sense.one_axis else
-               f"that takes {exact_gb(prepared.sense):.2f} GiB, over the limit of --spectral-gb {plan.spectral_gb:g}")
-        raise InputError(f"{type(plan.method).__name__} needs the exact spectrum of the scan, and {why}; "
+               f"that takes {exact_gb(prepared.sense):.2f} GiB, over the limit of `spectral_gb`, {plan.spectral_gb:g}")
+        raise InputError(f"{type(method).__name__} needs the exact spectrum of the scan, and {why}; "
                          "dds, diffpir, hqs and dps do without")
     try:
-        check(prepared.problem, plan.method, prior, padded_size(prior, image_size(prepared.problem)))
+        check(prepared.problem, method, prior, padded_size(prior, image_size(prepared.problem)))
     except (TypeError, ValueError) as error:
         raise InputError(str(error)) from error
 
@@ -224,21 +220,21 @@ def check_prior(channels: int, name: str) -> None:
     """Refuses a prior that is not one of complex images."""
     if channels != 2:
         raise InputError(f"{name} is a prior of {channels} channels, and a complex image needs one of two, real and imaginary; "
-                         "give another --prior")
+                         "give another `prior`")
 
 
 @contextmanager
-def open_scan(path: Path, plan: Plan, *, dataset: str | None, axes: tuple[str, ...] | None,
-              max_gb: float = 16.0) -> Iterator[tuple[KSpaceFile, KSpaceFile | None]]:
+def open_scan(path: Path, plan: Plan, reading: Reading) -> Iterator[tuple[KSpaceFile, KSpaceFile | None]]:
     """The scan and, when the plan names one, the file of its coil maps."""
-    with read_kspace(path, dataset=dataset, axes=axes, max_gb=max_gb) as scan:
+    with read_kspace(path, dataset=plan.dataset, axes=plan.axes, max_gb=reading.max_gb) as scan:
         if plan.maps is None:
             yield scan, None
             return
-        stated = AXES if plan.maps.suffix in (".h5", ".hdf5", ".mat") else None
-        with read_kspace(plan.maps, axes=stated, max_gb=max_gb) as maps:
+        place = Path(plan.maps)
+        stated = AXES if place.suffix in (".h5", ".hdf5", ".mat") else None
+        with read_kspace(place, axes=stated, max_gb=reading.max_gb) as maps:
             if maps.shape != scan.shape:
-                raise InputError(f"{plan.maps} holds maps of shape {maps.shape}, and {path} is {scan.shape} "
+                raise InputError(f"{place} holds maps of shape {maps.shape}, and {path} is {scan.shape} "
                                  "(slice, coil, height, width); give the maps of this scan")
             yield scan, maps
 
