@@ -31,8 +31,8 @@ from medrestore.inpainting.frame import inpaint_frame, smooth_fill
 from medrestore.inpainting.plan import Plan as InpaintPlan
 from medrestore.io.scenes.open import open_scenes
 from medrestore.priors import load
+from medrestore.settings import assign
 from medrestore.training import Config, read, train
-from medrestore.training.config import assign
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "configs/train/seed-study.yaml"

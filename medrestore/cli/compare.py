@@ -215,6 +215,7 @@ def _aligned(lines: Sequence[Sequence[str]]) -> None:
 
 def _write(path: Path, pairs: Sequence[Pair], protocol: str | None) -> None:
     from ..evaluation import tables
+    from ..files import write_file
 
     lines = [_line(pair, protocol) for pair in pairs]
     if path.suffix == ".csv":
@@ -224,7 +225,7 @@ def _write(path: Path, pairs: Sequence[Pair], protocol: str | None) -> None:
         text = tables.markdown(HEADER, lines) + "\n" + "\n".join(_notes(pairs, protocol)) + "\n"
     else:
         text = tables.latex(HEADER, lines, " ".join(_notes(pairs, protocol)))
-    tables.whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    write_file(path, text)
 
 
 COMMAND = Command("compare", Options, run, __doc__)

@@ -16,5 +16,5 @@ def usable_device(name: str) -> str:
     except (RuntimeError, AssertionError) as error:
         known = name.split(":")[0] in ("cpu", "cuda", "mps", "xpu")
         why = str(error).splitlines()[0] if known else "there is no such device"
-        raise InputError(f"--device {name} cannot be used ({why}); cpu always can") from error
+        raise InputError(f"--device {name} is not usable ({why}); cpu always is") from error
     return name

@@ -87,9 +87,9 @@ def run(options: Options) -> int:
 def _complete(given: Given) -> Given:
     """What was given with what the quality stands for; nothing that would change a rerun."""
     if given.get("origin"):
-        known = COMMAND.options
-        changed = [known[name].flag for name, value in given.items()
-                   if (known[name].path[0] == "plan" or name == "quality") and value != known[name].default]
+        _provenance(given["origin"])
+        changed = [one.flag for name, one in COMMAND.options.items()
+                   if (one.path[0] == "plan" or name == "quality") and given.get(name, one.default) != one.default]
         if changed:
             raise InputError(f"--from reruns {given['origin']} as it was made, and {', '.join(changed)} would change that; "
                              "leave it out, or leave out --from")

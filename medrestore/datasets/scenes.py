@@ -1,10 +1,10 @@
 """Simulated operating-room scenes: frames with and without what hides the patient, to train on and to score with."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..codecs import Interval
 from ..errors import InputError
+from ..files import new_folder
 from .base import Images
 from .rendering.theatre import Theatre
 
@@ -38,6 +39,10 @@ class Frame:
     truth: Tensor
     known: Tensor
     obstructed: Tensor
+
+    def __repr__(self) -> str:
+        height, width = self.known.shape
+        return f"Frame({width} x {height}, {float((~self.known).float().mean()):.1%} hidden)"
 
 
 def render_frame(seed: int, scene: int, frame: int, *, size: tuple[int, int]) -> Frame:
@@ -87,7 +92,7 @@ class Scenes(Images):
         _check(seed, scenes[0], 0, size)
         if not 1 <= frames <= SPAN:
             raise InputError(f"{frames} frames of a scene were asked for: give 1 to {SPAN}.")
-        self.scenes, self.frames, self.seed, self.size = tuple(scenes), frames, seed, tuple(size)
+        self.scenes, self.frames, self.seed, self.size = (scenes[0], scenes[1]), frames, seed, (size[0], size[1])
         self._kept: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -122,8 +127,8 @@ def write_scene(folder: Path | str, seed: int, scene: int, *, frames: int, size:
                 lossless: bool = True, progress: Callable[[int, int], None] | None = None) -> Path:
     """A simulated scene on disk in the layout of DREAMING: `scene_NNNN` with `input`, `gt` and `mask`, one file a frame.
 
-    A mask is 0 where hands and instruments hide the patient and 255 elsewhere. The scene is written aside and renamed when
-    it is complete.
+    A mask is 0 where hands and instruments hide the patient and 255 elsewhere. The scene is published
+    when it is complete.
 
     Args:
         folder: where `scene_NNNN` goes; made when missing.
@@ -147,27 +152,22 @@ def write_scene(folder: Path | str, seed: int, scene: int, *, frames: int, size:
                          "at least 1 frame, and every at least 1.")
     target = Path(folder) / f"scene_{scene:04d}"
     if target.exists():
-        raise InputError(f"{target} exists: remove it or choose another folder.")
-    aside = target.with_name(f".{target.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)  # what a killed run left
-    try:
+        raise InputError(f"{target} exists already; remove it or choose another folder")
+    with new_folder(target) as temporary:
         for part in ("input", "gt", "mask"):
-            (aside / part).mkdir(parents=True)
+            (temporary / part).mkdir()
         for number in range(frames):
-            _write_frame(aside, number, render_frame(seed, scene, number * every, size=size), lossless)
+            _write_frame(temporary, number, render_frame(seed, scene, number * every, size=size), lossless)
             if progress is not None:
                 progress(number + 1, frames)
-        aside.rename(target)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
     return target
 
 
 def _write_frame(scene: Path, number: int, frame: Frame, lossless: bool) -> None:
     from PIL import Image
 
-    suffix, options = ("png", {"compress_level": 3}) if lossless else ("jpg", {"quality": 95, "subsampling": 0})
+    suffix = "png" if lossless else "jpg"
+    options: dict[str, Any] = {"compress_level": 3} if lossless else {"quality": 95, "subsampling": 0}
     for part, picture in (("input", frame.obstructed), ("gt", frame.truth)):
         Image.fromarray(_bytes(picture.numpy()).transpose(1, 2, 0)).save(scene / part / f"{number:06d}.{suffix}", **options)
     Image.fromarray(frame.known.numpy().astype(np.uint8) * 255).save(scene / "mask" / f"{number:06d}.png")

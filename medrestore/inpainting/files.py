@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..evaluation import FrameScore, SceneScore, score_scene, write_frames_csv
-from ..files import staged
+from ..files import new_output, unfinished
 from ..io.frames.video import H264_WARNING
 from ..io.scenes.base import Scene
 from ..io.scenes.writer import SceneWriter, encode_png, output_kind, provenance_place
@@ -207,7 +207,7 @@ def _may_write(out: Path, job: Job) -> None:
         raise InputError(f"{out} is a folder and no output of inpaint, so it is never replaced; give another `out`")
     if job.writing.overwrite:
         return
-    if not (job.writing.resume or out.exists()) and out.with_name(out.name + ".part").exists():
+    if not (job.writing.resume or out.exists()) and unfinished(out):
         raise InputError(f"{out} was begun by another run; pass `resume` to go on where that stopped, "
                          "`overwrite` to begin again, or another `out`")
     stopped = job.writing.resume and not out.exists()  # the files beside it are of a run that was killed
@@ -240,7 +240,7 @@ class PictureWriter:
 @contextmanager
 def _one_picture(out: Path) -> Iterator[PictureWriter]:
     """Publishes the picture and its JSON when all went well."""
-    with staged(out) as folder:
+    with new_output(out) as folder:
         writer = PictureWriter()
         yield writer
         (folder / out.name).write_bytes(encode_png(writer.read(0).permute(1, 2, 0).contiguous().numpy()))

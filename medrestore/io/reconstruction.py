@@ -1,13 +1,12 @@
 """Reconstructions on disk: an HDF5 file that fastMRI's evaluation reads unchanged, and NIfTI.
 
-A file appears under its name only when it is whole: it is written to `<name>.part` in the same folder and then renamed.
+A file appears under its name when it is complete.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -17,9 +16,18 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from .aside import Unfinished
-from .guards import MAX_TEXT, PathLike, checked_dataset, finite, guarded, has, open_hdf5, to_complex64
-from .kspace.base import require
+from ..files import FileWriter, NewFile
+from .guards import (
+    MAX_TEXT,
+    PathLike,
+    checked_dataset,
+    finite,
+    guarded,
+    has,
+    open_hdf5,
+    require,
+    to_complex64,
+)
 
 RESEARCH_USE = "Research use only. Not a medical device. Not for diagnosis."
 PROVENANCE = "medrestore_provenance"
@@ -55,10 +63,10 @@ class Sink(io.FileIO):
             return size or 0
 
 
-class ReconstructionWriter(Unfinished):
-    """Writes a reconstruction slice by slice, so that a volume is never whole in memory.
+class ReconstructionWriter(FileWriter):
+    """Writes a reconstruction slice by slice, so that memory never has the volume.
 
-    As a context manager it leaves a whole file or, when anything fails, nothing new (an old file is kept).
+    As a context manager it leaves a complete file or, when anything fails, nothing new; an old file stays.
 
     Args:
         path: the file to write; its folder is made when missing.
@@ -93,16 +101,13 @@ class ReconstructionWriter(Unfinished):
         self.path, self.provenance = Path(path), provenance
         private = [key for key in attributes or {} if any(word in key.lower() for word in PRIVATE)]
         require(not private, f"{path}: the attribute {', '.join(private)} could identify a patient and is not written.")
-        self._part = _part(self.path, overwrite)
+        self._output = NewFile(self.path, overwrite=overwrite)
         self._missing = set(range(slices))
         plane = (height, width)
-        shapes = {"reconstruction": plane, "reconstruction_complex": plane}
+        shapes: dict[str, tuple[int, ...]] = {"reconstruction": plane, "reconstruction_complex": plane}
         shapes |= {"samples": (samples, *plane)} if samples > 0 else {}
         shapes |= {"std": plane} if std else {}
-        try:
-            self._sink = Sink(self._part)
-        except OSError as error:
-            raise InputError(f"{path} cannot be written ({error.strerror}); give another folder.") from error
+        self._sink = Sink(self._output.temporary)
         self._file = h5py.File(self._sink, "w")
         try:
             for name, shape in shapes.items():
@@ -149,17 +154,17 @@ class ReconstructionWriter(Unfinished):
     def _written(self) -> None:
         """Refuses to go on when something could not be written."""
         if (error := self._sink.error) is not None:
-            raise InputError(f"{self.path} cannot be written ({error.strerror}); make room or give another folder.") from error
+            raise InputError(f"{self.path} cannot be written ({error.strerror}); make room or choose another output") from error
 
     def close(self) -> None:
-        """Writes the provenance and gives the file its name; refused, leaving nothing, while slices are missing."""
+        """Writes the provenance and publishes the file; refused, leaving nothing, while slices are missing."""
         try:
             require(not self._missing, f"{self.path}: slices {sorted(self._missing)} were never written; nothing was saved.")
             self._file.attrs[PROVENANCE] = json.dumps(self.provenance, allow_nan=False, sort_keys=True)
             self._file.close()
             self._sink.close()
             self._written()
-            os.replace(self._part, self.path)
+            self._output.publish()
         except BaseException as error:
             self.discard()
             if isinstance(error, (OSError, TypeError, ValueError)):
@@ -172,7 +177,7 @@ class ReconstructionWriter(Unfinished):
             self._file.close()
             self._sink.close()
         finally:
-            self._part.unlink(missing_ok=True)
+            self._output.discard()
 
 
 def write_reconstruction(
@@ -193,8 +198,8 @@ def write_reconstruction(
     """
     require(reconstruction.ndim == 3, f"{path}: the reconstruction has {reconstruction.ndim} axes; (slice, h, w) is needed.")
     slices, height, width = reconstruction.shape
-    volumes = {"complex_image": complex_image, "samples": samples, "std": std}
-    volumes = {name: volume for name, volume in volumes.items() if volume is not None}
+    given = {"complex_image": complex_image, "samples": samples, "std": std}
+    volumes = {name: volume for name, volume in given.items() if volume is not None}
     for name, volume in volumes.items():
         require(len(volume) == slices, f"{path}: {name} has {len(volume)} slices, the reconstruction {slices}.")
     with ReconstructionWriter(
@@ -225,6 +230,9 @@ class ReconstructionFile:
             self._file.close()
             raise
 
+    def __repr__(self) -> str:
+        return f"ReconstructionFile({str(self.path)!r}: {' x '.join(map(str, self.shape))})"
+
     def __len__(self) -> int:
         return self.shape[0]
 
@@ -233,15 +241,15 @@ class ReconstructionFile:
 
     def complex_image(self, index: int) -> Tensor | None:
         """(h, w) complex64; None when the file stores none."""
-        return self._slice("reconstruction_complex", index)
+        return self._optional_slice("reconstruction_complex", index)
 
     def samples(self, index: int) -> Tensor | None:
         """(sample, h, w) complex64; None when the file stores none."""
-        return self._slice("samples", index)
+        return self._optional_slice("samples", index)
 
     def std(self, index: int) -> Tensor | None:
         """(h, w) float32; None when the file stores none."""
-        return self._slice("std", index)
+        return self._optional_slice("std", index)
 
     @property
     def mask(self) -> Tensor | None:
@@ -256,11 +264,16 @@ class ReconstructionFile:
         """How the result was made; empty when another program wrote the file."""
         return _provenance(self._file)
 
-    def _slice(self, name: str, index: int) -> Tensor | None:
+    def _optional_slice(self, name: str, index: int) -> Tensor | None:
+        self._check_index(index)
+        return self._slice(name, index) if has(self._file, name) else None
+
+    def _check_index(self, index: int) -> None:
         if not -len(self) <= index < len(self):
             raise IndexError(f"{self.path} has {len(self)} slices, there is no slice {index}")
-        if not has(self._file, name):
-            return None
+
+    def _slice(self, name: str, index: int) -> Tensor:
+        self._check_index(index)
         dataset = checked_dataset(self._file, name, max_gb=self._max_gb)
         require(dataset.shape[0] == len(self), f"{self.path}: {name!r} has {dataset.shape[0]} slices, not {len(self)}.")
         values = guarded(self.path, lambda: dataset[index % len(self)])
@@ -293,25 +306,12 @@ def _provenance(file: Any) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        found = json.loads(text) if isinstance(text, str) and len(text) <= MAX_TEXT else None
+        value = json.loads(text) if isinstance(text, str) and len(text) <= MAX_TEXT else None
     except (json.JSONDecodeError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        value = None
+    if not isinstance(value, dict):
         raise InputError(f"{file.filename}: its provenance is damaged or too long; write the reconstruction again.")
-    return found
-
-
-def _part(path: Path, overwrite: bool) -> Path:
-    """The temporary name beside the file, once it is clear that the file may be written; makes the folder."""
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; name the file to write.")
-    if path.exists() and not overwrite:
-        raise InputError(f"{path} exists already; allow overwriting or give another name.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path.parent} cannot be made ({error}); give another folder.") from error
-    return path.with_name(path.name + ".part")
+    return value
 
 
 def _numpy(array: Array) -> np.ndarray:

@@ -11,7 +11,7 @@ from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds
 from .base import Constrain, Draw, Method
-from .budget import ddim_split, justified_gamma
+from .budget import ddim_split, fixed_gamma, justified_gamma
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,8 @@ class DDS(Method):
 
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:
-        gamma = justified_gamma(sigma, problem.sigma, self.lam)
-        if self.gamma is not None and problem.sigma > 0:
-            gamma = self.gamma
+        gamma = (justified_gamma(sigma, problem.sigma, self.lam) if self.gamma is None
+                 else fixed_gamma(self.gamma, problem.exact))
         x0 = denoise(x, sigma)                                        # Tweedie
         e = (x - x0) / sigma                                          # the noise it points along
         x0 = constrain(prox(problem, x0, gamma, cg_steps=self.cg_steps, rtol=self.rtol))  # Krylov steps to the data

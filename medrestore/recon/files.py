@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..allocator import release_freed_memory
 from ..errors import InputError
-from ..files import Busy, staged
+from ..files import Busy, new_output
 from ..io import KSpaceFile, ReconstructionWriter, read_provenance, read_reconstruction, write_nifti
 from ..metrics import Scores
 from ..priors import NetworkPrior, Prior, load
@@ -23,10 +23,9 @@ from ..priors.store import describe
 from ..report import Column, panel
 from ..restoration import image_size, in_batches, padded_size
 from ..settings import FieldError, plain
-from ..together import together
 from .data_step import DataStep
 from .plan import Machine, Plan, Reading, Writing
-from .preparation import Prepared, Slice, check_plan, check_prior, open_scan, prepare, reconstruct, score
+from .preparation import Prepared, Slice, check_plan, check_prior, open_scan, prepare, reconstruct_all, score
 from .slices import ahead, images_of, slices_at_once
 
 SUFFIXES = (".h5", ".hdf5", ".mrd", ".mat", ".npy", ".cfl", ".dat")
@@ -171,7 +170,7 @@ def _may_write(source: Path, out: Path, job: Job) -> None:
                 raise InputError(f"{path} is the scan itself, which is never replaced; give another place")
             if not (job.writing.overwrite or (job.writing.resume and _provenance_of(out))):
                 raise InputError(f"{path} exists{' and is no output of recon' if job.writing.resume else ''}; "
-                                 "allow `overwrite` to replace it, or give another place")
+                                 "pass `overwrite` to replace it, or give another place")
 
 
 def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, job: Job) -> dict[str, Scores]:
@@ -180,9 +179,9 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     check_plan(ready, job.prior, job.plan)
     count = slices_at_once(ready, job.plan, job.machine.device, last - first)
     job.say(_summary(scan, ready, job, last - first, count))
-    advance = job.progress(source.name, job.calls * (last - first))
+    advance = job.progress(source.name, (len(job.levels) - 1) * job.plan.samples * (last - first))
     volume, provenance = Volume(), _provenance(source, ready, job)
-    with staged(out) as folder:
+    with new_output(out) as folder:
         place = folder / out.name
         with _writer(place, ready, job, last - first, provenance) as writer:
             groups = _groups(scan, maps, [ready], range(first, last), count, source, job)
@@ -224,13 +223,13 @@ def _groups(scan: KSpaceFile, maps: KSpaceFile | None, made: list[Prepared], num
 
 
 def _restored(group: Sequence[Prepared], first: int, job: Job, advance: Callable[[], None]) -> list[Slice]:
-    """Slices from `first` on, restored in step."""
+    """Slices from `first` on, restored in one batch."""
 
-    def work(index: int, ready: Prepared) -> Callable[[Prior], Slice]:
-        return lambda prior: reconstruct(ready, prior, job.plan, slice_index=index, on_step=lambda step, x: advance())
+    def stepped(step: int, x: Tensor) -> None:
+        for _ in x:
+            advance()
 
-    works = [work(index, ready) for index, ready in enumerate(group, first)]
-    return together(works, job.prior, most=images_of(job.plan, len(group)))
+    return reconstruct_all(group, job.prior, job.plan, first=first, batch_size=images_of(job.plan, len(group)), on_step=stepped)
 
 
 def _prepare(scan: KSpaceFile, maps: KSpaceFile | None, index: int, source: Path, job: Job) -> Prepared:
@@ -288,7 +287,7 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: 
         f"{sampling.kind} {sampling.acceleration:.2f}x, calibration {lines}; "
         f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); prior {job.prior_name}; "
         f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.sampler).__name__}, "
-        f"{len(job.levels) - 1} steps, {'' if at_once == 1 else f'{at_once} slices in step, '}"
+        f"{len(job.levels) - 1} steps, {'' if at_once == 1 else f'{at_once} slices in a batch, '}"
         f"data steps by {_words(ready.data_step)}; "
         + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
     )
@@ -340,7 +339,7 @@ def recon_folder(folder: Path, out: Path, job: Job) -> dict[str, str]:
     pairs = [(source, out / f"{source.stem}.h5") for source in scans(folder)]
     existing = [target for _, target in pairs if target.exists()]
     if existing and not (job.writing.overwrite or job.writing.resume):
-        raise InputError(f"{existing[0]} exists; allow `resume` to do the rest, `overwrite` to replace it, or give another place")
+        raise InputError(f"{existing[0]} exists; pass `resume` to do the rest, `overwrite` to replace it, or give another place")
     waiting = [pair for pair in pairs if not (job.writing.resume and is_done(*pair, job))]
     job.say(f"{len(waiting)} of {len(pairs)} scans to do")
     failed: dict[str, str] = {}

@@ -1,6 +1,6 @@
 """One slice of a scan in, one image out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from ..mri import (
 from ..operators import Crop, Sense
 from ..priors import Prior
 from ..problem import Problem
-from ..restoration import Restoration, check, image_size, padded_size, restore
+from ..restoration import Restoration, check, image_size, padded_size, restore_all
 from ..settings import FieldError
 from .data_step import DataStep, data_step, exact_gb
 from .plan import LEAST_SIGMA, Plan, Reading
@@ -168,24 +168,37 @@ CG_SENSE = CGSense(lam=0.01)  # the baseline beside every reconstruction
 
 def reconstruct(prepared: Prepared, prior: Prior, plan: Plan, *, slice_index: int = 0,
                 on_step: Callable[[int, Tensor], None] | None = None) -> Slice:
-    """Restores one prepared slice.
+    """Restores one prepared slice; see `reconstruct_all`."""
+    (restored,) = reconstruct_all([prepared], prior, plan, first=slice_index, on_step=on_step)
+    return restored
+
+
+def reconstruct_all(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, first: int = 0, batch_size: int | None = None,
+                    on_step: Callable[[int, Tensor], None] | None = None) -> list[Slice]:
+    """Restores prepared slices with joint calls of the prior.
 
     Args:
-        slice_index: sets the seeds apart from those of other slices.
-        on_step: called with the number of the step and x after it.
+        first: number of the first slice, which sets the seeds of each apart.
+        batch_size: samples, of whichever slices, drawn together at most; by default that of the plan.
+        on_step: called with the number of the step and x (sample, channel, height, width) after it, for each batch.
     """
-    problem, sense = prepared.problem, prepared.sense
-    arguments = (problem.y, sense.maps, sense.mask)
-    cg_sense = CG_SENSE.reconstruct(*arguments)
-    result = restore(
-        problem, prior, plan.sampler, levels=plan.levels(prior), samples=plan.samples,
-        seed=plan.seed + SLICE_SEEDS * slice_index, batch_size=plan.batch_size, on_step=on_step,
-        start=None if plan.start_sigma is None else cg_sense, start_sigma=plan.start_sigma,
+    cg_sense = [CG_SENSE.reconstruct(one.problem.y, one.sense.maps, one.sense.mask) for one in prepared]
+    results = restore_all(
+        [one.problem for one in prepared], prior, plan.sampler, levels=plan.levels(prior), samples=plan.samples,
+        seeds=[plan.seed + SLICE_SEEDS * index for index in range(first, first + len(prepared))],
+        batch_size=plan.batch_size if batch_size is None else batch_size, on_step=on_step,
+        starts=None if plan.start_sigma is None else cg_sense, start_sigma=plan.start_sigma,
     )
+    return [_as_shown(*one) for one in zip(prepared, results, cg_sense, strict=True)]
+
+
+def _as_shown(prepared: Prepared, result: Restoration, cg_sense: Tensor) -> Slice:
+    """A restoration and the baselines beside it, cropped and in the units of the scanner's image."""
+    zero_filled = ZeroFilled().reconstruct(prepared.problem.y, prepared.sense.maps, prepared.sense.mask)
     return Slice(
         *(prepared.shown(image).cpu() for image in (result.mean[0], result.samples[:, 0])),
         prepared.shown(result.std[0]).cpu(),
-        *(prepared.shown(image[0, 0]).cpu() for image in (ZeroFilled().reconstruct(*arguments), cg_sense)),
+        *(prepared.shown(image[0, 0]).cpu() for image in (zero_filled, cg_sense)),
         prepared.reference, result, prepared,
     )
 

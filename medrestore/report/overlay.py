@@ -1,16 +1,13 @@
-"""Pictures in colour for people: what a mask hides, and frames side by side."""
+"""A frame with the hole of its mask marked in colour."""
 
-import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import InputError
+from ..files import write_file
 from ..io.scenes.writer import encode_png
-from .figure import save_png
 
 TINT, EDGE = (255, 0, 0), (255, 255, 0)
 
@@ -30,36 +27,9 @@ def overlay(frame: Tensor, known: Tensor) -> Tensor:
 
 
 def write_overlay(path: Path, frame: Tensor, known: Tensor) -> None:
-    """`overlay` as png, aside first and then renamed.
+    """`overlay` as png.
 
     Raises:
         InputError: it cannot be written.
     """
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(encode_png(overlay(frame, known).permute(1, 2, 0).contiguous().numpy()))
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); give another place.") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def frames_panel(rows: Sequence[Sequence[tuple[str, Tensor]]], path: Path, *, title: str = "") -> None:
-    """Writes a png of RGB frames side by side, row under row, each (words above it, (3, height, width) uint8)."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    _, height, width = rows[0][0][1].shape
-    figure = Figure(figsize=(4.2 * len(rows[0]), (4.2 * height / width + 0.3) * len(rows) + 0.3), layout="constrained",
-                    facecolor="black")
-    FigureCanvasAgg(figure)
-    for places, row in zip(figure.subplots(len(rows), len(rows[0]), squeeze=False), rows, strict=True):
-        for place, (words, frame) in zip(places, row, strict=True):
-            place.imshow(frame.permute(1, 2, 0).numpy(), interpolation="nearest")
-            place.set_title(words, color="white", fontsize=10)
-            place.set_axis_off()
-    if title:
-        figure.suptitle(title, color="white", fontsize=9)
-    save_png(figure, path)
+    write_file(path, encode_png(overlay(frame, known).permute(1, 2, 0).contiguous().numpy()))

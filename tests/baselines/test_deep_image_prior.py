@@ -2,14 +2,13 @@
 
 import pytest
 import torch
+from helpers.slices import blocks, error, maps_of, scan
 
 from medrestore.baselines import DeepImagePrior, ZeroFilled
 from medrestore.baselines.deep_image_prior import _split
 from medrestore.errors import InputError
 from medrestore.fft import fft2c
 from medrestore.mri.sampling import calibration_region
-
-from .test_baselines import blocks, error, maps_of, scan
 
 SMALL = DeepImagePrior(channels=12, steps=260)
 

@@ -17,6 +17,7 @@ from helpers.scans import Bench
 from PIL import Image
 
 from medrestore.cli.main import COMMANDS
+from medrestore.files import unfinished
 from medrestore.inpainting import scene as inpainting_scene
 from medrestore.inpainting.plan import Plan
 from medrestore.io.frames.mha import MhaWriter
@@ -217,13 +218,14 @@ def test_a_killed_run_resumes_to_the_same_bytes(bench):
     died = subprocess.run([sys.executable, "-c", KILLED, *map(str, options)], capture_output=True, timeout=100,
                           env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr
-    assert sorted(path.name for path in (bench / "out.part").iterdir()) == ["000000.png", "000001.png", "key", "lock"]
-    assert not (bench / "out").exists()
+    assert unfinished(bench / "out") and not (bench / "out").exists()
+    (stage,) = bench.folder.glob(".out.*.part")
+    assert sorted(path.name for path in stage.glob("*.png")) == ["000000.png", "000001.png"]
     restored(bench, *words, "-o", bench / "out", "--resume")
     for name in ("f0.png", "f1.png", "f2.png", "f3.png", "provenance.json"):
         assert (bench / "out" / name).read_bytes() == (bench / "whole" / name).read_bytes()
     assert (bench / "out.frames.csv").read_bytes() == (bench / "whole.frames.csv").read_bytes()
-    assert not (bench / "out.part").exists()
+    assert not unfinished(bench / "out") and not list(bench.folder.glob(".out*"))
     before = bench.files()
     assert "is complete already" in restored(bench, *words, "-o", bench / "out", "--resume")
     assert bench.files() == before
@@ -270,9 +272,9 @@ def test_large_holes_with_leave(bench):
 
 def test_polarity_is_never_guessed(bench):
     words = pair(bench, hole())
-    refused(bench, *words[:3], *words[5:], says="--mask-means hole or --mask-means keep")
+    refused(bench, *words[:3], *words[5:], says="'hole' or 'keep'")
     refused(bench, *words[:4], "holes", *words[5:], says="--mask-means must be one of hole, keep, got 'holes'")
-    refused(bench, words[0], *words[3:], says="give them by --mask")
+    refused(bench, words[0], *words[3:], says="comes without masks")
 
 
 def test_counts_that_differ(bench):
@@ -322,7 +324,7 @@ def test_a_damaged_frame_is_found_before_any_work(bench):
     (("--factor", "half"), "--factor must be a whole number or auto"), (("--noise-std", "-1"), "--noise-std must be"),
     (("--method", "ddnm", "--noise-std", "3"), "free of noise"), (("--method", "hqs"), "--method must be one of diffpir"),
     (("--feather", "-1"), "--feather must be"), (("--grow", "-1"), "--grow must be"),
-    (("--device", "tpu"), "--device tpu cannot be used"),
+    (("--device", "tpu"), "--device tpu is not usable"),
     (("--prior", "nobody"), "no prior at nobody"), (("--dataset", "coco"), "there is no data set"),
     (("-o", "out.jpg"), "jpg would change"), (("-o", "out.nii"), "names no kind of output"),
     (("--options.eta", "3"), "--options.eta must be at least 0 and at most 1"),

@@ -1,4 +1,4 @@
-"""MetaImage (.mha) stacks of 8-bit frames, read and written frame by frame: a scene is never whole in memory.
+"""MetaImage (.mha) stacks of 8-bit frames, read and written frame by frame.
 
 Format: MetaIO documentation, "MetaImage" (itk.org): a text header whose last line is `ElementDataFile = LOCAL`, then
 the pixels, raw or as one zlib stream, x fastest, channels interleaved.
@@ -6,9 +6,9 @@ the pixels, raw or as one zlib stream, x fastest, channels interleaved.
 
 from __future__ import annotations
 
-import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -16,15 +16,14 @@ from typing import IO
 import numpy as np
 
 from ...errors import InputError
-from ..aside import Unfinished
-from ..guards import DEFLATE_LIMIT, PathLike, check_size, existing
-from ..kspace.base import require
+from ...files import FileWriter, NewFile, explained
+from ..guards import DEFLATE_LIMIT, PathLike, check_size, existing, require
 from .base import MAX_FRAMES, MAX_PIXELS, StreamedFrames
 
 MAX_HEADER = 1 << 16  # bytes; real headers have half a kilobyte
 BLOCK = 1 << 20  # compressed bytes read at a time
-AUTO = 47  # zlib's window bits for "zlib or gzip, see for yourself"
-SIZE_DIGITS = 19  # room kept in the header for the number that is only known at the end
+AUTO = 47  # zlib's window bits for automatic detection of zlib or gzip
+SIZE_DIGITS = 19  # width of the header's field for the number that is only known at the end
 
 
 @dataclass(frozen=True)
@@ -140,17 +139,18 @@ class MhaFrames(StreamedFrames):
             file.seek(self.header.offset + index * size)
             return self._picture(file.read(size))
 
-    def _decode(self) -> Iterator[np.ndarray]:
+    def _decode(self) -> Generator[np.ndarray, None, None]:
         with self.path.open("rb") as file:
             file.seek(self.header.offset)
-            inflated = _Inflated(file, self.header.compressed, self.where)
+            compressed = -1 if self.header.compressed is None else self.header.compressed
+            inflated = _ZlibStream(file, compressed, self.where)
             for index in range(self._count):
                 data = inflated.read(self._frame_bytes)
                 require(len(data) == self._frame_bytes,
                         f"{self.where} ends in frame {index} of {self._count}; it was cut, copy it again.")
                 if index == self._count - 1:  # the checksum of it all comes last
                     require(not inflated.read(1), f"{self.where} holds more than its {self._count} frames; export it again.")
-                    require(inflated.whole, f"{self.where} lacks its checksum; it was cut, copy it again.")
+                    require(inflated.complete, f"{self.where} lacks its checksum; it was cut, copy it again.")
                 yield self._picture(data)
 
     @property
@@ -163,7 +163,7 @@ class MhaFrames(StreamedFrames):
         return pixels.reshape(*self.size, 3) if self.channels == 3 else pixels.reshape(self.size)
 
 
-class _Inflated:
+class _ZlibStream:
     """The content of a zlib stream, read on in parts; `size` is its length in the file, or -1 up to the end of the file."""
 
     def __init__(self, file: IO[bytes], size: int, where: str):
@@ -171,7 +171,7 @@ class _Inflated:
         self._inflate, self._packed = zlib.decompressobj(AUTO), b""
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         """Whether the end was reached and the checksum is right."""
         return self._inflate.eof
 
@@ -195,10 +195,10 @@ class _Inflated:
         return b"".join(parts)
 
 
-class MhaWriter(Unfinished):
-    """Writes a compressed .mha stack frame by frame; it appears under its name when it is whole.
+class MhaWriter(FileWriter):
+    """Writes a compressed .mha stack frame by frame; it appears under its name when it is complete.
 
-    As a context manager it leaves a whole file or, when anything fails, nothing new (an old file is kept).
+    As a context manager it leaves a complete file or, when anything fails, nothing new; an old file stays.
 
     Args:
         path: the file; its folder is made when missing.
@@ -206,7 +206,6 @@ class MhaWriter(Unfinished):
         count: how many frames will be put.
         channels: 3 for RGB frames, 1 for masks.
         overwrite: replace an existing file.
-        part: where to write until it is whole, on the same disk; `<path>.part` if not given.
 
     Raises:
         InputError: the file exists and `overwrite` is False, or it cannot be written.
@@ -220,21 +219,14 @@ class MhaWriter(Unfinished):
         count: int,
         channels: int = 3,
         overwrite: bool = False,
-        part: Path | None = None,
     ):
         self.path = Path(path)
-        require(not self.path.is_dir(), f"{path} is a folder; name the file to write.")
-        require(overwrite or not self.path.exists(), f"{path} exists already; allow overwriting or give another name.")
-        self._part = part or self.path.with_name(self.path.name + ".part")
+        self._output = NewFile(self.path, overwrite=overwrite)
         self._shape = (*size, channels) if channels > 1 else size
         self._left, self._packed = count, 0
         self._deflate = zlib.compressobj(6)
         before, after = _header_text(size, count, channels)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[bytes] = self._part.open("wb")
-        except OSError as error:
-            raise InputError(f"{path} cannot be written ({error.strerror}); give another folder.") from error
+        self._file = self._output.temporary.open("wb")
         self._place = len(before)  # of the number that is filled in at the end
         self._write(before + b" " * SIZE_DIGITS + after)
 
@@ -252,23 +244,22 @@ class MhaWriter(Unfinished):
 
     def _write(self, data: bytes) -> None:
         try:
-            self._file.write(data)
-        except OSError as error:
+            with explained(self.path):
+                self._file.write(data)
+        except BaseException:
             self.discard()
-            raise InputError(f"{self.path} cannot be written ({error.strerror}); make room or give another folder.") from error
+            raise
 
     def close(self) -> None:
-        """Completes the file and gives it its name; refused, leaving nothing, while frames are missing."""
+        """Completes the file and publishes it; refused, leaving nothing, while frames are missing."""
         try:
             require(self._left == 0, f"{self.path}: {self._left} frames were never written; nothing was saved.")
-            self._pack(self._deflate.flush())
-            self._file.seek(self._place)
-            self._write(str(self._packed).rjust(SIZE_DIGITS).encode())
-            self._file.close()
-            os.replace(self._part, self.path)
-        except OSError as error:
-            self.discard()
-            raise InputError(f"{self.path} cannot be saved ({error.strerror}); make room or give another folder.") from error
+            with explained(self.path):
+                self._pack(self._deflate.flush())
+                self._file.seek(self._place)
+                self._write(str(self._packed).rjust(SIZE_DIGITS).encode())
+                self._file.close()
+            self._output.publish()
         except BaseException:
             self.discard()
             raise
@@ -276,9 +267,10 @@ class MhaWriter(Unfinished):
     def discard(self) -> None:
         """Closes and removes what was written so far."""
         try:
-            self._file.close()
+            with suppress(OSError):  # what could not be written is removed in any case
+                self._file.close()
         finally:
-            self._part.unlink(missing_ok=True)
+            self._output.discard()
 
 
 def _header_text(size: tuple[int, int], count: int, channels: int) -> tuple[bytes, bytes]:

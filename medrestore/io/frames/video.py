@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ...errors import InputError
-from ..aside import Unfinished
-from ..guards import PathLike, existing
-from ..kspace.base import require
+from ...files import FileWriter, NewFile
+from ..guards import PathLike, existing, require
 from .base import MAX_FRAMES, MAX_PIXELS, StreamedFrames
 
 if TYPE_CHECKING:
@@ -50,12 +48,14 @@ class VideoFrames(StreamedFrames):
             rate = stream.average_rate
             self.fps = Fraction(rate) if rate else DEFAULT_FPS
             self.notes = () if rate else (f"{self.where} does not say its frame rate; {DEFAULT_FPS} a second is assumed.",)
-            self._count, size = 0, None
+            self._count = 0
+            size: tuple[int, int] | None = None
             for frame in _decoded(self.where, container, stream):
                 self._count += 1
-                turned = (frame.height, frame.width)[:: 1 if _quarter_turns(self.where, frame) % 2 == 0 else -1]
-                size = size or turned
-                require(size == turned, f"{self.where} changes its size at frame {self._count - 1}; cut it there.")
+                upright = _quarter_turns(self.where, frame) % 2 == 0
+                shown = (frame.height, frame.width) if upright else (frame.width, frame.height)
+                size = size or shown
+                require(size == shown, f"{self.where} changes its size at frame {self._count - 1}; cut it there.")
         if size is None:
             raise InputError(f"{self.where} has no frames in it; give a video that plays.")
         self.size = size
@@ -63,7 +63,7 @@ class VideoFrames(StreamedFrames):
     def __len__(self) -> int:
         return self._count
 
-    def _decode(self) -> Iterator[np.ndarray]:
+    def _decode(self) -> Generator[np.ndarray, None, None]:
         with _opened(self.path) as (container, stream):
             for frame in _decoded(self.where, container, stream):
                 pixels = frame.to_ndarray(format="rgb24")
@@ -85,7 +85,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         require(not refused, f"{path} is a list of other files ({', '.join(refused)}); give the video itself.")
         require(len(container.streams.video) > 0, f"{path} has no video in it, only sound or data; give a video.")
         stream = container.streams.video[0]
-        require(stream.codec_context is not None, f"{path} is in a codec that is not known here; convert it to H.264 or FFV1.")
+        require(stream.codec_context is not None, f"{path} is in a codec that FFmpeg does not know; convert it to H.264 or FFV1.")
         width, height = stream.codec_context.width, stream.codec_context.height
         require(width * height <= MAX_PIXELS, f"{path} declares frames of {width} x {height}, more than is read; scale it down.")
         yield container, stream
@@ -125,10 +125,10 @@ def check_video(path: PathLike, size: tuple[int, int], codec: VideoCodec) -> Non
             f"{path}: H.264 needs an even width and height, not {size[1]} x {size[0]}; write .mkv (FFV1) or png.")
 
 
-class VideoWriter(Unfinished):
-    """Writes RGB frames to a video; it appears under its name when it is whole.
+class VideoWriter(FileWriter):
+    """Writes RGB frames to a video; it appears under its name when it is complete.
 
-    As a context manager it leaves a whole file or, when anything fails, nothing new (an old file is kept).
+    As a context manager it leaves a complete file or, when anything fails, nothing new; an old file stays.
 
     Args:
         path: the file, .mkv for ffv1, .mkv or .mp4 for h264; its folder is made when missing.
@@ -136,7 +136,6 @@ class VideoWriter(Unfinished):
         fps: frames a second.
         codec: "ffv1" keeps every value; "h264" does not, see `H264_WARNING`.
         overwrite: replace an existing file.
-        part: where to write until it is whole, on the same disk; `<path>.part` if not given.
 
     Raises:
         InputError: the file exists and `overwrite` is False, it cannot be written, or size and codec do not fit.
@@ -150,13 +149,10 @@ class VideoWriter(Unfinished):
         fps: Fraction | None,
         codec: VideoCodec = "ffv1",
         overwrite: bool = False,
-        part: Path | None = None,
     ):
         self.path, self._size = Path(path), size
         check_video(self.path, size, codec)
-        require(not self.path.is_dir(), f"{path} is a folder; name the file to write.")
-        require(overwrite or not self.path.exists(), f"{path} exists already; allow overwriting or give another name.")
-        self._part = part or self.path.with_name(self.path.name + ".part")
+        self._output = NewFile(self.path, overwrite=overwrite)
         self._container, self._stream = self._open(codec, fps or DEFAULT_FPS)
         self._empty = True
 
@@ -165,11 +161,10 @@ class VideoWriter(Unfinished):
 
         muxer = "mp4" if self.path.suffix.lower() == ".mp4" else "matroska"
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            container = av.open(_plain(self._part), "w", format=muxer, container_options={"fflags": "+bitexact"})
+            container = av.open(_plain(self._output.temporary), "w", format=muxer, container_options={"fflags": "+bitexact"})
             stream = container.add_stream("ffv1" if codec == "ffv1" else "libx264", rate=fps, options=OPTIONS[codec])
         except (av.FFmpegError, OSError, ValueError) as error:
-            self._part.unlink(missing_ok=True)
+            self._output.discard()
             raise InputError(f"{self.path} cannot be written as {codec} ({error}); write png instead.") from error
         stream.height, stream.width = self._size
         stream.pix_fmt = "bgr0" if codec == "ffv1" else "yuv420p"
@@ -195,10 +190,10 @@ class VideoWriter(Unfinished):
                 self._container.mux(packet)
         except (av.FFmpegError, OSError) as error:
             self.discard()
-            raise InputError(f"{self.path} cannot be written ({error}); make room or give another folder.") from error
+            raise InputError(f"{self.path} cannot be written ({error}); make room or choose another output") from error
 
     def close(self) -> None:
-        """Completes the video and gives it its name."""
+        """Completes the video and publishes it."""
         import av
 
         if self._empty:
@@ -207,10 +202,10 @@ class VideoWriter(Unfinished):
         self._mux(None)
         try:
             self._container.close()
-            os.replace(self._part, self.path)
         except (av.FFmpegError, OSError) as error:
-            self._part.unlink(missing_ok=True)
-            raise InputError(f"{self.path} cannot be saved ({error}); make room or give another folder.") from error
+            self._output.discard()
+            raise InputError(f"{self.path} cannot be saved ({error}); make room or choose another output") from error
+        self._output.publish()
 
     def discard(self) -> None:
         """Closes and removes what was written so far."""
@@ -218,4 +213,4 @@ class VideoWriter(Unfinished):
 
         with suppress(av.FFmpegError, OSError):  # an unfinished file is removed in any case
             self._container.close()
-        self._part.unlink(missing_ok=True)
+        self._output.discard()
