@@ -47,14 +47,6 @@ class Waves(Images):
         return f"patient {(self.first + index) // 3}"
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def config(out, kind="unet", **changes):
     given = {
         "baseline": kind, "out": str(out), "seed": 3, "network": SMALL[kind], "data": {"validation_scans": 1},
