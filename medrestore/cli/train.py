@@ -25,6 +25,7 @@ from .terminal import progress, say
 if TYPE_CHECKING:
     from ..training import Summary
 
+
 @dataclass(frozen=True)
 class Options:
     """The options of `train`.
@@ -132,4 +133,10 @@ def _terminal(total: int) -> Any:
     return Terminal()
 
 
-COMMAND = Command("train", Options, run, __doc__)
+def _files() -> Mapping[str, type]:
+    from .. import training
+
+    return {"training of a prior": training.Config, "training of a baseline": training.BaselineConfig}
+
+
+COMMAND = Command("train", Options, run, __doc__, files=_files)
