@@ -4,7 +4,7 @@ A level is the standard deviation of the noise in every real number of `x = x0 +
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 
 def _checked(steps: int) -> None:
@@ -72,7 +72,7 @@ def quadratic(steps: int, sigma_max: float = math.inf, sigma_min: float = 0.0) -
     return _pick(sigmas, [top + math.sqrt(i / (steps - 1)) * (bottom - top) for i in range(steps)], sigma_max, sigma_min)
 
 
-LADDERS = {"karras": karras, "ddpm": ddpm, "quadratic": quadratic}
+LADDERS: dict[str, Callable[[int, float, float], list[float]]] = {"karras": karras, "ddpm": ddpm, "quadratic": quadratic}
 
 
 def time_travel(levels: Sequence[float], length: int, repeat: int) -> list[float]:
