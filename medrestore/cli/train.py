@@ -149,4 +149,10 @@ def _terminal(total: int) -> Any:
     return Terminal()
 
 
-COMMAND = Command("train", Options, run, __doc__)
+def _files() -> Mapping[str, type]:
+    from .. import training
+
+    return {"training of a prior": training.Config, "training of a baseline": training.BaselineConfig}
+
+
+COMMAND = Command("train", Options, run, __doc__, files=_files)

@@ -17,11 +17,12 @@ from ..baselines.supervised import drawn_from
 from ..baselines.weights import network
 from ..datasets.base import Images
 from ..datasets.base import Progress as Preparation
+from ..files import new_folder
 from ..metrics import psnr, ssim_map
 from ..settings import plain
 from . import run as runs
 from .batches import WEIGHTS, stream, with_worker_errors, worker_options
-from .checkpoint import Progress, written_aside
+from .checkpoint import ADVICE, Progress
 from .config import BaselineConfig, Loss
 from .export import write_run
 from .runtime import Acceleration, Process, hardware
@@ -169,7 +170,7 @@ class BaselineTask(Task[list[Scan]]):
             "loss": asdict(config.loss),
             "scores": {key: round(value, 4) for key, value in result.scores.items() if "psnr" in key},
         }
-        with written_aside(folder) as part:
+        with new_folder(folder, replace=True, advice=ADVICE) as part:
             save(part, Supervised(net, facts))
             write_run(part, config, progress)
 

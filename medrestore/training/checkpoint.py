@@ -4,13 +4,10 @@
 `checkpoint.json`, written last, with the sha256 of each. Nothing in them is ever unpickled.
 """
 
-import errno
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +15,11 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import InputError
+from ..files import new_folder, recover_all
 
 FORMAT = 1
 ABOUT = "checkpoint.json"
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+ADVICE = "what was there before stays: make room and run the same training again"
 Tensors = dict[str, Tensor]
 
 
@@ -73,66 +71,16 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
     from safetensors.torch import save
 
     final = folder / f"{checkpoint.progress.seen:09d}"
-    with written_aside(final) as part:
+    with new_folder(final, replace=True, advice=ADVICE) as temporary:
         hashes = {}
         for name, tensors in checkpoint.tensors.items():
             data = save(tensors, metadata={"format": "pt"})
             hashes[name] = hashlib.sha256(data).hexdigest()
-            write_bytes(part / f"{name}.safetensors", data)
-        about = {
-            "format": FORMAT,
-            "progress": asdict(checkpoint.progress),
-            "config": checkpoint.config,
-            "facts": checkpoint.facts,
-            "sha256": hashes,
-        }
-        write_bytes(part / ABOUT, json.dumps(about).encode())
+            (temporary / f"{name}.safetensors").write_bytes(data)
+        about = {"format": FORMAT, "progress": asdict(checkpoint.progress), "config": checkpoint.config,
+                 "facts": checkpoint.facts, "sha256": hashes}
+        (temporary / ABOUT).write_text(json.dumps(about), encoding="utf-8")
     return final
-
-
-@contextmanager
-def written_aside(final: Path) -> Iterator[Path]:
-    """A new folder `<final>.part` that takes the place of `final` once its files are written.
-
-    Raises:
-        InputError: the disk is full or cannot be written to; `final` is as it was then.
-    """
-    part = final.with_name(final.name + ".part")
-    with explained(final):
-        try:
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir(parents=True)
-            yield part
-            if final.exists():
-                shutil.rmtree(final)
-            os.replace(part, final)
-            _sync(final.parent)
-        except Exception:
-            shutil.rmtree(part, ignore_errors=True)
-            raise
-
-
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Says in a sentence why `path` could not be written."""
-    try:
-        yield
-    except Exception as error:
-        why = _no_room(error) or (error.strerror or str(error) if isinstance(error, OSError) else None)
-        if why is None:
-            raise
-        raise InputError(
-            f"{path} cannot be written ({why.lower()}); what was there before is whole: make room and run the same "
-            "command again"
-        ) from error
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """A file that is on the disk when this returns."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
@@ -197,9 +145,8 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def prune(folder: Path, keep: int, score: str) -> None:
-    """Leaves the last `keep` checkpoints and the one with the lowest `score`; removes partial ones."""
-    for part in folder.glob("*.part"):
-        shutil.rmtree(part, ignore_errors=True)
+    """Leaves the last `keep` checkpoints and the one with the lowest `score` in its log; removes partial ones."""
+    recover_all(folder)
     paths = folders(folder)
     scores: dict[Path, float] = {}
     for path in paths:
@@ -229,22 +176,3 @@ def unpacked(tensors: Tensors) -> dict[str, Tensors]:
         kind, _, key = name.partition("/")
         state.setdefault(key, {})[kind] = tensor
     return state
-
-
-def _sync(folder: Path) -> None:
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _no_room(error: BaseException | None) -> str | None:
-    """What the system said where the disk or a quota is full: libraries wrap it in many ways."""
-    while error is not None:
-        for code in FULL:
-            if getattr(error, "errno", None) == code or os.strerror(code) in str(error):
-                return os.strerror(code)
-        error = error.__cause__ or error.__context__
-    return None

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.distributed.checkpoint import state_dict as gathered
 
 from ..errors import InputError
+from ..files import explained
 from ..settings import plain
 from . import checkpoint as checkpoints
 from .checkpoint import Checkpoint, Progress, Tensors
@@ -266,7 +267,7 @@ class Run(Generic[Batch]):
             checkpoints.write(self.out / "checkpoints", state)
             checkpoints.prune(self.out / "checkpoints", self.config.keep, SCORE)
             write_log(self.out, "log", self.progress.log)
-        with checkpoints.explained(self.out / "tensorboard"):
+        with explained(self.out / "tensorboard", checkpoints.ADVICE):
             self.accelerator.log(row, step=self.progress.seen)
         self.callbacks.on_checkpoint(row)
 

@@ -1,10 +1,9 @@
 """Processes, devices, precision, trackers and signals of a training run."""
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from ..errors import InputError
-from .checkpoint import explained
+from ..files import Busy, exclusive, explained
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -106,21 +105,14 @@ def claimed(folder: Path, *, enabled: bool) -> Iterator[None]:
     Raises:
         InputError: another run is in it, or it cannot be written to.
     """
-    if not enabled or os.name == "nt":
-        yield
-        return
-    import fcntl
-
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"another run is training in {folder}; wait for it, or give another out"
-            ) from error
+    with ExitStack() as stack:
+        if enabled:
+            try:
+                with explained(folder):
+                    folder.mkdir(parents=True, exist_ok=True)
+                    stack.enter_context(exclusive(folder, lock=folder / ".lock"))
+            except Busy as error:
+                raise InputError(f"another run is training in {folder}; wait for it, or give another out") from error
         yield
 
 

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from ..codecs import CalibratedComplex, Recipe
+from ..files import write_file
+from ..io.scenes.writer import encode_png
 from ..levels import karras
 from ..priors.parametrisations import Network, Parametrisation
 from .batches import SAMPLES, stream
-from .checkpoint import explained
+from .checkpoint import ADVICE
 from .loss import Draw, Weight
 from .task import SCORE
 
@@ -96,14 +98,10 @@ def pictures(
 
 def write_pictures(sheets: dict[str, Tensor], folder: Path, seen: int) -> None:
     """`<name>-<images seen>.png` of each sheet."""
-    from PIL import Image
-
     for name, sheet in sheets.items():
         pixels = (sheet * 255).round().byte().permute(1, 2, 0).numpy()
-        path = folder / f"{name}-{seen:09d}.png"
-        with explained(path):
-            folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels[..., 0] if len(sheet) == 1 else pixels).save(path)
+        png = encode_png(pixels[..., 0] if len(sheet) == 1 else pixels)
+        write_file(folder / f"{name}-{seen:09d}.png", png, advice=ADVICE)
 
 
 def _visible(images: Tensor, recipe: Recipe) -> Tensor:

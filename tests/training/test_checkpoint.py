@@ -14,6 +14,7 @@ from helpers import runs
 from helpers.runs import Recorder, checkpoint_names, train_waves, weights
 
 from medrestore.errors import InputError
+from medrestore.files import Stage
 from medrestore.training import checkpoint
 from medrestore.training.checkpoint import Checkpoint, Progress
 
@@ -31,10 +32,12 @@ def test_kill_during_writing_leaves_earlier_checkpoints(uninterrupted: Path, tmp
                 raise KeyboardInterrupt
             replace(source, target)
 
-        patch.setattr(checkpoint.os, "replace", killed)
+        patch.setattr(os, "replace", killed)
+        patch.setattr(Stage, "remove", Stage.leave)
         with pytest.raises(KeyboardInterrupt):
             train_waves(tmp_path)
-    assert f"{64:09d}.part" in checkpoint_names(tmp_path)
+    partial, complete = checkpoint_names(tmp_path)
+    assert partial.startswith(f".{64:09d}.") and complete == f"{32:09d}"
     train_waves(tmp_path)
     assert weights(tmp_path) == weights(uninterrupted) and checkpoint_names(tmp_path) == [f"{n:09d}" for n in (64, 96)]
 
@@ -42,7 +45,7 @@ def test_kill_during_writing_leaves_earlier_checkpoints(uninterrupted: Path, tmp
 def test_full_disk_is_reported_and_leaves_the_last_checkpoint(
         uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "write_bytes", _full_after(6))  # a checkpoint is four files
+        patch.setattr(Path, "write_bytes", _full_after(5))  # a checkpoint is three files of tensors and one of text
         with pytest.raises(InputError, match=r"000000064 cannot be written \(no space left on device\).*run the same"):
             train_waves(tmp_path)
     assert checkpoint_names(tmp_path) == [f"{32:09d}"]
@@ -51,11 +54,12 @@ def test_full_disk_is_reported_and_leaves_the_last_checkpoint(
 
 
 def _full_after(files: int) -> Any:
-    write, count = checkpoint.write_bytes, iter(range(1000))
+    """`Path.write_bytes` on a disk that has space for so many files of tensors."""
+    write, count = Path.write_bytes, iter(range(1000))
 
     def full(path: Path, data: bytes) -> None:
-        if next(count) >= files:
-            path.write_bytes(data[: len(data) // 2])
+        if path.suffix == ".safetensors" and next(count) >= files:
+            write(path, data[: len(data) // 2])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         write(path, data)
 
