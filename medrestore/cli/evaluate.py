@@ -109,8 +109,8 @@ def _study(options: Options) -> int:
 def _scores(options: Options) -> int:
     if options.settings:
         raise InputError(f"{options.settings[0]!r} is for a study, and {options.what} is no .yaml; leave it out")
-    missing = [f"--{name}" for name in ("reference", "protocol") if getattr(options, name) is None]
-    if missing:
+    if options.reference is None or options.protocol is None:
+        missing = [f"--{name}" for name in ("reference", "protocol") if getattr(options, name) is None]
         raise InputError(f"{options.what} is no .yaml of a study, and to score outputs {' and '.join(missing)} is needed")
 
     from ..study.score_files import Scored, score_outputs
@@ -147,4 +147,10 @@ def _method(name: str, options: Mapping[str, Any]) -> "Method":
     return METHODS.build(name, options, where="options")
 
 
-COMMAND = Command("evaluate", Options, run, __doc__)
+def _files() -> Mapping[str, type]:
+    from ..study.config import Config
+
+    return {"study": Config}
+
+
+COMMAND = Command("evaluate", Options, run, __doc__, files=_files)
