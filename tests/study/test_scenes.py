@@ -1,4 +1,4 @@
-"""Scenes as cases of a study: which there are, what each opens, and that they are filled as the command fills them."""
+"""Scenes as cases of a study: which there are, what each opens, that they are filled as by the command."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -51,8 +51,26 @@ def test_a_study_scores_the_frames_that_the_command_writes(tmp_path: Path, field
     with case.opened() as scene:
         made = [one.frame for one in fill_frames(scene, loaded(str(prior), "cpu", False), plan)]
     options = {"warm_start": "--warm-start=1", "temporal_fill": "--no-temporal-fill", "grow": "--grow=2"}
-    assert main(["inpaint", str(folder), "--dataset", "dreaming", "-o", str(tmp_path / "out"), "--prior", str(prior),
-                 "--steps=2", "--window=16", "--bf16=false", "--allow-large-hole", *[options[name] for name in fields]]) == 0
+    assert (
+        main(
+            [
+                "inpaint",
+                str(folder),
+                "--dataset",
+                "dreaming",
+                "-o",
+                str(tmp_path / "out"),
+                "--prior",
+                str(prior),
+                "--steps=2",
+                "--window=16",
+                "--bf16=false",
+                "--allow-large-hole",
+                *[options[name] for name in fields],
+            ]
+        )
+        == 0
+    )
     pictures = sorted((tmp_path / "out").rglob("*.png"))
     assert len(pictures) == 3
     for path, frame in zip(pictures, made, strict=True):
@@ -64,12 +82,18 @@ def test_scenes_is_a_range_and_numbers_a_list() -> None:
     assert names(numbers=[4], seed=2) == ["scene-2-4"]
 
 
-@pytest.mark.parametrize(("data", "sentence"), [
-    ({"scenes": [1, 2, 3]}, "data.scenes must be a list of 2"), ({"scenes": [5, 3]}, r"data.scenes must be a range \[first, last\)"),
-    ({"scenes": [-1, 3]}, "data.scenes must be a range"), ({"numbers": []}, "data.numbers must be"),
-    ({"scenes": [0, 2], "numbers": [1]}, "give one of them"), ({}, r"needs folder .* or scenes \[first, last\) or numbers"),
-    ({"split": "part1-test"}, "needs folder"),
-])
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ({"scenes": [1, 2, 3]}, "data.scenes must be a list of 2"),
+        ({"scenes": [5, 3]}, r"data.scenes must be a range \[first, last\)"),
+        ({"scenes": [-1, 3]}, "data.scenes must be a range"),
+        ({"numbers": []}, "data.numbers must be"),
+        ({"scenes": [0, 2], "numbers": [1]}, "give one of them"),
+        ({}, r"needs folder .* or scenes \[first, last\) or numbers"),
+        ({"split": "part1-test"}, "needs folder"),
+    ],
+)
 def test_choices_of_scenes_that_are_refused(data: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         config(**data)
@@ -122,12 +146,18 @@ def test_one_mask_serves_all_frames_of_an_excerpt(tmp_path: Path) -> None:
     with open_scenes(tmp_path / "frames", mask=tmp_path / "mask.png", means="hole") as scenes:
         (scene,) = (scenes[name] for name in scenes)
         part = excerpt(scene, [2, 1])
-        assert part.frame(0).unique().tolist() == [80] and torch.equal(part.mask(1), scene.mask(0)) and part.truth(0) is None
+        assert (
+            part.frame(0).unique().tolist() == [80]
+            and torch.equal(part.mask(1), scene.mask(0))
+            and part.truth(0) is None
+        )
         assert part.frame_name(0) == "2"
 
 
 @pytest.mark.parametrize(("crop", "holes"), [(32, None), (None, None), (32, (0.02, 0.5)), (None, (0.9, 1.0))])
-def test_crops_lie_around_holes_of_the_size_that_is_asked(crop: int | None, holes: tuple[float, float] | None) -> None:
+def test_crops_lie_around_holes_of_the_size_that_is_asked(
+    crop: int | None, holes: tuple[float, float] | None
+) -> None:
     source = Scenes(scenes=(3, 7), size=SIZE, frames=(300, 301), crop=crop, holes=holes)
     if holes == (0.9, 1.0):
         with pytest.raises(InputError, match="none of the scenes hides a share"):
@@ -174,4 +204,6 @@ def test_another_plan_fills_otherwise(tmp_path: Path) -> None:
             known = scene.mask(index)[0]
             assert torch.equal(made[0][index][:, known], scene.frame(index)[:, known])
         rim = scene.mask(0)[0] & ~grown(scene, 2).mask(0)[0]
-        assert not torch.equal(made[1][0][:, rim], scene.frame(0)[:, rim]) and not torch.equal(made[0][0], made[2][0])
+        assert not torch.equal(made[1][0][:, rim], scene.frame(0)[:, rim]) and not torch.equal(
+            made[0][0], made[2][0]
+        )
