@@ -57,6 +57,13 @@ def misfit(problem: Problem, x: Tensor) -> Tensor:
     return torch.linalg.vector_norm((problem.operator(x) - problem.y).flatten(1), dim=1)
 
 
+def relative_misfit(problem: Problem, x: Tensor) -> Tensor:
+    """|A x - y| of each sample over sigma sqrt(m), about 1 when y is explained to its noise; over |y| for noise-free data."""
+    noisy = problem.sigma > 0
+    scale = problem.sigma * problem.count.sqrt() if noisy else torch.linalg.vector_norm(problem.y.flatten(1), dim=1)
+    return misfit(problem, x) / scale
+
+
 def unexplained(problem: Problem) -> float:
     """Std of every real number of what no image explains: the residual of least squares, per degree of freedom left.
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .codecs import CalibratedComplex, Codec, ComplexChannels, Interval, Padded
-from .consistency import misfit, project
+from .consistency import project, relative_misfit
 from .levels import below, karras
 from .methods import Method
 from .mri import calibration_scale
@@ -191,8 +191,7 @@ def restore(
         range(seed, seed + samples), batch_size,
     )))
     x = codec.decode(field.decode(z))
-    scale = problem.sigma * problem.count.sqrt() if problem.sigma > 0 else torch.linalg.vector_norm(problem.y.flatten(1), dim=1)
-    return Restoration(x, misfit(problem, x) / scale, method, tuple(levels), tuple(range(seed, seed + samples)))
+    return Restoration(x, relative_misfit(problem, x), method, tuple(levels), tuple(range(seed, seed + samples)))
 
 
 def in_batches(draw: Callable[[Sequence[Item]], Tensor], items: Sequence[Item], batch_size: int) -> Iterator[Tensor]:

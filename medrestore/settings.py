@@ -8,7 +8,7 @@ import importlib
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, asdict, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
 from types import NoneType, UnionType
@@ -218,8 +218,12 @@ def _value(kind: Any, value: Any, source: str, where: str) -> Any:
     if is_dataclass(kind):
         return build(kind, value, source, where)
     if origin in (Union, UnionType):
-        return None if value is None and NoneType in arguments else _one_of(
-            [one for one in arguments if one is not NoneType], value, source, where)
+        if value is None and NoneType in arguments:
+            return None
+        kinds = [one for one in arguments if one is not NoneType]
+        if all(map(is_dataclass, kinds)):
+            return value if isinstance(value, kind) else _variant(kind, value, source, where)
+        return _one_of(kinds, value, source, where)
     if origin is Literal:
         if value in arguments and isinstance(value, str):
             return value
@@ -231,6 +235,40 @@ def _value(kind: Any, value: Any, source: str, where: str) -> Any:
     if origin is tuple:
         return _tuple(arguments, value, source, where)
     return _simple(kind, value, source, where)
+
+
+def variants(hint: Any) -> dict[str, type]:
+    """The dataclasses of a union by what tells their mappings apart: the value of `kind` where all have that field, else the
+    name of the first required field."""
+    kinds = [one for one in (get_args(hint) or (hint,)) if one is not NoneType]
+    if all("kind" in hints(one) for one in kinds):
+        return {choice: one for one in kinds for choice in get_args(hints(one)["kind"])}
+    return {next(known.name for known in fields(one) if is_required(known)): one for one in kinds}
+
+
+def _variant(union: Any, value: Any, source: str, where: str) -> Any:
+    """`value` as that dataclass of a union which its keys, or its `kind`, tell."""
+    if not isinstance(value, Mapping):
+        raise InputError(f"{source}: {where} must be a mapping of options, got {value!r}")
+    known = variants(union)
+    if all("kind" in hints(one) for one in known.values()):
+        if value.get("kind") not in known:
+            raise InputError(f"{source}: {where}.kind must be one of {', '.join(known)}, got {value.get('kind')!r}")
+        return build(known[value["kind"]], value, source, where)
+    chosen = [key for key in known if value.get(key) is not None]
+    if len(chosen) != 1:
+        raise InputError(f"{source}: {where} needs exactly one of {' and '.join(known)}, got {', '.join(chosen) or 'none'}")
+    return build(known[chosen[0]], value, source, where)
+
+
+def is_required(one: Field[Any]) -> bool:
+    """Whether a field has no default."""
+    return one.default is MISSING and one.default_factory is MISSING
+
+
+def default_of(one: Field[Any]) -> Any:
+    """The default of a field that has one."""
+    return one.default_factory() if one.default_factory is not MISSING else one.default
 
 
 def _bounded(arguments: tuple[Any, ...], value: Any, source: str, where: str) -> Any:

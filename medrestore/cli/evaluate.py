@@ -15,39 +15,24 @@ import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
 from ..errors import InputError
 from ..settings import override, suggested
+from ..study.config import PROTOCOLS
 from .config import read
-from .names import METHODS, method
 from .options import usable_device
-from .terminal import Help, progress, say
-
-if TYPE_CHECKING:
-    from ..methods import Method
+from .terminal import Help, Intermixed, progress, say
 
 YAML = (".yaml", ".yml")
 VALUED = ("-o", "--out", "--workers", "--scheduler-file", "--shard", "--device", "--reference", "--protocol", "--lpips-weights",
           "--features", "--reference-features")
-PROTOCOLS = ("fastmri", "fastmri-slice", "complex", "natural", "dreaming-corrected", "dreaming-official")
-
-
-class _Mixed(ArgumentParser):
-    """Takes key=value anywhere in the line; by itself the parser wants them all right behind the config."""
-
-    def parse_args(self, args: Any = None, *more: Any, **others: Any) -> Any:
-        words = list(args or [])
-        free = [at for at, word in enumerate(words) if not word.startswith("-") and not (at and words[at - 1] in VALUED)]
-        rest = [word for at, word in enumerate(words) if at not in free]
-        return super().parse_args([words[at] for at in free] + rest, *more, **others)
 
 
 def parser() -> ArgumentParser:
     """The options of `evaluate`."""
-    p = _Mixed(description=__doc__, formatter_class=Help, exit_on_error=False)
+    p = Intermixed(description=__doc__, formatter_class=Help, exit_on_error=False, valued=VALUED)
     add = p.add_argument
     add("what", type=str, help="YAML of a study, as in configs/evaluate/; or outputs to score: a file or a folder of them")
     add("settings", type=str, nargs="*", default=[], help="key=value to set in the study, dots leading inwards")
@@ -89,7 +74,7 @@ def _study(options: Namespace) -> int:
     from ..study.estimate import estimate
     from ..study.run import Running, open_study, run_study
 
-    study = open_study(build(given, options.what), options.what, Path(options.out), _method, remember=not options.dry_run)
+    study = open_study(build(given, options.what), options.what, Path(options.out), remember=not options.dry_run)
     if options.dry_run:
         for line in estimate(study, devices[0], workers=max(options.workers, 1)):
             say(line)
@@ -138,9 +123,3 @@ def _shard(text: str) -> tuple[int, int]:
     if not (slash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
         raise InputError(f"--shard takes i/n, as 3/16, got {text!r}")
     return int(first), int(last)
-
-
-def _method(name: str, options: Mapping[str, Any]) -> "Method":
-    if name not in METHODS:
-        raise InputError(f"there is no method {name!r}; {suggested('', name, METHODS)}")
-    return method(name, dict(options))

@@ -1,9 +1,10 @@
 """Lines and progress bars: quiet when nobody watches."""
 
 from argparse import SUPPRESS, Action, RawDescriptionHelpFormatter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from jsonargparse import DefaultHelpFormatter
+from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 
 class Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):
@@ -13,6 +14,25 @@ class Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):
         default = action.default
         silent = default is None or default is False or default in (SUPPRESS, {}) or not action.option_strings
         return (action.help or "") + ("" if silent else " (default: %(default)s)")
+
+
+class Intermixed(ArgumentParser):
+    """A parser that takes key=value anywhere in the line; the base class wants them directly behind the first argument.
+
+    Args:
+        valued: options whose value is the next word.
+    """
+
+    def __init__(self, *args: Any, valued: Sequence[str] = (), **options: Any) -> None:
+        self.valued = tuple(valued)
+        super().__init__(*args, **options)
+
+    def parse_args(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
+        words = list(args or [])
+        free = [at for at, word in enumerate(words)
+                if not word.startswith("-") and not (at and words[at - 1] in self.valued)]
+        others = [word for at, word in enumerate(words) if at not in free]
+        return super().parse_args([words[at] for at in free] + others, *rest, **options)
 
 
 def say(line: str) -> None:

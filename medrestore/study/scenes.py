@@ -1,10 +1,12 @@
-"""Scenes as cases: DREAMING's, or rendered ones; whole frames, or the part of each around what is hidden."""
+"""Scenes as cases: DREAMING's, or rendered ones; and how the methods of a study fill their holes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import torch
 from scipy import ndimage
@@ -14,20 +16,28 @@ from ..datasets.dreaming import SCENE
 from ..datasets.scenes import SPAN, Frame, render_frame
 from ..datasets.splits import split as load_split
 from ..errors import InputError
-from ..inpainting.frame import inpaint_frame
+from ..evaluation import score_scene
+from ..inpainting.frame import check_inpaint_plan, inpaint_frame
 from ..inpainting.plan import Plan as InpaintPlan
 from ..inpainting.temporal import stretches, view
 from ..io.scenes.base import SceneSet
 from ..io.scenes.dreaming import dreaming_scenes
 from ..priors import Prior
-from .cases import Case, Fingerprints, digest
-from .config import Scenes
+from .cases import Case, Clock, Item, Solved
+from .config import Fill, SceneMethod, SceneProtocol
+from .fills import FILLS, check_fill
+from .fingerprints import Fingerprints, digest_of
+from .methods import SEEDS_APART, CountedPrior, Network, Solver, check_samples, network_of, plan_of
+from .perceptual import lpips_of
+from .pictures import SHIPPED, check_rgb_prior
+from .sources import AsRecorded, Scenes
 
 Box = tuple[slice, slice]
+PLACE_OF_SCORE = ("scene", "frame", "frames", "scored", "protocol")  # columns that a row of a study has by other names
 
 
 @dataclass(frozen=True)
-class SceneCase(Case):
+class SceneCase(Case[AsRecorded, "SceneSolver"]):
     """One scene.
 
     Attributes:
@@ -45,6 +55,37 @@ class SceneCase(Case):
     @property
     def images(self) -> int:
         return len(self.frames)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        with self.opened() as scene:
+            return scene.size
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (*self.grid, 3)
+
+    def solve(self, item: Item[AsRecorded, "SceneSolver"], device: str, clock: Clock) -> Solved:
+        """The rows of a scene, one for each frame and one for all, and the middle frame with its truth."""
+        prior = None if item.solver.prior_network is None else item.solver.prior_network.load(device)
+        protocol = cast(SceneProtocol, item.content.protocol)
+        middle: list[Tensor] = []
+        with clock.timing("method"), self.opened() as scene:
+
+            def watched() -> Iterator[Tensor]:
+                for index, frame in enumerate(item.solver.fill(scene, prior, item.content.seed, device)):
+                    if index == scene.count // 2:
+                        middle.append(frame)
+                    yield frame
+
+            total, frames = score_scene(watched(), scene, protocol=protocol, lpips=lpips_of(item.resources.lpips))
+            truth = scene.truth(scene.count // 2)
+        calls = 0.0 if prior is None else prior.calls / len(frames)
+        rows = [item.row(item.label, number, None, calls) | {"protocol": protocol}
+                | {name: value for name, value in asdict(score).items() if name not in PLACE_OF_SCORE}
+                for score, number in [*((one, self.frames[one.frame]) for one in frames), (total, None)]]
+        image, reference = (picture.permute(1, 2, 0).float() / 255 for picture in (middle[0], truth))
+        return Solved(rows, image, reference)
 
     @contextmanager
     def opened(self) -> Iterator["Part"]:
@@ -145,8 +186,8 @@ def _rendered_cases(source: Scenes) -> Iterator[SceneCase]:
         box = _box(scene.mask(frames[0])[0], source)
         if box is not False:
             name = f"scene-{source.seed}-{number}"
-            yield SceneCase(name, name, f"rendered {name}", digest([name, source.size, frames, box, source.crop]), frames, source,
-                            number, box)
+            yield SceneCase(name, name, digest_of([name, source.size, frames, box, source.crop]), f"rendered {name}", frames,
+                            source, number, box)
 
 
 def _read_cases(source: Scenes, prints: Fingerprints, where: str) -> Iterator[SceneCase]:
@@ -161,7 +202,7 @@ def _read_cases(source: Scenes, prints: Fingerprints, where: str) -> Iterator[Sc
             if box is not False:
                 held = _held(root, name, prints)
                 identity = name if SCENE.fullmatch(name) else f"{name} {held}"
-                yield SceneCase(name, name, identity, digest([held, frames, box, source.crop]), frames, source, -1, box)
+                yield SceneCase(name, name, digest_of([held, frames, box, source.crop]), identity, frames, source, -1, box)
 
 
 def _wanted(scenes: SceneSet, source: Scenes, where: str) -> list[str]:
@@ -225,11 +266,69 @@ def restored(scene: Part, prior: Prior, plan: InpaintPlan, *, device: str) -> It
             yield before
 
 
-def filled(scene: Part, fill: Callable[[Tensor, Tensor], Tensor]) -> Iterator[Tensor]:
-    """The frames with their holes filled without a prior, in order, (3, height, width) uint8."""
-    for index in range(scene.count):
-        frame, known = scene.frame(index), scene.mask(index)[0]
-        yield frame if bool(known.all()) else torch.where(known, frame, fill(frame, known))
+class SceneSolver(Solver, ABC):
+    """A method that fills the holes of a scene."""
+
+    @abstractmethod
+    def fill(self, scene: Part, prior: CountedPrior | None, seed: int, device: str) -> Iterator[Tensor]:
+        """The frames in order, (3, height, width) uint8.
+
+        Args:
+            prior: that of `prior_network`.
+            seed: of the study.
+        """
+
+
+@dataclass(frozen=True)
+class SceneFill(SceneSolver):
+    """A fill without a prior, by its name in `fills.FILLS`."""
+
+    name: str
+
+    def fill(self, scene: Part, prior: CountedPrior | None, seed: int, device: str) -> Iterator[Tensor]:
+        for index in range(scene.count):
+            frame, known = scene.frame(index), scene.mask(index)[0]
+            yield frame if bool(known.all()) else torch.where(known, frame, FILLS[self.name](frame, known))
+
+
+@dataclass(frozen=True)
+class SceneDiffusion(SceneSolver):
+    """A diffusion method.
+
+    Args:
+        plan: of the fill; its seed is the study's.
+        network: the prior.
+    """
+
+    plan: InpaintPlan
+    network: Network
+
+    @property
+    def prior_network(self) -> Network:
+        return self.network
+
+    @property
+    def calls(self) -> int:
+        return self.plan.steps * self.plan.samples
+
+    def field(self, prior: Prior, size: tuple[int, int]) -> tuple[int, int]:
+        return self.plan.grid(prior)[0]
+
+    def fill(self, scene: Part, prior: CountedPrior | None, seed: int, device: str) -> Iterator[Tensor]:
+        assert prior is not None
+        return restored(scene, prior, replace(self.plan, seed=SEEDS_APART * seed), device=device)
+
+
+def scene_solver(config: Fill | SceneMethod, protocol: str, source: str, where: str) -> SceneSolver:
+    """The solver of a method; see `methods.SolverMaker`."""
+    if isinstance(config, Fill):
+        check_fill(config.fill)
+        return SceneFill(config.fill)
+    network = network_of(config, SHIPPED, check_rgb_prior)
+    plan = plan_of(InpaintPlan, config, source, where)
+    check_samples(plan.samples, plan.method.draws, config.method)
+    check_inpaint_plan(plan, network.load("cpu"))  # whose weights are checked against their hash there
+    return SceneDiffusion(plan, network)
 
 
 @lru_cache(maxsize=4)
