@@ -22,13 +22,13 @@ from .allocator import keep_freed_memory as keep_freed_memory
 from .errors import InputError as InputError
 from .methods import DDIM as DDIM
 from .methods import DDNM as DDNM
-from .methods import DDNMPlus as DDNMPlus
 from .methods import DDPM as DDPM
 from .methods import DDRM as DDRM
 from .methods import DDS as DDS
 from .methods import DPS as DPS
-from .methods import DiffPIR as DiffPIR
 from .methods import HQS as HQS
+from .methods import DDNMPlus as DDNMPlus
+from .methods import DiffPIR as DiffPIR
 from .methods import ProbabilityFlow as ProbabilityFlow
 from .methods import RePaint as RePaint
 from .noise import Noise as Noise

@@ -1,4 +1,4 @@
-"""Ways to make an image agree with the data: project it, pull it; and how far off it is."""
+"""Ways to make an image agree with the data: projection and proximal step; and the misfit of an image."""
 
 import math
 
@@ -6,66 +6,99 @@ import torch
 from torch import Tensor
 
 from .noise import Noise
-from .operators import LinearOperator, ResolventOperator, SpectralOperator
+from .operators import LinearOperator, Operator, ResolventOperator, SpectralOperator
 from .problem import Problem
 from .solvers import cg
 
-SOLVED = 1e-2  # the residual, of that of the estimate, at which a data step by conjugate gradients is done: what is left is so
+SOLVED = 1e-2  # the residual, of that of the estimate, at which a data step by conjugate gradients ends: the remainder is so
 # weakly measured that solving on to 1e-4, in four to six times the steps, hardly moves PSNR (docs/speed.md)
-CLOSE = 1e-4  # the same where data have no noise, and where the number of steps was given
-CONVERGED = 60  # steps after which they stop all the same
+CLOSE = 1e-4  # the same where data have no noise, and for a given number of steps
+CONVERGED = 60  # steps after which they end in any case
 LEAST_SQUARES = 30  # conjugate-gradient steps to a least-squares fit
 
 
-def project(problem: Problem, x: Tensor) -> Tensor:
+def project(problem: Problem[SpectralOperator], x: Tensor) -> Tensor:
     """x - A^+ (A x - y): the nearest image that explains y exactly. For spectral operators."""
     S = problem.operator.spectrum
     return S.synthesise(torch.where(S.s > 0, problem.observed, S.analyse(x)))
 
 
-def prox(problem: Problem, x: Tensor, gamma: float, *, cg_steps: int | None = None, rtol: float | None = None) -> Tensor:
+def prox(problem: Problem[LinearOperator], x: Tensor, gamma: float | Tensor, *, cg_steps: int | None = None,
+         rtol: float | None = None) -> Tensor:
     """argmin_z |z - x|^2 + gamma |A z - y|^2; with gamma infinite, the nearest z that minimises |A z - y|.
 
     Args:
         x: (batch, channel, height, width).
-        gamma: weight of the data, in the prior's units (see `Problem.encoded`).
-        cg_steps: conjugate-gradient steps from x. None solves it: in closed form for spectral operators and for those with
-            a resolvent at this gamma, otherwise by preconditioned steps.
-        rtol: the residual, of that of x, at which steps end: by default `SOLVED`; `CLOSE` for a number of steps and an infinite
-            gamma.
+        gamma: weight of the data, in the prior's units (see `Problem.encoded`): one number, or (batch, 1, 1, 1) for a
+            batch of measurements, some of whose weights may be infinite.
+        cg_steps: conjugate-gradient steps from x. None solves it: in closed form for spectral operators and for those
+            with a resolvent at this gamma, otherwise by preconditioned steps.
+        rtol: the residual, of that of x, at which steps end: by default `SOLVED`; `CLOSE` for a number of steps and an
+            infinite gamma.
     """
     A = problem.operator
     if cg_steps is None and isinstance(A, SpectralOperator):
         S = A.spectrum
-        power = S.s.square()
-        trust = (power > 0).to(power) if math.isinf(gamma) else gamma * power / (1 + gamma * power)
-        return S.correct(x, trust, problem.observed)
-    if cg_steps is None and isinstance(A, ResolventOperator) and math.isclose(A.gamma, gamma, rel_tol=1e-6):
-        return A.resolve(x) + problem.resolved
-    if rtol is None:
-        rtol = SOLVED if cg_steps is None and math.isfinite(gamma) else CLOSE
-    steps = CONVERGED if cg_steps is None else cg_steps
+        return S.correct(x, _trust(S.s.square(), gamma), problem.observed)
+    if cg_steps is None and isinstance(A, ResolventOperator):
+        if not isinstance(gamma, Tensor):
+            if math.isclose(A.gamma, gamma, rel_tol=1e-6):
+                return A.resolve(x) + problem.resolved
+        else:  # solved for the images whose weight it is, iterated for the others
+            fits = torch.isclose(gamma, torch.full_like(gamma, A.gamma), rtol=1e-6)
+            return torch.where(fits, A.resolve(x) + problem.resolved, _iterated(problem, x, gamma, CONVERGED, rtol, True))
+    return _iterated(problem, x, gamma, CONVERGED if cg_steps is None else cg_steps, rtol, cg_steps is None)
+
+
+def _trust(power: Tensor, gamma: float | Tensor) -> Tensor:
+    """gamma s^2 / (1 + gamma s^2), and its limit where gamma is infinite."""
+    if not isinstance(gamma, Tensor):
+        return (power > 0).to(power) if math.isinf(gamma) else gamma * power / (1 + gamma * power)
+    certain = gamma.isinf()
+    weight = gamma.where(~certain, 0.0) * power
+    return torch.where(certain, (power > 0).to(power), weight / (1 + weight))
+
+
+def _iterated(problem: Problem[LinearOperator], x: Tensor, gamma: float | Tensor, steps: int, rtol: float | None,
+              solve: bool) -> Tensor:
+    """`prox` by conjugate gradients.
+
+    Args:
+        solve: to convergence, with the preconditioner; a number of steps asks for those of the Krylov space of Ah A.
+    """
+    A = problem.operator
     residual = problem.back_projected - A.normal(x)
-    if math.isinf(gamma):
-        return x + cg(A.normal, residual, max_steps=steps, rtol=rtol)
-    help = A.preconditioner(gamma) if cg_steps is None else None  # a number of steps asks for those of the Krylov space of Ah A
-    return x + cg(lambda z: z / gamma + A.normal(z), residual, max_steps=steps, rtol=rtol, precondition=help)
+    if not isinstance(gamma, Tensor):
+        certain = math.isinf(gamma)
+        close = (SOLVED if solve and not certain else CLOSE) if rtol is None else rtol
+        if certain:
+            return x + cg(A.normal, residual, max_steps=steps, rtol=close)
+        approximate = A.preconditioner(gamma) if solve else None
+        return x + cg(lambda z: z / gamma + A.normal(z), residual, max_steps=steps, rtol=close, precondition=approximate)
+    infinite = gamma.isinf()
+    tolerance: float | Tensor = (torch.where(infinite, CLOSE, SOLVED) if solve else CLOSE) if rtol is None else rtol
+    known = A.preconditioner(gamma.where(~infinite, 1.0)) if solve else None
+    precondition = None if known is None else lambda z: torch.where(infinite, z, known(z))
+    return x + cg(lambda z: z / gamma + A.normal(z), residual, max_steps=steps, rtol=tolerance, precondition=precondition)
 
 
-def misfit(problem: Problem, x: Tensor) -> Tensor:
+def misfit(problem: Problem[Operator], x: Tensor) -> Tensor:
     """|A x - y| of each sample, in the units of y."""
     return torch.linalg.vector_norm((problem.operator(x) - problem.y).flatten(1), dim=1)
 
 
-def relative_misfit(problem: Problem, x: Tensor) -> Tensor:
-    """|A x - y| of each sample over sigma sqrt(m), about 1 when y is explained to its noise; over |y| for noise-free data."""
-    noisy = problem.sigma > 0
-    scale = problem.sigma * problem.count.sqrt() if noisy else torch.linalg.vector_norm(problem.y.flatten(1), dim=1)
-    return misfit(problem, x) / scale
+def relative_misfit(problem: Problem[Operator], x: Tensor) -> Tensor:
+    """|A x - y| / (sigma sqrt(m)) of each sample, about 1 when y is explained to its noise; relative to |y| without noise."""
+    exact, size = problem.exact, torch.linalg.vector_norm(problem.y.flatten(1), dim=1)
+    if exact is True:
+        return misfit(problem, x) / size
+    sigma = problem.sigma.flatten() if isinstance(problem.sigma, Tensor) else problem.sigma
+    noise = sigma * problem.count.sqrt()
+    return misfit(problem, x) / (torch.where(exact.flatten(), size, noise) if isinstance(exact, Tensor) else noise)
 
 
-def unexplained(problem: Problem) -> float:
-    """Std of every real number of what no image explains: the residual of least squares, per degree of freedom left.
+def unexplained(problem: Problem[LinearOperator]) -> float:
+    """Std of every real number of the part of y that no image explains: the residual of least squares per degree of freedom.
 
     An estimate of sigma when y = A x + n holds, and larger when the model is wrong (coil maps, motion): a method that took
     the thermal noise alone would fit the model's error. Needs data in excess of the unknowns, as several coils give; 0
@@ -91,6 +124,6 @@ def unexplained(problem: Problem) -> float:
 
 
 def _least_squares_residual(A: LinearOperator, y: Tensor) -> Tensor:
-    """What is left of y after LEAST_SQUARES conjugate-gradient steps from zero."""
+    """The part of y that LEAST_SQUARES conjugate-gradient steps from zero leave unexplained."""
     problem = Problem(A, y)
     return y - A(prox(problem, torch.zeros_like(problem.back_projected), math.inf, cg_steps=LEAST_SQUARES))

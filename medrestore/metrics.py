@@ -9,12 +9,13 @@ from math import inf, isfinite, log10, sqrt
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import InputError
 
 Array = Tensor | np.ndarray
-_WINDOW = 7  # SSIM's window, in pixels
+SSIM_WINDOW = 7  # pixels along a side of the uniform window
 
 
 @dataclass(frozen=True)
@@ -101,14 +102,42 @@ def ssim(prediction: Array, reference: Array, *, data_range: float) -> float:
 
     prediction, reference = _pair(prediction, reference)
     _check_range(data_range)
-    if reference.ndim != 3 or min(reference.shape[1:]) < _WINDOW or len(reference) == 0:
+    if reference.ndim != 3 or min(reference.shape[1:]) < SSIM_WINDOW or len(reference) == 0:
         raise InputError(
-            f"SSIM needs (slice, height, width) with at least {_WINDOW} x {_WINDOW} pixels but was given {reference.shape}."
+            f"SSIM needs (slice, height, width) with at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels "
+            f"but was given {reference.shape}."
         )
     values = [
-        structural_similarity(y, x, win_size=_WINDOW, data_range=data_range) for x, y in zip(prediction, reference, strict=True)
+        structural_similarity(y, x, win_size=SSIM_WINDOW, data_range=data_range)
+        for x, y in zip(prediction, reference, strict=True)
     ]
     return float(np.mean(values))
+
+
+def ssim_map(prediction: Tensor, reference: Tensor, *, data_range: float | Tensor) -> Tensor:
+    """Structural similarity of every window of `ssim`: the same numbers before their mean, differentiable, on any device.
+
+    Args:
+        prediction, reference: (batch, channel, height, width) real, of one shape.
+        data_range: peak value, or one for each image as (batch, 1, 1, 1).
+
+    Returns:
+        (batch, channel, height - 6, width - 6), a value for every window that lies inside the image.
+
+    Raises:
+        InputError: shapes differ, values are complex, or the images are smaller than the window.
+    """
+    if prediction.shape != reference.shape or prediction.ndim != 4 or min(reference.shape[-2:]) < SSIM_WINDOW:
+        raise InputError(f"SSIM needs two (batch, channel, height, width) of at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels but "
+                         f"was given {tuple(prediction.shape)} and {tuple(reference.shape)}.")
+    if prediction.is_complex() or reference.is_complex():
+        raise InputError("SSIM compares real images; take magnitudes first.")
+    x, y = prediction, reference
+    mx, my, xx, yy, xy = (F.avg_pool2d(z, SSIM_WINDOW, 1) for z in (x, y, x * x, y * y, x * y))
+    unbiased = SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1)
+    vx, vy, vxy = unbiased * (xx - mx * mx), unbiased * (yy - my * my), unbiased * (xy - mx * my)
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    return (2 * mx * my + c1) * (2 * vxy + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))
 
 
 def nmse(prediction: Array, reference: Array) -> float:

@@ -1,5 +1,6 @@
-"""The loop: written once, walked by every method."""
+"""The loop over noise levels, which every method shares, and restorations in physical units."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,41 +11,52 @@ from torch import Tensor
 
 from .codecs import CalibratedComplex, Codec, ComplexChannels, Interval, Padded
 from .consistency import project, relative_misfit
+from .errors import InputError
 from .levels import below, karras
 from .methods import Method
 from .mri import calibration_scale
 from .noise import Noise
-from .operators import Mask, Operator
+from .operators import Encoding, LinearOperator, Mask, Operator, SpectralOperator
+from .operators.representation import ShortRepr
 from .priors import Prior
-from .problem import Problem
+from .problem import Problem, check_data, check_fits, stack
 
 Item = TypeVar("Item")
+OnStep = Callable[[int, Tensor], None]
 
 
 @torch.no_grad()
 def sample(
-    problem: Problem | None, prior: Prior, method: Method, levels: Sequence[float], *, noise: Noise, size: tuple[int, int],
-    constraints: Sequence[Problem] = (), start: Tensor | float = 0.0, on_step: Callable[[int, Tensor], None] | None = None,
+    problem: Problem[Operator] | None, prior: Prior, method: Method, levels: Sequence[float], *, noise: Noise,
+    size: tuple[int, int], constraints: Sequence[Problem[Operator]] = (), start: Tensor | float = 0.0,
+    on_step: OnStep | None = None,
 ) -> Tensor:
-    """Walks the levels once and returns one image per noise stream, in the prior's coordinates.
+    """Runs down the noise levels once and returns one image per noise stream, in the prior's coordinates.
 
     Args:
-        problem: as the prior sees it (`Problem.encoded`), or None for methods that take none.
+        problem: in the prior's coordinates (`Problem.encoded`), or None for methods that take none.
         levels: noise levels, each the std in every real number; a rise is time travel. The last is 0.
         noise: one stream per sample.
         size: (height, width) of the image.
-        constraints: noise-free problems that every clean estimate is made to meet, in order.
+        constraints: noise-free problems that every clean estimate must meet, applied in order.
         start: (1 or sample, channels, height, width) to which the first level's noise is added.
         on_step: called with the number of the step and x after it.
 
     Returns:
         (sample, channels, height, width) float32.
+
+    Raises:
+        TypeError: the operator does not know enough for the method, or that of a constraint has no spectrum.
+        ValueError: the size does not suit the prior.
+        InputError: the levels do not run down to 0.
     """
     check(problem, method, prior, size)
+    check_levels(levels)
+    exact = [spectral(constraint) for constraint in constraints]
     shape = (len(noise.seeds), prior.channels, *size)
 
     def constrain(x0: Tensor) -> Tensor:
-        for constraint in constraints:
+        for constraint in exact:
             x0 = project(constraint, x0)
         return x0
 
@@ -63,20 +75,14 @@ def sample(
     return x
 
 
-def check(problem: Problem | None, method: Method, prior: Prior, size: tuple[int, int]) -> None:
-    """Refuses, before any work, a method that asks more of the operator than it knows, and a size the prior has not.
+def check(problem: Problem[Operator] | None, method: Method, prior: Prior, size: tuple[int, int]) -> None:
+    """Refuses what does not fit together, before the first step.
 
     Raises:
         TypeError: the method's needs are not met.
         ValueError: the size does not suit the prior.
     """
-    if method.needs is not None and not isinstance(problem and problem.operator, method.needs):
-        given = "no problem was given" if problem is None else f"{_kind(problem.operator)} is not one"
-        raise TypeError(
-            f"{type(method).__name__} needs a {method.needs.__name__}, and {given}. "
-            "DDS, DiffPIR and HQS work with any linear operator, DPS with any differentiable one; "
-            "Sense becomes spectral through Sense.spectral() when its mask undersamples one axis."
-        )
+    check_needs(problem, method)
     if prior.size is not None and size != prior.size:
         raise ValueError(f"the prior knows images of {prior.size} pixels only, and the problem has {size}")
     if any(side % prior.multiple for side in size):
@@ -84,13 +90,57 @@ def check(problem: Problem | None, method: Method, prior: Prior, size: tuple[int
                          "`codecs.Padded` embeds it in a larger field")
 
 
-def _kind(operator: Operator) -> str:
-    outer = getattr(operator, "outer", getattr(operator, "operator", None))
-    return type(operator).__name__ if outer is None else _kind(outer)
+def check_needs(problem: Problem[Operator] | None, method: Method) -> None:
+    """Refuses a problem whose operator does not know enough for the method.
+
+    Raises:
+        TypeError: the method's needs are not met.
+    """
+    if method.needs is not None and (problem is None or not isinstance(problem.operator, method.needs)):
+        given = "no problem was given" if problem is None else f"{problem.operator.kind} is not one"
+        raise TypeError(
+            f"{type(method).__name__} needs a {method.needs.__name__}, and {given}. "
+            "DDS, DiffPIR and HQS work with any linear operator, DPS with any differentiable one; "
+            "Sense becomes spectral through Sense.spectral() when its mask undersamples one axis."
+        )
+
+
+def check_levels(levels: Sequence[float]) -> None:
+    """Refuses noise levels that do not run from the first, the highest, down to 0; rises in between are time travel.
+
+    Raises:
+        InputError: what is wrong with them.
+    """
+    if len(levels) < 2 or levels[-1] != 0:
+        raise InputError(f"noise levels run from a positive level down to 0, got {_few(levels)}; add a 0 at the end")
+    if not all(0 < level < math.inf for level in levels[:-1]):
+        raise InputError(f"noise levels must be finite, and positive but for the last, got {_few(levels)}")
+    if max(levels) > levels[0] or any(sigma == sigma_next for sigma, sigma_next in pairwise(levels)):
+        raise InputError(f"noise levels must decrease from the first, which none may exceed, got {_few(levels)}; "
+                         "sort them, or take a ladder of medrestore.levels")
+
+
+def _few(levels: Sequence[float]) -> str:
+    """The levels, shortened."""
+    shown = [f"{level:g}" for level in levels]
+    return ", ".join(shown if len(shown) <= 6 else [*shown[:3], "...", *shown[-2:]]) or "none"
+
+
+def spectral(constraint: Problem[Operator]) -> Problem[SpectralOperator]:
+    """The constraint, whose operator must have a spectrum.
+
+    Raises:
+        TypeError: it has none.
+    """
+    operator = constraint.operator
+    if not isinstance(operator, SpectralOperator):
+        raise TypeError(f"a constraint needs a SpectralOperator, and {operator.kind} is not one; "
+                        "give what it measures as part of the problem")
+    return constraint  # type: ignore[return-value]  # checked above
 
 
 @dataclass(frozen=True)
-class Restoration:
+class Restoration(ShortRepr):
     """Samples of p(x | y), in the units of the image, and all that is needed to draw them again.
 
     Attributes:
@@ -117,30 +167,29 @@ class Restoration:
         return self.samples.std(0, correction=min(1, len(self.samples) - 1))
 
 
-def codec_for(prior: Prior, problem: Problem) -> Codec:
+def codec_for(prior: Prior, problem: Problem[Operator]) -> Codec:
     """The codec that the prior's recipe gives for this problem; the scale comes from the calibration data alone.
 
     Raises:
         TypeError: the prior has no recipe, or one that the operator cannot serve.
     """
     operator = problem.operator
-    sense = getattr(operator, "sense", operator)
     match prior.recipe:
         case Interval() as interval:
             return interval
-        case CalibratedComplex(quantile) if hasattr(sense, "mask"):
-            return ComplexChannels(calibration_scale(problem.y, sense.mask, getattr(sense, "maps", None), quantile=quantile))
-    raise TypeError(f"the prior's recipe, {prior.recipe}, gives no codec for {_kind(operator)}; pass one with codec=")
+        case CalibratedComplex(quantile) if isinstance(operator, Encoding):
+            return ComplexChannels(calibration_scale(problem.y, operator.mask, operator.maps, quantile=quantile))
+    raise TypeError(f"the prior's recipe, {prior.recipe}, gives no codec for {operator.kind}; pass one with codec=")
 
 
-def image_size(problem: Problem) -> tuple[int, int]:
-    """(height, width) of the image that a problem with a linear operator asks for."""
+def image_size(problem: Problem[LinearOperator]) -> tuple[int, int]:
+    """(height, width) of the image of a problem with a linear operator."""
     height, width = problem.back_projected.shape[-2:]
     return height, width
 
 
 def padded_size(prior: Prior, size: tuple[int, int]) -> tuple[int, int]:
-    """The least (height, width) at which the prior can see an image of `size`."""
+    """The least (height, width) at which the prior can be applied to an image of `size`."""
     if prior.size is not None:
         return prior.size
     height, width = (-(-side // prior.multiple) * prior.multiple for side in size)
@@ -148,50 +197,177 @@ def padded_size(prior: Prior, size: tuple[int, int]) -> tuple[int, int]:
 
 
 def restore(
-    problem: Problem, prior: Prior, method: Method, *, codec: Codec | None = None, levels: Sequence[float] | None = None,
-    steps: int = 25, samples: int = 1, seed: int = 0, batch_size: int = 8, start: Tensor | None = None,
-    start_sigma: float | None = None, constraints: Sequence[Problem] = (), on_step: Callable[[int, Tensor], None] | None = None,
+    problem: Problem[Operator], prior: Prior, method: Method, *, codec: Codec | None = None,
+    levels: Sequence[float] | None = None, steps: int = 25, samples: int = 1, seed: int = 0, batch_size: int = 8,
+    size: tuple[int, int] | None = None, start: Tensor | None = None, start_sigma: float | None = None,
+    constraints: Sequence[Problem[Operator]] = (), on_step: OnStep | None = None,
 ) -> Restoration:
-    """Restores one image: sees the problem through the codec, samples, and decodes.
+    """Restores one image: encodes the problem, samples, and decodes.
 
-    Where the operator has a support the image is kept at zero outside it: nothing is measured there and nothing is
+    Where the operator has a support the image stays zero outside it: nothing is measured there and the image is zero
     there, so this is part of the operator.
 
     Args:
-        problem: one measurement (batch of 1) of a linear operator, in physical units.
-        codec: from images to the prior's coordinates; by default what the prior's recipe makes of the data.
-        levels: the noise ladder; by default `steps` levels of `karras` over the prior's range.
+        problem: one measurement (batch of 1), in physical units; `restore_all` takes several.
+        codec: from images to the prior's coordinates; by default the one that the prior's recipe gives for the data.
+        levels: the noise levels; by default `steps` levels of `karras` over the prior's range.
         samples, seed: sample k uses seed + k, whatever the batch.
         batch_size: samples drawn together at most; halved when memory runs out.
+        size: (height, width) of the image, for operators that are not linear; others know it.
         start, start_sigma: a first reconstruction (1, channel, height, width) in physical units, and the noise level
-            from which to walk down (Chung, Sim & Ye, CVPR 2022); both or neither.
-        constraints: noise-free problems in physical units that every clean estimate is made to meet.
+            at which to begin (Chung, Sim & Ye, CVPR 2022); both or neither.
+        constraints: noise-free problems in physical units that every clean estimate must meet.
         on_step: called with the number of the step and x after it.
+
+    Raises:
+        InputError: y is a batch of several measurements, not finite, or not what A makes of an image of the prior.
+        TypeError: the operator does not know enough for the method, or the prior's recipe gives no codec for it.
     """
     if (start is None) != (start_sigma is None):
-        raise ValueError("a walk that begins part-way needs both start (an image) and start_sigma (its noise level)")
+        raise ValueError("a restoration that begins part-way needs both start (an image) and start_sigma (its noise level)")
+    (restored,) = restore_all(
+        [problem], prior, method, codec=codec, levels=levels, steps=steps, samples=samples, seeds=[seed],
+        batch_size=batch_size, size=size, starts=None if start is None else [start], start_sigma=start_sigma,
+        constraints=[constraints], on_step=on_step,
+    )
+    return restored
+
+
+def restore_all(
+    problems: Sequence[Problem[Operator]], prior: Prior, method: Method, *, codec: Codec | None = None,
+    levels: Sequence[float] | None = None, steps: int = 25, samples: int = 1, seeds: Sequence[int] | None = None,
+    batch_size: int = 8, size: tuple[int, int] | None = None, starts: Sequence[Tensor] | None = None,
+    start_sigma: float | None = None, constraints: Sequence[Sequence[Problem[Operator]]] | None = None,
+    on_step: OnStep | None = None,
+) -> list[Restoration]:
+    """Restores several images as `restore` does each, with joint calls of the prior.
+
+    Samples of problems whose images and measurements have the same shape share a batch; each has its own noise stream, so
+    the results are those of `restore` to rounding.
+
+    Args:
+        problems: one measurement each.
+        codec: for all of them; by default the one that the prior's recipe gives for each.
+        seeds: of each problem: sample k of problem i uses seeds[i] + k; by default 0, samples, 2 samples, ...
+        batch_size: samples, of whichever problems, drawn together at most; halved when memory runs out.
+        starts: a first reconstruction of each problem; with start_sigma.
+        constraints: for each problem as many.
+        on_step: called with the number of the step and x (sample, channel, height, width) after it, for each batch.
+
+    Other arguments and what is refused: as for `restore`.
+    """
+    _check_counts(samples=samples, batch_size=batch_size, steps=steps)
+    if (starts is None) != (start_sigma is None):
+        raise ValueError("restorations that begin part-way need both starts (images) and start_sigma (their noise level)")
+    levels = default_levels(prior, steps) if levels is None else levels
+    check_levels(levels)
+    levels = levels if start_sigma is None else below(levels, start_sigma)
+    seeds = range(0, samples * len(problems), samples) if seeds is None else seeds
+    _check_lengths(len(problems), seeds=seeds, starts=starts, constraints=constraints)
+    encoded = [
+        _encoded(problem, prior, method, codec, size, () if constraints is None else constraints[i],
+                 None if starts is None else starts[i])
+        for i, problem in enumerate(problems)
+    ]
+
+    def draw(jobs: Sequence[tuple[int, int]]) -> Tensor:
+        some = [encoded[i] for i, _ in jobs]
+        start = some[0].start
+        return sample(
+            _joint([one.problem for one in some]), prior, method, levels,
+            noise=Noise([seeds[i] + k for i, k in jobs], some[0].problem.y.device), size=some[0].field.size,
+            constraints=[_joint(alike) for alike in zip(*(one.constraints for one in some), strict=True)],
+            start=torch.cat([one.start for one in some if one.start is not None]) if start is not None else 0.0,
+            on_step=on_step,
+        )
+
+    restored: dict[int, Restoration] = {}
+    for group in _alike(encoded):
+        jobs = [(i, k) for i in group for k in range(samples)]
+        codes = torch.cat(list(in_batches(draw, jobs, batch_size))).split(samples)
+        for i, z in zip(group, codes, strict=True):
+            x = encoded[i].codec.decode(encoded[i].field.decode(z))
+            restored[i] = Restoration(x, relative_misfit(problems[i], x), method, tuple(levels),
+                                      tuple(range(seeds[i], seeds[i] + samples)))
+    return [restored[i] for i in range(len(problems))]
+
+
+def default_levels(prior: Prior, steps: int) -> list[float]:
+    """`steps` levels of `karras` over the prior's range."""
+    return karras(steps, min(prior.sigma_range[1], 40.0), max(prior.sigma_range[0], 0.005))
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """A problem in the prior's coordinates, and the way back.
+
+    Attributes:
+        problem, constraints, start: encoded.
+        codec, field: from images to the prior's coordinates, and to its size.
+    """
+
+    problem: Problem[Operator]
+    constraints: tuple[Problem[Operator], ...]
+    start: Tensor | None
+    codec: Codec
+    field: Padded
+
+
+def _encoded(problem: Problem[Operator], prior: Prior, method: Method, codec: Codec | None, size: tuple[int, int] | None,
+             constraints: Sequence[Problem[Operator]], start: Tensor | None) -> _Encoded:
+    """The problem in the prior's coordinates, once it is known to be one that prior and method can restore."""
+    check_needs(problem, method)
+    check_data(problem)
+    size = _size(problem, prior, size, start)
     codec = codec_for(prior, problem) if codec is None else codec
-    if levels is None:
-        low, high = max(prior.sigma_range[0], 0.005), min(prior.sigma_range[1], 40.0)
-        levels = karras(steps, high, low)
-    first: Tensor | float = 0.0
-    size = image_size(problem)
     field = Padded(padded_size(prior, size), size)
-    if start is not None and start_sigma is not None:
-        levels, first = below(levels, start_sigma), field.encode(codec.encode(start))
-    seen = problem.encoded(codec).encoded(field)
+    check_fits(problem, codec, field, prior.channels)
+    encoded = problem.encoded(codec).encoded(field)
     given = [constraint.encoded(codec).encoded(field) for constraint in constraints]
-    if seen.operator.support is not None:
-        outside = 1 - seen.operator.support
-        nothing = field.encode(codec.encode(torch.zeros_like(problem.back_projected)))
-        given.append(Problem(Mask(outside), outside * nothing))
-    z = torch.cat(list(in_batches(
-        lambda seeds: sample(seen, prior, method, levels, noise=Noise(seeds, problem.y.device), size=field.size,
-                             constraints=given, start=first, on_step=on_step),
-        range(seed, seed + samples), batch_size,
-    )))
-    x = codec.decode(field.decode(z))
-    return Restoration(x, relative_misfit(problem, x), method, tuple(levels), tuple(range(seed, seed + samples)))
+    if encoded.operator.support is not None:
+        outside = 1 - encoded.operator.support
+        empty = codec.decode(field.decode(torch.zeros(1, prior.channels, *field.size, device=problem.y.device)))
+        given.append(Problem(Mask(outside), outside * field.encode(codec.encode(torch.zeros_like(empty)))))
+    first = None if start is None else field.encode(codec.encode(start))
+    return _Encoded(encoded, tuple(given), first, codec, field)
+
+
+def _size(problem: Problem[Operator], prior: Prior, size: tuple[int, int] | None, start: Tensor | None) -> tuple[int, int]:
+    """(height, width) of a problem's image."""
+    if isinstance(problem.operator, LinearOperator):
+        return image_size(problem)  # type: ignore[arg-type]  # it is linear
+    known = size or (prior.size if start is None else (start.shape[-2], start.shape[-1]))
+    if known is None:
+        raise InputError(f"{problem.operator.kind} is not linear, so the size of its image is not known; "
+                         "give size=(height, width)")
+    return known
+
+
+def _check_counts(**counts: int) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            raise InputError(f"{name} is {count} and must be at least 1")
+
+
+def _check_lengths(problems: int, **given: Sequence[object] | None) -> None:
+    for name, values in given.items():
+        if values is not None and len(values) != problems:
+            raise InputError(f"there are {problems} problems and {len(values)} {name}; give one for each problem")
+
+
+def _joint(problems: Sequence[Problem[Operator]]) -> Problem[Operator]:
+    """Problems of one batch as one; a single problem serves all of its samples as it is."""
+    first = problems[0]
+    return first if all(problem is first for problem in problems) else stack(problems)
+
+
+def _alike(encoded: Sequence[_Encoded]) -> list[list[int]]:
+    """The numbers of the problems, those that can share a batch together."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for i, one in enumerate(encoded):
+        measured = tuple((each.y.shape[1:], each.y.dtype, each.y.device) for each in (one.problem, *one.constraints))
+        groups.setdefault((one.field.size, *measured), []).append(i)
+    return list(groups.values())
 
 
 def in_batches(draw: Callable[[Sequence[Item]], Tensor], items: Sequence[Item], batch_size: int) -> Iterator[Tensor]:
@@ -200,10 +376,15 @@ def in_batches(draw: Callable[[Sequence[Item]], Tensor], items: Sequence[Item], 
     while done < len(items):
         try:
             drawn = draw(items[done : done + batch_size])
-        except torch.OutOfMemoryError:
-            if batch_size == 1:
+        except (RuntimeError, MemoryError) as error:
+            if batch_size == 1 or not out_of_memory(error):
                 raise
             batch_size //= 2
         else:
             done += len(drawn)
             yield drawn
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on a GPU or on the CPU."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

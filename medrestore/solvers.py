@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-LOOK = 8  # steps between two looks at the residual on a GPU, which would otherwise wait for the CPU at every step
+LOOK = 8  # steps between two tests of the residual on a GPU, which would otherwise wait for the CPU at every step
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
@@ -13,7 +13,7 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
     return (a.conj() * b).real.flatten(1).sum(1).reshape(-1, *[1] * (a.ndim - 1))
 
 
-def cg(A: Callable[[Tensor], Tensor], b: Tensor, *, max_steps: int, rtol: float = 1e-6,
+def cg(A: Callable[[Tensor], Tensor], b: Tensor, *, max_steps: int, rtol: float | Tensor = 1e-6,
        precondition: Callable[[Tensor], Tensor] | None = None) -> Tensor:
     """Solves A x = b for Hermitian A > 0, each sample on its own, starting from zero.
 
@@ -24,8 +24,8 @@ def cg(A: Callable[[Tensor], Tensor], b: Tensor, *, max_steps: int, rtol: float 
     Args:
         A: the system, on tensors shaped like `b` (batch, ...).
         max_steps: most applications of A.
-        rtol: a sample rests once its residual is below `rtol * ||b||`.
-        precondition: about the inverse of A, Hermitian and positive.
+        rtol: a sample's steps end once its residual is below `rtol * ||b||`; one number, or (batch, 1, ...) for each sample.
+        precondition: an approximation of the inverse of A, Hermitian and positive.
     """
     x, r = torch.zeros_like(b), b
     p = z = r if precondition is None else precondition(r)

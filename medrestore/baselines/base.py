@@ -31,12 +31,13 @@ class Baseline(ABC):
 def check_slice(kspace: Tensor, maps: Tensor, mask: Tensor) -> None:
     """Refuse what no baseline can reconstruct, in one sentence."""
     if kspace.ndim != 4 or len(kspace) != 1 or not kspace.is_complex():
-        raise InputError(f"k-space is {_said(kspace)} but one slice, complex (1, coil, height, width), is needed.")
+        raise InputError(f"k-space is {_describe(kspace)} but one slice, complex (1, coil, height, width), is needed.")
     if maps.shape != kspace.shape or not maps.is_complex():
-        raise InputError(f"The coil maps are {_said(maps)} but k-space is {_said(kspace)}; compute the maps from this scan.")
+        raise InputError(f"The coil maps are {_describe(maps)} but k-space is {_describe(kspace)}; "
+                         "compute the maps from this scan.")
     height, width = kspace.shape[-2:]
     if tuple(mask.shape) not in ((1, width), (height, width)):
-        raise InputError(f"The mask is {_said(mask)} but k-space needs (1, {width}) or ({height}, {width}).")
+        raise InputError(f"The mask is {_describe(mask)} but k-space needs (1, {width}) or ({height}, {width}).")
     if not ((mask == 0) | (mask == 1)).all() or not mask.any():
         raise InputError("The mask must be 0 or 1 everywhere and keep at least one sample.")
     if not torch.isfinite(kspace).all():
@@ -47,5 +48,5 @@ def check_slice(kspace: Tensor, maps: Tensor, mask: Tensor) -> None:
         raise InputError("The coil maps are zero everywhere, so no image can be formed; estimate them again.")
 
 
-def _said(values: Tensor) -> str:
+def _describe(values: Tensor) -> str:
     return f"{str(values.dtype).removeprefix('torch.')} {tuple(values.shape)}"

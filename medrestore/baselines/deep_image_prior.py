@@ -14,7 +14,7 @@ from .base import Baseline, check_slice
 from .supervised import drawn_from
 from .zero_filled import ZeroFilled, brightness
 
-EVERY = 10  # steps between looks at the samples held out
+EVERY = 10  # steps between evaluations on the validation samples
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class DeepImagePrior(Baseline):
         """The averaged output that predicts best, or the last where nothing is held out."""
         optimiser = torch.optim.Adam(weights, self.lr)
         mean = best = torch.zeros_like(y[:, :1])
-        least, found = float("inf"), 0
+        least, best_step = float("inf"), 0
         for step in range(1, self.steps + 1):
             image = draw()
             loss = _error(fitted * (sense(image) - y), fitted)
@@ -102,10 +102,10 @@ class DeepImagePrior(Baseline):
             current = mean / (1 - self.average**step)
             error = float(_error(predicted * (sense(current) - y), predicted))
             if error < least or not predicted.any():
-                best, least, found = current, error, step
-            elif step - found >= self.patience:
+                best, least, best_step = current, error, step
+            elif step - best_step >= self.patience:
                 break
-        if found == 0 or not torch.isfinite(best).all():
+        if best_step == 0 or not torch.isfinite(best).all():
             raise InputError(f"The deep image prior diverged at lr {self.lr:g}; take a lower one.")
         return best
 

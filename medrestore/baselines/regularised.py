@@ -1,6 +1,7 @@
 """Classical regularised SENSE: a quadratic, a total-variation or a wavelet penalty.
 
-The last two are solved by sigpy on the CPU; for wavelets its steps and penalty, with Ah A of this house, which takes less time.
+The last two are solved by sigpy on the CPU; for wavelets by its algorithm and penalty, with the normal
+operator of `Sense`, which takes less time.
 
 Step sizes follow from bounds on the operators instead of sigpy's power iteration, which starts from global random numbers:
 the same scan gives the same image. In what follows A = M F S: coil maps, centred orthonormal Fourier transform, mask.

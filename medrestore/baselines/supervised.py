@@ -23,7 +23,7 @@ class Reconstructor(nn.Module, ABC):
 
     Attributes:
         kind: its name in configs and files.
-        arguments: what makes it again, plain data.
+        arguments: of its constructor, plain data.
     """
 
     kind: ClassVar[str]
@@ -48,11 +48,14 @@ class Supervised(Baseline):
 
     Attributes:
         net: the network.
-        card: what is told of its training, as kept beside the weights.
+        card: a description of its training, stored beside the weights.
     """
 
     net: Reconstructor
     card: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Supervised({self.net.kind!r}, {self.net.arguments})"
 
     @torch.no_grad()
     def reconstruct(self, kspace: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
@@ -111,7 +114,7 @@ def _padding(size: int) -> int:
 
 @contextmanager
 def drawn_from(generator: torch.Generator) -> Iterator[None]:
-    """Lets the global stream of the CPU go on from `generator` for a while: layers draw their first weights from nowhere else."""
+    """Sets the CPU's global random state, which layers draw their weights from, to that of `generator` for the block."""
     with torch.random.fork_rng(devices=[]):
         torch.set_rng_state(generator.get_state())
         yield

@@ -73,9 +73,9 @@ class CoilMaps(nn.Module):
         rows, columns = (slice(n // 2 - min(n, GRID) // 2, n // 2 - min(n, GRID) // 2 + min(n, GRID)) for n in size)
         small = ifft2c((k * _calibration(mask[:, 0, ..., 0]))[..., rows, columns]).flatten(0, 1)[:, None]
         corrected = fft2c(small + self.correction(small)).unflatten(0, (batch, coils))[:, :, 0]
-        whole = torch.zeros_like(k)
-        whole[..., rows, columns] = corrected
-        images = ifft2c(whole)
+        padded = torch.zeros_like(k)
+        padded[..., rows, columns] = corrected
+        images = ifft2c(padded)
         norm = images.abs().square().sum(1, keepdim=True).clamp(min=1e-20).sqrt()
         return torch.view_as_real(images / norm)
 

@@ -131,7 +131,7 @@ def _surgical(options: Namespace) -> int:
     from ..evaluation import score_scene
     from ..inpainting.frame import inpaint_frame, smooth_fill
     from ..inpainting.plan import Plan as InpaintPlan
-    from ..report.overlay import frames_panel
+    from ..report import frames_panel
 
     started = time.monotonic()
     prior, scene = load("surgical-starter", bf16=True), _Operation()

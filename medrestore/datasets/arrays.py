@@ -13,7 +13,7 @@ from .base import Images
 
 
 class Arrays(Images):
-    """The images of an .npz, (n, height, width) or (n, height, width, channels); read once, kept in memory as stored.
+    """The images of an .npz, (n, height, width) or (n, height, width, channels); read once and held in memory as stored.
 
     Complex arrays become (real, imaginary), scaled so that the 99 % quantile of each image's magnitude is 1. Bytes are pictures
     from 0 to 255. Other numbers need `interval`, or are magnitudes if they have one channel, scaled in the same way.
@@ -27,10 +27,10 @@ class Arrays(Images):
 
     def __init__(self, path: Path, *, key: str | None = None, group: str | None = None,
                  interval: tuple[float, float] | None = None) -> None:
-        held = npz_names(path)
-        if key is None and len(held) != 1:
-            raise InputError(f"{path} holds {', '.join(held) or 'nothing'}; say which by key.")
-        images = read_npz(path, key if key is not None else held[0])
+        names = npz_names(path)
+        if key is None and len(names) != 1:
+            raise InputError(f"{path} holds {', '.join(names) or 'nothing'}; name one, as key=NAME.")
+        images = read_npz(path, key if key is not None else names[0])
         if images.dtype == bool:
             raise InputError(f"{path}: its array is true or false, which is a mask and no images; give another.")
         self.path, self._images = path, images[..., None] if images.ndim == 3 else images

@@ -34,13 +34,13 @@ def uniform(generator: torch.Generator, low: float, high: float) -> float:
 
 
 def truncate(image: Tensor, zoom: float) -> Tensor:
-    """The complex image (..., h, w) as acquired with pixels `zoom` times larger: the centre of its k-space, mean kept."""
+    """The complex image (..., h, w) at pixels `zoom` times larger: the centre of its k-space; the mean is unchanged."""
     image = image.to(torch.complex64)
     for axis in (-1, -2):  # one after the other: the second transform has fewer columns to do
         size = image.shape[axis]
-        kept = min(max(2 * round(size / zoom / 2), 2), size)
-        k = fft2c(image, axes=(axis,)).narrow(axis, size // 2 - kept // 2, kept)
-        image = ifft2c(k, axes=(axis,)) * (kept / size) ** 0.5
+        samples = min(max(2 * round(size / zoom / 2), 2), size)
+        k = fft2c(image, axes=(axis,)).narrow(axis, size // 2 - samples // 2, samples)
+        image = ifft2c(k, axes=(axis,)) * (samples / size) ** 0.5
     return image
 
 
@@ -52,7 +52,7 @@ def smooth(side: int, cells: int, generator: torch.Generator) -> Tensor:
 
 @dataclass(frozen=True)
 class ComplexMR:
-    """Complex crops (real, imaginary), magnitude about 1, of magnitude slices or of complex ones, whose phase is kept.
+    """Complex crops (real, imaginary), magnitude about 1, of magnitude slices or of complex ones, whose phase is preserved.
 
     Each crop is the slice at a resolution of its own, turned (any quarter turn and up to 20 degrees), flipped, stretched and
     moved, with a random tissue contrast (a curve from magnitude to magnitude, air staying dark), shading and smooth phase.
@@ -73,25 +73,25 @@ class ComplexMR:
         if image.shape[0] not in (1, 2) or (image.shape[0] == 1 and float(image.min()) < 0):
             raise InputError("complex_mr needs magnitudes (one channel, none below 0) or complex images (two channels); "
                              "set magnitude: true for pictures of magnitudes, or use frames.")  # fmt: skip
-        image = self._acquired(image, side, generator)
+        image = self._at_resolution(image, side, generator)
         curve = self._curve(generator)
         every = max(1, math.isqrt(image.shape[-1] * image.shape[-2] // SAMPLES))
         judged = _magnitude(image[:, ::every, ::every])
         top = min(max(float(judged.max()), 1.0), BRIGHTEST)
-        seen = _curved(judged, curve, top).flatten()
+        seen = _apply_curve(judged, curve, top).flatten()
         bright = float(seen.kthvalue(max(1, round(0.99 * len(seen)))).values)
         crop = F.grid_sample(image[None], self._grid(image.shape[-2:], side, generator), align_corners=False)[0]
         gain = math.exp(0.15 * float(torch.randn((), generator=generator))) / max(bright, 0.05)
         shading = (uniform(generator, 0.05, 0.35) * smooth(side, 3, generator)).exp()
         before = _magnitude(crop)
-        magnitude = _curved(before, curve, top) * shading * gain
+        magnitude = _apply_curve(before, curve, top) * shading * gain
         phase = self._phase(side, generator)
         if len(crop) == 1:
             return torch.stack([magnitude * phase.cos(), magnitude * phase.sin()])
         out = torch.view_as_real(torch.polar(magnitude / before.clamp(min=1e-6), phase) * torch.complex(crop[0], crop[1]))
         return out.permute(2, 0, 1).contiguous()
 
-    def _acquired(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    def _at_resolution(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         """The slice at one of the resolutions that leave it recognisable and let the crop show more than air."""
         longer = max(image.shape[-2:])
         fitting = [zoom for zoom in ZOOMS if zoom == 1 or (zoom * side <= WIDEST * longer and zoom * COARSEST <= longer)]
@@ -136,7 +136,7 @@ def _magnitude(image: Tensor) -> Tensor:
     return image[0].clamp(min=0) if len(image) == 1 else image[0].hypot(image[1])
 
 
-def _curved(magnitude: Tensor, curve: Tensor, top: float) -> Tensor:
+def _apply_curve(magnitude: Tensor, curve: Tensor, top: float) -> Tensor:
     """The curve, which has its knots from 0 to `top`, applied to magnitudes; those above `top` count as `top`."""
     at = (magnitude / top).clamp(max=1) * (KNOTS - 1)
     i = at.long().clamp(max=KNOTS - 2)
@@ -174,20 +174,20 @@ class Frames:
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         height, width = image.shape[-2:]
-        room = max(min(height, width) / side, 1.0)
-        covered = min(round(side * room ** (self.zoom_out * uniform(generator, 0, 1))), height, width)
-        top, left = (int(torch.randint(n - covered + 1, (), generator=generator)) for n in (height, width))
-        crop = image[:, top : top + covered, left : left + covered]
-        if covered != side:
+        largest_zoom = max(min(height, width) / side, 1.0)
+        extent = min(round(side * largest_zoom ** (self.zoom_out * uniform(generator, 0, 1))), height, width)
+        top, left = (int(torch.randint(n - extent + 1, (), generator=generator)) for n in (height, width))
+        crop = image[:, top : top + extent, left : left + extent]
+        if extent != side:
             crop = F.interpolate(crop[None], size=(side, side), mode="bilinear", antialias=True, align_corners=False)[0]
         draw = torch.rand(7, generator=generator).tolist()
         if self.flip and draw[0] < 0.5:
             crop = crop.flip(-1)
         if self.turns:
             crop = crop.rot90(int(4 * draw[1]), (-2, -1))
-        return self._lit(crop, [2 * value - 1 for value in draw[2:]])
+        return self._relight(crop, [2 * value - 1 for value in draw[2:]])
 
-    def _lit(self, crop: Tensor, draw: list[float]) -> Tensor:
+    def _relight(self, crop: Tensor, draw: list[float]) -> Tensor:
         """Other light: all of it acts on [0, 1], where black stays black under brightness."""
         light = (crop + 1) / 2
         gains = torch.tensor([1 + self.balance * value for value in draw[: len(crop)]])[:, None, None]

@@ -1,4 +1,4 @@
-"""What training reads: clean images, and augmented crops of them."""
+"""Training data: clean images, and augmented crops of them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Progress = Callable[[str, int], Callable[[], None]]  # (label, total) -> advance
 
 
 class Images(ABC):
-    """Clean images to learn from: opened late, read one at a time, nothing kept open between reads.
+    """Clean images to learn from, read one at a time; no file stays open between reads.
 
     They can be pickled, and read by several processes at once.
 
@@ -39,11 +39,11 @@ class Images(ABC):
         """The patient or scene that image `index` shows: training and validation may not share one."""
 
     def groups(self) -> set[str]:
-        """All patients or scenes; in time that does not grow with what there is to prepare."""
+        """All patients or scenes; needs no `prepare`."""
         return {self.group(index) for index in range(len(self))}
 
     def prepare(self, progress: Progress | None = None) -> None:
-        """Does now what is slow and done once: call it in one process before others read. Without it, the first read does it.
+        """Does the slow work that is needed once; call it in one process before others read. Otherwise the first read does it.
 
         Args:
             progress: `(label, total) -> advance`, for a progress bar.
@@ -54,7 +54,9 @@ class Images(ABC):
 class Augment(Protocol):
     """Turns an image into a crop to train on."""
 
-    channels: int | None  # of the crop, or None when it has those of the image
+    @property
+    def channels(self) -> int | None:
+        """Of the crop; None when it has those of the image."""
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         """A random crop (channels, side, side) of `image` (channels, height, width); all chance comes from `generator`."""

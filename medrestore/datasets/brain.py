@@ -1,4 +1,4 @@
-"""Magnitude slices of brain volumes kept in one .npz, subject by subject."""
+"""Magnitude slices of brain volumes stored in one .npz, by subject."""
 
 from pathlib import Path
 

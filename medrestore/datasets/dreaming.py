@@ -24,8 +24,8 @@ class Dreaming(Images):
     Args:
         folder: the unpacked download.
         split: a name in data/splits/dreaming.yaml, or FILE.yaml:NAME.
-        scenes: their numbers, instead of a split; with neither, all that are there.
-        stride: every how manieth frame; neighbours hardly differ.
+        scenes: their numbers, instead of a split; with neither, all in the folder.
+        stride: take every stride-th frame; neighbours hardly differ.
         height: of the images, to which frames are scaled down (antialiased); null leaves them as they are.
     """
 
@@ -35,15 +35,15 @@ class Dreaming(Images):
                  height: int | None = None) -> None:
         if stride < 1 or (height is not None and height < 16) or (split is not None and scenes is not None):
             raise InputError("dreaming: stride must be at least 1, height at least 16, and of split and scenes only one given.")
-        there = _scenes(folder)
+        folders = _scenes(folder)
         wanted = _wanted(load_split("dreaming", split), split) if split is not None else scenes
-        missing = [] if wanted is None else [number for number in wanted if number not in there]
+        missing = [] if wanted is None else [number for number in wanted if number not in folders]
         if missing:
             raise InputError(f"{folder} holds no scenes {', '.join(f'{n:04d}' for n in missing)}; it holds "
-                             f"{', '.join(f'{n:04d}' for n in sorted(there))}.")  # fmt: skip
+                             f"{', '.join(f'{n:04d}' for n in sorted(folders))}.")  # fmt: skip
         self.height = height
-        self.frames = [(number, path) for number in (sorted(there) if wanted is None else wanted)
-                       for path in _frames(there[number])[::stride]]  # fmt: skip
+        self.frames = [(number, path) for number in (sorted(folders) if wanted is None else wanted)
+                       for path in _frames(folders[number])[::stride]]  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -63,17 +63,17 @@ def _scenes(folder: Path) -> dict[int, Path]:
     """The folders of ground truth, by number of scene."""
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; give the unpacked download.")
-    found: dict[int, Path] = {}
+    folders: dict[int, Path] = {}
     for truth in (*folder.glob("scene_*/gt"), *folder.glob("*/scene_*/gt")):
         match = SCENE.fullmatch(truth.parent.name)
         if match is None or not truth.is_dir():
             continue
-        if int(match[1]) in found:
-            raise InputError(f"{folder} holds one scene twice, in {truth} and {found[int(match[1])]}; keep one of them.")
-        found[int(match[1])] = truth
-    if not found:
+        if int(match[1]) in folders:
+            raise InputError(f"{folder} holds one scene twice, in {truth} and {folders[int(match[1])]}; keep one of them.")
+        folders[int(match[1])] = truth
+    if not folders:
         raise InputError(f"{folder} holds no scene_NNNN/gt, nor do its folders; give the unpacked download.")
-    return found
+    return folders
 
 
 def _frames(truth: Path) -> list[Path]:

@@ -1,10 +1,11 @@
-"""fastMRI volumes as clean images: coil-combined complex ones or root-sum-of-squares, made once and kept on disk.
+"""fastMRI volumes as clean images: coil-combined complex ones or root-sum-of-squares, computed once and cached on disk.
 
 Data: Zbontar et al., "fastMRI: An Open Dataset and Benchmarks for Accelerated MRI", arXiv:1811.08839.
 """
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -78,14 +79,14 @@ class FastMRI(Images):
         wanted = set(acquisitions or ()) or None
         if chosen.acquisitions is not None:
             wanted = set(chosen.acquisitions) if wanted is None else wanted & set(chosen.acquisitions)
-        found = [_header(path, slices) for path in find(_inside(files, chosen.folder), (".h5",), "fastmri")
+        headers = [_header(path, slices) for path in find(_subfolders(files, chosen.folder), (".h5",), "fastmri")
                  if chosen.files is None or path.name in chosen.files]  # fmt: skip
         low, high = chosen.share
-        self.volumes = [volume for volume, acquisition in found if (wanted is None or acquisition in wanted)
-                        and low <= _place(volume.patient) < high and volume.slices]  # fmt: skip
+        self.volumes = [volume for volume, acquisition in headers if (wanted is None or acquisition in wanted)
+                        and low <= _hash_share(volume.patient) < high and volume.slices]  # fmt: skip
         if not self.volumes:
-            seen = ", ".join(sorted({acquisition for _, acquisition in found})) or "none"
-            raise InputError(f"fastmri: none of the {len(found)} volumes found is selected (acquisitions {seen}); check split, "
+            seen = ", ".join(sorted({acquisition for _, acquisition in headers})) or "none"
+            raise InputError(f"fastmri: none of the {len(headers)} volumes found is selected (acquisitions {seen}); check split, "
                              "acquisitions and slices.")  # fmt: skip
         self._index = [(number, at) for number, volume in enumerate(self.volumes) for at in range(len(volume.slices))]
 
@@ -153,7 +154,7 @@ def clean_image(scan: Scan, target: Target, *, quantile: float = CalibratedCompl
     return image[None] if target == "rss" else torch.view_as_real(image).permute(2, 0, 1).contiguous()
 
 
-def _inside(files: str | tuple[str, ...], folder: str | None) -> str | tuple[str, ...]:
+def _subfolders(files: str | tuple[str, ...], folder: str | None) -> str | tuple[str, ...]:
     """The named folder of each download, unless what is given is that folder."""
     if folder is None:
         return files
@@ -162,18 +163,18 @@ def _inside(files: str | tuple[str, ...], folder: str | None) -> str | tuple[str
 
 
 def _header(path: Path, slices: tuple[int, int] | None) -> tuple[_Volume, str]:
-    """What is to know of a volume before any image of it is read, and its acquisition."""
+    """A volume's slices and patient from its header, and its acquisition."""
     with open_hdf5(path) as file:
         if has(file, "mask") or not has(file, "kspace"):
             what = "holds a mask, so its k-space is undersampled" if has(file, "mask") else "holds no 'kspace'"
             raise InputError(f"{path} {what}; train on volumes of *_train or *_val.")
-        patient, acquisition = (guarded(path, lambda name=name: file.attrs.get(name)) for name in ("patient_id", "acquisition"))
+        patient, acquisition = (guarded(path, partial(file.attrs.get, name)) for name in ("patient_id", "acquisition"))
     with read_kspace(path) as volume:
         chosen = range(len(volume)) if slices is None else range(*slice(*slices).indices(len(volume)))
     known = patient if isinstance(patient, str) and patient else path.stem
     return _Volume(path, chosen, hashlib.sha256(known.encode()).hexdigest()[:16]), str(acquisition)
 
 
-def _place(patient: str) -> float:
+def _hash_share(patient: str) -> float:
     """Where a patient stands among all, from 0 to 1: the first 32 bits of its hash."""
     return int(patient[:8], 16) / 2**32

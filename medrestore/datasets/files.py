@@ -1,4 +1,4 @@
-"""Which files a dataset means, and whom each of them shows."""
+"""The files of a dataset, and the patient or scene of each."""
 
 import re
 from collections.abc import Iterable
@@ -16,13 +16,14 @@ def find(files: str | tuple[str, ...], suffixes: Iterable[str], where: str) -> l
         where: what the files are for, to begin an error with.
 
     Raises:
-        InputError: nothing there.
+        InputError: no such files.
     """
-    suffixes, found = tuple(suffixes), []
+    paths: list[Path] = []
+    suffixes = tuple(suffixes)
     for text in (files,) if isinstance(files, str) else files:
         path = Path(text).expanduser()
         if path.is_file():
-            found.append(path)
+            paths.append(path)
             continue
         if path.is_dir():
             inside = [p for p in path.rglob("*") if p.name.lower().endswith(suffixes) and p.is_file()]
@@ -31,8 +32,8 @@ def find(files: str | tuple[str, ...], suffixes: Iterable[str], where: str) -> l
         if not inside:
             kinds = " or ".join(suffixes) if suffixes else "any"
             raise InputError(f"{where}: {text} holds no {kinds} files or does not exist; give a file, a folder or a glob.")
-        found += inside
-    return sorted(dict.fromkeys(found), key=lambda p: natural_key(str(p)))
+        paths += inside
+    return sorted(dict.fromkeys(paths), key=lambda p: natural_key(str(p)))
 
 
 def _globbed(path: Path, where: str) -> list[Path]:
@@ -61,7 +62,7 @@ def name_group(path: Path, group: str, where: str) -> str:
     if group == "folder":
         return str(path.resolve().parent)
     try:
-        found = re.search(group, path.as_posix())
+        match = re.search(group, path.as_posix())
     except re.error as error:
         raise InputError(f"{where}: group {group!r} is no regular expression ({error}); write file, folder or one.") from error
-    return stem if found is None else found.group(1) if found.re.groups and found.group(1) else found.group(0)
+    return stem if match is None else match.group(1) if match.re.groups and match.group(1) else match.group(0)

@@ -1,4 +1,4 @@
-"""MONAI's array transforms as augmentation: by name from a list of allowed ones, never by evaluating a text."""
+"""MONAI's array transforms as augmentation, by name from a list of allowed ones; no text is evaluated."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ class MonaiTransforms:
     def __init__(self, listed: Sequence[str | Mapping[str, Any]]) -> None:
         if not listed:
             raise InputError("augment: the list of MONAI transforms is empty; name some, or write crop.")
-        self._steps = [_made(one) for one in listed]
+        self._steps = [_transform(entry) for entry in listed]
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         with warnings.catch_warnings():
@@ -38,29 +38,29 @@ class MonaiTransforms:
             for step in self._steps:
                 if hasattr(step, "set_random_state"):
                     step.set_random_state(seed=int(torch.randint(2**31 - 1, (), generator=generator)))
-                image = _applied(step, image)
+                image = _apply(step, image)
         plain = torch.as_tensor(image).as_subclass(Tensor).detach().to(torch.float32)  # no metadata of MONAI's
         return window(plain, side, generator)
 
 
-def _applied(step: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
+def _apply(step: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
     name, size = type(step).__name__, tuple(image.shape)
     try:
-        made = step(image)
+        result = step(image)
     except Exception as error:  # what MONAI raises for images that it cannot take has no common type
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"augment: MONAI's {name} fails on an image of {size}: {why}; "
                          "change its arguments or leave it out.") from error
-    if not isinstance(made, Tensor) or made.ndim != 3:
+    if not isinstance(result, Tensor) or result.ndim != 3:
         raise InputError(f"augment: MONAI's {name} makes no image (channels, height, width) of one of {size}; leave it out.")
-    return made
+    return result
 
 
-def _made(one: str | Mapping[str, Any]) -> Callable[[Tensor], Tensor]:
+def _transform(entry: str | Mapping[str, Any]) -> Callable[[Tensor], Tensor]:
     """One transform."""
-    name, arguments = (one, {}) if isinstance(one, str) else next(iter(one.items())) if _is_one(one) else (None, {})
+    name, arguments = (entry, {}) if isinstance(entry, str) else next(iter(entry.items())) if _is_single(entry) else (None, {})
     if not isinstance(name, str) or not isinstance(arguments, Mapping | None):
-        raise InputError(f"augment: a MONAI transform is a name or {{name: {{argument: value}}}}, got {one!r}.")
+        raise InputError(f"augment: a MONAI transform is a name or {{name: {{argument: value}}}}, got {entry!r}.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from monai import transforms
@@ -71,11 +71,11 @@ def _made(one: str | Mapping[str, Any]) -> Callable[[Tensor], Tensor]:
             raise InputError(f"augment: {name!r} is not allowed; use MONAI's array transforms Rand... or {allowed}.")
         make = getattr(transforms, name)
         try:
-            made = make(**(arguments or {}))
+            result = make(**(arguments or {}))
         except Exception as error:  # what MONAI raises for wrong arguments has no common type
             raise InputError(f"augment: MONAI's {name} refuses {dict(arguments or {})}: {error}.") from error
-    return made
+    return result
 
 
-def _is_one(one: Any) -> bool:
-    return isinstance(one, Mapping) and len(one) == 1
+def _is_single(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and len(entry) == 1

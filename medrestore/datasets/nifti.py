@@ -26,8 +26,8 @@ IN_MEMORY = 2e9  # bytes of unpacked volumes that are kept without a cache folde
 
 
 @dataclass(frozen=True)
-class _Shown:
-    """What of a volume is shown: the factor that scales it, and which slices are not empty."""
+class _Summary:
+    """The factor that scales a volume, and its slices that are not empty."""
 
     scale: float
     kept: tuple[tuple[Axis, int], ...]
@@ -72,34 +72,34 @@ class Nifti(Images):
         if self._index is not None:
             return
         advance = progress("volumes", len(self.volumes)) if progress is not None else lambda: None
-        found = []
+        summaries = []
         for number in range(len(self.volumes)):
-            found.append(self._prepared(number))
+            summaries.append(self._summary(number))
             advance()
-        index = [(number, axis, at) for number, one in enumerate(found) for axis, at in one.kept]
+        index = [(number, axis, at) for number, summary in enumerate(summaries) for axis, at in summary.kept]
         if not index:
             raise InputError(f"nifti: {self.volumes[0].path} and the others hold no slice that shows anything; check axis, skip.")
-        self._scales, self._index = [one.scale for one in found], index
+        self._scales, self._index = [summary.scale for summary in summaries], index
 
-    def _prepared(self, number: int) -> _Shown:
+    def _summary(self, number: int) -> _Summary:
         volume = self.volumes[number]
-        summary = None if self.cache is None else self.cache / f"{self._key(volume)}.json"
-        known = None if summary is None else _read_summary(summary)
-        if summary is not None and volume.compressed and read_cached(summary.with_suffix(".npy")) is None:
-            known = None
-        if known is not None:
-            return known
+        path = None if self.cache is None else self.cache / f"{self._key(volume)}.json"
+        cached = None if path is None else _read_summary(path)
+        if path is not None and volume.compressed and read_cached(path.with_suffix(".npy")) is None:
+            cached = None
+        if cached is not None:
+            return cached
         array = volume.read()
-        found = _look(array, volume.path, self.axes, self._spans[number], self._slab)
+        summary = _summary_of(array, volume.path, self.axes, self._spans[number], self._slab)
         if volume.compressed:
-            packed = np.minimum(array * found.scale, HALF).astype(np.float16)
-            if summary is None:
+            packed = np.minimum(array * summary.scale, HALF).astype(np.float16)
+            if path is None:
                 self._unpacked[number] = packed
             else:
-                write_aside(summary.with_suffix(".npy"), packed)
-        if summary is not None:  # last: what it describes is then whole
-            write_aside(summary, json.dumps({"scale": found.scale, "kept": found.kept}))
-        return found
+                write_aside(path.with_suffix(".npy"), packed)
+        if path is not None:  # last: what it describes is then complete
+            write_aside(path, json.dumps({"scale": summary.scale, "kept": summary.kept}))
+        return summary
 
     def _key(self, volume: Volume) -> str:
         return cache_key(volume.path, ("nifti", 1, self.axes, self.skip, QUANTILE, EMPTY))
@@ -161,7 +161,9 @@ def _cut(plane: np.ndarray, axis: Axis, slab: Axis, span: tuple[int, int]) -> np
     return part.T if slab == columns else part[::-1]
 
 
-def _look(array: np.ndarray, path: Path, axes: tuple[Axis, ...], span: tuple[int, int] | None, slab: Axis | None) -> _Shown:
+def _summary_of(
+    array: np.ndarray, path: Path, axes: tuple[Axis, ...], span: tuple[int, int] | None, slab: Axis | None
+) -> _Summary:
     """The scale of a volume, and its slices that are outside the slab and not empty."""
     outside = array if span is None or slab is None else np.delete(array, np.arange(*span), AXES.index(slab))
     top = float(np.quantile(outside, QUANTILE)) if outside.size else 0.0
@@ -177,14 +179,14 @@ def _look(array: np.ndarray, path: Path, axes: tuple[Axis, ...], span: tuple[int
                 plane = _cut(plane, axis, slab, span)
             if plane.size and plane.clip(0).mean() > EMPTY * top:
                 kept.append((axis, at))
-    return _Shown(1 / top, tuple(kept))
+    return _Summary(1 / top, tuple(kept))
 
 
-def _read_summary(path: Path) -> _Shown | None:
-    """What an earlier `prepare` found, or None where it is missing or damaged."""
+def _read_summary(path: Path) -> _Summary | None:
+    """The summary that an earlier `prepare` wrote; None where it is missing or damaged."""
     try:
-        found = json.loads(path.read_text())
-        kept = tuple((str(axis), int(at)) for axis, at in found["kept"])
-        return _Shown(float(found["scale"]), kept) if all(axis in AXES for axis, _ in kept) else None
+        stored = json.loads(path.read_text())
+        kept = tuple((AXES[AXES.index(axis)], int(at)) for axis, at in stored["kept"])
+        return _Summary(float(stored["scale"]), kept)
     except (OSError, ValueError, KeyError, TypeError):
         return None

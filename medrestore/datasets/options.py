@@ -1,4 +1,4 @@
-"""Settings of a YAML file against the signature they are for: unknown names and wrong types end here, in one sentence."""
+"""Settings of a YAML file checked against the signature that they are for."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -72,8 +72,8 @@ def _fit_tuple(value: Any, inner: tuple[Any, ...]) -> Any:
     hints = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
     if len(hints) != len(value):
         return _MISFIT
-    fitted = tuple(_fit(one, hint) for one, hint in zip(value, hints, strict=True))
-    return _MISFIT if any(one is _MISFIT for one in fitted) else fitted
+    fitted = tuple(_fit(item, hint) for item, hint in zip(value, hints, strict=True))
+    return _MISFIT if any(item is _MISFIT for item in fitted) else fitted
 
 
 def describe(hint: Any) -> str:

@@ -1,4 +1,4 @@
-"""Phantoms drawn from a seed: heads of ellipses and texture, for trying things out with no data at hand."""
+"""Phantoms drawn from a seed: heads of ellipses and texture, for tests and demonstrations without data."""
 
 import math
 from typing import Literal
@@ -16,7 +16,7 @@ class Phantoms(Images):
     """Head-like phantoms, magnitude about 1: scalp and skull, grey and white matter, ventricles, lesions, texture.
 
     Args:
-        count: how many there are.
+        count: the number of phantoms.
         size: pixels of both sides, or (height, width).
         seed: phantom i of a seed is always the same one.
         first: number of the first, so that [0, 100) trains and [100, 120) validates.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,6 +39,10 @@ class Frame:
     truth: Tensor
     known: Tensor
     obstructed: Tensor
+
+    def __repr__(self) -> str:
+        height, width = self.known.shape
+        return f"Frame({width} x {height}, {float((~self.known).float().mean()):.1%} hidden)"
 
 
 def render_frame(seed: int, scene: int, frame: int, *, size: tuple[int, int]) -> Frame:
@@ -87,7 +92,7 @@ class Scenes(Images):
         _check(seed, scenes[0], 0, size)
         if not 1 <= frames <= SPAN:
             raise InputError(f"{frames} frames of a scene were asked for: give 1 to {SPAN}.")
-        self.scenes, self.frames, self.seed, self.size = tuple(scenes), frames, seed, tuple(size)
+        self.scenes, self.frames, self.seed, self.size = (scenes[0], scenes[1]), frames, seed, (size[0], size[1])
         self._kept: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -167,7 +172,8 @@ def write_scene(folder: Path | str, seed: int, scene: int, *, frames: int, size:
 def _write_frame(scene: Path, number: int, frame: Frame, lossless: bool) -> None:
     from PIL import Image
 
-    suffix, options = ("png", {"compress_level": 3}) if lossless else ("jpg", {"quality": 95, "subsampling": 0})
+    suffix = "png" if lossless else "jpg"
+    options: dict[str, Any] = {"compress_level": 3} if lossless else {"quality": 95, "subsampling": 0}
     for part, picture in (("input", frame.obstructed), ("gt", frame.truth)):
         Image.fromarray(_bytes(picture.numpy()).transpose(1, 2, 0)).save(scene / part / f"{number:06d}.{suffix}", **options)
     Image.fromarray(frame.known.numpy().astype(np.uint8) * 255).save(scene / "mask" / f"{number:06d}.png")

@@ -1,4 +1,4 @@
-"""Datasets as a config names them: sources by kind, several at once, and training kept apart from validation."""
+"""Datasets by the kinds of a config, mixtures of them, and the separation of training and validation."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +42,7 @@ def images(sources: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Images:
 
     Args:
         sources: mappings with `kind`, the settings of that kind and, where wanted, `weight`: how often an image of the
-            source comes relative to one of the others (1 unless told). An epoch holds every image at least once: weights
+            source comes relative to one of the others (default 1). An epoch holds every image at least once: weights
             are divided by the smallest one, and a source of n images then fills n times its weight positions, its images
             repeated evenly in turn. Complex and magnitude sources may be mixed; magnitudes then get an imaginary part of 0.
 
@@ -52,7 +52,7 @@ def images(sources: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Images:
     listed = [sources] if isinstance(sources, Mapping) else list(sources)
     if not listed:
         raise InputError(f"data: no sources are given; name at least one of the kinds {', '.join(KINDS)}.")
-    return Mixture(*zip(*(_source(one) for one in listed), strict=True))
+    return Mixture(*zip(*(_source(settings) for settings in listed), strict=True))
 
 
 def _source(settings: Mapping[str, Any]) -> tuple[Images, str, float]:
@@ -108,9 +108,9 @@ class Mixture(Images):
         at = bisect_right(ends, index)
         start = ends[at - 1] if at else 0
         places, count = ends[at] - start, len(self.parts[at])
-        whole = places - places % count
+        full_rounds = places - places % count
         within = index - start
-        return at, within % count if within < whole else (within - whole) * count // (places - whole)
+        return at, within % count if within < full_rounds else (within - full_rounds) * count // (places - full_rounds)
 
     def __len__(self) -> int:
         return self._bounds()[-1]

@@ -22,20 +22,20 @@ def split(dataset: str, name: str) -> dict[str, Any]:
     Raises:
         InputError: no such file or split, or a file in another form.
     """
-    own, _, key = name.rpartition(":")
-    if own:
-        path, text = own, _read(Path(own).expanduser())
+    path_text, _, key = name.rpartition(":")
+    if path_text:
+        path, text = path_text, _read(Path(path_text).expanduser())
     else:
         path, text = f"data/splits/{dataset}.yaml", (files("medrestore.data") / "splits" / f"{dataset}.yaml").read_text("utf-8")
     try:
-        held = yaml.safe_load(text)
+        splits = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
         raise InputError(f"{path} is not valid YAML ({str(error).splitlines()[0]}); correct it.") from error
-    if not isinstance(held, Mapping) or not all(isinstance(one, Mapping) for one in held.values()):
+    if not isinstance(splits, Mapping) or not all(isinstance(one, Mapping) for one in splits.values()):
         raise InputError(f"{path} must map names of splits to settings; see data/splits/README.md.")
-    if key not in held:
-        raise InputError(f"{path} has no split {key!r}; it has {', '.join(map(str, held))}.")
-    return dict(held[key])
+    if key not in splits:
+        raise InputError(f"{path} has no split {key!r}; it has {', '.join(map(str, splits))}.")
+    return dict(splits[key])
 
 
 def _read(path: Path) -> str:

@@ -20,22 +20,21 @@ import csv
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
-from math import inf, isinf, log10, nan
+from math import inf, log10, nan
 from pathlib import Path
 from typing import Literal, get_args
 from typing import Protocol as Interface
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
+from ..metrics import SSIM_WINDOW, ssim_map
 from .perceptual import frechet_distance
 
 Protocol = Literal["dreaming-corrected", "dreaming-official"]
 PSNR_CAP = 100.0  # dB; a 1280 x 720 frame with a hundred pixels off by one has less
-SSIM_WINDOW = 7
 NOT_COMPUTED = "not computed"
 Distance = Callable[[Tensor, Tensor], Tensor]  # two (1, 3, h, w) pictures in [-1, 1] -> (1,)
 
@@ -178,19 +177,20 @@ def _score_frame(
     protocol: Protocol, lpips: Distance | None,
 ) -> FrameScore:
     fraction = float(hole.double().mean())
-    changes: tuple[float | None, float | None] = (None, None)
+    change = true_change = None
     if before is not None and bool((region := hole | before[2]).any()):
-        changes = tuple(_mean_over(_absolute(now, then), region) for now, then in ((frame, before[0]), (truth, before[1])))
+        change = _mean_over(_absolute(frame, before[0]), region)
+        true_change = _mean_over(_absolute(truth, before[1]), region)
     if fraction == 0:
-        return FrameScore(scene, index, fraction, change=changes[0], true_change=changes[1])
+        return FrameScore(scene, index, fraction, change=change, true_change=true_change)
     error = _absolute(frame, truth)
     mae, psnr = official_errors(frame, truth) if protocol == "dreaming-official" else (float(error.mean()), _psnr(error))
-    ssim, hole_ssim = _ssim(frame, truth, hole)
+    ssim, hole_ssim = _frame_ssim(frame, truth, hole)
     in_hole = error[hole.expand_as(error)]
     return FrameScore(
         scene, index, fraction, mae, psnr, ssim, float(in_hole.mean()), _psnr(in_hole), hole_ssim,
         None if lpips is None else _lpips(frame, truth, protocol, lpips),
-        int(((error > 0).any(0, keepdim=True) & ~hole).sum()), *changes,
+        int(((error > 0).any(0, keepdim=True) & ~hole).sum()), change, true_change,
     )
 
 
@@ -221,19 +221,14 @@ def _psnr(error: Tensor) -> float:
     return inf if squared == 0 else 20 * log10(255) - 10 * log10(squared)
 
 
-def _ssim(frame: Tensor, truth: Tensor, hole: Tensor) -> tuple[float | None, float | None]:
-    """SSIM of the frame and of the windows centred in the hole (Wang et al., TIP 2004; uniform window, sample covariance).
+def _frame_ssim(frame: Tensor, truth: Tensor, hole: Tensor) -> tuple[float | None, float | None]:
+    """SSIM of the frame and of the windows centred in the hole, see `metrics.ssim_map`.
 
     None for a frame smaller than the window, and for a hole that lies within 3 pixels of the border.
     """
     if min(frame.shape[-2:]) < SSIM_WINDOW:
         return None, None
-    x, y = frame.double()[None], truth.double()[None]
-    mx, my, xx, yy, xy = (F.avg_pool2d(z, SSIM_WINDOW, 1) for z in (x, y, x * x, y * y, x * y))
-    unbiased = SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1)
-    vx, vy, vxy = unbiased * (xx - mx * mx), unbiased * (yy - my * my), unbiased * (xy - mx * my)
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    values = ((2 * mx * my + c1) * (2 * vxy + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2)))[0]
+    values = ssim_map(frame.double()[None], truth.double()[None], data_range=255.0)[0]
     edge = SSIM_WINDOW // 2
     inside = hole[:, edge:-edge, edge:-edge]
     return float(values.mean()), _mean_over(values, inside) if bool(inside.any()) else None
@@ -253,21 +248,21 @@ def _score_rows(scene: str, rows: Sequence[FrameScore], protocol: Protocol, fid:
     if not scored:
         raise InputError(f"{scene} hides nothing in any of its {len(rows)} frames, so nothing is scored; check its masks.")
     official = protocol == "dreaming-official"
-    means = {name: _mean([getattr(row, name) for row in scored]) for name in ("mae", "ssim", "hole_mae", "hole_ssim", "lpips")}
-    psnrs, hole_psnrs = [row.psnr for row in scored], [row.hole_psnr for row in scored]
+    mae, psnr, lpips = _mean(_values(scored, "mae")), _mean(_values(scored, "psnr")), _common_mean(scored, "lpips")
     if not official:
-        psnrs = [min(value, PSNR_CAP) for value in psnrs]
-    means |= {"psnr": _mean(psnrs), "hole_psnr": _mean([min(value, PSNR_CAP) for value in hole_psnrs])}
-    mae_term = means["mae"] / 255 * 200 / (255 if official else 1)
-    psnr_term = 1 - means["psnr"] / 50
-    lpips_term = None if means["lpips"] is None else means["lpips"] * 10
+        psnr = _mean([min(value, PSNR_CAP) for value in _values(scored, "psnr")])
+    mae_term = mae / 255 * 200 / (255 if official else 1)
+    psnr_term = 1 - psnr / 50
+    lpips_term = None if lpips is None else lpips * 10
     fid_term = None if fid is None else fid / 100
-    moving = [row for row in rows if row.change is not None]
+    flicker = [row.change - row.true_change for row in rows if row.change is not None and row.true_change is not None]
     return SceneScore(
         scene=scene, protocol=protocol, frames=len(rows), scored=len(scored), mae_term=mae_term, psnr_term=psnr_term,
         lpips_term=lpips_term, fid_term=fid_term, accuracy=(mae_term + psnr_term) / 2,
-        consistency=_mean([lpips_term, fid_term]), fid=fid,
-        flicker=_mean([row.change - row.true_change for row in moving]) if moving else None, **means,
+        consistency=_mean_of_both(lpips_term, fid_term), mae=mae, psnr=psnr, ssim=_common_mean(scored, "ssim"),
+        hole_mae=_mean(_values(scored, "hole_mae")),
+        hole_psnr=_mean([min(value, PSNR_CAP) for value in _values(scored, "hole_psnr")]),
+        hole_ssim=_common_mean(scored, "hole_ssim"), lpips=lpips, fid=fid, flicker=_mean(flicker) if flicker else None,
     )
 
 
@@ -281,21 +276,33 @@ def summarise(scenes: Sequence[SceneScore]) -> Summary:
     if len(protocols) != 1:
         raise InputError(f"{len(scenes)} scenes of the protocols {', '.join(sorted(protocols)) or 'none'} have no summary; "
                          "score at least one scene, all by one protocol.")
-    names = ("mae_term", "psnr_term", "lpips_term", "fid_term")
-    terms = {name: _mean([getattr(scene, name) for scene in scenes]) for name in names}
+    mae_term, psnr_term = (_mean([getattr(scene, name) for scene in scenes]) for name in ("mae_term", "psnr_term"))
+    lpips_term, fid_term = (_common_mean(scenes, name) for name in ("lpips_term", "fid_term"))
     return Summary(
-        protocol=protocols.pop(), scenes=len(scenes), **terms, accuracy=(terms["mae_term"] + terms["psnr_term"]) / 2,
-        consistency=_mean([terms["lpips_term"], terms["fid_term"]]),
+        protocol=protocols.pop(), scenes=len(scenes), mae_term=mae_term, psnr_term=psnr_term, lpips_term=lpips_term,
+        fid_term=fid_term, accuracy=(mae_term + psnr_term) / 2, consistency=_mean_of_both(lpips_term, fid_term),
     )
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
-    """None when any is None; infinities of both signs have no mean."""
-    if any(value is None for value in values):
-        return None
-    if {inf, -inf} <= {value for value in values if isinf(value)}:
-        return nan
-    return sum(values) / len(values)
+def _values(rows: Sequence[FrameScore | SceneScore], name: str) -> list[float]:
+    """The values of one field that are not None."""
+    return [value for row in rows if (value := getattr(row, name)) is not None]
+
+
+def _mean(values: Sequence[float]) -> float:
+    """The mean; infinities of both signs have none."""
+    return nan if {inf, -inf} <= set(values) else sum(values) / len(values)
+
+
+def _common_mean(rows: Sequence[FrameScore | SceneScore], name: str) -> float | None:
+    """The mean of a field over all rows; None when any row has none."""
+    values = _values(rows, name)
+    return _mean(values) if len(values) == len(rows) else None
+
+
+def _mean_of_both(first: float | None, second: float | None) -> float | None:
+    """The mean of two numbers; None when either is."""
+    return None if first is None or second is None else _mean([first, second])
 
 
 def write_frames_csv(path: str | Path, rows: Iterable[FrameScore]) -> None:

@@ -36,6 +36,9 @@ class LPIPS(nn.Module):
     learned linear heads, averaged over the picture and added.
     """
 
+    shift: Tensor
+    scale: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.convolutions = nn.ModuleDict({
@@ -72,7 +75,7 @@ def load_lpips(*paths: str | Path) -> LPIPS:
     (`features.0.weight`), of the public LPIPS files (`lin0.model.1.weight`) or of both in one (`net.slice1.0.weight`).
 
     Raises:
-        InputError: a file that cannot be read or holds more than tensors, or a tensor that misses or does not fit.
+        InputError: a file that cannot be read or holds more than tensors, or a tensor that is missing or of another shape.
     """
     state: dict[str, Tensor] = {}
     for path in paths:
@@ -81,17 +84,17 @@ def load_lpips(*paths: str | Path) -> LPIPS:
     wanted = network.state_dict()
     for key, tensor in wanted.items():
         if key not in state or state[key].shape != tensor.shape:
-            found = f"has the shape {tuple(state[key].shape)}" if key in state else "is not in it"
-            raise InputError(f"{' and '.join(map(str, paths)) or 'no file'}: {key} of LPIPS-AlexNet {found}, "
+            problem = f"has the shape {tuple(state[key].shape)}" if key in state else "is missing"
+            raise InputError(f"{' and '.join(map(str, paths)) or 'no file'}: {key} of LPIPS-AlexNet {problem}, "
                              f"{tuple(tensor.shape)} is needed; give AlexNet's weights and those of LPIPS, both.")
     network.load_state_dict({key: state[key].float() for key in wanted})
     return network.eval()
 
 
 def _own_key(name: str) -> str | None:
-    if (found := CONVOLUTION_KEY.search(name)) is not None:
-        return f"convolutions.{found[1]}.{found[2]}" if int(found[1]) in CONVOLUTIONS else None
-    return f"heads.{found[1]}" if (found := LINEAR_KEY.search(name)) is not None else None
+    if (match := CONVOLUTION_KEY.search(name)) is not None:
+        return f"convolutions.{match[1]}.{match[2]}" if int(match[1]) in CONVOLUTIONS else None
+    return f"heads.{match[1]}" if (match := LINEAR_KEY.search(name)) is not None else None
 
 
 def _tensors(path: Path) -> Mapping[str, Tensor]:

@@ -121,18 +121,20 @@ def score(
     elif protocol == "complex":
         rows = _complex(prediction, reference)
     else:
-        rows = _magnitude(_magnitudes(prediction), _magnitudes(reference), data_range, whole=protocol == "fastmri")
+        rows = _magnitude(_magnitudes(prediction), _magnitudes(reference), data_range, volume_scores=protocol == "fastmri")
     return [{"slice": row.pop("slice"), "protocol": protocol, **row} for row in rows]
 
 
 def _magnitudes(volume: Array) -> Array:
     """Real values as they are, complex ones without their phase."""
-    return abs(volume) if (volume.is_complex() if isinstance(volume, Tensor) else np.iscomplexobj(volume)) else volume
+    if isinstance(volume, Tensor):
+        return volume.abs() if volume.is_complex() else volume
+    return np.abs(volume) if np.iscomplexobj(volume) else volume
 
 
-def _magnitude(prediction: Array, reference: Array, data_range: float | None, *, whole: bool) -> list[Row]:
+def _magnitude(prediction: Array, reference: Array, data_range: float | None, *, volume_scores: bool) -> list[Row]:
     """The rows of `fastmri` and of `fastmri-slice`."""
-    if whole:
+    if volume_scores:
         scores = fastmri_scores(prediction, reference, data_range=data_range)
         return [{"slice": None, "psnr": scores.psnr, "ssim": scores.ssim, "nmse": scores.nmse, "data_range": scores.data_range}]
     prediction, reference = fastmri_frames(prediction, reference)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .protocols import metric as described
+from .protocols import metric as metric_by_name
 
 Row = Mapping[str, Any]
 CONFIDENCE = 0.95
@@ -100,11 +100,11 @@ def cells(
         InputError: a row lacks a key, the rows are of several protocols, or none has the metric.
     """
     groups = _grouped(rows, metric, by)
-    made = [_cell(setting, method, metric, group, resamples, seed) for (setting, method), group in groups.items()
+    result = [_cell(setting, method, metric, group, resamples, seed) for (setting, method), group in groups.items()
             if any(row[metric] is not None for row in group)]
-    if not made:
+    if not result:
         raise InputError(f"no row has the metric {metric!r}; score by a protocol that has it.")
-    return made
+    return result
 
 
 def _grouped(rows: Iterable[Row], metric: str, by: tuple[str, str]) -> dict[tuple[str, str], list[Row]]:
@@ -126,7 +126,7 @@ def _cell(setting: str, method: str, metric: str, rows: Sequence[Row], resamples
     values = np.array([np.mean(one) for one in patients.values()])
     used = sum(map(len, patients.values()))
     if len(values) == 0:
-        return Cell(setting, method, metric, *[nan] * 7, patients=0, rows=0, left_out=len(rows))
+        return Cell(setting, method, metric, nan, nan, nan, nan, nan, nan, nan, patients=0, rows=0, left_out=len(rows))
     low, high = interval(values, resamples=resamples, seed=seed)
     q1, median, q3 = map(float, np.quantile(values, [0.25, 0.5, 0.75]))
     sd = float(values.std(ddof=1)) if len(values) > 1 else nan
@@ -199,16 +199,16 @@ def differences(
 
     Rows are matched by case and slice; sides that share none are left out.
     """
-    sign = 1 if described(metric).higher_is_better else -1
-    found = []
+    sign = 1 if metric_by_name(metric).higher_is_better else -1
+    compared = []
     for labels, first, second in sides:
         matched, left_out = _match(first, second, metric)
         if matched:
-            found.append((labels, matched, left_out))
-    changes = [np.array([np.mean([a - b for a, b in one]) for one in matched.values()]) for _, matched, _ in found]
+            compared.append((labels, matched, left_out))
+    changes = [np.array([np.mean([a - b for a, b in one]) for one in matched.values()]) for _, matched, _ in compared]
     tests = [signed_rank(change) for change in changes]
     pairs = []
-    for (labels, matched, left_out), change, p, p_holm in zip(found, changes, tests, holm(tests), strict=True):
+    for (labels, matched, left_out), change, p, p_holm in zip(compared, changes, tests, holm(tests), strict=True):
         means = np.mean([np.mean(one, axis=0) for one in matched.values()], axis=0)
         pairs.append(Pair(
             *labels, metric, float(means[0]), float(means[1]), float(change.mean()),
@@ -282,12 +282,12 @@ def per_case(rows: Iterable[Row], metrics: Sequence[str]) -> list[dict[str, Any]
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
         groups[tuple(row.get(key) for key in ("case", "setting", "method", "seed", "protocol"))].append(row)
-    made = []
+    result = []
     for group in groups.values():
         means = {name: _mean([row[name] for row in group if row.get(name) is not None]) for name in metrics
                  if any(name in row for row in group)}
-        made.append({**group[0], "slice": None, "slices": len(group), **means})
-    return made
+        result.append({**group[0], "slice": None, "slices": len(group), **means})
+    return result
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -15,10 +15,11 @@ from typing import Any, Literal, get_args
 
 from ..errors import InputError
 from .protocols import BY_NAME, Metric
-from .protocols import metric as described
+from .protocols import metric as metric_by_name
 from .statistics import Cell
 
 Show = Literal["mean", "mean ± sd", "mean [low, high]", "median [q1, q3]"]
+Mark = Literal["", "best", "second"]
 TEXT = {"case", "patient", "setting", "method", "protocol"}
 WHOLE = {"slice", "seed"}
 NUMBERS = {"accel", "calls", "data_range"} | set(BY_NAME)
@@ -36,9 +37,9 @@ class Entry(str):
     """The text of one place in a table, and whether it is the `best` or the `second` of its column."""
 
     __slots__ = ("mark",)
-    mark: Literal["", "best", "second"]
+    mark: Mark
 
-    def __new__(cls, text: str, mark: Literal["", "best", "second"] = "") -> Entry:
+    def __new__(cls, text: str, mark: Mark = "") -> Entry:
         entry = super().__new__(cls, text)
         entry.mark = mark
         return entry
@@ -148,8 +149,9 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
     if "case" not in columns or len(set(columns)) < len(columns):
         wrong = "no column is named case" if "case" not in columns else "a column is there twice"
         raise InputError(f"{path} is no table of scores: {wrong}.")
-    table = {}
-    for name, values in zip(columns, zip(*lines, strict=True) if lines else [()] * len(columns), strict=True):
+    table: dict[str, list[Any]] = {}
+    by_column: Sequence[Sequence[Any]] = list(zip(*lines, strict=True)) or [()] * len(columns)
+    for name, values in zip(columns, by_column, strict=True):
         present = [None if value in ("", NOT_COMPUTED) else value for value in values]
         kind = _kind(name, present)
         try:
@@ -159,7 +161,7 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
     return [dict(zip(columns, line, strict=True)) for line in zip(*table.values(), strict=True)]
 
 
-def _read_csv(path: Path) -> tuple[list[str], list[list[Any]]]:
+def _read_csv(path: Path) -> tuple[list[str], Sequence[Sequence[Any]]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.reader(file, strict=True))
@@ -170,7 +172,7 @@ def _read_csv(path: Path) -> tuple[list[str], list[list[Any]]]:
     return lines[0], lines[1:]
 
 
-def _read_parquet(path: Path) -> tuple[list[str], list[tuple[Any, ...]]]:
+def _read_parquet(path: Path) -> tuple[list[str], Sequence[Sequence[Any]]]:
     arrow, parquet = _arrow(path)
     try:
         with parquet.ParquetFile(path) as file:
@@ -222,7 +224,7 @@ def grid(
         raise InputError(f"a table cannot show {show!r}; it can show {', '.join(get_args(Show))}.")
     places = {(cell.metric, cell.setting, cell.method): cell for cell in cells}
     names, settings, methods = (list(dict.fromkeys(key[part] for key in places)) for part in range(3))
-    metrics = {name: described(name, protocol) if name in BY_NAME else Metric(name, "", True, 4, name) for name in names}
+    metrics = {name: metric_by_name(name, protocol) if name in BY_NAME else Metric(name, "", True, 4, name) for name in names}
     header, columns = ["method"], []
     for name, setting in product(names, settings):
         column = [places.get((name, setting, method)) for method in methods]
@@ -236,7 +238,7 @@ def _column(cells: Sequence[Cell | None], metric: Metric, show: Show, *, marked:
     """One column, ranked by its leading number as printed."""
     leading = [None if cell is None or isnan(_lead(cell, show)) else round(_lead(cell, show), metric.digits) for cell in cells]
     ranked = sorted({value for value in leading if value is not None}, reverse=metric.higher_is_better)
-    marks = dict(zip(ranked, ("best", "second"), strict=False)) if marked and len(ranked) > 1 else {}
+    marks: dict[float, Mark] = {ranked[0]: "best", ranked[1]: "second"} if marked and len(ranked) > 1 else {}
     return [Entry(MISSING) if cell is None or value is None else Entry(_text(cell, metric.digits, show), marks.get(value, ""))
             for cell, value in zip(cells, leading, strict=True)]
 
@@ -270,7 +272,7 @@ def markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 def latex(header: Sequence[str], lines: Iterable[Sequence[str]], caption: str) -> str:
     r"""A `table` for the packages booktabs and (for any Unicode left) inputenc: the best \textbf, the second \underline."""
     def plain(value: str) -> str:
-        return re.sub(r"[\\&%$#_{}~^±×−<>|]", lambda found: LATEX[found[0]], " ".join(value.split()))
+        return re.sub(r"[\\&%$#_{}~^±×−<>|]", lambda match: LATEX[match[0]], " ".join(value.split()))
 
     def text(value: str) -> str:
         command = {"best": r"\textbf", "second": r"\underline"}.get(getattr(value, "mark", ""))

@@ -20,7 +20,7 @@ LEVELS = (0.5, 0.8, 0.9, 0.95)
 
 @dataclass(frozen=True)
 class Calibration:
-    """How K samples stand to the truth; what a perfect sampler gives is said with each.
+    """Statistics of K samples against the truth; each states its value for a perfect sampler.
 
     Attributes:
         samples, numbers: K, and how many numbers (pixels, twice that for complex ones) were looked at.

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..evaluation import FrameScore, SceneScore, score_scene, write_frames_csv
-from ..files import staged
+from ..files import new_output, unfinished
 from ..io.frames.masks import GrownMasks, Survey
 from ..io.frames.video import H264_WARNING
 from ..io.scenes.base import Scene
@@ -241,7 +241,7 @@ def _may_write(out: Path, job: InpaintJob) -> None:
         raise InputError(f"{out} is a folder and no output of inpaint, so it is never replaced; give another -o")
     if job.overwrite:
         return
-    if not (job.resume or out.exists()) and out.with_name(out.name + ".part").exists():
+    if not (job.resume or out.exists()) and unfinished(out):
         raise InputError(f"{out} was begun by another run; pass --resume to go on where that stopped, "
                          "--overwrite to begin again, or another -o")
     stopped = job.resume and not out.exists()  # what stands beside is of a run that was killed
@@ -269,7 +269,7 @@ class _Picture:
 @contextmanager
 def _one_picture(out: Path) -> Iterator[_Picture]:
     """Writes the picture and its JSON when all went well."""
-    with staged(out) as folder:
+    with new_output(out) as folder:
         picture = _Picture()
         yield picture
         (folder / out.name).write_bytes(encode_png(picture.frame.permute(1, 2, 0).contiguous().numpy()))

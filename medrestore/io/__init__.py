@@ -1,7 +1,8 @@
-"""Files in and out: k-space of every common format, reconstructions, NIfTI. Hostile files end here."""
+"""Files in and out: k-space of every common format, frames and scenes, volumes, reconstructions; every input is checked."""
 
-from .kspace.open import KSpaceFile, inspect_file, read_kspace
-from .kspace.scan import Scan
+from .frames import Frames, Masks, grow_hole, read_picture, to_known
+from .kspace import KSpaceFile, Scan, inspect_file, read_kspace
+from .npz import npz_names, read_npz
 from .reconstruction import (
     RESEARCH_USE,
     ReconstructionFile,
@@ -10,18 +11,33 @@ from .reconstruction import (
     read_reconstruction,
     write_reconstruction,
 )
-from .volumes.nifti import write_nifti
+from .scenes import Scene, SceneSet, SceneWriter, open_frames, open_scenes
+from .volumes import open_volume, read_dicom, write_nifti
 
 __all__ = [
     "RESEARCH_USE",
+    "Frames",
     "KSpaceFile",
+    "Masks",
     "ReconstructionFile",
     "ReconstructionWriter",
     "Scan",
+    "Scene",
+    "SceneSet",
+    "SceneWriter",
+    "grow_hole",
     "inspect_file",
+    "npz_names",
+    "open_frames",
+    "open_scenes",
+    "open_volume",
+    "read_dicom",
     "read_kspace",
+    "read_npz",
+    "read_picture",
     "read_provenance",
     "read_reconstruction",
+    "to_known",
     "write_nifti",
     "write_reconstruction",
 ]

@@ -1,7 +1,7 @@
 """Guards against hostile and broken files: every size, type and link is checked before a byte is read.
 
 A 1.4 kB HDF5 file can declare a 43 GB dataset, external storage and links can pull any local file in as "k-space",
-and pickled arrays run code. All of that ends here, in an `InputError` that names the file and the way out.
+and pickled arrays run code. All of that is refused with an `InputError` that names the file and the way out.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import itertools
 import math
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,8 +30,14 @@ PathLike = str | os.PathLike[str]
 T = TypeVar("T")
 
 
+def require(condition: bool, message: str) -> None:
+    """Raises `InputError(message)` unless the condition holds."""
+    if not condition:
+        raise InputError(message)
+
+
 def existing(path: PathLike) -> Path:
-    """The path of a file that is there."""
+    """The path itself, refused unless it is a file."""
     path = Path(path)
     if not path.is_file():
         kind = "is a folder, not a file" if path.is_dir() else "does not exist"
@@ -48,24 +55,24 @@ def open_hdf5(path: PathLike) -> h5py.File:
     except OSError as error:
         if not os.access(path, os.R_OK):
             raise InputError(f"{path} may not be read; ask for read permission on it.") from error
-        raise InputError(f"{path} is not a whole HDF5 file (truncated, damaged or another format); copy it again.") from error
+        raise InputError(f"{path} is not a complete HDF5 file (truncated, damaged or another format); copy it again.") from error
 
 
 def lookup(file: h5py.File, name: str) -> h5py.Dataset | h5py.Group:
     """The object `name` of the file, reached through hard links alone: soft and external links are refused."""
     import h5py
 
-    here = file["/"]
+    entry = file["/"]
     for part in filter(None, name.split("/")):
-        if not isinstance(here, h5py.Group) or not has(here, part):
+        if not isinstance(entry, h5py.Group) or not has(entry, part):
             raise InputError(f"{file.filename} holds no {name!r}; it holds {', '.join(names(file)) or 'nothing'}.")
-        if not is_own(here, part):
+        if not is_own(entry, part):
             raise InputError(
                 f"{file.filename}: {name!r} is a link, which could point to any file of this computer; "
                 "copy the data itself into the file."
             )
-        here = guarded(file.filename, lambda group=here, part=part: group[part])
-    return here
+        entry = guarded(file.filename, partial(entry.__getitem__, part))
+    return entry
 
 
 def has(group: h5py.Group, name: str) -> bool:
@@ -74,7 +81,7 @@ def has(group: h5py.Group, name: str) -> bool:
 
 
 def is_own(group: h5py.Group, name: str) -> bool:
-    """Whether an entry is kept in the file itself: a hard link, not a soft, external or user-defined one."""
+    """Whether an entry is stored in the file itself: a hard link, not a soft, external or user-defined one."""
     import h5py
 
     return guarded(group.file.filename, lambda: group.id.links.get_info(name.encode()).type) == h5py.h5l.TYPE_HARD
@@ -116,8 +123,8 @@ def own_dataset(file: h5py.File, name: str) -> h5py.Dataset:
     where = f"{file.filename}: {name!r}"
     dataset = lookup(file, name)
     if not isinstance(dataset, h5py.Dataset):
-        held = ", ".join(names(dataset)) if isinstance(dataset, h5py.Group) else ""
-        raise InputError(f"{where} is a group, not an array; name one of {held or 'its arrays'}.")
+        members = ", ".join(names(dataset)) if isinstance(dataset, h5py.Group) else ""
+        raise InputError(f"{where} is a group, not an array; name one of {members or 'its arrays'}.")
     _, elsewhere = guarded(file.filename, lambda: ((dataset.dtype, dataset.chunks), dataset.is_virtual or dataset.external))
     if elsewhere:
         raise InputError(f"{where} keeps its data in other files, which is refused; copy the data itself into the file.")
@@ -129,7 +136,7 @@ def check_stored(where: str, dataset: h5py.Dataset, size: int) -> None:
     stored = guarded(where, dataset.id.get_storage_size)
     filtered = guarded(where, lambda: dataset.id.get_create_plist().get_nfilters()) > 0
     if size > stored * (DEFLATE_LIMIT if filtered else 1):
-        raise InputError(f"{where} declares {size} bytes but the file stores {stored}; it is not whole, copy it again.")
+        raise InputError(f"{where} declares {size} bytes but the file stores {stored}; it is not complete, copy it again.")
 
 
 def check_size(where: str, shape: tuple[int, ...], itemsize: int, *, max_gb: float) -> int:
@@ -210,11 +217,18 @@ def open_npy(path: PathLike, *, max_gb: float = 16.0) -> np.ndarray:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # the header is parsed as Python text, so tokenizer and type errors escape as well
-        raise InputError(f"{path} is no whole .npy file of numbers (or holds objects); save it again by numpy.save.") from error
+        raise InputError(f"{path} is no complete numeric .npy file, or holds objects; save it again by numpy.save.") from error
     if not is_numeric(array.dtype):
         raise InputError(f"{path} holds {array.dtype}, not numbers; save a complex64 array.")
     check_size(str(path), array.shape, array.dtype.itemsize, max_gb=max_gb)
     return array
+
+
+def cfl_files(path: PathLike) -> tuple[Path, Path]:
+    """The .hdr and the .cfl of a BART pair; `path` may end in .cfl, .hdr or neither."""
+    base = Path(path)
+    base = base.with_suffix("") if base.suffix in (".cfl", ".hdr") else base
+    return existing(f"{base}.hdr"), existing(f"{base}.cfl")
 
 
 def open_cfl(path: PathLike, *, max_gb: float = 16.0) -> np.ndarray:
@@ -222,9 +236,7 @@ def open_cfl(path: PathLike, *, max_gb: float = 16.0) -> np.ndarray:
 
     `path` may end in .cfl, .hdr or neither.
     """
-    base = Path(path)
-    base = base.with_suffix("") if base.suffix in (".cfl", ".hdr") else base
-    header, data = existing(f"{base}.hdr"), existing(f"{base}.cfl")
+    header, data = cfl_files(path)
     if header.stat().st_size > MAX_TEXT:
         raise InputError(f"{header} is longer than {MAX_TEXT} bytes, which no .hdr is; write it again by BART.")
     lines = [line for line in header.read_text("utf-8", "replace").splitlines() if line.strip() and not line.startswith("#")]

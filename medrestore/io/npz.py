@@ -33,9 +33,9 @@ def read_npz(path: PathLike, name: str, *, text: bool = False, max_gb: float = 4
     Raises:
         InputError: no such file or array, damaged, objects, or too large.
     """
-    path, held = Path(path), npz_names(path)
-    if name not in held:
-        raise InputError(f"{path} holds no array {name!r}; it holds {', '.join(held[:20]) or 'nothing'}.")
+    path, stored = Path(path), npz_names(path)
+    if name not in stored:
+        raise InputError(f"{path} holds no array {name!r}; it holds {', '.join(stored[:20]) or 'nothing'}.")
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
             version = np.lib.format.read_magic(member)

@@ -18,8 +18,17 @@ from torch import Tensor
 
 from ..errors import InputError
 from .aside import Unfinished
-from .guards import MAX_TEXT, PathLike, checked_dataset, finite, guarded, has, open_hdf5, to_complex64
-from .kspace.base import require
+from .guards import (
+    MAX_TEXT,
+    PathLike,
+    checked_dataset,
+    finite,
+    guarded,
+    has,
+    open_hdf5,
+    require,
+    to_complex64,
+)
 
 RESEARCH_USE = "Research use only. Not a medical device. Not for diagnosis."
 PROVENANCE = "medrestore_provenance"
@@ -96,7 +105,7 @@ class ReconstructionWriter(Unfinished):
         self._part = _part(self.path, overwrite)
         self._missing = set(range(slices))
         plane = (height, width)
-        shapes = {"reconstruction": plane, "reconstruction_complex": plane}
+        shapes: dict[str, tuple[int, ...]] = {"reconstruction": plane, "reconstruction_complex": plane}
         shapes |= {"samples": (samples, *plane)} if samples > 0 else {}
         shapes |= {"std": plane} if std else {}
         try:
@@ -193,8 +202,8 @@ def write_reconstruction(
     """
     require(reconstruction.ndim == 3, f"{path}: the reconstruction has {reconstruction.ndim} axes; (slice, h, w) is needed.")
     slices, height, width = reconstruction.shape
-    volumes = {"complex_image": complex_image, "samples": samples, "std": std}
-    volumes = {name: volume for name, volume in volumes.items() if volume is not None}
+    given = {"complex_image": complex_image, "samples": samples, "std": std}
+    volumes = {name: volume for name, volume in given.items() if volume is not None}
     for name, volume in volumes.items():
         require(len(volume) == slices, f"{path}: {name} has {len(volume)} slices, the reconstruction {slices}.")
     with ReconstructionWriter(
@@ -225,6 +234,9 @@ class ReconstructionFile:
             self._file.close()
             raise
 
+    def __repr__(self) -> str:
+        return f"ReconstructionFile({str(self.path)!r}: {' x '.join(map(str, self.shape))})"
+
     def __len__(self) -> int:
         return self.shape[0]
 
@@ -233,15 +245,15 @@ class ReconstructionFile:
 
     def complex_image(self, index: int) -> Tensor | None:
         """(h, w) complex64; None when the file stores none."""
-        return self._slice("reconstruction_complex", index)
+        return self._optional_slice("reconstruction_complex", index)
 
     def samples(self, index: int) -> Tensor | None:
         """(sample, h, w) complex64; None when the file stores none."""
-        return self._slice("samples", index)
+        return self._optional_slice("samples", index)
 
     def std(self, index: int) -> Tensor | None:
         """(h, w) float32; None when the file stores none."""
-        return self._slice("std", index)
+        return self._optional_slice("std", index)
 
     @property
     def mask(self) -> Tensor | None:
@@ -256,11 +268,16 @@ class ReconstructionFile:
         """How the result was made; empty when another program wrote the file."""
         return _provenance(self._file)
 
-    def _slice(self, name: str, index: int) -> Tensor | None:
+    def _optional_slice(self, name: str, index: int) -> Tensor | None:
+        self._check_index(index)
+        return self._slice(name, index) if has(self._file, name) else None
+
+    def _check_index(self, index: int) -> None:
         if not -len(self) <= index < len(self):
             raise IndexError(f"{self.path} has {len(self)} slices, there is no slice {index}")
-        if not has(self._file, name):
-            return None
+
+    def _slice(self, name: str, index: int) -> Tensor:
+        self._check_index(index)
         dataset = checked_dataset(self._file, name, max_gb=self._max_gb)
         require(dataset.shape[0] == len(self), f"{self.path}: {name!r} has {dataset.shape[0]} slices, not {len(self)}.")
         values = guarded(self.path, lambda: dataset[index % len(self)])
@@ -293,12 +310,12 @@ def _provenance(file: Any) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        found = json.loads(text) if isinstance(text, str) and len(text) <= MAX_TEXT else None
+        value = json.loads(text) if isinstance(text, str) and len(text) <= MAX_TEXT else None
     except (json.JSONDecodeError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        value = None
+    if not isinstance(value, dict):
         raise InputError(f"{file.filename}: its provenance is damaged or too long; write the reconstruction again.")
-    return found
+    return value
 
 
 def _part(path: Path, overwrite: bool) -> Path:

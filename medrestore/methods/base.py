@@ -1,9 +1,10 @@
-"""The contract between the loop and a method."""
+"""The contract between the sampling loop and a method."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from ..operators import Operator
@@ -11,12 +12,19 @@ from ..priors import Prior
 from ..problem import Problem
 from ..settings import check
 
+Constrain = Callable[[Tensor], Tensor]
+Draw = Callable[[], Tensor]
+
 
 class Method(ABC):
     """One reverse step: from x at noise level sigma to x at sigma_next < sigma, agreeing with the data.
 
-    The loop lends `denoise` (the prior), `constrain` (exact extra constraints, for the corrected estimate) and `noise`
-    (fresh white noise shaped like x). Methods hold hyper-parameters and no state.
+    Methods are frozen dataclasses of hyper-parameters, whose bounds are checked when they are made. A method without
+    memory defines `step` alone. A method that remembers earlier steps of a trajectory (a multistep solver, a dual
+    variable) defines `advance` too, and `begin` where its memory starts with something; it keeps nothing in itself.
+
+    The loop passes `denoise` (the prior), `constrain` (exact extra constraints, for the corrected estimate) and `noise`
+    (fresh white noise shaped like x).
 
     Attributes:
         needs: the least that the operator must know; None for methods that take no problem.
@@ -29,9 +37,25 @@ class Method(ABC):
     def __post_init__(self) -> None:
         check(self)
 
+    def begin(self, problem: Problem | None, shape: torch.Size) -> Any:
+        """The memory at the start of a trajectory, and again after every rise of the noise level.
+
+        Args:
+            problem: as the prior sees it; None for methods that take none.
+            shape: of x, (batch, channel, height, width).
+        """
+        return None
+
     @abstractmethod
-    def step(
-        self, x: Tensor, sigma: float, sigma_next: float, *,
-        problem: Problem, denoise: Prior, constrain: Callable[[Tensor], Tensor], noise: Callable[[], Tensor],
-    ) -> Tensor:
-        """x (batch, channel, height, width) at `sigma_next`."""
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
+             constrain: Constrain, noise: Draw) -> Tensor:
+        """x (batch, channel, height, width) at `sigma_next`, from x at `sigma` alone."""
+
+    def advance(self, x: Tensor, sigma: float, sigma_next: float, memory: Any, *, problem: Problem, denoise: Prior,
+                constrain: Constrain, noise: Draw) -> tuple[Tensor, Any]:
+        """x at `sigma_next` and the memory there; without memory it is `step`.
+
+        Args:
+            memory: what `begin` or the step before returned.
+        """
+        return self.step(x, sigma, sigma_next, problem=problem, denoise=denoise, constrain=constrain, noise=noise), memory

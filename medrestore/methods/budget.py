@@ -25,7 +25,8 @@ def fixed_split(sigma_next: float, eta: float) -> tuple[float, float]:
     return (1 - eta**2) ** 0.5 * sigma_next, eta * sigma_next
 
 
-def spectral_gains(s: Tensor, sigma_y: float, sigma_next: float, eta: float, eta_b: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+def spectral_gains(s: Tensor, sigma_y: float | Tensor, sigma_next: float, eta: float,
+                   eta_b: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
     """(trust, kept, fresh) per singular value: how far to believe y, and how much old and fresh noise to add.
 
     Kawar et al., NeurIPS 2022, eqs. 7-8; Wang, Yu & Zhang, ICLR 2023, appendix I. y carries noise nu = sigma_y / s on
@@ -45,9 +46,21 @@ def spectral_gains(s: Tensor, sigma_y: float, sigma_next: float, eta: float, eta
     return trust, torch.where(seen, 0.0, kept), torch.where(clean, fill, fresh)
 
 
-def justified_gamma(sigma: float, sigma_y: float, lam: float) -> float:
+def justified_gamma(sigma: float, sigma_y: float | Tensor, lam: float) -> float | Tensor:
     """The weight of the data that their noise justifies: sigma^2 / (lam sigma_y^2), infinite for exact data.
 
     An estimate at level sigma is off by about sigma, the data by sigma_y (Zhu et al., CVPRW 2023, eq. 13).
+
+    Args:
+        sigma_y: std of the data's noise, one number or (batch, 1, 1, 1).
     """
+    if isinstance(sigma_y, Tensor):
+        return sigma**2 / (lam * sigma_y**2)
     return sigma**2 / (lam * sigma_y**2) if sigma_y > 0 else math.inf
+
+
+def fixed_gamma(gamma: float, exact: bool | Tensor) -> float | Tensor:
+    """A weight that is the same at every step, infinite for exact data (`Problem.exact`)."""
+    if isinstance(exact, Tensor):
+        return torch.where(exact, torch.inf, gamma)
+    return math.inf if exact else gamma

@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from torch import Tensor
+
 from ..consistency import project
 from ..operators import SpectralOperator
+from ..priors import Prior
+from ..problem import Problem
 from ..settings import Bounds
-from .base import Method
+from .base import Constrain, Draw, Method
 from .budget import fixed_split, spectral_gains
 
 
@@ -21,7 +25,8 @@ class DDNM(Method):
     needs = SpectralOperator
     eta: Annotated[float, Bounds(at_least=0, at_most=1)] = 0.85
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
+             constrain: Constrain, noise: Draw) -> Tensor:
         x0 = denoise(x, sigma)
         e = (x - x0) / sigma
         x0 = constrain(project(problem, x0))
@@ -41,7 +46,8 @@ class DDNMPlus(Method):
     needs = SpectralOperator
     eta: Annotated[float, Bounds(at_least=0, at_most=1)] = 0.85
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
+             constrain: Constrain, noise: Draw) -> Tensor:
         S = problem.operator.spectrum
         trust, kept, fresh = spectral_gains(S.s, problem.sigma, sigma_next, self.eta)
         x0 = denoise(x, sigma)                                                      # predict

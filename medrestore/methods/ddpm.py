@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
-from .base import Method
+from torch import Tensor
+
+from ..priors import Prior
+from ..problem import Problem
+from .base import Constrain, Draw, Method
 
 
 @dataclass(frozen=True)
@@ -11,7 +15,8 @@ class DDPM(Method):
 
     needs = None
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
+             constrain: Constrain, noise: Draw) -> Tensor:
         x0 = constrain(denoise(x, sigma))
         share = (sigma_next / sigma) ** 2  # mean of q(x_next | x, x0) in x0 + sigma n
         return (1 - share) * x0 + share * x + sigma_next * (1 - share) ** 0.5 * noise()

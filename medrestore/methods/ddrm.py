@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from torch import Tensor
+
 from ..operators import SpectralOperator
+from ..priors import Prior
+from ..problem import Problem
 from ..settings import Bounds
-from .base import Method
+from .base import Constrain, Draw, Method
 from .budget import spectral_gains
 
 
@@ -22,7 +26,8 @@ class DDRM(Method):
     eta: Annotated[float, Bounds(at_least=0, at_most=1)] = 0.85
     eta_b: Annotated[float, Bounds(at_least=0, at_most=1)] = 1.0
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
+             constrain: Constrain, noise: Draw) -> Tensor:
         S = problem.operator.spectrum
         trust, kept, fresh = spectral_gains(S.s, problem.sigma, sigma_next, self.eta, self.eta_b)
         x0 = denoise(x, sigma)

@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from torch import Tensor
+
 from ..consistency import prox
 from ..operators import LinearOperator
+from ..priors import Prior
+from ..problem import Problem
 from ..settings import Bounds
-from .base import Method
-from .budget import ddim_split, justified_gamma
+from .base import Constrain, Draw, Method
+from .budget import ddim_split, fixed_gamma, justified_gamma
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,10 @@ class DDS(Method):
     eta: Annotated[float, Bounds(at_least=0)] = 2.0
     rtol: Annotated[float | None, Bounds(above=0)] = None
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
-        gamma = justified_gamma(sigma, problem.sigma, self.lam)
-        if self.gamma is not None and problem.sigma > 0:
-            gamma = self.gamma
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
+             constrain: Constrain, noise: Draw) -> Tensor:
+        gamma = (justified_gamma(sigma, problem.sigma, self.lam) if self.gamma is None
+                 else fixed_gamma(self.gamma, problem.exact))
         x0 = denoise(x, sigma)                                        # Tweedie
         e = (x - x0) / sigma                                          # the noise it points along
         x0 = constrain(prox(problem, x0, gamma, cg_steps=self.cg_steps, rtol=self.rtol))  # Krylov steps to the data

@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from torch import Tensor
+
 from ..consistency import prox
 from ..operators import LinearOperator
+from ..priors import Prior
+from ..problem import Problem
 from ..settings import Bounds
-from .base import Method
+from .base import Constrain, Draw, Method
 from .budget import justified_gamma
 
 
@@ -31,7 +35,8 @@ class DiffPIR(Method):
     cg_steps: Annotated[int | None, Bounds(at_least=1)] = None
     rtol: Annotated[float | None, Bounds(above=0)] = None
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
+             constrain: Constrain, noise: Draw) -> Tensor:
         x0 = denoise(x, sigma)
         gamma = justified_gamma(sigma, problem.sigma, self.lam)           # 1 / rho_t
         x0 = constrain(prox(problem, x0, gamma, cg_steps=self.cg_steps, rtol=self.rtol))

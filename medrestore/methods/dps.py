@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
+from torch import Tensor
 
 from ..consistency import misfit
+from ..priors import Prior
+from ..problem import Problem
 from ..settings import Bounds
-from .base import Method
+from .base import Constrain, Draw, Method
 from .budget import ddim_split
 
 
@@ -27,7 +30,8 @@ class DPS(Method):
     step_size: Annotated[float, Bounds(above=0)] = 1.0
     eta: Annotated[float, Bounds(at_least=0)] = 1.0
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
+             constrain: Constrain, noise: Draw) -> Tensor:
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             x0 = denoise(x, sigma)

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
-from .base import Method
+from torch import Tensor
+
+from ..priors import Prior
+from ..problem import Problem
+from .base import Constrain, Draw, Method
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,8 @@ class ProbabilityFlow(Method):
     needs = None
     heun: bool = True
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
+             constrain: Constrain, noise: Draw) -> Tensor:
         slope = (x - constrain(denoise(x, sigma))) / sigma
         euler = x + (sigma_next - sigma) * slope
         if not self.heun or sigma_next == 0:

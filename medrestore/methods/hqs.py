@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from torch import Tensor
+
 from ..consistency import prox
 from ..operators import LinearOperator
+from ..priors import Prior
+from ..problem import Problem
 from ..settings import Bounds
-from .base import Method
+from .base import Constrain, Draw, Method
 from .budget import justified_gamma
 
 
@@ -28,6 +32,7 @@ class HQS(Method):
     cg_steps: Annotated[int | None, Bounds(at_least=1)] = None
     rtol: Annotated[float | None, Bounds(above=0)] = None
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
+             constrain: Constrain, noise: Draw) -> Tensor:
         gamma = justified_gamma(sigma, problem.sigma, self.lam)
         return constrain(denoise(prox(problem, x, gamma, cg_steps=self.cg_steps, rtol=self.rtol), sigma))

@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from ..consistency import project
 from ..operators import SpectralOperator
-from .base import Method
+from ..priors import Prior
+from ..problem import Problem
+from .base import Constrain, Draw, Method
 from .budget import ddim_split
 
 
@@ -21,7 +24,8 @@ class RePaint(Method):
 
     needs = SpectralOperator
 
-    def step(self, x, sigma, sigma_next, *, problem, denoise, constrain, noise):
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
+             constrain: Constrain, noise: Draw) -> Tensor:
         S = problem.operator.spectrum
         x0 = constrain(project(problem, denoise(x, sigma)))
         kept, fresh = ddim_split(sigma, sigma_next, eta=1.0)

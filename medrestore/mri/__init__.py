@@ -2,13 +2,14 @@
 
 from .coils import calibration_scale, espirit, low_resolution, simulated_maps
 from .noise import NoiseEstimate, estimate_noise, noise_covariance, noise_std, prewhiten, whitening
-from .sampling import Sampling, calibration_width, fastmri_seed, sampling_mask
+from .sampling import Sampling, calibration_region, calibration_width, fastmri_seed, sampling_mask
 from .simulate import add_smooth_phase, simulate_scan
 
 __all__ = [
     "NoiseEstimate",
     "Sampling",
     "add_smooth_phase",
+    "calibration_region",
     "calibration_scale",
     "calibration_width",
     "espirit",

@@ -16,7 +16,7 @@ from .sampling import Width, calibration_region
 _MAX_WIDTH = 32  # calibration lines used at most: more cost time and change little
 _MIN_WIDTH = 8  # calibration lines: below, even a 3 x 3 kernel has too few positions to tell signal from the rest
 _CACHE_VERSION = 2  # raise when the maps of the same samples change
-_BLOCK_BYTES = 2**21  # pixels' operators held at once on a CPU: about what stays in its cache
+_BLOCK_BYTES = 2**21  # pixels' operators in memory at once on a CPU: about the size of its cache
 _BLOCK_BYTES_GPU = 2**28
 
 
@@ -39,13 +39,14 @@ def espirit(
     of the calibration matrix, `crop` the eigenvalues that make the support. Computed where kspace lies.
 
     The maps have unit root-sum-of-squares inside the support and are exactly 0 outside. Their phase is that of a
-    virtual coil, the principal component of the calibration data, which is nowhere near zero inside most objects, so
-    that the combined image has a smooth phase. With `cache`, a folder, maps are kept there by a hash of the
+    virtual coil, the principal component of the calibration data, which is far from zero inside most objects, so
+    that the combined image has a smooth phase. With `cache`, a folder, maps are stored in it by a hash of the
     calibration samples and settings. Raises InputError with fewer than 8 calibration lines.
     """
     calibration = _calibration(kspace, mask, acs)
     kernel = min(kernel, (calibration.shape[-1] + 2) // 3)
-    shape = tuple(kspace.shape[1:])
+    coils, height, width = kspace.shape[1:]
+    shape = (coils, height, width)
     if cache is None:
         return _espirit(calibration, shape, kernel, threshold, crop, kspace.device)
     key = hashlib.sha256(repr((_CACHE_VERSION, shape, calibration.shape, kernel, threshold, crop)).encode())
@@ -111,7 +112,7 @@ def _region(kspace: Tensor, mask: Tensor) -> tuple[slice, slice]:
     """The calibration region of a mask in k-space: all rows for a mask along one axis."""
     rows, columns = calibration_region(mask)
     if columns.stop == columns.start or rows.stop == rows.start:
-        raise InputError("The centre of k-space is not sampled, so there are no calibration lines; give maps with --maps FILE.")
+        raise InputError("The centre of k-space is not sampled, so there are no calibration lines; give coil maps.")
     return (slice(0, kspace.shape[-2]) if mask.shape[0] == 1 else rows), columns
 
 
@@ -123,11 +124,11 @@ def _calibration(kspace: Tensor, mask: Tensor | None, acs: Width | None) -> Tens
     asked = (_MAX_WIDTH,) * 2 if acs is None else (acs if isinstance(acs, tuple) else (_MAX_WIDTH, acs))
     width = min(_MAX_WIDTH, rows.stop - rows.start, columns.stop - columns.start, *asked)
     if width < _MIN_WIDTH:
-        raise InputError(f"ESPIRiT needs {_MIN_WIDTH} calibration lines but finds {width}; give coil maps with --maps FILE.")
+        raise InputError(f"ESPIRiT needs {_MIN_WIDTH} calibration lines but finds {width}; give coil maps.")
     square = kspace[0, :, _middle(rows, kspace.shape[-2], width), _middle(columns, kspace.shape[-1], width)].detach()
     square = square.to("cpu", torch.complex64).contiguous()
     if not square.isfinite().all() or not square.any():
-        raise InputError("The calibration region holds no signal or values that are not finite; give coil maps with --maps FILE.")
+        raise InputError("The calibration region holds no signal or values that are not finite; give coil maps.")
     return square
 
 
@@ -155,7 +156,7 @@ def _espirit(
         maps[rows], inside[rows] = vectors.reshape(-1, width, coils), (eigenvalues > crop).reshape(-1, width)
     if not inside.any():
         raise InputError(f"ESPIRiT finds no object in the {calibration.shape[-1]} calibration lines: they are too few or too "
-                         "noisy; lower `crop` or give coil maps with --maps FILE.")
+                         "noisy; lower `crop` or give coil maps.")
     reference = maps @ principal_coil(calibration).conj().to(device)
     maps = torch.where(inside[..., None], maps * reference.conj().sgn()[..., None], 0)
     return maps.permute(2, 0, 1)[None].contiguous()

@@ -1,6 +1,6 @@
 """The noise of a scan: from a noise scan, or from the undersampled scan itself; and making it white."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -19,12 +19,12 @@ _CORNERS = 0.02  # of the samples, those farthest out in k-space
 
 @dataclass(frozen=True)
 class NoiseEstimate:
-    """What is known of the noise of a scan."""
+    """The noise of a scan: its level, its covariance, and the samples behind them."""
 
     std: float  # of every real number of the noise, k-space units
     samples_used: int  # complex numbers, over all coils
-    source: str  # where they were found
-    covariance: Tensor  # (coil, coil) complex128, E[n n^H]; its mean diagonal is 2 std^2
+    source: str  # the part of the scan that the samples are from
+    covariance: Tensor = field(repr=False)  # (coil, coil) complex128, E[n n^H]; its mean diagonal is 2 std^2
 
 
 def noise_covariance(samples: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def noise_std(covariance: Tensor) -> float:
 
 
 def whitening(covariance: Tensor) -> Tensor:
-    """W (coil, coil) complex128 with W Psi W^H = mean(diag Psi) I: coils made independent, the overall scale kept.
+    """W (coil, coil) complex128 with W Psi W^H = mean(diag Psi) I: coils made independent, the overall scale unchanged.
 
     Pruessmann et al., MRM 46:638-651, 2001: the inverse of the Cholesky factor. Raises InputError on a covariance
     that is not positive definite.
@@ -83,14 +83,14 @@ def estimate_noise(kspace: Tensor, mask: Tensor) -> NoiseEstimate:
         "air at the ends of the readout": _readout_air(kspace[0], mask) if mask.shape[0] == 1 else None,
         "the corners of k-space": _corners(kspace[0], mask),
     }
-    found = []
+    estimates = []
     for source, samples in places.items():
         if samples is not None and samples.numel() >= _FEWEST and samples.any():
             covariance = samples @ samples.mH / samples.shape[1]
-            found.append(NoiseEstimate(noise_std(covariance), samples.numel(), source, covariance))
-    if not found:
+            estimates.append(NoiseEstimate(noise_std(covariance), samples.numel(), source, covariance))
+    if not estimates:
         raise InputError("The scan has too few samples to estimate its noise from; give the noise std.")
-    return min(found, key=lambda estimate: estimate.std)
+    return min(estimates, key=lambda estimate: estimate.std)
 
 
 def _calibration_air(kspace: Tensor, mask: Tensor) -> Tensor | None:
@@ -107,13 +107,13 @@ def _calibration_air(kspace: Tensor, mask: Tensor) -> Tensor | None:
     height, width = block.shape[1:]
     window = _hann(height)[:, None] * _hann(width)
     image = torch.fft.ifftn(block * window, s=(_GRID * height, _GRID * width), dim=(1, 2)).abs().square().sum(dim=0).sqrt()
-    found = []
+    candidates = []
     for level in _AIR:
         samples = block.flatten(1) @ _air_functions(image > level * image.max(), (height, width))
         if samples.numel() < _FEWEST:
             break
-        found.append(samples)
-    return min(found, key=lambda samples: float(samples.abs().square().mean()), default=None)
+        candidates.append(samples)
+    return min(candidates, key=lambda samples: float(samples.abs().square().mean()), default=None)
 
 
 def _air_functions(inside: Tensor, size: tuple[int, int]) -> Tensor:

@@ -8,6 +8,7 @@ the nearest sample. fastMRI's five column masks (Zbontar et al., arXiv 1811.0883
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import hypot, isfinite, isqrt
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from ..errors import InputError
 
 Seed = int | tuple[int, ...]
 Width = int | tuple[int, int]
+Extent = TypeVar("Extent", int, np.ndarray)
 
 _CENTRE_SHARE = 0.32  # of the sampled lines are calibration lines: fastMRI's 8 % at 4x, 4 % at 8x
 _CALIBRATION_2D = 24  # points a side, where a third of the budget allows it
@@ -26,13 +28,17 @@ _POISSON_PASSES = 14
 
 @dataclass(frozen=True)
 class Sampling:
-    """One mask and what it came to."""
+    """A mask, its realised acceleration and calibration width, and how it was drawn."""
 
     mask: Tensor  # (1, width) or (height, width) float32, 1 where sampled
     kind: str
     acceleration: float  # realised: all samples of the grid / samples taken
     acs: Width  # realised calibration width, (height, width) of it for masks over both axes
     seed: Seed
+
+    def __repr__(self) -> str:
+        return (f"Sampling({self.kind!r}, mask {tuple(self.mask.shape)}, acceleration={self.acceleration:.4g}, acs={self.acs}, "
+                f"seed={self.seed})")
 
 
 def sampling_mask(kind: str, shape: tuple[int, int], accel: float, *, acs: Width | None = None, seed: Seed) -> Sampling:
@@ -241,7 +247,7 @@ def _random_state(seed: Seed) -> np.random.RandomState:
         raise InputError(f"The seed {seed!r} is not an integer from 0 to 2**32 - 1 or a tuple of such integers.") from error
 
 
-def _centred(size: int, width: np.ndarray | int) -> tuple:
+def _centred(size: int, width: Extent) -> tuple[Extent, Extent]:
     """(start, stop) of the block of `width` whose origin is that of an axis of `size`."""
     start = size // 2 - width // 2
     return start, start + width
@@ -306,7 +312,7 @@ def _fill(mask: np.ndarray, accel: float, rng: np.random.RandomState, log_weight
 
 def _log_gaussian(shape: tuple[int, ...]) -> np.ndarray:
     offsets = np.meshgrid(*((np.arange(n) - n // 2) / n for n in shape), indexing="ij")
-    return -0.5 * sum(o**2 for o in offsets) / _GAUSSIAN_STD**2
+    return -0.5 * sum((offset**2 for offset in offsets), np.zeros(shape)) / _GAUSSIAN_STD**2
 
 
 def _throw(centre: np.ndarray, order: np.ndarray, radius: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Scans made from an image: what a coil array with known noise would have acquired."""
+"""Simulated scans: the k-space that a coil array with known noise acquires of an image."""
 
 import torch
 from torch import Tensor
@@ -25,13 +25,15 @@ def simulate_scan(
     the maps and b = sqrt(2) noise_std the std of the complex noise. The transform is orthonormal, so noise has the
     same std in k-space as in coil images. Raises InputError unless exactly one of the two is given.
     """
-    if (noise_std is None) == (snr_db is None):
+    if noise_std is None and snr_db is not None:
+        std = _std_for(image, maps, snr_db)
+    elif noise_std is not None and snr_db is None:
+        std = noise_std
+    else:
         raise InputError("A simulated scan takes either noise_std or snr_db, not both and not neither.")
-    if noise_std is None:
-        noise_std = _std_for(image, maps, snr_db)
     kspace = fft2c(maps * image).to(torch.complex64)
     noise = torch.randn(*kspace.shape, 2, generator=generator, dtype=torch.float32)
-    return (kspace + noise_std * torch.view_as_complex(noise).to(kspace.device)) * mask
+    return (kspace + std * torch.view_as_complex(noise).to(kspace.device)) * mask
 
 
 def add_smooth_phase(image: Tensor, generator: torch.Generator, *, strength: float = 1.0) -> Tensor:

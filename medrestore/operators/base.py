@@ -1,58 +1,69 @@
-"""Linear operators and what is known about them.
+"""Operators, and what is known about them as types.
 
-Each abstract kind knows more than the last:
+    Operator            A(x), differentiable                 DPS
+    LinearOperator      adds the adjoint                     DDS, DiffPIR, HQS
+    ResolventOperator   adds (I + gamma Ah A)^-1, one gamma  DDS with a fixed gamma, solved exactly
+    PseudoInvertible    adds A^+                             methods that need A and A^+ only
+    SpectralOperator    adds A = U diag(s) Vh, hence A^+     DDNM, DDNM+, DDRM, RePaint, constraints
+    CoIsometry          adds A Ah = scale^2 I                may stand inside another operator, which stays spectral
 
-    Operator            A(x), differentiable               enough for DPS
-    LinearOperator      and its adjoint                    DDS, DiffPIR, HQS
-    ResolventOperator   and (I + gamma Ah A)^-1, one gamma DDS with a fixed gamma, solved
-    SpectralOperator    and A = U diag(s) Vh, hence A^+    DDNM, DDNM+, DDRM, RePaint, constraints
-    CoIsometry          and A Ah = scale^2 I               may stand inside another operator and keep its kind
-    Isometry            and Ah A = scale^2 I               a change of coordinates
+`local.LocalOperator` is a capability of its own: a window of the image is a problem of its own.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from .representation import ShortRepr
+
 Window = tuple[slice, slice]
 
 
-class Operator(ABC):
+class Operator(ShortRepr, ABC):
     """A(x), differentiable.
 
     Attributes:
-        support: (height, width) of 0 and 1, where the image may differ from zero, or None when it may everywhere.
-            Outside it nothing is measured and nothing is there, so a restoration keeps it at zero.
+        support: (height, width), or (batch, 1, height, width) for operators side by side, of 0 and 1: where the image
+            may differ from zero; None when it may everywhere. Outside it nothing is measured and the image is zero, so
+            a restoration keeps it at zero.
         sampled: 0 and 1, broadcasting against the measurement: the entries that A can reach, or None for all of them.
-        grain: windows of the image must begin and end at multiples of this many pixels.
     """
 
-    support: Tensor | None = None
-    sampled: Tensor | None = None
-    grain: int = 1
+    if TYPE_CHECKING:  # read-only, so that a subclass may have a field, a constant or a property of the name
+
+        @property
+        def support(self) -> Tensor | None: ...
+
+        @property
+        def sampled(self) -> Tensor | None: ...
+
+    else:
+        support = None
+        sampled = None
 
     @abstractmethod
     def __call__(self, x: Tensor) -> Tensor:
         """A(x): (batch, channel, height, width) to the measurement's shape."""
 
-    def restrict(self, window: Window) -> "Operator":
-        """The same operator on a window of the image; only local operators have one."""
-        raise TypeError(f"{type(self).__name__} is not local: a window of its image is not a problem of its own")
+    @property
+    def kind(self) -> str:
+        """The name of what measures, for messages: that of the outermost operator of a composition."""
+        return type(self).__name__
 
-    def footprint(self, window: Window) -> Window:
-        """The part of the measurement that a window of the image explains."""
-        raise TypeError(f"{type(self).__name__} is not local: a window of its image is not a problem of its own")
+    def stacked(self, operators: "Sequence[Operator]") -> "Operator | None":
+        """One operator that applies the k-th of these to image k of a batch, or None where none is known.
 
-    def coarsen(self, factor: int) -> "tuple[Operator, int]":
-        """(B, rest) such that B(pool(x)) = pool_rest(A(x)), pool taking means of factor x factor pixels.
+        A shortcut of `stack`, which otherwise applies each to its own images. An operator whose parameters may carry a
+        batch axis overrides this.
 
-        The same measurement of a coarser image, and how far its data have to be pooled; only local operators have one. An
-        entry of the pooled data counts as measured when all that it is the mean of are (`sampled`).
+        Args:
+            operators: one for each image; the first is this one.
         """
-        raise TypeError(f"{type(self).__name__} has no coarser form: what it measures of an image does not follow from means")
+        return self if all(operator is self for operator in operators) else None
 
 
 class LinearOperator(Operator):
@@ -66,8 +77,14 @@ class LinearOperator(Operator):
         """Ah A x."""
         return self.adjoint(self(x))
 
-    def preconditioner(self, gamma: float) -> Callable[[Tensor], Tensor] | None:
-        """About (I / gamma + Ah A)^-1 on images, Hermitian, positive and far cheaper than Ah A; None where none is known."""
+    def preconditioner(self, gamma: float | Tensor) -> Callable[[Tensor], Tensor] | None:
+        """An approximation of (I / gamma + Ah A)^-1 on images, Hermitian, positive and far cheaper than Ah A.
+
+        None where none is known.
+
+        Args:
+            gamma: finite; one number, or (batch, 1, 1, 1).
+        """
         return None
 
     def __matmul__(self, inner: "LinearOperator") -> "LinearOperator":
@@ -77,6 +94,23 @@ class LinearOperator(Operator):
         return compose(self, inner)
 
 
+class Encoding(LinearOperator):
+    """An MRI encoding M F S, whose calibration lines give a low-resolution image.
+
+    Attributes:
+        mask: (1, w) or (h, w), 0 or 1.
+        maps: coil sensitivities (1, coil, h, w), or None for a single coil.
+    """
+
+    if TYPE_CHECKING:
+
+        @property
+        def mask(self) -> Tensor: ...
+
+        @property
+        def maps(self) -> Tensor | None: ...
+
+
 class ResolventOperator(LinearOperator):
     """A whose data step is known in closed form for one weight of the data.
 
@@ -84,19 +118,30 @@ class ResolventOperator(LinearOperator):
         gamma: that weight.
     """
 
-    gamma: float
+    if TYPE_CHECKING:
+
+        @property
+        def gamma(self) -> float: ...
 
     @abstractmethod
     def resolve(self, x: Tensor) -> Tensor:
         """(I + gamma Ah A)^-1 x."""
 
 
-@dataclass(frozen=True)
-class Spectrum:
-    """A = U diag(s) Vh, with every factor living on the grid of V's coefficients, which is shaped like the image.
+class PseudoInvertible(LinearOperator):
+    """A whose pseudo-inverse is known."""
+
+    @abstractmethod
+    def pinv(self, y: Tensor) -> Tensor:
+        """A^+ y: the smallest of the images whose A(x) is nearest to y."""
+
+
+@dataclass(frozen=True, repr=False)
+class Spectrum(ShortRepr):
+    """A = U diag(s) Vh, with every factor on the grid of V's coefficients, which is shaped like the image.
 
     `s` is non-negative and broadcasts against the coefficients; its zeros are the null space. Uh y is zero there and
-    U ignores what stands there, so range and null space need no index bookkeeping: every formula is elementwise.
+    U ignores the values there, so range and null space need no index bookkeeping: every formula is elementwise.
     """
 
     s: Tensor
@@ -104,13 +149,13 @@ class Spectrum:
     synthesise: Callable[[Tensor], Tensor]  # V: coefficients -> image
     measure: Callable[[Tensor], Tensor]  # U: coefficients -> measurement
     unmeasure: Callable[[Tensor], Tensor]  # Uh: measurement -> coefficients
-    shortcut: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None  # what `correct` does, where there is a faster way
+    shortcut: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None  # computes `correct`, where there is a faster way
 
     def correct(self, x: Tensor, trust: Tensor, target: Tensor) -> Tensor:
         """x with every coefficient moved towards the target's: V (c + trust (target - c)) with c = Vh x.
 
         Args:
-            trust: shaped like s; 0 in the null space.
+            trust: shaped like s, or (batch, ...) of it; 0 in the null space.
             target: coefficients.
         """
         if self.shortcut is not None:
@@ -124,7 +169,7 @@ class Spectrum:
         return torch.where(seen, c / self.s.where(seen, 1.0), 0.0)
 
 
-class SpectralOperator(LinearOperator):
+class SpectralOperator(PseudoInvertible):
     """A whose singular value decomposition is known."""
 
     @property
@@ -133,7 +178,7 @@ class SpectralOperator(LinearOperator):
         """U, s and V."""
 
     def pinv(self, y: Tensor) -> Tensor:
-        """A^+ y, exact: the smallest image that explains y best."""
+        """A^+ y, exact, from the spectrum."""
         S = self.spectrum
         return S.synthesise(S.invert(S.unmeasure(y)))
 
@@ -153,44 +198,18 @@ class FromSpectrum(SpectralOperator):
 class CoIsometry(SpectralOperator):
     """A with A Ah = scale^2 I: every number of the measurement is reached, all equally well."""
 
-    scale: float
+    if TYPE_CHECKING:
+
+        @property
+        def scale(self) -> float: ...
 
     def lift(self, support: Tensor) -> Tensor:
-        """Where the image may differ from zero when A(x) may within `support`, both (height, width)."""
-        return (self.adjoint(support[None, None]) != 0)[0].any(0).to(support)
-
-
-class Isometry(LinearOperator):
-    """L with Lh L = L Lh = scale^2 I: a change of coordinates, of each pixel on its own."""
-
-    scale: float
-
-    def restrict(self, window: Window) -> "Isometry":
-        return self
-
-    def footprint(self, window: Window) -> Window:
-        return window
-
-    def coarsen(self, factor: int) -> "tuple[Isometry, int]":
-        return self, factor
+        """Where the image may differ from zero when A(x) may within `support`; both are shaped as `Operator.support`."""
+        four = support if support.ndim == 4 else support[None, None]
+        lifted = (self.adjoint(four) != 0).any(1, keepdim=True).to(support)
+        return lifted if support.ndim == 4 else lifted[0, 0]
 
 
 def same(x: Tensor) -> Tensor:
     """x."""
     return x
-
-
-class Identity(Isometry, CoIsometry):
-    """y = x: denoising. Composing with it changes nothing."""
-
-    scale = 1.0
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return x
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        return y
-
-    @property
-    def spectrum(self) -> Spectrum:
-        return Spectrum(torch.ones(()), same, same, same, same)

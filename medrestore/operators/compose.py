@@ -1,49 +1,66 @@
 """One operator after another."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from .base import CoIsometry, Identity, Isometry, LinearOperator, ResolventOperator, SpectralOperator, Spectrum, Window
+from .base import CoIsometry, LinearOperator, Operator, ResolventOperator, SpectralOperator, Spectrum, Window
+from .local import Identity, Isometry, LocalOperator, as_local, no_coarser_form
 
 
 def compose(outer: LinearOperator, inner: LinearOperator) -> LinearOperator:
-    """outer after inner. Spectral operators stay spectral after a co-isometry, however a chain is bracketed."""
+    """outer after inner.
+
+    Spectral operators stay spectral after a co-isometry, however a chain is bracketed; the composition is local exactly
+    when both parts are.
+    """
     if isinstance(inner, Identity):
         return outer
     if isinstance(outer, Identity) and isinstance(inner, SpectralOperator):
         return inner
-    if isinstance(inner, Composed | ComposedIsometry | SpectralComposed):
+    if isinstance(inner, Chain | ComposedIsometry):
         return (outer @ inner.outer) @ inner.inner
-    if isinstance(outer, SpectralOperator) and isinstance(inner, Isometry):
-        return SpectralInFrame(outer, inner)
-    if isinstance(outer, Isometry) and isinstance(inner, Isometry):
+    if isinstance(outer, Isometry) and isinstance(inner, Isometry) and not isinstance(outer, SpectralOperator):
         return ComposedIsometry(outer, inner)
+    kind = _kind_of(outer, inner)
+    return (LOCAL[kind] if isinstance(outer, LocalOperator) and isinstance(inner, LocalOperator) else kind)(outer, inner)
+
+
+def _kind_of(outer: LinearOperator, inner: LinearOperator) -> "type[Composed]":
+    """The class of a composition, its locality left out."""
+    if isinstance(outer, SpectralOperator) and isinstance(inner, Isometry):
+        return SpectralInFrame
     if isinstance(outer, CoIsometry) and isinstance(inner, CoIsometry):
-        return ComposedCoIsometry(outer, inner)
+        return ComposedCoIsometry
     if isinstance(outer, SpectralOperator) and isinstance(inner, CoIsometry):
-        return SpectralAfter(outer, inner)
+        return SpectralAfter
     if isinstance(outer, ResolventOperator) and isinstance(inner, Isometry | CoIsometry):
-        return ResolventAfter(outer, inner)
-    return Composed(outer, inner)
+        return ResolventAfter
+    return Composed
 
 
 class Chain(LinearOperator):
-    """outer after inner: local when both are.
+    """outer after inner.
 
     Attributes:
-        outer: what comes last.
-        inner: what it follows.
+        outer: applied last.
+        inner: applied first.
     """
 
-    outer: LinearOperator
-    inner: LinearOperator
+    if TYPE_CHECKING:
+
+        @property
+        def outer(self) -> LinearOperator: ...
+
+        @property
+        def inner(self) -> LinearOperator: ...
 
     @property
-    def grain(self) -> int:
-        return self.outer.grain * self.inner.grain
+    def kind(self) -> str:
+        return self.outer.kind
 
     @property
     def sampled(self) -> Tensor | None:
@@ -58,7 +75,7 @@ class Chain(LinearOperator):
     def normal(self, x: Tensor) -> Tensor:
         return self.inner.adjoint(self.outer.normal(self.inner(x)))
 
-    def preconditioner(self, gamma: float) -> Callable[[Tensor], Tensor] | None:
+    def preconditioner(self, gamma: float | Tensor) -> Callable[[Tensor], Tensor] | None:
         B = self.inner
         if not isinstance(B, Isometry | CoIsometry):
             return None
@@ -73,18 +90,43 @@ class Chain(LinearOperator):
 
         return about_inverse
 
-    def restrict(self, window: Window) -> LinearOperator:
-        return self.outer.restrict(self.inner.footprint(window)) @ self.inner.restrict(window)
+    def stacked(self, operators: Sequence[Operator]) -> Operator | None:
+        if all(one is self for one in operators):
+            return self
+        chains = [one for one in operators if isinstance(one, Chain) and type(one) is type(self)]
+        if len(chains) < len(operators):
+            return None
+        outer, inner = (part[0].stacked(part) for part in ([one.outer for one in chains], [one.inner for one in chains]))
+        return outer @ inner if isinstance(outer, LinearOperator) and isinstance(inner, LinearOperator) else None
+
+
+class LocalChain(Chain, LocalOperator):
+    """outer after inner, both local."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def outer(self) -> LocalOperator: ...
+
+        @property
+        def inner(self) -> LocalOperator: ...
+
+    @property
+    def grain(self) -> int:
+        return self.outer.grain * self.inner.grain
+
+    def restrict(self, window: Window) -> LocalOperator:
+        return as_local(self.outer.restrict(self.inner.footprint(window)) @ self.inner.restrict(window))
 
     def footprint(self, window: Window) -> Window:
         return self.outer.footprint(self.inner.footprint(window))
 
-    def coarsen(self, factor: int) -> tuple[LinearOperator, int]:
-        if not isinstance(self.inner, Isometry | CoIsometry):  # what it drops would be mixed with what it keeps
-            return super().coarsen(factor)
+    def coarsen(self, factor: int) -> tuple[LocalOperator, int]:
+        if not isinstance(self.inner, Isometry | CoIsometry):  # the entries that it drops would enter the means of the others
+            raise no_coarser_form(self)
         inner, rest = self.inner.coarsen(factor)
         outer, rest = self.outer.coarsen(rest)
-        return outer @ inner, rest
+        return as_local(outer @ inner), rest
 
 
 @dataclass(frozen=True)
@@ -119,26 +161,15 @@ class ComposedIsometry(Isometry):
         return self.inner.adjoint(self.outer.adjoint(y))
 
 
-class SpectralComposed(Chain, SpectralOperator):
-    """outer after inner, with a spectrum: computed as the composition it is."""
-
-    outer: SpectralOperator
-    inner: LinearOperator
-
-
 @dataclass(frozen=True)
-class SpectralInFrame(SpectralComposed):
+class SpectralInFrame(Composed, SpectralOperator):
     """A L, for a spectral A and an isometry L: the same singular vectors seen through L, and s scaled.
 
-    The coefficients are seen through L as well, so that they are shaped like the image here too.
+    The coefficients are seen through L as well, so that they are shaped like the image.
     """
 
     outer: SpectralOperator
     inner: Isometry
-
-    @property
-    def support(self) -> Tensor | None:
-        return self.outer.support
 
     @property
     def spectrum(self) -> Spectrum:
@@ -158,19 +189,15 @@ class SpectralInFrame(SpectralComposed):
 
 
 @dataclass(frozen=True)
-class SpectralAfter(SpectralComposed):
+class SpectralAfter(Composed, SpectralOperator):
     """A B, for a spectral A and a co-isometry B.
 
     B's range coefficients are re-expanded in A's singular vectors, which stay orthonormal because B weighs them all
-    alike; B's null space is left as it is.
+    alike; B's null space stays as it is.
     """
 
     outer: SpectralOperator
     inner: CoIsometry
-
-    @property
-    def support(self) -> Tensor | None:
-        return None if self.outer.support is None else self.inner.lift(self.outer.support)
 
     @property
     def spectrum(self) -> Spectrum:
@@ -203,7 +230,7 @@ class SpectralAfter(SpectralComposed):
 
 @dataclass(frozen=True)
 class ResolventAfter(Composed, ResolventOperator):
-    """A B, for an A with a resolvent and a change of coordinates or a co-isometry B, whose null space no data move."""
+    """A B, for an A with a resolvent and a change of coordinates or a co-isometry B, whose null space stays as it is."""
 
     outer: ResolventOperator
     inner: Isometry | CoIsometry
@@ -218,11 +245,39 @@ class ResolventAfter(Composed, ResolventOperator):
         return x + B.adjoint(self.outer.resolve(seen) - seen) / B.scale**2
 
 
+@dataclass(frozen=True)
 class ComposedCoIsometry(SpectralAfter, CoIsometry):
     """A co-isometry after another."""
 
     outer: CoIsometry
+    inner: CoIsometry
 
     @property
     def scale(self) -> float:
         return self.outer.scale * self.inner.scale
+
+
+class LocalComposed(LocalChain, Composed):
+    """`Composed` of local operators."""
+
+
+class LocalSpectralInFrame(LocalChain, SpectralInFrame):
+    """`SpectralInFrame` of local operators."""
+
+
+class LocalSpectralAfter(LocalChain, SpectralAfter):
+    """`SpectralAfter` of local operators."""
+
+
+class LocalComposedCoIsometry(LocalChain, ComposedCoIsometry):
+    """`ComposedCoIsometry` of local operators."""
+
+
+class LocalResolventAfter(LocalChain, ResolventAfter):
+    """`ResolventAfter` of local operators."""
+
+
+LOCAL: dict[type[Composed], type[Composed]] = {
+    Composed: LocalComposed, SpectralInFrame: LocalSpectralInFrame, SpectralAfter: LocalSpectralAfter,
+    ComposedCoIsometry: LocalComposedCoIsometry, ResolventAfter: LocalResolventAfter,
+}

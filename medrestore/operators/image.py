@@ -1,23 +1,28 @@
 """Operators on pixels and neighbourhoods: local, so that a window of the image is a problem of its own."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .base import CoIsometry, FromSpectrum, Identity, Spectrum, Window, same
+from .base import CoIsometry, FromSpectrum, Operator, Spectrum, Window, same
+from .local import Identity, LocalOperator
+
+Span = tuple[int, int]  # first and last + 1
 
 
-def edges(window: Window, size: tuple[int, int]) -> tuple[tuple[int, int], ...]:
-    """((first row, row after the last), the same for columns) of a window of an image of `size`."""
-    return tuple(side.indices(length)[:2] for side, length in zip(window, size, strict=True))
+def edges(window: Window, size: tuple[int, int]) -> tuple[Span, Span]:
+    """(first and last row + 1, the same for columns) of a window of an image of `size`."""
+    (top, bottom, _), (left, right, _) = window[0].indices(size[0]), window[1].indices(size[1])
+    return (top, bottom), (left, right)
 
 
 @dataclass(frozen=True)
-class Mask(FromSpectrum):
+class Mask(LocalOperator, FromSpectrum):
     """Keeps the pixels where `keep` is 1: inpainting.
 
     Args:
@@ -33,6 +38,14 @@ class Mask(FromSpectrum):
     @property
     def spectrum(self) -> Spectrum:
         return Spectrum(self.keep, same, same, lambda c: self.keep * c, lambda y: self.keep * y)
+
+    def stacked(self, operators: Sequence[Operator]) -> Operator | None:
+        masks = [one for one in operators if isinstance(one, Mask) and type(one) is type(self)]
+        if len(masks) < len(operators) or any(one.keep.numel() != one.keep.shape[-2:].numel() for one in masks):
+            return None
+        if any(replace(one, keep=self.keep) != replace(self, keep=self.keep) for one in masks):
+            return None  # a subclass whose further fields differ
+        return replace(self, keep=torch.cat([one.keep.reshape(1, 1, *one.keep.shape[-2:]) for one in masks]))
 
     def restrict(self, window: Window) -> "Mask":
         return Mask(self.keep[(..., *window)])
@@ -68,7 +81,7 @@ def share(total: int, fraction: float) -> int:
 
 
 @dataclass(frozen=True)
-class Crop(FromSpectrum, CoIsometry):
+class Crop(LocalOperator, FromSpectrum, CoIsometry):
     """A part of a larger image, by default its centre; its adjoint pads with zeros.
 
     Args:
@@ -105,7 +118,10 @@ class Crop(FromSpectrum, CoIsometry):
     def spectrum(self) -> Spectrum:
         return Spectrum(self._pad(torch.ones(1, 1)), same, same, self._cut, self._pad)
 
-    def restrict(self, window: Window) -> CoIsometry:
+    def stacked(self, operators: Sequence[Operator]) -> Operator | None:
+        return self if all(one == self for one in operators) else None
+
+    def restrict(self, window: Window) -> "Crop | Identity":
         (top, bottom), (left, right) = edges(window, self.size)
         (first, last), (west, east) = self._overlap(window)
         size, inner = (bottom - top, right - left), (last - first, east - west)
@@ -116,10 +132,11 @@ class Crop(FromSpectrum, CoIsometry):
         rows, columns = ((a - at, b - at) for (a, b), at in zip(self._overlap(window), self._corner, strict=True))
         return slice(*rows), slice(*columns)
 
-    def _overlap(self, window: Window) -> tuple[tuple[int, int], ...]:
-        """The first and last row, then column, of the large image that window and part share."""
-        spans = zip(edges(window, self.size), self._corner, self.inner, strict=True)
-        return tuple((min(max(a, at), at + n), min(max(b, at), at + n)) for (a, b), at, n in spans)
+    def _overlap(self, window: Window) -> tuple[Span, Span]:
+        """The rows, then columns, of the large image that window and part share."""
+        rows, columns = edges(window, self.size)
+        (top, left), (height, width) = self._corner, self.inner
+        return _clamped(rows, top, top + height), _clamped(columns, left, left + width)
 
     def coarsen(self, factor: int) -> tuple["Crop", int]:
         sides = (*self.size, *self.inner, *self._corner)
@@ -130,8 +147,13 @@ class Crop(FromSpectrum, CoIsometry):
         return Crop((h, w), (m, n), (top, left)), factor
 
 
+def _clamped(span: Span, low: int, high: int) -> Span:
+    first, last = (min(max(edge, low), high) for edge in span)
+    return first, last
+
+
 @dataclass(frozen=True)
-class AveragePool(CoIsometry):
+class AveragePool(LocalOperator, CoIsometry):
     """The mean of every patch of factor x factor pixels: super-resolution. Its scale is 1 / factor.
 
     V is the cosine transform of each patch, whose coefficient (i, j) lies at the patch's pixel (i, j); A sees the
@@ -201,6 +223,9 @@ class AveragePool(CoIsometry):
         s = self._unmeasure(torch.full((1, 1), self.scale))
         return Spectrum(s, self._analyse, self._synthesise, self._measure, self._unmeasure)
 
+    def stacked(self, operators: Sequence[Operator]) -> Operator | None:
+        return self if all(one == self for one in operators) else None
+
     def restrict(self, window: Window) -> "AveragePool":
         rows, columns = self.footprint(window)
         return AveragePool(self.factor, ((rows.stop - rows.start) * self.factor, (columns.stop - columns.start) * self.factor))
@@ -212,7 +237,7 @@ class AveragePool(CoIsometry):
                              f"of {self.factor} x {self.factor} pixels; its edges must be multiples of the factor")
         return slice(rows[0] // self.factor, rows[1] // self.factor), slice(columns[0] // self.factor, columns[1] // self.factor)
 
-    def coarsen(self, factor: int) -> tuple[CoIsometry, int]:
+    def coarsen(self, factor: int) -> "tuple[AveragePool | Identity, int]":
         r = self.factor
         if r % factor and factor % r:
             raise ValueError(f"means over {r} x {r} pixels do not follow from means over {factor} x {factor}; "
@@ -223,7 +248,7 @@ class AveragePool(CoIsometry):
 
 
 @dataclass(frozen=True)
-class Grayscale(CoIsometry):
+class Grayscale(LocalOperator, CoIsometry):
     """A weighted sum of the channels: colorization. Its scale is the norm of the weights.
 
     V reflects the channels so that the first becomes the direction of the weights (Householder).
@@ -267,6 +292,9 @@ class Grayscale(CoIsometry):
     def spectrum(self) -> Spectrum:
         s = self._unmeasure(torch.full((1, 1, 1), self.scale))
         return Spectrum(s, self._reflect, self._reflect, lambda c: c[:, :1], self._unmeasure)
+
+    def stacked(self, operators: Sequence[Operator]) -> Operator | None:
+        return self if all(one == self for one in operators) else None
 
     def restrict(self, window: Window) -> "Grayscale":
         return self

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..fft import fft2c, ifft2c
-from .base import FromSpectrum, LinearOperator, Spectrum
+from .base import Encoding, FromSpectrum, Spectrum
 from .sense_exact import ResolvedSense, SpectralSense, span
 
 LEAST = 0.05  # share of the largest entry of the preconditioner's diagonal that none is below
@@ -17,7 +17,7 @@ BLOCK_BYTES = 2**20  # coil images handled at once on a CPU: about what stays in
 
 
 @dataclass(frozen=True)
-class SingleCoil(FromSpectrum):
+class SingleCoil(FromSpectrum, Encoding):
     """M F: image (batch, 1, h, w) complex -> k-space of the same shape, zero where not sampled.
 
     Args:
@@ -25,6 +25,10 @@ class SingleCoil(FromSpectrum):
     """
 
     mask: Tensor
+
+    @property
+    def maps(self) -> None:
+        return None
 
     @property
     def sampled(self) -> Tensor:
@@ -36,7 +40,7 @@ class SingleCoil(FromSpectrum):
 
 
 @dataclass(frozen=True)
-class Sense(LinearOperator):
+class Sense(Encoding):
     """M F S: image (batch, 1, h, w) complex -> k-space (batch, coil, h, w). Pruessmann et al., MRM 42, 1999.
 
     Args:
@@ -87,7 +91,7 @@ class Sense(LinearOperator):
                     result[:, :, rows] += coils.sum(1, keepdim=True)
         return out
 
-    def preconditioner(self, gamma: float) -> Callable[[Tensor], Tensor]:
+    def preconditioner(self, gamma: float | Tensor) -> Callable[[Tensor], Tensor]:
         """The circulant matrix that has the diagonal of Ah A in k-space, I / gamma added, inverted.
 
         After Chan, SIAM J. Sci. Stat. Comput. 9:766, 1988: of all circulant matrices the nearest to Ah A. It takes frequencies

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import Tensor
 
-from .base import LinearOperator, ResolventOperator, SpectralOperator, Spectrum, Window
+from .base import Encoding, ResolventOperator, SpectralOperator, Spectrum, Window
 from .sense_rows import by_row, by_row_adjoint, corrected_by_row
 
 if TYPE_CHECKING:
@@ -26,10 +26,25 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class KnownSense(LinearOperator):
-    """`sense` itself, of which more is known."""
+class KnownSense(Encoding):
+    """`sense` itself, with an exact data step.
 
-    sense: "Sense"
+    Attributes:
+        sense: the operator.
+    """
+
+    if TYPE_CHECKING:
+
+        @property
+        def sense(self) -> "Sense": ...
+
+    @property
+    def mask(self) -> Tensor:
+        return self.sense.mask
+
+    @property
+    def maps(self) -> Tensor:
+        return self.sense.maps
 
     @property
     def support(self) -> Tensor:
@@ -48,7 +63,7 @@ class KnownSense(LinearOperator):
     def normal(self, x: Tensor) -> Tensor:
         return self.sense.normal(x)
 
-    def preconditioner(self, gamma: float) -> Callable[[Tensor], Tensor]:
+    def preconditioner(self, gamma: float | Tensor) -> Callable[[Tensor], Tensor]:
         return self.sense.preconditioner(gamma)
 
 
@@ -97,12 +112,11 @@ class SpectralSense(KnownSense, SpectralOperator):
         return span((self.s[self.box] > 0).any(0))
 
     def _correct(self, x: Tensor, trust: Tensor, target: Tensor) -> Tensor:
-        """`Spectrum.correct` without what lies in the null space, which stays as it is."""
+        """`Spectrum.correct` without the coefficients of the null space, which stay as they are."""
         (rows, columns), seen = self.box, self._seen
-        here = (..., rows, slice(columns.start + seen.start, columns.start + seen.stop))
+        range_ = (..., rows, slice(columns.start + seen.start, columns.start + seen.stop))
         out = x.clone()
-        out[..., rows, columns] = corrected_by_row(self.basis[:, seen], x[..., rows, columns],
-                                                   trust.reshape(trust.shape[-2:])[here], target[here])
+        out[..., rows, columns] = corrected_by_row(self.basis[:, seen], x[..., rows, columns], trust[range_], target[range_])
         return out
 
     @property

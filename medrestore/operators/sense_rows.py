@@ -44,17 +44,21 @@ def by_row_adjoint(matrices: Tensor, c: Tensor) -> Tensor:
 def corrected_by_row(matrices: Tensor, x: Tensor, trust: Tensor, target: Tensor) -> Tensor:
     """x + Mh trust (target - M x), M being every row's matrix: coefficients moved towards a target.
 
-    On the way row by row, the first coefficients of a row are left out up to the first that would go more than `NEGLIGIBLE`
-    of its way. What that changes is, in norm, less than `NEGLIGIBLE` times their distance from the target.
+    Row by row, the first coefficients of a row are left out up to the first that would go more than `NEGLIGIBLE` of its
+    way. That changes the result, in norm, by less than `NEGLIGIBLE` times their distance from the target.
 
     Args:
         matrices: (row, k, w) complex, with orthonormal rows.
         x: (batch, 1, row, w).
-        trust: (row, k).
+        trust: (row, k), or (1 or batch, 1, row, k).
         target: (1 or batch, 1, row, k).
     """
     if not _few(matrices, x):
         return x + by_row_adjoint(matrices, trust * (target - by_row(matrices, x)))
+    if trust.ndim == 4 and len(trust) > 1:  # images that are moved differently
+        target = target.expand(len(x), *target.shape[1:])
+        return torch.cat([corrected_by_row(matrices, *one) for one in zip(x.split(1), trust[:, 0], target.split(1), strict=True)])
+    trust = trust.reshape(trust.shape[-2:])
     out = torch.conj_physical(x)  # a copy, whichever way x is stored
     moved = (trust.abs() > NEGLIGIBLE).numpy()
     starts = np.where(moved.any(1), moved.argmax(1), moved.shape[1])

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..allocator import release_freed_memory
 from ..errors import InputError
-from ..files import Busy, staged
+from ..files import Busy, new_output
 from ..io import KSpaceFile, ReconstructionWriter, read_provenance, read_reconstruction, write_nifti
 from ..levels import below
 from ..metrics import Scores
@@ -178,7 +178,7 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     job.say(_summary(scan, ready, job, last - first, count))
     advance = job.progress(source.name, job.calls * (last - first))
     volume, provenance = Volume(), _provenance(source, ready, job)
-    with staged(out) as folder:
+    with new_output(out) as folder:
         place = folder / out.name
         with _writer(place, ready, job, last - first, provenance) as writer:
             groups = _groups(scan, maps, [ready], range(first, last), count, source, job)

@@ -142,14 +142,14 @@ def _inlined(svg: str, label: str) -> str:
     """The SVG document as an element of the page, in the page's colours and fonts, naming no outside address."""
     inside = re.sub(r"<(style|metadata)\b.*?</\1>|<!--.*?-->", "", svg[svg.index(">", svg.index("<svg")) + 1 :], flags=re.DOTALL)
     inside = re.sub(r' id="[A-Za-z][A-Za-z.2]*_\d+"', "", inside).replace("xlink:href", "href")
-    inside = re.sub(r'style="[^"]*"', lambda found: _themed(found.group()), inside)
+    inside = re.sub(r'style="[^"]*"', lambda match: _themed(match.group()), inside)
     shape = " ".join(f"{72 * inches:g}" for inches in SIZE)  # matplotlib draws SVG at 72 units an inch
     return f'<div class="chart"><svg viewBox="0 0 {shape}" role="img" aria-label="{text(label)}">{inside.strip()}</div>'
 
 
 def _themed(style: str) -> str:
     style = style.replace(INK, "var(--muted)").replace(GRID, "var(--line)")
-    return re.sub(r"#0300([0-9a-f]{2})", lambda found: f"var(--series-{int(found.group(1), 16)})", style)
+    return re.sub(r"#0300([0-9a-f]{2})", lambda match: f"var(--series-{int(match.group(1), 16)})", style)
 
 
 def _colour(style: int) -> str:

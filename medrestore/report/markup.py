@@ -98,8 +98,8 @@ def _described(value: Any) -> str:
 
 
 def _numbers(cells: Sequence[str]) -> bool:
-    told = [cell for cell in map(str, cells) if cell.strip().lower() not in _NOTHING]
-    return bool(told) and all(_NUMBER.match(cell) for cell in told)
+    filled = [cell for cell in map(str, cells) if cell.strip().lower() not in _NOTHING]
+    return bool(filled) and all(_NUMBER.match(cell) for cell in filled)
 
 
 def _line(cells: Sequence[str], flush: Sequence[bool]) -> str:

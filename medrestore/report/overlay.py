@@ -1,7 +1,6 @@
-"""Pictures in colour for people: what a mask hides, and frames side by side."""
+"""A frame with the hole of its mask marked in colour."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -10,7 +9,6 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..io.scenes.writer import encode_png
-from .figure import save_png
 
 TINT, EDGE = (255, 0, 0), (255, 255, 0)
 
@@ -44,22 +42,3 @@ def write_overlay(path: Path, frame: Tensor, known: Tensor) -> None:
         raise InputError(f"{path} cannot be written ({error.strerror}); give another place.") from error
     finally:
         part.unlink(missing_ok=True)
-
-
-def frames_panel(rows: Sequence[Sequence[tuple[str, Tensor]]], path: Path, *, title: str = "") -> None:
-    """Writes a png of RGB frames side by side, row under row, each (words above it, (3, height, width) uint8)."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    _, height, width = rows[0][0][1].shape
-    figure = Figure(figsize=(4.2 * len(rows[0]), (4.2 * height / width + 0.3) * len(rows) + 0.3), layout="constrained",
-                    facecolor="black")
-    FigureCanvasAgg(figure)
-    for places, row in zip(figure.subplots(len(rows), len(rows[0]), squeeze=False), rows, strict=True):
-        for place, (words, frame) in zip(places, row, strict=True):
-            place.imshow(frame.permute(1, 2, 0).numpy(), interpolation="nearest")
-            place.set_title(words, color="white", fontsize=10)
-            place.set_axis_off()
-    if title:
-        figure.suptitle(title, color="white", fontsize=9)
-    save_png(figure, path)

@@ -1,12 +1,12 @@
-"""Images side by side, each with its own stated gain."""
+"""Images side by side, each with its own stated gain, and RGB frames side by side."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor
 
-from .figure import save_png
+from .figure import dark_figure, save_png
 
 
 @dataclass(frozen=True)
@@ -14,37 +14,46 @@ class Column:
     """One image of a panel.
 
     Args:
-        title: what stands above it.
+        title: the text above it.
         image: (h, w) real.
         peak: the value shown white; 0 is black.
     """
 
     title: str
-    image: Tensor
+    image: Tensor = field(repr=False)
     peak: float
 
 
 def panel(columns: Sequence[Column], path: Path, *, title: str = "", rows: int = 1) -> None:
-    """Writes a PNG of the images side by side, aside first and then renamed.
+    """Writes a PNG of grey images side by side.
 
     Args:
         columns: the images, row after row.
-        path: where to.
-        title: of the whole.
-        rows: how many rows to break them into.
+        path: the file to write.
+        title: of the figure.
+        rows: the number of rows.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     count = -(-len(columns) // rows)
     height, width = columns[0].image.shape
-    figure = Figure(figsize=(2.8 * count, 2.8 * height / width * rows + 0.45), layout="constrained", facecolor="black")
-    FigureCanvasAgg(figure)
-    for place, column in zip(figure.subplots(rows, count, squeeze=False).flat, columns, strict=False):
+    figure, axes = dark_figure(rows, count, (2.8 * count, 2.8 * height / width * rows + 0.45), title)
+    for place, column in zip(axes, columns, strict=False):
         place.imshow(column.image.numpy(), cmap="gray", vmin=0, vmax=max(column.peak, 1e-30), interpolation="nearest")
         place.set_title(column.title, color="white", fontsize=10)
-    for place in figure.axes:
-        place.set_axis_off()
-    if title:
-        figure.suptitle(title, color="white", fontsize=9)
+    save_png(figure, path)
+
+
+def frames_panel(rows: Sequence[Sequence[tuple[str, Tensor]]], path: Path, *, title: str = "") -> None:
+    """Writes a PNG of RGB frames side by side.
+
+    Args:
+        rows: of as many frames each, a frame being (title, (3, height, width) uint8).
+        path: the file to write.
+        title: of the figure.
+    """
+    _, height, width = rows[0][0][1].shape
+    size = (4.2 * len(rows[0]), (4.2 * height / width + 0.3) * len(rows) + 0.3)
+    figure, axes = dark_figure(len(rows), len(rows[0]), size, title)
+    for place, (words, frame) in zip(axes, [frame for row in rows for frame in row], strict=True):
+        place.imshow(frame.permute(1, 2, 0).numpy(), interpolation="nearest")
+        place.set_title(words, color="white", fontsize=10)
     save_png(figure, path)

@@ -25,15 +25,15 @@ class Picture:
         reference: (height, width), or (height, width, 3) for colour; real and finite.
         images: label to image, each shaped like the reference. Pixels that are not finite are shown black and counted.
         peak: the value shown white in every image; 0 is black.
-        scores: label to what is said under it.
+        scores: label to the text under it.
 
     Raises:
         InputError: an image is complex or shaped otherwise, the reference is not finite, or the peak is not above 0.
     """
 
     title: str
-    reference: np.ndarray
-    images: Mapping[str, np.ndarray]
+    reference: np.ndarray = field(repr=False)
+    images: Mapping[str, np.ndarray] = field(repr=False)
     peak: float
     scores: Mapping[str, str] = field(default_factory=dict)
 
@@ -51,7 +51,7 @@ class Picture:
             if np.iscomplexobj(image):
                 raise InputError(f"picture {self.title!r}: {label!r} is complex; give its magnitude.")
         if not np.isfinite(np.asarray(self.reference)).all():
-            raise InputError(f"picture {self.title!r}: the reference has pixels that are not finite; mend or leave it out.")
+            raise InputError(f"picture {self.title!r}: the reference has pixels that are not finite; correct or leave it out.")
 
 
 @dataclass(frozen=True)
@@ -91,15 +91,16 @@ def chosen_region(reference: np.ndarray, errors: Sequence[np.ndarray]) -> Region
     slope = np.zeros_like(grey)
     slope[:-1] += np.abs(np.diff(grey, axis=0))
     slope[:, :-1] += np.abs(np.diff(grey, axis=1))
-    score = _window_means(_levelled(slope), size)
+    score = _window_means(_relative(slope), size)
     if errors:
-        score = score * _window_means(sum(_levelled(np.where(np.isfinite(error), error, 0.0)) for error in errors), size)
+        relative = (_relative(np.where(np.isfinite(error), error, 0.0)) for error in errors)
+        score = score * _window_means(sum(relative, np.zeros_like(slope)), size)
     best = int(np.round(score, 9).argmax())  # rounded, so that of equal windows the first is taken
     top, left = np.unravel_index(best, score.shape)
     return Region(int(top), int(left), *size)
 
 
-def _levelled(values: np.ndarray) -> np.ndarray:
+def _relative(values: np.ndarray) -> np.ndarray:
     """Values over their mean, cut at 2; all 1 where there is nothing."""
     mean = values.mean()
     return np.minimum(values / mean, 2.0) if mean > 0 else np.ones_like(values)
@@ -135,15 +136,15 @@ def _column(label: str, picture: Picture, image: np.ndarray, region: Region, nam
     """A heading, the image with the box, the region, and what stands below them."""
     height, width = np.shape(image)[:2]
     lost = int(np.size(image) - np.isfinite(image).sum())
-    said = [picture.scores[label]] if number and label in picture.scores else []
-    said += [f"{lost} values are not finite"] if lost else []
+    remarks = [picture.scores[label]] if number and label in picture.scores else []
+    remarks += [f"{lost} values are not finite"] if lost else []
     box = (f'<span class="box" style="left: {100 * region.left / width:.3f}%; top: {100 * region.top / height:.3f}%; '
            f'width: {100 * region.width / width:.3f}%; height: {100 * region.height / height:.3f}%"></span>')
     pixels = _grey(_clean(image) / picture.peak)
-    whole = _view(_png(pixels), f"{label}, whole image", "whole image", width, key=f"{name}-image-{number}", extra=box)
+    full_view = _view(_png(pixels), f"{label}, whole image", "whole image", width, key=f"{name}-image-{number}", extra=box)
     zoomed = _view(_png(np.ascontiguousarray(region.of(pixels))), f"{label}, region", f"region × {REGION}", 0)
-    return (f'<div class="column"><header><h4>{text(label)}</h4><p>{text(", ".join(said))}</p></header>\n'
-            f"{whole}\n{zoomed}\n{below}</div>")
+    return (f'<div class="column"><header><h4>{text(label)}</h4><p>{text(", ".join(remarks))}</p></header>\n'
+            f"{full_view}\n{zoomed}\n{below}</div>")
 
 
 def _view(source: str, words: str, caption: str, width: int, *, key: str = "", extra: str = "") -> str:

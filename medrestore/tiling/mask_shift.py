@@ -1,9 +1,9 @@
-"""Pictures larger than the prior: each window is restored given the pixels that its neighbours have settled."""
+"""Pictures larger than the prior: each window is restored given the pixels of the windows restored before it."""
 
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 import torch
@@ -13,39 +13,40 @@ from torch import Tensor
 from ..consistency import project
 from ..methods import Method
 from ..noise import Noise
-from ..operators import Crop, Mask, SpectralOperator
-from ..operators.base import Window
+from ..operators import Crop, LocalOperator, Mask, Operator, SpectralOperator, Window
+from ..operators.local import as_local
 from ..priors import Prior
-from ..problem import Problem
-from ..restoration import check, in_batches, sample
+from ..problem import Problem, stack
+from ..restoration import check, in_batches, sample, spectral
 from .settled import Settled
-from .windows import Layout, Size, plan, raster, stack, waves
+from .windows import Layout, Size, plan, raster, waves
 
 Job = tuple[Window, int]  # a window of a sample
-SURE = 1e-5  # numbers of unit size that come back from their own data to within this are determined by them
+SURE = 1e-5  # numbers of unit size that A^+ A changes by less than this are determined by the data
 
 
 @torch.no_grad()
 def mask_shift(
-    problem: Problem, prior: Prior, method: Method, levels: Sequence[float], *, size: Size, window: Size, noise: Noise,
-    shift: Size | None = None, constraints: Sequence[Problem] = (), guide: Problem | None = None, guide_until: float = 0.0,
-    start: Tensor | float = 0.0, layout: Layout = "auto", batch: int = 8, progress: Callable[[int, int], None] | None = None,
+    problem: Problem[Operator], prior: Prior, method: Method, levels: Sequence[float], *, size: Size, window: Size,
+    noise: Noise, shift: Size | None = None, constraints: Sequence[Problem[Operator]] = (),
+    guide: Problem[Operator] | None = None, guide_until: float = 0.0, start: Tensor | float = 0.0, layout: Layout = "auto",
+    batch: int = 8, progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Restores a picture of any size window by window: Wang et al., CVPRW 2023 (arXiv 2303.00354), Alg. 2.
 
-    Pixels that noise-free data determine come back bit by bit, and a window of nothing else is not visited. Windows that do
-    not overlap are drawn together, and the result is that of drawing them in turn. A picture smaller than a window, or
-    with sides that the guide's patches do not divide, is set into the corner of a larger field.
+    Pixels that noise-free data determine are returned bit by bit, and a window of such pixels alone is skipped. Windows
+    that do not overlap are drawn together, and the result is that of drawing them in turn. A picture smaller than a window,
+    or with sides that the guide's patches do not divide, is placed in the corner of a larger field.
 
     Departs from the public code, which begins every window but the first at the clean picture of the one before: here
     each begins at fresh noise of its own.
 
     Args:
-        problem: of a local operator, for the whole picture, as the prior sees it (`Problem.encoded`); a batch of 1, or one
-            measurement a sample.
+        problem: of a local operator, for the whole picture, in the prior's coordinates (`Problem.encoded`); a batch of 1,
+            or one measurement a sample.
         levels, constraints, start: as for `sample`, for the whole picture; the seam is met after the constraints.
         size: (height, width) of the picture.
-        window: (height, width) that the prior sees, multiples of `prior.multiple` and of the operator's grain.
+        window: (height, width) that the prior is applied to, multiples of `prior.multiple` and of the operator's grain.
         noise: one stream per sample; every window draws from its own, made of the sample's seed, the field's size and the
             window's place, so that it depends on neither the batch nor other windows.
         shift: (rows, columns) from window to window; half a window by default.
@@ -63,7 +64,7 @@ def mask_shift(
         ValueError: windows that do not suit prior or operators, or a shift that leaves gaps.
     """
     given = [problem, *constraints, *([] if guide is None else [guide])]
-    grain = math.lcm(*(one.operator.grain for one in given))
+    grain = common_grain(given)
     shift = checked(problem, prior, method, window, shift, grain)
     field = _field(size, window, grain)
     given = [_set_into(field, one, size, len(noise.seeds)) for one in given]
@@ -73,12 +74,12 @@ def mask_shift(
     with noise.device:
         settled = determined(given[0], prior.channels, field, window)
         canvas = torch.zeros(len(noise.seeds), prior.channels, *field)
-        walk = _Walk(given[0], given[1:], guides, guide_until, prior, method, levels, window, noise, start, canvas, settled)
-        walk.fill_in()
+        tiles = _Canvas(given[0], given[1:], guides, guide_until, prior, method, levels, window, noise, start, canvas, settled)
+        tiles.write_determined()
         unknown = settled == 0
         unknown[size[0] :], unknown[:, size[1] :] = False, False
         order = plan(unknown, window, shift, grain=grain, layout=layout)
-        for drawn in walk.visit(order, batch):
+        for drawn in tiles.restore(order, batch):
             if progress is not None:
                 progress(drawn, len(order) * len(noise.seeds))
     return canvas[..., : size[0], : size[1]]
@@ -88,39 +89,57 @@ def generate(
     prior: Prior, method: Method, levels: Sequence[float], *, size: Size, window: Size, noise: Noise,
     shift: Size | None = None, batch: int = 8, progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """Pictures of any size from the prior alone: `mask_shift` of what measures nothing."""
+    """Pictures of any size from the prior alone: `mask_shift` without data."""
     return mask_shift(nothing(prior.channels, size, noise.device), prior, method, levels, size=size, window=window, noise=noise,
                       shift=shift, batch=batch, progress=progress)
 
 
-def nothing(channels: int, size: Size, device: torch.device | str = "cpu") -> Problem:
-    """The problem without data: a mask that keeps no pixel, so that every method can be given it."""
+def nothing(channels: int, size: Size, device: torch.device | str = "cpu") -> Problem[Mask]:
+    """The problem without data, for any method: a mask that keeps no pixel."""
     keep = torch.zeros(1, 1, device=device).expand(size)
     return Problem(Mask(keep), keep.expand(1, channels, *size))
 
 
-def determined(problem: Problem, channels: int, size: Size, tile: Size) -> Tensor:
+def common_grain(problems: Iterable[Problem[Operator]]) -> int:
+    """The least number of pixels at whose multiples windows of all the problems may begin.
+
+    Raises:
+        TypeError: an operator is not local.
+    """
+    return math.lcm(*(as_local(problem.operator).grain for problem in problems))
+
+
+def determined(problem: Problem[Operator], channels: int, size: Size, tile: Size) -> Tensor:
     """(height, width) 0 and 1: the pixels that noise-free data alone determine.
 
-    Where two white images come back from their own data, whatever the operator. Looked at tile by tile, so that memory does
-    not grow with the picture.
+    Where A^+ A leaves two white images as they are, whatever the operator. Computed tile by tile, so that memory does not
+    grow with the picture.
     """
-    found = torch.zeros(size, device=problem.y.device)
-    if problem.sigma > 0 or not isinstance(problem.operator, SpectralOperator):
-        return found
-    tile = _field(tile, tile, problem.operator.grain)
+    exact = torch.zeros(size, device=problem.y.device)
+    operator = as_local(problem.operator)
+    if problem.exact is not True or not isinstance(operator, SpectralOperator):
+        return exact
+    tile = _field(tile, tile, operator.grain)
     white = Noise([0, 1], problem.y.device)((2, channels, *tile))
     for here in _tiles(size, tile):
-        A = problem.operator.restrict(here)
+        A = _spectral(operator.restrict(here))
         x = white[..., : here[0].stop - here[0].start, : here[1].stop - here[1].start]
-        found[here] = ((A.pinv(A(x)) - x).abs().amax((0, 1)) < SURE).float()
-    return found
+        exact[here] = ((A.pinv(A(x)) - x).abs().amax((0, 1)) < SURE).float()
+    return exact
+
+
+def _spectral(operator: LocalOperator) -> SpectralOperator:
+    """A window of a spectral operator, which is spectral as well."""
+    if not isinstance(operator, SpectralOperator):
+        raise TypeError(f"{operator.kind} has no spectrum, unlike the operator of whose image it is a window; "
+                        "return a SpectralOperator from its restrict")
+    return operator
 
 
 class Guided(Prior):
     """A prior whose estimates meet a noise-free problem, while the noise level is at least `until`."""
 
-    def __init__(self, prior: Prior, guide: Problem, until: float = 0.0) -> None:
+    def __init__(self, prior: Prior, guide: Problem[SpectralOperator], until: float = 0.0) -> None:
         self.prior, self.guide, self.until = prior, guide, until
         self.channels, self.multiple, self.size = prior.channels, prior.multiple, prior.size
         self.recipe, self.sigma_range = prior.recipe, prior.sigma_range
@@ -131,12 +150,12 @@ class Guided(Prior):
 
 
 @dataclass(frozen=True)
-class _Walk:
-    """A canvas, and what its windows are restored with."""
+class _Canvas:
+    """A picture in the making, and what its windows are restored with."""
 
-    problem: Problem
-    constraints: Sequence[Problem]
-    guides: Sequence[Problem]  # one or none
+    problem: Problem[Operator]
+    constraints: Sequence[Problem[Operator]]
+    guides: Sequence[Problem[Operator]]  # one or none
     guide_until: float
     prior: Prior
     method: Method
@@ -145,16 +164,17 @@ class _Walk:
     noise: Noise
     start: Tensor | float
     canvas: Tensor  # (sample, channel, height, width)
-    settled: Tensor  # (height, width)
+    settled: Tensor  # (height, width), 1 where the canvas is final
 
-    def fill_in(self) -> None:
+    def write_determined(self) -> None:
         """Writes the determined pixels onto the canvas."""
         height, width = self.settled.shape
         for here in _tiles((height, width), self.window) if bool(self.settled.any()) else ():
             part = self.problem.restrict(here)
-            self.canvas[(..., *here)] = torch.where(self.settled[here] > 0, part.operator.pinv(part.y), 0.0)
+            pixels = _spectral(part.operator).pinv(part.y)
+            self.canvas[(..., *here)] = torch.where(self.settled[here] > 0, pixels, 0.0)
 
-    def visit(self, order: Sequence[Window], batch: int) -> Iterator[int]:
+    def restore(self, order: Sequence[Window], batch: int) -> Iterator[int]:
         """Restores the windows onto the canvas; yields how many images are drawn."""
         done = 0
         for wave in waves(order):
@@ -179,14 +199,12 @@ class _Walk:
 
     def _draw(self, jobs: Sequence[Job]) -> Tensor:
         """One image a job, (job, channel, *window)."""
-        problem, *given = (stack([_part(one, *job) for job in jobs]) for one in (self.problem, *self.constraints, *self.guides))
-        if problem is None or None in given:
-            return torch.cat([self._draw([job]) for job in jobs])
-        seam = stack([_part(Problem(Mask(self.settled), self.canvas), *job) for job in jobs])
-        keep = seam.operator.keep.reshape(-1, 1, *self.window)
-        prior = Settled(self.prior, seam.y, keep) if bool(keep.any()) else self.prior
+        problem, *given = (_joint(one, jobs) for one in (self.problem, *self.constraints, *self.guides))
+        settled = torch.stack([self.settled[here][None] for here, _ in jobs])
+        seam = Problem(Mask(settled), torch.stack([self.canvas[(k, ..., *here)] for here, k in jobs]))
+        prior = Settled(self.prior, seam.y, settled) if bool(settled.any()) else self.prior
         if self.guides:
-            prior = Guided(prior, given.pop(), self.guide_until)
+            prior = Guided(prior, spectral(given.pop()), self.guide_until)
         start = self.start
         if isinstance(start, Tensor):
             start = torch.cat([start[k : k + 1, ..., *here] if len(start) > 1 else start[..., *here] for here, k in jobs])
@@ -195,10 +213,20 @@ class _Walk:
                       constraints=[*given, seam], start=start)
 
 
-def _part(problem: Problem, here: Window, k: int) -> Problem:
-    """Sample k's window of a problem."""
-    y = problem.y[k : k + 1] if len(problem.y) > 1 else problem.y
-    return replace(problem, y=y).restrict(here)
+def _joint(problem: Problem[Operator], jobs: Sequence[Job]) -> Problem[Operator]:
+    """The windows of a problem as one problem, whose batch they are."""
+    local = as_local(problem.operator)
+    operators = {id(here): local.restrict(here) for here, _ in jobs}  # once for all samples of a window
+    return stack([
+        Problem(operators[id(here)], _row(problem.y, k)[(..., *local.footprint(here))],
+                _row(problem.sigma, k) if isinstance(problem.sigma, Tensor) else problem.sigma)
+        for here, k in jobs
+    ])
+
+
+def _row(values: Tensor, k: int) -> Tensor:
+    """Those of sample k; of all samples where there is one row."""
+    return values[k : k + 1] if len(values) > 1 else values
 
 
 def _seed(*numbers: int) -> int:
@@ -207,7 +235,7 @@ def _seed(*numbers: int) -> int:
 
 
 def _tiles(size: Size, tile: Size) -> Iterable[Window]:
-    """The picture cut up without overlap."""
+    """The picture cut into tiles that do not overlap."""
     rows, columns = ([slice(a, min(a + t, n)) for a in range(0, n, t)] for n, t in zip(size, tile, strict=True))
     return product(rows, columns)
 
@@ -218,19 +246,25 @@ def _field(size: Size, window: Size, grain: int) -> Size:
     return height, width
 
 
-def _set_into(field: Size, problem: Problem, size: Size, samples: int) -> Problem:
-    """The same problem of a larger field, with the picture in its first corner, where patches stay whole."""
-    sampled = problem.operator.sampled
+def _set_into(field: Size, problem: Problem[Operator], size: Size, samples: int) -> Problem[Operator]:
+    """The same problem of a larger field, with the picture in its first corner, where patches are complete."""
+    operator = as_local(problem.operator)
+    sampled = operator.sampled
     if len(problem.y) not in (1, samples) or (sampled is not None and sampled.ndim == 4 and len(sampled) > 1):
         raise ValueError(f"{samples} samples of one picture need a measurement for all or for each and one mask for all, "
                          f"and the problem is a batch of {len(problem.y)}; restore the pictures one by one")
-    problem.operator.footprint((slice(0, size[0]), slice(0, size[1])))  # refuses what is not local
-    return problem if field == size else replace(problem, operator=problem.operator @ Crop(field, size, (0, 0)))
+    operator.footprint((slice(0, size[0]), slice(0, size[1])))  # refuses a size that cuts through patches
+    return problem if field == size else Problem(operator @ Crop(field, size, (0, 0)), problem.y, problem.sigma)
 
 
-def checked(problem: Problem, prior: Prior, method: Method, window: Size, shift: Size | None, grain: int) -> Size:
-    """The shift, once window and shift are known to suit prior, operators and method."""
-    some = window if prior.size is not None else (prior.multiple, prior.multiple)  # sides are looked at below, with the grain
+def checked(problem: Problem[Operator], prior: Prior, method: Method, window: Size, shift: Size | None, grain: int) -> Size:
+    """The shift, once window and shift are known to suit prior, operators and method.
+
+    Raises:
+        TypeError: the operator does not know enough for the method.
+        ValueError: windows that do not suit prior or operators, or a shift that leaves gaps.
+    """
+    some = window if prior.size is not None else (prior.multiple, prior.multiple)  # sides are checked below, with the grain
     check(problem, method, prior, some)
     multiple = math.lcm(prior.multiple, grain)
     if any(side % multiple for side in window):

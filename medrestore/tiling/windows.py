@@ -8,10 +8,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from ..operators import AveragePool, Crop, Grayscale, Mask, Operator
-from ..operators.base import Window
-from ..operators.compose import Chain
-from ..problem import Problem
+from ..operators import Window
 
 Size = tuple[int, int]
 Layout = Literal["auto", "raster", "holes"]
@@ -75,15 +72,6 @@ def waves(windows: Sequence[Window]) -> list[list[Window]]:
     for window, wave in zip(windows, depth, strict=True):
         together[wave].append(window)
     return together
-
-
-def stack(problems: Sequence[Problem]) -> Problem | None:
-    """Problems of equally large windows as one, whose batch they are; None where their operators differ in more than masks.
-
-    Each has a batch of 1.
-    """
-    operator = _stack([problem.operator for problem in problems])
-    return None if operator is None else Problem(operator, torch.cat([problem.y for problem in problems]), problems[0].sigma)
 
 
 def settled_by(windows: Iterable[Window], unknown: Tensor) -> Tensor:
@@ -167,20 +155,3 @@ def _around(boxes: Iterable[Window], size: Size, window: Size, shift: Size, grai
 
 def _overlap(a: Window, b: Window) -> bool:
     return all(one.start < other.stop and other.start < one.stop for one, other in zip(a, b, strict=True))
-
-
-def _stack(operators: Sequence[Operator]) -> Operator | None:
-    first = operators[0]
-    if all(one is first for one in operators):
-        return first
-    if any(type(one) is not type(first) for one in operators):
-        return None
-    match first:
-        case Mask():
-            return Mask(torch.cat([one.keep.reshape(1, 1, *one.keep.shape[-2:]) for one in operators]))
-        case Chain():
-            outer, inner = _stack([one.outer for one in operators]), _stack([one.inner for one in operators])
-            return None if outer is None or inner is None else outer @ inner
-        case AveragePool() | Crop() | Grayscale() if all(one == first for one in operators):
-            return first
-    return None

@@ -289,9 +289,9 @@ def test_large_holes_with_leave(bench):
 
 def test_polarity_is_never_guessed(bench):
     words = pair(bench, hole())
-    refused(bench, *words[:3], *words[5:], says="--mask-means hole or --mask-means keep")
-    refused(bench, *words[:4], "holes", *words[5:], says="--mask-means hole or --mask-means keep")
-    refused(bench, words[0], *words[3:], says="give them by --mask")
+    refused(bench, *words[:3], *words[5:], says="'hole' or 'keep'")
+    refused(bench, *words[:4], "holes", *words[5:], says="'hole' or 'keep'")
+    refused(bench, words[0], *words[3:], says="comes without masks")
 
 
 def test_counts_that_differ(bench):

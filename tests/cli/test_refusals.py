@@ -75,7 +75,7 @@ def test_no_calibration_lines(bench):
     data, _ = kspace()
     data[..., 15:25] = 0
     path = fastmri(bench / "gap.h5", data)
-    refused(bench, path, says="no calibration lines; give maps with --maps", path=path)
+    refused(bench, path, says="no calibration lines; give coil maps", path=path)
     data, _ = kspace()
     data[..., :18], data[..., 22:] = 0, 0
     refused(bench, fastmri(bench / "few.h5", data), says="needs 8 calibration lines but finds 4", path=bench / "few.h5")

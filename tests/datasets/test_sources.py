@@ -142,7 +142,7 @@ def test_bytes_complex_and_magnitudes_of_an_npz(tmp_path: Path) -> None:
     assert whole.channels == 2 and whole[1].square().sum(0).sqrt().quantile(0.99) == pytest.approx(1, abs=1e-4)
     assert real.channels == 1 and real.recipe == CalibratedComplex() and real[1].quantile(0.99) == pytest.approx(1, abs=1e-4)
     assert ct.recipe == Interval(-100, 300) and ct[0][0, 2, 3] == pytest.approx((abs(wave[0, 2, 3]) + 100) / 200 - 1, abs=1e-5)
-    with pytest.raises(InputError, match="say which by key"):
+    with pytest.raises(InputError, match="name one, as key="):
         images({"kind": "npz", "path": str(path)})
 
 

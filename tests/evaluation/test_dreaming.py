@@ -294,7 +294,7 @@ def test_lpips(tmp_path):
 def test_lpips_files_are_guarded(tmp_path):
     state, heads = weights()
     torch.save(heads, tmp_path / "heads.pth")
-    with pytest.raises(InputError, match=r"heads\.pth: convolutions\.0\.weight .* is not in it"):
+    with pytest.raises(InputError, match=r"heads\.pth: convolutions\.0\.weight .* is missing"):
         load_lpips(tmp_path / "heads.pth")
     torch.save(state | heads | {"features.3.bias": torch.zeros(3)}, tmp_path / "shape.pth")
     with pytest.raises(InputError, match=r"convolutions\.3\.bias .* has the shape \(3,\), \(192,\) is needed"):

@@ -39,9 +39,9 @@ def test_missing_folder_and_unknown(tmp_path):
 def test_truncated_hdf5(tmp_path):
     path = hdf5(tmp_path / "t.h5", lambda file: file.create_dataset("kspace", data=np.ones((4, 4, 32, 32), np.complex64)))
     path.write_bytes(path.read_bytes()[:4000])
-    refused(path, "not a whole HDF5 file")
+    refused(path, "not a complete HDF5 file")
     path.write_bytes(b"\x89HDF\r\n\x1a\n")
-    refused(path, "not a whole HDF5 file")
+    refused(path, "not a complete HDF5 file")
 
 
 def test_damaged_chunk(tmp_path):
@@ -150,7 +150,7 @@ def test_npy_guards(tmp_path):
     refused(path, "name one twice", axes=("row", "row", "col"))
     refused(path, "lack row or col", axes=("coil", "slice", "col"))
     path.write_bytes(path.read_bytes()[:-8])
-    refused(path, "no whole .npy")
+    refused(path, "no complete numeric .npy")
     np.save(path, np.array(["a"]))
     refused(path, "not numbers")
 

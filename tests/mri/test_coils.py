@@ -140,7 +140,7 @@ def test_a_scan_without_enough_calibration_lines_is_refused(scan):
     narrow = torch.zeros(1, SHAPE[1])
     narrow[0, 35:40] = 1
     for mask, words in ((hole, "not sampled"), (narrow, "needs 8 calibration lines but finds 5")):
-        with pytest.raises(InputError, match=f"{words}.*--maps FILE"):
+        with pytest.raises(InputError, match=f"{words}.*give coil maps"):
             espirit(full * mask, mask=mask)
     with pytest.raises(InputError, match="no signal"):
         espirit(torch.zeros_like(full), mask=torch.ones(1, SHAPE[1]))

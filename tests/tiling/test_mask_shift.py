@@ -1,5 +1,7 @@
 """Mask-shift restoration against fields whose law is known."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 from helpers.fields import Field, Size, markov, natural
@@ -12,7 +14,19 @@ from medrestore.consistency import misfit
 from medrestore.levels import karras
 from medrestore.methods import DDIM, DDNM, DDS, DPS, HQS, DDNMPlus, DiffPIR, Method, RePaint
 from medrestore.noise import Noise
-from medrestore.operators import AveragePool, Grayscale, Identity, LinearOperator, Mask, SingleCoil
+from medrestore.operators import (
+    AveragePool,
+    FromSpectrum,
+    Grayscale,
+    Identity,
+    LinearOperator,
+    LocalOperator,
+    Mask,
+    SingleCoil,
+    Spectrum,
+    Window,
+    check,
+)
 from medrestore.problem import Problem
 from medrestore.tiling import generate, mask_shift, plan, raster, seam_ratio, settled_by
 
@@ -263,6 +277,53 @@ def test_what_cannot_be_tiled_says_so(A: LinearOperator, more: dict, error: type
     with pytest.raises(error, match=words):
         mask_shift(given, prior, DDNM(), LADDER, **{"size": SIZE, "window": WINDOW, "noise": Noise([0]), **more})
     assert prior.calls == 0
+
+
+@dataclass(frozen=True)
+class Gain(LocalOperator, FromSpectrum):
+    """A positive gain for each pixel, zero where nothing is measured; local, and unknown to the package."""
+
+    gain: Tensor
+
+    @property
+    def spectrum(self) -> Spectrum:
+        return Spectrum(self.gain, same, same, lambda c: (self.gain > 0) * c, lambda y: (self.gain > 0) * y)
+
+    @property
+    def sampled(self) -> Tensor:
+        return (self.gain > 0).float()
+
+    def restrict(self, window: Window) -> "Gain":
+        return Gain(self.gain[window])
+
+    def footprint(self, window: Window) -> Window:
+        return window
+
+
+def same(x: Tensor) -> Tensor:
+    return x
+
+
+def test_a_new_local_operator_is_batched() -> None:
+    """Windows that do not overlap share the calls of the prior, whatever the operator's class."""
+    A = Gain(holes() * (0.5 + torch.rand(SIZE, generator=torch.Generator().manual_seed(0))))
+    check(A, (1, *SIZE))
+    size, few = (8, 64), Field(natural())
+    A = Gain(torch.zeros(size))
+    A.gain[:, ::16] = 2.0  # 8 windows of 8 x 8, each with something unknown
+    given, levels = Problem(A, A(natural_image(size))), [5.0, 2.0, 1.0, 0.5, 0.2, 0.0]
+    common = dict(size=size, window=WINDOW, shift=WINDOW, noise=Noise([0]), layout="raster")
+    joint = mask_shift(given, few, DDNM(), levels, batch=8, **common)
+    assert few.calls == 5 and few.images == 40
+    many = Field(natural())
+    alone = mask_shift(given, many, DDNM(), levels, batch=1, **common)
+    assert many.calls == 40
+    torch.testing.assert_close(joint, alone, rtol=1e-4, atol=1e-5)
+    assert torch.equal(joint[..., ::16], given.y[..., ::16] / 2)
+
+
+def natural_image(size: Size) -> Tensor:
+    return torch.randn(1, 1, *size, generator=torch.Generator().manual_seed(1))
 
 
 def test_windows_lie_where_the_plan_says() -> None:

@@ -4,10 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from medrestore.operators import AveragePool, Grayscale, Identity, Mask, SingleCoil
-from medrestore.problem import Problem
 from medrestore.tiling import plan, raster, seam_ratio, settled_by, waves
-from medrestore.tiling.windows import stack
 
 WINDOW, SHIFT = (16, 16), (8, 8)
 
@@ -81,19 +78,6 @@ def test_waves_keep_the_order_of_what_overlaps() -> None:
     for i, window in enumerate(windows):  # the deepest wave below each pixel so far
         assert at[i] > int(canvas[window].max())
         canvas[window] = at[i]
-
-
-def test_problems_are_stacked_when_they_differ_in_masks_alone() -> None:
-    x, window = torch.arange(3.0 * 8 * 8).reshape(1, 3, 8, 8), (slice(0, 4), slice(4, 8))
-    keep = (torch.arange(16).reshape(4, 4) % 3 > 0).float()
-    A = Mask(keep) @ Grayscale() @ AveragePool(2, (8, 8))
-    parts = [Problem(A, A(x), 0.1).restrict((slice(top, top + 4), window[1])) for top in (0, 4)]
-    both = stack(parts)
-    images = torch.cat([x[..., :4, 4:], x[..., 4:, 4:]])
-    assert torch.equal(both.operator(images), both.y) and both.sigma == 0.1 and both.y.shape[0] == 2
-    other = Problem(Grayscale((1.0, 0.0, 0.0)), parts[0].y)
-    assert stack([Problem(Grayscale(), parts[0].y), other]) is None
-    assert stack([Problem(Identity(), x), Problem(SingleCoil(torch.ones(1, 8)), x)]) is None
 
 
 def test_seams_are_where_two_windows_meet() -> None:

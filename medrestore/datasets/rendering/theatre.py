@@ -236,6 +236,7 @@ class Theatre:
             distance = -ellipse(u, v, half_u, half_v) + 0.03 * self.noise(u, v, 2.5, self._edges[0][1], octaves=2)
             self._drapes[0].lay(canvas, self.noise, distance, under=body)
             return
-        for number, (direction, away) in enumerate(((0.0, half_u), (np.pi, half_u), (np.pi / 2, half_v), (-np.pi / 2, half_v))):
-            distance = self._fall(view, number, self.focus, self._turned + direction, away)
+        edges = ((0.0, half_u), (np.pi, half_u), (np.pi / 2, half_v), (-np.pi / 2, half_v))
+        for number, (direction, reach) in enumerate(edges):
+            distance = self._fall(view, number, self.focus, self._turned + direction, reach)
             self._drapes[number].lay(canvas, self.noise, distance, under=body)

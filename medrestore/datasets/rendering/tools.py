@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 Array = np.ndarray
+Number = float | np.float32
 CHUNK = 1 << 15  # pixels worked on at once, so that temporaries stay in the processor's cache
 
 
@@ -70,13 +71,18 @@ class View:
 
 def bounds(where: Array) -> tuple[slice, slice] | None:
     """The rows and columns that hold all true pixels and those beside them, which slopes need; None where there are none."""
-    rows, columns = where.any(1).nonzero()[0], where.any(0).nonzero()[0]
+    rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
     if not len(rows):
         return None
-    return tuple(slice(max(0, at[0] - 1), at[-1] + 2) for at in (rows, columns))
+    return _widened(rows), _widened(columns)
 
 
-def smoothstep(low: float, high: float, x: Array) -> Array:
+def _widened(positions: Array) -> slice:
+    """From one before the first position to one behind the last."""
+    return slice(max(0, positions[0] - 1), positions[-1] + 2)
+
+
+def smoothstep(low: Number, high: Number, x: Array | float) -> Array:
     """0 below `low`, 1 above `high`, smooth between; falls when high < low."""
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
@@ -87,7 +93,7 @@ def linear(red: float, green: float, blue: float) -> Array:
     return np.array([red, green, blue], np.float32).reshape(3, 1, 1) ** np.float32(2.2)
 
 
-def mix(a: Array, b: Array, share: Array) -> Array:
+def mix(a: Array, b: Array | Number, share: Array | Number) -> Array:
     """From a to b."""
     return a + (b - a) * share
 

@@ -6,7 +6,7 @@ import io
 import re
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from ...errors import InputError
-from ..guards import PathLike, existing
-from ..kspace.base import require
+from ..guards import PathLike, existing, require
 from .pictures import MAX_PIXELS, SUFFIXES
 
 if TYPE_CHECKING:
@@ -48,9 +47,12 @@ class Frames(ABC):
     fps: Fraction | None = None
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.where!r}: {len(self)} of {_size_text(self.size)})"
+
     @abstractmethod
     def __len__(self) -> int:
-        """How many pictures there are."""
+        """The number of pictures."""
 
     def __getitem__(self, index: int) -> np.ndarray:
         """Picture `index`, counted from 0: (height, width, 3) or (height, width), uint8.
@@ -90,12 +92,12 @@ class StreamedFrames(Frames):
     Asking for a frame behind the last one starts again from the first.
     """
 
-    _stream: Iterator[np.ndarray] | None = None
+    _stream: Generator[np.ndarray, None, None] | None = None
     _next: int = 0
     _last: tuple[int, np.ndarray] | None = None
 
     @abstractmethod
-    def _decode(self) -> Iterator[np.ndarray]:
+    def _decode(self) -> Generator[np.ndarray, None, None]:
         """All frames from the first; a generator that closes what it opened."""
 
     def _read(self, index: int) -> np.ndarray:
@@ -104,12 +106,14 @@ class StreamedFrames(Frames):
         if self._stream is None or index < self._next:
             self.close()
             self._stream = self._decode()
-        while self._next <= index:
+        while True:
             frame = next(self._stream, None)
-            require(frame is not None, f"{self.where} ends after {self._next} of {len(self)} frames; copy it again.")
+            if frame is None:
+                raise InputError(f"{self.where} ends after {self._next} of {len(self)} frames; copy it again.")
             self._next += 1
-        self._last = (index, frame)
-        return frame
+            if self._next > index:
+                self._last = (index, frame)
+                return frame
 
     def close(self) -> None:
         if self._stream is not None:
@@ -169,7 +173,7 @@ class PictureFrames(Frames):
         entry = self._entries[index]
         picture, _ = decode_picture(entry.read(), entry.where, kind=self._kind)
         if picture.shape[:2] != self.size:
-            raise InputError(f"{entry.where} is {_said(picture.shape)} but the first picture there {_said(self.size)}; "
+            raise InputError(f"{entry.where} is {_size_text(picture.shape)} but the first picture there {_size_text(self.size)}; "
                              "frames of one scene have one size.")
         return picture
 
@@ -181,7 +185,7 @@ def decode_picture(data: bytes, where: str, *, kind: str = "frame") -> tuple[np.
     """A png or jpg picture as uint8, upright as its EXIF says, and whether its format is lossless.
 
     Unlike `read_picture` it takes bytes, which may come from an archive, and refuses what would change a value (16 bits,
-    transparency, a mask in colour): here known pixels come back bit by bit.
+    transparency, a mask in colour), because known pixels must come back unchanged.
 
     Args:
         kind: "frame" gives (height, width, 3) RGB, a grey picture in three equal channels; "mask" gives (height, width),
@@ -192,7 +196,7 @@ def decode_picture(data: bytes, where: str, *, kind: str = "frame") -> tuple[np.
     """
     from PIL import Image, ImageOps
 
-    with warnings.catch_warnings():  # sizes are checked here, before a pixel is decoded; damaged EXIF also warns
+    with warnings.catch_warnings():  # sizes are checked below, before a pixel is decoded; damaged EXIF also warns
         warnings.simplefilter("ignore")
         try:
             with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
@@ -210,7 +214,7 @@ def decode_picture(data: bytes, where: str, *, kind: str = "frame") -> tuple[np.
         except Image.DecompressionBombError as error:
             raise InputError(f"{where} declares over {MAX_PIXELS} pixels, the most that is read; give it in parts.") from error
         except Exception as error:  # what a damaged picture makes the decoder throw has no common type
-            raise InputError(f"{where} is no whole png or jpg (damaged, cut or another format); copy it again.") from error
+            raise InputError(f"{where} is no complete png or jpg (damaged, cut or another format); copy it again.") from error
     return (_one_channel if kind == "mask" else _rgb)(pixels, where), lossless
 
 
@@ -270,5 +274,5 @@ def picture_files(folder: PathLike) -> list[Path]:
                   key=lambda path: natural_key(path.name))
 
 
-def _said(shape: Sequence[int]) -> str:
+def _size_text(shape: Sequence[int]) -> str:
     return f"{shape[1]} x {shape[0]}"

@@ -1,4 +1,4 @@
-"""Masks: what is known and what is hidden. Files disagree about which is white, so the meaning is stated, never guessed.
+"""Masks of known and hidden pixels. Files disagree about which is white, so the meaning must be stated.
 
 Inside the library a mask has one name and one meaning: `known`, bool, True where the pixel was measured.
 """
@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from scipy import ndimage
 
 from ...errors import InputError
-from ..kspace.base import require
+from ..guards import require
 from .base import Frames, one_channel
 
 MaskMeaning = Literal["hole", "keep"]  # what white (over THRESHOLD) means
@@ -21,11 +20,12 @@ LOSSY_TOLERANCE = 8  # between the channels of a grey mask that was stored as a 
 
 
 def check_meaning(meaning: str | None, where: str) -> MaskMeaning:
-    """The meaning itself; without one, a sentence that says how to state it."""
-    if meaning not in get_args(MaskMeaning):
-        raise InputError(f"{where}: say what white means in this mask, --mask-means hole or --mask-means keep; "
-                         "programs differ, and a guess would restore the wrong half.")
-    return meaning
+    """The meaning itself, refused unless it is one of `MaskMeaning`."""
+    meanings: dict[str | None, MaskMeaning] = {known: known for known in get_args(MaskMeaning)}
+    if meaning in meanings:
+        return meanings[meaning]
+    raise InputError(f"{where}: state what white means in this mask, 'hole' or 'keep'; "
+                     "programs differ, and a guess would restore the wrong half.")
 
 
 def to_known(mask: np.ndarray, meaning: MaskMeaning, where: str, *, lossless: bool = True) -> np.ndarray:
@@ -62,8 +62,12 @@ class Masks:
     def __init__(self, frames: Frames, meaning: MaskMeaning | None):
         self.frames, self.meaning = frames, check_meaning(meaning, frames.where)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.frames!r}, {self.meaning!r})"
+
     @property
     def size(self) -> tuple[int, int]:
+        """(height, width)."""
         return self.frames.size
 
     @property
@@ -89,8 +93,15 @@ class Masks:
         self.frames.close()
 
 
+def grow_hole(known: np.ndarray, by: float) -> np.ndarray:
+    """The mask (height, width) bool with all within `by` pixels (Euclidean distance) of a hidden pixel hidden too."""
+    from scipy import ndimage
+
+    return known if known.all() else ndimage.distance_transform_edt(known) > by
+
+
 class GrownMasks(Masks):
-    """Masks that hide all within `by` pixels of what the given ones hide: shadow, halo and blur that leak beyond."""
+    """Masks whose holes are grown by `by` pixels, which covers the shadow, halo and blur beside an instrument."""
 
     def __init__(self, given: Masks, by: int):
         super().__init__(given.frames, given.meaning)
@@ -101,8 +112,7 @@ class GrownMasks(Masks):
         return f"{self.frames.where}, grown by {self.by} pixels,"
 
     def known(self, index: int) -> np.ndarray:
-        known = super().known(index)
-        return known if known.all() else ndimage.distance_transform_edt(known) > self.by
+        return grow_hole(super().known(index), self.by)
 
 
 @dataclass(frozen=True)
@@ -138,10 +148,10 @@ class Survey:
         return self.hole_fraction > 0.5
 
     def check(self, *, allow_full: bool = False) -> Survey:
-        """The survey itself, refused where nothing is hidden at all, or, unless allowed, where a frame is hidden whole."""
+        """The survey itself, refused where nothing is hidden at all, or, unless allowed, where a frame is hidden completely."""
         require(len(self.empty) < len(self.fractions), f"{self.where} hides nothing, there is nothing to restore; "
-                                                       "check --mask-means, white may mean the other thing.")
+                                                       "check what white means in them, it may be the opposite.")
         require(allow_full or not self.full,
                 f"{self.where} hides all of {len(self.full)} of {len(self.fractions)} frames (the first is number "
-                f"{self.full[0] if self.full else 0}), nothing would be left of them; check --mask-means.")
+                f"{self.full[0] if self.full else 0}), nothing would be left of them; check what white means.")
         return self

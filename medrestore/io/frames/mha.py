@@ -1,4 +1,4 @@
-"""MetaImage (.mha) stacks of 8-bit frames, read and written frame by frame: a scene is never whole in memory.
+"""MetaImage (.mha) stacks of 8-bit frames, read and written frame by frame.
 
 Format: MetaIO documentation, "MetaImage" (itk.org): a text header whose last line is `ElementDataFile = LOCAL`, then
 the pixels, raw or as one zlib stream, x fastest, channels interleaved.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -17,14 +17,13 @@ import numpy as np
 
 from ...errors import InputError
 from ..aside import Unfinished
-from ..guards import DEFLATE_LIMIT, PathLike, check_size, existing
-from ..kspace.base import require
+from ..guards import DEFLATE_LIMIT, PathLike, check_size, existing, require
 from .base import MAX_FRAMES, MAX_PIXELS, StreamedFrames
 
 MAX_HEADER = 1 << 16  # bytes; real headers have half a kilobyte
 BLOCK = 1 << 20  # compressed bytes read at a time
-AUTO = 47  # zlib's window bits for "zlib or gzip, see for yourself"
-SIZE_DIGITS = 19  # room kept in the header for the number that is only known at the end
+AUTO = 47  # zlib's window bits for automatic detection of zlib or gzip
+SIZE_DIGITS = 19  # width of the header's field for the number that is only known at the end
 
 
 @dataclass(frozen=True)
@@ -140,17 +139,18 @@ class MhaFrames(StreamedFrames):
             file.seek(self.header.offset + index * size)
             return self._picture(file.read(size))
 
-    def _decode(self) -> Iterator[np.ndarray]:
+    def _decode(self) -> Generator[np.ndarray, None, None]:
         with self.path.open("rb") as file:
             file.seek(self.header.offset)
-            inflated = _Inflated(file, self.header.compressed, self.where)
+            compressed = -1 if self.header.compressed is None else self.header.compressed
+            inflated = _ZlibStream(file, compressed, self.where)
             for index in range(self._count):
                 data = inflated.read(self._frame_bytes)
                 require(len(data) == self._frame_bytes,
                         f"{self.where} ends in frame {index} of {self._count}; it was cut, copy it again.")
                 if index == self._count - 1:  # the checksum of it all comes last
                     require(not inflated.read(1), f"{self.where} holds more than its {self._count} frames; export it again.")
-                    require(inflated.whole, f"{self.where} lacks its checksum; it was cut, copy it again.")
+                    require(inflated.complete, f"{self.where} lacks its checksum; it was cut, copy it again.")
                 yield self._picture(data)
 
     @property
@@ -163,7 +163,7 @@ class MhaFrames(StreamedFrames):
         return pixels.reshape(*self.size, 3) if self.channels == 3 else pixels.reshape(self.size)
 
 
-class _Inflated:
+class _ZlibStream:
     """The content of a zlib stream, read on in parts; `size` is its length in the file, or -1 up to the end of the file."""
 
     def __init__(self, file: IO[bytes], size: int, where: str):
@@ -171,7 +171,7 @@ class _Inflated:
         self._inflate, self._packed = zlib.decompressobj(AUTO), b""
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         """Whether the end was reached and the checksum is right."""
         return self._inflate.eof
 

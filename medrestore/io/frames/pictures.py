@@ -1,12 +1,18 @@
 """Photographs and frames: PNG and JPEG, upright, with a cap on what a header may declare."""
 
+from __future__ import annotations
+
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import InputError
 from ..guards import PathLike, existing
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_PIXELS = 64_000_000
@@ -51,7 +57,7 @@ def read_picture(path: PathLike, *, channels: int = 3, max_pixels: int = MAX_PIX
     return pixels if channels == 3 else pixels[..., None]
 
 
-def _opened(path: Path, max_pixels: int):
+def _opened(path: Path, max_pixels: int) -> Image.Image:
     """The PIL image with its header checked and no pixel read."""
     from PIL import Image, UnidentifiedImageError
 

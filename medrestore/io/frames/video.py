@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -13,8 +13,7 @@ import numpy as np
 
 from ...errors import InputError
 from ..aside import Unfinished
-from ..guards import PathLike, existing
-from ..kspace.base import require
+from ..guards import PathLike, existing, require
 from .base import MAX_FRAMES, MAX_PIXELS, StreamedFrames
 
 if TYPE_CHECKING:
@@ -50,12 +49,14 @@ class VideoFrames(StreamedFrames):
             rate = stream.average_rate
             self.fps = Fraction(rate) if rate else DEFAULT_FPS
             self.notes = () if rate else (f"{self.where} does not say its frame rate; {DEFAULT_FPS} a second is assumed.",)
-            self._count, size = 0, None
+            self._count = 0
+            size: tuple[int, int] | None = None
             for frame in _decoded(self.where, container, stream):
                 self._count += 1
-                turned = (frame.height, frame.width)[:: 1 if _quarter_turns(self.where, frame) % 2 == 0 else -1]
-                size = size or turned
-                require(size == turned, f"{self.where} changes its size at frame {self._count - 1}; cut it there.")
+                upright = _quarter_turns(self.where, frame) % 2 == 0
+                shown = (frame.height, frame.width) if upright else (frame.width, frame.height)
+                size = size or shown
+                require(size == shown, f"{self.where} changes its size at frame {self._count - 1}; cut it there.")
         if size is None:
             raise InputError(f"{self.where} has no frames in it; give a video that plays.")
         self.size = size
@@ -63,7 +64,7 @@ class VideoFrames(StreamedFrames):
     def __len__(self) -> int:
         return self._count
 
-    def _decode(self) -> Iterator[np.ndarray]:
+    def _decode(self) -> Generator[np.ndarray, None, None]:
         with _opened(self.path) as (container, stream):
             for frame in _decoded(self.where, container, stream):
                 pixels = frame.to_ndarray(format="rgb24")
@@ -85,7 +86,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         require(not refused, f"{path} is a list of other files ({', '.join(refused)}); give the video itself.")
         require(len(container.streams.video) > 0, f"{path} has no video in it, only sound or data; give a video.")
         stream = container.streams.video[0]
-        require(stream.codec_context is not None, f"{path} is in a codec that is not known here; convert it to H.264 or FFV1.")
+        require(stream.codec_context is not None, f"{path} is in a codec that FFmpeg does not know; convert it to H.264 or FFV1.")
         width, height = stream.codec_context.width, stream.codec_context.height
         require(width * height <= MAX_PIXELS, f"{path} declares frames of {width} x {height}, more than is read; scale it down.")
         yield container, stream

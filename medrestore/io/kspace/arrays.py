@@ -18,11 +18,11 @@ from ..guards import (
     names,
     open_npy,
     own_dataset,
+    require,
     to_complex64,
 )
-from .base import KSpaceFile, require, sampled
+from .base import KSpaceFile, Scan, sampled
 from .matlab import list_variables, load_variable
-from .scan import Scan
 
 if TYPE_CHECKING:
     import h5py
@@ -42,13 +42,14 @@ class ArrayFile(KSpaceFile):
         self._array, self._axes, self._close = array, check_axes(axes, array.shape, path), close
         self.kind, self.dtype = kind, str(array.dtype)
         length = dict(zip(self._axes, array.shape, strict=True))
-        super().__init__(path, tuple(int(length.get(name, 1)) for name in AXES))
+        slices, coils, height, width = (int(length.get(name, 1)) for name in AXES)
+        super().__init__(path, (slices, coils, height, width))
 
     def _read(self, index: int) -> Scan:
         chosen = tuple(index if name == "slice" else slice(None) for name in self._axes)
-        kept = [name for name in self._axes if name != "slice"]
+        remaining = [name for name in self._axes if name != "slice"]
         part = to_complex64(guarded(self.path, lambda: np.asarray(self._array[chosen])))
-        part = part.transpose([kept.index(name) for name in AXES[1:] if name in kept])
+        part = part.transpose([remaining.index(name) for name in AXES[1:] if name in remaining])
         kspace = self._finite(np.ascontiguousarray(part).reshape(self.shape[1:]), index)
         return Scan(
             name=self.name,
@@ -68,7 +69,7 @@ class ArrayFile(KSpaceFile):
 
 
 def check_axes(axes: Sequence[str], shape: tuple[int, ...], path: Path) -> tuple[str, ...]:
-    """The axes themselves, once they are known names, each said once, as many as the array has, with row and col."""
+    """The axes themselves, refused unless they are known names, each once, as many as the array has, with row and col."""
     axes = tuple(axes)
     unknown = [name for name in axes if name not in AXES]
     require(not unknown, f"{path}: unknown axes {', '.join(map(repr, unknown))}; the names are {', '.join(AXES)}.")
@@ -82,12 +83,12 @@ def check_axes(axes: Sequence[str], shape: tuple[int, ...], path: Path) -> tuple
 
 
 def _stated(axes: Sequence[str] | None, name: str, shape: tuple[int, ...], path: Path) -> Sequence[str]:
-    """The axes; when they are missing, a sentence with the shape and an example."""
+    """The axes, refused with the shape and an example where they are None."""
     if axes is None:
-        example = ",".join(("coil", "slice", "col", "row")[-len(shape) :] if len(shape) != 3 else ("coil", "row", "col"))
+        example = ("coil", "slice", "col", "row")[-len(shape) :] if len(shape) != 3 else ("coil", "row", "col")
         raise InputError(
             f"{path}: {name!r} has the shape {tuple(shape)} and does not say what its axes are; state them, "
-            f"such as --dataset {name} --axes {example} (row is the readout, col the phase encode)."
+            f"such as dataset={name!r}, axes={example!r} (row is the readout, col the phase encode)."
         )
     return axes
 
@@ -96,7 +97,7 @@ def read_npy(path: Path, *, axes: Sequence[str] | None, max_gb: float) -> ArrayF
     """A .npy array: (coil, row, col) or (slice, coil, row, col), or as the axes say."""
     array = open_npy(path, max_gb=max_gb)
     if axes is None:
-        require(array.ndim in (3, 4), f"{path} has the shape {array.shape}; state what its axes are, such as --axes row,col.")
+        require(array.ndim in (3, 4), f"{path} has the shape {array.shape}; state its axes, as axes=('row', 'col').")
         axes = AXES[-array.ndim :]
     return ArrayFile(path, array, axes, kind="NumPy array")
 
@@ -121,7 +122,7 @@ def read_hdf5(
 def _only(complex_arrays: list[str], all_names: list[str], path: Path) -> str:
     if len(complex_arrays) != 1:
         raise InputError(
-            f"{path} holds {len(complex_arrays) or 'no'} complex arrays; name the one to read, such as --dataset kspace "
+            f"{path} holds {len(complex_arrays) or 'no'} complex arrays; name the one to read, such as dataset='kspace' "
             f"(it holds {', '.join(all_names[:20]) or 'nothing'})."
         )
     return complex_arrays[0]

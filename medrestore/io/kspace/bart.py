@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..guards import open_cfl
+from ..guards import cfl_files, open_cfl, require
 from .arrays import ArrayFile
-from .base import require
 
 
 def read_cfl(path: Path, *, axes: Sequence[str] | None, max_gb: float) -> ArrayFile:
@@ -26,9 +25,11 @@ def read_cfl(path: Path, *, axes: Sequence[str] | None, max_gb: float) -> ArrayF
         require(
             len(plane) == 2 and not other,
             f"{path} has the dimensions {dims}; a stack of 2-D slices (two of x, y, z; coil; dimension 13 = slice) is needed: "
-            "decode the third by 'bart fft -iu', then name the dimensions longer than 1, such as --axes slice,row,col,coil.",
+            "decode the third by 'bart fft -iu', then name the dimensions longer than 1, "
+            "as axes=('slice', 'row', 'col', 'coil').",
         )
         role = {3: "coil", 13: "slice"} | dict(zip(plane, ("row", "col") if plane[0] == 0 else ("col", "row"), strict=True))
         axes = [role[axis] for axis in long]
     squeezed = array.reshape([dims[axis] for axis in long], order="F")
-    return ArrayFile(Path(array.filename), squeezed, axes, kind="BART cfl")
+    _, data = cfl_files(path)
+    return ArrayFile(data, squeezed, axes, kind="BART cfl")

@@ -1,9 +1,10 @@
-"""A k-space file, read one slice at a time, and what all its formats share."""
+"""A k-space file, read slice by slice into `Scan`s, and functions that its formats share."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -11,10 +12,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import InputError
 from ...fft import fft2c, ifft2c
 from ..guards import finite
-from .scan import Scan
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One slice as acquired, readout oversampling already removed.
+
+    k-space is centred (origin at n // 2) with the readout along height and the phase encode along width;
+    the transform that belongs to it is orthonormal.
+    """
+
+    name: str  # file stem
+    index: int  # slice number in the file
+    kspace: Tensor  # (1, coil, height, width) complex64, zeros where not sampled
+    mask: Tensor  # (1, width) or (height, width) float32, 1 where sampled
+    acs: int | tuple[int, int] | None  # calibration width as stored by the file, None = not stored
+    noise: Tensor | None  # (coil, samples) complex64 noise-only samples, scaled like kspace; None without a noise scan
+    reference: Tensor | None  # (h, w) float32 magnitude reference stored in the file
+    crop: tuple[int, int]  # (h, w) of the reconstructed image, a centre crop that starts at (n - crop) // 2
+    pixel_mm: tuple[float, float, float] | None  # (row, column, slice) spacing when the file says so
+    affine: np.ndarray | None  # 4x4, (row, column, slice) of the cropped image to RAS mm, only if the file knows it
+
+    def __repr__(self) -> str:
+        shape = tuple(self.kspace.shape)
+        return f"Scan({self.name!r}, index={self.index}, kspace {shape}, mask {tuple(self.mask.shape)}, crop={self.crop})"
 
 
 class KSpaceFile(ABC):
@@ -23,7 +46,7 @@ class KSpaceFile(ABC):
     Also a context manager; `close()` may be called twice.
     """
 
-    kind: str  # in human words, such as "fastMRI multi-coil"
+    kind: str  # in words, such as "fastMRI multi-coil"
     dtype: str = "complex64"  # as stored
     has_header: bool = False  # a header describes the geometry
     has_noise: bool = False  # noise-only samples exist
@@ -38,6 +61,10 @@ class KSpaceFile(ABC):
     def name(self) -> str:
         """The file's stem."""
         return self.path.stem
+
+    def __repr__(self) -> str:
+        slices, coils, height, width = self.shape
+        return f"{type(self).__name__}({str(self.path)!r}: {slices} slices, {coils} coils, {height} x {width})"
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -123,9 +150,3 @@ def calibration_width(columns: np.ndarray, width: int) -> int | None:
     left = centre - int(max(gaps[gaps < centre], default=-1)) - 1
     right = int(min(gaps[gaps > centre], default=width)) - centre - 1
     return left + right + 1 if left - right in (0, 1) else 2 * min(left, right) + 1
-
-
-def require(condition: bool, message: str) -> None:
-    """Refuses bad input with one sentence."""
-    if not condition:
-        raise InputError(message)

@@ -5,7 +5,7 @@ Layout: Zbontar et al., "fastMRI: An Open Dataset and Benchmarks for Accelerated
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..guards import checked_dataset, finite, guarded, has, lookup, read_text, to_complex64
-from .base import KSpaceFile, remove_oversampling, require, sampled
+from ..guards import checked_dataset, finite, guarded, has, lookup, read_text, require, to_complex64
+from .base import KSpaceFile, Scan, remove_oversampling, sampled
 from .header import Header, parse_header
-from .scan import Scan
 
 if TYPE_CHECKING:
     import h5py
@@ -113,7 +112,7 @@ class FastMRIFile(KSpaceFile):
         if self._reference is None:
             return None
         with np.errstate(over="ignore"):  # infinity is found below
-            image = guarded(self.path, lambda: self._reference[index]).astype(np.float32)
+            image = guarded(self.path, partial(self._reference.__getitem__, index)).astype(np.float32)
         (rows, columns), (height, width) = image.shape, self._crop
         top, left = (rows - height) // 2, (columns - width) // 2
         image = image[top : top + height, left : left + width]
@@ -124,7 +123,7 @@ class FastMRIFile(KSpaceFile):
         """The largest value of the stored reference volume, read slice by slice: the attribute `max` is only a claim."""
         if self._reference is None:
             return None
-        images = (guarded(self.path, lambda i=i: self._reference[i]) for i in range(len(self)))
+        images = (guarded(self.path, partial(self._reference.__getitem__, i)) for i in range(len(self)))
         return max(float(finite(image, self.path, "the reference").max()) for image in images)
 
     def _pixel_mm(self) -> tuple[float, float, float] | None:
@@ -149,7 +148,7 @@ def _inside_padding(header: Header | None, columns: int) -> Tensor:
 
 
 def _positive_int(value: object) -> int | None:
-    if np.ndim(value) == 0 and isinstance(value, (int, np.integer)) and value > 0:
+    if isinstance(value, (int, np.integer)) and value > 0:
         return int(value)
     return None
 

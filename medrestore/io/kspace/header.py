@@ -6,11 +6,14 @@ Schema: Inati et al., "ISMRM Raw data format", Magn. Reson. Med. 77, 2017.
 
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ...errors import InputError
 from ..guards import MAX_TEXT
 
+Number = TypeVar("Number", int, float)
 _NAMESPACE = "{http://www.ismrm.org/ISMRMRD}"
 
 
@@ -58,20 +61,21 @@ def parse_header(xml: str, where: str) -> Header:
 
 
 def _text(element: ElementTree.Element, path: str) -> str | None:
-    found = element.find("/".join(_NAMESPACE + part for part in path.split("/")))
-    return None if found is None or found.text is None else found.text.strip()
+    node = element.find("/".join(_NAMESPACE + part for part in path.split("/")))
+    return None if node is None or node.text is None else node.text.strip()
 
 
-def _number(element: ElementTree.Element, path: str, kind: type):
+def _number(element: ElementTree.Element, path: str, kind: Callable[[str], Number]) -> Number | None:
     text = _text(element, path)
     return None if text is None else kind(text)
 
 
-def _triple(element: ElementTree.Element, path: str, kind: type) -> tuple:
-    values = tuple(kind(_text(element, f"{path}/{axis}")) for axis in "xyz")
-    if not all(0 < value < 65536 for value in values):
-        raise ValueError(values)
-    return values
+def _triple(element: ElementTree.Element, path: str, kind: Callable[[str], Number]) -> tuple[Number, Number, Number]:
+    """Three positive numbers; raises ValueError where they are missing or out of range."""
+    x, y, z = (kind(_text(element, f"{path}/{axis}") or "") for axis in "xyz")
+    if not all(0 < value < 65536 for value in (x, y, z)):
+        raise ValueError((x, y, z))
+    return x, y, z
 
 
 def _field_of_view(element: ElementTree.Element, space: str) -> tuple[float, float, float] | None:

@@ -12,8 +12,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import InputError
-from ..guards import MAX_TEXT, check_size, check_stored, guarded, has, is_own, lookup, names, own_dataset, read_text
-from .base import require
+from ..guards import (
+    MAX_TEXT,
+    check_size,
+    check_stored,
+    guarded,
+    has,
+    is_own,
+    lookup,
+    names,
+    own_dataset,
+    read_text,
+    require,
+)
 from .header import Header, parse_header
 from .lines import LINE, Grid, LineFile, line_start
 
@@ -148,8 +159,8 @@ def _acquisitions(file: h5py.File, name: str, *, max_gb: float) -> h5py.Dataset:
     if fields is None or not {"head", "data"} <= set(fields):
         raise InputError(f"{file.filename}: {name!r} is not a list of ISMRMRD acquisitions; export the file again.")
     head, data = records.dtype["head"], h5py.check_vlen_dtype(records.dtype["data"])
-    whole = set(head.names or ()) >= FIELDS and set(head["idx"].names or ()) >= COUNTERS
-    if not whole or data != np.float32 or records.dtype.itemsize > MAX_TEXT:
+    complete = set(head.names or ()) >= FIELDS and set(head["idx"].names or ()) >= COUNTERS
+    if not complete or data != np.float32 or records.dtype.itemsize > MAX_TEXT:
         raise InputError(f"{file.filename}: {name!r} does not have the fields of ISMRMRD; convert it to version 1.")
     size = check_size(f"{file.filename}: {name!r}", records.shape, records.dtype.itemsize, max_gb=max_gb)
     check_stored(f"{file.filename}: {name!r}", records, size)

@@ -12,15 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..guards import check_size, finite
+from ..guards import check_size, finite, require
 from .base import (
     KSpaceFile,
+    Scan,
     calibration_width,
     centre_index,
     remove_oversampling,
-    require,
 )
-from .scan import Scan
 
 LINE = np.dtype(
     [

@@ -18,8 +18,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ...errors import InputError
-from ..guards import check_size
-from .base import require
+from ..guards import check_size, require
 
 MATRIX, COMPRESSED = 14, 15
 NUMERIC_CLASSES = range(6, 16)  # double, single and the integers
@@ -46,15 +45,15 @@ def list_variables(path: Path) -> list[Variable]:
     size = path.stat().st_size
     with path.open("rb") as stream:
         order = _byte_order(stream, path)
-        found, position = [], 128
+        variables, position = [], 128
         while position + 8 <= size:
             stream.seek(position)
             kind, length = struct.unpack(f"{order}II", stream.read(8))
             require(0 < length <= size - position - 8, f"{path} is cut or damaged; save it again, best with -v7.3.")
             if kind in (MATRIX, COMPRESSED):
-                found.append(_variable(stream, order, path, position + 8, length, kind == COMPRESSED))
+                variables.append(_variable(stream, order, path, position + 8, length, kind == COMPRESSED))
             position += 8 + length
-    return [variable for variable in found if variable.name]
+    return [variable for variable in variables if variable.name]
 
 
 def load_variable(path: Path, variable: Variable, *, max_gb: float) -> np.ndarray:
@@ -66,8 +65,8 @@ def load_variable(path: Path, variable: Variable, *, max_gb: float) -> np.ndarra
         content = _content(stream, path, variable.start, variable.length, variable.compressed, size + HEAD)
     parts = []
     for kind, data in list(_elements(content, order))[3 : 5 if variable.is_complex else 4]:
-        whole = kind in NUMBERS and len(data) == items * np.dtype(NUMBERS[kind]).itemsize
-        require(whole, f"{path}: {variable.name!r} is cut or damaged; save it again, best with -v7.3.")
+        complete = kind in NUMBERS and len(data) == items * np.dtype(NUMBERS[kind]).itemsize
+        require(complete, f"{path}: {variable.name!r} is cut or damaged; save it again, best with -v7.3.")
         parts.append(np.frombuffer(data, order + NUMBERS[kind]).reshape(variable.shape, order="F"))
     require(len(parts) == 1 + variable.is_complex, f"{path}: {variable.name!r} is cut or damaged; save it again.")
     if not variable.is_complex:
@@ -113,8 +112,8 @@ def _elements(content: bytes, order: str) -> Iterator[tuple[int, memoryview]]:
 def _variable(stream: BinaryIO, order: str, path: Path, start: int, length: int, compressed: bool) -> Variable:
     head = _content(stream, path, start, length, compressed, HEAD)
     parts = [data for _, data in itertools.islice(_elements(head, order), 3)]
-    whole = len(parts) == 3 and len(parts[0]) == 8 and len(parts[1]) % 4 == 0 and 8 <= len(parts[1]) <= 128
-    if not whole:  # an opaque object has another layout, and no name here
+    complete = len(parts) == 3 and len(parts[0]) == 8 and len(parts[1]) % 4 == 0 and 8 <= len(parts[1]) <= 128
+    if not complete:  # an opaque object has another layout, and no name here
         return Variable("", (), False, False, start, length, compressed)
     (flags,) = struct.unpack_from(f"{order}I", parts[0])
     shape = struct.unpack(f"{order}{len(parts[1]) // 4}i", parts[1])

@@ -1,4 +1,4 @@
-"""k-space files of every format, told apart by what is in them and read one slice at a time."""
+"""k-space files of every format, recognised by their content and read one slice at a time."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Siemens twix .dat raw data (VB and VD/VE), Cartesian 2-D slices, its data blocks parsed by `twixtools`.
 
-The walk over the blocks is our own, because a damaged length must end in a sentence and not in an endless loop, and of the
-protocol text only the few numbers below are searched, so nothing that identifies a patient is ever looked at.
+The loop over the blocks is not twixtools', so that a damaged length raises an `InputError` instead of looping for ever. Of the
+protocol text only the few numbers below are read, nothing that identifies a patient.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from ...errors import InputError
-from ..guards import existing, guarded
-from .base import require
+from ..guards import existing, guarded, require
 from .lines import LINE, Grid, LineFile, line_start
 
 MAX_PROTOCOL = 64 << 20  # bytes of protocol text; real ones hold some hundred kilobytes
@@ -49,7 +49,7 @@ class TwixFile(LineFile):
         super().__init__(path, _lines(self._blocks, grid), grid, coils=max(coils, default=0), max_gb=max_gb)
 
     def _data(self, records: np.ndarray) -> Iterable[np.ndarray]:
-        return (guarded(self.path, lambda record=record: self._blocks[record].data) for record in records)
+        return (guarded(self.path, partial(getattr, self._blocks[record], "data")) for record in records)
 
     def _noise_samples(self) -> np.ndarray | None:
         """Noise in image units: its variance grows with the bandwidth, which is one over the dwell time.
@@ -58,7 +58,8 @@ class TwixFile(LineFile):
         """
         if not self.has_noise:
             return None
-        noise = np.concatenate([guarded(self.path, lambda block=block: block.data) for block in self._noise_blocks], axis=1)
+        parts = [guarded(self.path, partial(getattr, block, "data")) for block in self._noise_blocks]
+        noise = np.concatenate(parts, axis=1)
         samples = int(self._noise_blocks[0].mdh.SamplesInScan)
         noise_ns = 1e9 / NOISE_HZ / samples
         return noise * np.float32(np.sqrt(noise_ns / self._dwell_ns)) if self._dwell_ns else noise
@@ -79,9 +80,9 @@ class Protocol:
         plain = re.search(rb"(?m)^" + name + rb"[ \t]*=[ \t]*(0x[0-9a-fA-F]{1,8}|[-+.0-9eE]{1,24})\s", self._text)
         nested = rb'<Param(?:Long|Double)\."' + name + rb'">\s{0,8}\{\s{0,8}'
         nested += rb"(?:<Precision>\s{1,8}\d{1,4}\s{0,8})?([-+.0-9eE]{1,24})\s"
-        found = plain or re.search(nested, self._text)
+        match = plain or re.search(nested, self._text)
         try:
-            value = None if found is None else found.group(1)
+            value = None if match is None else match.group(1)
             return None if value is None else float(int(value, 16)) if value.startswith(b"0x") else float(value)
         except ValueError:
             return None
@@ -147,8 +148,8 @@ def _measurements(stream: BinaryIO, path: Path) -> Iterator[tuple[Protocol, list
 def _image_blocks(blocks: list[Any], protocol: Protocol, path: Path) -> tuple[list[Any], tuple[str, ...]]:
     """The blocks of the image, and a sentence for each counter of which only the first value is read."""
     for key, only, sentence in (("sKSpace.ucTrajectory", 1, "is not Cartesian"), ("sKSpace.ucDimension", 2, "is a 3-D scan")):
-        found = protocol.number(key)
-        require(found in (None, only), f"{path} {sentence}; only Cartesian stacks of 2-D slices are read.")
+        value = protocol.number(key)
+        require(value in (None, only), f"{path} {sentence}; only Cartesian stacks of 2-D slices are read.")
     integrated = protocol.number("sPat.ucRefScanMode") == 2
     image = [block for block in blocks if block.is_image_scan() or (integrated and _is_reference(block))]
     for flag, sentence in REFUSED.items():
@@ -177,10 +178,12 @@ def _grid(protocol: Protocol, image: list[Any], path: Path) -> Grid:
     lines = [line + columns // 2 - centre for line, centre in spread]
     if not lines or min(lines) < 0 or max(lines) >= columns:
         columns = needed  # no or too short a transform length: the smallest even grid around the centre line
-    kept = round(columns / (1.0 + (protocol.number("sKSpace.dPhaseOversamplingForDialog") or 0.0)))
-    sizes = [protocol.number(f"sSliceArray.asSlice[0].{key}") for key in ("dReadoutFOV", "dPhaseFOV", "dThickness")]
-    pixel = (sizes[0] / rows, sizes[1] / kept, sizes[2]) if all(sizes) and kept > 0 else None
-    return Grid(samples=max(samples, rows), rows=rows, columns=columns, crop_columns=kept, pixel_mm=pixel)
+    crop_columns = round(columns / (1.0 + (protocol.number("sKSpace.dPhaseOversamplingForDialog") or 0.0)))
+    keys = ("dReadoutFOV", "dPhaseFOV", "dThickness")
+    readout, phase, thickness = (protocol.number(f"sSliceArray.asSlice[0].{key}") for key in keys)
+    known = readout and phase and thickness and crop_columns > 0
+    pixel = (readout / rows, phase / crop_columns, thickness) if known else None
+    return Grid(samples=max(samples, rows), rows=rows, columns=columns, crop_columns=crop_columns, pixel_mm=pixel)
 
 
 def _lines(image: list[Any], grid: Grid) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A scene: frames, what is known of each, and the truth where there is one. Read frame by frame, never whole."""
+"""A scene: frames, their masks, and the truth if available; read frame by frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..frames.base import Frames
 from ..frames.masks import Masks, Survey
-from ..kspace.base import require
+from ..guards import require
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Scene:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _same(self.obstructed, self.masks.frames, "mask", one_for_all=True)
+        _check_same(self.obstructed, self.masks.frames, "mask", one_for_all=True)
         if self.reference is not None:
-            _same(self.obstructed, self.reference, "reference")
+            _check_same(self.obstructed, self.reference, "reference")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -100,7 +100,7 @@ class Scene:
 
 
 class SceneSet(Mapping[str, Scene]):
-    """Scenes by name; each is opened when it is asked for, and closed by who asked.
+    """Scenes by name; each is opened on access and closed by the caller.
 
     Args:
         where: where they come from, for messages.
@@ -111,6 +111,9 @@ class SceneSet(Mapping[str, Scene]):
     def __init__(self, where: str, openers: Mapping[str, Callable[[], Scene]], close: Callable[[], None] = lambda: None):
         require(len(openers) > 0, f"{where} holds no scene; give frames with their masks.")
         self.where, self._openers, self._close = where, dict(openers), close
+
+    def __repr__(self) -> str:
+        return f"SceneSet({self.where!r}: {len(self)} scenes)"
 
     def __getitem__(self, name: str) -> Scene:
         return self._openers[name]()
@@ -139,7 +142,7 @@ def to_tensor(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
 
 
-def _same(frames: Frames, other: Frames, what: str, *, one_for_all: bool = False) -> None:
+def _check_same(frames: Frames, other: Frames, what: str, *, one_for_all: bool = False) -> None:
     """Refuses sizes or counts that differ."""
     (h, w), (oh, ow) = frames.size, other.size
     require((h, w) == (oh, ow), f"{frames.where} is {w} x {h} but its {what} {other.where} is {ow} x {oh}; "

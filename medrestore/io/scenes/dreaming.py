@@ -1,6 +1,6 @@
 """The DREAMING data set as downloaded: a zip of zips or unpacked, flattened or not; nothing is unpacked to read it.
 
-A scene is a folder with `gt` (jpg), `mask` (png, 0 = hidden, 255 = kept) and the obstructed frames, whose folder has gone
+A scene is a folder with `gt` (jpg), `mask` (png, 0 = hidden, 255 = known) and the obstructed frames, whose folder has gone
 by several names. Frames are paired by their natural order; nothing is read out of their numbers.
 Data: ISBI 2024 challenge "Diminished Reality for Emerging Applications in Medicine through Inpainting".
 """
@@ -12,18 +12,17 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from ...errors import InputError
 from ..frames.base import MAX_PICTURE_BYTES, Entry, PictureFrames, file_entry, natural_key
 from ..frames.masks import MaskMeaning, Masks
 from ..frames.pictures import SUFFIXES
-from ..guards import DEFLATE_LIMIT, GB, PathLike
-from ..kspace.base import require
+from ..guards import DEFLATE_LIMIT, GB, PathLike, require
 from .base import Scene, SceneSet
 
 MEANING: MaskMeaning = "keep"  # what white means in this data set
@@ -54,7 +53,9 @@ def dreaming_scenes(root: PathLike, *, meaning: MaskMeaning = MEANING, max_gb: f
         for parts, entry in listing.items():
             if len(parts) >= 2 and parts[-2].lower() in (TRUTH, MASK, *OBSTRUCTED) and parts[-1].lower().endswith(SUFFIXES):
                 folders.setdefault(parts[:-2], {}).setdefault(parts[-2].lower(), []).append(entry)
-        openers, places, sidecars = {}, {}, _sidecars(folders, listing)
+        openers: dict[str, Callable[[], Scene]] = {}
+        places: dict[str, tuple[str, ...]] = {}
+        sidecars = _sidecars(folders, listing)
         for scene, kinds in sorted(folders.items(), key=lambda item: natural_key("/".join(item[0]))):
             if MASK not in kinds or len(kinds) == 1:
                 continue
@@ -71,14 +72,16 @@ def dreaming_scenes(root: PathLike, *, meaning: MaskMeaning = MEANING, max_gb: f
 
 def _scene(name: str, where: str, kinds: dict[str, list[Entry]], meaning: MaskMeaning, sidecars: tuple[str, ...]) -> Scene:
     ordered = {kind: sorted(entries, key=lambda entry: natural_key(entry.stem)) for kind, entries in kinds.items()}
-    found = [kind for kind in OBSTRUCTED if kind in ordered]
-    notes = () if len(found) < 2 else (f"{name} has the folders {', '.join(found)}; the frames of {found[0]!r} are read.",)
-    if not found:
-        notes = (f"{name} has no obstructed frames; they are made from {TRUTH!r}, black where the mask hides.",)
+    obstructed = [kind for kind in OBSTRUCTED if kind in ordered]
     masks = Masks(PictureFrames(f"{where}/{MASK}", ordered[MASK], kind="mask"), meaning)
     truth = PictureFrames(f"{where}/{TRUTH}", ordered[TRUTH]) if TRUTH in ordered else None
-    frames = PictureFrames(f"{where}/{found[0]}", ordered[found[0]]) if found else truth
-    return Scene(name, frames, masks, truth, hide=not found, sidecars=sidecars, notes=notes)
+    if not obstructed and truth is not None:
+        note = f"{name} has no obstructed frames; they are made from {TRUTH!r}, black where the mask hides."
+        return Scene(name, truth, masks, truth, hide=True, sidecars=sidecars, notes=(note,))
+    first = obstructed[0]
+    notes = (f"{name} has the folders {', '.join(obstructed)}; the frames of {first!r} are read.",)
+    frames = PictureFrames(f"{where}/{first}", ordered[first])
+    return Scene(name, frames, masks, truth, sidecars=sidecars, notes=notes if len(obstructed) > 1 else ())
 
 
 def _sidecars(scenes: Collection[tuple[str, ...]], listing: Listing) -> dict[tuple[str, ...], tuple[str, ...]]:
@@ -124,7 +127,7 @@ def _archive(
     try:
         archive = stack.enter_context(zipfile.ZipFile(file))
     except BROKEN as error:
-        raise InputError(f"{where} is no whole zip archive (cut, damaged or another format); download it again.") from error
+        raise InputError(f"{where} is no complete zip archive (cut, damaged or another format); download it again.") from error
     for info in archive.infolist():
         parts = PurePosixPath(info.filename.replace("\\", "/").lstrip("/")).parts  # below the root, whatever it says
         if not parts or info.is_dir() or any(_hidden(part) for part in parts):
@@ -196,10 +199,11 @@ class _Window(io.RawIOBase):
         self._at = max(0, offset + (0, self._at, self._size)[whence])
         return self._at
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
         self._file.seek(self._start + self._at)
-        data = self._file.read(max(0, min(len(buffer), self._size - self._at)))
-        buffer[: len(data)] = data
+        data = self._file.read(max(0, min(len(view), self._size - self._at)))
+        view[: len(data)] = data
         self._at += len(data)
         return len(data)
 

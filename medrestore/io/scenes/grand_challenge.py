@@ -11,8 +11,7 @@ from typing import Any
 from ...errors import InputError
 from ..frames.masks import MaskMeaning, Masks
 from ..frames.mha import MhaFrames, read_mha_header
-from ..guards import MAX_TEXT, PathLike, existing
-from ..kspace.base import require
+from ..guards import MAX_TEXT, PathLike, existing, require
 from .base import Scene, SceneSet
 
 SCENES = "synthetic-surgical-scenes"
@@ -57,10 +56,11 @@ def _prediction(job: dict[str, Any]) -> Prediction:
     """One entry; raises KeyError or ValueError where it has another form."""
     images = {value["interface"]["slug"]: value for value in (*job["inputs"], *job["outputs"])}
     folder = PurePosixPath(images[RESULTS_SLUG]["interface"]["relative_path"])
-    names = [str(job["pk"]), *(str(images[slug]["image"]["name"]) for slug in (SCENES, MASKS))]
-    if folder.is_absolute() or ".." in folder.parts or any(PurePosixPath(name).name != name or "\\" in name for name in names):
+    pk, scene, mask = str(job["pk"]), *(str(images[slug]["image"]["name"]) for slug in (SCENES, MASKS))
+    plain = all(PurePosixPath(name).name == name and "\\" not in name for name in (pk, scene, mask))
+    if folder.is_absolute() or ".." in folder.parts or not plain:
         raise ValueError("a name in it leads elsewhere")
-    return Prediction(*names, output=Path(names[0]) / "output" / folder)
+    return Prediction(pk, scene, mask, output=Path(pk) / "output" / folder)
 
 
 def is_container(root: Path) -> bool:
@@ -79,14 +79,14 @@ def container_scenes(root: PathLike, *, meaning: MaskMeaning, max_gb: float = 16
         meaning: what white means.
 
     Raises:
-        InputError: nothing there, or more than one way to pair.
+        InputError: no stacks, or more than one way to pair them.
     """
     root = Path(root)
     images = _images(root)
     scenes = _stacks(root if images is None else images / SCENES, "input" if images is None else "")
     masks = _stacks(root if images is None else images / MASKS, "mask" if images is None else "")
     truths = _stacks(root, "gt")
-    require(scenes and len(masks) == len(scenes), f"{root} holds {len(scenes)} stacks and {len(masks)} masks of them; "
+    require(0 < len(scenes) == len(masks), f"{root} holds {len(scenes)} stacks and {len(masks)} masks of them; "
                                                   "give a mask for each.")
     pairs = _pairs(root, scenes, masks, max_gb)
     by_number = {_number(path): path for path in truths}
@@ -116,7 +116,7 @@ def _stacks(folder: Path, role: str) -> list[Path]:
 
 
 def _number(path: Path) -> str:
-    """scene_0092 of input_scene_0092.mha; the whole stem of any other name."""
+    """scene_0092 of input_scene_0092.mha; the stem of any other name."""
     role, _, rest = path.stem.partition("_")
     return rest if role in ROLES and rest else path.stem
 

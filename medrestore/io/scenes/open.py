@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from ...errors import InputError
@@ -12,8 +13,7 @@ from ..frames.masks import MaskMeaning, Masks, check_meaning
 from ..frames.mha import MhaFrames
 from ..frames.pictures import SUFFIXES
 from ..frames.video import VIDEOS, VideoFrames
-from ..guards import PathLike
-from ..kspace.base import require
+from ..guards import PathLike, require
 from .base import Scene, SceneSet
 from .dreaming import MEANING, dreaming_scenes, is_dreaming
 from .grand_challenge import container_scenes, is_container
@@ -37,7 +37,7 @@ def open_scenes(
 
     Args:
         source: a DREAMING download (zip or folder), a grand-challenge input folder, a folder of png/jpg, a .mha stack, a video
-            or one picture. A folder may hold frames and masks together, told apart by names such as 0001_mask.png.
+            or one picture. A folder may hold frames and masks together, recognised by names such as 0001_mask.png.
         mask: the masks, for sources that do not hold their own: of any of these kinds, one for every frame or one for all.
             Pictures in folders are paired by their stems, the words frame, mask, gt, ... left out; all else by order.
         means: what white means in the masks; only `dataset="dreaming"` implies it.
@@ -46,7 +46,7 @@ def open_scenes(
         max_gb: the most gigabytes (1e9 bytes) that a stack may declare.
 
     Raises:
-        InputError: anything that is wrong with them, in one sentence.
+        InputError: no such source, no masks, no meaning, or sizes and counts that differ.
     """
     source = Path(source)
     require(source.exists(), f"{source} does not exist; give frames, a stack, a video or a data set.")
@@ -60,8 +60,8 @@ def open_scenes(
     if mask is None and is_container(source):
         return container_scenes(source, meaning=means, max_gb=max_gb)
     name = source.name if source.is_dir() else source.stem
-    given = [None if place is None else Path(place) for place in (mask, truth)]
-    return SceneSet(str(source), {name: lambda: _scene(name, source, *given, means, max_gb)})
+    mask, truth = (None if place is None else Path(place) for place in (mask, truth))
+    return SceneSet(str(source), {name: partial(_scene, name, source, mask, truth, means, max_gb)})
 
 
 def open_frames(source: PathLike, *, kind: str = "frame", max_gb: float = 16.0) -> Frames:
@@ -93,12 +93,12 @@ def _scene(name: str, source: Path, mask: Path | None, truth: Path | None, means
         _companion(shown, source, place, roles.get(what, []), what, max_gb) for place, what in ((mask, "mask"), (truth, "truth"))
     )
     if masks is None:
-        raise InputError(f"{source} comes without masks; give them by --mask.")
+        raise InputError(f"{source} comes without masks; give them, as mask=PATH.")
     return Scene(name, frames, Masks(masks, means), reference, notes=(*frames.notes, *masks.notes))
 
 
 def _by_role(folder: Path) -> dict[str, list[Path]]:
-    """The pictures of a folder, told apart by their names: frame, mask or truth."""
+    """The pictures of a folder by role, which their names state: frame, mask or truth."""
     roles: dict[str, list[Path]] = {}
     for path in picture_files(folder):
         role = "mask" if MASK_NAME.search(path.stem) else "truth" if TRUTH_NAME.search(path.stem) else "frame"

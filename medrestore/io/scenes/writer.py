@@ -24,8 +24,7 @@ from ...errors import InputError
 from ..frames.base import decode_picture
 from ..frames.mha import MhaWriter
 from ..frames.video import VideoWriter, check_video
-from ..guards import PathLike
-from ..kspace.base import require
+from ..guards import PathLike, require
 from .base import to_tensor
 
 SceneKind = Literal["png", "mha", "ffv1", "h264"]
@@ -201,6 +200,7 @@ class SceneWriter:
     def _file_writer(self) -> AbstractContextManager[MhaWriter | VideoWriter]:
         if self.kind == "mha":
             return MhaWriter(self.out, size=self._size, count=self._count, overwrite=True, part=self._stage / WHOLE)
+        assert self.kind != "png"
         return VideoWriter(self.out, size=self._size, fps=self._fps, codec=self.kind, overwrite=True, part=self._stage / WHOLE)
 
     def _pictures(self) -> Iterator[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Single-frame grey DICOM images. Nothing of the patient is kept but a hash that tells one from another."""
+"""Single-frame grey DICOM images. Of the patient only a hash is read, to group images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GREY = ("MONOCHROME1", "MONOCHROME2")
 
 @dataclass(frozen=True)
 class DicomHeader:
-    """What may be known of a DICOM image.
+    """The header fields of a DICOM image.
 
     Attributes:
         path: the file.

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ...files import write_file
-from ..guards import PathLike, check_size, existing, finite
-from ..kspace.base import require
+from ..guards import PathLike, check_size, existing, finite, require
 from ..reconstruction import RESEARCH_USE
 
 Axis = Literal["sagittal", "coronal", "axial"]
@@ -43,7 +42,7 @@ class Volume:
         return self.path.name.endswith(".gz")
 
     def read(self) -> np.ndarray:
-        """The whole volume, (x, y, z) float32."""
+        """The volume, (x, y, z) float32."""
         return self._upright(lambda stored: stored[...], [0, 1, 2])
 
     def slice(self, axis: Axis, index: int) -> np.ndarray:
@@ -55,11 +54,11 @@ class Volume:
         plane = self._upright(lambda stored: stored[where], [k for k in range(3) if k != stored_axis])
         return shown(plane)
 
-    def _upright(self, read: Callable[[Any], Any], kept: list[int]) -> np.ndarray:
-        """What is read of the stored axes `kept`, in the order and direction of RAS."""
+    def _upright(self, read: Callable[[Any], Any], axes: list[int]) -> np.ndarray:
+        """The result of `read`, with the stored axes `axes`, in the order and direction of RAS."""
         array = _guarded(self.path, lambda: np.asarray(read(_open(self.path).dataobj), np.float32))
-        array = array.reshape(array.shape[: len(kept)])  # axes of length 1 after the third
-        order = [self.order[k] for k in kept]
+        array = array.reshape(array.shape[: len(axes)])  # axes of length 1 after the third
+        order = [self.order[k] for k in axes]
         array = array[tuple(slice(None, None, direction) for _, direction in order)]
         return finite(array.transpose(np.argsort([ras for ras, _ in order])), self.path, "the volume")
 

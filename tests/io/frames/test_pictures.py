@@ -66,10 +66,10 @@ def test_meaning_is_never_guessed(tmp_path):
     hole, keep = (to_known(white(), means, "m") for means in ("hole", "keep"))
     assert hole.sum() == 192 - 9 and np.array_equal(keep, ~hole)
     assert hole_fraction(hole) == pytest.approx(9 / 192)
-    refused("--mask-means hole or --mask-means keep", to_known, white(), None, "m")
+    refused("'hole' or 'keep'", to_known, white(), None, "m")
     save(tmp_path / "a.png", picture())
     save(tmp_path / "m.png", white())
-    refused("say what white means", open_scenes, tmp_path / "a.png", mask=tmp_path / "m.png")
+    refused("state what white means", open_scenes, tmp_path / "a.png", mask=tmp_path / "m.png")
 
 
 def test_threshold_and_values():
@@ -284,7 +284,7 @@ def test_dreaming_layouts(tmp_path, files):
 def test_dreaming_one_scene_and_stated_meaning(tmp_path):
     place(tmp_path, FIRST)
     root = tmp_path / "scene_0000"
-    refused("say what white means", open_scenes, root)
+    refused("state what white means", open_scenes, root)
     scene = open_scenes(root, means="hole")["scene_0000"]
     assert torch.equal(scene.mask(0), ~open_scenes(root, dataset="dreaming")["scene_0000"].mask(0))
 
@@ -293,7 +293,7 @@ def test_dreaming_refusals(tmp_path):
     refused("scene_0000 twice", dreaming_scenes, place(tmp_path / "twice", under("a", FIRST) | under("b", FIRST)))
     refused("holds no scene", dreaming_scenes, place(tmp_path / "none", {"x/y.txt": b""}))
     cut = place(tmp_path / "cut", {"files.zip": archive(FIRST)[:-500]})
-    refused("no whole zip", dreaming_scenes, cut / "files.zip")
+    refused("no complete zip", dreaming_scenes, cut / "files.zip")
     uneven = place(tmp_path / "uneven", {name: data for name, data in FIRST.items() if not name.endswith("0/mask/9.png")})
     refused("has 3 frames but .* has 2", dreaming_scenes(uneven).__getitem__, "scene_0000")
     packed = bytearray(archive(FIRST))

@@ -1,0 +1,35 @@
+"""Files and folders that are published complete or not at all, exclusive locks, and digests.
+
+An output is written under a temporary name in the folder that it will lie in, and renamed when it is complete:
+a reader sees the old output or the new one. Temporary names are random and created exclusively, so that nothing of
+anybody else is followed, reused or removed. A folder of temporary files carries a marker; by it a later run for the
+same output recognises what a killed run has left.
+"""
+
+from .digests import digest, digest_of
+from .locks import Busy, exclusive
+from .publish import FileWriter, NewFile, new_file, publish_first, remove_folder, write_file
+from .stages import Stage, new_folder, new_output, recover, recover_all, unfinished
+from .system import ADVICE, explained, no_room
+
+__all__ = [
+    "ADVICE",
+    "Busy",
+    "FileWriter",
+    "NewFile",
+    "Stage",
+    "digest",
+    "digest_of",
+    "exclusive",
+    "explained",
+    "new_file",
+    "new_folder",
+    "new_output",
+    "no_room",
+    "publish_first",
+    "recover",
+    "recover_all",
+    "remove_folder",
+    "unfinished",
+    "write_file",
+]

@@ -1,0 +1,268 @@
+"""Folders, and files with files beside them, that are written in a temporary folder by one run at a time."""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from ..errors import InputError
+from .locks import Busy, exclusive
+from .system import (
+    ADVICE,
+    exists_already,
+    explained,
+    make_folders,
+    remove,
+    remove_empty,
+    short_name,
+    sync_names,
+    sync_tree,
+    temporary,
+)
+
+MARKER = ".medrestore"  # in a stage: the name of its output and the key of its content
+NEW, OLD = "new", "old"  # in a stage: the new output, and the output that it replaces
+LONGEST_MARKER = 4096  # bytes
+
+
+@contextmanager
+def new_folder(
+    path: str | os.PathLike[str], *, replace: bool = False, advice: str = ADVICE
+) -> Iterator[Path]:
+    """A folder written in one block: yields an empty temporary folder, published at the end of the block.
+
+    What a killed run has left of the same output is cleared first, see `recover`.
+
+    Args:
+        path: the folder; missing folders above it are created.
+        replace: whether an existing folder is replaced, at the last moment.
+        advice: what the message of a failed write proposes.
+
+    Raises:
+        Busy: another run is writing the folder.
+        InputError: it exists and may not be replaced, or it cannot be written; an old folder is as it was.
+    """
+    out = Path(path)
+    stage = Stage(out, advice=advice)
+    try:
+        if os.path.lexists(out) and not out.is_dir():
+            raise InputError(f"{out} is no folder; choose another output")
+        if out.is_dir() and not replace:
+            raise exists_already(out)
+        with explained(out, advice), _called_by_final_name(stage.new, out):
+            yield stage.new
+        stage.publish_folder(replace=replace)
+    finally:
+        stage.remove()
+
+
+@contextmanager
+def new_output(path: str | os.PathLike[str], *, advice: str = ADVICE) -> Iterator[Path]:
+    """A file with others beside it: yields an empty temporary folder, whose files are published at the end.
+
+    The file called `path.name` in it becomes `path`, the others lie beside. No mix of two runs is ever complete: old
+    files of their names are removed before `path` is replaced, and the new ones come after it.
+
+    Args:
+        path: the main file; missing folders are created.
+        advice: what the message of a failed write proposes.
+
+    Raises:
+        Busy: another run is writing this output.
+        InputError: nothing can be written there, or the disk is full; nothing new is left.
+    """
+    out = Path(path)
+    stage = Stage(out, advice=advice)
+    try:
+        with explained(out, advice, full_only=True), _called_by_final_name(stage.new, out.parent):
+            yield stage.new
+        stage.publish_files()
+    finally:
+        stage.remove()
+
+
+class Stage:
+    """A temporary folder beside an output, in which one run at a time writes it; a later run can go on with it.
+
+    Args:
+        out: the output, a file or a folder; missing folders above it are created.
+        key: hash of all that decides the content of the stage.
+        resume: go on with the stage that a killed run has left, if it has the same key; else it is removed.
+        advice: what the message of a failed write proposes.
+
+    Attributes:
+        folder: the temporary folder.
+        new: the folder in it whose content is published.
+
+    Raises:
+        Busy: another run is writing the output.
+        InputError: nothing can be written there.
+    """
+
+    def __init__(self, out: Path, *, key: str = "", resume: bool = False, advice: str = ADVICE) -> None:
+        self.out, self._advice = out, advice
+        self.folder = temporary(out)
+        self._lock = ExitStack()
+        self._created: list[Path] = []
+        left: Path | None = None
+        try:
+            with explained(out, advice):
+                self._created = make_folders(out.parent)
+                self._lock.enter_context(exclusive(out))
+                left = _clear(out, spare=_marker(out, key) if resume else None)
+                if left is None:
+                    self.folder.mkdir()
+                    (self.folder / MARKER).write_bytes(_marker(out, key))
+                else:
+                    self.folder = left
+                self.new.mkdir()
+        except BaseException:
+            if left is None:
+                self.remove()
+            else:
+                self.leave()
+            raise
+
+    @property
+    def new(self) -> Path:
+        return self.folder / NEW
+
+    def publish_folder(self, *, replace: bool) -> None:
+        """Puts the folder `new` in the place of the output.
+
+        Raises:
+            InputError: the output exists and `replace` is False, or it cannot be written; an old one stays.
+        """
+        with explained(self.out, self._advice):
+            sync_tree(self.new)
+            if os.path.lexists(self.out):
+                if not replace:
+                    raise exists_already(self.out)
+                os.replace(self.out, self.folder / OLD)
+            try:
+                os.replace(self.new, self.out)
+            except BaseException:
+                _put_back(self.folder, self.out)
+                raise
+            sync_names(self.out.parent)
+
+    def publish_files(self) -> None:
+        """Gives the files in `new` their names: old files beside the output go, the output comes, then the others.
+
+        Raises:
+            InputError: they cannot be written.
+        """
+        with explained(self.out, self._advice):
+            sync_tree(self.new)
+            beside = sorted(path.name for path in self.new.iterdir() if path.name != self.out.name)
+            for name in beside:
+                self.out.with_name(name).unlink(missing_ok=True)
+            for name in (self.out.name, *beside):
+                os.replace(self.new / name, self.out.with_name(name))
+            sync_names(self.out.parent)
+
+    def remove(self) -> None:
+        """Removes the stage and empty folders created for it; only then may other runs write the output."""
+        _remove_stage(self.folder)
+        self.leave()
+        remove_empty(self._created)
+
+    def leave(self) -> None:
+        """Leaves the stage to a later run with `resume`."""
+        self._lock.close()
+
+
+def unfinished(out: Path) -> bool:
+    """Whether a run has begun to write this output and not completed it: it was killed, or is at work."""
+    return bool(_stages(out))
+
+
+def recover(out: Path) -> None:
+    """Puts back an output that a killed run was about to replace, and removes the stages of such runs.
+
+    Raises:
+        Busy: another run is writing the output.
+        InputError: nothing can be written there.
+    """
+    if unfinished(out):
+        with explained(out), exclusive(out):
+            _clear(out)
+
+
+def recover_all(folder: Path) -> None:
+    """`recover` for every output in a folder that no run is writing."""
+    for stage in folder.glob(".*.part"):
+        name = os.fsdecode(_marker_of(stage).partition(b"\n")[0])
+        if name and stage in _stages(folder / name):
+            with suppress(Busy):
+                recover(folder / name)
+
+
+def _clear(out: Path, spare: bytes | None = None) -> Path | None:
+    """Removes the stages of killed runs; one with the marker `spare` is returned instead, without its `new`."""
+    left = None
+    for stage in _stages(out):
+        _put_back(stage, out)
+        if left is None and _marker_of(stage) == spare:
+            left = stage
+            for name in (NEW, OLD):
+                remove(stage / name)
+        else:
+            _remove_stage(stage)
+    return left
+
+
+def _put_back(stage: Path, out: Path) -> None:
+    if os.path.lexists(stage / OLD) and not os.path.lexists(out):
+        os.replace(stage / OLD, out)
+
+
+def _stages(out: Path) -> list[Path]:
+    """The stages of an output, by name and marker."""
+    start = f".{short_name(out)}."
+    try:
+        names = [name for name in os.listdir(out.parent) if name.startswith(start) and name.endswith(".part")]
+    except OSError:
+        return []
+    beside = (out.parent / name for name in sorted(names))
+    return [stage for stage in beside if _marker_of(stage).startswith(_marker(out, ""))]
+
+
+def _marker(out: Path, key: str) -> bytes:
+    return os.fsencode(out.name) + b"\n" + key.encode()
+
+
+def _marker_of(stage: Path) -> bytes:
+    """The marker of a stage; empty for whatever else has such a name."""
+    marker = stage / MARKER
+    with suppress(OSError):
+        state = marker.lstat()
+        if (
+            stat.S_ISDIR(stage.lstat().st_mode)
+            and stat.S_ISREG(state.st_mode)
+            and state.st_size <= LONGEST_MARKER
+        ):
+            return marker.read_bytes()
+    return b""
+
+
+def _remove_stage(stage: Path) -> None:
+    """Removes its marker last: what is left by a run that is killed meanwhile is still known as a stage."""
+    with suppress(OSError):
+        for inside in stage.iterdir():
+            if inside.name != MARKER:
+                remove(inside)
+    shutil.rmtree(stage, ignore_errors=True)
+
+
+@contextmanager
+def _called_by_final_name(folder: Path, final: Path) -> Iterator[None]:
+    """Messages name a file by the place that it would have had, not by the temporary folder."""
+    try:
+        yield
+    except InputError as error:
+        if str(folder) not in str(error):
+            raise
+        raise InputError(str(error).replace(str(folder), str(final))) from error
