@@ -1,0 +1,22 @@
+"""Dataclasses of settings: built from plain mappings, checked against the types and bounds of their fields.
+
+A bound stands once, in the annotation of the field: `eta: Annotated[float, Bounds(at_least=0)] = 1.0`. `check`, called in
+`__post_init__`, enforces it wherever the object is made: in Python, from YAML or from the command line. What a field means
+stands once too, in the `Args:` of the class's docstring: `documented` reads it, for help and reference pages.
+
+Messages name fields as Python does. A field that a message mentions stands in `backticks`, so that a command line can put
+its own name for it; the field that a `FieldError` is about is its attribute `field`.
+"""
+
+from .bounds import Bounds, FieldError, OneOf, dotted, prefix, suggested
+from .build import build, check, hints, parse, variants
+from .plain import assign, flatten, override, plain, scalar
+from .registry import Registry
+from .schema import default_of, documented, schema, schema_of
+from .words import described, is_required
+
+__all__ = [
+    "Bounds", "FieldError", "OneOf", "Registry", "assign", "build", "check", "default_of", "described", "documented", "dotted",
+    "flatten", "hints", "is_required", "override", "parse", "plain", "prefix", "scalar", "schema", "schema_of", "suggested",
+    "variants",
+]

@@ -1,0 +1,98 @@
+"""What fields may hold, and the error that names a field."""
+
+import math
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from ..errors import InputError
+
+
+class FieldError(InputError):
+    """A field holds what it may not.
+
+    Args:
+        source: the class, or the file, that has the field; may be empty.
+        field: its dotted name.
+        what: what is wrong, as the rest of a sentence that begins with the name.
+    """
+
+    def __init__(self, source: str, field: str, what: str) -> None:
+        self.source, self.field, self.what = source, field, what
+        super().__init__(f"{prefix(source)}{field} {what}")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The numbers that a field may hold; infinities and NaN are refused.
+
+    Args:
+        at_least: the least value.
+        above: what the value must exceed.
+        at_most: the largest value.
+        below: what the value must stay under.
+    """
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+
+    def admits(self, value: Any) -> bool:
+        """Whether `value` lies within; every number of a tuple does; anything but numbers is admitted."""
+        if isinstance(value, tuple):
+            return all(self.admits(item) for item in value)
+        return not isinstance(value, int | float) or (
+            math.isfinite(value)
+            and (self.at_least is None or value >= self.at_least) and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most) and (self.below is None or value < self.below))
+
+    def __str__(self) -> str:
+        low = f"at least {self.at_least:g}" if self.at_least is not None else None
+        low = f"above {self.above:g}" if self.above is not None else low
+        high = f"at most {self.at_most:g}" if self.at_most is not None else None
+        high = f"below {self.below:g}" if self.below is not None else high
+        return " and ".join(side for side in (low, high) if side is not None) or "finite"
+
+
+@dataclass(frozen=True, eq=False)
+class OneOf:
+    """The names that a field may hold, where they are those of a table, such as a `Registry`.
+
+    Args:
+        table: all names.
+        without: names of the table that the field may not hold.
+    """
+
+    table: Collection[str]
+    without: Collection[str] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those it may hold now: a registry may grow."""
+        return tuple(name for name in self.table if name not in self.without)
+
+    def admits(self, value: Any) -> bool:
+        """Whether `value` is one of the names."""
+        return isinstance(value, str) and value in self.names
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(self.names)}"
+
+
+def prefix(source: str) -> str:
+    """How a complaint about a source begins."""
+    return f"{source}: " if source else ""
+
+
+def dotted(where: str, key: object) -> str:
+    """The dotted name of `key` at `where`."""
+    return f"{where}.{key}" if where else str(key)
+
+
+def suggested(where: str, key: object, known: Iterable[str]) -> str:
+    """What an unknown name may have meant, or which names there are."""
+    names = list(known)
+    close = get_close_matches(str(key), names, 1)
+    return f"did you mean {dotted(where, close[0])}?" if close else f"there are: {', '.join(names)}"

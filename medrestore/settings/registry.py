@@ -1,0 +1,81 @@
+"""Classes by name."""
+
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from types import NoneType
+from typing import Any, Generic, TypeVar
+
+from ..errors import InputError
+from .bounds import dotted, prefix, suggested
+from .build import build
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, type[T]], Generic[T]):
+    """Classes by the names under which configs and the command line know them; imported when first asked for.
+
+    Args:
+        package: that the places are relative to, such as `medrestore.methods`.
+        places: name to `module:Class`.
+    """
+
+    def __init__(self, package: str, places: Mapping[str, str]) -> None:
+        self.package, self.places = package, dict(places)
+        self._added: dict[str, type[T]] = {}
+
+    def __getitem__(self, name: str) -> type[T]:
+        if name in self._added:
+            return self._added[name]
+        module, _, kind = self.places[name].partition(":")
+        found: type[T] = getattr(importlib.import_module(f"{self.package}.{module}"), kind)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.places
+        yield from self._added
+
+    def __len__(self) -> int:
+        return len(self.places) + len(self._added)
+
+    def name_of(self, kind: type[T]) -> str | None:
+        """The name of a class, None where it is not registered."""
+        place = f"{kind.__module__.removeprefix(self.package + '.')}:{kind.__qualname__}"
+        known = next((name for name, there in self.places.items() if there == place), None)
+        return known or next((name for name, added in self._added.items() if added is kind), None)
+
+    def add(self, kind: type[T]) -> str:
+        """The name of a class, which is registered as `module:Class` for this process where it was not."""
+        name = self.name_of(kind) or f"{kind.__module__}:{kind.__qualname__}"
+        if name not in self:
+            self._added[name] = kind
+        return name
+
+    def build(self, name: str, options: Mapping[str, Any], source: str = "", where: str = "") -> T:
+        """An object of the class of that name.
+
+        Raises:
+            InputError: an unknown name or option, or a value out of bounds.
+        """
+        if name not in self:
+            raise InputError(f"{prefix(source)}there is no {dotted(where, name)}; {suggested('', name, self)}")
+        return build(self[name], options, source or name, where)
+
+    def describe(self, instance: T) -> tuple[str, dict[str, Any]]:
+        """The name and the options of an object, those with their default left out: what `build` makes it of again.
+
+        Raises:
+            InputError: the object has a field that is no plain value, and so cannot be written down.
+        """
+        kind = type(instance)
+        options: dict[str, Any] = {}
+        for one in fields(kind) if is_dataclass(kind) else ():
+            value = getattr(instance, one.name)
+            if not one.init or (one.default is not MISSING and value == one.default):
+                continue
+            if not isinstance(value, NoneType | bool | int | float | str):
+                raise InputError(f"{kind.__name__}.{one.name} is a {type(value).__name__}, which cannot be written down as a "
+                                 "setting; a plan takes objects whose fields are numbers and text")
+            options[one.name] = value
+        return self.add(kind), options
