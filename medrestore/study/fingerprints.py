@@ -5,8 +5,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..datasets.cache import write_aside
-from ..recon.files import fingerprint
+from ..files import digest, digest_of, write_file
 
 
 class Fingerprints:
@@ -25,7 +24,7 @@ class Fingerprints:
         states = [(part.resolve(), part.stat()) for part in parts]
         key = " ".join(f"{real} {state.st_size} {state.st_mtime_ns}" for real, state in states)
         if key not in self._known:
-            self._known[key] = fingerprint(path)
+            self._known[key] = digest(*parts)
         return self._known[key]
 
     def together(self, paths: Iterable[Path], root: Path) -> str:
@@ -35,7 +34,7 @@ class Fingerprints:
     def save(self) -> None:
         """Writes them to the file."""
         if self._store is not None:
-            write_aside(self._store, json.dumps(self._known, indent=0, sort_keys=True))
+            write_file(self._store, json.dumps(self._known, indent=0, sort_keys=True))
 
 
 def _stored(store: Path | None) -> dict[str, str]:
@@ -45,11 +44,6 @@ def _stored(store: Path | None) -> dict[str, str]:
     except (OSError, ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}
-
-
-def digest_of(values: object) -> str:
-    """sha256 of plain data."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def pseudonym(text: str) -> str:

@@ -1,6 +1,5 @@
 """Methods of a study: solvers built from their configs, checked against the data and the prior before any work."""
 
-from abc import ABC
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -10,12 +9,11 @@ from torch import Tensor
 
 from .. import levels
 from ..errors import InputError
+from ..files import digest, digest_of
 from ..methods import METHODS
 from ..priors import Prior, load
 from ..priors.store import CONFIG, describe, find
-from ..recon.files import fingerprint
 from .config import Config, Diffusion, MethodConfig, Values
-from .fingerprints import digest_of
 from .sources import Condition
 
 S = TypeVar("S", bound="Solver")
@@ -163,7 +161,7 @@ def network_of(config: Diffusion, shipped: str, check: Callable[[Mapping[str, An
     about = describe(prior)
     check(about, prior)
     decides = [about.get(key) for key in ("sha256", "parametrisation", "recipe", "channels", "multiple", "size")]
-    return Network(prior, config.bf16, digest_of([*decides, fingerprint(find(prior) / CONFIG)]))
+    return Network(prior, config.bf16, digest_of([*decides, digest(find(prior) / CONFIG)]))
 
 
 def check_samples(samples: int, draws: bool, method: str) -> None:

@@ -19,6 +19,7 @@ from ..errors import InputError
 from ..evaluation.protocols import score
 from ..evaluation.uncertainty import calibration
 from ..fft import ifft2c
+from ..files import digest_of
 from ..io import Scan
 from ..methods import DDNM
 from ..mri import noise_covariance, prewhiten, whitening
@@ -29,7 +30,6 @@ from ..recon.prepare import Prepared, check_plan, check_prior, prepare, reconstr
 from ..settings import Registry, suggested
 from .cases import Case, Clock, Item, Row, Solved
 from .config import Baseline, ScanMethod, ScanProtocol
-from .fingerprints import digest_of
 from .methods import SEEDS_APART, Network, Solver, check_samples, network_of, plan_of
 from .sources import Condition, Undersample
 

@@ -15,6 +15,7 @@ from ..datasets.files import find
 from ..datasets.folders import Photographs
 from ..errors import InputError
 from ..evaluation.protocols import score
+from ..files import digest_of
 from ..inpainting.frame import check_rgb
 from ..io.frames.pictures import SUFFIXES, picture_size, read_picture
 from ..operators import AveragePool, Grayscale, LinearOperator, Mask, bicubic_downsample, gaussian_blur, sample_pixels
@@ -24,7 +25,7 @@ from ..restoration import restore
 from ..settings import suggested
 from .cases import Case, Clock, Item, Solved
 from .config import Baseline, PictureMethod
-from .fingerprints import Fingerprints, digest_of
+from .fingerprints import Fingerprints
 from .methods import SEEDS_APART, Network, Solver, check_samples, network_of, plan_of
 from .perceptual import lpips_of
 from .sources import Degrade, Pictures

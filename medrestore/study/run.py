@@ -8,8 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..datasets.cache import write_aside
 from ..errors import InputError
+from ..files import digest_of, write_file
 from ..settings import plain
 from ..tasks.run import Task, failures, is_whole
 from ..tasks.run import run as run_tasks
@@ -26,7 +26,7 @@ from .cases import (
     unique,
 )
 from .config import Config, PictureConfig, ScanConfig, SceneConfig, as_plain
-from .fingerprints import Fingerprints, digest_of, pseudonym
+from .fingerprints import Fingerprints, pseudonym
 from .methods import Candidates, Recipe, SolverMaker, build_all, recipe
 from .mri import ScanSolver, scan_solver
 from .pictures import picture_cases, picture_solver
@@ -246,9 +246,9 @@ def run_study(study: Study, running: Running) -> Result:
     import yaml
 
     out, say = study.out, running.say
-    write_aside(out / CONFIG, yaml.safe_dump(as_plain(study.config), sort_keys=False))
+    write_file(out / CONFIG, yaml.safe_dump(as_plain(study.config), sort_keys=False))
     if not (out / TIMINGS).exists():
-        write_aside(out / TIMINGS, "task,method_seconds,preparation_seconds\n")
+        write_file(out / TIMINGS, "task,method_seconds,preparation_seconds\n")
     tuning = tuning_tasks(study)
     first = _run(study, tuning, running, "tuning")
     if waiting := _waiting(study, tuning):
@@ -256,7 +256,7 @@ def run_study(study: Study, running: Running) -> Result:
         return replace(first, waiting=waiting)
     choices = choose(tuning, out, study.config.methods, study.candidates, study.config.protocol, len(study.validation))
     if tuning:
-        write_aside(out / TUNED, json.dumps(choices, indent=1) + "\n")
+        write_file(out / TUNED, json.dumps(choices, indent=1) + "\n")
         for line in summary(choices):
             say(line)
     tasks = scored_tasks(study, choices)

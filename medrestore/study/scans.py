@@ -16,13 +16,14 @@ from ..datasets.fastmri import FastMRI
 from ..datasets.files import find
 from ..datasets.phantoms import Phantoms as Heads
 from ..errors import InputError
+from ..files import digest_of
 from ..io import Scan, read_kspace
 from ..io.guards import guarded, open_hdf5
 from ..mri import add_smooth_phase, simulate_scan, simulated_maps
 from ..recon.files import SUFFIXES
 from ..recon.prepare import SLICE_SEEDS
 from .cases import between, part_of
-from .fingerprints import Fingerprints, digest_of, pseudonym
+from .fingerprints import Fingerprints, pseudonym
 from .mri import ScanCase
 from .sources import Acquisition, Head, KSpace, Layout, Phantoms, Simulated
 

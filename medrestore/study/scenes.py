@@ -17,6 +17,7 @@ from ..datasets.scenes import SPAN, Frame, render_frame
 from ..datasets.splits import split as load_split
 from ..errors import InputError
 from ..evaluation import score_scene
+from ..files import digest_of
 from ..inpainting.frame import check_inpaint_plan, inpaint_frame
 from ..inpainting.plan import Plan as InpaintPlan
 from ..inpainting.temporal import stretches, view
@@ -26,7 +27,7 @@ from ..priors import Prior
 from .cases import Case, Clock, Item, Solved
 from .config import Fill, SceneMethod, SceneProtocol
 from .fills import FILLS, check_fill
-from .fingerprints import Fingerprints, digest_of
+from .fingerprints import Fingerprints
 from .methods import SEEDS_APART, CountedPrior, Network, Solver, check_samples, network_of, plan_of
 from .perceptual import lpips_of
 from .pictures import SHIPPED, check_rgb_prior

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets.cache import write_aside
 from ..evaluation import statistics, tables
 from ..evaluation.protocols import METRICS, Metric
 from ..evaluation.statistics import Cell, Pair
+from ..files import write_file
 from ..report.curves import Curves, Point
 from ..report.html import write_report
 from ..report.markup import Table
@@ -33,7 +33,7 @@ def write_outputs(config: Config, out: Path, tasks: Sequence[Task], tuned: Mappi
                   provenance: Mapping[str, Any]) -> bool:
     """Writes rows, tables, provenance and report, each file published atomically; False where there is no row for them."""
     rows = [row for task in tasks for row in rows_of(folder_of(out, task))]
-    write_aside(out / "provenance.json", json.dumps(provenance, indent=1) + "\n")
+    write_file(out / "provenance.json", json.dumps(provenance, indent=1) + "\n")
     if not rows:
         return False
     metrics = [one for one in METRICS[config.protocol] if any(row.get(one.name) is not None for row in rows)]
@@ -48,10 +48,10 @@ def write_outputs(config: Config, out: Path, tasks: Sequence[Task], tuned: Mappi
     facts = {name: statistics.cells(scored, name) for name in FACTS if any(row.get(name) is not None for row in scored)}
     pairs = _pairs(config, scored, metrics)
     listed = list(_tables(config, metrics, cells, facts, pairs))
-    write_aside(out / "tables.md", f"# {config.name}\n\n{_summary(config, volumes, failed)}\n\n" + "\n\n".join(
+    write_file(out / "tables.md", f"# {config.name}\n\n{_summary(config, volumes, failed)}\n\n" + "\n\n".join(
         f"## {caption}\n\n{tables.markdown(header, lines).strip()}" for caption, header, lines in listed) + "\n")
-    write_aside(out / "tables.tex", "\n\n".join(tables.latex(header, lines, caption) for caption, header, lines in listed) + "\n")
-    write_aside(out / "tables.csv", "\n".join(
+    write_file(out / "tables.tex", "\n\n".join(tables.latex(header, lines, caption) for caption, header, lines in listed) + "\n")
+    write_file(out / "tables.csv", "\n".join(
         f"# {caption}\n{tables.csv_text(header, lines)}" for caption, header, lines in listed))
     write_report(
         out / "report.html", title=config.name, summary=_summary(config, volumes, failed),
