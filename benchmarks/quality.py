@@ -28,8 +28,8 @@ from medrestore.baselines import CGSense, L1Wavelet, TotalVariation, ZeroFilled
 from medrestore.evaluation.tables import read_rows
 from medrestore.io import read_kspace
 from medrestore.priors import Prior, load
-from medrestore.recon.plan import Plan, Undersampling, plan_levels
-from medrestore.recon.prepare import Prepared, prepare, score
+from medrestore.recon.plan import Plan, Undersampling
+from medrestore.recon.preparation import Prepared, prepare, score
 from medrestore.restoration import restore
 
 ROOT = Path(__file__).parents[1]
@@ -68,7 +68,7 @@ def _compare_scan(ready: Prepared, weights: dict[str, float], prior: Prior) -> I
         yield name, *scored(ready, make(lam=weights[name]).reconstruct(*arguments)[0, 0])
         yield f"{name}, best weight", *max(scored(ready, make(lam=lam).reconstruct(*arguments)[0, 0]) for lam in SCAN_WEIGHTS)
     for name, plan in PLANS.items():
-        result = restore(ready.problem, prior, plan.method, levels=plan_levels(plan, prior), samples=plan.samples)
+        result = restore(ready.problem, prior, plan.sampler, levels=plan.levels(prior), samples=plan.samples)
         yield name, *scored(ready, result.mean[0])
 
 

@@ -24,8 +24,8 @@ from medrestore.datasets.brain import load_volumes
 from medrestore.io import Scan
 from medrestore.mri import add_smooth_phase, simulate_scan, simulated_maps
 from medrestore.priors import load
-from medrestore.recon.plan import Plan, Undersampling, plan_levels
-from medrestore.recon.prepare import Prepared, prepare
+from medrestore.recon.plan import Plan, Undersampling
+from medrestore.recon.preparation import Prepared, prepare
 from medrestore.restoration import restore
 from medrestore.training import Config, read, train
 
@@ -69,7 +69,7 @@ def cases(volumes: Tensor) -> Iterator[Prepared]:
 def restored(prior: Path, volumes: Tensor) -> float:
     """Mean PSNR, dB, of the validation slices at 4x."""
     plan, network = Plan(), load(prior, bf16=True)
-    values = [scored(ready, restore(ready.problem, network, plan.method, levels=plan_levels(plan, network)).mean[0])[0]
+    values = [scored(ready, restore(ready.problem, network, plan.sampler, levels=plan.levels(network)).mean[0])[0]
               for ready in cases(volumes)]
     return sum(values) / len(values)
 

@@ -24,15 +24,15 @@ from fill import fill
 from torch import Tensor
 
 from medrestore.datasets import images
+from medrestore.datasets.dreaming import split_numbers
 from medrestore.datasets.scenes import render_frame
-from medrestore.datasets.splits import split
 from medrestore.evaluation import score_scene
 from medrestore.inpainting.frame import inpaint_frame, smooth_fill
 from medrestore.inpainting.plan import Plan as InpaintPlan
 from medrestore.io.scenes.open import open_scenes
 from medrestore.priors import load
+from medrestore.settings import assign
 from medrestore.training import Config, read, train
-from medrestore.training.config import assign
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "configs/train/seed-study.yaml"
@@ -93,7 +93,7 @@ def simulated(size: tuple[int, int], frames: int, seed: int) -> Iterator[Scene]:
 def dreaming(folder: Path, frames: int) -> Iterator[Scene]:
     """The scenes 7 to 9, whose frames' truth is a jpg."""
     with open_scenes(folder, dataset="dreaming") as scenes:
-        for number in split("dreaming", "part1-test")["scenes"]:
+        for number in split_numbers("part1-test"):
             with scenes[f"scene_{number:04d}"] as scene:
                 at = evenly(scene.count, frames)
                 yield Scene(scene.name, *(tuple(take(index) for index in at) for take in (scene.frame, scene.mask, scene.truth)))

@@ -24,8 +24,8 @@ from medrestore.io import Scan
 from medrestore.methods import DDS, Method
 from medrestore.mri import sampling_mask
 from medrestore.priors import EDM, NetworkPrior, load
-from medrestore.recon.plan import Plan, plan_levels
-from medrestore.recon.prepare import prepare
+from medrestore.recon.plan import Plan
+from medrestore.recon.preparation import prepare
 from medrestore.restoration import restore
 
 BENCHMARKS = Path(__file__).parent
@@ -91,13 +91,13 @@ class Walk:
 
     def __init__(self, scan: Scan, plan: Plan, prior: NetworkPrior) -> None:
         self.ready, self.plan, self.prior = prepare(scan, plan), plan, prior
-        self.levels = plan_levels(plan, prior)
+        self.levels = plan.levels(prior)
         self.inside: list[float] = []
 
     def __call__(self) -> None:
         plan = self.plan
         with counted(self.prior) as seconds:
-            result = restore(self.ready.problem, self.prior, plan.method, levels=self.levels, samples=plan.samples,
+            result = restore(self.ready.problem, self.prior, plan.sampler, levels=self.levels, samples=plan.samples,
                              batch_size=plan.batch_size)
         assert len(seconds) == plan.steps and result.samples.isfinite().all(), "the run is not what it should be"
         self.inside.append(sum(seconds))

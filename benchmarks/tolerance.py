@@ -21,7 +21,7 @@ from medrestore.methods import DDS, HQS
 from medrestore.operators import Sense
 from medrestore.priors import Prior, load
 from medrestore.recon.plan import Plan
-from medrestore.recon.prepare import reconstruct, score
+from medrestore.recon.preparation import reconstruct, score
 from medrestore.study.cases import Fingerprints
 from medrestore.study.config import Simulated, Undersample
 from medrestore.study.mri import Ready, ready, scan_cases
@@ -51,7 +51,7 @@ def counted() -> Iterator[list[int]]:
 def measured(slices: list[Ready], plan: Plan, prior: Prior, rtol: float) -> tuple[float, float]:
     """(mean PSNR, products by Ah A a data step), data steps being solved to `rtol`."""
     found = []
-    plan = replace(plan, method=replace(plan.method, rtol=rtol))
+    plan = replace(plan, options={**plan.options, "rtol": rtol})
     with counted() as products:
         for one in slices:
             done = reconstruct(one.prepared, prior, plan)

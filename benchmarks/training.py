@@ -20,8 +20,8 @@ from torch import Tensor
 
 from medrestore import datasets
 from medrestore.datasets.base import Augment, Images
-from medrestore.training import Config, Watch, read, train
-from medrestore.training.config import assign
+from medrestore.settings import assign
+from medrestore.training import Callbacks, Config, read, train
 from medrestore.training.runtime import hardware
 
 ROOT = Path(__file__).parents[1]
@@ -62,17 +62,17 @@ class Kept:
         return kept[self.turn % self.count]
 
 
-class Listener(Watch):
+class Listener(Callbacks):
     """Keeps the rates of the checkpoints, and asks something after every step."""
 
     def __init__(self, ask: Callable[[int], None] = lambda images: None) -> None:
         self.rates: list[float] = []
         self.ask = ask
 
-    def seen(self, images: int) -> None:
+    def on_step(self, images: int) -> None:
         self.ask(images)
 
-    def checkpoint(self, row: Mapping[str, float]) -> None:
+    def on_checkpoint(self, row: Mapping[str, float]) -> None:
         self.rates.append(row["images_per_second"])
 
 
@@ -100,10 +100,10 @@ def throughput(path: Path, settings: list[str], *, images: int, rounds: int) -> 
             with tempfile.TemporaryDirectory() as folder:
                 if name == "real":
                     run = configured(path, settings, **changes, out=folder)
-                    train(run, images=real, augment=augment, watch=listener)
+                    train(run, images=real, augment=augment, callbacks=listener)
                 else:
                     run = configured(path, settings, **changes, out=folder, data__workers=0)
-                    train(run, images=Still(real), augment=Kept(augment, 2 * config.optim.batch), watch=listener)
+                    train(run, images=Still(real), augment=Kept(augment, 2 * config.optim.batch), callbacks=listener)
             rates[name].append(listener.rates[-1])  # the first stretch starts the workers and fills the memory
     ratios = [mine / best for mine, best in zip(rates["real"], rates["memory"], strict=True)]
     return {"images_per_second": statistics.median(rates["real"]), "from_memory": statistics.median(rates["memory"]),
@@ -126,7 +126,7 @@ def memory(path: Path, settings: list[str], *, epochs: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         changes = {"images": epochs * len(real), "checkpoint_images": epochs * len(real), "sample_images": 0, "snapshots": [],
                    "data__sides": [[smallest, 1.0]], "data__validation_side": smallest}
-        train(configured(path, settings, **changes, out=folder), images=real, watch=Listener(ask))
+        train(configured(path, settings, **changes, out=folder), images=real, callbacks=Listener(ask))
     after = [held[epoch] for epoch in sorted(held)][2:]  # the first two fill caches
     return {"epochs": epochs, "mib_after_epoch_2": after[0], "mib_at_the_end": after[-1], "growth": after[-1] / after[0] - 1,
             "mib": [round(value, 1) for value in after]}

@@ -1,12 +1,12 @@
-"""The one place where images in physical units become what a prior was trained on, and back.
+"""From images in physical units to the coordinates in which a prior was trained, and back.
 
-Methods never rescale anything: `Problem.encoded(codec)` folds the codec into the operator and the data, once. An
-affine codec, image = L z + offset, keeps every property of the operator; another keeps only that it can be
-differentiated.
+Methods never rescale: `Problem.encoded(codec)` folds the codec into the operator and the data, once. An affine codec,
+image = scale L z + offset, keeps every capability of the operator; another keeps only that it is differentiable.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -29,8 +29,17 @@ class Codec(ABC):
 class AffineCodec(Codec):
     """image = scale L z + offset, with L Lh = I."""
 
-    scale: float = 1.0
-    offset: float = 0.0
+    if TYPE_CHECKING:  # read-only, so that a subclass may have a field or a property of the name
+
+        @property
+        def scale(self) -> float: ...
+
+        @property
+        def offset(self) -> float: ...
+
+    else:
+        scale = 1.0
+        offset = 0.0
 
     @property
     @abstractmethod
@@ -89,10 +98,10 @@ class ComplexChannels(AffineCodec):
 
 @dataclass(frozen=True)
 class Padded(AffineCodec):
-    """Images in the middle of the larger field that a prior's size rule asks for.
+    """Images in the middle of the larger field that a prior needs.
 
-    What lies outside the image is unknown to the data, so it belongs to the null space and the prior fills it, unless
-    the operator's support says that nothing is there.
+    Pixels outside the image are not measured, so they belong to the null space and the prior fills them, unless the
+    operator's support says that they are zero.
 
     Args:
         size: (height, width) of the field.
@@ -118,4 +127,4 @@ class CalibratedComplex:
     quantile: float = 0.99
 
 
-Recipe = Interval | CalibratedComplex  # what a prior says of its codec before it has seen any data
+Recipe = Interval | CalibratedComplex  # how a prior's codec is made once there are data

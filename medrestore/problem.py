@@ -13,7 +13,7 @@ from .codecs import AffineCodec, Codec, Interval, Padded
 from .errors import InputError
 from .operators import CoIsometry, Decoded, Isometry, LinearOperator, Operator, ResolventOperator, SpectralOperator
 from .operators import stack as stack_operators
-from .operators.base import Window
+from .operators.base import Window, required
 from .operators.local import LocalOperator, as_local
 from .operators.representation import ShortRepr
 
@@ -71,20 +71,20 @@ class Problem(ShortRepr, Generic[A]):
         return bool(exact.all()) if bool(exact.all() | ~exact.any()) else exact
 
     @cached_property
-    def observed(self: "Problem[SpectralOperator]") -> Tensor:
+    def observed(self) -> Tensor:
         """A^+ y on the grid of V's coefficients, zero in the null space; for spectral operators."""
-        S = self.operator.spectrum
+        S = required(self.operator, SpectralOperator).spectrum  # type: ignore[type-abstract]  # any subclass will do
         return S.invert(S.unmeasure(self.y))
 
     @cached_property
-    def back_projected(self: "Problem[LinearOperator]") -> Tensor:
+    def back_projected(self) -> Tensor:
         """Ah y; for linear operators."""
-        return self.operator.adjoint(self.y)
+        return required(self.operator, LinearOperator).adjoint(self.y)  # type: ignore[type-abstract]  # any subclass will do
 
     @cached_property
-    def resolved(self: "Problem[ResolventOperator]") -> Tensor:
+    def resolved(self) -> Tensor:
         """(I + gamma Ah A)^-1 gamma Ah y, the data step of a zero image; for operators with a resolvent."""
-        operator, back_projected = self.operator, self.back_projected
+        operator, back_projected = required(self.operator, ResolventOperator), self.back_projected  # type: ignore[type-abstract]  # any subclass will do
         x = operator.resolve(operator.gamma * back_projected)
         # refined once: the first solution is off by rounding * gamma
         return x + operator.resolve(operator.gamma * (back_projected - operator.normal(x)) - x)

@@ -65,11 +65,14 @@ def sample(
 
     with noise.device:  # what operators make on the way belongs where the samples are
         x = start + levels[0] * fresh()
+        memory = method.begin(problem, x.shape)
         for i, (sigma, sigma_next) in enumerate(pairwise(levels)):
             if sigma_next > sigma:  # time travel: forget a little
                 x = x + (sigma_next**2 - sigma**2) ** 0.5 * fresh()
+                memory = method.begin(problem, x.shape)
             else:
-                x = method.step(x, sigma, sigma_next, problem=problem, denoise=prior, constrain=constrain, noise=fresh)
+                x, memory = method.advance(x, sigma, sigma_next, memory, problem=problem, denoise=prior,
+                                           constrain=constrain, noise=fresh)
             if on_step is not None:
                 on_step(i, x)
     return x
@@ -182,7 +185,7 @@ def codec_for(prior: Prior, problem: Problem[Operator]) -> Codec:
     raise TypeError(f"the prior's recipe, {prior.recipe}, gives no codec for {operator.kind}; pass one with codec=")
 
 
-def image_size(problem: Problem[LinearOperator]) -> tuple[int, int]:
+def image_size(problem: Problem[Operator]) -> tuple[int, int]:
     """(height, width) of the image of a problem with a linear operator."""
     height, width = problem.back_projected.shape[-2:]
     return height, width
@@ -335,7 +338,7 @@ def _encoded(problem: Problem[Operator], prior: Prior, method: Method, codec: Co
 def _size(problem: Problem[Operator], prior: Prior, size: tuple[int, int] | None, start: Tensor | None) -> tuple[int, int]:
     """(height, width) of a problem's image."""
     if isinstance(problem.operator, LinearOperator):
-        return image_size(problem)  # type: ignore[arg-type]  # it is linear
+        return image_size(problem)
     known = size or (prior.size if start is None else (start.shape[-2], start.shape[-1]))
     if known is None:
         raise InputError(f"{problem.operator.kind} is not linear, so the size of its image is not known; "

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from medrestore.cli.main import parser
-from medrestore.cli.names import method
+from medrestore.cli.main import COMMANDS
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 RECON = [path for path in sorted((CONFIGS / "restore").glob("*.yaml")) if not path.stem.startswith("inpaint-")]
@@ -14,7 +13,9 @@ RECON = [path for path in sorted((CONFIGS / "restore").glob("*.yaml")) if not pa
 
 @pytest.mark.parametrize("path", RECON, ids=lambda path: path.stem)
 def test_restore_recipes_parse_and_name_real_methods(path: Path) -> None:
-    options = parser().parse_args(["recon", "scan.h5", "--config", str(path)]).recon
+    plan = COMMANDS["recon"].parse(["scan.h5", "--config", str(path)]).plan
     given = yaml.safe_load(path.read_text())
-    assert {key: options[key] for key in given if key != "options"} == {key: given[key] for key in given if key != "options"}
-    method(options.method, dict(options.options))
+    assert {key: getattr(plan, key) for key in given if key != "options"} == {
+        key: given[key] for key in given if key != "options"}
+    sampler = plan.sampler
+    assert all(getattr(sampler, key) == value for key, value in given.get("options", {}).items())

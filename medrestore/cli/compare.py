@@ -11,14 +11,15 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from jsonargparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Annotated, Any
 
 from ..errors import InputError
-from .terminal import Help, say
+from ..settings import Bounds
+from .command import Command
+from .options import POSITIONAL
+from .terminal import say
 
 if TYPE_CHECKING:
     from ..evaluation.statistics import Pair
@@ -30,20 +31,30 @@ HEADER = ["metric", "setting", "method", "patients", "A", "B", "B − A", "95 % 
 Row = dict[str, Any]
 
 
-def parser() -> ArgumentParser:
-    """The options of `compare`."""
-    p = ArgumentParser(description=__doc__, formatter_class=Help, exit_on_error=False)
-    p.add_argument("a", type=str, help="folder of evaluate, or its table (.csv, .parquet)")
-    p.add_argument("b", type=str, help="the other one; may be the same, to compare two of its methods")
-    p.add_argument("--method-a", dest="method_a", type=str | None, default=None, help="this method of A alone")
-    p.add_argument("--method-b", dest="method_b", type=str | None, default=None, help="with this one of B; by default the same")
-    p.add_argument("--metric", type=str | None, default=None, help="this metric alone; all of the protocol if not given")
-    p.add_argument("-o", "--output", type=str | None, default=None, help="also write the table: .csv (all digits), .md or .tex")
-    p.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    return p
+@dataclass(frozen=True)
+class Options:
+    """The options of `compare`.
+
+    Args:
+        a: folder of evaluate, or its table (.csv, .parquet)
+        b: the other one; may be the same, to compare two of its methods
+        method_a: this method of A alone
+        method_b: with this one of B; by default the same
+        metric: this metric alone; all of the protocol if not given
+        output: also write the table: .csv (all digits), .md or .tex
+        seed: of the bootstrap
+    """
+
+    a: Annotated[str, POSITIONAL]
+    b: Annotated[str, POSITIONAL]
+    method_a: str | None = None
+    method_b: str | None = None
+    metric: str | None = None
+    output: str | None = None
+    seed: Annotated[int, Bounds(at_least=0)] = 0
 
 
-def run(options: Namespace) -> int:
+def run(options: Options) -> int:
     """Prints one table and what has to be known to read it."""
     from ..evaluation.statistics import differences
     from ..evaluation.tables import read_rows
@@ -204,6 +215,7 @@ def _aligned(lines: Sequence[Sequence[str]]) -> None:
 
 def _write(path: Path, pairs: Sequence[Pair], protocol: str | None) -> None:
     from ..evaluation import tables
+    from ..files import write_file
 
     lines = [_line(pair, protocol) for pair in pairs]
     if path.suffix == ".csv":
@@ -213,4 +225,7 @@ def _write(path: Path, pairs: Sequence[Pair], protocol: str | None) -> None:
         text = tables.markdown(HEADER, lines) + "\n" + "\n".join(_notes(pairs, protocol)) + "\n"
     else:
         text = tables.latex(HEADER, lines, " ".join(_notes(pairs, protocol)))
-    tables.whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    write_file(path, text)
+
+
+COMMAND = Command("compare", Options, run, __doc__)

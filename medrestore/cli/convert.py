@@ -8,37 +8,45 @@ Examples:
   medrestore inspect mine.pt
 """
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from jsonargparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Annotated, Any
 
 from ..errors import InputError
-from .terminal import Help, say
+from .command import Command
+from .options import POSITIONAL
+from .terminal import say
 
 if TYPE_CHECKING:
     from ..priors.convert import Converted, Found
 
 
-def parser() -> ArgumentParser:
-    """The options of `convert`."""
-    p = ArgumentParser(description=__doc__, formatter_class=Help, exit_on_error=False)
-    add = p.add_argument
-    add("checkpoint", type=str, help=".pt, .pth, .ckpt, .bin or .safetensors; or a folder of diffusers or MONAI")
-    add("-o", "--out", type=str | None, default=None, help="folder of the prior; default CHECKPOINT's name here")
-    add("--family", type=str | None, default=None, help="of the checkpoint, where it shall not be recognised")
-    add("--set", dest="given", action="append", type=str, default=[],
-        help="what no tensor tells, as key=value, again for more: num_heads, num_head_channels, low, high, schedule, ...")
-    add("--licence", type=str | None, default=None, help="of the weights, noted in the prior")
-    add("--force", action="store_true", help="replace an existing prior")
-    return p
+@dataclass(frozen=True)
+class Options:
+    """The options of `convert`.
+
+    Args:
+        checkpoint: .pt, .pth, .ckpt, .bin or .safetensors; or a folder of diffusers or MONAI
+        out: folder of the prior; default CHECKPOINT's name here
+        family: of the checkpoint, where it shall not be recognised
+        set: what no tensor tells, as key=value, again for more: num_heads, num_head_channels, low, high, schedule, ...
+        licence: of the weights, noted in the prior
+        force: replace an existing prior
+    """
+
+    checkpoint: Annotated[str, POSITIONAL]
+    out: str | None = None
+    family: str | None = None
+    set: tuple[str, ...] = ()
+    licence: str | None = None
+    force: bool = False
 
 
-def run(options: Namespace) -> int:
+def run(options: Options) -> int:
     """Converts, proves the result, and says what was found."""
     source = Path(options.checkpoint)
     out = Path(options.out) if options.out else Path(source.stem if source.is_file() else source.resolve().name)
-    given = dict(_pair(word) for word in options.given)
+    given = dict(_pair(word) for word in options.set)
     if not source.exists():
         raise InputError(f"{source} does not exist; give a checkpoint, a file or a folder")
     if out.resolve() == source.resolve():
@@ -99,3 +107,6 @@ def _pair(word: str) -> tuple[str, Any]:
         except ValueError:
             continue
     return key, value
+
+
+COMMAND = Command("convert", Options, run, __doc__)

@@ -7,14 +7,15 @@ Examples:
 """
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from jsonargparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from ..errors import InputError
-from .terminal import Help, progress, say
+from ..settings import Bounds
+from .command import Command
+from .options import POSITIONAL
+from .terminal import progress, say
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,22 +25,27 @@ SCENE, MOMENTS, SIZE = 1010, (0, 100), (270, 480)  # of the simulated operation;
 WINDOW, START = 128, 1.0  # pixels; noise level at which DDNM+ goes on from the smooth fill
 
 
-def parser() -> ArgumentParser:
-    """The options of `demo`."""
-    p = ArgumentParser(description=__doc__, formatter_class=Help, exit_on_error=False)
-    p.add_argument("what", choices=("mri", "surgical"), nargs="?", default="mri", help="which of them")
-    p.add_argument("-o", "--out", type=str, default="medrestore-demo.png", help="the picture")
-    p.add_argument("--accel", type=float, default=4.0, help="mri: acceleration, along the phase-encode axis")
-    p.add_argument("--steps", type=int, default=25,
-                   help="network calls a sample of DDS (HQS takes twice as many, once), or a window of DDNM+")
-    p.add_argument("--samples", type=int, default=4, help="mri: posterior samples of DDS; its image is their mean")
-    return p
+@dataclass(frozen=True)
+class Options:
+    """The options of `demo`.
+
+    Args:
+        what: which of them
+        out: the picture
+        accel: mri: acceleration, along the phase-encode axis
+        steps: network calls a sample of DDS (HQS takes twice as many, once), or a window of DDNM+
+        samples: mri: posterior samples of DDS; its image is their mean
+    """
+
+    what: Annotated[Literal["mri", "surgical"], POSITIONAL] = "mri"
+    out: str = "medrestore-demo.png"
+    accel: Annotated[float, Bounds(at_least=1)] = 4.0
+    steps: Annotated[int, Bounds(at_least=2)] = 25
+    samples: Annotated[int, Bounds(at_least=1)] = 4
 
 
-def run(options: Namespace) -> int:
+def run(options: Options) -> int:
     """Restores the sample and prints a table."""
-    if options.steps < 2 or options.samples < 1:
-        raise InputError("--steps must be at least 2 and --samples at least 1")
     if Path(options.out).suffix != ".png":
         raise InputError(f"{options.out} is no .png file name; the demo writes a picture")
     if Path(options.out).is_dir():
@@ -47,15 +53,15 @@ def run(options: Namespace) -> int:
     return _surgical(options) if options.what == "surgical" else _mri(options)
 
 
-def _mri(options: Namespace) -> int:
+def _mri(options: Options) -> int:
     from importlib.resources import files
 
     from .. import methods
     from ..baselines import CGSense, L1Wavelet
     from ..io import read_kspace
     from ..priors import load
-    from ..recon.plan import Plan, Undersampling, plan_levels
-    from ..recon.prepare import prepare, score
+    from ..recon.plan import Plan, Undersampling
+    from ..recon.preparation import prepare, score
     from ..report import Column, panel
     from ..restoration import restore
 
@@ -77,7 +83,7 @@ def _mri(options: Namespace) -> int:
         images[f"{name}, best weight"] = max(tried, key=lambda image: score([image], [truth]).psnr)
     for name, plan in plans.items():
         advance = progress(name, plan.steps * -(-plan.samples // plan.batch_size))
-        result = restore(ready.problem, prior, plan.method, levels=plan_levels(plan, prior), samples=plan.samples,
+        result = restore(ready.problem, prior, plan.sampler, levels=plan.levels(prior), samples=plan.samples,
                          batch_size=plan.batch_size, on_step=lambda step, x, advance=advance: advance())
         images[name] = ready.shown(result.mean[0]).abs()
         if plan is sampled:
@@ -118,7 +124,7 @@ class _Operation:
         return self._frames[index].known[None]
 
 
-def _surgical(options: Namespace) -> int:
+def _surgical(options: Options) -> int:
     from ..priors import load
     from ..priors.store import shipped
 
@@ -159,3 +165,6 @@ def _surgical(options: Namespace) -> int:
     frames_panel(rows, Path(options.out), title="A simulated operation. Research use only: the fill is imagined.")
     say(f"{options.out}  ({time.monotonic() - started:.0f} s)")
     return 0
+
+
+COMMAND = Command("demo", Options, run, __doc__)

@@ -3,13 +3,13 @@
 import platform
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentParser, Namespace
-
-from .terminal import Help, say
+from .command import Command
+from .terminal import say
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from ..operators import Sense
 
 PACKAGES = ("medrestore", "torch", "numpy", "scipy", "sigpy", "h5py", "nibabel", "scikit-image", "diffusers", "accelerate",
-            "monai", "safetensors", "jsonargparse", "PyYAML", "matplotlib")
+            "monai", "safetensors", "PyYAML", "matplotlib")
 OPTIONAL = ("twixtools", "pydicom", "SimpleITK", "av", "tensorboardX", "distributed")
 
 
-def parser() -> ArgumentParser:
+@dataclass(frozen=True)
+class Options:
     """`doctor` has no options."""
-    return ArgumentParser(description=__doc__, formatter_class=Help, exit_on_error=False)
 
 
-def run(options: Namespace) -> int:
+def run(options: Options) -> int:
     """Prints what is there; 1 when a check fails."""
     say(f"python {sys.version.split()[0]} on {platform.system()} {platform.machine()}")
     for name in (*PACKAGES, *OPTIONAL):
@@ -113,3 +113,6 @@ def _runs(name: str) -> bool:
     net = load(name)
     height, width = net.size or (8 * net.multiple,) * 2
     return bool(torch.isfinite(net(torch.zeros(1, net.channels, height, width), 0.1)).all())
+
+
+COMMAND = Command("doctor", Options, run, __doc__)

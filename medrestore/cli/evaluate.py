@@ -14,54 +14,69 @@ A study that was stopped goes on with the same command. A method that is added l
 import shlex
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-
-from jsonargparse import ArgumentParser, Namespace
+from typing import Annotated
 
 from ..errors import InputError
-from ..settings import override, suggested
+from ..settings import Bounds, OneOf, override
 from ..study.config import PROTOCOLS
+from .command import Command
 from .config import read
-from .options import usable_device
-from .terminal import Help, Intermixed, progress, say
+from .device import usable_device
+from .options import POSITIONAL
+from .terminal import progress, say
 
 YAML = (".yaml", ".yml")
-VALUED = ("-o", "--out", "--workers", "--scheduler-file", "--shard", "--device", "--reference", "--protocol", "--lpips-weights",
-          "--features", "--reference-features")
 
 
-def parser() -> ArgumentParser:
-    """The options of `evaluate`."""
-    p = Intermixed(description=__doc__, formatter_class=Help, exit_on_error=False, valued=VALUED)
-    add = p.add_argument
-    add("what", type=str, help="YAML of a study, as in configs/evaluate/; or outputs to score: a file or a folder of them")
-    add("settings", type=str, nargs="*", default=[], help="key=value to set in the study, dots leading inwards")
-    add("-o", "--out", type=str | None, default=None, help="folder of the outputs; a study needs one")
-    add("--workers", type=int, default=0, help="processes on this machine; 0 works in this one")
-    add("--scheduler-file", dest="scheduler_file", type=str | None, default=None, help="of a running dask cluster")
-    add("--shard", type=str, default="1/1", help="i/n: the i-th of n parts, for job arrays; the last one writes the tables")
-    add("--retry-failed", dest="retry_failed", action="store_true", help="try again what has failed before")
-    add("--dry-run", dest="dry_run", action="store_true", help="how many tasks, about how long and how large; writes nothing")
-    add("--device", type=str, default="cpu", help="cpu, cuda, mps; several for workers in turn, as cuda:0,cuda:1")
-    add("--reference", type=str | None, default=None, help="what outputs are scored against: fastMRI files, pictures or DREAMING")
-    add("--protocol", type=str | None, default=None, help=f"how outputs are scored: {', '.join(PROTOCOLS)}")
-    add("--lpips-weights", dest="lpips_weights", type=str | None, default=None,
-        help="AlexNet's weights and LPIPS's heads: a file with both, or two, as alexnet.pth,heads.pth")
-    add("--features", type=str | None, default=None, help=".npz of Inception features of the outputs, an array a scene, for FID")
-    add("--reference-features", dest="reference_features", type=str | None, default=None, help="the same of the true frames")
-    return p
+@dataclass(frozen=True)
+class Options:
+    """The options of `evaluate`.
+
+    Args:
+        what: YAML of a study, as in configs/evaluate/; or outputs to score: a file or a folder of them
+        settings: key=value to set in the study, dots leading inwards
+        out: folder of the outputs; a study needs one
+        workers: processes on this machine; 0 works in this one
+        scheduler_file: of a running dask cluster
+        shard: i/n: the i-th of n parts, for job arrays; the last one writes the tables
+        retry_failed: try again what has failed before
+        dry_run: how many tasks, about how long and how large; writes nothing
+        device: cpu, cuda, mps; several for workers in turn, as cuda:0,cuda:1
+        reference: what outputs are scored against: fastMRI files, pictures or DREAMING
+        protocol: how outputs are scored
+        lpips_weights: AlexNet's weights and LPIPS's heads: a file with both, or two, as alexnet.pth,heads.pth
+        features: .npz of Inception features of the outputs, an array a scene, for FID
+        reference_features: the same of the true frames
+    """
+
+    what: Annotated[str, POSITIONAL]
+    settings: Annotated[tuple[str, ...], POSITIONAL] = ()
+    out: str | None = None
+    workers: Annotated[int, Bounds(at_least=0)] = 0
+    scheduler_file: str | None = None
+    shard: str = "1/1"
+    retry_failed: bool = False
+    dry_run: bool = False
+    device: str = "cpu"
+    reference: str | None = None
+    protocol: Annotated[str, OneOf(PROTOCOLS)] | None = None
+    lpips_weights: str | None = None
+    features: str | None = None
+    reference_features: str | None = None
 
 
-def run(options: Namespace) -> int:
+def run(options: Options) -> int:
     """Runs a study or scores outputs; 0, or 1 when something failed."""
     if Path(options.what).suffix in YAML:
         return _study(options)
     return _scores(options)
 
 
-def _study(options: Namespace) -> int:
+def _study(options: Options) -> int:
     for name in ("reference", "protocol", "features", "reference_features", "lpips_weights"):
-        if options[name] is not None:
+        if getattr(options, name) is not None:
             raise InputError(f"--{name.replace('_', '-')} is for outputs that exist; a study says it in {options.what}")
     if options.out is None:
         raise InputError("give -o, the folder of the study")
@@ -88,14 +103,12 @@ def _study(options: Namespace) -> int:
                                 "--retry-failed tries again")
 
 
-def _scores(options: Namespace) -> int:
+def _scores(options: Options) -> int:
     if options.settings:
         raise InputError(f"{options.settings[0]!r} is for a study, and {options.what} is no .yaml; leave it out")
-    missing = [f"--{name}" for name in ("reference", "protocol") if options[name] is None]
-    if missing:
+    if options.reference is None or options.protocol is None:
+        missing = [f"--{name}" for name in ("reference", "protocol") if getattr(options, name) is None]
         raise InputError(f"{options.what} is no .yaml of a study, and to score outputs {' and '.join(missing)} is needed")
-    if options.protocol not in PROTOCOLS:
-        raise InputError(f"there is no protocol {options.protocol!r}; {suggested('', options.protocol, PROTOCOLS)}")
 
     from ..study.score_files import Scored, score_outputs
 
@@ -123,3 +136,6 @@ def _shard(text: str) -> tuple[int, int]:
     if not (slash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
         raise InputError(f"--shard takes i/n, as 3/16, got {text!r}")
     return int(first), int(last)
+
+
+COMMAND = Command("evaluate", Options, run, __doc__)

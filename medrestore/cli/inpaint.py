@@ -10,93 +10,66 @@ Examples:
 """
 
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from jsonargparse import ActionYesNo, ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Annotated
 
 from ..errors import InputError
-from .config import ConfigFile
-from .names import method
-from .options import as_mapping, at_least, usable_device
-from .terminal import Help, progress, say
+from ..inpainting.plan import Plan
+from ..settings import Bounds
+from .command import Command
+from .device import usable_device
+from .options import POSITIONAL
+from .terminal import progress, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..inpainting.files import InpaintJob
-    from ..inpainting.plan import Plan as InpaintPlan
+    from ..inpainting.files import Job
     from ..io.scenes.base import SceneSet
 
-METHODS = ("ddnm+", "ddnm", "ddrm", "repaint", "diffpir", "dps")
-DECIDES = (  # what an output is rebuilt from
-    "mask_means", "dataset", "prior", "method", "options", "steps", "sigma_max", "travel_length", "travel_repeat", "noise_std",
-    "window", "shift", "factor", "samples", "seed", "start_sigma", "grow", "warm_start", "temporal_fill",
-    "feather", "bf16", "batch_size",
-)
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `inpaint`.
+
+    Args:
+        input: one png or jpg, a folder of them, a .mha stack, a video, DREAMING (zip or folder), or a container's input folder
+        out: a folder, or a name ending in .png (one frame), .mha, .mkv (lossless) or .mp4 (changes known pixels)
+        mask: the masks, of any of these kinds: one for every frame, or one for all
+        truth: the unobstructed frames, to score against
+        max_gb: refuse stacks that declare more
+        device: cpu, cuda, cuda:1, mps
+        compile: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs
+        allow_large_hole: go on where more than half is hidden
+        overwrite: replace existing outputs, but never a folder of other things
+        resume: go on where a killed run stopped; skip what is complete; redo what another plan made
+    """
+
+    input: Annotated[str | None, POSITIONAL] = None
+    out: str | None = None
+    mask: str | None = None
+    truth: str | None = None
+    plan: Plan = field(default_factory=Plan)
+    max_gb: Annotated[float, Bounds(above=0)] = 16.0
+    device: str = "cpu"
+    compile: bool = False
+    allow_large_hole: bool = False
+    overwrite: bool = False
+    resume: bool = False
 
 
-def parser() -> ArgumentParser:
-    """The options of `inpaint`."""
-    p = ArgumentParser(description=__doc__, formatter_class=Help, exit_on_error=False)
-    add = p.add_argument
-    add("input", type=str | None, nargs="?", default=None,
-        help="one png or jpg, a folder of them, a .mha stack, a video, DREAMING (zip or folder), or a container's input folder")
-    add("-o", "--out", type=str | None, default=None,
-        help="a folder, or a name ending in .png (one frame), .mha, .mkv (lossless) or .mp4 (changes known pixels)")
-    add("--config", action=ConfigFile, help="YAML with any of these options, _ for -; flags win")
-    add("--mask", type=str | None, default=None, help="the masks, of any of these kinds: one for every frame, or one for all")
-    add("--mask-means", dest="mask_means", type=str | None, default=None,
-        help="what white means in the masks, hole or keep; never guessed")
-    add("--grow", type=int, default=0,
-        help="pixels by which masks are grown first: against halo, shadow and blur beside what hides")
-    add("--truth", type=str | None, default=None, help="the unobstructed frames, to score against")
-    add("--dataset", type=str | None, default=None, help="dreaming, whose masks are white where the pixel is kept")
-    add("--prior", type=str, default="surgical-starter", help="a prior's folder, or the name of a shipped one")
-    add("--method", choices=METHODS, default=METHODS[0], help="how the known pixels decide the fill")
-    add("--options", type=dict[str, int | float | None], default={}, help="the method's hyper-parameters, as --options.eta 1")
-    add("--steps", type=int, default=25, help="network calls a window")
-    add("--sigma-max", dest="sigma_max", type=float, default=40.0, help="noise level to begin at (pixels are in -1 to 1)")
-    add("--travel-length", dest="travel_length", type=int, default=1, help="steps of a stretch of time travel")
-    add("--travel-repeat", dest="travel_repeat", type=int, default=1, help="how often to walk each; 1 is no time travel")
-    add("--noise-std", dest="noise_std", type=float, default=0.0,
-        help="noise of the frames, grey levels of 255; the fill follows them less closely, known pixels stay as they are")
-    add("--window", type=int | None, default=None, help="side of the windows, pixels; default the prior's own size, or 256")
-    add("--shift", type=int | None, default=None, help="from window to window, pixels; default half a window")
-    add("--factor", type=str, default="auto", help="how much coarser a picture guides large holes: auto, 1 (none), 2, 4, ...")
-    add("--samples", type=int, default=1, help="samples a frame; the fill is their mean, nearer to the truth and softer")
-    add("--seed", type=int, default=0, help="of the first sample; all frames share it")
-    add("--start-sigma", dest="start_sigma", type=str, default="off",
-        help="begin part-way, from a smooth fill, at this noise level (fewer steps; more like the surroundings), or off")
-    add("--warm-start", dest="warm_start", type=str, default="off",
-        help="noise level at which a frame begins from the one before (fewer steps, steadier), or off")
-    add("--temporal-fill", dest="temporal_fill", action=ActionYesNo(yes_prefix="", no_prefix="no-"), default=True,
-        help="where the camera stands still, take what other frames have shown from there")
-    add("--feather", type=int, default=2, help="pixels inside the hole over which the fill goes over into what is around it")
-    add("--max-gb", dest="max_gb", type=float, default=16.0, help="refuse stacks that declare more")
-    add("--device", type=str, default="cpu", help="cpu, cuda, cuda:1, mps")
-    add("--bf16", type=bool, default=True, help="bfloat16 inside the network")
-    add("--compile", action="store_true",
-        help="torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs")
-    add("--batch-size", dest="batch_size", type=int, default=8, help="windows times samples drawn together")
-    add("--allow-large-hole", dest="allow_large_hole", action="store_true", help="go on where more than half is hidden")
-    add("--overwrite", action="store_true", help="replace existing outputs, but never a folder of other things")
-    add("--resume", action="store_true", help="go on where a killed run stopped; skip what is whole; redo what another plan made")
-    return p
-
-
-def run(options: Namespace) -> int:
+def run(options: Options) -> int:
     """Restores; 0, or 1 when scenes of a set failed."""
     if options.input is None:
         raise InputError("give frames, a stack, a video or a data set; see medrestore inpaint --help")
     if options.out is None:
         raise InputError("give -o, a folder or a name ending in .png, .mha, .mkv or .mp4")
-    plan = _plan(options)
 
     from ..io.scenes.open import open_scenes
 
     source, mask = Path(options.input), Path(options.mask) if options.mask else None
-    with open_scenes(source, mask=mask, means=options.mask_means, truth=options.truth, dataset=options.dataset,
+    with open_scenes(source, mask=mask, means=options.plan.mask_means, truth=options.truth, dataset=options.plan.dataset,
                      max_gb=options.max_gb) as scenes:
         places = _places(scenes, source, Path(options.out))
 
@@ -104,7 +77,7 @@ def run(options: Namespace) -> int:
 
         for place in places.values():
             check_output(place, source, mask, Path(options.truth) if options.truth else None)
-        job = _job(options, plan)
+        job = _job(options)
         if len(scenes) == 1:
             name = next(iter(scenes))
             inpaint_scene(lambda: scenes[name], places[name], job, source=source, mask=mask)
@@ -127,58 +100,13 @@ def _places(scenes: "SceneSet", source: Path, out: Path) -> "Mapping[str, Path]"
     return {name: out / name if len(scenes) > 1 else out for name in scenes}
 
 
-def _plan(options: Namespace) -> "InpaintPlan":
-    at_least("--steps", options.steps, 2)
-    for name in ("travel_length", "travel_repeat", "samples", "batch_size"):
-        at_least(f"--{name.replace('_', '-')}", options[name], 1)
-    at_least("--seed", options.seed, 0)
-    for name in ("feather", "grow"):
-        at_least(f"--{name}", options[name], 0)
-    for name in ("window", "shift"):
-        if options[name] is not None:
-            at_least(f"--{name}", options[name], 1)
-    if not 0 <= options.noise_std < 255:
-        raise InputError(f"--noise-std must be from 0 to 255 grey levels, got {options.noise_std}")
-    if not 0 < options.sigma_max < float("inf"):
-        raise InputError(f"--sigma-max must be positive, got {options.sigma_max}")
-    if options.factor != "auto" and not (options.factor.isdecimal() and int(options.factor) >= 1):
-        raise InputError(f"--factor must be auto or a whole number from 1 on, got {options.factor!r}")
-    chosen = method(options.method, as_mapping(options.options))
-    start, warm = (_level(name, options[name]) for name in ("start_sigma", "warm_start"))
+def _job(options: Options) -> "Job":
+    from ..inpainting.files import Job
+    from ..inpainting.plan import Machine, Reading, Writing
 
-    from ..inpainting.plan import Plan as InpaintPlan
-
-    return InpaintPlan(
-        method=chosen, steps=options.steps, sigma_max=options.sigma_max, noise_std=options.noise_std,
-        travel=(options.travel_length, options.travel_repeat), window=options.window, shift=options.shift,
-        factor="auto" if options.factor == "auto" else int(options.factor), samples=options.samples, seed=options.seed,
-        start_sigma=start, grow=options.grow, warm_start=warm, temporal_fill=options.temporal_fill, feather=options.feather,
-        batch_size=options.batch_size,
-    )
+    machine = Machine(usable_device(options.device), options.compile)
+    return Job.load(options.plan, machine, reading=Reading(options.max_gb, options.allow_large_hole),
+                    writing=Writing(options.overwrite, options.resume), say=say, progress=progress)
 
 
-def _level(name: str, text: str) -> float | None:
-    if text == "off":
-        return None
-    try:
-        level = float(text)
-    except ValueError:
-        level = 0.0
-    if not 0 < level < float("inf"):
-        raise InputError(f"--{name.replace('_', '-')} must be off or a positive noise level, got {text!r}")
-    return level
-
-
-def _job(options: Namespace, plan: "InpaintPlan") -> "InpaintJob":
-    from ..inpainting.files import InpaintJob
-    from ..inpainting.frame import check_inpaint_plan, check_rgb
-    from ..priors import load
-    from ..priors.store import describe
-
-    device, about = usable_device(options.device), describe(options.prior)
-    check_rgb(about["channels"], (about["recipe"] or {}).get("kind") == "interval", options.prior)
-    prior = load(options.prior, device=device, bf16=options.bf16, compiled=options.compile)
-    check_inpaint_plan(plan, prior)
-    config: dict[str, Any] = {name: options[name] for name in DECIDES} | {"options": as_mapping(options.options)}
-    return InpaintJob(plan, prior, config, about["sha256"], device=device, allow_large_hole=options.allow_large_hole,
-                      overwrite=options.overwrite, resume=options.resume, say=say, progress=progress)
+COMMAND = Command("inpaint", Options, run, __doc__, config=True)

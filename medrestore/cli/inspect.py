@@ -10,29 +10,38 @@ Examples:
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from jsonargparse import ArgumentParser, Namespace
+from typing import Annotated, Any
 
 from ..errors import InputError
-from .terminal import Help, say
+from ..settings import Bounds
+from .command import Command
+from .options import POSITIONAL
+from .terminal import say
 
 CHECKPOINTS = (".pt", ".pth", ".ckpt", ".safetensors", ".bin")
 FOLDERS = ("model_index.json", "config.json", "unet/config.json", "configs/metadata.json", "configs/inference.json")
 
 
-def parser() -> ArgumentParser:
-    """The options of `inspect`."""
-    p = ArgumentParser(description=__doc__, formatter_class=Help, exit_on_error=False)
-    p.add_argument("file", type=str, help="a scan, an output of recon, a prior (folder or name), a baseline, or a checkpoint")
-    p.add_argument("--dataset", type=str | None, default=None, help="name of the array in an HDF5 or MATLAB file")
-    p.add_argument("--axes", type=str | None, default=None, help="its axes, as coil,slice,row,col")
-    p.add_argument("--max-gb", dest="max_gb", type=float, default=16.0, help="refuse files that declare a larger array")
-    return p
+@dataclass(frozen=True)
+class Options:
+    """The options of `inspect`.
+
+    Args:
+        file: a scan, an output of recon, a prior (folder or name), a baseline, or a checkpoint
+        dataset: name of the array in an HDF5 or MATLAB file
+        axes: its axes, as coil,slice,row,col
+        max_gb: refuse files that declare a larger array
+    """
+
+    file: Annotated[str, POSITIONAL]
+    dataset: str | None = None
+    axes: str | None = None
+    max_gb: Annotated[float, Bounds(above=0)] = 16.0
 
 
-def run(options: Namespace) -> int:
+def run(options: Options) -> int:
     """Prints one line a fact."""
     for name, value in _facts(options).items():
         say(f"{_line(name) + ':':16s} {_line(value)}")
@@ -44,7 +53,7 @@ def _line(text: str) -> str:
     return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
 
 
-def _facts(options: Namespace) -> dict[str, str]:
+def _facts(options: Options) -> dict[str, str]:
     from ..io import read_provenance
     from ..priors.store import shipped
 
@@ -132,7 +141,7 @@ def _reconstruction(path: Path, made: dict[str, Any]) -> dict[str, str]:
     return {"kind": "reconstruction by medrestore", "images": f"{slices} of {height} x {width}", "sane": sane} | _flat(made)
 
 
-def _scan(options: Namespace) -> dict[str, str]:
+def _scan(options: Options) -> dict[str, str]:
     from ..io import inspect_file, read_kspace
     from ..mri import calibration_width
 
@@ -151,3 +160,6 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
     for key, value in values.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: str(value)}
     return flat
+
+
+COMMAND = Command("inspect", Options, run, __doc__)

@@ -1,47 +1,33 @@
-"""`medrestore`: parses, runs, and says what went wrong in one sentence."""
+"""`medrestore`: parses, runs, and reports what went wrong in one sentence."""
 
 import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-
-from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from typing import Any
 
 from ..allocator import keep_freed_memory
 from ..errors import InputError
-from . import compare, convert, demo, doctor, evaluate, inpaint, inspect, recon, train
-from .config import plain
-from .terminal import Help
+from ..settings import suggested
+from . import compare, completion, convert, demo, doctor, evaluate, inpaint, inspect, recon, train
+from .command import Command
 
-COMMANDS = {
-    "recon": recon, "inpaint": inpaint, "evaluate": evaluate, "compare": compare, "train": train, "convert": convert,
-    "inspect": inspect, "doctor": doctor, "demo": demo,
-}
+COMMANDS: dict[str, Command[Any]] = {module.COMMAND.name: module.COMMAND for module in (
+    recon, inpaint, evaluate, compare, train, convert, inspect, doctor, demo, completion)}
 NOTICE = "Research use only. Not a medical device. Not for diagnosis. Generative priors can invent anatomy."
-
-
-def parser() -> ArgumentParser:
-    """The whole command line."""
-    top = ArgumentParser(
-        prog="medrestore", description=f"Incomplete measurements in, images out. {NOTICE}", exit_on_error=False,
-        formatter_class=Help, version=version("medrestore"),  # its subcommands take over the formatter
-    )
-    top.add_argument("--debug", action="store_true", help="show the traceback of an error; anywhere in the line")
-    commands = top.add_subcommands(required=True, dest="command")
-    for name, module in COMMANDS.items():
-        commands.add_subcommand(name, module.parser(), help=module.__doc__.strip().splitlines()[0])
-    return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0, 1 when part of a folder failed, 2 for bad input."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in arguments
-    command = next((word for word in arguments if word in COMMANDS), None)
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug, words = "--debug" in words, [word for word in words if word != "--debug"]
+    command = COMMANDS.get(words[0]) if words else None
     try:
-        options: Namespace = parser().parse_args(_config_first([word for word in arguments if word != "--debug"]))
+        if command is None:
+            return _without_command(words)
+        options = command.parse(words[1:])
         keep_freed_memory()
-        return COMMANDS[options.command].run(options[options.command])
+        return command.run(options)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
@@ -49,34 +35,46 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        sentence = _sentence(error)
+        sentence = _sentence(error, command)
         if sentence is None:  # a mistake in the program, not in its input
             raise
         if debug:
             sys.excepthook(type(error), error, error.__traceback__)
-        print(f"{'medrestore ' + command if command else 'medrestore'}: error: {sentence}", file=sys.stderr)
+        print(f"{'medrestore' if command is None else f'medrestore {command.name}'}: error: {sentence}", file=sys.stderr)
         return 2
 
 
-def _config_first(arguments: list[str]) -> list[str]:
-    """The same line with --config before the other options: flags win wherever they stand."""
-    for at, word in enumerate(arguments):
-        if word == "--config" or word.startswith("--config="):
-            length = 1 if "=" in word else 2
-            rest = arguments[:at] + arguments[at + length :]
-            return rest[:1] + arguments[at : at + length] + rest[1:]
-    return arguments
+def _without_command(words: Sequence[str]) -> int:
+    """Help and the version; anything else is refused."""
+    if words and words[0] in ("-h", "--help"):
+        print(help_text())
+        return 0
+    if words and words[0] == "--version":
+        print(f"medrestore {version('medrestore')}")
+        return 0
+    if not words:
+        raise InputError(f"give a command, one of {', '.join(COMMANDS)}; see medrestore --help")
+    raise InputError(f"there is no command {words[0]!r}; {suggested('', words[0], COMMANDS)}")
 
 
-def _sentence(error: Exception) -> str | None:
+def help_text() -> str:
+    """The help of the whole command line."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}s}  {command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join([
+        "usage: medrestore COMMAND [options]", "", f"Incomplete measurements in, images out. {NOTICE}", "",
+        "commands:", *lines, "", "options:", "  -h, --help   show this help, or after a command the help of that",
+        "  --version    show the version", "  --debug      show the traceback of an error; anywhere in the line"])
+
+
+def _sentence(error: Exception, command: Command[Any] | None) -> str | None:
     """What to tell people; None for a mistake of the program."""
-    text = " ".join(str(error).split())
     if isinstance(error, InputError):
-        return text
-    if isinstance(error, ArgumentError):
-        return plain(text)
+        error = error if command is None else command.translate(error)
+        return " ".join(str(error).split())
+    text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text:
-        return "the memory is too small for this; draw fewer samples together (--batch-size 1) or use another --device"
+        return "the memory is too small for this; draw fewer samples in a batch (--batch-size 1) or use another --device"
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'}: {error.strerror or text}; check that it can be read and written"
     return None

@@ -1,38 +1,14 @@
-"""Lines and progress bars: quiet when nobody watches."""
+"""Lines and progress bars; help that keeps its examples."""
 
-from argparse import SUPPRESS, Action, RawDescriptionHelpFormatter
-from collections.abc import Callable, Sequence
-from typing import Any
-
-from jsonargparse import ArgumentParser, DefaultHelpFormatter
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Callable
 
 
-class Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):
-    """Help that keeps the lines of the examples and speaks of defaults only where there is one."""
+class Help(RawDescriptionHelpFormatter):
+    """Help that keeps the lines of the examples."""
 
-    def _get_help_string(self, action: Action) -> str:
-        default = action.default
-        silent = default is None or default is False or default in (SUPPRESS, {}) or not action.option_strings
-        return (action.help or "") + ("" if silent else " (default: %(default)s)")
-
-
-class Intermixed(ArgumentParser):
-    """A parser that takes key=value anywhere in the line; the base class wants them directly behind the first argument.
-
-    Args:
-        valued: options whose value is the next word.
-    """
-
-    def __init__(self, *args: Any, valued: Sequence[str] = (), **options: Any) -> None:
-        self.valued = tuple(valued)
-        super().__init__(*args, **options)
-
-    def parse_args(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
-        words = list(args or [])
-        free = [at for at, word in enumerate(words)
-                if not word.startswith("-") and not (at and words[at - 1] in self.valued)]
-        others = [word for at, word in enumerate(words) if at not in free]
-        return super().parse_args([words[at] for at in free] + others, *rest, **options)
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
 
 
 def say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""A diffusion prior, or a supervised baseline, trained from scratch; a prior also from another one.
+"""Trains a diffusion prior or a supervised baseline from scratch; a prior also from another one.
 
 Examples:
   medrestore train configs/train/quick.yaml
@@ -7,124 +7,129 @@ Examples:
   medrestore train configs/train/varnet.yaml
   torchrun --nproc-per-node 2 -m medrestore.cli.main train my.yaml
 
-A run that was stopped or killed goes on with the same command, and ends as if nothing had happened.
+A run that was stopped or killed resumes with the same command, and ends with the weights of an uninterrupted one.
 """
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from jsonargparse import ArgumentParser, Namespace
-
+from .command import Command
 from .config import read
-from .terminal import Help, progress, say
+from .options import POSITIONAL
+from .terminal import progress, say
 
 if TYPE_CHECKING:
-    from ..training import Config, supervised
+    from ..training import Summary
 
-VALUED = ("-o", "--out", "--init", "--resume")  # options whose value comes next
+@dataclass(frozen=True)
+class Options:
+    """The options of `train`.
 
+    Args:
+        recipe: YAML of the run, as in configs/train/
+        settings: key=value to set in it, dots leading inwards, as optim.lr=1e-4
+        out: folder of the run, instead of the recipe's
+        init: prior to start from: a folder, or the name of a shipped one
+        resume: resume from the checkpoints in the folder, or refuse them
+        export_only: export the last checkpoint, and do not train
+    """
 
-class _Mixed(ArgumentParser):
-    """Takes key=value anywhere in the line; by itself the parser wants them all right behind the recipe."""
-
-    def parse_args(self, args: Any = None, *more: Any, **others: Any) -> Any:
-        words = list(args or [])
-        free = [at for at, word in enumerate(words) if not word.startswith("-") and not (at and words[at - 1] in VALUED)]
-        positional = [words[at] for at in free]
-        rest = [word for at, word in enumerate(words) if at not in free]
-        return super().parse_args(positional + rest, *more, **others)
-
-
-def parser() -> ArgumentParser:
-    """The options of `train`."""
-    p = _Mixed(description=__doc__, formatter_class=Help, exit_on_error=False)
-    add = p.add_argument
-    add("recipe", type=str, help="YAML of the run, as in configs/train/")
-    add("settings", type=str, nargs="*", default=[], help="key=value to set in it, dots leading inwards, as optim.lr=1e-4")
-    add("-o", "--out", type=str | None, default=None, help="folder of the run, instead of the recipe's")
-    add("--init", type=str | None, default=None, help="prior to start from: a folder, or the name of a shipped one")
-    add("--resume", choices=("auto", "never"), default="auto", help="go on from the checkpoints in the folder, or refuse them")
-    add("--export-only", dest="export_only", action="store_true", help="make what a run leaves of the last checkpoint")
-    return p
+    recipe: Annotated[str, POSITIONAL]
+    settings: Annotated[tuple[str, ...], POSITIONAL] = ()
+    out: str | None = None
+    init: str | None = None
+    resume: Literal["auto", "never"] = "auto"
+    export_only: bool = False
 
 
-def run(options: Namespace) -> int:
-    """Trains, and says where the prior or baseline is; also 0 when it was asked to stop and has saved.
+def run(options: Options) -> int:
+    """Trains, and prints where the prior or baseline is; also 0 when it was asked to stop and has saved.
 
     A recipe with the key `baseline` is one of a supervised baseline.
     """
-    given = _given(options)
-    from ..training import Stopped, supervised, trainer
-    from ..training.config import read as prior_config
+    values = _recipe(options)
+    from .. import training
 
-    baseline = "baseline" in given
-    config = (supervised.read if baseline else prior_config)(given, options.recipe)
+    train: Callable[..., Path]
+    export_last: Callable[[], Path]
+    if "baseline" in values:
+        config = training.read_baseline(values, options.recipe)
+        train, export_last = partial(training.train_baseline, config), partial(training.export_last_baseline, config)
+        images = config.images
+    else:
+        prior = training.read(values, options.recipe)
+        train, export_last, images = partial(training.train, prior), partial(training.export_last, prior), prior.images
     if options.export_only:
-        say(f"{(supervised if baseline else trainer).export_last(config)}")
+        say(f"{export_last()}")
         return 0
-    watch = _watch(config)
+    terminal = _terminal(images)
     try:
-        made = (supervised.fit if baseline else trainer.train)(config, watch=watch, resume=options.resume == "auto")
-    except Stopped as stopped:
-        watch.close()
-        watch.say(str(stopped))
+        folder = train(callbacks=terminal, resume=options.resume == "auto")
+    except training.Stopped as stopped:
+        terminal.end(str(stopped))
         return 0
-    watch.close()
-    watch.say(str(made))
+    terminal.end(str(folder))
     return 0
 
 
-def _given(options: Namespace) -> dict[str, Any]:
-    """The recipe with what the command line sets in it."""
+def _recipe(options: Options) -> dict[str, Any]:
+    """The recipe with the settings of the command line."""
     from ..settings import override
 
-    given = read(Path(options.recipe))
-    override(given, options.settings)
+    values = read(Path(options.recipe))
+    override(values, options.settings)
     for key in ("out", "init"):
-        if options[key] is not None:
-            given[key] = options[key]
-    return given
+        if getattr(options, key) is not None:
+            values[key] = getattr(options, key)
+    return values
 
 
-def _watch(config: "Config | supervised.Config") -> Any:
-    """Prints one line at the start and one a checkpoint, and draws a bar where there is a terminal."""
+def _terminal(total: int) -> Any:
+    """Callbacks that print a line at the start and one a checkpoint, and draw a bar where there is a terminal.
+
+    Args:
+        total: images of the whole run.
+    """
     from tqdm import tqdm
 
-    from ..training import Watch
+    from ..training import Callbacks
 
-    class Terminal(Watch):
+    class Terminal(Callbacks):
         bar: Any = None
 
-        def found(self, facts: Mapping[str, Any]) -> None:
-            start = f", going on from {facts['seen']:,}" if facts["seen"] else ""
-            say(f"{facts['training images']:,} images to train on, {facts['validation images']:,} to validate; "
-                f"{facts['parameters'] / 1e6:.2f} million parameters on {facts['device']}; "
-                f"{config.images:,} images{start}; to {facts['out']}")
-            self.bar = tqdm(total=config.images, initial=facts["seen"], unit="image", disable=None, dynamic_ncols=True)
+        def on_start(self, summary: "Summary") -> None:
+            start = f", resuming from {summary.images:,}" if summary.images else ""
+            say(f"{summary.training_images:,} images to train on, {summary.validation_images:,} to validate; "
+                f"{summary.parameters / 1e6:.2f} million parameters on {summary.hardware}; "
+                f"{total:,} images{start}; to {summary.out}")
+            self.bar = tqdm(total=total, initial=summary.images, unit="image", disable=None, dynamic_ncols=True)
 
-        def preparing(self, label: str, total: int) -> Callable[[], None]:
+        def on_prepare(self, label: str, total: int) -> Callable[[], None]:
             return progress(label, total)
 
-        def warn(self, sentence: str) -> None:
-            print(f"medrestore train: warning: {sentence}", file=sys.stderr, flush=True)
+        def on_warning(self, message: str) -> None:
+            print(f"medrestore train: warning: {message}", file=sys.stderr, flush=True)
 
-        def seen(self, images: int) -> None:
+        def on_step(self, images: int) -> None:
             self.bar.update(images - self.bar.n)
 
-        def checkpoint(self, row: Mapping[str, float]) -> None:
-            left = (config.images - row["images"]) / max(row["images_per_second"], 1e-9)
+        def on_checkpoint(self, row: Mapping[str, float]) -> None:
+            left = (total - row["images"]) / max(row["images_per_second"], 1e-9)
             line = "  ".join(f"{key} {value:,.5g}" for key, value in row.items() if key != "images" and "(" not in key)
-            self.bar.write(f"{row['images']:,.0f} of {config.images:,} images  {line}  about {left / 60:.0f} min left")
+            self.bar.write(f"{row['images']:,.0f} of {total:,} images  {line}  about {left / 60:.0f} min left")
             sys.stdout.flush()
 
-        def say(self, line: str) -> None:
-            if self.bar is not None:  # the main process
-                say(line)
-
-        def close(self) -> None:
+        def end(self, line: str) -> None:
+            """Removes the bar and prints the last line, on the main process."""
             if self.bar is not None:
                 self.bar.close()
+                say(line)
 
     return Terminal()
+
+
+COMMAND = Command("train", Options, run, __doc__)

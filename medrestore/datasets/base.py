@@ -13,6 +13,14 @@ from ..codecs import Recipe
 Progress = Callable[[str, int], Callable[[], None]]  # (label, total) -> advance by one
 
 
+class Grouped(Protocol):
+    """Data of patients or scenes."""
+
+    def groups(self) -> set[str]:
+        """The names of all patients or scenes."""
+        ...
+
+
 class Images(ABC):
     """Clean images to learn from, read one at a time; no file stays open between reads.
 
@@ -28,7 +36,7 @@ class Images(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many images there are."""
+        """The number of images."""
 
     @abstractmethod
     def __getitem__(self, index: int) -> Tensor:

@@ -1,13 +1,15 @@
-"""Arrays that are slow to make, kept on disk: written aside and renamed, so that a reader sees all of one or nothing."""
+"""Arrays that are slow to compute, stored on disk."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
+from ..files import new_file, write_file
 from ..io.guards import open_npy
+
+ADVICE = "make room or choose another cache folder"
 
 
 def cache_key(path: Path, settings: object) -> str:
@@ -20,28 +22,27 @@ def cache_key(path: Path, settings: object) -> str:
     return f"{path.name.split('.')[0][:64]}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 
 
-def write_aside(path: Path, data: np.ndarray | str) -> None:
-    """An array as .npy, or a text, under its final name when whole.
+def write_array(path: Path, array: np.ndarray) -> None:
+    """An array as .npy, published when complete.
 
     Raises:
-        InputError: the disk is full, or nothing may be written there; what was there before stays.
+        InputError: the disk is full, or nothing may be written there; an older file stays.
     """
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            if isinstance(data, str):
-                file.write(data.encode())
-            else:
-                np.save(file, data, allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        why = error.strerror or error
-        raise InputError(f"{path} cannot be written ({why}); make room or give another cache folder.") from error
-    finally:
-        aside.unlink(missing_ok=True)
+    with new_file(path, advice=ADVICE) as temporary, temporary.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def write_text(path: Path, text: str) -> None:
+    """A text; the rest as for `write_array`."""
+    write_file(path, text, advice=ADVICE)
+
+
+def write_aside(path: Path, data: np.ndarray | str) -> None:
+    """An array or a text."""
+    if isinstance(data, str):
+        write_text(path, data)
+    else:
+        write_array(path, data)
 
 
 def read_cached(path: Path) -> np.ndarray | None:

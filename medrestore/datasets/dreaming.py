@@ -1,8 +1,8 @@
 """The ground-truth frames of DREAMING: operating rooms without hand and instruments (ISBI 2024 challenge)."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,19 +24,25 @@ class Dreaming(Images):
     Args:
         folder: the unpacked download.
         split: a name in data/splits/dreaming.yaml, or FILE.yaml:NAME.
-        scenes: their numbers, instead of a split; with neither, all in the folder.
-        stride: take every stride-th frame; neighbours hardly differ.
+        numbers: of the scenes, instead of a split; with neither, all scenes of the folder.
+        stride: from one frame to the next; neighbours hardly differ.
         height: of the images, to which frames are scaled down (antialiased); null leaves them as they are.
+        scenes: refused: a range [first, last) in other sources, a list of numbers in earlier versions of this one.
+
+    Raises:
+        InputError: an option out of range, scenes that the folder does not hold, or `scenes`.
     """
 
     channels, recipe = 3, Interval()
 
-    def __init__(self, folder: Path, *, split: str | None = None, scenes: tuple[int, ...] | None = None, stride: int = 1,
-                 height: int | None = None) -> None:
-        if stride < 1 or (height is not None and height < 16) or (split is not None and scenes is not None):
-            raise InputError("dreaming: stride must be at least 1, height at least 16, and of split and scenes only one given.")
+    def __init__(self, folder: Path, *, split: str | None = None, numbers: tuple[int, ...] | None = None, stride: int = 1,
+                 height: int | None = None, scenes: tuple[int, ...] | None = None) -> None:
+        if scenes is not None:
+            raise InputError(f"dreaming: scenes is no option; {write_numbers(scenes)}.")
+        if stride < 1 or (height is not None and height < 16) or (split is not None and numbers is not None):
+            raise InputError("dreaming: stride must be at least 1, height at least 16, and of split and numbers only one given.")
         folders = _scenes(folder)
-        wanted = _wanted(load_split("dreaming", split), split) if split is not None else scenes
+        wanted = split_numbers(split) if split is not None else numbers
         missing = [] if wanted is None else [number for number in wanted if number not in folders]
         if missing:
             raise InputError(f"{folder} holds no scenes {', '.join(f'{n:04d}' for n in missing)}; it holds "
@@ -83,9 +89,25 @@ def _frames(truth: Path) -> list[Path]:
     return frames
 
 
-def _wanted(settings: dict[str, Any], name: str) -> tuple[int, ...]:
-    """The scenes of a split."""
-    scenes = settings.get("scenes")
-    if set(settings) != {"scenes"} or not isinstance(scenes, list) or not scenes or not all(type(n) is int for n in scenes):
-        raise InputError(f"split {name} must hold scenes, a list of their numbers, and nothing else; correct it.")
-    return tuple(scenes)
+def split_numbers(name: str) -> tuple[int, ...]:
+    """The numbers of the scenes of a split of DREAMING.
+
+    Args:
+        name: in data/splits/dreaming.yaml, or FILE.yaml:NAME.
+
+    Raises:
+        InputError: no such split, or one in another form.
+    """
+    settings = load_split("dreaming", name)
+    if isinstance(settings.get("scenes"), list):
+        raise InputError(f"split {name} holds scenes; {write_numbers(settings['scenes'])}.")
+    numbers = settings.get("numbers")
+    if set(settings) != {"numbers"} or not isinstance(numbers, list) or not numbers or not all(type(n) is int for n in numbers):
+        raise InputError(f"split {name} must hold numbers, a list of those of its scenes, and nothing else; correct it.")
+    return tuple(numbers)
+
+
+def write_numbers(scenes: Sequence[object]) -> str:
+    """What to write instead of `scenes`, a list of numbers in earlier versions and a range everywhere now."""
+    return (f"write numbers: [{', '.join(map(str, scenes))}] for exactly these scenes, as scenes means a range "
+            "[first, last) wherever it is an option")

@@ -20,7 +20,7 @@ from ..io import Scan, read_kspace
 from ..io.guards import guarded, has, open_hdf5
 from ..mri import calibration_scale, espirit
 from .base import Images, Progress
-from .cache import cache_key, read_cached, write_aside
+from .cache import cache_key, read_cached, write_array
 from .files import find
 from .options import build
 from .splits import split as load_split
@@ -31,7 +31,7 @@ CALIBRATION = 0.08  # share of the columns that the scale is taken from: the cal
 
 @dataclass(frozen=True)
 class Selection:
-    """What a split says: which files of a fastMRI download belong to it.
+    """A split: which files of a fastMRI download belong to it.
 
     Args:
         folder: of the download that the files are in, such as multicoil_train.
@@ -118,7 +118,7 @@ class FastMRI(Images):
         if images is None or images.ndim != 4 or images.shape[:2] != (len(volume.slices), self.channels):
             with read_kspace(volume.path) as file:
                 images = np.stack([clean_image(file[at], self.target).numpy().astype(np.float16) for at in volume.slices])
-            write_aside(path, images)
+            write_array(path, images)
         return images
 
 
@@ -176,5 +176,5 @@ def _header(path: Path, slices: tuple[int, int] | None) -> tuple[_Volume, str]:
 
 
 def _hash_share(patient: str) -> float:
-    """Where a patient stands among all, from 0 to 1: the first 32 bits of its hash."""
+    """The first 32 bits of a patient's hash as a share from 0 to 1, by which splits divide patients."""
     return int(patient[:8], 16) / 2**32

@@ -15,7 +15,7 @@ from ..io.guards import open_npy
 from ..io.volumes.nifti import AXES, Axis, Volume, as_image, open_volume
 from .base import Images, Progress
 from .brain import EMPTY
-from .cache import cache_key, read_cached, write_aside
+from .cache import cache_key, read_cached, write_array, write_text
 from .files import find, name_group
 
 BIDS = r"(sub-[A-Za-z0-9]+)"
@@ -96,9 +96,9 @@ class Nifti(Images):
             if path is None:
                 self._unpacked[number] = packed
             else:
-                write_aside(path.with_suffix(".npy"), packed)
+                write_array(path.with_suffix(".npy"), packed)
         if path is not None:  # last: what it describes is then complete
-            write_aside(path, json.dumps({"scale": summary.scale, "kept": summary.kept}))
+            write_text(path, json.dumps({"scale": summary.scale, "kept": summary.kept}))
         return summary
 
     def _key(self, volume: Volume) -> str:

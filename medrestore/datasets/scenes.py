@@ -1,6 +1,5 @@
 """Simulated operating-room scenes: frames with and without what hides the patient, to train on and to score with."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from ..codecs import Interval
 from ..errors import InputError
+from ..files import new_folder
 from .base import Images
 from .rendering.theatre import Theatre
 
@@ -127,8 +127,8 @@ def write_scene(folder: Path | str, seed: int, scene: int, *, frames: int, size:
                 lossless: bool = True, progress: Callable[[int, int], None] | None = None) -> Path:
     """A simulated scene on disk in the layout of DREAMING: `scene_NNNN` with `input`, `gt` and `mask`, one file a frame.
 
-    A mask is 0 where hands and instruments hide the patient and 255 elsewhere. The scene is written aside and renamed when
-    it is complete.
+    A mask is 0 where hands and instruments hide the patient and 255 elsewhere. The scene is published
+    when it is complete.
 
     Args:
         folder: where `scene_NNNN` goes; made when missing.
@@ -152,20 +152,14 @@ def write_scene(folder: Path | str, seed: int, scene: int, *, frames: int, size:
                          "at least 1 frame, and every at least 1.")
     target = Path(folder) / f"scene_{scene:04d}"
     if target.exists():
-        raise InputError(f"{target} exists: remove it or choose another folder.")
-    aside = target.with_name(f".{target.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)  # what a killed run left
-    try:
+        raise InputError(f"{target} exists already; remove it or choose another folder")
+    with new_folder(target) as temporary:
         for part in ("input", "gt", "mask"):
-            (aside / part).mkdir(parents=True)
+            (temporary / part).mkdir()
         for number in range(frames):
-            _write_frame(aside, number, render_frame(seed, scene, number * every, size=size), lossless)
+            _write_frame(temporary, number, render_frame(seed, scene, number * every, size=size), lossless)
             if progress is not None:
                 progress(number + 1, frames)
-        aside.rename(target)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
     return target
 
 

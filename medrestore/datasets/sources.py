@@ -11,7 +11,7 @@ from torch import Tensor
 from ..codecs import CalibratedComplex
 from ..errors import InputError
 from .arrays import Arrays
-from .base import Images, Progress
+from .base import Grouped, Images, Progress
 from .brain import Volumes
 from .dicom import Dicom
 from .dreaming import Dreaming
@@ -95,7 +95,7 @@ class Mixture(Images):
             part.prepare(progress)
 
     def _bounds(self) -> list[int]:
-        """Where each source ends; asked late, because a source may have to be prepared before its length is known."""
+        """The end position of each source; computed late, because a source may need `prepare` before its length is known."""
         if self._ends is None:
             self._ends = list(accumulate(round(w * len(part)) for w, part in zip(self._weights, self.parts, strict=True)))
         return self._ends
@@ -128,7 +128,7 @@ class Mixture(Images):
         return {f"{kind}: {name}" for kind, part in zip(self.kinds, self.parts, strict=True) for name in part.groups()}
 
 
-def disjoint(train: Images, validation: Images) -> None:
+def disjoint(train: Grouped, validation: Grouped) -> None:
     """Refuses to go on when training and validation share a patient or a scene.
 
     Raises:
@@ -138,6 +138,6 @@ def disjoint(train: Images, validation: Images) -> None:
     if shared:
         others = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
         raise InputError(
-            f"Training and validation share {shared[0]}{others}; split by patient or scene (subjects, first, scenes, split or "
-            "other folders), or set group where different ones only have the same name."
+            f"Training and validation share {shared[0]}{others}; split by patient or scene (subjects, first, scenes, "
+            "numbers, split or other folders), or set group where different ones only have the same name."
         )

@@ -17,7 +17,6 @@ once, the peak is 255, and a frame's PSNR counts as `PSNR_CAP` at most, so that 
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from math import inf, log10, nan
@@ -30,6 +29,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..files import new_file
 from ..metrics import SSIM_WINDOW, ssim_map
 from .perceptual import frechet_distance
 
@@ -40,9 +40,10 @@ Distance = Callable[[Tensor, Tensor], Tensor]  # two (1, 3, h, w) pictures in [-
 
 
 class TrueScene(Interface):
-    """What is scored against; `io.Scene` is one."""
+    """Masks and truth to score against; `io.Scene` is one."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     @property
     def count(self) -> int: ...
@@ -317,17 +318,9 @@ def write_scenes_csv(path: str | Path, rows: Iterable[SceneScore]) -> None:
 
 def _write(path: Path, kind: type, rows: Iterable[FrameScore | SceneScore], absent: str) -> None:
     names = [field.name for field in fields(kind)]
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(names)
-            for row in rows:
-                values = (getattr(row, name) for name in names)
-                table.writerow([absent if value is None else value for value in values])
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); give another place.") from error
-    finally:
-        part.unlink(missing_ok=True)
+    with new_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(names)
+        for row in rows:
+            values = (getattr(row, name) for name in names)
+            table.writerow([absent if value is None else value for value in values])

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from math import isnan
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..errors import InputError
+from ..files import new_file
 from .protocols import BY_NAME, Metric
 from .protocols import metric as metric_by_name
 from .statistics import Cell
@@ -59,21 +58,8 @@ def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
     if write is None:
         raise InputError(f"{path} is no .csv and no .parquet; name the table by one of them.")
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    whole(path, lambda part: write(part, columns, rows))
-
-
-def whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Has `write` make a file beside `path` and gives it the name when it is whole."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(part)
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); give another place.") from error
-    finally:
-        with suppress(OSError):  # gone, or never there
-            part.unlink()
+    with new_file(path) as temporary:
+        write(temporary, columns, rows)
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -99,7 +85,7 @@ def _write_parquet(path: Path, columns: Sequence[str], rows: Sequence[Mapping[st
 
 
 def _kind(column: str, values: Iterable[Any]) -> type:
-    """What a column holds: by its name, or, where that says nothing, text as soon as one value is no number."""
+    """The type of a column: by its name, or, for other names, text as soon as one value is no number."""
     if column in TEXT or column in WHOLE or column in NUMBERS:
         return str if column in TEXT else int if column in WHOLE else float
     return float if all(value is None or _is_number(value) for value in values) else str
@@ -255,7 +241,7 @@ def _text(cell: Cell, digits: int, show: Show) -> str:
 
 
 def _lead(cell: Cell, show: Show) -> float:
-    """The number that stands first, by which a column is ranked."""
+    """The leading number, by which a column is ranked."""
     return cell.median if show.startswith("median") else cell.mean
 
 

@@ -10,7 +10,7 @@ from .digests import digest, digest_of
 from .locks import Busy, exclusive
 from .publish import FileWriter, NewFile, new_file, publish_first, remove_folder, write_file
 from .stages import Stage, new_folder, new_output, recover, recover_all, unfinished
-from .system import ADVICE, explained, no_room
+from .system import ADVICE, explained, final_names, no_room
 
 __all__ = [
     "ADVICE",
@@ -22,6 +22,7 @@ __all__ = [
     "digest_of",
     "exclusive",
     "explained",
+    "final_names",
     "new_file",
     "new_folder",
     "new_output",

@@ -15,6 +15,7 @@ from .system import (
     NO_LINK,
     exists_already,
     explained,
+    final_names,
     make_folders,
     remove,
     remove_empty,
@@ -52,7 +53,7 @@ def new_file(path: str | os.PathLike[str], *, overwrite: bool = True, advice: st
     """
     file = NewFile(path, overwrite=overwrite, advice=advice)
     try:
-        with explained(file.path, advice):
+        with explained(file.path, advice), final_names(file.temporary, file.path):
             yield file.temporary
         file.publish()
     finally:

@@ -13,6 +13,7 @@ from .system import (
     ADVICE,
     exists_already,
     explained,
+    final_names,
     make_folders,
     remove,
     remove_empty,
@@ -51,7 +52,7 @@ def new_folder(
             raise InputError(f"{out} is no folder; choose another output")
         if out.is_dir() and not replace:
             raise exists_already(out)
-        with explained(out, advice), _called_by_final_name(stage.new, out):
+        with explained(out, advice), final_names(stage.new, out):
             yield stage.new
         stage.publish_folder(replace=replace)
     finally:
@@ -76,7 +77,7 @@ def new_output(path: str | os.PathLike[str], *, advice: str = ADVICE) -> Iterato
     out = Path(path)
     stage = Stage(out, advice=advice)
     try:
-        with explained(out, advice, full_only=True), _called_by_final_name(stage.new, out.parent):
+        with explained(out, advice, full_only=True), final_names(stage.new, out.parent):
             yield stage.new
         stage.publish_files()
     finally:
@@ -95,6 +96,7 @@ class Stage:
     Attributes:
         folder: the temporary folder.
         new: the folder in it whose content is published.
+        resumed: whether a killed run has left the stage.
 
     Raises:
         Busy: another run is writing the output.
@@ -106,7 +108,7 @@ class Stage:
         self.folder = temporary(out)
         self._lock = ExitStack()
         self._created: list[Path] = []
-        left: Path | None = None
+        self.resumed = False
         try:
             with explained(out, advice):
                 self._created = make_folders(out.parent)
@@ -116,13 +118,10 @@ class Stage:
                     self.folder.mkdir()
                     (self.folder / MARKER).write_bytes(_marker(out, key))
                 else:
-                    self.folder = left
+                    self.folder, self.resumed = left, True
                 self.new.mkdir()
         except BaseException:
-            if left is None:
-                self.remove()
-            else:
-                self.leave()
+            (self.leave if self.resumed else self.remove)()
             raise
 
     @property
@@ -255,14 +254,3 @@ def _remove_stage(stage: Path) -> None:
             if inside.name != MARKER:
                 remove(inside)
     shutil.rmtree(stage, ignore_errors=True)
-
-
-@contextmanager
-def _called_by_final_name(folder: Path, final: Path) -> Iterator[None]:
-    """Messages name a file by the place that it would have had, not by the temporary folder."""
-    try:
-        yield
-    except InputError as error:
-        if str(folder) not in str(error):
-            raise
-        raise InputError(str(error).replace(str(folder), str(final))) from error

@@ -52,6 +52,17 @@ def explained(path: Path, advice: str = ADVICE, *, full_only: bool = False) -> I
         raise InputError(f"{path} cannot be written ({why}); {advice}") from error
 
 
+@contextmanager
+def final_names(place: Path, path: Path) -> Iterator[None]:
+    """Has messages name a file by the path that it would have had, not by its temporary place."""
+    try:
+        yield
+    except InputError as error:
+        if str(place) not in str(error):
+            raise
+        raise InputError(str(error).replace(str(place), str(path))) from error
+
+
 def exists_already(path: Path) -> InputError:
     """The error of an output that may not be replaced."""
     return InputError(f"{path} exists already; allow overwriting or give another name")

@@ -1,8 +1,8 @@
-"""One frame with a hole in, the same frame without it out: what `medrestore inpaint` does to each frame."""
+"""One frame: its hole filled by a prior, its known pixels untouched."""
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,7 @@ from ..operators import Mask
 from ..operators.base import Window
 from ..priors import Prior
 from ..problem import Problem
+from ..settings import FieldError
 from ..tiling import hierarchical, mask_shift
 from ..tiling import plan as windows_of
 from ..tiling.mask_shift import checked
@@ -45,35 +46,36 @@ class LatticeMask(Mask):
 
 
 def check_inpaint_plan(plan: Plan, prior: Prior) -> None:
-    """Refuses a prior that does not see frames, and what does not suit it.
+    """Refuses a prior that is not one of RGB pictures, and a plan that does not suit it.
 
     Raises:
         InputError: in one sentence, what does not fit and what would.
     """
     check_rgb(prior.channels, isinstance(prior.recipe, Interval), "the prior")
     low, high = prior.sigma_range
-    if plan.sigma_max <= max(low, LEAST_SIGMA):
-        raise InputError(f"--sigma-max {plan.sigma_max:g} is not above the least noise level, {max(low, LEAST_SIGMA):g}")
-    for name, level in (("--start-sigma", plan.start_sigma), ("--warm-start", plan.warm_start)):
-        if level is not None and not max(low, LEAST_SIGMA) < level <= high:
-            raise InputError(f"{name} {level:g} is outside the noise levels of the prior, {low:g} to {high:g}")
-    if plan.noise_std > 0 and isinstance(plan.method, EXACT):
-        raise InputError(f"{type(plan.method).__name__} takes the known pixels as free of noise; with --noise-std take ddnm+, "
+    least, sampler = max(low, LEAST_SIGMA), plan.sampler
+    if plan.sigma_max <= least:
+        raise FieldError("", "sigma_max", f"{plan.sigma_max:g} is not above the least noise level, {least:g}")
+    for name, level in (("start_sigma", plan.start_sigma), ("warm_start", plan.warm_start)):
+        if level is not None and not least < level <= high:
+            raise FieldError("", name, f"{level:g} is outside the noise levels of the prior, {low:g} to {high:g}")
+    if plan.noise_std > 0 and isinstance(sampler, EXACT):
+        raise InputError(f"{type(sampler).__name__} takes the known pixels as free of noise; with `noise_std` take ddnm+, "
                          "ddrm, diffpir or dps")
     window, shift, step = plan.grid(prior)
     grain = math.lcm(step, 2 if plan.factor == "auto" else plan.factor)  # "auto" halves a picture once its lattice is used up
+    empty = _problem(torch.zeros(3, *window), torch.ones(window, dtype=torch.bool), 0.0, step, prior)
     try:
-        checked(_problem(torch.zeros(3, *window), torch.ones(window, dtype=torch.bool), 0.0, step, prior), prior, plan.method,
-                window, shift, grain)
+        checked(empty, prior, sampler, window, shift, grain)
     except (TypeError, ValueError) as error:
-        raise InputError(f"--window and --shift: {error}") from error
+        raise InputError(f"`window` and `shift`: {error}") from error
 
 
 def check_rgb(channels: int, interval: bool, name: str) -> None:
     """Refuses a prior that is not one of RGB pictures."""
     if channels != 3 or not interval:
         what = f"of {channels} channels{'' if interval else ', not of pictures in an interval'}"
-        raise InputError(f"{name} is a prior {what}, and frames need one of RGB pictures; give another --prior")
+        raise InputError(f"{name} is a prior {what}, and frames need one of RGB pictures; give another `prior`")
 
 
 def inpaint_frame(frame: Tensor, known: Tensor, prior: Prior, plan: Plan, *, before: Tensor | None = None,
@@ -83,7 +85,9 @@ def inpaint_frame(frame: Tensor, known: Tensor, prior: Prior, plan: Plan, *, bef
     Args:
         frame: (3, height, width) uint8.
         known: (height, width) bool.
-        before: the result of the frame before, like `frame`, to begin from at `plan.warm_start`.
+        prior, plan: of the fill; the mask is taken as it is, `Plan.grow` and `Plan.temporal_fill` are of scenes.
+        before: the result of the previous frame, like `frame`, to begin from at `Plan.warm_start`.
+        device: where to compute.
         progress: called with how many windows are drawn and how many there will be.
 
     Returns:
@@ -122,9 +126,15 @@ def regions(known: Tensor, prior: Prior, plan: Plan) -> list[Window]:
     for box in boxes:
         while met := [one for one in apart if _meet(one, box, gap)]:
             apart = [one for one in apart if not _meet(one, box, gap)]
-            box = tuple(slice(min(z.start for z in sides), max(z.stop for z in sides)) for sides in zip(box, *met, strict=True))
+            rows, columns = ([one[axis] for one in (box, *met)] for axis in (0, 1))
+            box = _span(rows), _span(columns)
         apart.append(box)
     return apart
+
+
+def _span(parts: Sequence[slice]) -> slice:
+    """From the first start of several slices to their last stop."""
+    return slice(min(part.start for part in parts), max(part.stop for part in parts))
 
 
 def windows(known: Tensor, prior: Prior, plan: Plan) -> int:
@@ -142,8 +152,9 @@ def _holes(known: Tensor, step: int) -> list[Window]:
     """Boxes around the holes, out to multiples of `step`."""
     height, width = known.shape
     hidden = F.pad(~known, (0, -width % step, 0, -height % step)).unfold(0, step, step).unfold(1, step, step).any(-1).any(-1)
-    return [tuple(slice(step * side.start, min(step * side.stop, n)) for side, n in zip(box, known.shape, strict=True))
-            for box in ndimage.find_objects(ndimage.label(hidden.numpy())[0])]
+    return [(slice(step * rows.start, min(step * rows.stop, height)),
+             slice(step * columns.start, min(step * columns.stop, width)))
+            for rows, columns in ndimage.find_objects(ndimage.label(hidden.numpy())[0])]
 
 
 def _surroundings(box: Window, size: tuple[int, int], window: tuple[int, int], step: int) -> Window:
@@ -168,24 +179,31 @@ def _fill(frame: Tensor, known: Tensor, start: tuple[Tensor, float] | None, corn
     Noise is drawn by where the region lies.
     """
     window, shift, step = plan.grid(prior)
-    codec, size = prior.recipe, (known.shape[0], known.shape[1])
+    codec, size = _codec(prior), (known.shape[0], known.shape[1])
     problem = _problem(frame.to(device) / 255, known.to(device), plan.noise_std / 255, step, prior)
     noise = Noise([_seed(plan.seed + k, *corner) for k in range(plan.samples)], device)
-    task = dict(size=size, window=window, shift=shift, noise=noise, batch=plan.batch_size, progress=progress)
     if start is None:
         factor = plan.factor if plan.factor == "auto" or plan.factor <= min(size) else 1
-        z = hierarchical(problem, prior, plan.method, plan.levels(prior), factor=factor, **task)
+        z = hierarchical(problem, prior, plan.sampler, plan.levels(prior), factor=factor, size=size, window=window, shift=shift,
+                         noise=noise, batch=plan.batch_size, progress=progress)
     else:  # a picture to begin from has the layout that a coarser one would give
         first, level = start
-        z = mask_shift(problem, prior, plan.method, plan.levels(prior, level), start=codec.encode(first[None].to(device) / 255),
-                       **task)
+        z = mask_shift(problem, prior, plan.sampler, plan.levels(prior, level), start=codec.encode(first[None].to(device) / 255),
+                       size=size, window=window, shift=shift, noise=noise, batch=plan.batch_size, progress=progress)
     return (255 * codec.decode(z).mean(0)).round().clamp(0, 255).to(torch.uint8).cpu()
+
+
+def _codec(prior: Prior) -> Interval:
+    """The codec of a prior of RGB pictures."""
+    if not isinstance(prior.recipe, Interval):
+        raise InputError("frames need a prior of pictures with values in an interval; give another `prior`")
+    return prior.recipe
 
 
 def _problem(image: Tensor, known: Tensor, sigma: float, step: int, prior: Prior) -> Problem:
     """A frame in [0, 1] under its mask, as the prior sees it."""
     keep = known.float()
-    return Problem(LatticeMask(keep, step), keep * image[None], sigma).encoded(prior.recipe)
+    return Problem(LatticeMask(keep, step), keep * image[None], sigma).encoded(_codec(prior))
 
 
 def _seed(*numbers: int) -> int:

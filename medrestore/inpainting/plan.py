@@ -1,64 +1,152 @@
-"""All that decides how frames are filled."""
+"""All that decides how frames are filled, as plain data; importing it loads no torch."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..levels import below, karras, time_travel
-from ..methods import DDNMPlus, Method
-from ..priors import Prior
+from ..methods import METHODS
+from ..settings import Bounds, FieldError, OneOf, check
+
+if TYPE_CHECKING:
+    from ..methods import Method
+    from ..priors import Prior
 
 LATTICE = 8  # windows begin at multiples of their side's 8th: a hole that moves little keeps its window, and its noise
 LEAST_SIGMA = 0.005  # below it a prior in [-1, 1] has less than a grey level to say
+OTHERS = ("hqs", "dds", "ddim", "ddpm", "probability-flow", "dpm-solver++")  # methods for other data, or for none
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that decides the fill, but for the frames and the prior.
+    """All that decides the fill, but for the frames and the weights of the prior.
 
     Args:
-        method: any that works with a mask.
-        steps, sigma_max: network calls a window, and the noise level to begin at, in the prior's units.
-        travel: (length, repeat) of time travel; (1, 1) is none.
-        noise_std: std of the noise of the known pixels, grey levels of 255; they come back as they are all the same.
-        window: side of the windows, pixels; None takes the prior's own size, else 256.
-        shift: from window to window, pixels; None for half a window, or the even number below. "auto" needs an even one.
-        factor: of hierarchical restoration; "auto" makes as coarse a picture as each hole needs, 1 none, nor does more than
-            the shorter side of a frame.
-        samples, seed: the fill is the mean of the samples; sample k uses seed + k.
-        start_sigma: noise level at which a frame begins from `smooth_fill`, prior's units; None begins at noise.
-        grow: pixels by which the masks of a scene are grown before anything else; `inpaint_frame` takes its mask as it is.
-        warm_start: noise level at which a frame begins from the one before instead, prior's units; None does not.
-        temporal_fill: take pixels that other frames of a camera at rest have shown from there.
-        feather: width of the band inside the hole over which the fill goes over into what is around it, pixels.
+        mask_means: what white means in the masks, hole or keep; never guessed.
+        dataset: dreaming, whose masks are white where the pixel is kept.
+        prior: a prior's folder, or the name of a shipped one.
+        method: how the known pixels decide the fill, by name; in Python also a `Method`, whose name and options are taken.
+        options: the method's hyper-parameters, by the names of its paper.
+        steps: network calls a window.
+        sigma_max: noise level to begin at, in the prior's units (pixels are in -1 to 1).
+        travel_length: steps of a stretch of time travel.
+        travel_repeat: how often each stretch of time travel is sampled; 1 is no time travel.
+        noise_std: noise of the frames, grey levels of 255; the fill follows them less closely, known pixels stay as they are.
+        window: side of the windows, pixels; default the prior's own size, or 256.
+        shift: from window to window, pixels; default half a window, or the even number below.
+        factor: how much coarser a picture guides large holes: auto (as coarse as each hole needs), 1 (none), 2, 4, ...; no
+            more than the shorter side of a frame.
+        samples: samples a frame; the fill is their mean, nearer to the truth and softer.
+        seed: of the first sample, sample k uses the seed k later; all frames share it.
+        start_sigma: begin part-way, from a smooth fill, at this noise level (fewer steps; more like the surroundings), or off.
+        grow: pixels by which masks are grown first: against halo, shadow and blur beside what hides.
+        warm_start: noise level at which a frame begins from the one before (fewer steps, steadier), or off.
+        temporal_fill: where the camera stands still, take what other frames have shown from there.
+        feather: pixels inside the hole over which the fill goes over into what is around it.
+        bf16: bfloat16 inside the network.
         batch_size: windows times samples drawn together.
     """
 
-    method: Method = field(default_factory=DDNMPlus)
-    steps: int = 25
-    sigma_max: float = 40.0
-    travel: tuple[int, int] = (1, 1)
-    noise_std: float = 0.0
-    window: int | None = None
-    shift: int | None = None
-    factor: int | Literal["auto"] = "auto"
-    samples: int = 1
-    seed: int = 0
-    start_sigma: float | None = None
-    warm_start: float | None = None
-    grow: int = 0
+    mask_means: Literal["hole", "keep"] | None = None
+    dataset: str | None = None
+    prior: str = "surgical-starter"
+    method: Annotated[Any, OneOf(METHODS, without=OTHERS)] = "ddnm+"
+    options: Mapping[str, int | float | None] = field(default_factory=dict)
+    steps: Annotated[int, Bounds(at_least=2)] = 25
+    sigma_max: Annotated[float, Bounds(above=0)] = 40.0
+    travel_length: Annotated[int, Bounds(at_least=1)] = 1
+    travel_repeat: Annotated[int, Bounds(at_least=1)] = 1
+    noise_std: Annotated[float, Bounds(at_least=0, below=255)] = 0.0
+    window: Annotated[int | None, Bounds(at_least=1)] = None
+    shift: Annotated[int | None, Bounds(at_least=1)] = None
+    factor: Annotated[int | Literal["auto"], Bounds(at_least=1)] = "auto"
+    samples: Annotated[int, Bounds(at_least=1)] = 1
+    seed: Annotated[int, Bounds(at_least=0)] = 0
+    start_sigma: Annotated[float | None, Bounds(above=0)] = None
+    grow: Annotated[int, Bounds(at_least=0)] = 0
+    warm_start: Annotated[float | None, Bounds(above=0)] = None
     temporal_fill: bool = True
-    feather: int = 2
-    batch_size: int = 8
+    feather: Annotated[int, Bounds(at_least=0)] = 2
+    bf16: bool = True
+    batch_size: Annotated[int, Bounds(at_least=1)] = 8
 
-    def levels(self, prior: Prior, start: float | None = None) -> list[float]:
-        """The noise levels that a frame walks, from noise or from a first picture at the level `start`."""
+    def __post_init__(self) -> None:
+        if not isinstance(self.method, str):
+            from ..methods import Method
+
+            if not isinstance(self.method, Method):
+                raise FieldError("Plan", "method", f"must be the name of a method or a Method, got {self.method!r}")
+            name, options = METHODS.describe(self.method)
+            object.__setattr__(self, "method", name)
+            object.__setattr__(self, "options", options)
+        check(self)
+        if self.options:  # only then, as it loads torch; options that the method does not have are refused
+            sampler = self.sampler
+            object.__setattr__(self, "options", {name: getattr(sampler, name) for name in self.options})
+
+    @property
+    def sampler(self) -> "Method":
+        """The method with its options."""
+        return METHODS.build(self.method, self.options, "Plan", "options")
+
+    def levels(self, prior: "Prior", start: float | None = None) -> list[float]:
+        """The noise levels of a frame, from noise or from a first picture at the level `start`."""
         low, high = prior.sigma_range
         levels = karras(self.steps, min(high, self.sigma_max), max(low, LEAST_SIGMA))
-        return time_travel(levels if start is None else below(levels, start), *self.travel)
+        return time_travel(levels if start is None else below(levels, start), self.travel_length, self.travel_repeat)
 
-    def grid(self, prior: Prior) -> tuple[tuple[int, int], tuple[int, int], int]:
+    def grid(self, prior: "Prior") -> tuple[tuple[int, int], tuple[int, int], int]:
         """The window and the shift, (height, width) each, and the lattice that windows begin on."""
         window = (prior.size or (256, 256)) if self.window is None else (self.window, self.window)
-        shift = tuple(side // 4 * 2 or side for side in window) if self.shift is None else (self.shift, self.shift)  # even
+        height, width = (side // 4 * 2 or side for side in window)  # even
+        shift = (height, width) if self.shift is None else (self.shift, self.shift)
         return window, shift, math.gcd(*window, *shift, *(max(side // LATTICE, 1) for side in window))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where the work is done: nothing of it decides the fill, but for rounding.
+
+    Args:
+        device: cpu, cuda, cuda:1, mps.
+        compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs.
+    """
+
+    device: str = "cpu"
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What may be read.
+
+    Args:
+        max_gb: refuse stacks that declare more.
+        allow_large_hole: go on where more than half is hidden.
+    """
+
+    max_gb: Annotated[float, Bounds(above=0)] = 16.0
+    allow_large_hole: bool = False
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What may be replaced.
+
+    Args:
+        overwrite: replace existing outputs, but never a folder of other files.
+        resume: go on where a killed run stopped; skip what is complete; redo what another plan made.
+    """
+
+    overwrite: bool = False
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        check(self)

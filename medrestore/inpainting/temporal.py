@@ -76,15 +76,16 @@ def stretches(scene: Scene) -> Iterator[Stretch]:
 
     A camera that moves slowly gives many short ones, one that moves fast gives one a frame.
     """
-    first, after_cut, anchor, before, background = 0, True, None, None, Background(scene.size)
-    for index in range(scene.count):
+    anchor = previous = view(scene, 0)
+    first, after_cut, background = 0, True, Background(scene.size)
+    background.add(anchor)
+    for index in range(1, scene.count):
         now = view(scene, index)
-        if anchor is not None and not stands_still(anchor, now):
+        if not stands_still(anchor, now):
             yield Stretch(first, index, background, after_cut)
-            first, after_cut, anchor, background = index, is_cut(before, now), None, Background(scene.size)
-        anchor = now if anchor is None else anchor
+            first, after_cut, anchor, background = index, is_cut(previous, now), now, Background(scene.size)
         background.add(now)
-        before = now
+        previous = now
     yield Stretch(first, scene.count, background, after_cut)
 
 

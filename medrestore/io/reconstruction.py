@@ -1,13 +1,12 @@
 """Reconstructions on disk: an HDF5 file that fastMRI's evaluation reads unchanged, and NIfTI.
 
-A file appears under its name only when it is whole: it is written to `<name>.part` in the same folder and then renamed.
+A file appears under its name when it is complete.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from .aside import Unfinished
+from ..files import FileWriter, NewFile
 from .guards import (
     MAX_TEXT,
     PathLike,
@@ -64,10 +63,10 @@ class Sink(io.FileIO):
             return size or 0
 
 
-class ReconstructionWriter(Unfinished):
-    """Writes a reconstruction slice by slice, so that a volume is never whole in memory.
+class ReconstructionWriter(FileWriter):
+    """Writes a reconstruction slice by slice, so that memory never has the volume.
 
-    As a context manager it leaves a whole file or, when anything fails, nothing new (an old file is kept).
+    As a context manager it leaves a complete file or, when anything fails, nothing new; an old file stays.
 
     Args:
         path: the file to write; its folder is made when missing.
@@ -102,16 +101,13 @@ class ReconstructionWriter(Unfinished):
         self.path, self.provenance = Path(path), provenance
         private = [key for key in attributes or {} if any(word in key.lower() for word in PRIVATE)]
         require(not private, f"{path}: the attribute {', '.join(private)} could identify a patient and is not written.")
-        self._part = _part(self.path, overwrite)
+        self._output = NewFile(self.path, overwrite=overwrite)
         self._missing = set(range(slices))
         plane = (height, width)
         shapes: dict[str, tuple[int, ...]] = {"reconstruction": plane, "reconstruction_complex": plane}
         shapes |= {"samples": (samples, *plane)} if samples > 0 else {}
         shapes |= {"std": plane} if std else {}
-        try:
-            self._sink = Sink(self._part)
-        except OSError as error:
-            raise InputError(f"{path} cannot be written ({error.strerror}); give another folder.") from error
+        self._sink = Sink(self._output.temporary)
         self._file = h5py.File(self._sink, "w")
         try:
             for name, shape in shapes.items():
@@ -158,17 +154,17 @@ class ReconstructionWriter(Unfinished):
     def _written(self) -> None:
         """Refuses to go on when something could not be written."""
         if (error := self._sink.error) is not None:
-            raise InputError(f"{self.path} cannot be written ({error.strerror}); make room or give another folder.") from error
+            raise InputError(f"{self.path} cannot be written ({error.strerror}); make room or choose another output") from error
 
     def close(self) -> None:
-        """Writes the provenance and gives the file its name; refused, leaving nothing, while slices are missing."""
+        """Writes the provenance and publishes the file; refused, leaving nothing, while slices are missing."""
         try:
             require(not self._missing, f"{self.path}: slices {sorted(self._missing)} were never written; nothing was saved.")
             self._file.attrs[PROVENANCE] = json.dumps(self.provenance, allow_nan=False, sort_keys=True)
             self._file.close()
             self._sink.close()
             self._written()
-            os.replace(self._part, self.path)
+            self._output.publish()
         except BaseException as error:
             self.discard()
             if isinstance(error, (OSError, TypeError, ValueError)):
@@ -181,7 +177,7 @@ class ReconstructionWriter(Unfinished):
             self._file.close()
             self._sink.close()
         finally:
-            self._part.unlink(missing_ok=True)
+            self._output.discard()
 
 
 def write_reconstruction(
@@ -223,7 +219,7 @@ def write_reconstruction(
 
 
 class ReconstructionFile:
-    """A reconstruction on disk; `file[i]` is the (h, w) float32 magnitude of slice i, read when asked for."""
+    """A reconstruction on disk; `file[i]` is the (h, w) float32 magnitude of slice i, read on access."""
 
     def __init__(self, path: PathLike, *, max_gb: float = 16.0):
         self.path, self._max_gb = Path(path), max_gb
@@ -265,7 +261,7 @@ class ReconstructionFile:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """How the result was made; empty when another program wrote the file."""
+        """The provenance; empty when another program wrote the file."""
         return _provenance(self._file)
 
     def _optional_slice(self, name: str, index: int) -> Tensor | None:
@@ -295,12 +291,12 @@ class ReconstructionFile:
 
 
 def read_reconstruction(path: PathLike, *, max_gb: float = 16.0) -> ReconstructionFile:
-    """Opens a reconstruction; its slices are read when asked for."""
+    """Opens a reconstruction; its slices are read on access."""
     return ReconstructionFile(path, max_gb=max_gb)
 
 
 def read_provenance(path: PathLike) -> dict[str, Any]:
-    """How a reconstruction was made, from the file's JSON attribute; empty when another program wrote the file."""
+    """The provenance of a reconstruction, the file's JSON attribute; empty when another program wrote the file."""
     with open_hdf5(path) as file:
         return _provenance(file)
 
@@ -316,19 +312,6 @@ def _provenance(file: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{file.filename}: its provenance is damaged or too long; write the reconstruction again.")
     return value
-
-
-def _part(path: Path, overwrite: bool) -> Path:
-    """The temporary name beside the file, once it is clear that the file may be written; makes the folder."""
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; name the file to write.")
-    if path.exists() and not overwrite:
-        raise InputError(f"{path} exists already; allow overwriting or give another name.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path.parent} cannot be made ({error}); give another folder.") from error
-    return path.with_name(path.name + ".part")
 
 
 def _numpy(array: Array) -> np.ndarray:

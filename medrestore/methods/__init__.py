@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .ddrm import DDRM as DDRM
     from .dds import DDS as DDS
     from .diffpir import DiffPIR as DiffPIR
+    from .dpm_solver import DPMSolver as DPMSolver
     from .dps import DPS as DPS
     from .edm import ProbabilityFlow as ProbabilityFlow
     from .hqs import HQS as HQS
@@ -34,6 +35,7 @@ METHODS: "Registry[Method]" = Registry(__name__, {  # by the names that configs 
     "ddim": "ddim:DDIM",  # from here on of the prior alone
     "ddpm": "ddpm:DDPM",
     "probability-flow": "edm:ProbabilityFlow",
+    "dpm-solver++": "dpm_solver:DPMSolver",
 })
 _MODULES = {"Method": "base"} | {name: module for module, name in (place.split(":") for place in METHODS.places.values())}
 

@@ -23,8 +23,9 @@ class Method(ABC):
     memory defines `step` alone. A method that remembers earlier steps of a trajectory (a multistep solver, a dual
     variable) defines `advance` too, and `begin` where its memory starts with something; it keeps nothing in itself.
 
-    The loop passes `denoise` (the prior), `constrain` (exact extra constraints, for the corrected estimate) and `noise`
-    (fresh white noise shaped like x).
+    The loop passes `problem` (in the prior's coordinates, and with an operator as `needs` says; None where it is None),
+    `denoise` (the prior), `constrain` (exact extra constraints, for the corrected estimate) and `noise` (fresh white
+    noise shaped like x).
 
     Attributes:
         needs: the least that the operator must know; None for methods that take no problem.
@@ -47,11 +48,11 @@ class Method(ABC):
         return None
 
     @abstractmethod
-    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Any, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:
         """x (batch, channel, height, width) at `sigma_next`, from x at `sigma` alone."""
 
-    def advance(self, x: Tensor, sigma: float, sigma_next: float, memory: Any, *, problem: Problem, denoise: Prior,
+    def advance(self, x: Tensor, sigma: float, sigma_next: float, memory: Any, *, problem: Any, denoise: Prior,
                 constrain: Constrain, noise: Draw) -> tuple[Tensor, Any]:
         """x at `sigma_next` and the memory there; without memory it is `step`.
 

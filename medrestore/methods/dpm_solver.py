@@ -33,8 +33,8 @@ def extrapolated(x0: Tensor, sigma: float, sigma_next: float, before: Estimate |
 class DPMSolver(Method):
     """DPM-Solver++ (2M): Lu, Zhou, Bao, Chen, Li & Zhu, arXiv 2211.01095, Alg. 2. The prior alone.
 
-    Second order for one prior call a step: data prediction, from this estimate and the one before. In x = x0 + sigma n
-    the step is x / sigma_next - x0 / sigma_next linear in 1 / sigma; the first step and the last are DDIM's.
+    Second order for one prior call a step: the clean image is extrapolated from two estimates. Deterministic. The first
+    step, the last one, and the first after time travel are those of DDIM.
     """
 
     needs = None

@@ -1,7 +1,6 @@
 """Coil sensitivities: estimated from the calibration region of a scan, or simulated."""
 
 import hashlib
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..fft import ifft2c
+from ..files import new_file
 from .sampling import Width, calibration_region
 
 _MAX_WIDTH = 32  # calibration lines used at most: more cost time and change little
@@ -237,16 +237,9 @@ def _read_cached(path: Path, shape: tuple[int, ...]) -> Tensor | None:
 
 
 def _write_cached(path: Path, maps: Tensor) -> None:
-    """Written aside, then renamed: a reader sees all of it or nothing, and several writers do no harm.
+    """Stores maps; several runs may do so at once.
 
-    Where nothing can be written (a read-only home, a full disk) nothing is kept: the next run takes longer, that is all.
+    Where nothing can be written (a read-only home, a full disk) nothing is stored, and the next run computes them again.
     """
-    aside = path.with_name(f"{path.stem}.{os.getpid()}.part")
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with aside.open("wb") as file:
-                np.save(file, maps.cpu().numpy())
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
+    with suppress(InputError), new_file(path) as temporary, temporary.open("wb") as file:
+        np.save(file, maps.cpu().numpy())

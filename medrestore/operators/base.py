@@ -13,7 +13,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,6 +21,9 @@ from torch import Tensor
 from .representation import ShortRepr
 
 Window = tuple[slice, slice]
+
+
+Capability = TypeVar("Capability", bound="Operator")
 
 
 class Operator(ShortRepr, ABC):
@@ -61,9 +64,26 @@ class Operator(ShortRepr, ABC):
         batch axis overrides this.
 
         Args:
-            operators: one for each image; the first is this one.
+            operators: one for each image, not all the same object; the first is this one.
         """
-        return self if all(operator is self for operator in operators) else None
+        return None
+
+
+def side_by_side(operators: Sequence[Operator]) -> Operator | None:
+    """One operator that applies the k-th of these to image k, where all are one object or their class knows one."""
+    first = operators[0]
+    return first if all(operator is first for operator in operators) else first.stacked(operators)
+
+
+def required(operator: Operator, capability: type[Capability]) -> Capability:
+    """The operator, when it has the capability.
+
+    Raises:
+        TypeError: it has not.
+    """
+    if not isinstance(operator, capability):
+        raise TypeError(f"a {capability.__name__} is needed, and {operator.kind} is not one")
+    return operator
 
 
 class LinearOperator(Operator):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .base import CoIsometry, LinearOperator, Operator, ResolventOperator, SpectralOperator, Spectrum, Window
+from .base import CoIsometry, LinearOperator, Operator, ResolventOperator, SpectralOperator, Spectrum, Window, side_by_side
 from .local import Identity, Isometry, LocalOperator, as_local, no_coarser_form
 
 
@@ -58,6 +58,9 @@ class Chain(LinearOperator):
         @property
         def inner(self) -> LinearOperator: ...
 
+    def __repr__(self) -> str:
+        return f"{self.outer!r} @ {self.inner!r}"
+
     @property
     def kind(self) -> str:
         return self.outer.kind
@@ -91,42 +94,40 @@ class Chain(LinearOperator):
         return about_inverse
 
     def stacked(self, operators: Sequence[Operator]) -> Operator | None:
-        if all(one is self for one in operators):
-            return self
         chains = [one for one in operators if isinstance(one, Chain) and type(one) is type(self)]
         if len(chains) < len(operators):
             return None
-        outer, inner = (part[0].stacked(part) for part in ([one.outer for one in chains], [one.inner for one in chains]))
+        outer, inner = side_by_side([one.outer for one in chains]), side_by_side([one.inner for one in chains])
         return outer @ inner if isinstance(outer, LinearOperator) and isinstance(inner, LinearOperator) else None
 
 
 class LocalChain(Chain, LocalOperator):
     """outer after inner, both local."""
 
-    if TYPE_CHECKING:
-
-        @property
-        def outer(self) -> LocalOperator: ...
-
-        @property
-        def inner(self) -> LocalOperator: ...
+    @property
+    def _parts(self) -> tuple[LocalOperator, LocalOperator]:
+        return as_local(self.outer), as_local(self.inner)
 
     @property
     def grain(self) -> int:
-        return self.outer.grain * self.inner.grain
+        outer, inner = self._parts
+        return outer.grain * inner.grain
 
     def restrict(self, window: Window) -> LocalOperator:
-        return as_local(self.outer.restrict(self.inner.footprint(window)) @ self.inner.restrict(window))
+        outer, inner = self._parts
+        return as_local(outer.restrict(inner.footprint(window)) @ inner.restrict(window))
 
     def footprint(self, window: Window) -> Window:
-        return self.outer.footprint(self.inner.footprint(window))
+        outer, inner = self._parts
+        return outer.footprint(inner.footprint(window))
 
     def coarsen(self, factor: int) -> tuple[LocalOperator, int]:
-        if not isinstance(self.inner, Isometry | CoIsometry):  # the entries that it drops would enter the means of the others
+        outer, inner = self._parts
+        if not isinstance(inner, Isometry | CoIsometry):  # the entries that it drops would enter the means of the others
             raise no_coarser_form(self)
-        inner, rest = self.inner.coarsen(factor)
-        outer, rest = self.outer.coarsen(rest)
-        return as_local(outer @ inner), rest
+        coarse, rest = inner.coarsen(factor)
+        coarse_outer, rest = outer.coarsen(rest)
+        return as_local(coarse_outer @ coarse), rest
 
 
 @dataclass(frozen=True)

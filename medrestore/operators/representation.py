@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 
 LONGEST = 4  # items of a sequence that are written out
+LONGEST_NUMBER = 8  # characters of a float that is written out
 
 
 def short(value: Any) -> str:
@@ -14,6 +15,8 @@ def short(value: Any) -> str:
         if value.ndim == 0 and value.device.type == "cpu":
             return f"{value.item():g}"
         return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
+    if isinstance(value, float) and len(repr(value)) > LONGEST_NUMBER:
+        return f"{value:.4g}"
     if isinstance(value, tuple | list) and len(value) > LONGEST:
         return f"<{len(value)} items>"
     if isinstance(value, tuple):

@@ -9,7 +9,17 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from .base import LinearOperator, Operator, PseudoInvertible, ResolventOperator, SpectralOperator, Spectrum, Window
+from .base import (
+    LinearOperator,
+    Operator,
+    PseudoInvertible,
+    ResolventOperator,
+    SpectralOperator,
+    Spectrum,
+    Window,
+    same,
+    side_by_side,
+)
 from .local import LocalOperator
 
 
@@ -24,7 +34,7 @@ def stack(operators: Sequence[Operator]) -> Operator:
     """
     if not operators:
         raise ValueError("there are no operators to stack; give one for each image")
-    one = operators[0].stacked(operators)
+    one = side_by_side(operators)
     if one is not None:
         return one
     runs = [list(run) for _, run in groupby(operators, key=id)]
@@ -111,11 +121,7 @@ class LinearStack(Stack, LinearOperator):
         each = [operator.preconditioner(one) for operator, one in zip(self.operators, gammas, strict=True)]
         if all(one is None for one in each):
             return None
-        return lambda x: self._each([one or _unchanged for one in each], x)
-
-
-def _unchanged(x: Tensor) -> Tensor:
-    return x
+        return lambda x: self._each([one or same for one in each], x)
 
 
 class PseudoInvertibleStack(LinearStack, PseudoInvertible):

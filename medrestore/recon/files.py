@@ -1,4 +1,4 @@
-"""Files and folders of scans through `recon.prepare`: whole outputs or none, resumed where they stopped."""
+"""Files and folders of scans through `recon.preparation`: whole outputs or none, resumed where they stopped."""
 
 import hashlib
 import json
@@ -17,15 +17,15 @@ from ..allocator import release_freed_memory
 from ..errors import InputError
 from ..files import Busy, new_output
 from ..io import KSpaceFile, ReconstructionWriter, read_provenance, read_reconstruction, write_nifti
-from ..levels import below
 from ..metrics import Scores
-from ..priors import Prior
+from ..priors import NetworkPrior, Prior, load
+from ..priors.store import describe
 from ..report import Column, panel
 from ..restoration import image_size, in_batches, padded_size
-from ..together import together
+from ..settings import FieldError, plain
 from .data_step import DataStep
-from .plan import Plan, plan_levels
-from .prepare import Prepared, Slice, check_plan, open_scan, prepare, reconstruct, score
+from .plan import Machine, Plan, Reading, Writing
+from .preparation import Prepared, Slice, check_plan, check_prior, open_scan, prepare, reconstruct_all, score
 from .slices import ahead, images_of, slices_at_once
 
 SUFFIXES = (".h5", ".hdf5", ".mrd", ".mat", ".npy", ".cfl", ".dat")
@@ -37,55 +37,56 @@ class Job:
 
     Args:
         plan: all that decides the image.
-        prior: the loaded prior.
-        config: plain values that rebuild `plan`, `prior` and the reading options; stored in the output.
-        prior_hash: sha256 of the prior's weights.
-        dataset, axes, max_gb: how to read files that do not say, and the largest array that one may declare.
-        slices: (first, last + 1), or None for all.
-        device: where to compute.
-        cache: folder of coil maps, or None.
-        keep_samples: store every sample.
-        nifti: write NIfTI beside.
-        overwrite: replace existing outputs.
-        resume: replace outputs that another plan, or this plan from another scan, has made.
-        say: told one line per event, for people.
+        prior: the loaded prior; `Job.load` loads the one that the plan names.
+        prior_hash: sha256 of the prior's weights; empty for a prior that was loaded from no file.
+        machine, reading, writing: what does not decide the image.
+        say: called with one line per event, for people.
         progress: `(label, total) -> advance`, for a progress bar.
     """
 
     plan: Plan
     prior: Prior
-    config: dict[str, Any]
-    prior_hash: str
-    dataset: str | None = None
-    axes: tuple[str, ...] | None = None
-    max_gb: float = 16.0
-    slices: tuple[int, int] | None = None
-    device: str = "cpu"
-    cache: Path | None = None
-    keep_samples: bool = False
-    nifti: bool = False
-    overwrite: bool = False
-    resume: bool = False
+    prior_hash: str = ""
+    machine: Machine = field(default_factory=Machine)
+    reading: Reading = field(default_factory=Reading)
+    writing: Writing = field(default_factory=Writing)
     say: Callable[[str], None] = lambda line: None
     progress: Callable[[str, int], Callable[[], None]] = lambda label, total: lambda: None
+
+    @classmethod
+    def load(cls, plan: Plan, machine: Machine, **rest: Any) -> "Job":
+        """The job with the prior that the plan names; `rest` are its other fields.
+
+        Raises:
+            InputError: there is no such prior, its files are damaged, or it is not one of complex images.
+        """
+        about = describe(plan.prior)
+        check_prior(about["channels"], plan.prior)
+        prior = load(plan.prior, device=machine.device, bf16=plan.bf16, compiled=machine.compiled)
+        return cls(plan, prior, about["sha256"], machine, **rest)
 
     @cached_property
     def maps_fingerprint(self) -> str | None:
         """`fingerprint` of the given coil maps."""
-        return None if self.plan.maps is None else fingerprint(self.plan.maps)
+        return None if self.plan.maps is None else fingerprint(Path(self.plan.maps))
 
     @cached_property
     def config_hash(self) -> str:
-        """sha256 of everything that decides an output but the scan and the machine."""
-        prior = [self.prior_hash, repr(getattr(self.prior, "parametrisation", "")), repr(self.prior.recipe)]
-        decides = json.dumps([self.config, prior, self.maps_fingerprint, version("medrestore")], sort_keys=True)
+        """sha256 of everything that decides an output but the scan and the machine: the whole plan, the prior and the maps."""
+        parametrisation = repr(self.prior.parametrisation) if isinstance(self.prior, NetworkPrior) else ""
+        prior = [self.prior_hash, parametrisation, repr(self.prior.recipe)]
+        decides = json.dumps([plain(self.plan), prior, self.maps_fingerprint, version("medrestore")], sort_keys=True)
         return hashlib.sha256(decides.encode()).hexdigest()
 
     @property
+    def prior_name(self) -> str:
+        """The prior for people: as the plan names it, or by its class where it was loaded from no file."""
+        return self.plan.prior if self.prior_hash else type(self.prior).__name__
+
+    @property
     def levels(self) -> list[float]:
-        """The noise levels that each sample walks."""
-        levels = plan_levels(self.plan, self.prior)
-        return levels if self.plan.start_sigma is None else below(levels, self.plan.start_sigma)
+        """The noise levels of each sample."""
+        return self.plan.sampled_levels(self.prior)
 
     @property
     def calls(self) -> int:
@@ -94,7 +95,7 @@ class Job:
 
     def outputs(self, out: Path) -> tuple[Path, ...]:
         """All that is written for the output `out`."""
-        return out, out.with_suffix(".png"), *([out.with_suffix(".nii.gz")] if self.nifti else [])
+        return out, out.with_suffix(".png"), *([out.with_suffix(".nii.gz")] if self.writing.nifti else [])
 
 
 @dataclass
@@ -150,8 +151,10 @@ def recon_file(source: Path, out: Path, job: Job) -> dict[str, Scores]:
     """
     _may_write(source, out, job)
     try:
-        with open_scan(source, job.plan, dataset=job.dataset, axes=job.axes, max_gb=job.max_gb) as (scan, maps):
+        with open_scan(source, job.plan, job.reading) as (scan, maps):
             return _recon(scan, maps, source, out, job)
+    except FieldError:  # of the plan, not of the scan
+        raise
     except InputError as error:
         message = str(error)
         if any(str(path) in message for path in (source, source.name, out, job.plan.maps) if path is not None):
@@ -164,19 +167,19 @@ def _may_write(source: Path, out: Path, job: Job) -> None:
     for path in job.outputs(out):
         if path.exists():
             if source.exists() and path.samefile(source):
-                raise InputError(f"{path} is the scan itself, which is never replaced; give another -o")
-            if not (job.overwrite or (job.resume and _provenance_of(out))):
-                raise InputError(f"{path} exists{' and is no output of recon' if job.resume else ''}; "
-                                 "pass --overwrite to replace it, or another -o")
+                raise InputError(f"{path} is the scan itself, which is never replaced; give another place")
+            if not (job.writing.overwrite or (job.writing.resume and _provenance_of(out))):
+                raise InputError(f"{path} exists{' and is no output of recon' if job.writing.resume else ''}; "
+                                 "pass `overwrite` to replace it, or give another place")
 
 
 def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, job: Job) -> dict[str, Scores]:
-    first, last = _slice_range(scan, job.slices)
+    first, last = _slice_range(scan, job.plan.slices)
     ready = _prepare(scan, maps, first, source, job)
     check_plan(ready, job.prior, job.plan)
-    count = slices_at_once(ready, job.plan, job.device, last - first)
+    count = slices_at_once(ready, job.plan, job.machine.device, last - first)
     job.say(_summary(scan, ready, job, last - first, count))
-    advance = job.progress(source.name, job.calls * (last - first))
+    advance = job.progress(source.name, (len(job.levels) - 1) * job.plan.samples * (last - first))
     volume, provenance = Volume(), _provenance(source, ready, job)
     with new_output(out) as folder:
         place = folder / out.name
@@ -189,7 +192,7 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
                 for done in restored:
                     writer.put(
                         index - first, reconstruction=done.image.abs(), complex_image=done.image,
-                        std=done.std if job.plan.samples > 1 else None, samples=done.samples if job.keep_samples else None,
+                        std=done.std if job.plan.samples > 1 else None, samples=done.samples if job.plan.keep_samples else None,
                     )
                     volume.add(done)
                     if index == first + (last - first) // 2:
@@ -200,7 +203,7 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
             scores = volume.scores(scan.reference_max)
             provenance |= {"misfit": volume.misfit, "noise_std": volume.noise_std, "seeds": volume.seeds,
                            "scores": {name: _numbers(value) for name, value in scores.items()}}
-        if job.nifti:
+        if job.writing.nifti:
             _write_nifti(place, scan, first)
     misfit, noisy = sum(volume.misfit) / len(volume.misfit), min(volume.noise_std) > 0
     explained = f"{misfit:.2f} (1 = the data are explained to their noise)" if noisy else f"{misfit:.2g} of |data|"
@@ -216,28 +219,28 @@ def _groups(scan: KSpaceFile, maps: KSpaceFile | None, made: list[Prepared], num
         group = range(first, min(first + count, numbers.stop))
         return [made.pop() if made else _prepare(scan, maps, index, source, job) for index in group]
 
-    return ahead(make, numbers[::count], threaded=job.device != "cpu")
+    return ahead(make, numbers[::count], threaded=job.machine.device != "cpu")
 
 
 def _restored(group: Sequence[Prepared], first: int, job: Job, advance: Callable[[], None]) -> list[Slice]:
-    """Slices from `first` on, restored in step."""
+    """Slices from `first` on, restored in one batch."""
 
-    def work(index: int, ready: Prepared) -> Callable[[Prior], Slice]:
-        return lambda prior: reconstruct(ready, prior, job.plan, slice_index=index, on_step=lambda step, x: advance())
+    def stepped(step: int, x: Tensor) -> None:
+        for _ in x:
+            advance()
 
-    works = [work(index, ready) for index, ready in enumerate(group, first)]
-    return together(works, job.prior, most=images_of(job.plan, len(group)))
+    return reconstruct_all(group, job.prior, job.plan, first=first, batch_size=images_of(job.plan, len(group)), on_step=stepped)
 
 
 def _prepare(scan: KSpaceFile, maps: KSpaceFile | None, index: int, source: Path, job: Job) -> Prepared:
     given = None if maps is None else maps[index].kspace
-    return prepare(scan[index], job.plan, file_name=source.name, maps=given, cache=job.cache, device=job.device)
+    return prepare(scan[index], job.plan, file_name=source.name, maps=given, cache=job.machine.cache, device=job.machine.device)
 
 
 def _slice_range(scan: KSpaceFile, slices: tuple[int, int] | None) -> tuple[int, int]:
     first, last = (0, len(scan)) if slices is None else slices
     if not 0 <= first < last <= len(scan):
-        raise InputError(f"{scan.path} has slices 0 to {len(scan) - 1}, and --slices {first}:{last} asks for others")
+        raise InputError(f"{scan.path} has slices 0 to {len(scan) - 1}, and `slices` {first}:{last} asks for others")
     return first, last
 
 
@@ -245,7 +248,7 @@ def _writer(out: Path, ready: Prepared, job: Job, slices: int, provenance: dict[
     height, width = ready.shown(ready.problem.back_projected[0, 0]).shape
     return ReconstructionWriter(
         out, slices=slices, height=height, width=width, mask=ready.sampling.mask.cpu(), std=job.plan.samples > 1,
-        samples=job.plan.samples if job.keep_samples else 0, provenance=provenance,
+        samples=job.plan.samples if job.plan.keep_samples else 0, provenance=provenance,
         attributes={"acceleration": ready.sampling.acceleration},
     )
 
@@ -261,10 +264,10 @@ def _provenance(source: Path, ready: Prepared, job: Job) -> dict[str, Any]:
     """What is known of how an output is made before it is: nothing of the hour, so that a rerun gives the same bytes."""
     sampling = ready.sampling
     return {
-        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.device, "config": job.config,
+        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.device, "config": plain(job.plan),
         "config_hash": job.config_hash, "input": {"path": str(source), "fingerprint": fingerprint(source)},
         "prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint, "levels": job.levels,
-        "method": repr(job.plan.method), "noise_source": ready.noise_source,
+        "method": repr(job.plan.sampler), "noise_source": ready.noise_source,
         "sampling": {"kind": sampling.kind, "acceleration": sampling.acceleration, "calibration": sampling.acs},
     }
 
@@ -282,9 +285,9 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: 
     return (
         f"{scan.path.name}: {slices} of {len(scan)} slices, {coils} coils, {height} x {width}; "
         f"{sampling.kind} {sampling.acceleration:.2f}x, calibration {lines}; "
-        f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); prior {job.config['prior']}; "
-        f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.method).__name__}, "
-        f"{len(job.levels) - 1} steps, {'' if at_once == 1 else f'{at_once} slices in step, '}"
+        f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); prior {job.prior_name}; "
+        f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.sampler).__name__}, "
+        f"{len(job.levels) - 1} steps, {'' if at_once == 1 else f'{at_once} slices in a batch, '}"
         f"data steps by {_words(ready.data_step)}; "
         + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
     )
@@ -298,7 +301,7 @@ def _seconds_a_call(ready: Prepared, job: Job, at_once: int) -> float:
     """What the network takes here for the images of so many slices, measured: one call, or more where memory is short."""
     size = padded_size(job.prior, image_size(ready.problem))
     images = images_of(job.plan, at_once)
-    x = torch.zeros(images, job.prior.channels, *size, device=job.device)
+    x = torch.zeros(images, job.prior.channels, *size, device=job.machine.device)
     started = time.monotonic()
     with torch.no_grad():
         for seen in in_batches(lambda some: job.prior(some, 1.0), x, images):
@@ -325,31 +328,31 @@ def columns(done: Slice) -> list[Column]:
 def recon_folder(folder: Path, out: Path, job: Job) -> dict[str, str]:
     """Every scan of a folder to a file of the same stem; returns what failed, name to sentence.
 
-    A scan that fails does not keep the others from being done. Several runs may share a folder: with `job.resume` each
+    A scan that fails does not keep the others from being done. Several runs may share a folder: with `job.writing.resume` each
     leaves alone what is whole and what another is at.
 
     Raises:
         InputError: no scans, or outputs that exist and may neither be replaced nor resumed; before any work.
     """
     if out.exists() and out.samefile(folder):
-        raise InputError(f"{out} is the folder of the scans; give another -o")
+        raise InputError(f"{out} is the folder of the scans; give another place")
     pairs = [(source, out / f"{source.stem}.h5") for source in scans(folder)]
     existing = [target for _, target in pairs if target.exists()]
-    if existing and not (job.overwrite or job.resume):
-        raise InputError(f"{existing[0]} exists; pass --resume to do the rest, --overwrite to replace it, or another -o")
-    waiting = [pair for pair in pairs if not (job.resume and is_done(*pair, job))]
+    if existing and not (job.writing.overwrite or job.writing.resume):
+        raise InputError(f"{existing[0]} exists; pass `resume` to do the rest, `overwrite` to replace it, or give another place")
+    waiting = [pair for pair in pairs if not (job.writing.resume and is_done(*pair, job))]
     job.say(f"{len(waiting)} of {len(pairs)} scans to do")
     failed: dict[str, str] = {}
     for source, target in waiting:
         try:
-            if not (job.resume and is_done(source, target, job)):  # another run may have done it in the meantime
+            if not (job.writing.resume and is_done(source, target, job)):  # another run may have done it in the meantime
                 recon_file(source, target, job)
         except Busy as busy:
             job.say(f"left alone: {busy}")
         except InputError as error:
             failed[source.name] = str(error)
         except Exception as error:  # whatever it is, the other scans are not to blame
-            failed[source.name] = f"{source}: {type(error).__name__}: {error}; run it alone with --debug to see more"
+            failed[source.name] = f"{source}: {type(error).__name__}: {error}; do it alone to see more"
         if source.name in failed:
             job.say(f"failed: {failed[source.name]}")
     return failed

@@ -1,12 +1,24 @@
-"""All that decides the image of a scan."""
+"""All that decides the image of a scan, and what does not. Importing it loads no torch."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from ..levels import karras
-from ..methods import HQS, Method
-from ..priors import Prior
+from ..levels import LADDERS, below
+from ..methods import METHODS
+from ..settings import Bounds, FieldError, OneOf, check
+
+if TYPE_CHECKING:
+    from ..methods import Method
+    from ..priors import Prior
+
+LEAST_SIGMA = 1e-3  # image brightness being about 1
+WITHOUT_DATA = ("ddim", "ddpm", "probability-flow", "dpm-solver++")  # methods that sample the prior alone
+QUALITY = {  # network calls a sample, samples, and the level to begin at from CG-SENSE: points on the curve of docs/speed.md
+    "fast": (20, 1, 0.5), "balanced": (50, 1, None), "best": (100, 1, None),
+}
+QUALITY_OF_SAMPLES = QUALITY | {"best": (50, 4, None)}  # for methods that draw samples, to which more steps do no good
 
 
 @dataclass(frozen=True)
@@ -14,52 +26,159 @@ class Undersampling:
     """Sampling done in software.
 
     Args:
-        kind: one of `medrestore.mri.sampling.KINDS`.
-        accel: asked acceleration.
-        acs: calibration lines; None for the kind's own rule.
+        kind: take samples away in software: uniform1d, random1d, gaussian1d, gaussian2d, poisson2d, uniform2d, or fastMRI's
+            random, equispaced, equispaced_fraction, magic, magic_fraction.
+        accel: acceleration of the sampling in software.
+        acs: calibration lines of the sampling in software; default: the kind's own rule.
     """
 
-    kind: str
-    accel: float
-    acs: int | None = None
+    kind: Literal["uniform1d", "random1d", "gaussian1d", "gaussian2d", "poisson2d", "uniform2d", "random", "equispaced",
+                  "equispaced_fraction", "magic", "magic_fraction"]
+    accel: Annotated[float, Bounds(at_least=1)]
+    acs: Annotated[int, Bounds(at_least=1)] | None = None
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that decides the image, but for the scan and the prior.
+    """All that decides the image, but for the scan, the coil maps' numbers and the weights of the prior.
+
+    In Python the method may also be given as an object, `Plan(mr.DDS(eta=1))`: its name and options are taken.
 
     Args:
-        method: any whose needs the scan meets.
-        steps, ladder: network calls, and the spacing of the noise levels (`medrestore.levels`).
-        sigma_max: the level to begin at, image brightness being about 1: above it the calibration data decide.
-        samples, seed: how many samples, and the first seed; slice i uses seed + 100000 i + sample.
-        undersample: sampling done in software on top of the scan's own, or None.
-        noise_std: std of every real number of the k-space noise; None takes it from the noise scan or the data.
-        maps: a file of coil maps (slice, coil, h, w) in any k-space format, or None for ESPIRiT.
-        start_sigma: begin part-way, from CG-SENSE, at this noise level in the prior's units; None begins at noise.
+        method: how the data are made to agree; the default was best on validation subjects, the others but it draw samples.
+        options: the method's hyper-parameters, by the names of its paper, such as lam.
+        steps: noise levels, a network call each.
+        ladder: spacing of the noise levels.
+        sigma_max: noise level to begin at (image brightness about 1); above it the calibration data decide.
+        samples: posterior samples; the image is their mean (hqs draws none: take dds).
+        seed: of the first sample, and of the masks that are not fastMRI's; slice i uses seed + 100000 i + sample.
+        undersample: sampling done in software on top of the scan's own.
+        noise_std: std of each real number of the k-space noise; default from the noise scan or the data.
+        maps: file of coil maps, shaped like the scan (slice, coil, row, col); default ESPIRiT from the scan.
+        start_sigma: begin part-way, from CG-SENSE, at this noise level (image brightness about 1): fewer steps do.
         spectral_gb: most memory for an exact form of the data step, GiB; beyond it conjugate gradients are used.
-        batch_size: samples drawn together.
-        together: slices whose network calls are made together; None: on a GPU as many as make up `batch_size` images with their
-            samples, on a CPU one, where memory counts more than the time it gains. Fewer where their exact forms of the
-            data step, held at once, would take more than `spectral_gb`.
+        batch_size: samples drawn in one batch.
+        together: slices whose network calls are made together, as far as `spectral_gb` allows the data steps of all; default on a
+            GPU as many as fill `batch_size` with their samples, on a CPU 1: little is gained there for the memory.
+        prior: a prior's folder, or the name of a shipped one.
+        bf16: bfloat16 inside the network.
+        dataset: name of the array in an HDF5 or MATLAB file.
+        axes: its axes, as coil,slice,row,col; row is the readout.
+        slices: first:last+1, from 0, or one number; default all.
+        keep_samples: store every sample.
     """
 
-    method: Method = field(default_factory=HQS)
-    steps: int = 50
-    ladder: Callable[[int, float, float], list[float]] = karras
-    sigma_max: float = 5.0
-    samples: int = 1
-    seed: int = 0
+    method: Annotated[Any, OneOf(METHODS, without=WITHOUT_DATA)] = "hqs"
+    options: Mapping[str, int | float | None] = field(default_factory=dict)
+    steps: Annotated[int, Bounds(at_least=2)] = 50
+    ladder: Annotated[str, OneOf(LADDERS)] = "karras"
+    sigma_max: Annotated[float, Bounds(above=0)] = 5.0
+    samples: Annotated[int, Bounds(at_least=1)] = 1
+    seed: Annotated[int, Bounds(at_least=0)] = 0
     undersample: Undersampling | None = None
-    noise_std: float | None = None
-    maps: Path | None = None
-    start_sigma: float | None = None
-    spectral_gb: float = 1.0
-    batch_size: int = 8
-    together: int | None = None
+    noise_std: Annotated[float, Bounds(at_least=0)] | None = None
+    maps: str | None = None
+    start_sigma: Annotated[float, Bounds(above=0)] | None = None
+    spectral_gb: Annotated[float, Bounds(at_least=0)] = 1.0
+    batch_size: Annotated[int, Bounds(at_least=1)] = 8
+    together: Annotated[int, Bounds(at_least=1)] | None = None
+    prior: str = "brain-mr-starter"
+    bf16: bool = True
+    dataset: str | None = None
+    axes: tuple[str, ...] | None = None
+    slices: tuple[int, int] | None = None
+    keep_samples: bool = False
+
+    def __post_init__(self) -> None:
+        METHODS.settle(self, "method", "options")
+        check(self)
+        if self.samples > 1 and not self.draws:
+            raise FieldError("Plan", "samples", f"must be 1 with {self.method}, which estimates the mean and draws no samples; "
+                             "take a `method` that draws them, such as dds")
+
+    @property
+    def sampler(self) -> "Method":
+        """The method with its options."""
+        return METHODS.build(self.method, self.options, "Plan", "options")
+
+    @property
+    def draws(self) -> bool:
+        """Whether the method draws samples, whose spread means something."""
+        return METHODS[self.method].draws
+
+    def levels(self, prior: "Prior") -> list[float]:
+        """The noise levels over the range of a prior, before any start part-way."""
+        low, high = prior.sigma_range
+        return LADDERS[self.ladder](self.steps, min(high, self.sigma_max), max(low, LEAST_SIGMA))
+
+    def sampled_levels(self, prior: "Prior") -> list[float]:
+        """The noise levels of each sample."""
+        levels = self.levels(prior)
+        return levels if self.start_sigma is None else below(levels, self.start_sigma)
 
 
-def plan_levels(plan: Plan, prior: Prior) -> list[float]:
-    """The noise ladder of a plan over a prior's range."""
-    low, high = prior.sigma_range
-    return plan.ladder(plan.steps, min(high, plan.sigma_max), max(low, 1e-3))
+def quality(name: str, method: str) -> dict[str, Any]:
+    """The steps, samples and start_sigma that a quality stands for with a method."""
+    points = QUALITY_OF_SAMPLES if METHODS[method].draws else QUALITY
+    return dict(zip(("steps", "samples", "start_sigma"), points[name], strict=True))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where the work is done: nothing of it decides the image, but for rounding.
+
+    Args:
+        device: cpu, cuda, cuda:1, mps.
+        compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs.
+        maps_cache: folder of coil maps, or none.
+    """
+
+    device: str = "cpu"
+    compiled: bool = False
+    maps_cache: str | None = None
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def cache(self) -> Path | None:
+        """The folder of coil maps."""
+        return None if self.maps_cache is None else Path(self.maps_cache).expanduser()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What may be read.
+
+    Args:
+        max_gb: refuse files that declare a larger array.
+    """
+
+    max_gb: Annotated[float, Bounds(above=0)] = 16.0
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What is written, and over what.
+
+    Args:
+        nifti: write a .nii.gz beside.
+        overwrite: replace existing outputs.
+        resume: skip what is complete and was made by this very plan; redo what another plan made.
+    """
+
+    nifti: bool = False
+    overwrite: bool = False
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+UNDECIDING = (Machine, Reading, Writing)  # classes whose fields do not decide the image

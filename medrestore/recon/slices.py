@@ -1,4 +1,4 @@
-"""Slices of a volume that walk in step: how many, and the next ones made ready meanwhile."""
+"""Groups of slices of a volume: how many share a batch, and preparing the next group during sampling."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -6,35 +6,35 @@ from typing import TypeVar
 
 from .data_step import exact_gb
 from .plan import Plan
-from .prepare import Prepared
+from .preparation import Prepared
 
 Item = TypeVar("Item")
 
 
 def slices_at_once(ready: Prepared, plan: Plan, device: str, slices: int) -> int:
-    """How many slices have their network calls made together: `Plan.together`, as far as there are slices and memory.
+    """How many slices share a batch: `Plan.together`, as far as there are slices and memory.
 
     Args:
-        ready: the first of them.
+        ready: the first slice.
         slices: of the volume.
     """
     wanted = plan.together
     if wanted is None:
         wanted = 1 if device == "cpu" else plan.batch_size // min(plan.samples, plan.batch_size)
-    if ready.problem.operator is not ready.sense:  # an exact form, which each slice of a group holds
+    if ready.problem.operator is not ready.sense:  # an exact form, one for each slice of a group
         wanted = int(min(wanted, plan.spectral_gb / exact_gb(ready.sense)))
     return max(1, min(wanted, slices))
 
 
 def images_of(plan: Plan, slices: int) -> int:
-    """In a network call for so many slices."""
+    """The largest batch for so many slices."""
     return slices * min(plan.samples, plan.batch_size)
 
 
 def ahead(make: Callable[[int], Item], numbers: Sequence[int], *, threaded: bool) -> Iterator[Item]:
-    """`make` of each number in turn; threaded, the next is made while the caller is at work on this one.
+    """`make` of each number in turn; threaded, the next is made while the caller works on the current one.
 
-    So coil maps and spectra, which the CPU makes, cost no time while a GPU samples. Without a GPU there is no core to spare.
+    Coil maps and spectra, which the CPU computes, then cost no time while a GPU samples. Without a GPU no core is idle.
     """
     if not threaded:
         yield from map(make, numbers)
@@ -42,7 +42,7 @@ def ahead(make: Callable[[int], Item], numbers: Sequence[int], *, threaded: bool
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(make, numbers[0])
         for number in numbers[1:]:
-            ready = coming.result()  # and the one before is let go, before another is made
+            ready = coming.result()  # which releases the one before, ahead of making another
             coming = pool.submit(make, number)
             yield ready
         yield coming.result()

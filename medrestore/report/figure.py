@@ -1,8 +1,9 @@
 """Dark matplotlib figures of images in rows and columns, written as PNG."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ..files import new_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,11 +26,10 @@ def dark_figure(rows: int, columns: int, size: tuple[float, float], title: str) 
 
 
 def save_png(figure: "Figure", path: Path) -> None:
-    """Writes a figure aside and renames it; folders are made."""
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(part, format="png", dpi=110)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    """Writes a figure as png; missing folders are created.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with new_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)

@@ -1,4 +1,4 @@
-"""One HTML file that says what was measured: tables, plots, panels of images, a slider, and where it all came from.
+"""One HTML file of results: tables, plots, panels of images, a slider, and the provenance.
 
 The file needs nothing but itself: images are inside, no address is fetched, and its content security policy lets no script
 run but the one that was written here. The same input gives the same bytes.
@@ -9,10 +9,10 @@ import hashlib
 import math
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..files import write_file
 from .curves import Curves, Point, plots
 from .markup import Table, definitions, heading, paragraphs, table, text
 from .page import SCRIPT, STYLE
@@ -26,7 +26,7 @@ NOTICE = "Research use only. Not a medical device."
 def write_report(path: str | os.PathLike[str], *, title: str, summary: str, tables: Sequence[Table] = (),
                  curves: Sequence[Curves] = (), pictures: Sequence[Picture] = (), provenance: Mapping[str, Any] | None = None,
                  gain: float = 5.0) -> None:
-    """Writes the report aside and renames it; folders are made, and a part with nothing in it is left out.
+    """Writes the report; missing folders are created, and a part with nothing in it is left out.
 
     Args:
         path: the .html file.
@@ -49,7 +49,8 @@ def write_report(path: str | os.PathLike[str], *, title: str, summary: str, tabl
         "pictures": ("Pictures", "\n".join(panels(given, f"picture-{number}", gain) for number, given in enumerate(pictures, 1))),
         "provenance": ("Provenance", f'<div class="provenance">{definitions(provenance)}</div>' if provenance else ""),
     }
-    _write(Path(path), _page(title, summary, {name: part for name, part in parts.items() if part[1]}))
+    page = _page(title, summary, {name: part for name, part in parts.items() if part[1]})
+    write_file(path, page.encode("utf-8", "replace"))  # a file name may hold bytes that are no text
 
 
 def _page(title: str, summary: str, parts: Mapping[str, tuple[str, str]]) -> str:
@@ -89,16 +90,3 @@ def _policy() -> str:
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode("ascii")
     return (f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
             "base-uri 'none'; form-action 'none'")
-
-
-def _write(path: Path, page: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_bytes(page.encode("utf-8", "replace"))  # a file name may hold bytes that are no text
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); give another place.") from error

@@ -1,13 +1,12 @@
 """A frame with the hole of its mask marked in colour."""
 
-import os
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import InputError
+from ..files import write_file
 from ..io.scenes.writer import encode_png
 
 TINT, EDGE = (255, 0, 0), (255, 255, 0)
@@ -28,17 +27,9 @@ def overlay(frame: Tensor, known: Tensor) -> Tensor:
 
 
 def write_overlay(path: Path, frame: Tensor, known: Tensor) -> None:
-    """`overlay` as png, aside first and then renamed.
+    """`overlay` as png.
 
     Raises:
         InputError: it cannot be written.
     """
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(encode_png(overlay(frame, known).permute(1, 2, 0).contiguous().numpy()))
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); give another place.") from error
-    finally:
-        part.unlink(missing_ok=True)
+    write_file(path, encode_png(overlay(frame, known).permute(1, 2, 0).contiguous().numpy()))

@@ -144,7 +144,8 @@ def _one_of(kinds: list[Any], value: Any, source: str, where: str) -> Any:
     except FieldError:
         if len(kinds) == 1:
             raise
-        raise FieldError(source, where, f"must be {' or '.join(map(described, kinds))}, got {value!r}") from None
+        names = " or ".join(described(kind) for kind in kinds if not (kind is int and float in kinds))
+        raise FieldError(source, where, f"must be {names}, got {value!r}") from None
 
 
 def variants(hint: Any) -> dict[str, type]:

@@ -7,7 +7,7 @@ from types import NoneType
 from typing import Any, Generic, TypeVar
 
 from ..errors import InputError
-from .bounds import dotted, prefix, suggested
+from .bounds import FieldError, dotted, prefix, suggested
 from .build import build
 
 T = TypeVar("T")
@@ -32,6 +32,10 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         found: type[T] = getattr(importlib.import_module(f"{self.package}.{module}"), kind)
         return found
 
+    def __contains__(self, name: object) -> bool:
+        """Whether there is such a name; imports nothing."""
+        return name in self.places or name in self._added
+
     def __iter__(self) -> Iterator[str]:
         yield from self.places
         yield from self._added
@@ -46,9 +50,13 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         return known or next((name for name, added in self._added.items() if added is kind), None)
 
     def add(self, kind: type[T]) -> str:
-        """The name of a class, which is registered as `module:Class` for this process where it was not."""
-        name = self.name_of(kind) or f"{kind.__module__}:{kind.__qualname__}"
-        if name not in self:
+        """The name of a class, which is registered as `module:Class` for this process where it was not.
+
+        A class that is defined again, as in a cell of a notebook, takes the place of the earlier one.
+        """
+        name = self.name_of(kind)
+        if name is None:
+            name = f"{kind.__module__}:{kind.__qualname__}"
             self._added[name] = kind
         return name
 
@@ -79,3 +87,26 @@ class Registry(Mapping[str, type[T]], Generic[T]):
                                  "setting; a plan takes objects whose fields are numbers and text")
             options[one.name] = value
         return self.add(kind), options
+
+    def settle(self, plan: Any, name: str, options: str) -> None:
+        """For `__post_init__` of a plan: one field of it has a name, or in Python an object; another has its options.
+
+        An object is replaced by its name and options. Options that have their defaults are left out, so that equal plans
+        are equal. Where no options are given the class is not imported.
+
+        Args:
+            name, options: the two fields.
+
+        Raises:
+            FieldError: there is no such name or option, or a value is of another type or out of bounds.
+        """
+        source, given, chosen = type(plan).__name__, getattr(plan, name), getattr(plan, options)
+        if isinstance(given, str):
+            if given in self and chosen:
+                object.__setattr__(plan, options, self.describe(build(self[given], chosen, source, options))[1])
+            return
+        if chosen:
+            raise FieldError(source, options, f"go with the name of a {name}; give them to the object {given!r}")
+        found, settled = self.describe(given)
+        object.__setattr__(plan, name, found)
+        object.__setattr__(plan, options, settled)

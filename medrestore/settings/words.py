@@ -24,7 +24,8 @@ def described(hint: Any) -> str:
         many = arguments[-1] is Ellipsis
         return "a list" if many else f"a list of {len(arguments)}"
     if origin in (Union, UnionType):
-        return " or ".join("null" if one is NoneType else described(one) for one in arguments)
+        kinds = [one for one in arguments if not (one is int and float in arguments)]
+        return " or ".join("null" if one is NoneType else described(one) for one in kinds)
     return WORDS.get(hint, "a mapping")
 
 

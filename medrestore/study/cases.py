@@ -44,11 +44,13 @@ class MethodRecord:
     Attributes:
         label: in tables.
         config: with its hyper-parameters settled.
+        plan: that was made of it, with the defaults of its class; None for methods without one.
         weights: sha256 of all that was trained.
     """
 
     label: str
     config: MethodConfig
+    plan: object
     weights: str
 
 

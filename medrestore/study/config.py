@@ -141,7 +141,7 @@ class Diffusion(Tunable):
     samples: int = field(default=1, kw_only=True)
     batch_size: int | None = field(default=None, kw_only=True)
     sigma_max: float | None = field(default=None, kw_only=True)
-    bf16: bool = field(default=True, kw_only=True)
+    bf16: bool | None = field(default=None, kw_only=True)
 
     @property
     def family(self) -> str:
@@ -191,7 +191,11 @@ class PictureMethod(Diffusion):
 
 @dataclass(frozen=True, kw_only=True)
 class SceneMethod(Diffusion):
-    """A diffusion method on scenes; all fields as `inpainting.Plan`."""
+    """A diffusion method on scenes; fields as `inpainting.Plan`, but for
+
+    Args:
+        travel: (length, repeat) of time travel.
+    """
 
     start_sigma: float | None = None
     travel: tuple[int, int] | None = None

@@ -7,12 +7,11 @@ from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
-from .. import levels
 from ..errors import InputError
 from ..files import digest, digest_of
-from ..methods import METHODS
-from ..priors import Prior, load
+from ..priors import Prior, WrappedPrior, load
 from ..priors.store import CONFIG, describe, find
+from ..settings import FieldError, dotted
 from .config import Config, Diffusion, MethodConfig, Values
 from .sources import Condition
 
@@ -45,13 +44,12 @@ def _loaded(prior: str, device: str, bf16: bool) -> Prior:
     return load(prior, device=device, bf16=bf16)
 
 
-class CountedPrior(Prior):
+class CountedPrior(WrappedPrior):
     """A prior that counts the images it has denoised."""
 
     def __init__(self, prior: Prior) -> None:
-        self.prior, self.calls = prior, 0
-        self.channels, self.multiple, self.size = prior.channels, prior.multiple, prior.size
-        self.recipe, self.sigma_range = prior.recipe, prior.sigma_range
+        super().__init__(prior)
+        self.calls = 0
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         self.calls += len(x)
@@ -60,6 +58,11 @@ class CountedPrior(Prior):
 
 class Solver:
     """A method ready to restore one kind of data: plain data that travels to any worker."""
+
+    @property
+    def settings(self) -> object:
+        """The plan that it works by, a dataclass of plain data; None for methods without one."""
+        return None
 
     @property
     def prior_network(self) -> Network | None:
@@ -118,6 +121,10 @@ def recipe(label: str, config: MethodConfig, protocol: str, make: SolverMaker, s
     where = f"methods.{label}"
     try:
         return Recipe(label, config, make(config, protocol, source, where))
+    except FieldError as error:
+        if error.source == source:
+            raise
+        raise FieldError(source, dotted(where, error.field), error.what) from error
     except InputError as error:
         text = str(error)
         raise InputError(text if text.startswith(f"{source}: ") else f"{source}: {where}: {text}") from error
@@ -133,39 +140,32 @@ def build_all(config: Config, make: SolverMaker, source: str) -> Candidates:
             for label, method in config.methods.items()}
 
 
-def plan_of(kind: type[P], config: Diffusion, source: str, where: str) -> P:
+def plan_of(kind: type[P], config: Diffusion, **further: Any) -> P:
     """The plan of a config: fields of the same names, those that are None at the plan's default.
+
+    Args:
+        further: fields of the plan that the config has by other names.
 
     Raises:
         InputError: an unknown method or option, a value out of bounds.
     """
     names = {one.name for one in fields(kind)} & {one.name for one in fields(config)}  # type: ignore[arg-type]
-    given: dict[str, Any] = {name: value for name in names if (value := getattr(config, name)) is not None}
-    given["method"] = METHODS.build(config.method, config.options, source, f"{where}.options")
-    if "ladder" in given:
-        given["ladder"] = getattr(levels, given["ladder"])
-    return kind(**given)
+    given = {name: getattr(config, name) for name in sorted(names)} | further
+    return kind(**{name: value for name, value in given.items() if value is not None})
 
 
-def network_of(config: Diffusion, shipped: str, check: Callable[[Mapping[str, Any], str], None]) -> Network:
-    """The prior of a config, after its description was checked.
+def network_of(prior: str, bf16: bool, check: Callable[[Mapping[str, Any], str], None]) -> Network:
+    """The prior of a method, after its description was checked.
 
     Args:
-        shipped: name of the prior to take when the config names none.
+        prior: folder or name.
+        bf16: bfloat16 inside the network.
         check: refuses a description (`priors.store.describe`) that does not suit the data; its second argument is the name.
 
     Raises:
         InputError: no such prior, or one that does not suit the data.
     """
-    prior = config.prior or shipped
     about = describe(prior)
     check(about, prior)
     decides = [about.get(key) for key in ("sha256", "parametrisation", "recipe", "channels", "multiple", "size")]
-    return Network(prior, config.bf16, digest_of([*decides, digest(find(prior) / CONFIG)]))
-
-
-def check_samples(samples: int, draws: bool, method: str) -> None:
-    """Refuses several samples of a method that draws none."""
-    if samples > 1 and not draws:
-        raise InputError(f"{method} estimates the mean and draws no samples; take samples: 1, or a method that draws them, "
-                         "such as dds")
+    return Network(prior, bf16, digest_of([*decides, digest(find(prior) / CONFIG)]))

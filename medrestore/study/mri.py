@@ -21,21 +21,19 @@ from ..evaluation.uncertainty import calibration
 from ..fft import ifft2c
 from ..files import digest_of
 from ..io import Scan
-from ..methods import DDNM
 from ..mri import noise_covariance, prewhiten, whitening
 from ..mri.sampling import KINDS
 from ..operators import Crop, SpectralOperator
 from ..recon.plan import Plan, Undersampling
-from ..recon.prepare import Prepared, check_plan, check_prior, prepare, reconstruct
+from ..recon.preparation import Prepared, check_levels, check_plan, check_prior, prepare, reconstruct
 from ..settings import Registry, suggested
-from .cases import Case, Clock, Item, Row, Solved
+from .cases import Case, Clock, Item, Row, Solved, part_of
 from .config import Baseline, ScanMethod, ScanProtocol
-from .methods import SEEDS_APART, Network, Solver, check_samples, network_of, plan_of
+from .methods import SEEDS_APART, Network, Solver, network_of, plan_of
 from .sources import Condition, Undersample
 
 MASK_SEEDS = 1_000_003  # masks set apart for the seeds of a study
 CACHE_BYTES = 2 * 2**30  # of prepared slices that a process remembers for the other methods of a group
-SHIPPED = "brain-mr-starter"  # the prior of methods that name none
 CLASSICAL: Registry[BaselineMethod] = Registry("medrestore.baselines", {
     "ZeroFilled": "zero_filled:ZeroFilled", "CGSense": "regularised:CGSense", "TotalVariation": "regularised:TotalVariation",
     "L1Wavelet": "regularised:L1Wavelet", "DeepImagePrior": "deep_image_prior:DeepImagePrior",
@@ -166,8 +164,8 @@ def prepared_slice(case: ScanCase, number: int, condition: Undersample, seed: in
     """
     scan = case.scan(number)
     # for all methods at once: with the spectrum, which some need and all can use, so that none depends on the others
-    plan = Plan(method=DDNM(), seed=case.seed + MASK_SEEDS * seed, spectral_gb=spectral_gb,
-                undersample=Undersampling(condition.kind, condition.accel, condition.acs))
+    plan = Plan(method="ddnm", seed=case.seed + MASK_SEEDS * seed, spectral_gb=spectral_gb,
+                undersample=part_of(Undersampling, condition))
     prepared = prepare(scan, plan, file_name=case.file_name, cache=cache, device=device)
     if prepared.reference is None:
         raise InputError(f"{case.file_name} is undersampled and holds no reference, so nothing made of it can be scored")
@@ -317,6 +315,10 @@ class ScanDiffusion(ScanSolver):
     uncertainty: bool
 
     @property
+    def settings(self) -> Plan:
+        return self.plan
+
+    @property
     def prior_network(self) -> Network:
         return self.network
 
@@ -330,7 +332,7 @@ class ScanDiffusion(ScanSolver):
 
     def serves(self, condition: Condition) -> bool:
         """Spectral methods need a mask along one axis."""
-        needs = self.plan.method.needs
+        needs = self.plan.sampler.needs
         both = isinstance(condition, Undersample) and KINDS[condition.kind][1] == 2
         return not (both and needs is not None and issubclass(needs, SpectralOperator))
 
@@ -368,10 +370,9 @@ def scan_solver(config: Baseline | ScanMethod, protocol: str, source: str, where
     """The solver of a method; see `methods.SolverMaker`."""
     if isinstance(config, Baseline):
         return _baseline(config, protocol, source, where)
-    network = network_of(config, SHIPPED, lambda about, prior: check_prior(about["channels"], prior))
-    plan = plan_of(Plan, config, source, where)
-    check_samples(plan.samples, plan.method.draws, config.method)
-    _check_levels(plan, config, network.load("cpu").sigma_range)  # whose weights are checked against their hash there
+    plan = plan_of(Plan, config)
+    network = network_of(plan.prior, plan.bf16, lambda about, prior: check_prior(about["channels"], prior))
+    check_levels(plan, network.load("cpu"))  # whose weights are checked against their hash there
     return ScanDiffusion(plan, network, config.uncertainty)
 
 
@@ -397,12 +398,3 @@ def _trained(name: str, folder: str, about: Mapping[str, Any]) -> Trained:
     if about["kind"] != TRAINED[name]:
         raise InputError(f"{folder} holds a trained {about['kind']}, not a {name}")
     return Trained(folder, about["sha256"] + digest_of(about["arguments"]))
-
-
-def _check_levels(plan: Plan, config: ScanMethod, sigma_range: tuple[float, float]) -> None:
-    """Refuses noise levels that the prior does not know."""
-    low, high = sigma_range
-    if plan.sigma_max <= max(low, 1e-3):
-        raise InputError(f"sigma_max {plan.sigma_max:g} is not above the least noise level of the prior, {max(low, 1e-3):g}")
-    if plan.start_sigma is not None and not low < plan.start_sigma <= high:
-        raise InputError(f"start_sigma {plan.start_sigma:g} is outside the noise levels of the prior, {low:g} to {high:g}")

@@ -20,13 +20,14 @@ from ..inpainting.frame import check_rgb
 from ..io.frames.pictures import SUFFIXES, picture_size, read_picture
 from ..operators import AveragePool, Grayscale, LinearOperator, Mask, bicubic_downsample, gaussian_blur, sample_pixels
 from ..problem import Problem
-from ..recon.plan import Plan, plan_levels
+from ..recon.plan import Plan
+from ..recon.preparation import check_levels
 from ..restoration import restore
 from ..settings import suggested
 from .cases import Case, Clock, Item, Solved
 from .config import Baseline, PictureMethod
 from .fingerprints import Fingerprints
-from .methods import SEEDS_APART, Network, Solver, check_samples, network_of, plan_of
+from .methods import SEEDS_APART, Network, Solver, network_of, plan_of
 from .perceptual import lpips_of
 from .sources import Degrade, Pictures
 
@@ -187,6 +188,10 @@ class PictureDiffusion(PictureSolver):
     from_prior: bool
 
     @property
+    def settings(self) -> Plan:
+        return self.plan
+
+    @property
     def prior_network(self) -> Network:
         return self.network
 
@@ -196,8 +201,8 @@ class PictureDiffusion(PictureSolver):
 
     def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[RestoredPicture]:
         plan, prior = self.plan, self.network.load(device)
-        levels = None if self.from_prior else plan_levels(plan, prior)
-        made = restore(problem, prior, plan.method, levels=levels, steps=plan.steps, samples=plan.samples,
+        levels = None if self.from_prior else plan.levels(prior)
+        made = restore(problem, prior, plan.sampler, levels=levels, steps=plan.steps, samples=plan.samples,
                        seed=SEEDS_APART * seed, batch_size=plan.batch_size)
         restored = [RestoredPicture(label, made.mean[None], float(prior.calls))]
         if plan.samples > 1:
@@ -214,12 +219,9 @@ def picture_solver(config: Baseline | PictureMethod, protocol: str, source: str,
         if config.options or config.weights is not None:
             raise InputError(f"{config.baseline} has no {'weights' if config.weights is not None else 'options'}")
         return PseudoInverse()
-    network = network_of(config, SHIPPED, check_rgb_prior)
-    plan = plan_of(Plan, config, source, where)
-    check_samples(plan.samples, plan.method.draws, config.method)
-    low = max(network.load("cpu").sigma_range[0], 1e-3)  # whose weights are checked against their hash there
-    if plan.sigma_max <= low:
-        raise InputError(f"sigma_max {plan.sigma_max:g} is not above the least noise level of the prior, {low:g}")
+    plan = plan_of(Plan, config, prior=config.prior or SHIPPED)
+    network = network_of(plan.prior, plan.bf16, check_rgb_prior)
+    check_levels(plan, network.load("cpu"))  # whose weights are checked against their hash there
     return PictureDiffusion(plan, network, config.sigma_max is None)
 
 

@@ -84,7 +84,7 @@ class Study:
     def item(self, case: AnyCase, condition: Condition, method: Recipe[Any], seed: int, *,
              with_image: bool = False) -> Item[Any, Any]:
         """What a task does."""
-        record = MethodRecord(method.label, method.config, method.solver.weights)
+        record = MethodRecord(method.label, method.config, method.solver.settings, method.solver.weights)
         content = Content(self.config.protocol, part_of(CaseRecord, case), condition, record, seed, with_image, self.lpips)
         cache = self.out / CACHE if self.config.cache is None else Path(self.config.cache).expanduser()
         resources = Resources(self._spectral_gb(method), cache, self.config.lpips)

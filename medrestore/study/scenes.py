@@ -1,4 +1,4 @@
-"""Scenes as cases: DREAMING's, or rendered ones; and how the methods of a study fill their holes."""
+"""Scenes as cases: DREAMING's, or rendered ones; all of each frame, or the part around what is hidden."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -6,31 +6,32 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
+import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
-from ..datasets.dreaming import SCENE
+from ..datasets.dreaming import SCENE, split_numbers
 from ..datasets.scenes import SPAN, Frame, render_frame
-from ..datasets.splits import split as load_split
 from ..errors import InputError
 from ..evaluation import score_scene
 from ..files import digest_of
-from ..inpainting.frame import check_inpaint_plan, inpaint_frame
+from ..inpainting.frame import check_inpaint_plan
 from ..inpainting.plan import Plan as InpaintPlan
-from ..inpainting.temporal import stretches, view
-from ..io.scenes.base import SceneSet
+from ..inpainting.scene import fill_frames
+from ..io.frames.base import Frames
+from ..io.frames.masks import Masks
+from ..io.scenes.base import Scene, SceneSet
 from ..io.scenes.dreaming import dreaming_scenes
 from ..priors import Prior
-from .cases import Case, Clock, Item, Solved
+from .cases import Case, Clock, Item, Row, Solved
 from .config import Fill, SceneMethod, SceneProtocol
 from .fills import FILLS, check_fill
 from .fingerprints import Fingerprints
-from .methods import SEEDS_APART, CountedPrior, Network, Solver, check_samples, network_of, plan_of
+from .methods import SEEDS_APART, CountedPrior, Network, Solver, network_of, plan_of
 from .perceptual import lpips_of
-from .pictures import SHIPPED, check_rgb_prior
+from .pictures import check_rgb_prior
 from .sources import AsRecorded, Scenes
 
 Box = tuple[slice, slice]
@@ -45,13 +46,13 @@ class SceneCase(Case[AsRecorded, "SceneSolver"]):
         frames: their numbers.
         source: how it is read or rendered.
         number: of the rendered scene; -1 for one of a folder.
-        box: (top, left) of the square that stands for the frame, or None.
+        corner: (top, left) of the square that stands for the frame, or None.
     """
 
     frames: tuple[int, ...]
     source: Scenes
     number: int = -1
-    box: tuple[int, int] | None = None
+    corner: tuple[int, int] | None = None
 
     @property
     def images(self) -> int:
@@ -68,102 +69,108 @@ class SceneCase(Case[AsRecorded, "SceneSolver"]):
 
     def solve(self, item: Item[AsRecorded, "SceneSolver"], device: str, clock: Clock) -> Solved:
         """The rows of a scene, one for each frame and one for all, and the middle frame with its truth."""
-        prior = None if item.solver.prior_network is None else item.solver.prior_network.load(device)
-        protocol = cast(SceneProtocol, item.content.protocol)
-        middle: list[Tensor] = []
+        network = item.solver.prior_network
+        prior = None if network is None else network.load(device)
+        middle: dict[str, Tensor] = {}
         with clock.timing("method"), self.opened() as scene:
 
             def watched() -> Iterator[Tensor]:
                 for index, frame in enumerate(item.solver.fill(scene, prior, item.content.seed, device)):
                     if index == scene.count // 2:
-                        middle.append(frame)
+                        middle["image"] = frame
                     yield frame
 
-            total, frames = score_scene(watched(), scene, protocol=protocol, lpips=lpips_of(item.resources.lpips))
+            total, frames = score_scene(watched(), scene, protocol=cast(SceneProtocol, item.content.protocol),
+                                        lpips=lpips_of(item.resources.lpips))
             truth = scene.truth(scene.count // 2)
+        assert truth is not None  # of a scene without it there is no case
         calls = 0.0 if prior is None else prior.calls / len(frames)
-        rows = [item.row(item.label, number, None, calls) | {"protocol": protocol}
-                | {name: value for name, value in asdict(score).items() if name not in PLACE_OF_SCORE}
-                for score, number in [*((one, self.frames[one.frame]) for one in frames), (total, None)]]
-        image, reference = (picture.permute(1, 2, 0).float() / 255 for picture in (middle[0], truth))
-        return Solved(rows, image, reference)
+        rows = [_row(item, self.frames[one.frame], calls, asdict(one)) for one in frames]
+        rows.append(_row(item, None, calls, asdict(total)))
+        return Solved(rows, _shown(middle["image"]), _shown(truth))
 
     @contextmanager
-    def opened(self) -> Iterator["Part"]:
-        """The frames of the case as a scene of their own."""
-        cut = None
-        if self.box is not None and self.source.crop is not None:
-            cut = tuple(slice(at, at + self.source.crop) for at in self.box)
+    def opened(self) -> Iterator[Scene]:
+        """The frames of the case as a scene of their own; its masks are as given, before any growing."""
+        box: Box | None = None
+        if self.corner is not None and self.source.crop is not None:
+            top, left = self.corner
+            box = slice(top, top + self.source.crop), slice(left, left + self.source.crop)
         if self.source.folder is None:
-            yield Part(self.name, Rendered(self.source.seed, self.number, self.source.size), self.frames, cut)
+            yield excerpt(rendered_scene(self.name, self.source.seed, self.number, self.source.size), self.frames, box)
             return
         with dreaming_scenes(self.source.folder) as scenes, scenes[self.name] as scene:
-            yield Part(self.name, scene, self.frames, cut)
+            yield excerpt(scene, self.frames, box)
 
 
-@dataclass(frozen=True)
-class Rendered:
-    """A simulated scene, rendered frame by frame as it is asked for; its interface is that of `io.scene.Scene`."""
-
-    seed: int
-    scene: int
-    size: tuple[int, int]
-
-    def frame(self, index: int) -> Tensor:
-        return _bytes(_rendered(self.seed, self.scene, index, self.size).obstructed)
-
-    def mask(self, index: int) -> Tensor:
-        return _rendered(self.seed, self.scene, index, self.size).known[None]
-
-    def truth(self, index: int) -> Tensor:
-        return _bytes(_rendered(self.seed, self.scene, index, self.size).truth)
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some frames of a scene, or a part of each.
+class RenderedFrames(Frames):
+    """The frames or masks (white hides) of a simulated scene, rendered when they are read.
 
     Args:
-        name: of the scene.
-        whole: the scene.
-        frames: which of them; frame i of this is number `frames[i]` of the whole.
-        box: rows and columns; None for all.
-        grow: pixels by which the masks are grown.
+        seed, scene: which scene.
+        size: (height, width).
+        part: the picture with what hides the patient, the one without, or the mask.
     """
 
-    name: str
-    whole: "Rendered | object"
-    frames: Sequence[int]
-    box: Box | None = None
-    grow: int = 0
+    lossless = True
 
-    @property
-    def count(self) -> int:
-        return len(self.frames)
+    def __init__(self, seed: int, scene: int, size: tuple[int, int], part: Literal["obstructed", "truth", "mask"]) -> None:
+        self.where, self.size, self.channels = f"{part} of simulated scene {scene}", size, 1 if part == "mask" else 3
+        self._seed, self._scene, self._part = seed, scene, part
 
-    @property
-    def size(self) -> tuple[int, int]:
-        height, width = self.mask(0).shape[-2:]
-        return height, width
+    def __len__(self) -> int:
+        return SPAN
 
-    def frame(self, index: int) -> Tensor:
-        """(3, height, width) uint8."""
-        return self._cut(self.whole.frame(self.frames[index]))
+    def _read(self, index: int) -> np.ndarray:
+        frame = _rendered(self._seed, self._scene, index, self.size)
+        if self._part == "mask":
+            return np.where(frame.known.numpy(), 0, 255).astype(np.uint8)
+        picture = frame.truth if self._part == "truth" else frame.obstructed
+        return (255 * picture.clamp(0, 1)).round().to(torch.uint8).permute(1, 2, 0).numpy()
 
-    def mask(self, index: int) -> Tensor:
-        """(1, height, width) bool, True where known."""
-        known = self._cut(self.whole.mask(self.frames[index]))
-        if self.grow == 0 or bool(known.all()):
-            return known
-        return torch.from_numpy(ndimage.distance_transform_edt(known[0].numpy()) > self.grow)[None]
 
-    def truth(self, index: int) -> Tensor | None:
-        """(3, height, width) uint8."""
-        truth = self.whole.truth(self.frames[index])
-        return None if truth is None else self._cut(truth)
+class Excerpt(Frames):
+    """Some frames of a sequence, or a part of each.
 
-    def _cut(self, picture: Tensor) -> Tensor:
-        return picture if self.box is None else picture[(..., *self.box)]
+    Args:
+        frames: the sequence.
+        numbers: frame i of the excerpt is number `numbers[i]` of the sequence.
+        box: rows and columns; None for all.
+    """
+
+    def __init__(self, frames: Frames, numbers: Sequence[int], box: Box | None) -> None:
+        self.where, self.channels, self.lossless = frames.where, frames.channels, frames.lossless
+        self.size = frames.size if box is None else (box[0].stop - box[0].start, box[1].stop - box[1].start)
+        self._frames, self._numbers, self._box = frames, tuple(numbers), box
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def _read(self, index: int) -> np.ndarray:
+        picture = self._frames[self._numbers[index]]
+        return picture if self._box is None else picture[self._box]
+
+    def frame_name(self, index: int) -> str:
+        return self._frames.frame_name(self._numbers[index])
+
+    def close(self) -> None:
+        self._frames.close()
+
+
+def rendered_scene(name: str, seed: int, number: int, size: tuple[int, int]) -> Scene:
+    """A simulated scene with its truth, of SPAN frames of (height, width) `size`, rendered when they are read."""
+    mask = Masks(RenderedFrames(seed, number, size, "mask"), "hole")
+    return Scene(name, RenderedFrames(seed, number, size, "obstructed"), mask,
+                 RenderedFrames(seed, number, size, "truth"))
+
+
+def excerpt(scene: Scene, numbers: Sequence[int], box: Box | None = None) -> Scene:
+    """Some frames of a scene, or a part of each, as a scene."""
+    masks = scene.masks.frames
+    of_masks = (0,) if len(masks) == 1 else numbers
+    reference = None if scene.reference is None else Excerpt(scene.reference, numbers, box)
+    return replace(scene, obstructed=Excerpt(scene.obstructed, numbers, box), reference=reference,
+                   masks=Masks(Excerpt(masks, of_masks, box), scene.masks.meaning))
 
 
 def scene_cases(source: Scenes, prints: Fingerprints, where: str) -> list[SceneCase]:
@@ -180,15 +187,15 @@ def scene_cases(source: Scenes, prints: Fingerprints, where: str) -> list[SceneC
 
 
 def _rendered_cases(source: Scenes) -> Iterator[SceneCase]:
-    first, last = source.scenes or (0, 0)
-    for number in range(first, last):
+    for number in source.wanted or ():
         frames = _frames(source.frames, SPAN, f"scene {number}")
-        scene = Rendered(source.seed, number, source.size)
-        box = _box(scene.mask(frames[0])[0], source)
-        if box is not False:
-            name = f"scene-{source.seed}-{number}"
-            yield SceneCase(name, name, digest_of([name, source.size, frames, box, source.crop]), f"rendered {name}", frames,
-                            source, number, box)
+        name = f"scene-{source.seed}-{number}"
+        with rendered_scene(name, source.seed, number, source.size) as scene:
+            known = scene.mask(frames[0])[0]
+        corner = _corner(known, source)
+        if _suits(known, corner, source):
+            fingerprint = digest_of([name, source.size, frames, corner, source.crop])
+            yield SceneCase(name, name, fingerprint, f"rendered {name}", frames, source, number, corner)
 
 
 def _read_cases(source: Scenes, prints: Fingerprints, where: str) -> Iterator[SceneCase]:
@@ -199,18 +206,20 @@ def _read_cases(source: Scenes, prints: Fingerprints, where: str) -> Iterator[Sc
                 if scene.reference is None:
                     raise InputError(f"{where}: {name} of {root} comes without its unobstructed frames, so nothing can be scored")
                 frames = _frames(source.frames, scene.count, f"{name} of {root}")
-                box = _box(scene.mask(frames[0])[0], source)
-            if box is not False:
-                held = _held(root, name, prints)
-                identity = name if SCENE.fullmatch(name) else f"{name} {held}"
-                yield SceneCase(name, name, digest_of([held, frames, box, source.crop]), identity, frames, source, -1, box)
+                known = scene.mask(frames[0])[0]
+            corner = _corner(known, source)
+            if _suits(known, corner, source):
+                content = _scene_hash(root, name, prints)
+                identity = name if SCENE.fullmatch(name) else f"{name} {content}"
+                fingerprint = digest_of([content, frames, corner, source.crop])
+                yield SceneCase(name, name, fingerprint, identity, frames, source, -1, corner)
 
 
 def _wanted(scenes: SceneSet, source: Scenes, where: str) -> list[str]:
     """Names of the scenes that the source asks for, by split or by number."""
-    if source.split is None and source.scenes is None:
+    numbers = split_numbers(source.split) if source.split is not None else source.wanted
+    if numbers is None:
         return list(scenes)
-    numbers = load_split("dreaming", source.split)["scenes"] if source.split is not None else list(range(*source.scenes))
     by_number = {int(found[1]): name for name in scenes if (found := SCENE.fullmatch(name))}
     missing = [f"scene_{number:04d}" for number in numbers if number not in by_number]
     if missing:
@@ -219,7 +228,7 @@ def _wanted(scenes: SceneSet, source: Scenes, where: str) -> list[str]:
     return [by_number[number] for number in numbers]
 
 
-def _held(root: Path, name: str, prints: Fingerprints) -> str:
+def _scene_hash(root: Path, name: str, prints: Fingerprints) -> str:
     """sha256 of the files of one scene, or of the archive that holds it."""
     if root.is_file():
         return prints(root)
@@ -237,42 +246,37 @@ def _frames(asked: int | tuple[int, ...] | None, count: int, what: str) -> tuple
     return chosen
 
 
-def _box(known: Tensor, source: Scenes) -> tuple[int, int] | bool | None:
-    """(top, left) of the crop around what is hidden, None for the whole frame, False for a hole of the wrong size."""
-    corner = None
+def _corner(known: Tensor, source: Scenes) -> tuple[int, int] | None:
+    """(top, left) of the crop around what is hidden; None for the frame as it is, and where nothing is hidden."""
+    if source.crop is None:
+        return None
+    if source.crop > min(known.shape):
+        raise InputError(f"frames of {known.shape[1]} x {known.shape[0]} have no part of {source.crop} x {source.crop}; "
+                         "give a smaller crop")
+    rows, columns = (~known).nonzero(as_tuple=True)
+    if not len(rows):
+        return None
+    top, left = (min(max(float(at.float().mean()) - source.crop / 2, 0.0), float(size - source.crop))
+                 for at, size in zip((rows, columns), known.shape, strict=True))
+    return int(top), int(left)
+
+
+def _suits(known: Tensor, corner: tuple[int, int] | None, source: Scenes) -> bool:
+    """Whether the hole of a frame, or of the crop at `corner`, is as large as the source asks."""
     if source.crop is not None:
-        if source.crop > min(known.shape):
-            raise InputError(f"frames of {known.shape[1]} x {known.shape[0]} have no part of {source.crop} x {source.crop}; "
-                             "give a smaller crop")
-        hidden = (~known).nonzero(as_tuple=True)
-        if not len(hidden[0]):
+        if corner is None:
             return False
-        corner = tuple(int(min(max(at.float().mean() - source.crop / 2, 0), size - source.crop))
-                       for at, size in zip(hidden, known.shape, strict=True))
         known = known[corner[0] : corner[0] + source.crop, corner[1] : corner[1] + source.crop]
-    low, high = source.holes or (0.0, 1.0)
-    return corner if low <= float((~known).double().mean()) <= high else False
-
-
-def restored(scene: Part, prior: Prior, plan: InpaintPlan, *, device: str) -> Iterator[Tensor]:
-    """The frames of a scene with their holes filled, in order, (3, height, width) uint8; as `medrestore inpaint` does it."""
-    before, scene = None, replace(scene, grow=plan.grow)
-    for stretch in stretches(scene):
-        for index in range(stretch.first, stretch.last):
-            now = view(scene, index)
-            given = stretch.background.fill(now) if plan.temporal_fill else now
-            begins = plan.warm_start is None or (stretch.after_cut and index == stretch.first)
-            filled = inpaint_frame(given.frame, given.known, prior, plan, device=device, before=None if begins else before)
-            before = torch.where(now.known, now.frame, filled)
-            yield before
+    least, most = source.holes or (0.0, 1.0)
+    return least <= float((~known).double().mean()) <= most
 
 
 class SceneSolver(Solver, ABC):
     """A method that fills the holes of a scene."""
 
     @abstractmethod
-    def fill(self, scene: Part, prior: CountedPrior | None, seed: int, device: str) -> Iterator[Tensor]:
-        """The frames in order, (3, height, width) uint8.
+    def fill(self, scene: Scene, prior: CountedPrior | None, seed: int, device: str) -> Iterator[Tensor]:
+        """The frames in order, (3, height, width) uint8; known pixels are those of the scene.
 
         Args:
             prior: that of `prior_network`.
@@ -286,7 +290,7 @@ class SceneFill(SceneSolver):
 
     name: str
 
-    def fill(self, scene: Part, prior: CountedPrior | None, seed: int, device: str) -> Iterator[Tensor]:
+    def fill(self, scene: Scene, prior: CountedPrior | None, seed: int, device: str) -> Iterator[Tensor]:
         for index in range(scene.count):
             frame, known = scene.frame(index), scene.mask(index)[0]
             yield frame if bool(known.all()) else torch.where(known, frame, FILLS[self.name](frame, known))
@@ -305,6 +309,10 @@ class SceneDiffusion(SceneSolver):
     network: Network
 
     @property
+    def settings(self) -> InpaintPlan:
+        return self.plan
+
+    @property
     def prior_network(self) -> Network:
         return self.network
 
@@ -315,9 +323,10 @@ class SceneDiffusion(SceneSolver):
     def field(self, prior: Prior, size: tuple[int, int]) -> tuple[int, int]:
         return self.plan.grid(prior)[0]
 
-    def fill(self, scene: Part, prior: CountedPrior | None, seed: int, device: str) -> Iterator[Tensor]:
+    def fill(self, scene: Scene, prior: CountedPrior | None, seed: int, device: str) -> Iterator[Tensor]:
         assert prior is not None
-        return restored(scene, prior, replace(self.plan, seed=SEEDS_APART * seed), device=device)
+        plan = replace(self.plan, seed=SEEDS_APART * seed)
+        return (filled.frame for filled in fill_frames(scene, prior, plan, device=device))
 
 
 def scene_solver(config: Fill | SceneMethod, protocol: str, source: str, where: str) -> SceneSolver:
@@ -325,17 +334,23 @@ def scene_solver(config: Fill | SceneMethod, protocol: str, source: str, where: 
     if isinstance(config, Fill):
         check_fill(config.fill)
         return SceneFill(config.fill)
-    network = network_of(config, SHIPPED, check_rgb_prior)
-    plan = plan_of(InpaintPlan, config, source, where)
-    check_samples(plan.samples, plan.method.draws, config.method)
+    length, repeat = config.travel or (None, None)
+    plan = plan_of(InpaintPlan, config, travel_length=length, travel_repeat=repeat)
+    network = network_of(plan.prior, plan.bf16, check_rgb_prior)
     check_inpaint_plan(plan, network.load("cpu"))  # whose weights are checked against their hash there
     return SceneDiffusion(plan, network)
+
+
+def _row(item: Item[AsRecorded, SceneSolver], number: int | None, calls: float, scores: dict[str, object]) -> Row:
+    row = item.row(item.label, number, None, calls) | {"protocol": item.content.protocol}
+    return row | {name: value for name, value in scores.items() if name not in PLACE_OF_SCORE}
+
+
+def _shown(frame: Tensor) -> Tensor:
+    """(3, h, w) uint8 to (h, w, 3) in [0, 1]."""
+    return frame.permute(1, 2, 0).float() / 255
 
 
 @lru_cache(maxsize=4)
 def _rendered(seed: int, scene: int, frame: int, size: tuple[int, int]) -> Frame:
     return render_frame(seed, scene, frame, size=size)
-
-
-def _bytes(picture: Tensor) -> Tensor:
-    return (255 * picture.clamp(0, 1)).round().to(torch.uint8)

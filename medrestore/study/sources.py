@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from ..errors import InputError
-from ..settings import Bounds, check, suggested
+from ..recon.plan import Undersampling
+from ..settings import Bounds, check
 
 Slices = Literal["middle", "all"] | tuple[int, int]
 Positive = Annotated[int, Bounds(at_least=1)]
@@ -139,7 +140,8 @@ class Scenes(Source):
     Args:
         folder: DREAMING, unpacked or as archives; None renders scenes.
         split: a name in data/splits/dreaming.yaml, or FILE.yaml:NAME; None takes all scenes of the folder.
-        scenes: [first, last) of the rendered scenes, or of the numbers of the folder's.
+        scenes: a range [first, last) of the numbers of the scenes, rendered or of the folder.
+        numbers: of the scenes one by one, instead.
         seed, size: of rendered scenes; (height, width).
         frames: which frames of each scene, or how many, evenly spread; None for all (rendered: of the first 1000).
         crop: side of the square around the hole that stands for the frame; None for the whole frame.
@@ -150,6 +152,7 @@ class Scenes(Source):
     folder: str | None = None
     split: str | None = None
     scenes: tuple[int, int] | None = None
+    numbers: tuple[int, ...] | None = None
     seed: int = 0
     size: tuple[int, int] = (270, 480)
     frames: int | tuple[int, ...] | None = None
@@ -159,8 +162,19 @@ class Scenes(Source):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.folder is None and (self.scenes is None or self.split is not None):
-            raise refused(self, "folder (DREAMING) or scenes [first, last) to render must be given")
+        if sum(value is not None for value in (self.split, self.scenes, self.numbers)) > 1:
+            raise refused(self, "scenes, numbers and split each choose scenes; give one of them")
+        if self.scenes is not None and not 0 <= self.scenes[0] < self.scenes[1]:
+            raise refused(self, f"scenes must be a range [first, last) of numbers, got {list(self.scenes)}")
+        if self.numbers is not None and (not self.numbers or min(self.numbers) < 0):
+            raise refused(self, f"numbers must be those of scenes, 0 and up, got {list(self.numbers)}")
+        if self.folder is None and self.wanted is None:
+            raise refused(self, "folder (DREAMING), or scenes [first, last) or numbers to render, must be given")
+
+    @property
+    def wanted(self) -> tuple[int, ...] | None:
+        """The numbers that `scenes` or `numbers` chooses; None where neither does."""
+        return tuple(range(*self.scenes)) if self.scenes is not None else self.numbers
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -201,27 +215,14 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Undersample(Condition):
+class Undersample(Undersampling, Condition):
     """A sampling mask, drawn in software.
 
     Args:
-        kind: one of `mri.sampling.KINDS`.
-        accel: asked acceleration.
-        acs: calibration lines; None for the kind's own rule.
         label: in tables; None for kind and acceleration.
     """
 
-    kind: str
-    accel: Annotated[float, Bounds(at_least=1)]
-    acs: int | None = None
     label: str | None = None
-
-    def __post_init__(self) -> None:
-        from ..mri.sampling import KINDS
-
-        super().__post_init__()
-        if self.kind not in KINDS:
-            raise refused(self, f"kind is {self.kind!r}; {suggested('', self.kind, KINDS)}")
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -65,10 +65,10 @@ def hierarchical(
     """
     if factor == "auto":
         step = coarser_by(problem, prior.channels, size, window)
-        restore = partial(hierarchical, factor="auto", guide_until=guide_until)
+        restore: Callable[..., Tensor] = partial(hierarchical, factor="auto", guide_until=guide_until)
     else:
         step, restore = factor, mask_shift
-    common = dict(window=window, noise=noise, shift=shift, layout=layout, batch=batch, progress=progress)
+    common: dict[str, Any] = dict(window=window, noise=noise, shift=shift, layout=layout, batch=batch, progress=progress)
     if step == 1:  # no guide
         return mask_shift(problem, prior, method, levels, size=size, constraints=constraints, **common)
     if not 1 < step <= min(size):

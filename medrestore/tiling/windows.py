@@ -129,7 +129,8 @@ def _gathered(boxes: Iterable[Window], window: Size) -> list[Window]:
     gathered: list[Window] = []
     for box in boxes:
         for i, other in enumerate(gathered):
-            both = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(box, other, strict=True))
+            rows, columns = (slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(box, other, strict=True))
+            both = rows, columns
             if both == other or all(side.stop - side.start <= w for side, w in zip(both, window, strict=True)):
                 gathered[i] = both
                 break

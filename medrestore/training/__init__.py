@@ -1,6 +1,9 @@
-"""Training and fine-tuning of priors, and training of the supervised baselines they are compared with."""
+"""Training and fine-tuning of priors, and training of the supervised baselines that they are compared with."""
 
-from .config import Config, read
-from .trainer import Stopped, Watch, export_last, train
+from .baseline import export_last_baseline, train_baseline
+from .config import BaselineConfig, Config, read, read_baseline
+from .prior import export_last, train
+from .task import Callbacks, Stopped, Summary
 
-__all__ = ["Config", "Stopped", "Watch", "export_last", "read", "train"]
+__all__ = ["BaselineConfig", "Callbacks", "Config", "Stopped", "Summary", "export_last", "export_last_baseline", "read",
+           "read_baseline", "train", "train_baseline"]

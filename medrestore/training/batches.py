@@ -1,8 +1,8 @@
-"""Which crops each pass trains on, and the streams of chance: pure functions of the seed and of how far the run has come."""
+"""Which crops each pass trains on, and the random streams: pure functions of the seed and of the progress of the run."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,12 +15,13 @@ from .config import Config
 from .runtime import ignore_signals
 
 SIDES, NOISE, WEIGHTS, SAMPLES = range(4)  # purposes of streams
-RAISED = f"{InputError.__module__}.{InputError.__qualname__}: "  # what the traceback of a worker ends with, and then the sentence
+RAISED = f"{InputError.__module__}.{InputError.__qualname__}: "  # ends the traceback of a worker, before the message
 T = TypeVar("T")
 
 
-def stream(seed: int, purpose: int, number: int = 0, rank: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator of its own for each (seed, purpose, number, rank)."""
+def stream(seed: int, purpose: int, number: int = 0, rank: int = 0,
+           device: torch.device | str = "cpu") -> torch.Generator:
+    """A separate generator for each (seed, purpose, number, rank)."""
     key = 0
     for part in (seed, purpose, number, rank):  # a round of splitmix64 for each
         key = (key ^ part) + 0x9E3779B97F4A7C15 & (1 << 64) - 1
@@ -31,12 +32,12 @@ def stream(seed: int, purpose: int, number: int = 0, rank: int = 0, device: torc
 
 
 @dataclass(frozen=True)
-class Plan(Sampler[list[tuple[int, int]]]):
-    """The (position, side) of every crop of every pass that is left, for one process of several.
+class CropSampler(Sampler[list[tuple[int, int]]]):
+    """The (position, side) of every crop of every remaining pass, for one process of several.
 
     Args:
         config: of the run.
-        start: how far it has come.
+        start: progress of the run.
         rank, world: this process, and how many there are.
     """
 
@@ -53,7 +54,8 @@ class Plan(Sampler[list[tuple[int, int]]]):
     def side(self, number: int) -> int:
         """The side of the crops of a pass."""
         shares = torch.tensor([share for _, share in self.config.data.sides])
-        return self.config.data.sides[int(torch.multinomial(shares, 1, generator=stream(self.config.seed, SIDES, number)))][0]
+        chosen = torch.multinomial(shares, 1, generator=stream(self.config.seed, SIDES, number))
+        return self.config.data.sides[int(chosen)][0]
 
     def crops(self, side: int) -> int:
         """How many crops of this side make a pass of one process."""
@@ -72,22 +74,33 @@ class Plan(Sampler[list[tuple[int, int]]]):
             position += count * self.world
 
 
-def loader(crops: Crops, plan: Plan, *, pin: bool) -> DataLoader[Tensor]:
-    """The batches of a plan, (crop, channels, side, side), prepared by `data.workers` processes ahead of their use."""
-    workers = plan.config.data.workers
+def crop_loader(crops: Crops, sampler: CropSampler, *, pin: bool) -> DataLoader[Tensor]:
+    """The batches of a sampler, (crop, channels, side, side), prepared by `data.workers` processes ahead of their use."""
+    config = sampler.config
+    return DataLoader(crops, batch_sampler=sampler, pin_memory=pin, generator=stream(config.seed, SAMPLES),
+                      **worker_options(config.data.workers))
+
+
+def worker_options(workers: int) -> dict[str, Any]:
+    """Options of a `DataLoader` for so many processes that read ahead."""
     ahead = {"prefetch_factor": 4, "worker_init_fn": ignore_signals} if workers else {}
-    return DataLoader(crops, batch_sampler=plan, num_workers=workers, pin_memory=pin,
-                      generator=stream(plan.config.seed, SAMPLES), **ahead)
+    return {"num_workers": workers, **ahead}
 
 
-def delivered(batches: DataLoader[T]) -> Iterator[T]:
-    """The batches of a loader; of bad input that one of its processes met, the sentence alone, without the traceback there.
+def with_worker_errors(batches: DataLoader[T]) -> Generator[T, None, None]:
+    """The batches of a loader; bad input in one of its processes raises its own message, without the traceback there.
+
+    The processes end when the generator is closed or raises: they ignore the signal that the interpreter sends when it exits,
+    so nothing may hold the loader's iterator until then, not even a traceback.
 
     Raises:
         InputError: bad input.
     """
+    message = None
     try:
         yield from batches
     except InputError as error:
-        raise InputError(str(error).rpartition(RAISED)[2].strip()) from error
-
+        message = str(error).rpartition(RAISED)[2].strip()
+        error.__traceback__ = None  # its frames refer to the iterator, and to the error
+    if message is not None:
+        raise InputError(message)

@@ -1,4 +1,4 @@
-"""The model card of a run: what a prior is, what it learned from and how well it denoises, for people."""
+"""The model card of a run: what a prior is, what it was trained on and how well it denoises."""
 
 import json
 from collections.abc import Mapping
@@ -7,8 +7,9 @@ from typing import Any
 from ..codecs import CalibratedComplex, Recipe
 from .checkpoint import Progress
 from .config import Config
-from .evaluate import LEVELS, SCORE
-from .start import Material, Start
+from .start import ImageData, Initial
+from .task import SCORE
+from .validation import LEVELS
 
 TEMPLATE = """\
 # {name}
@@ -48,31 +49,31 @@ structure that is not in the patient.
 """
 
 
-def card(start: Start, material: Material, config: Config, progress: Progress, scores: Mapping[str, float],
+def card(initial: Initial, data: ImageData, config: Config, progress: Progress, scores: Mapping[str, float],
          facts: Mapping[str, Any], *, parameters: int) -> str:
     """The card, in Markdown.
 
     Args:
-        scores: of the exported weights, by `evaluate.COLUMNS`.
+        scores: of the exported weights, by `validation.COLUMNS`.
         facts: of `prior.json`.
         parameters: how many the network has.
     """
-    about, (low, high) = config.card, start.target.sigma_range
-    widths = "-".join(str(width) for width in start.network.get("block_out_channels", ())) or "as in its config"
+    about, (low, high) = config.card, initial.target.sigma_range
+    widths = "-".join(str(width) for width in initial.network.get("block_out_channels", ())) or "as in its config"
     sides = ", ".join(f"{side} (share {share:g})" for side, share in config.data.sides)
     table = {
-        "network": f"{start.network['_class_name']}, widths {widths}, {parameters / 1e6:.2f} million parameters",
-        "target": f"{type(start.target).__name__}, weighting {config.objective.weighting}",
+        "network": f"{initial.network['_class_name']}, widths {widths}, {parameters / 1e6:.2f} million parameters",
+        "target": f"{type(initial.target).__name__}, weighting {config.objective.weighting}",
         "noise levels": f"{low:.4g} to {high:.4g}, std of every real number",
-        "input": f"{material.channels} channels, height and width multiples of {start.multiple}",
-        "scale": _scale(start.recipe),
+        "input": f"{data.channels} channels, height and width multiples of {initial.multiple}",
+        "scale": _scale(initial.recipe),
         "images seen": f"{progress.seen:,}, counted at {min(side for side, _ in config.data.sides)} pixels; sides {sides}",
         "weights": f"averaged with a half-life of {facts['ema_images']:,} images",
         "trained on": f"{facts['hardware']}, {progress.seconds / 3600:.2f} hours, {config.precision}",
-        "started from": f"{start.parent['name']}, sha256 {start.parent['sha256']}" if start.parent else "random weights",
+        "started from": f"{initial.parent['name']}, sha256 {initial.parent['sha256']}" if initial.parent else "random weights",
         "licence": about.licence,
     }
-    splits = {"training": material.train, "validation": material.validation}
+    splits = {"training": data.train, "validation": data.validation}
     counts = {name: (len(images), len({images.group(k) for k in range(len(images))})) for name, images in splits.items()}
     return TEMPLATE.format(
         name=about.name, about=about.about, use=about.use, training_data=about.training_data,

@@ -1,4 +1,4 @@
-"""Checkpoints: folders of tensors and plain data that are whole or not there at all.
+"""Checkpoints: folders of tensors and plain data, written completely or not at all.
 
 `checkpoints/<images>/` holds `network`, `average-<half-life>` and `optimiser` as safetensors and `checkpoint.json`, written
 last, with the sha256 of each. Nothing in them is ever unpickled.
@@ -27,7 +27,7 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come.
+    """The progress of a run.
 
     Attributes:
         step: of the optimiser.
@@ -48,10 +48,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run at one moment.
+    """The state of a run.
 
     Attributes:
-        progress: how far it has come.
+        progress: of the run.
         config: of the run, and what else must not change, as plain data.
         tensors: by the name of their file: `network`, `average-<half-life>`, `optimiser`.
         facts: plain data that goes with the tensors.
@@ -128,10 +128,10 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The last checkpoint that is whole, or None when there is none at all; and a sentence for each broken one after it.
+    """The last intact checkpoint, or None when there is none at all; and a message for each damaged one after it.
 
     Raises:
-        InputError: there are checkpoints, and none is whole.
+        InputError: there are checkpoints, and none is intact.
     """
     broken: list[str] = []
     for path in reversed(folders(folder)):
@@ -140,7 +140,7 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
         except InputError as error:
             broken.append(str(error))
     if broken:
-        raise InputError(f"none of the {len(broken)} checkpoints in {folder} is whole ({broken[0]}); "
+        raise InputError(f"none of the {len(broken)} checkpoints in {folder} is intact ({broken[0]}); "
                          "copy one there again, or remove the folder to begin anew")
     return None, []
 
@@ -151,10 +151,10 @@ def folders(folder: Path) -> list[Path]:
 
 
 def load(path: Path) -> Checkpoint:
-    """A checkpoint, its files held to their hashes.
+    """A checkpoint, its files checked against their hashes.
 
     Raises:
-        InputError: a file that is missing, cut or altered.
+        InputError: a file that is missing, truncated or altered.
     """
     from safetensors.torch import load as tensors_of
 
@@ -166,41 +166,42 @@ def load(path: Path) -> Checkpoint:
             if hashlib.sha256(data).hexdigest() != expected:
                 raise ValueError(f"{name}.safetensors is not the file that was written")
             tensors[name] = tensors_of(data)
-        made = {key: tuple(value) if isinstance(value, list) else value for key, value in about["progress"].items()}
-        return Checkpoint(Progress(**made), about["config"], tensors, about["facts"])
+        progress = {key: tuple(value) if isinstance(value, list) else value for key, value in about["progress"].items()}
+        return Checkpoint(Progress(**progress), about["config"], tensors, about["facts"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"{path} is damaged: {why}") from error
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """What a checkpoint says of itself."""
+    """The contents of `checkpoint.json`."""
     about = json.loads((path / ABOUT).read_text(encoding="utf-8"))
     if about["format"] != FORMAT:
-        raise ValueError(f"{ABOUT} is of format {about['format']}, and this version reads {FORMAT}")
+        raise ValueError(f"{ABOUT} has format {about['format']}, and this version reads {FORMAT}")
     return about
 
 
 def prune(folder: Path, keep: int, score: str) -> None:
-    """Leaves the last `keep` checkpoints and the one with the lowest `score` in its log; drops what was cut short."""
+    """Leaves the last `keep` checkpoints and the one with the lowest `score` in its log; removes partial ones."""
     for part in folder.glob("*.part"):
         shutil.rmtree(part, ignore_errors=True)
-    there = folders(folder)
+    paths = folders(folder)
     scores: dict[Path, float] = {}
-    for path in there:
+    for path in paths:
         try:
             scores[path] = describe(path)["progress"]["log"][-1][score]
         except (OSError, ValueError, KeyError, IndexError, TypeError):
             continue  # damaged: never the best
     best = min(scores, key=scores.__getitem__, default=None)
-    for path in there[:-keep]:
+    for path in paths[:-keep]:
         if path != best:
             shutil.rmtree(path, ignore_errors=True)
 
 
 def packed(state: Mapping[str, Mapping[str, Any]]) -> Tensors:
     """An optimiser's state by parameter, {parameter: {name: tensor}}, as one level of tensors."""
-    return {f"{name}/{key}": value.detach().cpu().contiguous() for key, values in state.items() for name, value in values.items()}
+    return {f"{name}/{parameter}": value.detach().cpu().contiguous()
+            for parameter, values in state.items() for name, value in values.items()}
 
 
 def unpacked(tensors: Tensors) -> dict[str, Tensors]:

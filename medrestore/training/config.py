@@ -1,22 +1,95 @@
-"""What a training run is told: frozen, typed, and refused with the name of what is wrong."""
+"""The configuration of a training run: one tree of dataclasses for priors, one for supervised baselines.
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+Bounds stand at the fields and are checked wherever an object is made. A field marked `Adjustable` does not decide what is
+learned at a given image of the run, so it may change when the run resumes; every other field may not.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, is_dataclass
+from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
 
 from ..errors import InputError
-from ..settings import assign, build, flatten, plain
+from ..mri.sampling import KINDS
+from ..settings import Bounds, build, check, flatten, hints, plain
 
-__all__ = ["Betas", "Card", "Config", "Data", "Levels", "Objective", "Optim", "assign", "differences", "plain", "read"]
+T = TypeVar("T")
+_ADJUSTABLE = "may change when a run resumes"
+Adjustable = Annotated[T, _ADJUSTABLE]
+Count = Annotated[int, Bounds(at_least=1)]
+Whole = Annotated[int, Bounds(at_least=0)]
+Positive = Annotated[float, Bounds(above=0)]
+NotNegative = Annotated[float, Bounds(at_least=0)]
+
+
+@dataclass(frozen=True)
+class Optim:
+    """AdamW, its learning rate rising, constant, and falling to zero at the end.
+
+    Args:
+        lr: while it is constant.
+        batch: crops of the smallest side, or scans, in one pass of one process; a larger crop takes the place of as many as
+            it covers.
+        accumulate: passes to one step. A step has `batch * accumulate * processes` images.
+        clip: largest norm of the gradient.
+        warmup_images, decay_images: over which the learning rate rises and falls.
+        weight_decay: of AdamW.
+    """
+
+    lr: Positive = 2e-4
+    batch: Count = 16
+    accumulate: Count = 1
+    clip: Positive = 1.0
+    warmup_images: Whole = 5_000
+    decay_images: Adjustable[Whole] = 50_000
+    weight_decay: NotNegative = 0.0
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the run cannot know of the network that it trains."""
+
+    name: str = "unnamed"
+    about: str = ""
+    training_data: str = ""
+    licence: str = "not stated"
+    use: str = "Research use only. Not a medical device. Not for diagnosis. Can invent anatomy."
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class RunConfig(Protocol):
+    """What every run has, whatever it trains."""
+
+    @property
+    def out(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def optim(self) -> Optim: ...
+    @property
+    def images(self) -> int: ...
+    @property
+    def checkpoint_images(self) -> int: ...
+    @property
+    def keep(self) -> int: ...
 
 
 @dataclass(frozen=True)
 class Betas:
     """A linear schedule of DDPM."""
 
-    start: float = 1e-4
-    end: float = 0.02
-    steps: int = 1000
+    start: Annotated[float, Bounds(above=0, below=1)] = 1e-4
+    end: Annotated[float, Bounds(above=0, below=1)] = 0.02
+    steps: Annotated[int, Bounds(at_least=2)] = 1000
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.start > self.end:
+            raise InputError(f"Betas: start must be at most end, got {self.start} and {self.end}")
 
 
 @dataclass(frozen=True)
@@ -31,7 +104,10 @@ class Levels:
 
     kind: Literal["log_normal", "schedule", "log_uniform"] | None = None
     mean: float = -1.2
-    std: float = 1.2
+    std: Positive = 1.2
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True)
@@ -48,149 +124,248 @@ class Objective:
     """
 
     kind: Literal["edm", "epsilon", "velocity", "sample"] | None = None
-    sigma_data: float = 0.5
+    sigma_data: Positive = 0.5
     time_scale: float = 60.0
-    sigmas: tuple[float, float] = (0.002, 80.0)
+    sigmas: tuple[Positive, Positive] = (0.002, 80.0)
     betas: Betas = field(default_factory=Betas)
     noise: Levels = field(default_factory=Levels)
     weighting: Literal["simple", "edm", "min_snr"] = "simple"
-    gamma: float = 5.0
+    gamma: Positive = 5.0
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.sigmas[0] >= self.sigmas[1]:
+            raise InputError(f"Objective: sigmas must rise, got {list(self.sigmas)}")
 
 
 @dataclass(frozen=True)
-class Data:
-    """What is learned from.
+class Sources:
+    """The data of a run.
 
     Args:
-        train, validation: sources, as `datasets.images` takes them; they may not share a patient or scene.
-        augment: as `datasets.augmentation` takes it.
+        train, validation: sources, as `datasets.images` takes them; they may not share a patient or scene. For baselines also
+            `{kind: kspace, files: ..., cache: ...}`, fully sampled fastMRI volumes with their own coils.
+        augment: as `datasets.augmentation` takes it; for baselines only with `sides`.
+    """
+
+    train: tuple[dict[str, Any], ...] = ()
+    validation: tuple[dict[str, Any], ...] = ()
+    augment: Any = None
+
+
+@dataclass(frozen=True)
+class Data(Sources):
+    """The images that a prior is trained on, and its crops of them.
+
+    Args:
+        train, validation, augment: see `Sources`.
         sides: (side in pixels, share of the passes) of the crops; every pass holds about the same number of pixels.
         workers: processes that prepare crops, on each device; 0: none.
         validation_crops: how many fixed crops are scored.
         validation_side: their side; null: the largest of `sides`.
     """
 
-    train: tuple[dict[str, Any], ...] = ()
-    validation: tuple[dict[str, Any], ...] = ()
-    augment: Any = None
-    sides: tuple[tuple[int, float], ...] = ((64, 1.0),)
-    workers: int = 0
-    validation_crops: int = 16
-    validation_side: int | None = None
+    sides: tuple[tuple[Count, Positive], ...] = ((64, 1.0),)
+    workers: Adjustable[Whole] = 0
+    validation_crops: Count = 16
+    validation_side: Count | None = None
 
-
-@dataclass(frozen=True)
-class Optim:
-    """AdamW, its learning rate rising, staying, and falling to zero at the end.
-
-    Args:
-        lr: while it stays.
-        batch: crops of the smallest side in one pass of one process; a larger crop takes the place of as many as it covers.
-        accumulate: passes to one step. A step sees `batch * accumulate * processes` images.
-        clip: largest norm of the gradient.
-        warmup_images, decay_images: over which the learning rate rises and falls.
-        weight_decay: of AdamW.
-    """
-
-    lr: float = 2e-4
-    batch: int = 16
-    accumulate: int = 1
-    clip: float = 1.0
-    warmup_images: int = 5_000
-    decay_images: int = 50_000
-    weight_decay: float = 0.0
-
-
-@dataclass(frozen=True)
-class Card:
-    """What the run cannot know of its prior."""
-
-    name: str = "unnamed"
-    about: str = ""
-    training_data: str = ""
-    licence: str = "not stated"
-    use: str = "Research use only. Not a medical device. Not for diagnosis. Can invent anatomy."
+    def __post_init__(self) -> None:
+        check(self)
+        _require_distinct("Data: sides", [side for side, _ in self.sides])
 
 
 @dataclass(frozen=True)
 class Config:
-    """A training run. Images are crops of the smallest side: one of twice the side counts as four.
+    """A run that trains a prior. Images are crops of the smallest side: one of twice the side counts as four.
 
     Args:
         out: folder of the run; the prior ends up in `out/prior`.
         seed: of the weights, the crops and the noise.
-        init: prior to start from, by folder or name: its network, target and range are kept unless told otherwise; the scale of
-            complex images is that of the data, which say what was learned.
+        init: prior to start from, by folder or name: its network, target and range are taken unless given; the scale of
+            complex images is that of the data, which the network sees.
         network: arguments of a diffusers `UNet2DModel`; empty: the parent's.
         images: to train on, in all.
         ema_images: half-lives of the averaged weights; the one that denoises best at the end is exported.
         precision: of the network's arithmetic; weights stay fp32 while it trains.
-        weights: how the exported prior keeps them; fp16 takes half the space.
+        weights: type of the exported weights; fp16 takes half the space.
         channels_last, compile, gradient_checkpointing: faster layout, `torch.compile`, less memory for more time.
         checkpoint_images: between checkpoints.
         keep: how many of the last checkpoints stay, besides the best.
         sample_images: between pictures; 0: none.
         snapshots: epochs after which the averaged weights become a prior in `out/snapshots/epoch-NN`.
+        card: what the run cannot know.
     """
 
-    out: str = "runs/prior"
-    seed: int = 0
+    out: Adjustable[str] = "runs/prior"
+    seed: Whole = 0
     init: str | None = None
     network: dict[str, Any] = field(default_factory=dict)
     objective: Objective = field(default_factory=Objective)
     data: Data = field(default_factory=Data)
     optim: Optim = field(default_factory=Optim)
-    images: int = 200_000
-    ema_images: tuple[int, ...] = (10_000,)
+    images: Adjustable[Count] = 200_000
+    ema_images: tuple[Count, ...] = (10_000,)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    weights: Literal["fp32", "fp16"] = "fp32"
+    weights: Adjustable[Literal["fp32", "fp16"]] = "fp32"
     channels_last: bool = True
     compile: bool = False
     gradient_checkpointing: bool = False
-    checkpoint_images: int = 10_000
-    keep: int = 2
-    sample_images: int = 0
-    snapshots: tuple[int, ...] = ()
-    card: Card = field(default_factory=Card)
+    checkpoint_images: Adjustable[Count] = 10_000
+    keep: Adjustable[Count] = 2
+    sample_images: Adjustable[Whole] = 0
+    snapshots: Adjustable[tuple[Count, ...]] = ()
+    card: Adjustable[Card] = field(default_factory=Card)
+
+    def __post_init__(self) -> None:
+        check(self)
+        _require_distinct("Config: ema_images", self.ema_images)
+        _require_distinct("Config: snapshots", self.snapshots or (1,))
 
 
-POSITIVE = ("images", "checkpoint_images", "keep", "optim.lr", "optim.batch", "optim.accumulate", "optim.clip",
-            "objective.sigma_data", "objective.noise.std", "objective.gamma", "objective.betas.steps", "data.validation_crops")
-NOT_NEGATIVE = ("seed", "sample_images", "optim.warmup_images", "optim.decay_images", "optim.weight_decay", "data.workers")
-FREE = ("out", "images", "weights", "optim.decay_images", "checkpoint_images", "keep", "sample_images", "snapshots", "card",
-        "data.workers")  # what a run may change and go on: how long, and what is written
+@dataclass(frozen=True)
+class Acquisition:
+    """How scans are simulated from images, and which samples are left out of them.
+
+    Args:
+        kinds: of masks (`medrestore.mri.sampling.KINDS`), drawn evenly.
+        accels: (acceleration, calibration lines), drawn evenly; the lines are those of masks along one axis, 0 takes the kind's
+            own rule, which masks over both axes follow always.
+        masks: how many different ones of each kind and acceleration; they stay in memory, as some take long to draw.
+        coils: how many are simulated, drawn evenly.
+        snr_db: [least, most] of simulated scans, as `simulate_scan` has it, drawn evenly.
+        phase: rms of the smooth random phase that an image gets, radians.
+        cut: share of the simulated scans whose coil maps are zero outside the object, as those of ESPIRiT.
+    """
+
+    kinds: tuple[str, ...] = ("uniform1d", "gaussian1d", "gaussian2d", "poisson2d")
+    accels: tuple[tuple[Annotated[float, Bounds(at_least=1)], Whole], ...] = ((4.0, 16), (8.0, 10))
+    masks: Count = 64
+    coils: tuple[Count, ...] = (8,)
+    snr_db: tuple[float, float] = (25.0, 35.0)
+    phase: NotNegative = 1.0
+    cut: Annotated[float, Bounds(at_least=0, at_most=1)] = 0.7
+
+    def __post_init__(self) -> None:
+        check(self)
+        for name, values in (("kinds", self.kinds), ("accels", self.accels), ("coils", self.coils)):
+            if not values:
+                raise InputError(f"Acquisition: {name} needs at least one entry")
+        if unknown := [kind for kind in self.kinds if kind not in KINDS]:
+            raise InputError(f"Acquisition: kinds must be sampling masks ({', '.join(KINDS)}), got {unknown[0]!r}")
+        if self.snr_db[0] > self.snr_db[1]:
+            raise InputError(f"Acquisition: snr_db must rise, got {list(self.snr_db)}")
+
+
+@dataclass(frozen=True)
+class ScanData(Sources):
+    """The images and volumes that scans come from.
+
+    Args:
+        train, validation, augment: see `Sources`.
+        sides: of square crops of the images; empty: whole slices, mirrored half of the time.
+        workers: processes that prepare scans; 0: none.
+        validation_scans: how many of each kind and acceleration are scored.
+    """
+
+    sides: tuple[Count, ...] = ()
+    workers: Adjustable[Whole] = 0
+    validation_scans: Count = 4
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The loss of a baseline: l1 * |x - target| + ssim * (1 - SSIM(|x|, |target|)), the image being about 1.
+
+    Args:
+        l1: weight of the mean magnitude of the complex error.
+        ssim: weight of the structural dissimilarity of the magnitudes, 7 x 7 pixels.
+    """
+
+    l1: NotNegative = 1.0
+    ssim: NotNegative = 1.0
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.l1 + self.ssim == 0:
+            raise InputError("Loss: l1 and ssim are both 0, so nothing would be learned; raise one")
+
+
+@dataclass(frozen=True)
+class BaselineConfig:
+    """A run that trains a supervised baseline.
+
+    Args:
+        baseline: `unet` or `varnet`.
+        out: folder of the run; the baseline ends up in `out/baseline`.
+        seed: of the weights and the scans.
+        network: arguments of `baselines.UNet` or `baselines.VarNet`.
+        scan: how scans are simulated.
+        images: scans to train on, in all.
+        ema_images: half-life of the averaged weights.
+        checkpoint_images: between checkpoints.
+        keep: how many of the last checkpoints stay, besides the best.
+        card: what the run cannot know.
+    """
+
+    baseline: Literal["unet", "varnet"]
+    out: Adjustable[str] = "runs/baseline"
+    seed: Whole = 0
+    network: dict[str, Any] = field(default_factory=dict)
+    data: ScanData = field(default_factory=ScanData)
+    scan: Acquisition = field(default_factory=Acquisition)
+    loss: Loss = field(default_factory=Loss)
+    optim: Optim = field(default_factory=lambda: Optim(lr=1e-3, batch=4, warmup_images=200, decay_images=2000))
+    images: Adjustable[Count] = 20_000
+    ema_images: Count = 1_000
+    checkpoint_images: Adjustable[Count] = 2_000
+    keep: Adjustable[Count] = 2
+    card: Adjustable[Card] = field(default_factory=Card)
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 def read(given: Mapping[str, Any], source: str) -> Config:
-    """The run that a mapping describes; `source` is named in complaints.
+    """The run of a prior that a mapping describes; `source` begins the messages.
 
     Raises:
-        InputError: an unknown key, a value of another type, or one that makes no sense.
+        InputError: an unknown key, a value of another type, or one out of bounds.
     """
-    config = build(Config, given, source)
-    flat = flatten(asdict(config))
-    for key in (*POSITIVE, *NOT_NEGATIVE):
-        if flat[key] < 0 or (key in POSITIVE and flat[key] == 0):
-            raise InputError(f"{source}: {key} must be {'positive' if key in POSITIVE else 'at least 0'}, got {flat[key]}")
-    for key, values in (("ema_images", config.ema_images), ("snapshots", config.snapshots or (1,)),
-                        ("data.sides", [side for side, _ in config.data.sides])):
-        if not values or min(values) < 1 or len(set(values)) < len(values):
-            raise InputError(f"{source}: {key} must be positive and different numbers, got {list(values)}")
-    if min(share for _, share in config.data.sides) <= 0:
-        raise InputError(f"{source}: the shares in data.sides must be positive")
-    if config.data.validation_side is not None and config.data.validation_side < 1:
-        raise InputError(f"{source}: data.validation_side must be positive, got {config.data.validation_side}")
-    low, high = config.objective.sigmas
-    if not 0 < low < high:
-        raise InputError(f"{source}: objective.sigmas must be positive and rise, got {[low, high]}")
-    start, end = config.objective.betas.start, config.objective.betas.end
-    if not 0 < start <= end < 1 or config.objective.betas.steps < 2:
-        raise InputError(f"{source}: objective.betas must rise between 0 and 1 in at least 2 steps")
-    return config
+    return build(Config, given, source)
 
 
-def differences(before: Mapping[str, Any], now: Config, source: str) -> list[str]:
-    """What a run may not change on its way and did, as `key was a and is b`; `before` is the plain config it began with."""
-    old, new = flatten(plain(read(before, source))), flatten(plain(now))
-    keys = [key for key in {**old, **new} if not any(f"{key}.".startswith(f"{free}.") for free in FREE)]
+def read_baseline(given: Mapping[str, Any], source: str) -> BaselineConfig:
+    """As `read`, for the run of a baseline."""
+    return build(BaselineConfig, given, source)
+
+
+def differences(before: Mapping[str, Any], now: RunConfig, source: str) -> list[str]:
+    """What may not change when a run resumes and did, as `key was a and is b`.
+
+    Args:
+        before: the plain config that the run began with; keys that an earlier version did not write have their defaults.
+        now: the config of today.
+        source: of `before`, for messages.
+    """
+    old, new = flatten(plain(build(type(now), before, source))), flatten(plain(now))
+    free = tuple(f"{key}." for key in adjustable(type(now)))
+    keys = [key for key in {**old, **new} if not f"{key}.".startswith(free)]
     return [f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in keys if old.get(key) != new.get(key)]
+
+
+def adjustable(kind: type, within: str = "") -> Iterator[str]:
+    """The dotted names of the fields of a config class that may change when a run resumes."""
+    for name, hint in hints(kind).items():
+        if _ADJUSTABLE in get_args(hint)[1:]:
+            yield f"{within}{name}"
+        elif is_dataclass(hint) and isinstance(hint, type):
+            yield from adjustable(hint, f"{within}{name}.")
+
+
+def _require_distinct(name: str, values: tuple[int, ...] | list[int]) -> None:
+    if not values or len(set(values)) < len(values):
+        raise InputError(f"{name} must be different numbers, at least one, got {list(values)}")

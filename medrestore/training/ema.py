@@ -1,4 +1,4 @@
-"""Weights averaged over a run, with a half-life in images."""
+"""Exponential moving averages of a network's weights, with a half-life in images."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,11 +6,11 @@ from contextlib import contextmanager
 import torch
 
 
-class Average:
-    """An exponential average of a network's weights.
+class ExponentialMovingAverage:
+    """The exponential moving average of a network's weights.
 
-    Early in a run the half-life is a twentieth of what has been seen, so that the first weights are soon forgotten (Karras et
-    al., NeurIPS 2022, app. F.2).
+    Early in a run the half-life is a twentieth of the images trained on, so that the first weights are soon forgotten (Karras
+    et al., NeurIPS 2022, app. F.2).
 
     Args:
         net: whose weights; the average starts as a copy.
@@ -22,15 +22,15 @@ class Average:
         self.weights = [weight.detach().clone() for weight in net.parameters()]
 
     @torch.no_grad()
-    def follow(self, net: torch.nn.Module, seen: int, images: int) -> None:
-        """Takes in the weights after a step that saw `images`, the last of `seen`."""
-        half_life = min(self.half_life, seen / 20)
+    def update(self, net: torch.nn.Module, total: int, images: int) -> None:
+        """Takes in the weights after a step of `images`, the last of `total` images of the run."""
+        half_life = min(self.half_life, total / 20)
         share = 1 - 0.5 ** (images / half_life)
         torch._foreach_lerp_(self.weights, [weight.detach() for weight in net.parameters()], share)
 
     @contextmanager
-    def worn_by(self, net: torch.nn.Module) -> Iterator[torch.nn.Module]:
-        """The network with the averaged weights, for a while."""
+    def applied_to(self, net: torch.nn.Module) -> Iterator[torch.nn.Module]:
+        """The network with the averaged weights, for the duration of the context."""
         own = [weight.detach().clone() for weight in net.parameters()]
         try:
             _copy(net, self.weights)
@@ -39,13 +39,13 @@ class Average:
             _copy(net, own)
 
     @torch.no_grad()
-    def take(self, net: torch.nn.Module) -> None:
-        """Becomes the weights that the network has now."""
+    def copy_from(self, net: torch.nn.Module) -> None:
+        """Replaces the average by the network's current weights."""
         for average, weight in zip(self.weights, net.parameters(), strict=True):
             average.copy_(weight)
 
 
 @torch.no_grad()
 def _copy(net: torch.nn.Module, weights: list[torch.Tensor]) -> None:
-    for weight, other in zip(net.parameters(), weights, strict=True):
-        weight.copy_(other)
+    for weight, source in zip(net.parameters(), weights, strict=True):
+        weight.copy_(source)

@@ -1,31 +1,68 @@
-"""What a run is given by the machine: processes, devices, precision, trackers and signals."""
+"""Processes, devices, precision, trackers and signals of a training run."""
 
 import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from ..errors import InputError
 from .checkpoint import explained
-from .config import Config
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-PATIENCE = timedelta(hours=24)  # the others wait for the one that prepares the data
-HEARD = ("SIGTERM", "SIGUSR1")  # what schedulers send before they end a job
+TIMEOUT = timedelta(hours=24)  # the other processes wait for the one that prepares the data
+STOP_SIGNALS = ("SIGTERM", "SIGUSR1")  # what schedulers send before they end a job
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of a run.
+
+    Attributes:
+        rank: its number.
+        world: how many there are.
+        device: that it computes on.
+    """
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def hardware(self) -> str:
+        """Number and kind of the devices of the run."""
+        return f"{self.world} x {hardware(self.device)}"
+
+
+@dataclass(frozen=True)
+class Acceleration:
+    """How a run computes.
+
+    Args:
+        precision: of the network's arithmetic.
+        compile: whether `torch.compile` is used.
+        accumulate: passes to one step of the optimiser.
+        tensorboard: folder of a log for TensorBoard, where tensorboardX is installed; None: no such log.
+    """
+
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    compile: bool = False
+    accumulate: int = 1
+    tensorboard: Path | None = None
 
 
 @contextmanager
-def accelerated(config: Config) -> Iterator["Accelerator"]:
-    """Devices, processes, precision and trackers, from the environment that the launcher made.
+def accelerated(settings: Acceleration) -> Iterator["Accelerator"]:
+    """Devices, processes, precision and trackers, from the environment of the launcher.
 
     Raises:
         InputError: a precision that the device cannot do.
@@ -34,24 +71,25 @@ def accelerated(config: Config) -> Iterator["Accelerator"]:
     from accelerate.state import AcceleratorState, GradientState
     from accelerate.utils import InitProcessGroupKwargs, is_tensorboard_available
 
-    cpu = not torch.accelerator.is_available()
-    if config.precision == "fp16" and cpu:
+    cpu, precision = not torch.accelerator.is_available(), settings.precision
+    if precision == "fp16" and cpu:
         raise InputError("precision: fp16 needs a GPU; take bf16 or fp32")
-    for state in (AcceleratorState, GradientState):  # what an earlier run of this process has left
+    for state in (AcceleratorState, GradientState):  # left by an earlier run of this process
         state._reset_state()
+    log = settings.tensorboard is not None and is_tensorboard_available()
     try:
         accelerator = Accelerator(
-            cpu=cpu, mixed_precision="no" if config.precision == "fp32" else config.precision,
-            gradient_accumulation_steps=config.optim.accumulate, dynamo_backend="inductor" if config.compile else "no",
-            log_with=["tensorboard"] if is_tensorboard_available() else [], project_dir=config.out,
-            kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)])
+            cpu=cpu, mixed_precision="no" if precision == "fp32" else precision,
+            gradient_accumulation_steps=settings.accumulate, dynamo_backend="inductor" if settings.compile else "no",
+            log_with=["tensorboard"] if log else None, project_dir=settings.tensorboard,
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=TIMEOUT)])
     except ValueError as error:
-        raise InputError(f"precision: {config.precision} cannot be had here ({error}); take fp32") from error
+        raise InputError(f"precision: {precision} is not available on this device ({error}); take fp32") from error
     try:
         yield accelerator
     finally:
         for tracker in accelerator.trackers:
-            with suppress(OSError):  # a full disk has been told of already
+            with suppress(OSError):  # a full disk has been reported already
                 tracker.finish()
 
 
@@ -79,31 +117,30 @@ def claimed(folder: Path, *, enabled: bool) -> Iterator[None]:
 
 
 @contextmanager
-def signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGUSR1 set, where signals can be heard: in the main thread."""
-    asked, before = threading.Event(), {}
+def stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGUSR1 set, in the main thread; in another, where signals do not arrive, none does."""
+    stop, before = threading.Event(), {}
 
-    def hear(number: int, frame: FrameType | None) -> None:
-        asked.set()
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop.set()
 
     if threading.current_thread() is threading.main_thread():
-        before = {name: signal.signal(getattr(signal, name), hear) for name in HEARD if hasattr(signal, name)}
+        before = {number: signal.signal(number, handle) for number in _available(STOP_SIGNALS)}
     try:
-        yield asked
+        yield stop
     finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def ignore_signals(worker: int) -> None:
     """In a process that prepares crops: what a scheduler sends to the whole group is for the trainer, which ends its workers."""
-    for name in ("SIGINT", *HEARD):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in _available(("SIGINT", *STOP_SIGNALS)):
+        signal.signal(number, signal.SIG_IGN)
 
 
-def lend(generator: torch.Generator) -> None:
-    """Lets the global stream of a device go on from `generator`: layers draw first weights and dropout from nowhere else."""
+def continue_default_stream(generator: torch.Generator) -> None:
+    """Sets the state of the device's default generator to that of `generator`: layers draw weights and dropout from no other."""
     if generator.device.type == "cpu":
         torch.set_rng_state(generator.get_state())
     else:
@@ -113,3 +150,8 @@ def lend(generator: torch.Generator) -> None:
 def hardware(device: torch.device) -> str:
     """The name of a device."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _available(names: tuple[str, ...]) -> list[signal.Signals]:
+    """The signals of these names that the platform has."""
+    return [signal.Signals[name] for name in names if name in signal.Signals.__members__]

@@ -1,6 +1,6 @@
-"""What supervised baselines learn from: undersampled scans with their images, simulated from images or taken from k-space.
+"""Training data of supervised baselines: undersampled scans with their images, simulated from images or taken from k-space.
 
-Every scan is a pure function of the seed and its position in the run, so that a run may stop and go on anywhere.
+Every scan is a pure function of the seed and its position in the run, so that a run may stop and resume anywhere.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,6 +27,7 @@ from ..mri.coils import principal_coil
 from ..mri.sampling import KINDS
 from ..operators import Crop
 from .batches import stream
+from .config import Acquisition, BaselineConfig
 
 ORDER, SCAN = 10, 11  # purposes of streams
 EDGE = 0.05  # of the brightest pixel: what is brighter, blurred, is inside the object
@@ -36,52 +37,7 @@ Position = tuple[int, tuple[int, int] | None]  # in the run; which mask, (kind a
 
 
 @dataclass(frozen=True)
-class Acquisition:
-    """How scans are made of images, and what is left out of them.
-
-    Args:
-        kinds: of masks (`medrestore.mri.sampling.KINDS`), drawn evenly.
-        accels: (acceleration, calibration lines), drawn evenly; the lines are those of masks along one axis, 0 takes the kind's
-            own rule, which masks over both axes follow always.
-        masks: how many different ones of each kind and acceleration; they are kept, as some take long to draw.
-        coils: how many are simulated, drawn evenly.
-        snr_db: [least, most] of simulated scans, as `simulate_scan` has it, drawn evenly.
-        phase: rms of the smooth random phase that an image gets, radians.
-        cut: share of the simulated scans whose coil maps are zero outside the object, as those of ESPIRiT.
-    """
-
-    kinds: tuple[str, ...] = ("uniform1d", "gaussian1d", "gaussian2d", "poisson2d")
-    accels: tuple[tuple[float, int], ...] = ((4.0, 16), (8.0, 10))
-    masks: int = 64
-    coils: tuple[int, ...] = (8,)
-    snr_db: tuple[float, float] = (25.0, 35.0)
-    phase: float = 1.0
-    cut: float = 0.7
-
-
-@dataclass(frozen=True)
-class Material:
-    """Where scans come from.
-
-    Args:
-        train, validation: sources, as `datasets.images` takes them, and `{kind: kspace, files: ..., cache: ...}`, fully sampled
-            fastMRI volumes with their own coils; they may not share a patient.
-        augment: as `datasets.augmentation` takes it, for `sides`.
-        sides: of square crops of the images; empty: whole slices, mirrored half of the time.
-        workers: processes that prepare scans; 0: none.
-        validation_scans: how many of each kind and acceleration are scored.
-    """
-
-    train: tuple[dict[str, Any], ...] = ()
-    validation: tuple[dict[str, Any], ...] = ()
-    augment: Any = None
-    sides: tuple[int, ...] = ()
-    workers: int = 0
-    validation_scans: int = 4
-
-
-@dataclass(frozen=True)
-class Case:
+class Scan:
     """One undersampled scan and its image, divided by the brightness of the zero-filled image.
 
     Attributes:
@@ -96,6 +52,11 @@ class Case:
     mask: Tensor
     target: Tensor
     setting: str
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """k-space, maps, mask and target."""
+        return self.kspace, self.maps, self.mask, self.target
 
 
 class KSpace:
@@ -131,8 +92,8 @@ class KSpace:
         return {f"fastmri: {volume.patient}" for volume in self.volumes}
 
 
-class Scans(Dataset[Case]):
-    """Undersampled scans with their images; every slice comes once an epoch, in an order of its own for each.
+class Scans(Dataset[Scan]):
+    """Undersampled scans with their images; every slice comes once an epoch, in a separate order for each.
 
     Args:
         images: slices to simulate scans of, or None.
@@ -151,12 +112,12 @@ class Scans(Dataset[Case]):
     def __len__(self) -> int:
         return sum(len(part) for part in self._parts())
 
-    def __getitem__(self, at: Position) -> Case:
+    def __getitem__(self, at: Position) -> Scan:
         position, setting = at
         epoch, within = divmod(position, len(self))
         if epoch != self._epoch:
             self._order, self._epoch = torch.randperm(len(self), generator=stream(self.seed, ORDER, epoch)), epoch
-        return self._case(int(self._order[within]), stream(self.seed, SCAN, position), setting)
+        return self._scan(int(self._order[within]), stream(self.seed, SCAN, position), setting)
 
     def groups(self) -> set[str]:
         """All patients and scenes."""
@@ -170,7 +131,7 @@ class Scans(Dataset[Case]):
     def _parts(self) -> list[Images | KSpace]:
         return [*([] if self.images is None else [self.images]), *self.measured]
 
-    def _case(self, index: int, generator: torch.Generator, setting: tuple[int, int] | None) -> Case:
+    def _scan(self, index: int, generator: torch.Generator, setting: tuple[int, int] | None) -> Scan:
         for part in self._parts():
             if index < len(part):
                 break
@@ -181,14 +142,14 @@ class Scans(Dataset[Case]):
         else:
             kspace, maps, target = self._simulated(part[index], generator)
             acquired = torch.ones(1, kspace.shape[-1])
-        case = self._undersampled(kspace, maps, target, acquired, generator, setting)
-        if not (case.kspace.abs().max() > 0):
+        scan = self._undersampled(kspace, maps, target, acquired, generator, setting)
+        if not (scan.kspace.abs().max() > 0):
             raise InputError(f"data: slice {index} of {type(part).__name__} is empty or not finite; leave it out")
-        return case
+        return scan
 
     def _simulated(self, image: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """k-space, maps and target of an image (1 or 2, height, width)."""
-        told = self.acquisition
+        acquisition = self.acquisition
         if self.augment is not None and self.sides:
             image = self.augment(image, self.sides[_draw(len(self.sides), generator)], generator)
         elif not self.plain and _draw(2, generator):
@@ -196,36 +157,37 @@ class Scans(Dataset[Case]):
         if len(image) > 2:
             raise InputError(f"data: a scan is made of images with one channel, magnitude, or two, complex, not {len(image)}.")
         truth = image[None, :1].to(torch.complex64) if len(image) == 1 else torch.complex(image[0], image[1])[None, None]
-        truth = add_smooth_phase(truth, generator, strength=told.phase)
+        truth = add_smooth_phase(truth, generator, strength=acquisition.phase)
         size = (image.shape[-2], image.shape[-1])
-        maps = simulated_maps(told.coils[_draw(len(told.coils), generator)], size, generator=generator)
-        low, high = told.snr_db
+        maps = simulated_maps(acquisition.coils[_draw(len(acquisition.coils), generator)], size, generator=generator)
+        low, high = acquisition.snr_db
         snr = low + (high - low) * float(torch.rand((), generator=generator))
         kspace = simulate_scan(truth, maps, torch.ones(1, size[1]), snr_db=snr, generator=generator)
-        if self.plain or float(torch.rand((), generator=generator)) < told.cut:
+        if self.plain or float(torch.rand((), generator=generator)) < acquisition.cut:
             maps = maps * support(truth)
         return kspace, *as_estimated(kspace, maps, truth)
 
     def _undersampled(self, kspace: Tensor, maps: Tensor, target: Tensor, acquired: Tensor, generator: torch.Generator,
-                      setting: tuple[int, int] | None) -> Case:
-        told = self.acquisition
-        kind, accel = setting or (_draw(len(told.kinds), generator), _draw(len(told.accels), generator))
-        (rate, lines), size = told.accels[accel], (kspace.shape[-2], kspace.shape[-1])
-        number = _draw(told.masks, generator)
-        mask = _mask(told.kinds[kind], size, rate, lines, (self.seed % 2**32, number)).float()
+                      setting: tuple[int, int] | None) -> Scan:
+        acquisition = self.acquisition
+        kind, accel = setting or (_draw(len(acquisition.kinds), generator), _draw(len(acquisition.accels), generator))
+        (rate, lines), size = acquisition.accels[accel], (kspace.shape[-2], kspace.shape[-1])
+        number = _draw(acquisition.masks, generator)
+        mask = _mask(acquisition.kinds[kind], size, rate, lines, (self.seed % 2**32, number)).float()
         mask = (mask * acquired).expand(1, *size)
         kspace = kspace * mask
         scale = brightness(ZeroFilled().reconstruct(kspace, maps, mask[0])) or 1.0
         inside = (maps != 0).any(1, keepdim=True)
-        return Case((kspace / scale)[0], maps[0], mask, (target * inside / scale)[0], f"{told.kinds[kind]} {rate:g}x")
+        return Scan((kspace / scale)[0], maps[0], mask, (target * inside / scale)[0], f"{acquisition.kinds[kind]} {rate:g}x")
 
 
 def as_estimated(kspace: Tensor, maps: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-    """Maps and image with the phase that ESPIRiT gives them: nought in the principal coil, whose phase becomes the image's.
+    """Maps and image with the phase that ESPIRiT gives them: zero in the principal coil, whose phase becomes the image's.
 
-    A phase that maps and image share is in no data; networks on complex images are not indifferent to it all the same.
+    A phase that maps and image share is not in the data, but networks on complex images depend on it.
     """
-    centre = Crop((kspace.shape[-2], kspace.shape[-1]), tuple(min(CENTRE, side) for side in kspace.shape[-2:]))
+    height, width = kspace.shape[-2:]
+    centre = Crop((height, width), (min(CENTRE, height), min(CENTRE, width)))
     reference = torch.einsum("bchw,c->bhw", maps, principal_coil(centre(kspace)[0]).conj())[:, None]
     phase = torch.where(reference == 0, 1.0, reference.sgn())
     return maps * phase.conj(), image * phase
@@ -237,22 +199,21 @@ def support(image: Tensor) -> Tensor:
     return (blurred > EDGE * blurred.max()).float()
 
 
-def gather(material: Material, acquisition: Acquisition, seed: int, *, images: Images | None = None,
-           validation: Images | None = None) -> tuple[Scans, Scans]:
+def load_scans(config: BaselineConfig, images: Images | None = None, validation: Images | None = None) -> tuple[Scans, Scans]:
     """The scans to train on and those to validate with.
 
     Args:
-        images, validation: instead of `material.train` and `.validation`.
+        images, validation: instead of `config.data.train` and `.validation`.
 
     Raises:
-        InputError: no data, masks or coils that cannot be, or a patient that is in both.
+        InputError: no data, coils that cannot be, or a patient that is in both.
     """
-    _check(acquisition)
-    augment = datasets.augmentation(material.augment) if material.sides else None
-    if material.augment is not None and not material.sides:
+    data, seed = config.data, config.seed
+    augment = datasets.augmentation(data.augment) if data.sides else None
+    if data.augment is not None and not data.sides:
         raise InputError("data.augment makes square crops; give data.sides, their sides in pixels, or leave it out")
-    train = Scans(*_parts(material.train, images, "train"), acquisition, augment=augment, sides=material.sides, seed=seed)
-    held_out = Scans(*_parts(material.validation, validation, "validation"), acquisition, seed=seed + 1, plain=True)
+    train = Scans(*_parts(data.train, images, "train"), config.scan, augment=augment, sides=data.sides, seed=seed)
+    held_out = Scans(*_parts(data.validation, validation, "validation"), config.scan, seed=seed + 1, plain=True)
     if augment is not None and train.images is not None:
         datasets.check_light(augment, train.images)
     datasets.disjoint(train, held_out)
@@ -264,26 +225,14 @@ def _parts(sources: Sequence[Mapping[str, Any]], given: Images | None, name: str
         return given, []
     if not sources:
         raise InputError(f"data.{name} is empty; name at least one source, such as {{kind: volumes, path: volumes.npz}}")
-    measured = [{key: value for key, value in one.items() if key != "kind"} for one in sources if one.get("kind") == "kspace"]
-    others = [one for one in sources if one.get("kind") != "kspace"]
-    return datasets.images(others) if others else None, [build(KSpace, one, "data kspace") for one in measured]
-
-
-def _check(told: Acquisition) -> None:
-    for kind in told.kinds:
-        if kind not in KINDS:
-            raise InputError(f"scan.kinds: there is no sampling mask {kind!r}; choose of {', '.join(KINDS)}")
-    if not told.kinds or not told.accels or not told.coils:
-        raise InputError("scan: kinds, accels and coils need at least one entry each")
-    if min(rate for rate, _ in told.accels) < 1 or min(lines for _, lines in told.accels) < 0:
-        raise InputError("scan.accels are [acceleration of at least 1, calibration lines of at least 0]")
-    if told.masks < 1 or min(told.coils) < 1 or told.phase < 0 or not 0 <= told.cut <= 1 or told.snr_db[0] > told.snr_db[1]:
-        raise InputError("scan: masks and coils are at least 1, phase at least 0, cut a share, and snr_db rises")
+    volumes = [{key: value for key, value in source.items() if key != "kind"} for source in sources if source.get("kind") == "kspace"]
+    others = [source for source in sources if source.get("kind") != "kspace"]
+    return datasets.images(others) if others else None, [build(KSpace, options, "data kspace") for options in volumes]
 
 
 @lru_cache(maxsize=4096)
 def _mask(kind: str, size: tuple[int, int], accel: float, lines: int, seed: tuple[int, int]) -> Tensor:
-    """(1, width) or (height, width); as bytes, so that thousands may be kept."""
+    """(1, width) or (height, width); as bytes, so that thousands fit in memory."""
     acs = lines if lines and KINDS[kind][1] == 1 else None
     return sampling_mask(kind, size, accel, acs=acs, seed=seed).mask.bool()
 

@@ -1,4 +1,4 @@
-"""What a run starts from: its data and its network, both refused here when they cannot work."""
+"""The data and the network that the training of a prior starts from; what cannot work is refused here."""
 
 import json
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from ..priors.parametrisations import Parametrisation
 from .batches import WEIGHTS, stream
 from .config import Config
 from .loss import target_of
-from .runtime import lend
+from .runtime import continue_default_stream
 
 
 @dataclass(frozen=True)
-class Material:
-    """What is learned from, and what is looked at."""
+class ImageData:
+    """The images of a run and how crops are made of them."""
 
     train: Images
     validation: Images
@@ -49,16 +49,18 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Start:
+class Initial:
     """A network at the start of a run.
 
     Attributes:
         net: with its first weights.
         channels: of one image.
-        network: what makes it again, `_class_name` included.
+        network: the configuration that builds it, `_class_name` included.
         multiple: height and width must be multiples of this.
         size: the only (height, width) it accepts, or None.
-        parent: name and sha256 of the prior it was, or None.
+        target: what it predicts.
+        recipe: how a user's image becomes its coordinates.
+        parent: name and sha256 of the prior whose weights it has, or None.
     """
 
     net: torch.nn.Module
@@ -71,7 +73,7 @@ class Start:
     parent: dict[str, str] | None = None
 
 
-def gather(config: Config, images: Images | None, validation: Images | None, augment: Augment | None) -> Material:
+def load_images(config: Config, images: Images | None, validation: Images | None, augment: Augment | None) -> ImageData:
     """The data of a run.
 
     Raises:
@@ -81,72 +83,72 @@ def gather(config: Config, images: Images | None, validation: Images | None, aug
 
     for given, sources, name in ((images, config.data.train, "train"), (validation, config.data.validation, "validation")):
         if given is None and not sources:
-            raise InputError(f"data.{name} is empty; name at least one source of images, such as {{kind: folder, path: images/}}")
+            raise InputError(f"data.{name} is empty; name at least one source of images, such as {{kind: pictures, files: images/}}")
     train = datasets.images(config.data.train) if images is None else images
     held_out = datasets.images(config.data.validation) if validation is None else validation
-    made = datasets.augmentation(config.data.augment) if augment is None else augment
-    for found, name in ((train, "train"), (held_out, "validation")):
-        if len(found) == 0:
+    augmentation = datasets.augmentation(config.data.augment) if augment is None else augment
+    for data, name in ((train, "train"), (held_out, "validation")):
+        if len(data) == 0:
             raise InputError(f"data.{name} holds no images; check its paths and splits")
     if train.channels != held_out.channels:
         raise InputError(f"training images have {train.channels} channels and validation images {held_out.channels}")
-    datasets.check_light(made, train)
+    datasets.check_light(augmentation, train)
     datasets.disjoint(train, held_out)
-    return Material(train, held_out, made)
+    return ImageData(train, held_out, augmentation)
 
 
-def begin(config: Config, material: Material) -> Start:
+def initial_network(config: Config, data: ImageData) -> Initial:
     """The network, new or a parent's, that fits the data.
 
     Raises:
         InputError: a network that cannot be built, a parent that cannot be read, or one that does not fit.
     """
-    start = _child(config, material) if config.init is not None else _new(config, material)
-    if start.network.get("num_class_embeds") is not None:
-        raise InputError("the network wants to be told a class (num_class_embeds), and data here have none; leave it out")
-    if start.channels != material.channels:
-        raise InputError(f"the network takes {start.channels} channels and the crops have {material.channels}; set "
-                         f"network.in_channels and network.out_channels to {material.channels}, or take other data")
-    sides = [side for side, _ in config.data.sides] + [config.data.validation_side or start.multiple]
-    if wrong := [side for side in sides if side % start.multiple]:
+    initial = _new(config, data) if config.init is None else _child(config, config.init, data)
+    if initial.network.get("num_class_embeds") is not None:
+        raise InputError("the network is conditioned on classes (num_class_embeds), and the data have none; leave it out")
+    if initial.channels != data.channels:
+        raise InputError(f"the network takes {initial.channels} channels and the crops have {data.channels}; set "
+                         f"network.in_channels and network.out_channels to {data.channels}, or take other data")
+    sides = [side for side, _ in config.data.sides] + [config.data.validation_side or initial.multiple]
+    if wrong := [side for side in sides if side % initial.multiple]:
         raise InputError(f"sides of {', '.join(map(str, wrong))} pixels do not fit the network; data.sides and "
-                         f"data.validation_side must be multiples of {start.multiple}")
-    return start
+                         f"data.validation_side must be multiples of {initial.multiple}")
+    return initial
 
 
-def _new(config: Config, material: Material) -> Start:
+def _new(config: Config, data: ImageData) -> Initial:
     if not config.network:
         raise InputError("give network, the arguments of a UNet2DModel, or init, a prior to start from")
     net, network = _build(config)
-    return Start(net, network.get("in_channels", 3), network, target_of(config.objective), material.train.recipe,
+    return Initial(net, network.get("in_channels", 3), network, target_of(config.objective), data.train.recipe,
                  _multiple(network))
 
 
-def _child(config: Config, material: Material) -> Start:
+def _child(config: Config, init: str, data: ImageData) -> Initial:
     from ..priors.store import CONFIG, describe, find, load
 
-    parent, about, recipe = load(config.init), describe(config.init), material.train.recipe
+    parent, about, recipe = load(init), describe(init), data.train.recipe
     if parent.recipe is not None and type(parent.recipe) is not type(recipe):
-        raise InputError(f"{config.init} is a prior of {type(parent.recipe).__name__} images and the data are "
+        raise InputError(f"{init} is a prior of {type(parent.recipe).__name__} images and the data are "
                          f"{type(recipe).__name__}; take other data or another parent")
-    net, network = parent.net, json.loads((find(config.init) / CONFIG).read_text(encoding="utf-8"))
+    net, network = parent.net, json.loads((find(init) / CONFIG).read_text(encoding="utf-8"))
     if config.network:
         net, network = _build(config)
         try:
             net.load_state_dict(parent.net.state_dict())
         except RuntimeError as error:
             wrong = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-            raise InputError(f"the weights of {config.init} do not fit the network of the config ({wrong}); "
+            raise InputError(f"the weights of {init} do not fit the network of the config ({wrong}); "
                              "leave network out to take the parent's") from error
     target = parent.parametrisation if config.objective.kind is None else target_of(config.objective)
     for weight in net.parameters():
         weight.requires_grad_(True)
     card = about.get("card")
     name = card.get("name") if isinstance(card, dict) else None
-    origin = {"name": name or Path(config.init).name, "sha256": about["sha256"]}
-    if isinstance(parent.recipe, Interval):  # a unit of the images, whatever the network saw; a quantile decides what it sees
+    origin = {"name": name or Path(init).name, "sha256": about["sha256"]}
+    if isinstance(parent.recipe, Interval):  # a unit of the images, unlike a quantile, which scales the network's input
         recipe = parent.recipe
-    return Start(net, parent.channels, network, target, recipe, about["multiple"], parent.size, origin)
+    return Initial(net, parent.channels, network, target, recipe, about["multiple"], parent.size, origin)
 
 
 def _build(config: Config) -> tuple[torch.nn.Module, dict[str, Any]]:
@@ -155,7 +157,7 @@ def _build(config: Config) -> tuple[torch.nn.Module, dict[str, Any]]:
 
     network = {"_class_name": "UNet2DModel"} | config.network
     with torch.random.fork_rng(devices=[]):
-        lend(stream(config.seed, WEIGHTS))
+        continue_default_stream(stream(config.seed, WEIGHTS))
         try:
             return build(network), network
         except InputError:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers.slices import blocks, error, maps_of, scan
 
 from medrestore.baselines import DeepImagePrior, ZeroFilled
 from medrestore.baselines.deep_image_prior import _split
@@ -9,17 +10,7 @@ from medrestore.errors import InputError
 from medrestore.fft import fft2c
 from medrestore.mri.sampling import calibration_region
 
-from .test_baselines import blocks, error, maps_of, scan
-
 SMALL = DeepImagePrior(channels=12, steps=260)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_it_beats_zero_filling_and_repeats_itself():

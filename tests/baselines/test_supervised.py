@@ -8,10 +8,11 @@ import h5py
 import pytest
 import torch
 import yaml
+from helpers.slices import blocks, error, maps_of, scan
+from helpers.trained import SMALL, network
 
 from medrestore import datasets
-from medrestore.baselines import RootSumOfSquares, Supervised, UNet, VarNet, ZeroFilled, load, rss, save
-from medrestore.baselines.supervised import drawn_from
+from medrestore.baselines import Supervised, UNet, VarNet, ZeroFilled, load
 from medrestore.cli.main import main
 from medrestore.codecs import CalibratedComplex
 from medrestore.datasets.base import Images
@@ -22,10 +23,6 @@ from medrestore.mri import espirit
 from medrestore.settings import assign
 from medrestore.training import Stopped, Watch, scans, supervised
 from medrestore.training.batches import stream
-
-from .test_baselines import blocks, error, maps_of, scan
-
-SMALL = {"unet": {"channels": 4}, "varnet": {"cascades": 2, "channels": 4, "map_channels": 2}}
 
 
 class Waves(Images):
@@ -48,25 +45,6 @@ class Waves(Images):
 
     def group(self, index):
         return f"patient {(self.first + index) // 3}"
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def network(kind, *, trained=True, seed=0):
-    """A small network; `trained` stands for random weights where a new one has zeros."""
-    with drawn_from(torch.Generator().manual_seed(seed)):
-        net = {"unet": UNet, "varnet": VarNet}[kind](**SMALL[kind])
-    if trained:
-        for name, weight in net.named_parameters():
-            if "final_conv" in name:
-                weight.data.normal_(0, 0.3, generator=torch.Generator().manual_seed(len(name)))
-    return net
 
 
 def config(out, kind="unet", **changes):
@@ -98,9 +76,6 @@ class Diary(Watch):
         self.rows.append(dict(row))
 
 
-# Networks
-
-
 @pytest.mark.parametrize("kind", SMALL)
 @pytest.mark.parametrize(("height", "width", "coils"), [(33, 26, 3), (16, 47, 4), (9, 12, 1)])
 @pytest.mark.parametrize("axes", [1, 2])
@@ -127,126 +102,11 @@ def test_a_new_network_is_the_zero_filled_image(kind):
     assert torch.allclose(found, ZeroFilled().reconstruct(kspace, maps, mask), atol=1e-5)
 
 
-def test_varnet_is_monais_network():
-    """Its last k-space has the root-sum-of-squares that MONAI's own forward gives, where MONAI can run at all."""
-    kspace, _, mask, _ = scan(32, 28)
-    net = network("varnet")
-    with torch.no_grad():
-        ours = rss(net.kspace(kspace, mask.expand(1, 1, 32, 28)))
-        theirs = net.model(torch.view_as_real(kspace), mask.expand(1, 1, 32, 28)[..., None] > 0)
-    assert torch.allclose(ours[:, 0], theirs, atol=1e-5)
-
-
-def test_varnet_maps_are_those_of_the_calibration_region():
-    """Unit root-sum-of-squares, near the true ones before any training for any parity of the sizes; a dead coil stays dead."""
-    for height, width in ((80, 77), (77, 80), (40, 31)):
-        maps, mask = maps_of(height, width), torch.zeros(1, width)
-        mask[:, ::3] = 1
-        mask[:, width // 2 - 8 : width // 2 + 8] = 1
-        kspace = fft2c(maps * (0.2 + blocks(height, width).abs())) * mask
-        kspace[:, 1] = 0
-        with torch.no_grad():
-            found = torch.view_as_complex(network("varnet", trained=False).model.coil_sensitivity_model(
-                torch.view_as_real(kspace), mask.expand(1, 1, height, width)[..., None] > 0))
-        assert torch.allclose(found.abs().square().sum(1), torch.ones(1, height, width), atol=1e-4)
-        assert not found[:, 1].any()
-        maps[:, 1] = 0
-        maps = maps / torch.linalg.vector_norm(maps, dim=1, keepdim=True)
-        inside = (slice(None), slice(None), slice(4, -4), slice(4, -4))
-        alike = (maps.conj() * found).sum(1, keepdim=True).abs()[inside]
-        assert alike.mean() > 0.98
-
-
-def test_varnet_needs_a_calibration_region():
-    kspace, maps, mask, _ = scan(24, 20)
-    mask = mask.clone()
-    mask[:, 10] = 0
-    with pytest.raises(InputError, match="centre of k-space"):
-        Supervised(network("varnet")).reconstruct(kspace, maps, mask)
-
-
 @pytest.mark.parametrize(("kind", "arguments"), [("unet", {"channels": 0}), ("unet", {"channels": 10**9}),
                                                  ("varnet", {"cascades": 0}), ("varnet", {"cascades": 10**6})])
 def test_networks_that_make_no_sense_are_refused(kind, arguments):
     with pytest.raises(InputError, match="cannot be built"):
         {"unet": UNet, "varnet": VarNet}[kind](**arguments)
-
-
-def test_root_sum_of_squares_as_a_baseline():
-    kspace, maps, mask, _ = scan(21, 18)
-    found = RootSumOfSquares().reconstruct(kspace + 5 * (1 - mask), maps, mask)
-    assert found.dtype == torch.complex64 and torch.allclose(found.real, rss(kspace), atol=1e-5) and not found.imag.any()
-
-
-# Weights
-
-
-@pytest.mark.parametrize("kind", SMALL)
-def test_saved_and_loaded_it_is_the_same(kind, tmp_path):
-    kspace, maps, mask, _ = scan(31, 26)
-    baseline = Supervised(network(kind), {"licence": "Apache-2.0"})
-    save(tmp_path / "it", baseline)
-    again = load(tmp_path / "it")
-    assert torch.equal(baseline.reconstruct(kspace, maps, mask), again.reconstruct(kspace, maps, mask))
-    assert again.card == {"licence": "Apache-2.0"} and not any(weight.requires_grad for weight in again.net.parameters())
-
-
-def change(path, **values):
-    about = json.loads(path.read_text()) | values
-    path.write_text(json.dumps({key: value for key, value in about.items() if value is not None}))
-
-
-@pytest.mark.parametrize(("values", "complaint"), [
-    ({"format": 9}, "format 1"), ({"kind": "resnet"}, "no trained baseline 'resnet'"), ({"kind": ["unet"]}, "another type"),
-    ({"arguments": {"channels": "many"}}, "must be a whole number"), ({"arguments": {"layers": 3}}, "no setting 'layers'"),
-    ({"arguments": {"channels": 10**9}}, "cannot be built"), ({"arguments": {"channels": 8}}, "does not hold the weights"),
-    ({"arguments": [4]}, "another type"), ({"sha256": "0" * 64}, "sha256 differs"),
-    ({"sha256": None}, "lacks"), ({"card": 3}, "lacks"),
-])
-def test_a_description_that_lies_is_refused(tmp_path, values, complaint):
-    save(tmp_path, Supervised(network("unet")))
-    change(tmp_path / "baseline.json", **values)
-    with pytest.raises(InputError, match=complaint) as refused:
-        load(tmp_path)
-    assert "\n" not in str(refused.value)
-
-
-def test_broken_files_are_refused(tmp_path):
-    with pytest.raises(InputError, match="cannot be read"):
-        load(tmp_path / "nowhere")
-    save(tmp_path, Supervised(network("unet")))
-    path, about = tmp_path / "weights.safetensors", tmp_path / "baseline.json"
-    whole = path.read_bytes()
-    from medrestore.priors.store import digest
-
-    for data in (whole[:-100], b"", b"\xff" * 100, (2**60).to_bytes(8, "little") + whole[8:]):
-        path.write_bytes(data)
-        with pytest.raises(InputError, match="sha256 differs"):
-            load(tmp_path)
-        change(about, sha256=digest(path))  # a liar who knows the hash
-        with pytest.raises(InputError, match="does not hold the weights"):
-            load(tmp_path)
-        change(about, sha256=digest(path))
-        path.write_bytes(whole)
-        change(about, sha256=digest(path))
-    path.unlink()
-    with pytest.raises(InputError, match=r"has no weights\.safetensors"):
-        load(tmp_path)
-    for text in ("[" * 100_000, "{", "[]", " " * 2**21):
-        about.write_text(text)
-        with pytest.raises(InputError):
-            load(tmp_path)
-
-
-def test_weights_that_are_not_finite_are_refused(tmp_path):
-    net = network("unet")
-    next(net.parameters()).data[0] = float("nan")
-    save(tmp_path, Supervised(net))
-    with pytest.raises(InputError, match="not finite"):
-        load(tmp_path)
-
-
-# Training
 
 
 @pytest.mark.parametrize("kind", SMALL)

@@ -13,9 +13,9 @@ import torch
 import yaml
 from helpers.scans import Bench, fastmri, kspace
 
-from medrestore.cli.names import METHODS
 from medrestore.datasets.scenes import write_scene
 from medrestore.io.frames.pictures import read_picture
+from medrestore.methods import METHODS
 from medrestore.metrics import fastmri_scores
 from medrestore.study.config import read
 

@@ -17,10 +17,9 @@ from helpers.scans import Bench
 from PIL import Image
 
 from medrestore import priors
-from medrestore.cli.inpaint import parser as options_parser
-from medrestore.cli.main import parser
-from medrestore.cli.names import method
+from medrestore.cli.main import COMMANDS
 from medrestore.codecs import Interval
+from medrestore.files import unfinished
 from medrestore.inpainting import files as inpaint_files
 from medrestore.io.frames.mha import MhaWriter
 from medrestore.io.scenes.open import open_frames
@@ -236,13 +235,14 @@ def test_a_killed_run_resumes_to_the_same_bytes(bench):
     died = subprocess.run([sys.executable, "-c", KILLED, *map(str, options)], capture_output=True, timeout=100,
                           env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr
-    assert sorted(path.name for path in (bench / "out.part").iterdir()) == ["000000.png", "000001.png", "key", "lock"]
-    assert not (bench / "out").exists()
+    assert unfinished(bench / "out") and not (bench / "out").exists()
+    (stage,) = bench.folder.glob(".out.*.part")
+    assert sorted(path.name for path in stage.glob("*.png")) == ["000000.png", "000001.png"]
     restored(bench, *words, "-o", bench / "out", "--resume")
     for name in ("f0.png", "f1.png", "f2.png", "f3.png", "provenance.json"):
         assert (bench / "out" / name).read_bytes() == (bench / "whole" / name).read_bytes()
     assert (bench / "out.frames.csv").read_bytes() == (bench / "whole.frames.csv").read_bytes()
-    assert not (bench / "out.part").exists()
+    assert not unfinished(bench / "out") and not list(bench.folder.glob(".out*"))
     before = bench.files()
     assert "is whole already" in restored(bench, *words, "-o", bench / "out", "--resume")
     assert bench.files() == before
@@ -335,16 +335,16 @@ def test_a_damaged_frame_is_found_before_any_work(bench):
 
 
 @pytest.mark.parametrize(("words", "says"), [
-    (("--warm-start", "hot"), "--warm-start must be off or a positive noise level"),
-    (("--warm-start", "90"), "outside the noise levels of the prior"), (("--start-sigma", "-1"), "--start-sigma must be off"),
+    (("--warm-start", "hot"), "--warm-start must be a number, got 'hot'"),
+    (("--warm-start", "90"), "outside the noise levels of the prior"), (("--start-sigma", "-1"), "--start-sigma must be above 0"),
     (("--steps", "1"), "--steps must be at least 2"), (("--window", "15"), "multiples of"), (("--shift", "99"), "leaves gaps"),
-    (("--factor", "half"), "--factor must be auto"), (("--noise-std", "-1"), "--noise-std must be"),
-    (("--method", "ddnm", "--noise-std", "3"), "free of noise"), (("--method", "hqs"), "must be one of ddnm+"),
+    (("--factor", "half"), "--factor must be a whole number or auto"), (("--noise-std", "-1"), "--noise-std must be"),
+    (("--method", "ddnm", "--noise-std", "3"), "free of noise"), (("--method", "hqs"), "must be one of diffpir, ddnm+, ddnm, ddrm, dps, repaint"),
     (("--feather", "-1"), "--feather must be"), (("--grow", "-1"), "--grow must be"),
     (("--device", "tpu"), "--device tpu is not usable"),
     (("--prior", "nobody"), "no prior at nobody"), (("--dataset", "coco"), "there is no data set"),
     (("-o", "out.jpg"), "jpg would change"), (("-o", "out.nii"), "names no kind of output"),
-    (("--options.eta", "3"), "from 0 to 1"),
+    (("--options.eta", "3"), "at least 0 and at most 1"),
     (("--travel-repeat", "0"), "--travel-repeat must be"), (("--samples", "0"), "--samples must be"),
 ], ids=lambda value: value[0] if isinstance(value, tuple) else "")
 def test_bad_options(bench, words, says, monkeypatch):
@@ -432,10 +432,12 @@ def test_a_config_is_the_same_as_its_flags(bench):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_recipes_parse(path):
     given = yaml.safe_load(path.read_text())
-    options = parser().parse_args(["inpaint", "frames", "--config", str(path)]).inpaint
-    assert {key: options[key] for key in given if key != "options"} == {key: given[key] for key in given if key != "options"}
-    method(options.method, dict(options.options))
-    assert set(given) <= set(options_parser().get_defaults().keys())
+    options = COMMANDS["inpaint"].parse(["frames", "--config", str(path)])
+    assert set(given) <= set(COMMANDS["inpaint"].options)
+    for key, value in given.items():
+        found = getattr(options.plan, key)
+        assert key == "options" or found == (float(value) if isinstance(found, float) else value), key
+    assert all(getattr(options.plan.sampler, key) == value for key, value in given.get("options", {}).items())
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="needs the laparoscopic frames")

@@ -19,7 +19,7 @@ def test_help_is_quick_and_shows_examples(words):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 1
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "jsonargparse" in imported and not imported & {"torch", "numpy", "scipy", "h5py", "matplotlib", "diffusers"}
+    assert not imported & {"torch", "numpy", "scipy", "h5py", "matplotlib", "diffusers", "jsonargparse"}
     assert "<function" not in done.stdout and "usage: " in done.stdout
     if words and words[0] != "doctor":
         assert f"Examples:\n  medrestore {words[0]}" in done.stdout
@@ -58,7 +58,7 @@ def test_inspect_an_output(bench, scan):
     told = facts(outcome.out)
     assert (outcome.code, outcome.err) == (0, "") and told["kind"] == "reconstruction by medrestore"
     assert told["images"] == "1 of 48 x 40" and told["sane"] == "yes"
-    assert told["config.method"] == "dds" and told["config.options.gamma"] == "3" and "scores.mean.psnr" in told
+    assert told["config.method"] == "dds" and told["config.options.gamma"] == "3.0" and "scores.mean.psnr" in told
 
 
 def test_inspect_a_prior(bench):
@@ -102,10 +102,9 @@ def test_bars_only_on_a_terminal(monkeypatch, stream, shown):
     assert ("scan.h5" in sys.stderr.getvalue()) == shown
 
 
-def test_version(bench, capsys):
-    with pytest.raises(SystemExit) as end:
-        bench.call("--version")
-    assert end.value.code == 0 and capsys.readouterr().out.startswith("medrestore 0.")
+def test_version(bench):
+    outcome = bench.call("--version")
+    assert outcome.code == 0 and outcome.out.startswith("medrestore 0.")
 
 
 def test_a_reader_that_leaves(tmp_path, scan):

@@ -10,11 +10,12 @@ import torch
 import yaml
 from helpers.scans import NOISE, array, fastmri, header, kspace, relative
 
-from medrestore.cli.names import METHODS
+from medrestore.cli.main import COMMANDS
 from medrestore.io import read_provenance
 from medrestore.metrics import fastmri_scores
 from medrestore.mri import espirit
 
+METHODS = COMMANDS["recon"].options["method"].choices
 HALF = ("--undersample", "uniform1d", "--accel", 2, "--acs", 16)
 PLANE = ("--undersample", "poisson2d", "--accel", 2, "--acs", 12)
 
@@ -96,8 +97,8 @@ def test_the_shipped_prior(bench, scan):
 ])  # fmt: skip
 def test_quality_stands_for_steps_samples_and_a_start(bench, scan, monkeypatch, words, steps, samples, start):
     points = {"fast": (3, 1, 0.5), "balanced": (5, 1, None), "best": (7, 1, None)}
-    monkeypatch.setattr("medrestore.cli.recon.QUALITY", points)
-    monkeypatch.setattr("medrestore.cli.recon.QUALITY_OF_SAMPLES", points | {"best": (5, 2, None)})
+    monkeypatch.setattr("medrestore.recon.plan.QUALITY", points)
+    monkeypatch.setattr("medrestore.recon.plan.QUALITY_OF_SAMPLES", points | {"best": (5, 2, None)})
     bench.restored(scan, *HALF, *words, quick=False)
     made = read_provenance(bench / "out.h5")
     assert [made["config"][key] for key in ("steps", "samples", "start_sigma")] == [steps, samples, start]
@@ -163,7 +164,8 @@ def test_provenance(bench, scan):
     made = read_provenance(bench.restored(scan, *HALF, "--samples", 2, "--seed", 7, "--options.zeta", 0.5))
     assert made["medrestore"] and made["torch"] == torch.__version__ and len(made["prior_sha256"]) == 64
     assert made["prior_sha256"] == json.loads((bench.prior / "prior.json").read_text())["sha256"]
-    assert made["seeds"] == [[7, 8]] and made["config"]["options"] == {"zeta": 0.5} and made["config"]["accel"] == 2.0
+    assert made["seeds"] == [[7, 8]] and made["config"]["options"] == {"zeta": 0.5} and made["config"]["undersample"] == {
+        "kind": "uniform1d", "accel": 2.0, "acs": 16}
     assert made["input"]["path"] == str(scan) and len(made["input"]["fingerprint"]) == 64
     assert made["sampling"] == {"kind": "uniform1d", "acceleration": 2.0, "calibration": 17}  # a line beside the band joined it
     assert len(made["levels"]) == 3 and made["levels"][-1] == 0
@@ -294,7 +296,7 @@ def test_starting_part_way_and_without_noise(bench, scan):
 def test_resume_of_one_scan(bench, scan):
     out = bench.restored(scan, *HALF)
     before = out.read_bytes()
-    assert "whole already" in bench.recon(scan, *HALF, "-o", out, "--resume").out
+    assert "is complete already" in bench.recon(scan, *HALF, "-o", out, "--resume").out
     bench.restored(scan, *HALF, "--seed", 1, "--resume")
     assert out.read_bytes() != before
     bench.restored(scan, *HALF, "--resume")

@@ -23,7 +23,7 @@ from medrestore.priors import load
 from medrestore.priors.store import describe
 from medrestore.problem import Problem
 from medrestore.restoration import restore
-from medrestore.training import trainer
+from medrestore.training.run import Run
 
 QUICK = Path(__file__).parents[2] / "configs" / "train" / "quick.yaml"
 TINY = {
@@ -59,7 +59,7 @@ def test_a_run_says_what_it_found_and_where_the_prior_is(recipe: Path, capsys: p
 
 def test_it_goes_on_exports_and_is_a_parent(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(recipe, "images=16") == run(recipe, "images=32") == 0
-    assert "; 32 images, going on from 16; to" in capsys.readouterr().out
+    assert "; 32 images, resuming from 16; to" in capsys.readouterr().out
     assert run(recipe, "--export-only") == 0 and capsys.readouterr().out.strip().endswith("prior")
     parent = recipe.parent / "run" / "prior"
     child = recipe.parent / "child"
@@ -68,14 +68,14 @@ def test_it_goes_on_exports_and_is_a_parent(recipe: Path, capsys: pytest.Capture
 
 
 def test_a_signal_is_no_error(recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    advance = trainer.Run._advance
+    advance = Run._advance
 
-    def signalled(self: trainer.Run, images: int, position: int) -> None:
-        advance(self, images, position)
+    def signalled(self: Run[Any], position: int) -> None:
+        advance(self, position)
         if self.progress.seen == 20:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(trainer.Run, "_advance", signalled)
+    monkeypatch.setattr(Run, "_advance", signalled)
     assert run(recipe) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "stopped at 20 of 32 images and saved; run again to continue"
 
@@ -104,7 +104,7 @@ def test_a_damaged_checkpoint_is_warned_of(recipe: Path, capsys: pytest.CaptureF
     (recipe.parent / "run" / "checkpoints" / "000000032" / "network.safetensors").write_bytes(b"")
     assert run(recipe) == 0
     said = capsys.readouterr()
-    assert "medrestore train: warning: " in said.err and "000000032 is damaged" in said.err and "going on from 16" in said.out
+    assert "medrestore train: warning: " in said.err and "000000032 is damaged" in said.err and "resuming from 16" in said.out
     assert run(recipe, "--resume", "never") == 2 and "holds checkpoints already" in capsys.readouterr().err
 
 

@@ -2,26 +2,18 @@
 
 import math
 import pickle
-import warnings
 
 import pytest
 import torch
+from helpers.crops import head, stream
 from torch import Tensor
 
-from medrestore.datasets import Crops, augmentation, images
+from medrestore.datasets import augmentation, images
 from medrestore.datasets.augment import ComplexMR, Frames, check_light, truncate, window
 from medrestore.errors import InputError
 from medrestore.fft import fft2c
 
 MONAI = [{"RandFlip": {"prob": 0.5, "spatial_axis": 1}}, {"RandRotate": {"range_x": 0.3, "prob": 1.0}}, "RandGaussianNoise"]
-
-
-def stream(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def head(*size: int) -> Tensor:
-    return images({"kind": "phantoms", "count": 1, "size": list(size)})[0]
 
 
 @pytest.mark.parametrize("side", [32, 64])
@@ -116,14 +108,6 @@ def test_the_generator_decides_every_crop_in_every_process(spec: object) -> None
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
-def test_monai_transforms_act_and_warn_nobody() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        flip = augmentation([{"RandFlip": {"prob": 1.0, "spatial_axis": 1}}])
-        image = torch.rand(1, 16, 16, generator=stream())
-        assert torch.equal(flip(image, 16, stream()), image.flip(-1))
-
-
 @pytest.mark.parametrize(("spec", "message"), [
     ("mirror", "kind must be one of"),
     ({"kind": "frames", "flips": True}, r"no setting 'flips'.*turns"),
@@ -146,25 +130,6 @@ def test_a_window_pads_small_images_with_dark() -> None:
     image = torch.rand(3, 10, 12, generator=stream()) + 1
     out = window(image, 20, stream())
     assert out.shape == (3, 20, 20) and torch.equal(out[:, 5:15, 4:16], image) and out[0, 0, 0] == image.min()
-
-
-def test_crops_are_a_function_of_seed_and_position_and_visit_every_image() -> None:
-    source = images({"kind": "phantoms", "count": 7, "size": 32})
-    first, again, other = (Crops(source, augmentation("crop"), seed=seed) for seed in (1, 1, 2))
-    late = again[12, 16]
-    assert torch.equal(first[12, 16], late) and not torch.equal(other[12, 16], late)
-    whole = [first[position, 32] for position in range(14)]
-    assert all(any(torch.equal(source[i], crop) for crop in whole[:7]) for i in range(7))
-    assert any(not torch.equal(a, b) for a, b in zip(whole[:7], whole[7:], strict=True))
-
-
-@pytest.mark.parametrize(("listed", "said"), [
-    (["Randomizable"], "Randomizable fails on an image of .*not callable"),
-    ([{"RandSpatialCropSamples": {"roi_size": [8, 8], "num_samples": 2}}], "RandSpatialCropSamples makes no image"),
-])
-def test_transforms_that_cannot_be_applied_are_named(listed: list, said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        augmentation(listed)(head(32, 32), 16, stream())
 
 
 def test_light_is_changed_of_pictures_alone() -> None:

@@ -156,6 +156,6 @@ def test_a_full_disk_is_one_sentence(download: Path, tmp_path: Path, monkeypatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("medrestore.datasets.cache.np.save", full)
-    with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)"):
+    with pytest.raises(InputError, match=r"cannot be written \(no space left on device\)"):
         images(source(download, tmp_path, target="rss"))[0]
     assert not list(tmp_path.iterdir())

@@ -1,34 +1,16 @@
 """NIfTI slices: orientation, scale, what is skipped, the cache, and a slab that is never shown."""
 
-import os
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 import torch
+from helpers.volumes import AFFINE, SHAPE, save, volume
 
 from medrestore.datasets import images
 from medrestore.errors import InputError
 from medrestore.io.volumes.nifti import open_volume
-
-SHAPE = (30, 34, 38)  # x, y, z
-
-
-def volume(seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).random(SHAPE).astype(np.float32) * 900 + 100
-
-
-def save(path: Path, ras: np.ndarray, affine: np.ndarray, codes: str = "RAS") -> Path:
-    """Writes a RAS array in another stored order, with the affine that says so."""
-    image = nibabel.Nifti1Image(ras, affine)
-    order = nibabel.orientations.ornt_transform(nibabel.orientations.io_orientation(affine),
-                                                nibabel.orientations.axcodes2ornt(codes))  # fmt: skip
-    nibabel.save(image.as_reoriented(order), path)
-    return path
-
-
-AFFINE = np.array([[2.0, 0, 0, -30], [0, 1.0, 0, -20], [0, 0, 1.5, -10], [0, 0, 0, 1]])
 
 
 @pytest.mark.parametrize("codes", ["RAS", "LPS", "PIR", "ASL"])
@@ -111,14 +93,3 @@ def test_empty_and_oversized_volumes_are_refused(tmp_path: Path) -> None:
         images({"kind": "nifti", "files": str(tmp_path), "axis": ["axial", "axial"]})
     with pytest.raises(InputError, match="axis must be"):
         images({"kind": "nifti", "files": str(tmp_path), "axis": "oblique"})
-
-
-def test_the_cache_tells_files_of_one_name_size_and_time_apart(tmp_path: Path) -> None:
-    """As subjects of one archive have them: sub-01/T1w.nii and sub-02/T1w.nii."""
-    for name, scale in (("sub-01", 1.0), ("sub-02", 50.0)):
-        (tmp_path / name).mkdir()
-        path = save(tmp_path / name / "T1w.nii", scale * volume(), AFFINE)
-        os.utime(path, (1e9, 1e9))
-    source = images({"kind": "nifti", "files": str(tmp_path), "cache": str(tmp_path / "cache")})
-    assert len(source) == 2 * SHAPE[2]
-    torch.testing.assert_close(source[0], source[SHAPE[2]])

@@ -6,21 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.rendered import SIZE, theatres
 from PIL import Image
 
 from medrestore.codecs import Interval
 from medrestore.datasets import scenes
-from medrestore.datasets.rendering.obstructions import Place, Shape
 from medrestore.datasets.rendering.theatre import Theatre
-from medrestore.datasets.rendering.tools import Canvas, Noise, View
+from medrestore.datasets.rendering.tools import Canvas
 from medrestore.datasets.scenes import Scenes, render_frame, write_scene
 from medrestore.errors import InputError
-
-SIZE = (54, 96)
-
-
-def theatres(count: int) -> list[Theatre]:
-    return [Theatre(0, number) for number in range(count)]
 
 
 def hidden(theatre: Theatre, frame: int, size: tuple[int, int]) -> np.ndarray:
@@ -70,16 +64,6 @@ def test_what_hides_moves_smoothly() -> None:
     start, next_, later = (hidden(theatre, frame, (108, 192)) for frame in (100, 101, 125))
     assert 0 < (start ^ next_).mean() < 0.3 * start.mean()
     assert (start ^ later).sum() > (start ^ next_).sum()
-
-
-def test_a_camera_is_still_or_moves_slowly() -> None:
-    still = next(number for number, theatre in enumerate(theatres(20)) if not theatre.moving)
-    moving = next(number for number, theatre in enumerate(theatres(20)) if theatre.moving)
-    truths = [render_frame(0, still, frame, size=SIZE).truth for frame in (0, 7, 500)]
-    assert torch.equal(truths[0], truths[1]) and torch.equal(truths[0], truths[2])
-    before, after, much_later = (Theatre(0, moving).view(frame, SIZE) for frame in (0, 1, 60))
-    step = np.hypot(after.x - before.x, after.y - before.y).max() / before.pixel
-    assert 0 < step < 1 and np.abs(much_later.x - before.x).max() > np.abs(after.x - before.x).max()
 
 
 def test_a_prior_never_sees_an_instrument() -> None:
@@ -164,41 +148,8 @@ def test_bad_numbers_are_refused_before_work(tmp_path: Path, make) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_scene_is_the_same_at_any_size() -> None:
-    small, large = (render_frame(0, 4, 0, size=size).truth for size in (SIZE, (2 * SIZE[0], 2 * SIZE[1])))
-    pooled = torch.nn.functional.avg_pool2d(large[None], 2)[0]
-    assert (pooled - small).abs().mean() < 0.04
-
-
 @pytest.mark.parametrize("size", [(8, 8), (17, 40), (31, 12)])
 def test_every_scene_can_be_seen_at_any_size(size: tuple[int, int]) -> None:
     for scene in range(40):
         frame = render_frame(1, scene, 25 * scene, size=size)
         assert frame.obstructed.shape == (3, *size) and torch.isfinite(frame.obstructed).all()
-
-
-def test_noise_is_smooth_and_drops_what_pixels_cannot_show() -> None:
-    noise = Noise(np.random.default_rng(0))
-    y, x = np.mgrid[0:50:300j, 0:50:300j].astype(np.float32)
-    field = noise(x, y, 1.0, 3)
-    assert abs(field.mean()) < 0.1 and 0.4 < field.std() < 1.1
-    assert np.abs(np.diff(noise(x / 30, y / 30, 1.0, 3), axis=1)).max() < 0.05 * np.ptp(field)  # smooth
-    assert not np.array_equal(field, noise(x, y, 1.0, 4))
-    near = noise(np.linspace(0, 0.02, 400), np.zeros(400), 0.5, 999)  # half a percent of a cell, in steps that a height map takes
-    assert len(np.unique(near)) > 300
-    assert not noise(x, y, 1.0, 3, pixel=2.0).any()
-    assert np.allclose(noise(x, y, 1.0, 3, octaves=3, pixel=0.6), noise(x, y, 1.0, 3, pixel=0.6))
-
-
-def test_rods_measure_true_distances_wherever_they_are_put() -> None:
-    view = View.through((80, 120), centre=(0.1, 0.0), zoom=1.0, angle=0.2, tilt=0.0)
-    place = Place(0.2, -0.1, 0.7, 0.5, hand=-1)
-    rod = np.array([(0.0, 0.0, 0.1, 0.6, 0.2, 0.1, 0.2, 0.2)])
-    shape = Shape(view, rod, place, 0.05)
-    a, b = (np.array(place.point(*end)) for end in ((0.0, 0.0), (0.6, 0.2)))
-    points = np.stack([view.x, view.y], -1)
-    t = np.clip((points - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
-    expected = np.linalg.norm(points - a - t[..., None] * (b - a), axis=-1) - 0.1
-    near = expected < 0.04
-    assert near.any() and np.allclose(shape.distance[near], expected[near], atol=1e-4)
-    assert (shape.distance[expected > 0.06] > 0.05).all()

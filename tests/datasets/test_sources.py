@@ -1,7 +1,5 @@
 """Sources by name: strict settings, weights, mixtures, and training kept apart from validation."""
 
-import json
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,21 +8,12 @@ import nibabel
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from helpers.images import PHANTOMS, save_picture
 from torch.utils.data import DataLoader
 
-from medrestore.codecs import CalibratedComplex, Interval
+from medrestore.codecs import Interval
 from medrestore.datasets import Crops, augmentation, disjoint, images
-from medrestore.datasets.splits import split
 from medrestore.errors import InputError
-
-PHANTOMS = {"kind": "phantoms", "count": 6, "size": 24}
-
-
-def save_picture(path: Path, seed: int, size: tuple[int, int] = (20, 24)) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)).save(path)
-    return path
 
 
 def save_nifti(path: Path, array: np.ndarray, affine: np.ndarray | None = None) -> Path:
@@ -101,80 +90,6 @@ def test_the_same_folder_collides_and_one_of_the_same_name_does_not(tmp_path: Pa
         disjoint(train, images({"kind": "pictures", "files": str(tmp_path / "train" / "*" / "*.png")}))
 
 
-def test_pictures_are_in_range_upright_and_grouped(tmp_path: Path) -> None:
-    pixels = np.zeros((4, 6, 3), np.uint8)
-    pixels[0, 0] = (255, 0, 0)
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by a quarter to the right
-    Image.fromarray(pixels).save(tmp_path / "s7_frame1.png", exif=exif)
-    source = images({"kind": "pictures", "files": str(tmp_path), "group": r"^.*/(s\d+)_"})
-    assert source.recipe == Interval() and source[0].shape == (3, 6, 4)
-    assert source[0][:, 0, 3].tolist() == [1, -1, -1] and source.group(0) == "pictures: s7"
-    grey = images({"kind": "pictures", "files": str(tmp_path), "channels": 1, "magnitude": True, "group": "file"})
-    assert grey.recipe == CalibratedComplex() and grey[0].shape == (1, 6, 4) and grey[0].min() == 0
-    assert grey.group(0) == "pictures: s7_frame1"
-    with pytest.raises(InputError, match="no regular expression"):
-        images({"kind": "pictures", "files": str(tmp_path), "group": "("})
-
-
-def test_photographs_are_colour_and_apart() -> None:
-    source = images({"kind": "photographs", "names": ["astronaut", "motorcycle_left", "motorcycle_right"]})
-    assert source[0].shape == (3, 512, 512) and -1 <= source[0].min() < -0.9 < 0.9 < source[0].max() <= 1
-    assert source.groups() == {"photographs: astronaut", "photographs: motorcycle"}
-
-
-def test_phantoms_are_many_and_always_the_same() -> None:
-    source, again = images({**PHANTOMS, "size": [64, 48]}), images({**PHANTOMS, "size": [64, 48], "first": 2})
-    assert source[0].shape == (1, 64, 48) and torch.equal(source[3], again[1]) and not torch.equal(source[0], source[1])
-    stack = torch.stack([source[i] for i in range(6)])
-    assert stack.min() >= 0 and 0.5 < stack.max() < 3 and (stack[..., :3, :3] < 0.1).all()
-
-
-def test_bytes_complex_and_magnitudes_of_an_npz(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    path = tmp_path / "a.npz"
-    wave = (rng.standard_normal((3, 8, 9)) + 1j * rng.standard_normal((3, 8, 9))).astype(np.complex64) * 50
-    np.savez(path, rgb=rng.integers(0, 256, (3, 8, 9, 3), dtype=np.uint8), wave=wave, real=np.abs(wave),
-             who=np.array(["a", "b", "a"]))  # fmt: skip
-    rgb, whole, real, ct = (images({"kind": "npz", "path": str(path), "group": "who", **more}) for more in (
-        {"key": "rgb"}, {"key": "wave"}, {"key": "real"}, {"key": "real", "interval": [-100, 300]}))  # fmt: skip
-    assert rgb.recipe == Interval() and rgb[0].shape == (3, 8, 9) and rgb[0].min() >= -1 and rgb.group(2) == "npz: a"
-    assert whole.channels == 2 and whole[1].square().sum(0).sqrt().quantile(0.99) == pytest.approx(1, abs=1e-4)
-    assert real.channels == 1 and real.recipe == CalibratedComplex() and real[1].quantile(0.99) == pytest.approx(1, abs=1e-4)
-    assert ct.recipe == Interval(-100, 300) and ct[0][0, 2, 3] == pytest.approx((abs(wave[0, 2, 3]) + 100) / 200 - 1, abs=1e-5)
-    with pytest.raises(InputError, match="name one, as key="):
-        images({"kind": "npz", "path": str(path)})
-
-
-def test_dreaming_finds_scenes_in_parts_and_sorts_frames_by_number(tmp_path: Path) -> None:
-    for scene, part in ((1, "DREAMING_training_0000-0009"), (7, ".")):
-        for frame in (2, 10, 9):
-            save_picture(tmp_path / part / f"scene_{scene:04d}" / "gt" / f"{frame}.jpg", frame, (36, 64))
-        save_picture(tmp_path / part / f"scene_{scene:04d}" / "mask" / "2.png", 0)
-    source = images({"kind": "dreaming", "folder": str(tmp_path)})
-    assert len(source) == 6 and source.groups() == {"dreaming: scene 0001", "dreaming: scene 0007"}
-    assert [path.stem for _, path in source.parts[0].frames[:3]] == ["2", "9", "10"]
-    some = images({"kind": "dreaming", "folder": str(tmp_path), "scenes": [7], "stride": 2, "height": 18})
-    assert len(some) == 2 and some[0].shape == (3, 18, 32)
-    with pytest.raises(InputError, match="holds no scenes 0008, 0009; it holds 0001, 0007"):
-        images({"kind": "dreaming", "folder": str(tmp_path), "split": "part1-test"})
-
-
-def test_shipped_splits_are_disjoint_and_own_ones_are_read(tmp_path: Path) -> None:
-    def scenes(name: str) -> set[int]:
-        return set(split("dreaming", name)["scenes"])
-
-    assert not scenes("part1-train") & scenes("part1-test")
-    train, held, early = scenes("participants-train"), scenes("participants-validation"), scenes("preliminary")
-    assert train | held | early == set(range(100)) and not train & (held | early)
-    assert split("fastmri", "knee-train")["share"][1] == split("fastmri", "knee-validation")["share"][0]
-    (tmp_path / "own.yaml").write_text(json.dumps({"mine": {"scenes": [3]}}))
-    assert split("dreaming", f"{tmp_path / 'own.yaml'}:mine") == {"scenes": [3]}
-    (tmp_path / "own.yaml").write_text("mine: !!python/object/apply:os.getcwd []")
-    with pytest.raises(InputError, match="not valid YAML"):
-        split("dreaming", f"{tmp_path / 'own.yaml'}:mine")
-
-
 @pytest.mark.parametrize(("method", "kind"), [("fork", "pictures"), ("fork", "nifti"), ("spawn", "nifti")])
 def test_workers_of_either_kind_read_the_same(tmp_path: Path, method: str, kind: str) -> None:
     save_picture(tmp_path / "a.png", 0)
@@ -202,15 +117,3 @@ def test_real_slices_fill_complex_crops() -> None:
     crops = Crops(images({"kind": "volumes", "path": str(SHARED), "subjects": [0, 4]}), augmentation("complex_mr"), seed=0)
     brightest = torch.stack([crops[i, 96] for i in range(40)]).square().sum(1).sqrt().flatten(1).quantile(0.99, dim=1)
     assert 0.8 < brightest.median() < 1.4
-
-
-def test_masks_are_no_images(tmp_path: Path) -> None:
-    np.savez(tmp_path / "mask.npz", np.ones((2, 8, 8), bool))
-    with pytest.raises(InputError, match="a mask and no images"):
-        images({"kind": "npz", "path": str(tmp_path / "mask.npz")})
-
-
-@pytest.mark.skipif(sys.version_info >= (3, 13), reason="** may stand beside other letters since")
-def test_a_pattern_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no pattern"):
-        images({"kind": "pictures", "files": f"{tmp_path}/**x/*.png"})

@@ -7,9 +7,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from helpers.disk import contents, killed
 
 from medrestore.files import Busy, exclusive
-from tests.helpers.disk import contents, killed
 
 HOLD = """
 import sys

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers.disk import ROOM, contents, full_disk, killed
 
 from medrestore.errors import InputError
 from medrestore.files import FileWriter, NewFile, new_file, publish_first, remove_folder, write_file
 from medrestore.files import publish as module
-from tests.helpers.disk import ROOM, contents, full_disk, killed
 
 
 @pytest.fixture

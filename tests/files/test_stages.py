@@ -5,11 +5,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from helpers.disk import ROOM, contents, full_disk, killed
 
 from medrestore.errors import InputError
 from medrestore.files import Busy, Stage, new_folder, new_output, recover, recover_all, unfinished
 from medrestore.files import stages as module
-from tests.helpers.disk import ROOM, contents, full_disk, killed
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals and limits on the size of files")
 

@@ -5,11 +5,11 @@ import os
 from pathlib import Path
 
 import pytest
+from helpers.disk import contents
 
 from medrestore.errors import InputError
-from medrestore.files import explained, no_room
+from medrestore.files import explained, final_names, new_file, no_room
 from medrestore.files.system import make_folders, remove_empty, sync_tree
-from tests.helpers.disk import contents
 
 
 def wrapped() -> RuntimeError:
@@ -104,3 +104,12 @@ def test_all_files_of_a_folder_reach_the_disk(tmp_path: Path, monkeypatch: pytes
     )
     sync_tree(tmp_path)
     assert sorted(seen) == [".", "a", "a/b"]
+
+
+def test_messages_name_the_final_place(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^out/a\.h5 is cut short$"), final_names(Path("temporary"), Path("out")):
+        raise InputError("temporary/a.h5 is cut short")
+    with pytest.raises(InputError, match=r"^b is bad$"), final_names(Path("temporary"), Path("out")):
+        raise InputError("b is bad")
+    with pytest.raises(InputError, match=rf"^{tmp_path}/c has no such column$"), new_file(tmp_path / "c") as place:
+        raise InputError(f"{place} has no such column")

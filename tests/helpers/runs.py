@@ -7,6 +7,7 @@ when it has read so many images, unless the marker is there already.
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from torch import Tensor
 
 from medrestore.codecs import CalibratedComplex
 from medrestore.datasets.base import Images
-from medrestore.training import Config, Watch, read, train
-from medrestore.training.config import assign
+from medrestore.settings import assign
+from medrestore.training import Callbacks, Config, Summary, read, train
 
 NETWORK: dict[str, Any] = {
     "in_channels": 2, "out_channels": 2, "block_out_channels": [8, 16], "layers_per_block": 1, "norm_num_groups": 4,
@@ -69,25 +70,26 @@ class Crop:
         return image[:, top : top + side, left : left + side].contiguous()
 
 
-class Diary(Watch):
-    """Keeps what it hears."""
+class Recorder(Callbacks):
+    """Stores what it is called with."""
+
+    summary: Summary
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
         self.warnings: list[str] = []
-        self.facts: dict[str, Any] = {}
 
-    def found(self, facts: Any) -> None:
-        self.facts = dict(facts)
+    def on_start(self, summary: Summary) -> None:
+        self.summary = summary
 
-    def warn(self, sentence: str) -> None:
-        self.warnings.append(sentence)
+    def on_warning(self, message: str) -> None:
+        self.warnings.append(message)
 
-    def checkpoint(self, row: Any) -> None:
+    def on_checkpoint(self, row: Mapping[str, float]) -> None:
         self.rows.append(dict(row))
 
 
-def config(out: Path, **changes: Any) -> Config:
+def prior_config(out: Path, **changes: Any) -> Config:
     """A run of 96 images that checkpoints every 32; __ in a name stands for the dot in a key."""
     given: dict[str, Any] = {
         "out": str(out), "seed": 3, "network": dict(NETWORK), "objective": {"sigma_data": 0.5},
@@ -100,9 +102,9 @@ def config(out: Path, **changes: Any) -> Config:
     return read(given, "test")
 
 
-def go(out: Path, *, data: Images | None = None, watch: Watch | None = None, resume: bool = True, **changes: Any) -> Path:
-    """Trains on waves."""
-    return train(config(out, **changes), images=data or Waves(), validation=Waves(30, 6), augment=Crop(), watch=watch,
+def train_waves(out: Path, *, data: Images | None = None, callbacks: Callbacks | None = None, resume: bool = True, **changes: Any) -> Path:
+    """Trains a prior on waves."""
+    return train(prior_config(out, **changes), images=data or Waves(), validation=Waves(30, 6), augment=Crop(), callbacks=callbacks,
                  resume=resume)
 
 
@@ -111,8 +113,13 @@ def weights(out: Path) -> bytes:
     return (out / "prior" / "unet" / "diffusion_pytorch_model.safetensors").read_bytes()
 
 
+def checkpoint_names(out: Path) -> list[str]:
+    """What the folder of checkpoints of a run holds."""
+    return sorted(path.name for path in (out / "checkpoints").iterdir())
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     pairs = (setting.split("=", 1) for setting in sys.argv[2:])
-    go(Path(sys.argv[1]), data=Deadly() if "DIE" in os.environ else None,
-       **{key.replace(".", "__"): yaml.safe_load(value) for key, value in pairs})
+    train_waves(Path(sys.argv[1]), data=Deadly() if "DIE" in os.environ else None,
+                **{key.replace(".", "__"): yaml.safe_load(value) for key, value in pairs})

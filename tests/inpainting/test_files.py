@@ -1,309 +1,179 @@
-"""Frames and scenes in memory through the fill: what is visited, what is kept, what other frames give."""
+"""Scenes to files from Python: what is written, when it is current, what a stopped run leaves, what is never replaced."""
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from helpers.frames import WINDOW, FieldPrior, known, picture, scene
+from torch import Tensor
 
-from medrestore.codecs import Interval
 from medrestore.errors import InputError
-from medrestore.inpainting.frame import (
-    LatticeMask,
-    check_inpaint_plan,
-    feathered,
-    inpaint_frame,
-    regions,
-    smooth_fill,
-    windows,
+from medrestore.inpainting.files import (
+    Job,
+    check_output,
+    inpaint_scene,
+    inpaint_scenes,
+    is_done,
+    preview_place,
+    read_record,
+    record_place,
+    table_place,
 )
-from medrestore.inpainting.plan import Plan as InpaintPlan
-from medrestore.inpainting.temporal import Background, View, is_cut, motion, stands_still, stretches
-from medrestore.io.frames.base import Entry, PictureFrames
-from medrestore.io.frames.masks import GrownMasks, Masks
+from medrestore.inpainting.plan import Plan, Writing
+from medrestore.inpainting.scene import fill_frames
+from medrestore.io.frames.mha import MhaFrames
 from medrestore.io.scenes.base import Scene
-from medrestore.io.scenes.writer import encode_png
-from medrestore.methods import DDNM, DPS, RePaint
-from medrestore.noise import Noise
-from medrestore.priors import Prior, StationaryGaussian
+from medrestore.methods import DiffPIR
 
-SIZE = (48, 64)
-WINDOW = 16
-PLAN = InpaintPlan(steps=6, sigma_max=20.0, window=WINDOW, feather=0)
+PLAN = Plan(steps=2, window=WINDOW)
+JOB = Job(PLAN, FieldPrior(), {"sha256": "weights"})
+HIDDEN = known((10, 20, 12, 12))
 
 
-def power(height, width, length=6.0):
-    fy, fx = height * torch.fft.fftfreq(height), width * torch.fft.fftfreq(width)
-    spectrum = 1 / ((height / length) ** 2 / 4 + fy[:, None] ** 2 + fx**2) ** 2.5
-    return 0.2 * height * width * spectrum / spectrum.sum()
+class StoppedPrior(FieldPrior):
+    """Interrupts the program at one of its calls."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.after = after
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        if len(self.calls) == self.after:
+            raise KeyboardInterrupt
+        return super().__call__(x, sigma)
 
 
-class Pictures(Prior):
-    """A Gaussian field seen in windows, as RGB; keeps the shapes and levels that it is asked for."""
-
-    channels, recipe, multiple = 3, Interval(), 2
-
-    def __init__(self):
-        self.calls = []
-
-    def __call__(self, x, sigma):
-        self.calls.append((tuple(x.shape), sigma))
-        return StationaryGaussian(power(*x.shape[-2:]))(x, sigma)
+def film(count: int = 3) -> Scene:
+    return scene([picture(index) for index in range(count)], [HIDDEN] * count)
 
 
-def picture(seed=0, size=SIZE):
-    """(3, h, w) uint8 of the field."""
-    z = StationaryGaussian(power(*size)).sample(Noise([seed])((1, 3, *size)))[0]
-    return (127.5 * (1 + z)).round().clamp(0, 255).to(torch.uint8)
+def write(out: Path, job: Job = JOB, given: Callable[[], Scene] = film) -> bool:
+    return inpaint_scene(given, out, job, source=Path("frames"))
 
 
-def known(*boxes, size=SIZE):
-    keep = torch.ones(size, dtype=torch.bool)
-    for top, left, height, width in boxes:
-        keep[top : top + height, left : left + width] = False
-    return keep
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_nothing_hidden_does_not_grow():
-    masks = scene([picture()] * 2, [known(), known((20, 20, 1, 1))]).masks
-    grown = GrownMasks(masks, 2)
-    assert grown.known(0).all() and (~grown.known(1)).sum() == 13 and grown.survey().empty == (0,)
+@pytest.mark.parametrize("name", ["out", "out.mha"])
+def test_what_is_written_is_what_the_loop_makes(tmp_path: Path, name: str) -> None:
+    assert write(tmp_path / name)
+    expected = [one.frame.permute(1, 2, 0).numpy() for one in fill_frames(film(), FieldPrior(), PLAN)]
+    if name == "out.mha":
+        with MhaFrames(tmp_path / name) as frames:
+            made = list(frames)
+    else:
+        from medrestore.io.frames.pictures import read_picture
+
+        made = [read_picture(tmp_path / name / f"{index:06d}.png") for index in range(3)]
+    assert all((one == other).all() for one, other in zip(made, expected, strict=True))
+    assert preview_place(tmp_path / name).is_file() and table_place(tmp_path / name).is_file()
+    record = read_record(tmp_path / name)
+    assert record["config"]["steps"] == 2 and record["method"] == "DDNMPlus(eta=0.85)" and record["prior_sha256"] == "weights"
+    assert len(record["frames"]["hidden"]) == 3 and record["input"]["path"] == "frames"
 
 
-def scene(frames, masks, name="scene"):
-    def pictures(arrays, kind):
-        encoded = [encode_png(np.ascontiguousarray(array)) for array in arrays]
-        entries = [Entry(f"{kind} {i}", f"{i:06d}", lambda data=data: data) for i, data in enumerate(encoded)]
-        return PictureFrames(kind, entries, kind=kind)
-    return Scene(name, pictures([f.permute(1, 2, 0).numpy() for f in frames], "frame"),
-                 Masks(pictures([255 * m.numpy().astype(np.uint8) for m in masks], "mask"), "keep"))
+def test_an_output_is_current_for_its_own_plan_only(tmp_path: Path) -> None:
+    """Whatever else a plan has, from Python as from the command line: the key is made of all of it."""
+    out = tmp_path / "out.png"
+    fingerprints: list[str] = []
+
+    class Watched(Job):
+        def key(self, fingerprint: str) -> str:
+            fingerprints.append(fingerprint)
+            return super().key(fingerprint)
+
+    write(out, Watched(PLAN, FieldPrior(), JOB.about), lambda: film(1))
+    assert is_done(out, JOB.key(fingerprints[0])) and not is_done(out, JOB.key("other frames"))
+    others = (replace(PLAN, steps=3), replace(PLAN, method=DiffPIR()), replace(PLAN, options={"eta": 0.5}), replace(PLAN, grow=1))
+    assert not any(is_done(out, replace(JOB, plan=other).key(fingerprints[0])) for other in others)
+    first = out.read_bytes()
+    resumed = replace(JOB, writing=Writing(resume=True))
+    assert not write(out, resumed, lambda: film(1)) and out.read_bytes() == first
+    assert write(out, replace(resumed, plan=others[1]), lambda: film(1)) and out.read_bytes() != first
+    table_place(out).unlink()
+    assert not is_done(out, replace(JOB, plan=others[1]).key(fingerprints[0]))
 
 
-@pytest.mark.parametrize("changes", [{}, {"noise_std": 4.0}, {"start_sigma": 1.0}, {"factor": 1}, {"samples": 2}, {"feather": 3},
-                                     {"method": RePaint()}, {"method": DPS()}, {"travel": (2, 2)}], ids=str)
-def test_known_pixels_come_back_bit_by_bit(changes):
-    frame, keep = picture(), known((10, 20, 9, 30), (40, 0, 8, 5))
-    filled = inpaint_frame(frame, keep, Pictures(), replace(PLAN, **changes))
-    assert filled.dtype == torch.uint8 and torch.equal(filled[:, keep], frame[:, keep])
-    assert not torch.equal(filled, frame)
+@pytest.mark.parametrize("warm_start", [None, 1.0])
+def test_a_stopped_run_is_resumed_to_the_same_bytes(tmp_path: Path, warm_start: float | None) -> None:
+    job = replace(JOB, plan=replace(PLAN, warm_start=warm_start, temporal_fill=False))
+    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
+    write(tmp_path / "a" / "out", job)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "b" / "out", replace(job, prior=StoppedPrior(after=4)))
+    assert (tmp_path / "b" / "out.part").is_dir() and not (tmp_path / "b" / "out").exists()
+    with pytest.raises(InputError, match="pass `resume` to go on where that stopped"):
+        write(tmp_path / "b" / "out", job)
+    again = FieldPrior()
+    write(tmp_path / "b" / "out", replace(job, prior=again, writing=Writing(resume=True)))
+    assert content(tmp_path / "a") == content(tmp_path / "b") and 0 < len(again.calls) < 6 + 1  # and one that is timed
 
 
-def test_the_fill_is_nearer_to_the_truth_than_the_mean():
-    """With the prior that the picture was drawn from; only edges of windows differ from the field."""
-    frame, keep = picture(size=(32, 32)), known((12, 12, 6, 6), size=(32, 32))
-    plan = InpaintPlan(steps=20, sigma_max=10.0, window=32, samples=8, feather=0)
-    filled = inpaint_frame(torch.where(keep, frame, 0), keep, Pictures(), plan)
-    mean = frame.float()[:, keep].mean(1, keepdim=True)
-    assert (filled - frame.float())[:, ~keep].square().mean() < 0.5 * (mean - frame.float()[:, ~keep]).square().mean()
+def test_a_stopped_picture_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "out.png", replace(JOB, prior=StoppedPrior(after=2)), lambda: film(1))
+    assert not content(tmp_path)
 
 
-def test_what_stands_in_the_hole_does_not_matter():
-    frame, keep = picture(), known((10, 20, 9, 12))
-    one, other = (inpaint_frame(torch.where(keep, frame, grey), keep, Pictures(), replace(PLAN, feather=2)) for grey in (0, 255))
-    assert torch.equal(one, other)
+def test_scenes_that_fail_leave_the_others(tmp_path: Path) -> None:
+    scenes: dict[str, Any] = {"bad": scene([picture()], [known()]), "good": film(1)}
+    lines: list[str] = []
+    failed = inpaint_scenes(scenes, {name: tmp_path / name for name in scenes}, replace(JOB, say=lines.append), source=Path("set"))
+    assert list(failed) == ["bad"] and "hides nothing" in failed["bad"] and any("failed: bad" in line for line in lines)
+    assert (tmp_path / "good" / "provenance.json").is_file() and not list(tmp_path.glob("bad*"))
 
 
-def test_noisy_windows_side_by_side_see_what_is_around_their_hole():
-    """Alone, those in the middle of a large hole would know nothing."""
-    keep = known((4, 4, 64, 64), size=(80, 80))
-    frame = torch.where(keep, torch.full((3, 80, 80), 200, dtype=torch.uint8), 0)
-    plan = replace(PLAN, noise_std=4.0, shift=WINDOW, start_sigma=0.05)
-    assert all(bool(keep[part].any()) for part in regions(keep, Pictures(), plan))
-    filled = inpaint_frame(frame, keep, Pictures(), plan)
-    assert (filled.float() - 200)[:, ~keep].abs().mean() < 10
+def test_outputs_are_replaced_with_leave_only(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write(out)
+    before = content(tmp_path)
+    with pytest.raises(InputError, match=r"out exists; pass `overwrite` to replace it, or another `out`"):
+        write(out)
+    assert content(tmp_path) == before
+    assert write(out, replace(JOB, writing=Writing(overwrite=True), plan=replace(PLAN, seed=1))) and content(tmp_path) != before
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    for leave in (Writing(overwrite=True), Writing(resume=True)):
+        with pytest.raises(InputError, match="no output of inpaint, so it is never replaced"):
+            write(tmp_path / "mine", replace(JOB, writing=leave))
 
 
-@pytest.mark.parametrize("changes", [{}, {"start_sigma": 0.1}], ids=str)
-def test_a_frame_hidden_whole_is_the_priors(changes):
-    """Not black, nor going over into black towards a corner: there is nothing to continue, so nothing to begin from."""
-    frame, nothing = torch.zeros(3, *SIZE, dtype=torch.uint8), torch.zeros(SIZE, dtype=torch.bool)
-    filled = inpaint_frame(frame, nothing, Pictures(), replace(PLAN, feather=8, **changes))
-    assert torch.equal(filled, inpaint_frame(frame, nothing, Pictures(), PLAN))
+def test_one_picture_is_of_one_frame(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is one picture, and scene has 3 frames"):
+        write(tmp_path / "out.png")
+    assert not content(tmp_path)
 
 
-@pytest.mark.parametrize("noise_std", [0.0, 4.0])
-def test_only_windows_with_a_hole_are_visited(noise_std):
-    prior = Pictures()
-    inpaint_frame(picture(), known((10, 20, 6, 6)), prior, replace(PLAN, noise_std=noise_std))
-    assert prior.calls == [((1, 3, WINDOW, WINDOW), sigma) for sigma in PLAN.levels(prior)[:-1]]
-
-
-def test_a_frame_without_hole_passes_through():
-    prior, frame = Pictures(), picture()
-    assert torch.equal(inpaint_frame(frame, known(), prior, PLAN), frame) and not prior.calls
-
-
-def test_a_hole_beyond_a_window_is_restored_coarse_first():
-    prior = Pictures()
-    inpaint_frame(picture(), known((8, 8, 30, 40)), prior, PLAN)
-    alone = Pictures()
-    inpaint_frame(picture(), known((8, 8, 30, 40)), alone, replace(PLAN, factor=1))
-    assert sum(shape[0] for shape, _ in prior.calls) > sum(shape[0] for shape, _ in alone.calls)
-    assert {shape[-2:] for shape, _ in prior.calls} == {(WINDOW, WINDOW)}
-
-
-def test_a_hole_that_moves_a_little_keeps_its_window_and_noise():
-    """Holes within one cell of the lattice: where both are hidden the fill is the same but for one more column of data."""
-    flat, plan = torch.full((3, *SIZE), 128, dtype=torch.uint8), replace(PLAN, window=32)
-    fills = [inpaint_frame(flat, known((20, 20, 4, width)), Pictures(), plan).float() for width in (5, 6)]
-    fresh = inpaint_frame(flat, known((20, 20, 4, 5)), Pictures(), replace(plan, seed=1)).float()
-    here = (..., slice(21, 23), slice(21, 24))
-    assert (fills[0][here] - fills[1][here]).abs().mean() < 0.3 * (fills[0][here] - fresh[here]).abs().mean()
-
-
-def test_lattice_masks_stay_on_their_lattice():
-    mask = LatticeMask(torch.ones(32, 32), 8)
-    assert mask.grain == 8 and mask.restrict((slice(0, 16), slice(8, 24))).grain == 8
-    assert mask.coarsen(2)[0].grain == 4 and mask.coarsen(3 - 1)[1] == 2
-
-
-def test_noisy_frames_are_cut_down_to_regions_apart():
-    keep = known((2, 2, 4, 4), (30, 40, 6, 20), (30, 2, 4, 4))
-    parts = regions(keep, Pictures(), replace(PLAN, noise_std=2.0))
-    cover = torch.zeros(SIZE)
-    for part in parts:
-        cover[part] += 1
-    assert int(cover.max()) == 1 and bool((cover[~keep] == 1).all()) and float(cover.mean()) < 0.6
-
-
-@pytest.mark.parametrize("changes", [{}, {"noise_std": 4.0}, {"shift": 4}], ids=str)
-@pytest.mark.parametrize("boxes", [(), ((2, 2, 4, 4),), ((8, 8, 30, 40),), ((0, 40, 20, 20), (30, 2, 4, 4))])
-def test_windows_are_counted_before_they_are_drawn(boxes, changes):
-    prior, plan = Pictures(), replace(PLAN, factor=1, **changes)
-    inpaint_frame(picture(), known(*boxes), prior, plan)
-    assert sum(shape[0] for shape, _ in prior.calls) == plan.steps * windows(known(*boxes), prior, plan)
-
-
-@pytest.mark.parametrize("boxes", [[(2, 2, 4, 4)], [(44, 60, 4, 4)], [(0, 40, 20, 20), (30, 2, 4, 4)], [(8, 8, 30, 40)]])
-def test_a_hole_is_restored_with_its_surroundings(boxes):
-    """On the lattice of windows, at least a window, with half a window or more of what is around; the result ends there."""
-    keep = known(*boxes)
-    parts = regions(keep, Pictures(), PLAN)
-    inside = torch.zeros(SIZE, dtype=torch.bool)
-    for part in parts:
-        assert not inside[part].any() and all(side.stop - side.start >= WINDOW and side.start % 2 == 0 for side in part)
-        inside[part] = True
-    near = torch.nn.functional.max_pool2d((~keep).float()[None, None], WINDOW + 1, 1, WINDOW // 2)[0, 0] > 0
-    assert bool(inside[near].all())
-    assert float(inside.float().mean()) < 0.7 or boxes[0][2] == 30
-
-
-def test_what_lies_far_away_does_not_matter():
-    """Neither another frame size nor other pixels there: time and memory are those of the hole."""
-    frame, keep = picture(size=(64, 128)), known((20, 20, 6, 6), size=(64, 128))
-    filled = inpaint_frame(frame, keep, Pictures(), PLAN)
-    assert torch.equal(filled[..., :48, :64], inpaint_frame(frame[..., :48, :64], keep[:48, :64], Pictures(), PLAN))
-
-
-def test_frames_smaller_than_a_window():
-    frame, keep = picture(size=(10, 13)), known((2, 3, 4, 5), size=(10, 13))
-    for noise_std in (0.0, 3.0):
-        filled = inpaint_frame(frame, keep, Pictures(), replace(PLAN, noise_std=noise_std))
-        assert torch.equal(filled[:, keep], frame[:, keep])
-
-
-def test_frames_smaller_than_the_patches_of_a_guide_have_none():
-    frame, keep = picture(size=(10, 13)), known((2, 3, 4, 5), size=(10, 13))
-    plan = replace(PLAN, window=32, factor=16)
-    check_inpaint_plan(plan, Pictures())
-    alone = inpaint_frame(frame, keep, Pictures(), replace(plan, factor=1))
-    assert torch.equal(inpaint_frame(frame, keep, Pictures(), plan), alone)
-
-
-@pytest.mark.parametrize("window", [16, 18, 24, 50])
-def test_windows_that_are_let_through_serve_holes_of_any_size(window):
-    prior, plan = Pictures(), replace(PLAN, steps=2, window=window)
-    check_inpaint_plan(plan, prior)
-    keep = known((2, 2, 120, 140), size=(128, 160))
-    assert inpaint_frame(picture(size=(128, 160)), keep, prior, plan).shape == (3, 128, 160)
-
-
-def test_smooth_fill_continues_what_is_known():
-    ramp = torch.arange(64).expand(3, 48, 64).to(torch.uint8)
-    keep = known((10, 20, 20, 13))
-    filled = smooth_fill(torch.where(keep, ramp, 255), keep)
-    assert torch.equal(filled[:, keep], ramp[:, keep])
-    assert (filled.float() - ramp)[:, ~keep].abs().max() < 8
-    assert torch.equal(smooth_fill(ramp, torch.zeros(48, 64, dtype=torch.bool)), torch.zeros_like(ramp))
-
-
-def test_the_seam_is_feathered_inside_the_hole_only():
-    keep = known((10, 20, 12, 12))
-    filled = torch.where(keep, 100, 200).expand(3, *SIZE).to(torch.uint8)
-    smooth = torch.full_like(filled, 100)
-    out = feathered(filled, smooth, keep, 3)
-    assert torch.equal(out[:, keep], filled[:, keep])
-    assert out[0, 16, 20:25].tolist() == [125, 150, 175, 200, 200]
-    assert feathered(filled, smooth, keep, 0) is filled
-
-
-@pytest.mark.parametrize(("changes", "says"), [
-    ({"window": 15}, "multiples of 2"), ({"shift": 5}, "must be a multiple of 2"),
-    ({"shift": 20}, "leaves gaps"), ({"warm_start": 100.0}, "--warm-start 100 is outside"),
-    ({"start_sigma": 0.001}, "--start-sigma"), ({"sigma_max": 0.001}, "--sigma-max"),
-    ({"method": DDNM(), "noise_std": 2.0}, "free of noise"),
+@pytest.mark.parametrize(("out", "sentence"), [
+    ("", "no name to write to"), ("..", "no name to write to"), ("a.jpg", "jpg would change the known pixels"),
+    ("a.nii", "names no kind of output"), ("data/frames", "is the input itself"), ("data", "holds the input"),
+    ("data/frames/out", "lies among the pictures"),
 ])
-def test_plans_that_do_not_suit(changes, says):
-    prior = Pictures()
-    prior.sigma_range = (0.002, 80.0)
-    with pytest.raises(InputError, match=says):
-        check_inpaint_plan(replace(PLAN, **changes), prior)
-    check_inpaint_plan(PLAN, prior)
+def test_places_that_are_refused(tmp_path: Path, out: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "frames").mkdir(parents=True)
+    with pytest.raises(InputError, match=sentence) as refused:
+        check_output(Path(out), Path("data/frames"), None, Path("not-there"))
+    assert "--" not in str(refused.value) and " -o" not in str(refused.value)
 
 
-def shifted(frame, by):
-    return torch.roll(frame, by, -1)
+def test_records_are_read_only_from_outputs(tmp_path: Path) -> None:
+    out = tmp_path / "a.png"
+    assert read_record(out) == {} and record_place(out) == tmp_path / "a.png.json"
+    for text in ("[]", "{", json.dumps({"other": 1})):
+        record_place(out).write_text(text)
+        assert read_record(out) == {}
 
 
-@pytest.mark.parametrize("by", [0, 1, 2])
-def test_motion_is_measured_in_pixels(by):
-    frame = picture(size=(96, 128))
-    keep = known((20, 30, 30, 20), size=(96, 128))
-    assert motion(View(frame, keep), View(shifted(frame, by), keep)) == pytest.approx(by, abs=0.15 * by + 0.05)
-    assert stands_still(View(frame, keep), View(shifted(frame, by), keep)) == (by == 0)
-
-
-def test_zoom_is_motion():
-    frame = picture(size=(96, 128)).float()[None]
-    grid = torch.nn.functional.affine_grid(torch.tensor([[[0.98, 0.0, 0.0], [0.0, 0.98, 0.0]]]), frame.shape, align_corners=True)
-    zoomed = torch.nn.functional.grid_sample(frame, grid, align_corners=True)[0].round().to(torch.uint8)
-    keep = known(size=(96, 128))
-    assert motion(View(picture(size=(96, 128)), keep), View(zoomed, keep)) == pytest.approx(0.02 * 79.5, rel=0.25)
-
-
-def test_noise_and_a_little_light_are_no_motion_and_no_cut():
-    frame, keep = picture(), known((10, 10, 12, 12))
-    noisy = (frame + 3 * Noise([1])((1, 3, *SIZE))[0] + 3).round().clamp(0, 255).to(torch.uint8)
-    assert stands_still(View(frame, keep), View(noisy, keep)) and not is_cut(View(frame, keep), View(noisy, keep))
-    assert is_cut(View(frame, keep), View(255 - frame, keep)) and is_cut(View(frame, keep), View(frame, ~keep))
-
-
-def test_what_others_show_is_taken_from_there():
-    truth = picture()
-    masks = [known((10, 8 + 16 * i, 12, 12)) for i in range(3)]
-    film = scene([torch.where(mask, truth, 0) for mask in masks], masks)
-    (stretch,) = stretches(film)
-    assert (stretch.first, stretch.last, stretch.after_cut) == (0, 3, True)
-    for index, mask in enumerate(masks):
-        filled = stretch.background.fill(View(film.frame(index), mask))
-        assert bool(filled.known.all()) and torch.equal(filled.frame, truth)
-
-
-def test_what_is_hidden_in_all_stays_hidden():
-    truth, mask = picture(), known((10, 8, 12, 12))
-    (stretch,) = stretches(scene([truth, truth], [mask, mask]))
-    assert torch.equal(stretch.background.fill(View(truth, mask)).known, mask)
-
-
-def test_what_changes_is_not_background():
-    background, keep = Background(SIZE), known((10, 8, 12, 12))
-    for value in (0, 60):
-        background.add(View(torch.full((3, *SIZE), value, dtype=torch.uint8), known()))
-    assert torch.equal(background.fill(View(picture(), keep)).known, keep)
-
-
-def test_stretches_end_where_the_camera_moves_or_the_view_changes():
-    one, other = picture(size=(96, 128)), 255 - picture(size=(96, 128))
-    frames = [one, one, shifted(one, 1), shifted(one, 1), other]
-    found = list(stretches(scene(frames, [known((40, 40, 10, 10), size=(96, 128))] * 5)))
-    assert [(s.first, s.last, s.after_cut) for s in found] == [(0, 2, True), (2, 4, False), (4, 5, True)]
+def test_lines_say_what_is_done(tmp_path: Path) -> None:
+    lines: list[str] = []
+    write(tmp_path / "out", replace(JOB, say=lines.append))
+    assert lines[0].startswith("scene: 3 frames of 64 x 48, 4.7% hidden (white means keep; at most 4.7% of a frame); prior ")
+    assert "DDNMPlus, 2 steps" in lines[0] and "of what was hidden was seen in other frames" in lines[1]
+    assert lines[-1].endswith("out  out.preview.png  out.frames.csv")
+    assert torch.equal(HIDDEN, film().mask(0)[0])

@@ -6,6 +6,7 @@ import pickle
 import h5py
 import numpy as np
 import pytest
+from helpers.arrays import refused
 
 from medrestore.errors import InputError
 from medrestore.io import read_kspace
@@ -18,13 +19,6 @@ def hdf5(path, fill):
     with h5py.File(path, "w") as file:
         fill(file)
     return path
-
-
-def refused(path, match, **options):
-    with pytest.raises(InputError, match=match) as caught:
-        read_kspace(path, **options)
-    text = str(caught.value)
-    assert os.path.basename(path) in text and text.endswith(".") and "\n" not in text
 
 
 def test_missing_folder_and_unknown(tmp_path):
@@ -168,28 +162,3 @@ def test_cfl_guards(tmp_path):
     header.unlink()
     with pytest.raises(InputError, match=r"a\.hdr does not exist"):
         read_kspace(tmp_path / "a.cfl")
-
-
-def test_mat_guards(tmp_path):
-    import scipy.io
-
-    path = tmp_path / "m.mat"
-    scipy.io.savemat(path, {"raw": np.ones((2, 6, 5), np.complex64), "label": "x", "info": {"a": 1}})
-    axes = ("coil", "row", "col")
-    refused(path, "over the limit", max_gb=1e-9, axes=axes)
-    refused(path, "no numeric array 'label'", dataset="label", axes=axes)
-    refused(path, "no numeric array 'info'", dataset="info", axes=axes)
-    path.write_bytes(path.read_bytes()[:300])
-    refused(path, "cut or damaged", axes=axes)
-
-
-def test_mat_with_a_wrong_tag(tmp_path):
-    import scipy.io
-
-    path = tmp_path / "m.mat"
-    scipy.io.savemat(path, {"raw": np.ones((2, 6, 5), np.complex64)})
-    content = bytearray(path.read_bytes())
-    at = content.index(b"raw") + 4  # the tag of the real part, behind the name packed into its own tag
-    content[at : at + 8] = b"\x05\x00\x00\x00\xff\xff\xff\x01"
-    path.write_bytes(content)
-    refused(path, "'raw' is cut or damaged", axes=("coil", "row", "col"))

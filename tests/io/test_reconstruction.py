@@ -3,7 +3,6 @@
 import json
 
 import h5py
-import nibabel
 import numpy as np
 import pytest
 import torch
@@ -14,7 +13,6 @@ from medrestore.io import (
     ReconstructionWriter,
     read_provenance,
     read_reconstruction,
-    write_nifti,
     write_reconstruction,
 )
 
@@ -86,7 +84,7 @@ def test_failure_midway_leaves_nothing_new(tmp_path, old):
         path.write_text(old)
     with pytest.raises(ZeroDivisionError), writer(path, overwrite=True) as output:
         output.put(0, reconstruction=torch.ones(6, 5), complex_image=torch.ones(6, 5))
-        assert (tmp_path / "a.h5.part").exists() and path.exists() == (old is not None)
+        assert len(list(tmp_path.iterdir())) == 1 + (old is not None) and path.exists() == (old is not None)
         raise ZeroDivisionError
     assert [entry.name for entry in tmp_path.iterdir()] == ([] if old is None else ["a.h5"])
     assert old is None or path.read_text() == old
@@ -136,40 +134,3 @@ def test_reader_is_guarded(tmp_path):
         read_provenance(tmp_path / "a.h5")
     with pytest.raises(InputError, match="does not exist"):
         read_provenance(tmp_path / "none.h5")
-
-
-@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
-def test_nifti_without_orientation(tmp_path, name, dtype):
-    image = torch.randn(3, 6, 5, dtype=dtype, generator=torch.Generator().manual_seed(0))
-    write_nifti(tmp_path / name, image, pixel_mm=(0.5, 0.75, 4.0))
-    found = nibabel.load(tmp_path / name)
-    assert np.array_equal(np.asarray(found.dataobj), image.permute(1, 2, 0).numpy())
-    assert np.asarray(found.dataobj).dtype == image.numpy().dtype
-    assert found.header.get_zooms() == (0.5, 0.75, 4.0) and found.header.get_xyzt_units()[0] == "mm"
-    assert int(found.header["qform_code"]) == 0 and int(found.header["sform_code"]) == 0
-    assert (
-        b"Research use only" in bytes(found.header["descrip"].item()) and b"Not for diagnosis" in found.header["descrip"].item()
-    )
-    assert [entry.name for entry in tmp_path.iterdir()] == [name]
-
-
-def test_nifti_with_orientation(tmp_path):
-    affine = np.array([[0, -0.75, 0, 3], [-0.5, 0, 0, 4], [0, 0, 4, 5], [0, 0, 0, 1.0]])
-    write_nifti(tmp_path / "a.nii.gz", np.ones((3, 6, 5), np.float32), pixel_mm=(0.5, 0.75, 4.0), affine=affine)
-    found = nibabel.load(tmp_path / "a.nii.gz")
-    np.testing.assert_allclose(found.affine, affine, atol=1e-6)
-    np.testing.assert_allclose(found.get_qform(), affine, atol=1e-5)
-    assert int(found.header["sform_code"]) == 1
-
-
-def test_nifti_refuses(tmp_path):
-    image = np.ones((3, 6, 5), np.float32)
-    with pytest.raises(InputError, match="does not end in"):
-        write_nifti(tmp_path / "a.img", image, pixel_mm=None)
-    with pytest.raises(InputError, match="is needed"):
-        write_nifti(tmp_path / "a.nii", image[0], pixel_mm=None)
-    write_nifti(tmp_path / "a.nii", image, pixel_mm=None)
-    with pytest.raises(InputError, match="exists already"):
-        write_nifti(tmp_path / "a.nii", image, pixel_mm=None)
-    assert nibabel.load(tmp_path / "a.nii").header.get_xyzt_units()[0] == "unknown"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import sigpy.mri
 import torch
+from helpers.operators import COMPLEX, coil_maps, lines, pixels
 from laws import close, white
 from torch import Tensor
 
@@ -13,8 +14,6 @@ from medrestore.codecs import ComplexChannels
 from medrestore.consistency import misfit, project, prox
 from medrestore.operators import AveragePool, Grayscale, LinearOperator, Mask, Sense, SingleCoil
 from medrestore.problem import Problem
-
-from .test_operators import COMPLEX, coil_maps, lines, pixels
 
 SIZES = [(12, 10), (11, 9)]
 GAMMAS = [0.1, 5.0, 1e3, math.inf]

@@ -10,15 +10,16 @@ from medrestore.errors import InputError
 from medrestore.inpainting.plan import Plan as InpaintPlan
 from medrestore.recon.plan import Plan
 from medrestore.study.config import Diffusion, PictureMethod, ScanMethod, SceneMethod
-from medrestore.study.methods import CountedPrior, Network, Solver, check_samples, plan_of, recipe
+from medrestore.study.methods import CountedPrior, Network, Solver, plan_of, recipe
 
 
 def test_a_plan_takes_what_the_config_says_and_its_own_defaults() -> None:
-    plan = plan_of(Plan, ScanMethod("dds", options={"eta": 0.5}, steps=7, start_sigma=0.5), "x", "methods.D")
+    plan = plan_of(Plan, ScanMethod("dds", options={"eta": 0.5}, steps=7, start_sigma=0.5))
     assert (plan.steps, plan.start_sigma) == (7, 0.5)
     assert (plan.sigma_max, plan.batch_size, plan.spectral_gb) == (Plan().sigma_max, Plan().batch_size, Plan().spectral_gb)
-    fill = plan_of(InpaintPlan, SceneMethod("ddnm+", feather=0, temporal_fill=False), "x", "methods.D")
-    assert (fill.feather, fill.temporal_fill, fill.steps, fill.grow) == (0, False, 25, InpaintPlan().grow)
+    fill = plan_of(InpaintPlan, SceneMethod("ddnm+", feather=0, temporal_fill=False), travel_length=4)
+    assert (fill.feather, fill.temporal_fill, fill.steps, fill.grow, fill.travel_length) == (
+        0, False, 25, InpaintPlan().grow, 4)
 
 
 @pytest.mark.parametrize(("kind", "plan"), [(ScanMethod, Plan), (PictureMethod, Plan), (SceneMethod, InpaintPlan)])
@@ -26,7 +27,7 @@ def test_every_hyper_parameter_of_a_config_is_one_of_its_plan(kind: type[Diffusi
     """A field that the plan does not have would be ignored."""
     from dataclasses import fields
 
-    own = {"tune", "prior", "bf16", "uncertainty", "options", "travel"}
+    own = {"tune", "uncertainty", "travel"}
     assert {one.name for one in fields(kind)} - own <= {one.name for one in fields(plan)}
 
 
@@ -53,9 +54,3 @@ def test_a_complaint_begins_with_the_file_and_the_method() -> None:
 
     with pytest.raises(InputError, match=r"^my\.yaml: methods\.D: no such thing$"):
         recipe("D", ScanMethod("dds"), "fastmri", refuse, "my.yaml")
-
-
-def test_several_samples_need_a_method_that_draws() -> None:
-    check_samples(2, True, "dds")
-    with pytest.raises(InputError, match="hqs estimates the mean and draws no samples"):
-        check_samples(2, False, "hqs")

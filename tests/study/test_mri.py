@@ -11,7 +11,7 @@ from helpers.studies import changed, opened
 from medrestore.errors import InputError
 from medrestore.operators import SpectralOperator
 from medrestore.recon.plan import Plan
-from medrestore.recon.prepare import reconstruct
+from medrestore.recon.preparation import reconstruct
 from medrestore.study.cases import Clock
 from medrestore.study.methods import SEEDS_APART
 from medrestore.study.mri import SliceCache, mean_facts, prepared_slice
@@ -96,10 +96,12 @@ def test_means_leave_out_what_is_missing() -> None:
     ({"X": {"baseline": "RSS", "options": {"lam": 1}}}, "methods.X: RSS has no options"),
     ({"X": {"method": "dds", "options": {"gama": 1}}}, "methods.X.options.gama is no option; did you mean"),
     ({"X": {"method": "dds", "options": {"eta": -1}}}, "methods.X.options.eta must be at least 0, got -1"),
-    ({"X": {"method": "hqs", "samples": 2}}, "methods.X: .*samples"),
+    ({"X": {"method": "hqs", "samples": 2}}, "methods.X.samples must be 1 with hqs, which estimates the mean and draws no"),
+    ({"X": {"method": "hqs", "steps": 1}}, "methods.X.steps must be at least 2, got 1"),
+    ({"X": {"method": "ddx"}}, "methods.X.method must be one of hqs, dds"),
     ({"X": {"method": "dds", "prior": "surgical-starter"}}, "surgical-starter is a prior of 3 channels"),
-    ({"X": {"method": "dds", "start_sigma": 1e9}}, "start_sigma 1e.09 is outside the noise levels"),
-    ({"X": {"method": "dds", "sigma_max": 1e-9}}, "sigma_max 1e-09 is not above the least noise level"),
+    ({"X": {"method": "dds", "start_sigma": 1e9}}, "methods.X.start_sigma is 1e.09, outside the noise levels of the prior"),
+    ({"X": {"method": "dds", "sigma_max": 1e-9}}, "methods.X.sigma_max is 1e-09, not above the least noise level"),
 ])
 def test_methods_that_do_not_suit_scans_are_refused(methods: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"^my.yaml: .*{message}"):

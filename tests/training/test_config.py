@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import yaml
-from helpers.runs import config
+from helpers.runs import prior_config
 
 from medrestore.errors import InputError
-from medrestore.training import supervised
-from medrestore.training.config import Config, assign, differences, plain, read
+from medrestore.settings import assign, build, flatten, plain
+from medrestore.training.config import Acquisition, BaselineConfig, Config, Optim, adjustable, differences, read, read_baseline
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "train"
 
@@ -17,60 +17,61 @@ CONFIGS = Path(__file__).parents[2] / "configs" / "train"
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_recipes_are_read_and_written_again(path: Path) -> None:
     given = yaml.safe_load(path.read_text(encoding="utf-8"))
-    reader = supervised.read if "baseline" in given else read
-    made = reader(given, path.name)
-    assert made.optim.decay_images < made.images and made.data.train and made.data.validation
-    assert reader(yaml.safe_load(yaml.safe_dump(plain(made))), "again") == made
+    reader = read_baseline if "baseline" in given else read
+    config = reader(given, path.name)
+    assert config.optim.decay_images < config.images and config.data.train and config.data.validation
+    assert reader(yaml.safe_load(yaml.safe_dump(plain(config))), "again") == config
 
 
 def test_values_take_their_types() -> None:
-    made = read({"optim": {"lr": "1e-4", "clip": 1}, "images": "2e5", "ema_images": 500, "data": {"sides": [[64, 1]]}}, "x")
-    assert made.optim.lr == 1e-4 and made.optim.clip == 1.0 and type(made.optim.clip) is float
-    assert made.images == 200_000 and made.ema_images == (500,) and made.data.sides == ((64, 1.0),)
+    config = read({"optim": {"lr": "1e-4", "clip": 1}, "images": "2e5", "ema_images": 500, "data": {"sides": [[64, 1]]}}, "x")
+    assert config.optim.lr == 1e-4 and config.optim.clip == 1.0 and type(config.optim.clip) is float
+    assert config.images == 200_000 and config.ema_images == (500,) and config.data.sides == ((64, 1.0),)
     assert read({}, "x") == Config()
 
 
-@pytest.mark.parametrize(("given", "said"), [
+@pytest.mark.parametrize(("given", "message"), [
     ({"optm": {}}, r"^my.yaml: optm is no option; did you mean optim\?$"),
     ({"optim": {"rate": 1}}, "optim.rate is no option; there are: lr, batch"),
     ({"optim": {"lr": "fast"}}, "optim.lr must be a number, got 'fast'"),
     ({"optim": {"batch": 1.5}}, "optim.batch must be a whole number, got 1.5"),
     ({"optim": {"batch": True}}, "optim.batch must be a whole number, got True"),
-    ({"optim": {"lr": float("nan")}}, "optim.lr must be a number, got nan"),
+    ({"optim": {"lr": float("nan")}}, "optim.lr must be above 0, got nan"),
     ({"optim": 3}, "optim must be a mapping of options, got 3"),
     ({"images": None}, "images must be a whole number, got null"),
-    ({"images": 0}, "images must be positive, got 0"),
+    ({"images": 0}, "images must be at least 1, got 0"),
     ({"seed": -1}, "seed must be at least 0, got -1"),
     ({"precision": "fp8"}, "precision must be one of fp32, bf16, fp16, got 'fp8'"),
     ({"objective": {"kind": "eps"}}, "objective.kind must be one of edm, epsilon, velocity, sample, got 'eps'"),
     ({"objective": {"sigmas": [1]}}, r"objective.sigmas must be a list of 2, got \[1\]"),
-    ({"objective": {"sigmas": [2, 1]}}, "objective.sigmas must be positive and rise"),
-    ({"objective": {"betas": {"end": 1.5}}}, "objective.betas must rise between 0 and 1"),
+    ({"objective": {"sigmas": [2, 1]}}, r"objective.sigmas must rise, got \[2.0, 1.0\]"),
+    ({"objective": {"betas": {"end": 1.5}}}, "objective.betas.end must be above 0 and below 1, got 1.5"),
+    ({"objective": {"betas": {"start": 0.1}}}, "objective.betas.start must be at most end, got 0.1 and 0.02"),
     ({"data": {"sides": [64, 96]}}, r"data.sides\[0\] must be a list of 2, got 64"),
-    ({"data": {"sides": [[64, 0]]}}, "the shares in data.sides must be positive"),
-    ({"data": {"sides": [[64, 1], [64, 2]]}}, "data.sides must be positive and different"),
+    ({"data": {"sides": [[64, 0]]}}, r"data.sides\[0\]\[1\] must be above 0, got 0.0"),
+    ({"data": {"sides": [[64, 1], [64, 2]]}}, r"data.sides must be different numbers, at least one, got \[64, 64\]"),
     ({"data": {"train": {"kind": "folder"}}}, "data.train must be a list"),
-    ({"data": {"validation_side": 0}}, "data.validation_side must be positive, got 0"),
-    ({"ema_images": []}, "ema_images must be positive and different numbers"),
+    ({"data": {"validation_side": 0}}, "data.validation_side must be at least 1, got 0"),
+    ({"ema_images": []}, r"ema_images must be different numbers, at least one, got \[\]"),
     ({"network": [1]}, "network must be a mapping of names to values"),
     ({"channels_last": 1}, "channels_last must be true or false, got 1"),
 ])
-def test_mistakes_are_named(given: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_mistakes_are_named(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         read(given, "my.yaml")
 
 
 def test_sides_of_a_baseline_are_positive() -> None:
-    with pytest.raises(InputError, match=r"data.sides must be positive, got \[0\]"):
-        supervised.read({"baseline": "unet", "data": {"sides": [0]}}, "my.yaml")
+    with pytest.raises(InputError, match=r"data.sides\[0\] must be at least 1, got 0"):
+        read_baseline({"baseline": "unet", "data": {"sides": [0]}}, "my.yaml")
 
 
 def test_a_baseline_goes_on_from_a_config_of_an_earlier_version() -> None:
-    now = supervised.read({"baseline": "unet"}, "x")
+    now = read_baseline({"baseline": "unet"}, "x")
     before = plain(now)
     del before["loss"]["ssim"], before["keep"]
-    assert supervised.differences(before, now, "x") == []
-    assert supervised.differences(before | {"seed": 4}, now, "x") == ["seed was 4 and is 0"]
+    assert differences(before, now, "x") == []
+    assert differences(before | {"seed": 4}, now, "x") == ["seed was 4 and is 0"]
 
 
 def test_dotted_keys() -> None:
@@ -83,10 +84,62 @@ def test_dotted_keys() -> None:
 
 
 def test_what_may_change_on_the_way(tmp_path: Path) -> None:
-    before = plain(config(tmp_path))
+    before = plain(prior_config(tmp_path))
     free = {"images": 200, "optim__decay_images": 9, "keep": 5, "card__name": "new", "data__workers": 3, "snapshots": [1]}
-    assert differences(before, config(tmp_path / "elsewhere", **free), "x") == []
-    assert differences(before, config(tmp_path, seed=4, network__dropout=0.1), "x") == [
+    assert differences(before, prior_config(tmp_path / "elsewhere", **free), "x") == []
+    assert differences(before, prior_config(tmp_path, seed=4, network__dropout=0.1), "x") == [
         "seed was 3 and is 4", "network.dropout was None and is 0.1"]
     del before["keep"], before["compile"]  # written by an earlier version, which did not know them
-    assert differences(before, config(tmp_path), "x") == []
+    assert differences(before, prior_config(tmp_path), "x") == []
+
+
+@pytest.mark.parametrize(("kind", "values", "message"), [
+    (Optim, {"lr": -1.0}, "^Optim: lr must be above 0, got -1.0$"),
+    (Config, {"images": 0}, "^Config: images must be at least 1, got 0$"),
+    (Config, {"snapshots": (2, 2)}, "snapshots must be different numbers"),
+    (BaselineConfig, {"baseline": "resnet"}, "^BaselineConfig: baseline must be one of unet, varnet, got 'resnet'$"),
+    (Acquisition, {"kinds": ("spiral",)}, r"^Acquisition: kinds must be sampling masks \(.*uniform1d.*\), got 'spiral'$"),
+    (Acquisition, {"coils": ()}, "^Acquisition: coils needs at least one entry$"),
+    (Acquisition, {"cut": 1.5}, "^Acquisition: cut must be at least 0 and at most 1, got 1.5$"),
+])
+def test_bounds_hold_in_python_too(kind: type, values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        kind(**values)
+
+
+def test_adjustable_fields_are_those_of_length_and_output() -> None:
+    assert set(adjustable(Config)) == {"out", "images", "weights", "optim.decay_images", "checkpoint_images", "keep",
+                                       "sample_images", "snapshots", "card", "data.workers"}
+    assert set(adjustable(BaselineConfig)) == {"out", "images", "optim.decay_images", "checkpoint_images", "keep", "card",
+                                               "data.workers"}
+
+
+OTHERS: dict[str, Any] = {
+    "init": "parent", "network": {"a": 1}, "objective.kind": "sample", "objective.noise.kind": "schedule",
+    "objective.weighting": "edm", "data.augment": "frames", "precision": "bf16", "weights": "fp16", "baseline": "varnet",
+    "objective.betas.start": 0.01, "objective.betas.end": 0.5, "objective.sigmas": [0.1, 1.0], "scan.kinds": ["uniform1d"],
+    "scan.cut": 0.1, "scan.snr_db": [1.0, 2.0], "scan.accels": [[2.0, 3]], "data.train": [{"kind": "phantoms"}],
+    "data.validation": [{"kind": "phantoms"}], "data.sides": [[32, 1.0]], "data.validation_side": 8,
+}
+
+
+def other(key: str, value: Any) -> Any:
+    """A valid value that differs from the default."""
+    if key in OTHERS:
+        return OTHERS[key]
+    if isinstance(value, (bool, str)):
+        return not value if isinstance(value, bool) else value + "x"
+    return [7] if isinstance(value, list) else value + 1
+
+
+@pytest.mark.parametrize("default", [Config(), BaselineConfig("unet")], ids=["prior", "baseline"])
+def test_every_field_decides_the_run_or_is_adjustable(default: Config | BaselineConfig) -> None:
+    """Changed one at a time, each key that is not adjustable is named as a difference, and no other is."""
+    kind, before = type(default), plain(default)
+    for key, value in flatten(before).items():
+        given = plain(default)
+        sides = isinstance(default, BaselineConfig) and key == "data.sides"
+        assign(given, key, [7] if sides else other(key, value))
+        changes = differences(before, build(kind, given, "x"), "x")
+        free = f"{key}.".startswith(tuple(f"{name}." for name in adjustable(kind)))
+        assert bool(changes) != free and all(change.startswith(key) for change in changes), key

@@ -6,9 +6,9 @@ the pixels, raw or as one zlib stream, x fastest, channels interleaved.
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -16,7 +16,7 @@ from typing import IO
 import numpy as np
 
 from ...errors import InputError
-from ..aside import Unfinished
+from ...files import FileWriter, NewFile, explained
 from ..guards import DEFLATE_LIMIT, PathLike, check_size, existing, require
 from .base import MAX_FRAMES, MAX_PIXELS, StreamedFrames
 
@@ -28,7 +28,7 @@ SIZE_DIGITS = 19  # width of the header's field for the number that is only know
 
 @dataclass(frozen=True)
 class MhaHeader:
-    """What the text header of a stack says.
+    """The fields of a stack's text header.
 
     Attributes:
         shape: (frames, height, width, channels); channels is 1 or 3.
@@ -195,10 +195,10 @@ class _ZlibStream:
         return b"".join(parts)
 
 
-class MhaWriter(Unfinished):
-    """Writes a compressed .mha stack frame by frame; it appears under its name when it is whole.
+class MhaWriter(FileWriter):
+    """Writes a compressed .mha stack frame by frame; it appears under its name when it is complete.
 
-    As a context manager it leaves a whole file or, when anything fails, nothing new (an old file is kept).
+    As a context manager it leaves a complete file or, when anything fails, nothing new; an old file stays.
 
     Args:
         path: the file; its folder is made when missing.
@@ -206,7 +206,6 @@ class MhaWriter(Unfinished):
         count: how many frames will be put.
         channels: 3 for RGB frames, 1 for masks.
         overwrite: replace an existing file.
-        part: where to write until it is whole, on the same disk; `<path>.part` if not given.
 
     Raises:
         InputError: the file exists and `overwrite` is False, or it cannot be written.
@@ -220,21 +219,14 @@ class MhaWriter(Unfinished):
         count: int,
         channels: int = 3,
         overwrite: bool = False,
-        part: Path | None = None,
     ):
         self.path = Path(path)
-        require(not self.path.is_dir(), f"{path} is a folder; name the file to write.")
-        require(overwrite or not self.path.exists(), f"{path} exists already; allow overwriting or give another name.")
-        self._part = part or self.path.with_name(self.path.name + ".part")
+        self._output = NewFile(self.path, overwrite=overwrite)
         self._shape = (*size, channels) if channels > 1 else size
         self._left, self._packed = count, 0
         self._deflate = zlib.compressobj(6)
         before, after = _header_text(size, count, channels)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[bytes] = self._part.open("wb")
-        except OSError as error:
-            raise InputError(f"{path} cannot be written ({error.strerror}); give another folder.") from error
+        self._file = self._output.temporary.open("wb")
         self._place = len(before)  # of the number that is filled in at the end
         self._write(before + b" " * SIZE_DIGITS + after)
 
@@ -252,23 +244,22 @@ class MhaWriter(Unfinished):
 
     def _write(self, data: bytes) -> None:
         try:
-            self._file.write(data)
-        except OSError as error:
+            with explained(self.path):
+                self._file.write(data)
+        except BaseException:
             self.discard()
-            raise InputError(f"{self.path} cannot be written ({error.strerror}); make room or give another folder.") from error
+            raise
 
     def close(self) -> None:
-        """Completes the file and gives it its name; refused, leaving nothing, while frames are missing."""
+        """Completes the file and publishes it; refused, leaving nothing, while frames are missing."""
         try:
             require(self._left == 0, f"{self.path}: {self._left} frames were never written; nothing was saved.")
-            self._pack(self._deflate.flush())
-            self._file.seek(self._place)
-            self._write(str(self._packed).rjust(SIZE_DIGITS).encode())
-            self._file.close()
-            os.replace(self._part, self.path)
-        except OSError as error:
-            self.discard()
-            raise InputError(f"{self.path} cannot be saved ({error.strerror}); make room or give another folder.") from error
+            with explained(self.path):
+                self._pack(self._deflate.flush())
+                self._file.seek(self._place)
+                self._write(str(self._packed).rjust(SIZE_DIGITS).encode())
+                self._file.close()
+            self._output.publish()
         except BaseException:
             self.discard()
             raise
@@ -276,9 +267,10 @@ class MhaWriter(Unfinished):
     def discard(self) -> None:
         """Closes and removes what was written so far."""
         try:
-            self._file.close()
+            with suppress(OSError):  # what could not be written is removed in any case
+                self._file.close()
         finally:
-            self._part.unlink(missing_ok=True)
+            self._output.discard()
 
 
 def _header_text(size: tuple[int, int], count: int, channels: int) -> tuple[bytes, bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ...errors import InputError
-from ..aside import Unfinished
+from ...files import FileWriter, NewFile
 from ..guards import PathLike, existing, require
 from .base import MAX_FRAMES, MAX_PIXELS, StreamedFrames
 
@@ -126,10 +125,10 @@ def check_video(path: PathLike, size: tuple[int, int], codec: VideoCodec) -> Non
             f"{path}: H.264 needs an even width and height, not {size[1]} x {size[0]}; write .mkv (FFV1) or png.")
 
 
-class VideoWriter(Unfinished):
-    """Writes RGB frames to a video; it appears under its name when it is whole.
+class VideoWriter(FileWriter):
+    """Writes RGB frames to a video; it appears under its name when it is complete.
 
-    As a context manager it leaves a whole file or, when anything fails, nothing new (an old file is kept).
+    As a context manager it leaves a complete file or, when anything fails, nothing new; an old file stays.
 
     Args:
         path: the file, .mkv for ffv1, .mkv or .mp4 for h264; its folder is made when missing.
@@ -137,7 +136,6 @@ class VideoWriter(Unfinished):
         fps: frames a second.
         codec: "ffv1" keeps every value; "h264" does not, see `H264_WARNING`.
         overwrite: replace an existing file.
-        part: where to write until it is whole, on the same disk; `<path>.part` if not given.
 
     Raises:
         InputError: the file exists and `overwrite` is False, it cannot be written, or size and codec do not fit.
@@ -151,13 +149,10 @@ class VideoWriter(Unfinished):
         fps: Fraction | None,
         codec: VideoCodec = "ffv1",
         overwrite: bool = False,
-        part: Path | None = None,
     ):
         self.path, self._size = Path(path), size
         check_video(self.path, size, codec)
-        require(not self.path.is_dir(), f"{path} is a folder; name the file to write.")
-        require(overwrite or not self.path.exists(), f"{path} exists already; allow overwriting or give another name.")
-        self._part = part or self.path.with_name(self.path.name + ".part")
+        self._output = NewFile(self.path, overwrite=overwrite)
         self._container, self._stream = self._open(codec, fps or DEFAULT_FPS)
         self._empty = True
 
@@ -166,11 +161,10 @@ class VideoWriter(Unfinished):
 
         muxer = "mp4" if self.path.suffix.lower() == ".mp4" else "matroska"
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            container = av.open(_plain(self._part), "w", format=muxer, container_options={"fflags": "+bitexact"})
+            container = av.open(_plain(self._output.temporary), "w", format=muxer, container_options={"fflags": "+bitexact"})
             stream = container.add_stream("ffv1" if codec == "ffv1" else "libx264", rate=fps, options=OPTIONS[codec])
         except (av.FFmpegError, OSError, ValueError) as error:
-            self._part.unlink(missing_ok=True)
+            self._output.discard()
             raise InputError(f"{self.path} cannot be written as {codec} ({error}); write png instead.") from error
         stream.height, stream.width = self._size
         stream.pix_fmt = "bgr0" if codec == "ffv1" else "yuv420p"
@@ -196,10 +190,10 @@ class VideoWriter(Unfinished):
                 self._container.mux(packet)
         except (av.FFmpegError, OSError) as error:
             self.discard()
-            raise InputError(f"{self.path} cannot be written ({error}); make room or give another folder.") from error
+            raise InputError(f"{self.path} cannot be written ({error}); make room or choose another output") from error
 
     def close(self) -> None:
-        """Completes the video and gives it its name."""
+        """Completes the video and publishes it."""
         import av
 
         if self._empty:
@@ -208,10 +202,10 @@ class VideoWriter(Unfinished):
         self._mux(None)
         try:
             self._container.close()
-            os.replace(self._part, self.path)
         except (av.FFmpegError, OSError) as error:
-            self._part.unlink(missing_ok=True)
-            raise InputError(f"{self.path} cannot be saved ({error}); make room or give another folder.") from error
+            self._output.discard()
+            raise InputError(f"{self.path} cannot be saved ({error}); make room or choose another output") from error
+        self._output.publish()
 
     def discard(self) -> None:
         """Closes and removes what was written so far."""
@@ -219,4 +213,4 @@ class VideoWriter(Unfinished):
 
         with suppress(av.FFmpegError, OSError):  # an unfinished file is removed in any case
             self._container.close()
-        self._part.unlink(missing_ok=True)
+        self._output.discard()

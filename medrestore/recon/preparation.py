@@ -1,0 +1,262 @@
+"""One slice of a scan in, one image out."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..baselines import CGSense, ZeroFilled, rss
+from ..consistency import unexplained
+from ..errors import InputError
+from ..io import KSpaceFile, Scan, read_kspace
+from ..metrics import Scores, fastmri_scores
+from ..mri import (
+    Sampling,
+    calibration_width,
+    espirit,
+    estimate_noise,
+    fastmri_seed,
+    noise_covariance,
+    noise_std,
+    prewhiten,
+    sampling_mask,
+    whitening,
+)
+from ..operators import Crop, Sense
+from ..priors import Prior
+from ..problem import Problem
+from ..restoration import Restoration, check, image_size, padded_size, restore_all
+from ..settings import FieldError
+from .data_step import DataStep, data_step, exact_gb
+from .plan import LEAST_SIGMA, Plan, Reading
+
+FASTMRI_KINDS = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
+AXES = ("slice", "coil", "row", "col")  # of coil maps in files that do not say
+SLICE_SEEDS = 100_000  # seeds set apart for the samples of one slice
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A slice that is ready to be restored: the problem, and how its solution becomes the image that a scanner shows.
+
+    Attributes:
+        problem: prewhitened k-space under the SENSE model; its operator is `sense` or an exact form of it.
+        sense: the operator without its spectrum or resolvent.
+        sampling: the realised mask.
+        noise_source: where the noise level comes from, in words.
+        gain: (1, 1, h, w), root-sum-of-squares of the coils before whitening: magnitude times gain is comparable to a
+            root-sum-of-squares reference.
+        crop: (h, w) of the image as shown.
+        reference: (h, w) magnitude when the scan holds one or was undersampled in software, else None.
+        data_step: the form of the operator that was chosen.
+    """
+
+    problem: Problem
+    sense: Sense
+    sampling: Sampling
+    noise_source: str
+    gain: Tensor
+    crop: tuple[int, int]
+    reference: Tensor | None
+    data_step: DataStep
+
+    def shown(self, image: Tensor) -> Tensor:
+        """Complex (..., h, w) of the reconstruction grid to the image as shown, in units of the coils' root-sum-of-squares."""
+        return Crop(tuple(image.shape[-2:]), self._inner(image))(self.gain.reshape(self.gain.shape[-2:]) * image)
+
+    def _inner(self, image: Tensor) -> tuple[int, int]:
+        return min(self.crop[0], image.shape[-2]), min(self.crop[1], image.shape[-1])
+
+
+def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | None = None, cache: Path | None = None,
+            device: torch.device | str = "cpu") -> Prepared:
+    """Undersamples, prewhitens, estimates coil maps and noise: from the sampled data alone.
+
+    Everything after the first line sees only what an accelerated scan would have acquired, so a prospective scan and
+    the same scan undersampled here give the same image.
+
+    Args:
+        file_name: what fastMRI's masks take their seed from.
+        maps: (1, coil, h, w) given coil maps; None estimates them by ESPIRiT, cached under `cache`.
+
+    Raises:
+        InputError: no calibration lines, maps of the wrong shape, noise that cannot be estimated.
+    """
+    reference = _reference(scan, plan)
+    kspace, sampling = _undersample(scan, plan, file_name)
+    unmix = torch.eye(kspace.shape[1], dtype=torch.complex64)
+    if scan.noise is not None:
+        covariance = noise_covariance(scan.noise)
+        W = whitening(covariance)
+        kspace, unmix = prewhiten(kspace, W), torch.linalg.inv(W).to(torch.complex64)
+        maps = None if maps is None else prewhiten(maps, W)
+        sigma, source = noise_std(covariance), "the noise scan"
+    if plan.noise_std is not None:
+        sigma, source = plan.noise_std, "given"
+    elif scan.noise is None:
+        estimate = estimate_noise(kspace, sampling.mask)
+        sigma, source = estimate.std, estimate.source
+    if maps is None:
+        maps = espirit(kspace, mask=sampling.mask, cache=cache)
+    elif maps.shape != kspace.shape:
+        raise InputError(f"the coil maps are {tuple(maps.shape[1:])} and the k-space is {tuple(kspace.shape[1:])} "
+                         "(coil, height, width); give the maps of this scan")
+    norm = maps.abs().square().sum(1, keepdim=True).sqrt()
+    maps = torch.where(norm > 0, maps / norm.where(norm > 0, 1.0), 0.0)
+    gain = torch.einsum("cv,bvhw->bchw", unmix, maps).abs().square().sum(1, keepdim=True).sqrt()
+    sense = Sense(maps.to(device), sampling.mask.to(device))
+    form = data_step(sense, plan.sampler, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb, noisy=sigma > 0)
+    problem = Problem(form.operator, kspace.to(device), sigma)
+    if plan.noise_std is None and (left := unexplained(problem)) > sigma:
+        problem = replace(problem, sigma=left)
+        source = f"{source}, raised from {sigma:.3g} to what the coil maps leave unexplained"
+    return Prepared(problem, sense, sampling, source, gain.to(device), scan.crop, reference, form)
+
+
+def _reference(scan: Scan, plan: Plan) -> Tensor | None:
+    """The stored reference, or root-sum-of-squares of a scan that was fully sampled before software took lines away."""
+    if scan.reference is not None or plan.undersample is None or not bool(scan.mask.all()):
+        return scan.reference
+    image = rss(scan.kspace)[0, 0]
+    return Crop(tuple(image.shape), scan.crop)(image)
+
+
+def _undersample(scan: Scan, plan: Plan, file_name: str) -> tuple[Tensor, Sampling]:
+    if plan.undersample is None:
+        width = calibration_width(scan.mask)
+        return scan.kspace, Sampling(scan.mask, "as acquired", float(scan.mask.numel() / scan.mask.sum()), width, 0)
+    asked = plan.undersample
+    seed = fastmri_seed(file_name) if asked.kind in FASTMRI_KINDS else plan.seed
+    shape = (scan.kspace.shape[-2], scan.kspace.shape[-1])
+    drawn = sampling_mask(asked.kind, shape, asked.accel, acs=asked.acs, seed=seed)
+    mask = drawn.mask * scan.mask
+    if not mask.any():
+        raise InputError("nothing is left of the scan after undersampling; it was undersampled before")
+    realised = Sampling(mask, drawn.kind, float(mask.numel() / mask.sum()), calibration_width(mask), drawn.seed)
+    return scan.kspace * mask, realised
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One reconstructed slice, all images as shown: cropped, in units of the coils' root-sum-of-squares.
+
+    Attributes:
+        image: (h, w) complex, the mean of the samples.
+        samples: (sample, h, w) complex.
+        std: (h, w) spread of the samples.
+        zero_filled, cg_sense: (h, w) complex, the baselines beside it.
+        reference: (h, w) or None.
+        restoration: seeds, levels and misfit.
+        prepared: what was restored.
+    """
+
+    image: Tensor
+    samples: Tensor
+    std: Tensor
+    zero_filled: Tensor
+    cg_sense: Tensor
+    reference: Tensor | None
+    restoration: Restoration
+    prepared: Prepared
+
+
+CG_SENSE = CGSense(lam=0.01)  # the baseline beside every reconstruction
+
+
+def reconstruct(prepared: Prepared, prior: Prior, plan: Plan, *, slice_index: int = 0,
+                on_step: Callable[[int, Tensor], None] | None = None) -> Slice:
+    """Restores one prepared slice; see `reconstruct_all`."""
+    (restored,) = reconstruct_all([prepared], prior, plan, first=slice_index, on_step=on_step)
+    return restored
+
+
+def reconstruct_all(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, first: int = 0, batch_size: int | None = None,
+                    on_step: Callable[[int, Tensor], None] | None = None) -> list[Slice]:
+    """Restores prepared slices with joint calls of the prior.
+
+    Args:
+        first: number of the first slice, which sets the seeds of each apart.
+        batch_size: samples, of whichever slices, drawn together at most; by default that of the plan.
+        on_step: called with the number of the step and x (sample, channel, height, width) after it, for each batch.
+    """
+    cg_sense = [CG_SENSE.reconstruct(one.problem.y, one.sense.maps, one.sense.mask) for one in prepared]
+    results = restore_all(
+        [one.problem for one in prepared], prior, plan.sampler, levels=plan.levels(prior), samples=plan.samples,
+        seeds=[plan.seed + SLICE_SEEDS * index for index in range(first, first + len(prepared))],
+        batch_size=plan.batch_size if batch_size is None else batch_size, on_step=on_step,
+        starts=None if plan.start_sigma is None else cg_sense, start_sigma=plan.start_sigma,
+    )
+    return [_as_shown(*one) for one in zip(prepared, results, cg_sense, strict=True)]
+
+
+def _as_shown(prepared: Prepared, result: Restoration, cg_sense: Tensor) -> Slice:
+    """A restoration and the baselines beside it, cropped and in the units of the scanner's image."""
+    zero_filled = ZeroFilled().reconstruct(prepared.problem.y, prepared.sense.maps, prepared.sense.mask)
+    return Slice(
+        *(prepared.shown(image).cpu() for image in (result.mean[0], result.samples[:, 0])),
+        prepared.shown(result.std[0]).cpu(),
+        *(prepared.shown(image[0, 0]).cpu() for image in (zero_filled, cg_sense)),
+        prepared.reference, result, prepared,
+    )
+
+
+def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
+    """Refuses a method that the scan cannot serve and a prior that cannot see it.
+
+    Raises:
+        InputError: in one sentence, what does not fit and what would.
+    """
+    check_prior(prior.channels, "the prior")
+    check_levels(plan, prior)
+    operator, method = prepared.problem.operator, plan.sampler
+    if method.needs is not None and not isinstance(operator, method.needs):
+        why = ("the mask undersamples both axes" if not prepared.sense.one_axis else
+               f"that takes {exact_gb(prepared.sense):.2f} GiB, over the limit of `spectral_gb`, {plan.spectral_gb:g}")
+        raise InputError(f"{type(method).__name__} needs the exact spectrum of the scan, and {why}; "
+                         "dds, diffpir, hqs and dps do without")
+    try:
+        check(prepared.problem, method, prior, padded_size(prior, image_size(prepared.problem)))
+    except (TypeError, ValueError) as error:
+        raise InputError(str(error)) from error
+
+
+def check_levels(plan: Plan, prior: Prior) -> None:
+    """Refuses noise levels that are outside those of the prior."""
+    low, high = prior.sigma_range
+    least = max(low, LEAST_SIGMA)
+    if plan.sigma_max <= least:
+        raise FieldError("Plan", "sigma_max", f"is {plan.sigma_max:g}, not above the least noise level of the prior, {least:g}")
+    if plan.start_sigma is not None and not low < plan.start_sigma <= high:
+        raise FieldError("Plan", "start_sigma", f"is {plan.start_sigma:g}, outside the noise levels of the prior, "
+                         f"{low:g} to {high:g}")
+
+
+def check_prior(channels: int, name: str) -> None:
+    """Refuses a prior that is not one of complex images."""
+    if channels != 2:
+        raise InputError(f"{name} is a prior of {channels} channels, and a complex image needs one of two, real and imaginary; "
+                         "give another `prior`")
+
+
+@contextmanager
+def open_scan(path: Path, plan: Plan, reading: Reading) -> Iterator[tuple[KSpaceFile, KSpaceFile | None]]:
+    """The scan and, when the plan names one, the file of its coil maps."""
+    with read_kspace(path, dataset=plan.dataset, axes=plan.axes, max_gb=reading.max_gb) as scan:
+        if plan.maps is None:
+            yield scan, None
+            return
+        place = Path(plan.maps)
+        stated = AXES if place.suffix in (".h5", ".hdf5", ".mat") else None
+        with read_kspace(place, axes=stated, max_gb=reading.max_gb) as maps:
+            if maps.shape != scan.shape:
+                raise InputError(f"{place} holds maps of shape {maps.shape}, and {path} is {scan.shape} "
+                                 "(slice, coil, height, width); give the maps of this scan")
+            yield scan, maps
+
+
+def score(prediction: list[Tensor], reference: list[Tensor], *, data_range: float | None = None) -> Scores:
+    """The fastMRI protocol over the slices of a volume, from magnitudes (h, w)."""
+    return fastmri_scores(torch.stack(prediction), torch.stack(reference), data_range=data_range)

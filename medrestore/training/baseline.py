@@ -1,0 +1,169 @@
+"""Training of supervised baselines, U-Net or variational network, on simulated or measured scans.
+
+By one process: scans of a step may have different shapes, so that processes would not take as many passes.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from ..baselines import Supervised, ZeroFilled, save
+from ..baselines.supervised import drawn_from
+from ..baselines.weights import network
+from ..datasets.base import Images
+from ..datasets.base import Progress as Preparation
+from ..metrics import psnr, ssim_map
+from ..settings import plain
+from . import run as runs
+from .batches import WEIGHTS, stream, with_worker_errors, worker_options
+from .checkpoint import Progress, written_aside
+from .config import BaselineConfig, Loss
+from .export import write_run
+from .runtime import Acceleration, Process, hardware
+from .scans import Position, Scan, Scans, load_scans
+from .task import SCORE, Callbacks, Result, Task
+
+
+def train_baseline(config: BaselineConfig, *, images: Images | None = None, validation: Images | None = None,
+                   callbacks: Callbacks | None = None, resume: bool = True) -> Path:
+    """Trains a baseline, or resumes its training, and returns its folder, which `baselines.load` takes.
+
+    Args:
+        config: the run; see `BaselineConfig`.
+        images, validation: instead of `config.data.train` and `.validation`.
+        callbacks: called during the run.
+        resume: whether to resume from the checkpoints in `config.out`; else a folder that holds some is refused.
+
+    Raises:
+        InputError: a config, data or folder that cannot work, each before any heavy work; a full disk; divergence.
+        Stopped: SIGTERM or SIGUSR1 came; a checkpoint is written, and the same call resumes from it.
+    """
+    return runs.run(BaselineTask(config, *load_scans(config, images, validation)), callbacks=callbacks, resume=resume)
+
+
+def export_last_baseline(config: BaselineConfig, *, images: Images | None = None, validation: Images | None = None) -> Path:
+    """Exports the baseline of the last checkpoint, whether the run has ended or not; arguments as for `train_baseline`.
+
+    Raises:
+        InputError: no checkpoint in `config.out` is intact.
+    """
+    return runs.export_last(BaselineTask(config, *load_scans(config, images, validation)))
+
+
+class BaselineTask(Task[list[Scan]]):
+    """A reconstruction network trained on pairs of undersampled scans and images.
+
+    Args:
+        config: of the run.
+        train, validation: scans.
+    """
+
+    config: BaselineConfig
+    result = "baseline"
+    parallel = False
+
+    def __init__(self, config: BaselineConfig, train: Scans, validation: Scans) -> None:
+        self.config, self.train, self.validation = config, train, validation
+        with drawn_from(stream(config.seed, WEIGHTS)):
+            self.net = network(config.baseline, config.network, "network")
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), config.optim.lr, weight_decay=config.optim.weight_decay)
+        self.half_lives = {"average": config.ema_images}
+        self.acceleration = Acceleration()
+
+    def counts(self) -> list[int]:
+        return [len(self.train), len(self.validation)]
+
+    def prepare(self, progress: Preparation) -> None:
+        for scans in (self.train, self.validation):
+            scans.prepare(progress)
+
+    def batches(self, progress: Progress, process: Process) -> Generator[list[Scan], None, None]:
+        """The scans of each step."""
+        optim = self.config.optim
+        size = optim.batch * optim.accumulate
+        steps: list[list[Position]] = [[(first + k, None) for k in range(size)]
+                                       for first in range(progress.seen, self.config.images, size)]
+        loader: DataLoader[list[Scan]] = DataLoader(
+            self.train, batch_sampler=steps, collate_fn=list,  # type: ignore[arg-type]  # a batch is a list of items
+            generator=stream(self.config.seed, WEIGHTS, 1), **worker_options(self.config.data.workers))
+        return with_worker_errors(loader)
+
+    def losses(self, net: torch.nn.Module, batch: list[Scan], number: int, process: Process) -> Iterator[Tensor]:
+        """One loss for each group of scans of one shape, at most `optim.batch` at once."""
+        for scans in _alike(batch, self.config.optim.batch):
+            kspace, maps, mask, target = (torch.stack(part).to(process.device) for part in zip(*scans, strict=True))
+            yield reconstruction_loss(net(kspace, maps, mask), target, self.config.loss) * len(scans) / len(batch)
+
+    def scores(self, net: torch.nn.Module, process: Process) -> dict[str, float]:
+        """Mean loss and PSNR on the same scans each time, over all and by setting, and the PSNR of zero-filled images."""
+        rows: dict[str, list[tuple[float, float, float]]] = {}
+        for position in validation_positions(self.config):
+            scan = self.validation[position]
+            rows.setdefault(scan.setting, []).append(self._score(net, scan, process.device))
+        every = [row for values in rows.values() for row in values]
+        scores = dict(zip((SCORE, "psnr", "zero_filled_psnr"), map(fmean, zip(*every, strict=True)), strict=True))
+        for setting, values in rows.items():
+            scores |= {f"psnr ({setting})": fmean(row[1] for row in values),
+                       f"zero_filled_psnr ({setting})": fmean(row[2] for row in values)}
+        return scores
+
+    @torch.no_grad()
+    def _score(self, net: torch.nn.Module, scan: Scan, device: torch.device) -> tuple[float, float, float]:
+        """Loss, PSNR and the zero-filled image's PSNR of a scan."""
+        kspace, maps, mask, target = (part[None].to(device) for part in scan.tensors)
+        image, zero_filled = net(kspace, maps, mask), ZeroFilled().reconstruct(kspace, maps, mask[0, 0])
+        peak = float(target.abs().max())
+        own, reference = (psnr(result.abs(), target.abs(), data_range=peak) for result in (image, zero_filled))
+        return float(reconstruction_loss(image, target, self.config.loss)), own, reference
+
+    def export(self, folder: Path, result: Result) -> None:
+        config, progress = self.config, result.progress
+        net = network(config.baseline, config.network, "network")
+        net.load_state_dict(result.weights)
+        facts = asdict(config.card) | {
+            "images": progress.seen, "ema_images": result.half_life, "hours": round(progress.seconds / 3600, 2),
+            "hardware": hardware(result.process.device), "scan": plain(config.scan), "loss": asdict(config.loss),
+            "scores": {key: round(value, 4) for key, value in result.scores.items() if "psnr" in key},
+        }
+        with written_aside(folder) as part:
+            save(part, Supervised(net, facts))
+            write_run(part, config, progress)
+
+    def parameter_names(self) -> dict[str, str]:
+        return {name: str(number) for number, (name, _) in enumerate(self.net.named_parameters())}
+
+
+def reconstruction_loss(image: Tensor, target: Tensor, weights: Loss) -> Tensor:
+    """l1 * |image - target| + ssim * (1 - SSIM of the magnitudes), the mean over a batch.
+
+    Args:
+        image, target: (batch, 1, height, width) complex64; the data range of the SSIM is each target's maximum.
+    """
+    loss = image.new_zeros((), dtype=torch.float32)
+    if weights.l1:
+        loss = loss + weights.l1 * (image - target).abs().mean()
+    if weights.ssim:
+        peak = target.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
+        loss = loss + weights.ssim * (1 - ssim_map(image.abs(), target.abs(), data_range=peak).mean())
+    return loss
+
+
+def validation_positions(config: BaselineConfig) -> list[Position]:
+    """Which scans are scored: as many of each kind and acceleration, one slice after another in the order of the first epoch."""
+    kinds, accels, count = len(config.scan.kinds), len(config.scan.accels), config.data.validation_scans
+    return [(number, (kind, accel)) for kind in range(kinds) for accel in range(accels) for number in range(count)]
+
+
+def _alike(scans: Sequence[Scan], most: int) -> Iterator[list[tuple[Tensor, ...]]]:
+    """The tensors of scans of one shape, at most so many at once."""
+    shapes: dict[torch.Size, list[tuple[Tensor, ...]]] = {}
+    for scan in scans:
+        shapes.setdefault(scan.kspace.shape, []).append(scan.tensors)
+    for batch in shapes.values():
+        for start in range(0, len(batch), most):
+            yield batch[start : start + most]

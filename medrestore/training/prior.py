@@ -1,0 +1,147 @@
+"""Training of diffusion priors: the denoising loss over noise levels, on augmented crops of images."""
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..datasets.base import Augment, Crops, Images
+from ..datasets.base import Progress as Preparation
+from ..errors import InputError
+from ..priors.parametrisations import Network
+from . import run as runs
+from . import validation as validations
+from .batches import NOISE, CropSampler, crop_loader, stream, with_worker_errors
+from .checkpoint import Progress
+from .config import Config
+from .export import export
+from .loss import denoising_loss, noise_levels, weighting
+from .run import Run
+from .runtime import Acceleration, Process, continue_default_stream
+from .start import ImageData, initial_network, load_images
+from .task import Callbacks, Result, Task
+
+MOMENTUM = (0.9, 0.99)  # betas of AdamW
+
+
+def train(config: Config, *, images: Images | None = None, validation: Images | None = None, augment: Augment | None = None,
+          callbacks: Callbacks | None = None, resume: bool = True) -> Path:
+    """Trains a prior, or resumes its training, and returns its folder.
+
+    Args:
+        config: the run; see `Config`.
+        images, validation, augment: instead of `config.data.train`, `.validation` and `.augment`.
+        callbacks: called on the main process.
+        resume: whether to resume from the checkpoints in `config.out`; else a folder that holds some is refused.
+
+    Raises:
+        InputError: a config, data or folder that cannot work, each before any heavy work; a full disk; divergence.
+        Stopped: SIGTERM or SIGUSR1 came; a checkpoint is written, and the same call resumes from it.
+    """
+    return runs.run(PriorTask(config, load_images(config, images, validation, augment)), callbacks=callbacks, resume=resume)
+
+
+def export_last(config: Config, *, images: Images | None = None, validation: Images | None = None,
+                augment: Augment | None = None) -> Path:
+    """Exports the prior of the last checkpoint, whether the run has ended or not; arguments as for `train`.
+
+    Raises:
+        InputError: no checkpoint in `config.out` is intact.
+    """
+    return runs.export_last(PriorTask(config, load_images(config, images, validation, augment)))
+
+
+class PriorTask(Task[Tensor]):
+    """A denoiser trained on crops (crop, channels, side, side).
+
+    Args:
+        config: of the run.
+        data: images and augmentation.
+    """
+
+    config: Config
+    result = "prior"
+
+    def __init__(self, config: Config, data: ImageData) -> None:
+        self.config, self.data = config, data
+        self.initial = initial_network(config, data)
+        self.target = self.initial.target
+        self.draw, self.weight = noise_levels(config.objective, self.target), weighting(config.objective, self.target)
+        self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        self.net = self.initial.net.to(memory_format=self.layout)  # type: ignore[call-overload]  # not in its stub
+        if config.gradient_checkpointing:
+            _checkpoint_gradients(self.net)
+        self.has_dropout = any(isinstance(module, torch.nn.Dropout) and module.p > 0 for module in self.net.modules())
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), config.optim.lr, MOMENTUM,
+                                           weight_decay=config.optim.weight_decay)
+        self.half_lives = {f"average-{images}": images for images in config.ema_images}
+        self.passes = config.optim.accumulate
+        self.acceleration = Acceleration(config.precision, config.compile, config.optim.accumulate, Path(config.out))
+        self.validation = torch.empty(0)
+
+    def counts(self) -> list[int]:
+        return self.data.counts
+
+    def prepare(self, progress: Preparation) -> None:
+        self.data.prepare(progress)
+        self.validation = self.data.validation_crops(self.config)
+
+    def batches(self, progress: Progress, process: Process) -> Generator[Tensor, None, None]:
+        sampler = CropSampler(self.config, progress, process.rank, process.world)
+        crops = Crops(self.data.train, self.data.augment, seed=self.config.seed)
+        return with_worker_errors(crop_loader(crops, sampler, pin=process.device.type == "cuda"))
+
+    def losses(self, net: torch.nn.Module, batch: Tensor, number: int, process: Process) -> Iterator[Tensor]:
+        x0 = batch.to(process.device, non_blocking=True, memory_format=self.layout)
+        generator = stream(self.config.seed, NOISE, number, process.rank, process.device)
+        sigma = self.draw(len(x0), generator)
+        noise = torch.randn(x0.shape, generator=generator, device=process.device)
+        if self.has_dropout:
+            continue_default_stream(generator)
+        yield denoising_loss(_predictions(net), self.target, x0, sigma, noise, self.weight)
+
+    def scores(self, net: torch.nn.Module, process: Process) -> dict[str, float]:
+        return validations.scores(_predictions(net), self.target, self.validation.to(process.device), draw=self.draw,
+                                  weight=self.weight, seed=self.config.seed)
+
+    def after_step(self, run: Run[Tensor], before: Progress) -> None:
+        """Snapshots after epochs, and pictures."""
+        for epoch in self.config.snapshots:
+            if before.position < epoch * len(self.data.train) <= run.progress.position:
+                run.snapshot(epoch)
+        if not run.due(self.config.sample_images):
+            return
+        with run.averaged(next(iter(run.averages.values()))) as net:
+            sheets = validations.pictures(_predictions(net), self.target, self.validation.to(run.process.device),
+                                          self.initial.recipe, seed=self.config.seed)
+        if run.process.rank == 0:
+            validations.write_pictures(sheets, run.out / "samples", run.progress.seen)
+
+    def facts(self) -> dict[str, Any]:
+        return {"parent": self.initial.parent}
+
+    def restore(self, facts: Mapping[str, Any]) -> None:
+        self.initial = replace(self.initial, parent=facts["parent"])
+
+    def export(self, folder: Path, result: Result) -> None:
+        export(folder, result, self.initial, self.data, self.config)
+
+
+def _predictions(net: torch.nn.Module) -> Network:
+    """The network as a function (x, t) of single-precision tensors; networks of diffusers return an object with a `sample`."""
+
+    def predict(x: Tensor, t: Tensor) -> Tensor:
+        output = net(x, t)
+        return (output if isinstance(output, Tensor) else output.sample).float()
+
+    return predict
+
+
+def _checkpoint_gradients(net: torch.nn.Module) -> None:
+    enable: Callable[[], None] | None = getattr(net, "enable_gradient_checkpointing", None)  # of diffusers' models
+    if enable is None:
+        raise InputError(f"gradient_checkpointing: {type(net).__name__} cannot do it; take false, a smaller batch")
+    enable()

@@ -1,0 +1,24 @@
+"""Priors on disk for tests: networks of a few thousand random weights."""
+
+from pathlib import Path
+
+import torch
+from diffusers import UNet2DModel
+
+from medrestore import priors
+from medrestore.codecs import Interval
+from medrestore.priors import EDM
+
+
+def save_rgb_prior(folder: Path, *, channels: int = 3) -> Path:
+    """A prior of pictures with values in [-1, 1]; returns its folder."""
+    net = UNet2DModel(
+        in_channels=channels, out_channels=channels, block_out_channels=(8, 8), layers_per_block=1, norm_num_groups=4,
+        down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2, add_attention=False,
+    )
+    generator = torch.Generator().manual_seed(channels)
+    for weights in net.parameters():
+        weights.data = 0.03 * torch.randn(weights.shape, generator=generator)
+    priors.save(folder, net, parametrisation=EDM(sigma_data=0.5, sigmas=(0.005, 40.0)), recipe=Interval(),
+                channels=channels, multiple=2, card={"name": "tiny"})
+    return folder

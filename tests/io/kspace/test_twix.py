@@ -1,0 +1,77 @@
+"""Siemens twix files."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers.arrays import complex_normal
+
+from medrestore.errors import InputError
+from medrestore.fft import ifft2c
+from medrestore.io import read_kspace
+
+DATA = Path(__file__).parents[3].parent / "shared" / "data" / "kspace"
+
+
+@pytest.fixture
+def twix():
+    path = DATA / "phantom_2ch_twix" / "gre.dat"
+    if not path.is_file():
+        pytest.skip("the scan is not here")
+    pytest.importorskip("twixtools")
+    return path
+
+
+def test_real_twix(twix, capfd):
+    with read_kspace(twix) as file:
+        scan = file[0]
+        assert file.kind == "Siemens twix" and file.shape == (1, 2, 160, 160) and scan.crop == (160, 160)
+    assert torch.equal(scan.mask, torch.ones(1, 160)) and scan.pixel_mm == (1.25, 1.25, 4.0)
+    from twixtools import read_twix
+
+    lines = [block.data for block in read_twix(str(twix), parse_pmu=False, parse_geometry=False, verbose=False)[-1]["mdb"]]
+    whole = torch.from_numpy(np.stack(lines, -1))
+    torch.testing.assert_close(ifft2c(scan.kspace)[0], ifft2c(whole)[:, 80:240], rtol=0, atol=1e-8)
+    peak = scan.kspace[0, 0].abs().argmax()
+    assert abs(int(peak) // 160 - 80) <= 1 and abs(int(peak) % 160 - 80) <= 1
+    captured = capfd.readouterr()
+    assert not captured.out and not captured.err
+
+
+def test_damaged_twix(twix, tmp_path):
+    content = twix.read_bytes()
+    path = tmp_path / "cut.dat"
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"cut\.dat"):
+        read_kspace(path)
+    (start,) = struct.unpack_from("<Q", content, 16)
+    (header,) = struct.unpack_from("<I", content, start)
+    endless = bytearray(content)
+    struct.pack_into("<I", endless, start + header, 0)  # a block of no length
+    struct.pack_into("<Q", endless, start + header + 40, 1 << 5)  # that claims to be sync data
+    path.write_bytes(endless)
+    with pytest.raises(InputError, match=r"cut\.dat has a damaged or cut data block"):
+        read_kspace(path)
+
+
+def test_twix_noise_averages_and_undersampling(twix, tmp_path):
+    import twixtools
+
+    noise = complex_normal(3, 2, 320)
+    scans = twixtools.read_twix(str(twix), parse_pmu=False, parse_geometry=False, verbose=False, keep_acqend=True)
+    *lines, end = scans[-1]["mdb"]
+    first, second = ([block.convert_to_local() for block in lines[::2]] for _ in range(2))
+    for block in second:
+        block.mdh.Counter.Ave = 1
+    adjustment = twixtools.mdb.Mdb_local(noise)
+    adjustment.add_flag("NOISEADJSCAN")
+    scans[-1]["mdb"] = [adjustment, *first, *second, end]
+    twixtools.write_twix(scans, str(tmp_path / "n.dat"))
+    file = read_kspace(tmp_path / "n.dat")
+    scan, original = file[0], read_kspace(twix)[0]
+    assert file.has_noise and torch.equal(scan.mask[0], torch.tensor([1.0, 0.0]).repeat(80))
+    torch.testing.assert_close(scan.kspace, original.kspace * scan.mask, rtol=0, atol=1e-9)
+    expected = noise * np.sqrt(1e9 / 130 / 320 / 11600 / 2)
+    torch.testing.assert_close(scan.noise, torch.from_numpy(expected.astype(np.complex64)), rtol=1e-5, atol=1e-6)

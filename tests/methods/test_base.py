@@ -1,0 +1,104 @@
+"""The contract of a method: bounds of its hyper-parameters, memory of a trajectory, exact data at the last step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+import torch
+from helpers.steps import NOISE, PINV, X0, A, Rotated, Y, close, flat, step
+from torch import Tensor
+
+import medrestore as mr
+from medrestore.errors import InputError
+from medrestore.levels import time_travel
+from medrestore.methods import DDNM, DDRM, DDS, DPS, METHODS, DDNMPlus, DiffPIR, Method, RePaint
+from medrestore.noise import Noise
+from medrestore.priors import StationaryGaussian
+from medrestore.restoration import sample
+
+PRIOR = StationaryGaussian(torch.ones(4, 4))
+
+
+def test_the_operator_of_these_tests_is_the_matrix():
+    close(Rotated()(X0), flat(X0) @ A.T)
+    close(flat(Rotated().adjoint(Y)), Y @ A)
+    close(flat(Rotated().pinv(Y)), Y @ PINV.T)
+
+
+@pytest.mark.parametrize("method", [DDNM(), DDNMPlus(), DDRM(), RePaint(), DiffPIR(), DDS(None, None)], ids=str)
+def test_the_last_step_explains_exact_data(method):
+    x = step(method, 0.3, 0.0, noises=(NOISE, NOISE))
+    close(x @ A.T, Y)
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda: mr.DDS(eta=-1, gamma=-5), "DDS: gamma must be above 0, got -5"),
+    (lambda: mr.DDS(eta=-1), "DDS: eta must be at least 0, got -1"),
+    (lambda: mr.DDS(cg_steps=0), "DDS: cg_steps must be at least 1, got 0"),
+    (lambda: mr.DDS(cg_steps=2.5), "DDS: cg_steps must be a whole number, got 2.5"),
+    (lambda: mr.DDS(rtol=float("nan")), "DDS: rtol must be above 0, got nan"),
+    (lambda: mr.DDIM(1.1), "DDIM: eta must be at least 0 and at most 1, got 1.1"),
+    (lambda: mr.DDNM(eta=float("inf")), "DDNM: eta must be at least 0 and at most 1, got inf"),
+    (lambda: mr.DDNMPlus("0.5"), "DDNMPlus: eta must be a number, got '0.5'"),
+    (lambda: mr.DDRM(eta_b=-0.1), "DDRM: eta_b must be at least 0 and at most 1"),
+    (lambda: mr.DiffPIR(zeta=2), "DiffPIR: zeta must be at least 0 and at most 1"),
+    (lambda: mr.DiffPIR(lam=0), "DiffPIR: lam must be above 0"),
+    (lambda: mr.DPS(step_size=0), "DPS: step_size must be above 0"),
+    (lambda: mr.HQS(lam=None), "HQS: lam must be a number, got null"),
+    (lambda: mr.HQS(cg_steps=-3), "HQS: cg_steps must be at least 1"),
+    (lambda: mr.ProbabilityFlow(heun=1), "ProbabilityFlow: heun must be true or false, got 1"),
+])
+def test_hyper_parameters_out_of_bounds_are_refused(make: Callable[[], Method], message: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        make()
+    assert str(refusal.value).startswith(message)
+
+
+def test_what_bounds_allow_is_accepted() -> None:
+    assert DDS(gamma=None, cg_steps=None, eta=2.0) == DDS()
+    assert DPS(eta=3.0).eta == 3.0 and DDRM(0.0, 1.0).eta_b == 1.0 and DiffPIR(zeta=1).zeta == 1
+
+
+def test_every_method_is_registered_and_made_by_its_name() -> None:
+    for name, kind in METHODS.items():
+        assert issubclass(kind, Method) and METHODS.name_of(kind) == name and isinstance(METHODS.build(name, {}), kind)
+    assert METHODS.build("dds", {"gamma": 5, "cg_steps": 5, "eta": 0.85}) == DDS(5.0, 5, eta=0.85)
+    with pytest.raises(InputError, match="dds: zeta is no option"):
+        METHODS.build("dds", {"zeta": 0.5})
+
+
+@dataclass(frozen=True)
+class Counting(Method):
+    """Adds how many steps it has taken since its memory began."""
+
+    needs = None
+
+    def begin(self, problem: None, shape: torch.Size) -> int:
+        return len(shape) - 4
+
+    def step(self, x: Tensor, sigma: float, sigma_next: float, **lent: object) -> Tensor:
+        raise AssertionError("a method with a memory is advanced")
+
+    def advance(self, x: Tensor, sigma: float, sigma_next: float, memory: int, **lent: object) -> tuple[Tensor, int]:
+        return torch.full_like(x, memory), memory + 1
+
+
+def test_the_memory_lives_for_one_trajectory_and_ends_with_time_travel() -> None:
+    seen: list[float] = []
+    levels = time_travel([4.0, 3.0, 2.0, 1.0, 0.0], 2, 2)  # 4 3 2, up to 4, 3 2 1 0
+    for _ in range(2):
+        sample(None, PRIOR, Counting(), levels, noise=Noise([0]), size=(4, 4),
+               on_step=lambda i, x: seen.append(round(float(x.mean()), 3)))
+    once = [count for count, (a, b) in zip(seen[: len(levels) - 1], pairwise(levels), strict=True) if b < a]
+    assert once == [0, 1, 0, 1, 2, 3]
+    assert seen[len(levels) - 1 :] == seen[: len(levels) - 1]
+
+
+def test_a_method_without_memory_is_its_step() -> None:
+    lent = {"problem": None, "denoise": PRIOR, "constrain": lambda x: x, "noise": lambda: torch.zeros(1, 1, 4, 4)}
+    x = torch.ones(1, 1, 4, 4)
+    method = mr.DDIM(0.5)
+    assert method.begin(None, x.shape) is None
+    advanced, memory = method.advance(x, 2.0, 1.0, None, **lent)
+    assert memory is None and torch.equal(advanced, method.step(x, 2.0, 1.0, **lent))

@@ -1,0 +1,35 @@
+"""One step of DDNM and DDNM+ against their paper's formulas."""
+
+import pytest
+import torch
+from helpers.steps import JUMPS, PINV, SINGULAR, VP, A, D, V, Y, close, step
+
+from medrestore.methods import DDNM, DDNMPlus
+
+
+@pytest.mark.parametrize(("sigma", "tau"), JUMPS)
+def test_ddnm(sigma, tau):
+    vp, eta = VP(sigma, tau), 0.85
+    x0 = vp.x0 - (vp.x0 @ A.T - Y) @ PINV.T
+    noise = (1 - vp.abar_next) ** 0.5 * (eta * vp.n + (1 - eta**2) ** 0.5 * vp.e)
+    close(step(DDNM(eta), sigma, tau), vp.abar_next**0.5 * x0 + noise)
+
+
+@pytest.mark.parametrize(("sigma", "tau"), JUMPS)
+@pytest.mark.parametrize("sigma_y", [0.0, 0.2])
+def test_ddnm_plus(sigma, tau, sigma_y):
+    vp, eta = VP(sigma, tau), 0.85
+    a, st = vp.abar_next**0.5, (1 - vp.abar_next) ** 0.5
+    lam, fresh, kept = (torch.empty(D, dtype=torch.float64) for _ in range(3))
+    for i, s in enumerate(SINGULAR.tolist()):  # appendix I, eqs. 53-56
+        if s == 0:
+            lam[i], fresh[i], kept[i] = 1.0, st * eta, st * (1 - eta**2) ** 0.5
+        elif st >= a * sigma_y / s:
+            lam[i], fresh[i], kept[i] = 1.0, (st**2 - (a * sigma_y / s) ** 2) ** 0.5, 0.0
+        else:
+            lam[i], fresh[i], kept[i] = s * st * (1 - eta**2) ** 0.5 / (a * sigma_y), st * eta, 0.0
+    if sigma_y > 0:
+        assert 0 < (lam < 1).sum() < 10, "both branches must be walked"
+    x0 = vp.x0 - (vp.x0 @ A.T - Y) @ PINV.T @ (V * lam @ V.T)
+    want = a * x0 + vp.n @ (V * fresh @ V.T) + vp.e @ (V * kept @ V.T)
+    close(step(DDNMPlus(eta), sigma, tau, sigma_y=sigma_y), want)
