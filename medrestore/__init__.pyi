@@ -29,8 +29,8 @@ from .methods import DDS as DDS
 from .methods import DPS as DPS
 from .methods import HQS as HQS
 from .methods import DDNMPlus as DDNMPlus
-from .methods import DPMSolver as DPMSolver
 from .methods import DiffPIR as DiffPIR
+from .methods import DPMSolver as DPMSolver
 from .methods import ProbabilityFlow as ProbabilityFlow
 from .methods import RePaint as RePaint
 from .noise import Noise as Noise

@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from ..datasets.options import build
 from ..errors import InputError
-from ..priors.store import LARGEST_WEIGHTS, digest
+from ..files import digest
+from ..priors.store import LARGEST_WEIGHTS
 from .supervised import Reconstructor, Supervised
 from .unet import UNet
 from .varnet import VarNet

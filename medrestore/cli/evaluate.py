@@ -138,4 +138,10 @@ def _shard(text: str) -> tuple[int, int]:
     return int(first), int(last)
 
 
-COMMAND = Command("evaluate", Options, run, __doc__)
+def _files() -> Mapping[str, type]:
+    from ..study.config import Config
+
+    return {"study": Config}
+
+
+COMMAND = Command("evaluate", Options, run, __doc__, files=_files)

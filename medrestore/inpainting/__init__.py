@@ -10,7 +10,13 @@ if TYPE_CHECKING:
     from .scene import FilledFrame as FilledFrame
     from .scene import fill_frames as fill_frames
 
-_MODULES = {"FilledFrame": "scene", "Plan": "plan", "fill_frames": "scene", "inpaint": "arrays", "inpaint_frame": "frame"}
+_MODULES = {
+    "FilledFrame": "scene",
+    "Plan": "plan",
+    "fill_frames": "scene",
+    "inpaint": "arrays",
+    "inpaint_frame": "frame",
+}
 
 __all__ = ["FilledFrame", "Plan", "fill_frames", "inpaint", "inpaint_frame"]
 

@@ -65,10 +65,9 @@ class Prepared:
 
     def shown(self, image: Tensor) -> Tensor:
         """Complex (..., h, w) of the reconstruction grid to the image as shown, in units of the coils' root-sum-of-squares."""
-        return Crop(tuple(image.shape[-2:]), self._inner(image))(self.gain.reshape(self.gain.shape[-2:]) * image)
-
-    def _inner(self, image: Tensor) -> tuple[int, int]:
-        return min(self.crop[0], image.shape[-2]), min(self.crop[1], image.shape[-1])
+        height, width = image.shape[-2:]
+        inner = min(self.crop[0], height), min(self.crop[1], width)
+        return Crop((height, width), inner)(self.gain.reshape(height, width) * image)
 
 
 def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | None = None, cache: Path | None = None,
@@ -121,7 +120,8 @@ def _reference(scan: Scan, plan: Plan) -> Tensor | None:
     if scan.reference is not None or plan.undersample is None or not bool(scan.mask.all()):
         return scan.reference
     image = rss(scan.kspace)[0, 0]
-    return Crop(tuple(image.shape), scan.crop)(image)
+    height, width = image.shape
+    return Crop((height, width), scan.crop)(image)
 
 
 def _undersample(scan: Scan, plan: Plan, file_name: str) -> tuple[Tensor, Sampling]:
@@ -195,12 +195,13 @@ def reconstruct_all(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, f
 def _as_shown(prepared: Prepared, result: Restoration, cg_sense: Tensor) -> Slice:
     """A restoration and the baselines beside it, cropped and in the units of the scanner's image."""
     zero_filled = ZeroFilled().reconstruct(prepared.problem.y, prepared.sense.maps, prepared.sense.mask)
-    return Slice(
-        *(prepared.shown(image).cpu() for image in (result.mean[0], result.samples[:, 0])),
-        prepared.shown(result.std[0]).cpu(),
-        *(prepared.shown(image[0, 0]).cpu() for image in (zero_filled, cg_sense)),
-        prepared.reference, result, prepared,
-    )
+
+    def shown(image: Tensor) -> Tensor:
+        return prepared.shown(image).cpu()
+
+    return Slice(image=shown(result.mean[0]), samples=shown(result.samples[:, 0]), std=shown(result.std[0]),
+                 zero_filled=shown(zero_filled[0, 0]), cg_sense=shown(cg_sense[0, 0]), reference=prepared.reference,
+                 restoration=result, prepared=prepared)
 
 
 def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:

@@ -97,7 +97,9 @@ class SceneCase(Case[AsRecorded, "SceneSolver"]):
             top, left = self.corner
             box = slice(top, top + self.source.crop), slice(left, left + self.source.crop)
         if self.source.folder is None:
-            yield excerpt(rendered_scene(self.name, self.source.seed, self.number, self.source.size), self.frames, box)
+            yield excerpt(
+                rendered_scene(self.name, self.source.seed, self.number, self.source.size), self.frames, box
+            )
             return
         with dreaming_scenes(self.source.folder) as scenes, scenes[self.name] as scene:
             yield excerpt(scene, self.frames, box)
@@ -114,8 +116,14 @@ class RenderedFrames(Frames):
 
     lossless = True
 
-    def __init__(self, seed: int, scene: int, size: tuple[int, int], part: Literal["obstructed", "truth", "mask"]) -> None:
-        self.where, self.size, self.channels = f"{part} of simulated scene {scene}", size, 1 if part == "mask" else 3
+    def __init__(
+        self, seed: int, scene: int, size: tuple[int, int], part: Literal["obstructed", "truth", "mask"]
+    ) -> None:
+        self.where, self.size, self.channels = (
+            f"{part} of simulated scene {scene}",
+            size,
+            1 if part == "mask" else 3,
+        )
         self._seed, self._scene, self._part = seed, scene, part
 
     def __len__(self) -> int:
@@ -181,8 +189,10 @@ def scene_cases(source: Scenes, prints: Fingerprints, where: str) -> list[SceneC
     """
     made = list(_rendered_cases(source) if source.folder is None else _read_cases(source, prints, where))
     if not made:
-        raise InputError(f"{where}: none of the scenes hides a share of {list(source.holes or (0, 1))}; give other scenes, "
-                         "frames or holes")
+        raise InputError(
+            f"{where}: none of the scenes hides a share of {list(source.holes or (0, 1))}; give other scenes, "
+            "frames or holes"
+        )
     return made
 
 
@@ -204,7 +214,9 @@ def _read_cases(source: Scenes, prints: Fingerprints, where: str) -> Iterator[Sc
         for name in _wanted(scenes, source, where):
             with scenes[name] as scene:
                 if scene.reference is None:
-                    raise InputError(f"{where}: {name} of {root} comes without its unobstructed frames, so nothing can be scored")
+                    raise InputError(
+                        f"{where}: {name} of {root} comes without its unobstructed frames, so nothing can be scored"
+                    )
                 frames = _frames(source.frames, scene.count, f"{name} of {root}")
                 known = scene.mask(frames[0])[0]
             corner = _corner(known, source)
@@ -223,8 +235,10 @@ def _wanted(scenes: SceneSet, source: Scenes, where: str) -> list[str]:
     by_number = {int(found[1]): name for name in scenes if (found := SCENE.fullmatch(name))}
     missing = [f"scene_{number:04d}" for number in numbers if number not in by_number]
     if missing:
-        raise InputError(f"{where}: {source.folder} lacks {', '.join(missing[:20])}{' and more' if len(missing) > 20 else ''}; "
-                         f"it holds {', '.join(list(scenes)[:20])}")
+        raise InputError(
+            f"{where}: {source.folder} lacks {', '.join(missing[:20])}{' and more' if len(missing) > 20 else ''}; "
+            f"it holds {', '.join(list(scenes)[:20])}"
+        )
     return [by_number[number] for number in numbers]
 
 
@@ -247,12 +261,14 @@ def _frames(asked: int | tuple[int, ...] | None, count: int, what: str) -> tuple
 
 
 def _corner(known: Tensor, source: Scenes) -> tuple[int, int] | None:
-    """(top, left) of the crop around what is hidden; None for the frame as it is, and where nothing is hidden."""
+    """(top, left) of the crop around what is hidden; None without a crop or anything hidden."""
     if source.crop is None:
         return None
     if source.crop > min(known.shape):
-        raise InputError(f"frames of {known.shape[1]} x {known.shape[0]} have no part of {source.crop} x {source.crop}; "
-                         "give a smaller crop")
+        raise InputError(
+            f"frames of {known.shape[1]} x {known.shape[0]} have no part of {source.crop} x {source.crop}; "
+            "give a smaller crop"
+        )
     rows, columns = (~known).nonzero(as_tuple=True)
     if not len(rows):
         return None

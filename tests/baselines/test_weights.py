@@ -47,7 +47,7 @@ def test_broken_files_are_refused(tmp_path):
     save(tmp_path, Supervised(network("unet")))
     path, about = tmp_path / "weights.safetensors", tmp_path / "baseline.json"
     whole = path.read_bytes()
-    from medrestore.priors.store import digest
+    from medrestore.files import digest
 
     for data in (whole[:-100], b"", b"\xff" * 100, (2**60).to_bytes(8, "little") + whole[8:]):
         path.write_bytes(data)

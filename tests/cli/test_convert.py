@@ -70,7 +70,7 @@ REFUSED = {
     "no file": (["none.pt"], "none.pt does not exist"),
     "text": (["text.pt"], "text.pt is no checkpoint of PyTorch or safetensors"),
     "code": (["code.pt"], "code.pt holds Python objects"),
-    "exists": (["knee.pt", "-o", "there", "--set", "num_heads=2"], "there exists and it is no prior; pass --force"),
+    "exists": (["knee.pt", "-o", "there", "--set", "num_heads=2"], "there exists and it is no prior; choose another output"),
     "no prior there": (["knee.pt", "-o", "there", "--set", "num_heads=2", "--force"], "there exists and it is no prior"),
     "itself": (["knee.pt", "-o", "knee.pt"], "knee.pt is the checkpoint itself"),
     "not told": (["knee.pt"], "give num_heads=4"),

@@ -1,14 +1,11 @@
 """The other commands, what help costs, and what is written where."""
 
-import io
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 from helpers.scans import fastmri, kspace
-
-from medrestore.cli.terminal import progress
 
 
 @pytest.mark.parametrize("words", [(), ("recon",), ("inspect",), ("demo",), ("doctor",)])
@@ -86,20 +83,6 @@ def test_demo(bench):
     for name in ("zero-filled", "CG-SENSE, best weight", "L1-wavelet, best weight"):
         assert len(rows[name]) == 3 and 15 < float(rows[name][0]) < 40
     assert sum(len(row) == 3 and row[0][-3:-2] == "." for row in rows.values()) >= 4
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-@pytest.mark.parametrize(("stream", "shown"), [(Terminal, True), (io.StringIO, False)])
-def test_bars_only_on_a_terminal(monkeypatch, stream, shown):
-    monkeypatch.setattr(sys, "stderr", stream())
-    advance = progress("scan.h5", 3)
-    for _ in range(3):
-        advance()
-    assert ("scan.h5" in sys.stderr.getvalue()) == shown
 
 
 def test_version(bench):

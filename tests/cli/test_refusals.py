@@ -254,7 +254,8 @@ def test_altered_provenance(bench, scan):
     for change, says in (({"config": 3}, "does not say how it was made"),
                          ({"input": {"path": 7}}, "does not say how it was made"),
                          ({"config": whole["config"] | {"steps": "x"}}, "--steps must be a whole number, got 'x'"),
-                         ({"config": whole["config"] | {"options": {"gamma": [1]}}}, "was altered, or made by another version: --options.gamma must be a number, got [1]"),
+                         ({"config": whole["config"] | {"options": {"gamma": [1]}}},
+                          "was altered, or made by another version: --options.gamma must be a number, got [1]"),
                          ({"config": {}, "input": {"path": "/none.h5"}}, "give its present place as SCAN"),
                          ({"input": {"path": str(scan)}}, "is not the scan that")):
         with h5py.File(out, "r+") as file:

@@ -8,6 +8,7 @@ from diffusers import UNet2DModel
 
 from medrestore.codecs import CalibratedComplex, Interval
 from medrestore.errors import InputError
+from medrestore.files import digest
 from medrestore.priors import EDM, Epsilon, NetworkPrior, Sample, Velocity, store
 from medrestore.priors.parametrisations import scaled_linear_betas
 
@@ -66,7 +67,7 @@ def truncate(folder, *, rehash: bool = True) -> None:
     weights = folder / store.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-100])
     if rehash:
-        rewrite(folder, sha256=store.digest(weights))
+        rewrite(folder, sha256=digest(weights))
 
 
 def swap_config(folder) -> None:

@@ -1,4 +1,4 @@
-"""Scenes as cases of a study: which there are, what each opens, and that they are filled as the command fills them."""
+"""Scenes as cases of a study: which there are, what each opens, that they are filled as by the command."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -53,8 +53,26 @@ def test_a_study_scores_the_frames_that_the_command_writes(tmp_path: Path, field
     with case.opened() as scene:
         made = [one.frame for one in fill_frames(scene, Network(str(prior), False, "").load("cpu"), plan)]
     options = {"warm_start": "--warm-start=1", "temporal_fill": "--no-temporal-fill", "grow": "--grow=2"}
-    assert main(["inpaint", str(folder), "--dataset", "dreaming", "-o", str(tmp_path / "out"), "--prior", str(prior),
-                 "--steps=2", "--window=16", "--bf16=false", "--allow-large-hole", *[options[name] for name in fields]]) == 0
+    assert (
+        main(
+            [
+                "inpaint",
+                str(folder),
+                "--dataset",
+                "dreaming",
+                "-o",
+                str(tmp_path / "out"),
+                "--prior",
+                str(prior),
+                "--steps=2",
+                "--window=16",
+                "--bf16=false",
+                "--allow-large-hole",
+                *[options[name] for name in fields],
+            ]
+        )
+        == 0
+    )
     pictures = sorted((tmp_path / "out").rglob("*.png"))
     assert len(pictures) == 3
     for path, frame in zip(pictures, made, strict=True):
@@ -125,12 +143,18 @@ def test_one_mask_serves_all_frames_of_an_excerpt(tmp_path: Path) -> None:
     with open_scenes(tmp_path / "frames", mask=tmp_path / "mask.png", means="hole") as scenes:
         (scene,) = (scenes[name] for name in scenes)
         part = excerpt(scene, [2, 1])
-        assert part.frame(0).unique().tolist() == [80] and torch.equal(part.mask(1), scene.mask(0)) and part.truth(0) is None
+        assert (
+            part.frame(0).unique().tolist() == [80]
+            and torch.equal(part.mask(1), scene.mask(0))
+            and part.truth(0) is None
+        )
         assert part.frame_name(0) == "2"
 
 
 @pytest.mark.parametrize(("crop", "holes"), [(32, None), (None, None), (32, (0.02, 0.5)), (None, (0.9, 1.0))])
-def test_crops_lie_around_holes_of_the_size_that_is_asked(crop: int | None, holes: tuple[float, float] | None) -> None:
+def test_crops_lie_around_holes_of_the_size_that_is_asked(
+    crop: int | None, holes: tuple[float, float] | None
+) -> None:
     source = Scenes(scenes=(3, 7), size=SIZE, frames=(300, 301), crop=crop, holes=holes)
     if holes == (0.9, 1.0):
         with pytest.raises(InputError, match="none of the scenes hides a share"):
