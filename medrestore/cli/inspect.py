@@ -98,7 +98,7 @@ def _baseline(folder: Path) -> dict[str, str]:
 
 def _weights(path: Path, sha256: str, kind: str) -> str:
     """Whether a file of weights is the one that was described."""
-    from ..priors.store import digest
+    from ..files import digest
 
     whole = path.is_file() and digest(path) == sha256
     return f"{path.stat().st_size / 1e6:.1f} MB, as described" if whole else f"MISSING or altered; copy the {kind} again"

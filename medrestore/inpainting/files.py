@@ -1,6 +1,5 @@
 """Scenes from files to files: outputs published atomically, stopped runs resumed, a record of how each was made."""
 
-import hashlib
 import json
 import math
 import time
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..evaluation import FrameScore, SceneScore, score_scene, write_frames_csv
-from ..files import new_output, unfinished
+from ..files import digest_of, new_output, unfinished
 from ..io.frames.video import H264_WARNING
 from ..io.scenes.base import Scene
 from ..io.scenes.writer import SceneWriter, encode_png, output_kind, provenance_place
@@ -76,8 +75,7 @@ class Job:
         another key.
         """
         about = {name: value for name, value in self.about.items() if name != "card"} or uuid.uuid4().hex
-        decides = json.dumps([plain(self.plan), about, fingerprint, version("medrestore")], sort_keys=True)
-        return hashlib.sha256(decides.encode()).hexdigest()
+        return digest_of([plain(self.plan), about, fingerprint, version("medrestore")])
 
     @property
     def prior_name(self) -> str:

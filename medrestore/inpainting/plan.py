@@ -77,13 +77,8 @@ class Plan:
 
             if not isinstance(self.method, Method):
                 raise FieldError("Plan", "method", f"must be the name of a method or a Method, got {self.method!r}")
-            name, options = METHODS.describe(self.method)
-            object.__setattr__(self, "method", name)
-            object.__setattr__(self, "options", options)
+        METHODS.settle(self, "method", "options")
         check(self)
-        if self.options:  # only then, as it loads torch; options that the method does not have are refused
-            sampler = self.sampler
-            object.__setattr__(self, "options", {name: getattr(sampler, name) for name in self.options})
 
     @property
     def sampler(self) -> "Method":

@@ -97,7 +97,7 @@ def inspect_scene(scene: Scene, prior: Prior, plan: Plan, *, allow_large_hole: b
     survey.check(allow_full=allow_large_hole and min(fractions) < 1)
     if survey.mostly_hole and not allow_large_hole:
         raise InputError(f"{survey.where} hides {survey.hole_fraction:.0%} of {scene.name}, more than half: "
-                         "check what white means in the masks, or allow a large hole if it is so")
+                         "check `mask_means`, or pass `allow_large_hole` if it is so")
     return Inspection(survey, digest.hexdigest(), windows)
 
 

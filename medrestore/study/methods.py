@@ -16,7 +16,7 @@ from ..inpainting.plan import Plan as InpaintPlan
 from ..methods import Method
 from ..mri.sampling import KINDS
 from ..operators import SpectralOperator
-from ..priors import Prior, load
+from ..priors import Prior, WrappedPrior, load
 from ..priors.store import CONFIG, describe, find
 from ..recon.files import fingerprint
 from ..recon.plan import Plan
@@ -192,13 +192,12 @@ def loaded_baseline(folder: str, device: str) -> baselines.Baseline:
     return trained.load(folder, device=device)
 
 
-class Counted(Prior):
+class Counted(WrappedPrior):
     """A prior that counts the images it has denoised."""
 
     def __init__(self, prior: Prior) -> None:
-        self.prior, self.calls = prior, 0
-        self.channels, self.multiple, self.size = prior.channels, prior.multiple, prior.size
-        self.recipe, self.sigma_range = prior.recipe, prior.sigma_range
+        super().__init__(prior)
+        self.calls = 0
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         self.calls += len(x)

@@ -12,6 +12,7 @@ from helpers.frames import WINDOW, FieldPrior, known, picture, scene
 from torch import Tensor
 
 from medrestore.errors import InputError
+from medrestore.files import unfinished
 from medrestore.inpainting.files import (
     Job,
     check_output,
@@ -106,7 +107,7 @@ def test_a_stopped_run_is_resumed_to_the_same_bytes(tmp_path: Path, warm_start: 
     write(tmp_path / "a" / "out", job)
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / "b" / "out", replace(job, prior=StoppedPrior(after=4)))
-    assert (tmp_path / "b" / "out.part").is_dir() and not (tmp_path / "b" / "out").exists()
+    assert unfinished(tmp_path / "b" / "out") and not (tmp_path / "b" / "out").exists()
     with pytest.raises(InputError, match="pass `resume` to go on where that stopped"):
         write(tmp_path / "b" / "out", job)
     again = FieldPrior()
