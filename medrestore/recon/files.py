@@ -114,7 +114,7 @@ class Volume:
     def add(self, done: Slice) -> None:
         """Takes in one slice; its magnitudes only where there is a reference to score them by."""
         self.misfit.append(float(done.restoration.misfit.mean()))
-        self.noise_std.append(done.prepared.problem.sigma)
+        self.noise_std.append(float(done.prepared.problem.sigma))
         self.seeds.append(list(done.restoration.seeds))
         if done.reference is not None:
             self.zero_filled.append(done.zero_filled.abs())
@@ -304,7 +304,7 @@ def _seconds_a_call(ready: Prepared, job: Job, at_once: int) -> float:
     x = torch.zeros(images, job.prior.channels, *size, device=job.machine.device)
     started = time.monotonic()
     with torch.no_grad():
-        for seen in in_batches(lambda some: job.prior(some, 1.0), x, images):
+        for seen in in_batches(lambda some: job.prior(x[: len(some)], 1.0), range(images), images):
             seen.sum().item()  # waits for the device
     return time.monotonic() - started
 

@@ -195,12 +195,9 @@ def reconstruct_all(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, f
 def _as_shown(prepared: Prepared, result: Restoration, cg_sense: Tensor) -> Slice:
     """A restoration and the baselines beside it, cropped and in the units of the scanner's image."""
     zero_filled = ZeroFilled().reconstruct(prepared.problem.y, prepared.sense.maps, prepared.sense.mask)
-    return Slice(
-        *(prepared.shown(image).cpu() for image in (result.mean[0], result.samples[:, 0])),
-        prepared.shown(result.std[0]).cpu(),
-        *(prepared.shown(image[0, 0]).cpu() for image in (zero_filled, cg_sense)),
-        prepared.reference, result, prepared,
-    )
+    images = (result.mean[0], result.samples[:, 0], result.std[0], zero_filled[0, 0], cg_sense[0, 0])
+    mean, samples, std, zero_filled, cg_sense = (prepared.shown(image).cpu() for image in images)
+    return Slice(mean, samples, std, zero_filled, cg_sense, prepared.reference, result, prepared)
 
 
 def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
