@@ -1,12 +1,8 @@
 """Priors on disk: a diffusers folder and `prior.json`, tensors and plain data only."""
 
-import errno
-import hashlib
 import json
 import math
-import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from ..codecs import CalibratedComplex, Interval, Recipe
 from ..errors import InputError
-from .architectures import build
+from ..files import digest, new_folder, recover
+from .architectures import build, configuration
 from .compiled import Compiled
 from .network import NetworkPrior
 from .parametrisations import (
@@ -26,7 +23,6 @@ from .parametrisations import (
     Parametrisation,
     Sample,
     VarianceExploding,
-    VariancePreserving,
     Velocity,
     cosine_betas,
     linear_betas,
@@ -40,10 +36,10 @@ PARAMETRISATIONS: dict[str, type[Parametrisation]] = {
     "edm": EDM, "epsilon": Epsilon, "velocity": Velocity, "sample": Sample, "variance_exploding": VarianceExploding,
 }
 RECIPES: dict[str, type[Interval] | type[CalibratedComplex]] = {"interval": Interval, "calibrated_complex": CalibratedComplex}
-SCHEDULES = {"linear": linear_betas, "scaled_linear": scaled_linear_betas}
+SCHEDULES: dict[str, Callable[..., tuple[float, ...]]] = {"linear": linear_betas, "scaled_linear": scaled_linear_betas}
 FIELDS = {"format", "parametrisation", "recipe", "channels", "multiple", "sha256"}  # of prior.json, besides its card
 LARGEST_WEIGHTS = 8 * 2**30  # bytes
-LARGEST_JSON = 16 * 2**20  # bytes; a schedule told beta by beta has some
+LARGEST_JSON = 16 * 2**20  # bytes; a schedule of single betas has some
 LONGEST_SCHEDULE = 100_000  # steps
 
 
@@ -89,7 +85,7 @@ def _write_network(folder: Path, net: torch.nn.Module, config: Mapping[str, Any]
     if kept_as is not None:
         tensors = {key: value.to(kept_as) if value.is_floating_point() else value for key, value in tensors.items()}
     save_file(tensors, folder / Path(WEIGHTS).name, metadata={"format": "pt"})
-    said = dict(net.config) if config is None else dict(config)
+    said = dict(configuration(net) if config is None else config)
     said.setdefault("_class_name", type(net).__name__)
     (folder / Path(CONFIG).name).write_text(json.dumps(said, indent=2, default=list) + "\n")
 
@@ -121,53 +117,33 @@ def _same(one: Sequence[float], other: Sequence[float]) -> bool:
 
 
 def check_free(out: Path, *, replace: bool = False) -> None:
-    """Refuses a place for a prior where something is, unless it is a prior that may be replaced."""
-    if out.exists() and not (replace and (out / "prior.json").is_file()):
-        why = "replacing it has to be asked for" if (out / "prior.json").is_file() else "it is no prior"
-        raise InputError(f"{out} exists and {why}; pass --force to replace a prior, or give another -o")
+    """Refuses a place for a prior where something is, unless it is a prior that may be replaced.
+
+    Raises:
+        InputError: the place is taken.
+    """
+    if not out.exists():
+        return
+    if not (out / "prior.json").is_file():
+        raise InputError(f"{out} exists and it is no prior; choose another output")
+    if not replace:
+        raise InputError(f"{out} exists already; allow replacing the prior or choose another output")
 
 
 @contextmanager
-def aside(out: Path, *, replace: bool = False) -> Iterator[Path]:
-    """A folder `<out>.part` that takes the place of `out` when all in it is whole; when anything fails, nothing is left.
+def new_prior(out: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A temporary folder for the files of a prior, published as `out` at the end of the block.
 
     Args:
-        replace: an older prior there makes room at the last moment.
+        replace: whether an older prior there is replaced, at the last moment.
 
     Raises:
-        InputError: something is there that may not be replaced, or nothing can be written.
+        InputError: something is there that may not be replaced, or nothing can be written; nothing new is left.
     """
+    recover(out)
     check_free(out, replace=replace)
-    part, old = out.with_name(out.name + ".part"), out.with_name(out.name + ".old")
-    try:
-        if old.exists() and not out.exists():  # a run was killed between the two renames
-            os.replace(old, out)
-            check_free(out, replace=replace)
-        for left in (part, old):
-            if left.exists():
-                shutil.rmtree(left)
-        part.mkdir(parents=True)
-        yield part
-        if out.exists():
-            os.replace(out, old)
-        os.replace(part, out)
-        shutil.rmtree(old, ignore_errors=True)
-    except Exception as error:
-        full = os.strerror(errno.ENOSPC) in str(error)  # safetensors wraps what the system says
-        if not isinstance(error, OSError) and not full:
-            raise
-        why = getattr(error, "strerror", None) or (os.strerror(errno.ENOSPC) if full else str(error))
-        raise InputError(f"{out} cannot be written ({why}); make room or give another -o") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        if old.exists() and not out.exists():
-            os.replace(old, out)
-
-
-def digest(path: Path) -> str:
-    """sha256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with new_folder(out, replace=out.exists()) as folder:
+        yield folder
 
 
 def shipped() -> dict[str, Path]:
@@ -232,7 +208,7 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
         bf16: compute in bfloat16 inside the network.
         compiled: have `torch.compile` make the network quicker, at the price of a minute or so at its first call for each size
             of image and batch; on a GPU as CUDA graphs. Where that fails the network runs as it is.
-        class_label: which class a class-conditional network shall be told; no other takes one.
+        class_label: the class for a class-conditional network; no other takes one.
         conditioned: the caller sees to the further image that the network is given, as `latent.load` does; else a prior that
             needs one is refused.
 
@@ -252,7 +228,7 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
     if config.get("in_channels", about["channels"]) != about["channels"] + about.get("condition_channels", 0):
         raise InputError(f"{folder}/prior.json speaks of {about['channels']} channels and {CONFIG} of {config['in_channels']}; "
                          "copy the prior again")
-    net = net.to(device, memory_format=torch.channels_last)
+    net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack the pair
     return NetworkPrior(
         Compiled(net) if compiled else net, parametrisation, channels=about["channels"], multiple=about["multiple"],
         size=tuple(about["size"]) if about.get("size") else None, recipe=recipe, bf16=bf16, class_label=class_label,
@@ -274,16 +250,16 @@ def load_part(name: str | Path, part: str, *, device: torch.device | str = "cpu"
 
 
 def classes(config: Mapping[str, Any]) -> int | None:
-    """How many classes a network tells apart, None when it is told none."""
+    """How many classes a network is conditioned on, None for others."""
     number = config.get("num_class_embeds")
     return number if _whole(number) else None
 
 
 def check_class(config: Mapping[str, Any], class_label: int | None, folder: Path) -> None:
-    """Refuses a class where none is told, its absence where one is, and one that there is not."""
+    """Refuses a class for a network without classes, a missing one for others, and one out of range."""
     number = classes(config)
     if number is None and class_label is not None:
-        raise InputError(f"{folder} is told no class; leave class_label out")
+        raise InputError(f"{folder} is a prior without classes; leave class_label out")
     if number is not None and (type(class_label) is not int or not 0 <= class_label < number):
         raise InputError(f"{folder} is a prior of {number} classes; give class_label, a whole number from 0 to {number - 1}, "
                          f"got {class_label!r}")
@@ -342,25 +318,20 @@ def _build(kinds: dict[str, Any], values: Any, folder: Path) -> Any:
         built = kinds[values["kind"]](**arguments)
         if not _sane(built):
             raise ValueError("its numbers make no sense")
-    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, InputError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder}/prior.json describes {str(values)[:200]}, and only {', '.join(kinds)} with their numbers are "
                          "known; restore it from where the prior came from") from error
     return built
 
 
 def _sane(built: Any) -> bool:
-    """Whether noise levels are positive and rise, and scales are some."""
+    """Whether the numbers of a recipe make one; parametrisations refuse theirs themselves."""
     match built:
         case Interval(low=low, high=high):
             return low < high
         case CalibratedComplex(quantile=quantile):
             return 0 < quantile <= 1
-        case EDM(sigma_data=data) if not data > 0:
-            return False
-        case VariancePreserving(betas=betas) if not betas or not all(0 < beta < 1 for beta in betas):
-            return False
-    low, high = built.sigma_range
-    return 0 < low < high < math.inf
+    return True
 
 
 def _value(value: Any) -> Any:

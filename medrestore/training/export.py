@@ -5,9 +5,10 @@ from pathlib import Path
 
 import torch
 
+from ..files import new_folder
 from ..settings import plain
 from .card import card
-from .checkpoint import Progress, written_aside
+from .checkpoint import ADVICE, Progress
 from .config import Config, RunConfig
 from .log import write_log
 from .start import ImageData, Initial
@@ -32,10 +33,13 @@ def export(folder: Path, result: Result, initial: Initial, data: ImageData, conf
     net.load_state_dict(result.weights, assign=True)
     progress = result.progress
     facts = asdict(config.card) | {
-        "images": progress.seen, "ema_images": result.half_life, "hardware": result.process.hardware,
-        "hours": round(progress.seconds / 3600, 2), "parent": initial.parent,
+        "images": progress.seen,
+        "ema_images": result.half_life,
+        "hardware": result.process.hardware,
+        "hours": round(progress.seconds / 3600, 2),
+        "parent": initial.parent,
     }
-    with written_aside(folder) as part:
+    with new_folder(folder, replace=True, advice=ADVICE) as part:
         save(part, net, parametrisation=initial.target, recipe=initial.recipe, channels=data.channels,
              multiple=initial.multiple, config=dict(getattr(net, "config", {})) | initial.network, size=initial.size,
              card=facts, half=config.weights == "fp16")

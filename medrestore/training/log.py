@@ -1,13 +1,13 @@
-"""The log of a run as CSV and as lines of JSON: rewritten whole, so that it never speaks of steps that were undone."""
+"""The log of a run as CSV and JSON lines, rewritten each time, so that it has no rows of steps undone."""
 
 import csv
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .checkpoint import explained
+from ..files import write_file
+from .checkpoint import ADVICE
 
 
 def write_log(folder: Path, name: str, rows: Sequence[Mapping[str, float]]) -> None:
@@ -22,12 +22,7 @@ def write_log(folder: Path, name: str, rows: Sequence[Mapping[str, float]]) -> N
     writer.writerows({key: _number(value) for key, value in row.items()} for row in rows)
     lines = "".join(json.dumps(dict(row)) + "\n" for row in rows)
     for suffix, text in (("csv", table.getvalue()), ("jsonl", lines)):
-        final = folder / f"{name}.{suffix}"
-        with explained(final):
-            folder.mkdir(parents=True, exist_ok=True)
-            part = final.with_name(final.name + ".part")
-            part.write_text(text, encoding="utf-8", newline="")
-            os.replace(part, final)
+        write_file(folder / f"{name}.{suffix}", text, advice=ADVICE)
 
 
 def _number(value: float) -> str:

@@ -1,10 +1,9 @@
 """Processes, devices, precision, trackers and signals of a training run."""
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from ..errors import InputError
-from .checkpoint import explained
+from ..files import Busy, exclusive, explained
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -79,12 +78,18 @@ def accelerated(settings: Acceleration) -> Iterator["Accelerator"]:
     log = settings.tensorboard is not None and is_tensorboard_available()
     try:
         accelerator = Accelerator(
-            cpu=cpu, mixed_precision="no" if precision == "fp32" else precision,
-            gradient_accumulation_steps=settings.accumulate, dynamo_backend="inductor" if settings.compile else "no",
-            log_with=["tensorboard"] if log else None, project_dir=settings.tensorboard,
-            kwargs_handlers=[InitProcessGroupKwargs(timeout=TIMEOUT)])
+            cpu=cpu,
+            mixed_precision="no" if precision == "fp32" else precision,
+            gradient_accumulation_steps=settings.accumulate,
+            dynamo_backend="inductor" if settings.compile else "no",
+            log_with=["tensorboard"] if log else None,
+            project_dir=settings.tensorboard,
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=TIMEOUT)],
+        )
     except ValueError as error:
-        raise InputError(f"precision: {precision} is not available on this device ({error}); take fp32") from error
+        raise InputError(
+            f"precision: {precision} is not available on this device ({error}); take fp32"
+        ) from error
     try:
         yield accelerator
     finally:
@@ -100,25 +105,20 @@ def claimed(folder: Path, *, enabled: bool) -> Iterator[None]:
     Raises:
         InputError: another run is in it, or it cannot be written to.
     """
-    if not enabled or os.name == "nt":
-        yield
-        return
-    import fcntl
-
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"another run is training in {folder}; wait for it, or give another out") from error
+    with ExitStack() as stack:
+        if enabled:
+            try:
+                with explained(folder):
+                    folder.mkdir(parents=True, exist_ok=True)
+                    stack.enter_context(exclusive(folder, lock=folder / ".lock"))
+            except Busy as error:
+                raise InputError(f"another run is training in {folder}; wait for it, or give another out") from error
         yield
 
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGUSR1 set, in the main thread; in another, where signals do not arrive, none does."""
+    """An event that SIGTERM and SIGUSR1 set; in a thread other than the main one, nothing sets it."""
     stop, before = threading.Event(), {}
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -134,13 +134,13 @@ def stop_signals() -> Iterator[threading.Event]:
 
 
 def ignore_signals(worker: int) -> None:
-    """In a process that prepares crops: what a scheduler sends to the whole group is for the trainer, which ends its workers."""
+    """For worker processes: a scheduler's signals to the group are for the trainer, which ends its workers."""
     for number in _available(("SIGINT", *STOP_SIGNALS)):
         signal.signal(number, signal.SIG_IGN)
 
 
 def continue_default_stream(generator: torch.Generator) -> None:
-    """Sets the state of the device's default generator to that of `generator`: layers draw weights and dropout from no other."""
+    """Sets the device's default generator, from which layers draw, to the state of `generator`."""
     if generator.device.type == "cpu":
         torch.set_rng_state(generator.get_state())
     else:

@@ -11,14 +11,6 @@ from medrestore.baselines import Supervised, load, save
 from medrestore.errors import InputError
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.parametrize("kind", SMALL)
 def test_saved_and_loaded_it_is_the_same(kind, tmp_path):
     kspace, maps, mask, _ = scan(31, 26)
@@ -55,7 +47,7 @@ def test_broken_files_are_refused(tmp_path):
     save(tmp_path, Supervised(network("unet")))
     path, about = tmp_path / "weights.safetensors", tmp_path / "baseline.json"
     whole = path.read_bytes()
-    from medrestore.priors.store import digest
+    from medrestore.files import digest
 
     for data in (whole[:-100], b"", b"\xff" * 100, (2**60).to_bytes(8, "little") + whole[8:]):
         path.write_bytes(data)

@@ -9,6 +9,7 @@ from torch import nn
 
 from medrestore.codecs import Interval
 from medrestore.errors import InputError
+from medrestore.files import Stage
 from medrestore.priors import EDM, Epsilon, Velocity, store
 from medrestore.priors import architectures as networks
 from medrestore.priors.parametrisations import (
@@ -206,8 +207,21 @@ def test_absurd_depth_and_huge_descriptions_cost_nothing(tmp_path):
 
 
 def test_a_prior_that_a_killed_run_moved_away_is_not_lost(tmp_path):
-    out, old = tmp_path / "out", tmp_path / "out.old"
-    saved(old)
-    with pytest.raises(InputError, match="pass --force"), store.aside(out) as part:
-        saved(part)
-    assert store.load(out).channels == 1 and not old.exists()
+    out = tmp_path / "out"
+    left = Stage(out)
+    saved(left.folder / "old")
+    left.leave()
+    with pytest.raises(InputError, match="allow replacing the prior"), store.new_prior(out) as folder:
+        saved(folder)
+    assert store.load(out).channels == 1 and [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_only_a_prior_is_replaced_and_only_when_it_may_be(tmp_path):
+    for replace in (False, True):
+        (tmp_path / f"{replace}").mkdir()
+        with pytest.raises(InputError, match="it is no prior"), store.new_prior(tmp_path / f"{replace}", replace=replace):
+            pass
+    for _ in range(2):
+        with store.new_prior(tmp_path / "out", replace=True) as folder:
+            saved(folder)
+    assert store.load(tmp_path / "out").channels == 1 and len(list(tmp_path.iterdir())) == 3

@@ -14,13 +14,15 @@ from helpers import runs
 from helpers.runs import Recorder, checkpoint_names, train_waves, weights
 
 from medrestore.errors import InputError
+from medrestore.files import Stage
 from medrestore.training import checkpoint
 from medrestore.training.checkpoint import Checkpoint, Progress
 
 RUNS = Path(runs.__file__)
 
 
-def test_kill_during_writing_leaves_earlier_checkpoints(uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kill_during_writing_leaves_earlier_checkpoints(uninterrupted: Path, tmp_path: Path,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed between the last byte and the renaming, a checkpoint is not there."""
     with monkeypatch.context() as patch:
         replace = os.replace
@@ -30,10 +32,12 @@ def test_kill_during_writing_leaves_earlier_checkpoints(uninterrupted: Path, tmp
                 raise KeyboardInterrupt
             replace(source, target)
 
-        patch.setattr(checkpoint.os, "replace", killed)
+        patch.setattr(os, "replace", killed)
+        patch.setattr(Stage, "remove", Stage.leave)
         with pytest.raises(KeyboardInterrupt):
             train_waves(tmp_path)
-    assert f"{64:09d}.part" in checkpoint_names(tmp_path)
+    partial, complete = checkpoint_names(tmp_path)
+    assert partial.startswith(f".{64:09d}.") and complete == f"{32:09d}"
     train_waves(tmp_path)
     assert weights(tmp_path) == weights(uninterrupted) and checkpoint_names(tmp_path) == [f"{n:09d}" for n in (64, 96)]
 
@@ -41,7 +45,7 @@ def test_kill_during_writing_leaves_earlier_checkpoints(uninterrupted: Path, tmp
 def test_full_disk_is_reported_and_leaves_the_last_checkpoint(
         uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "write_bytes", _full_after(6))  # a checkpoint is four files
+        patch.setattr(Path, "write_bytes", _full_after(5))  # a checkpoint is three files of tensors and one of text
         with pytest.raises(InputError, match=r"000000064 cannot be written \(no space left on device\).*run the same"):
             train_waves(tmp_path)
     assert checkpoint_names(tmp_path) == [f"{32:09d}"]
@@ -50,11 +54,12 @@ def test_full_disk_is_reported_and_leaves_the_last_checkpoint(
 
 
 def _full_after(files: int) -> Any:
-    write, count = checkpoint.write_bytes, iter(range(1000))
+    """`Path.write_bytes` on a disk that has space for so many files of tensors."""
+    write, count = Path.write_bytes, iter(range(1000))
 
     def full(path: Path, data: bytes) -> None:
-        if next(count) >= files:
-            path.write_bytes(data[: len(data) // 2])
+        if path.suffix == ".safetensors" and next(count) >= files:
+            write(path, data[: len(data) // 2])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         write(path, data)
 
@@ -98,7 +103,8 @@ def test_only_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
 
 def test_last_and_best_checkpoints_stay(tmp_path: Path) -> None:
     """The rate is so high after the first checkpoint that it stays the best."""
-    train_waves(tmp_path, optim__lr=0.5, optim__clip=100.0, optim__warmup_images=96, optim__decay_images=0, keep=1, checkpoint_images=16)
+    train_waves(tmp_path, optim__lr=0.5, optim__clip=100.0, optim__warmup_images=96, optim__decay_images=0, keep=1,
+                checkpoint_images=16)
     scores = {row["images"]: row["validation_loss"] for row in map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())}
     best = min(scores, key=scores.__getitem__)
     assert best < 96 and checkpoint_names(tmp_path) == [f"{int(best):09d}", f"{96:09d}"]
@@ -122,7 +128,7 @@ def test_checkpoint_of_another_format_is_refused(tmp_path: Path) -> None:
     path = checkpoint.write(tmp_path, example(32))
     about = json.loads((path / "checkpoint.json").read_text())
     (path / "checkpoint.json").write_text(json.dumps(about | {"format": 9}))
-    with pytest.raises(InputError, match="is damaged: checkpoint.json has format 9, and this version reads 1"):
+    with pytest.raises(InputError, match=r"is damaged: checkpoint\.json has format 9, and this version reads 1"):
         checkpoint.load(path)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
+from ...files import digest
 from .. import check, store
 from ..network import NetworkPrior
 from .base import Converted
@@ -13,7 +14,7 @@ NOTICE = "Research use only. Not a medical device. Not for diagnosis. Can invent
 
 
 def write(converted: Converted, out: Path, *, source: Path, licence: str | None = None, force: bool = False) -> dict[str, Any]:
-    """Writes the prior aside, reads it back, compares the answers to fixed noise, and gives it its name.
+    """Writes the prior, reads it back, compares the answers to fixed noise, and publishes it.
 
     Args:
         source: the checkpoint, a file or a folder; its name and the sha256 of a file are noted.
@@ -28,14 +29,14 @@ def write(converted: Converted, out: Path, *, source: Path, licence: str | None 
     """
     condition = converted.about.get("condition_channels", 0)
     class_label = 0 if store.classes(converted.config) is not None else None
-    with store.aside(out, replace=force) as folder:
+    with store.new_prior(out, replace=force) as folder:
         made = check.answer(_prior(converted, class_label), condition_channels=condition)
         if not all(math.isfinite(value) for value in (made["mean"], made["std"])):
             raise InputError(f"{source} makes a network whose answer to noise is not finite; take another snapshot of that run")
         facts = {
             "family": converted.family, "network": converted.config["_class_name"],
             "licence": licence or "not stated; ask whoever published the checkpoint",
-            "source": {"name": source.name, "sha256": store.digest(source) if source.is_file() else None},
+            "source": {"name": source.name, "sha256": digest(source) if source.is_file() else None},
             "check": made,
         }
         store.save(
