@@ -80,6 +80,7 @@ def same(a: dict[str, Any], b: dict[str, Any], tolerance: float = 1e-4) -> None:
     for name in a.keys() - {"made"}:
         np.testing.assert_allclose(a[name], b[name], rtol=0, atol=tolerance * np.abs(b[name]).max(), err_msg=name)
     mine, others = a["made"], b["made"]
+    assert mine["config"] | {"together": None} == others["config"] | {"together": None}
     for name in mine.keys() - {"misfit", "scores", "config", "config_hash"}:
         assert mine[name] == others[name], name
     np.testing.assert_allclose(mine["misfit"], others["misfit"], rtol=1e-3)
