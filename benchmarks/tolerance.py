@@ -21,7 +21,7 @@ from medrestore.methods import DDS, HQS
 from medrestore.operators import Sense
 from medrestore.priors import Prior, load
 from medrestore.recon.plan import Plan
-from medrestore.recon.preparation import reconstruct, score
+from medrestore.recon.preparation import restore_slice, score
 from medrestore.study.fingerprints import Fingerprints
 from medrestore.study.mri import PreparedSlice, prepared_slice
 from medrestore.study.scans import scan_cases
@@ -55,7 +55,7 @@ def measured(slices: list[PreparedSlice], plan: Plan, prior: Prior, rtol: float)
     plan = replace(plan, options={**plan.options, "rtol": rtol})
     with counted() as products:
         for one in slices:
-            done = reconstruct(one.prepared, prior, plan)
+            done = restore_slice(one.prepared, prior, plan)
             found.append(score([done.image.abs()], [one.reference]).psnr)
     return sum(found) / len(found), len(products) / len(slices) / plan.steps
 

@@ -166,14 +166,14 @@ class Slice:
 CG_SENSE = CGSense(lam=0.01)  # the baseline beside every reconstruction
 
 
-def reconstruct(prepared: Prepared, prior: Prior, plan: Plan, *, slice_index: int = 0,
-                on_step: Callable[[int, Tensor], None] | None = None) -> Slice:
-    """Restores one prepared slice; see `reconstruct_all`."""
-    (restored,) = reconstruct_all([prepared], prior, plan, first=slice_index, on_step=on_step)
+def restore_slice(prepared: Prepared, prior: Prior, plan: Plan, *, slice_index: int = 0,
+                  on_step: Callable[[int, Tensor], None] | None = None) -> Slice:
+    """Restores one prepared slice; see `restore_slices`."""
+    (restored,) = restore_slices([prepared], prior, plan, first=slice_index, on_step=on_step)
     return restored
 
 
-def reconstruct_all(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, first: int = 0, batch_size: int | None = None,
+def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, first: int = 0, batch_size: int | None = None,
                     on_step: Callable[[int, Tensor], None] | None = None) -> list[Slice]:
     """Restores prepared slices with joint calls of the prior.
 

@@ -45,11 +45,11 @@ def check(instance: Any) -> None:
 
 
 def is_plain(hint: Any) -> bool:
-    """Whether a type is one of numbers, text, choices and containers of them."""
+    """Whether a type is one of numbers, text, choices, dataclasses and containers of them."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return is_plain(arguments[0]) or any(isinstance(one, OneOf) for one in arguments[1:])
-    if origin is Literal or hint in (int, float, str, bool, NoneType):
+    if origin is Literal or hint in (int, float, str, bool, NoneType) or (isinstance(hint, type) and is_dataclass(hint)):
         return True
     return origin in (Union, UnionType, *MAPPINGS, tuple) and all(
         is_plain(one) for one in arguments if one is not Ellipsis)

@@ -25,7 +25,7 @@ from ..mri import noise_covariance, prewhiten, whitening
 from ..mri.sampling import KINDS
 from ..operators import Crop, SpectralOperator
 from ..recon.plan import Plan, Undersampling
-from ..recon.preparation import Prepared, check_levels, check_plan, check_prior, prepare, reconstruct
+from ..recon.preparation import Prepared, check_levels, check_plan, check_prior, prepare, restore_slice
 from ..settings import Registry, suggested
 from .cases import Case, Clock, Item, Row, Solved, part_of
 from .config import Baseline, ScanMethod, ScanProtocol
@@ -340,7 +340,7 @@ class ScanDiffusion(ScanSolver):
         about, prior = prepared.prepared, self.network.load(device)
         plan = replace(self.plan, seed=SEEDS_APART * seed)
         check_plan(about, prior, plan)
-        made = reconstruct(about, prior, plan, slice_index=stream)
+        made = restore_slice(about, prior, plan, slice_index=stream)
         facts: Facts = {"calls": float(prior.calls), "misfit": float(made.restoration.misfit.mean())}
         if plan.samples == 1:
             return [Reconstruction(label, made.image, facts)]

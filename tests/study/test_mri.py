@@ -11,7 +11,7 @@ from helpers.studies import changed, opened
 from medrestore.errors import InputError
 from medrestore.operators import SpectralOperator
 from medrestore.recon.plan import Plan
-from medrestore.recon.preparation import reconstruct
+from medrestore.recon.preparation import restore_slice
 from medrestore.study.cases import Clock
 from medrestore.study.methods import SEEDS_APART
 from medrestore.study.mri import SliceCache, mean_facts, prepared_slice
@@ -56,7 +56,7 @@ def test_a_method_is_not_changed_by_the_others(tmp_path: Path, tiny_prior: Path,
 
 
 def test_a_study_restores_what_recon_does(tmp_path: Path, tiny_prior: Path) -> None:
-    """The image of a task is that of `recon.reconstruct`, from CG-SENSE and with the seed of the study."""
+    """The image of a task is that of `recon.restore_slice`, from CG-SENSE and with the seed of the study."""
     given = changed(seeds=[1], pictures=1, methods={
         "DDS": {"method": "dds", "prior": str(tiny_prior), "steps": 3, "samples": 2, "start_sigma": 0.5}})
     item = next(task.what for task in scored_tasks(opened(given, tmp_path / "out"), {}) if task.what.label == "DDS")
@@ -64,7 +64,7 @@ def test_a_study_restores_what_recon_does(tmp_path: Path, tiny_prior: Path) -> N
     prepared = prepared_slice(item.case, 0, item.content.condition, 1, cache=None, spectral_gb=1.0, device="cpu").prepared
     plan = replace(item.solver.plan, seed=SEEDS_APART)
     assert isinstance(plan, Plan) and (plan.steps, plan.samples, plan.start_sigma) == (3, 2, 0.5)
-    made = reconstruct(prepared, item.solver.network.load("cpu"), plan, slice_index=0)
+    made = restore_slice(prepared, item.solver.network.load("cpu"), plan, slice_index=0)
     torch.testing.assert_close(solved.image, made.image.abs(), rtol=0, atol=0)
     row, single = solved.rows
     assert row["misfit"] == pytest.approx(float(made.restoration.misfit.mean()))
