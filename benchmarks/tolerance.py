@@ -22,9 +22,10 @@ from medrestore.operators import Sense
 from medrestore.priors import Prior, load
 from medrestore.recon.plan import Plan
 from medrestore.recon.preparation import restore_slice, score
-from medrestore.study.cases import Fingerprints
-from medrestore.study.config import Simulated, Undersample
-from medrestore.study.mri import Ready, ready, scan_cases
+from medrestore.study.fingerprints import Fingerprints
+from medrestore.study.mri import PreparedSlice, prepared_slice
+from medrestore.study.scans import scan_cases
+from medrestore.study.sources import Simulated, Undersample
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "tolerance.csv"
@@ -48,7 +49,7 @@ def counted() -> Iterator[list[int]]:
         yield products
 
 
-def measured(slices: list[Ready], plan: Plan, prior: Prior, rtol: float) -> tuple[float, float]:
+def measured(slices: list[PreparedSlice], plan: Plan, prior: Prior, rtol: float) -> tuple[float, float]:
     """(mean PSNR, products by Ah A a data step), data steps being solved to `rtol`."""
     found = []
     plan = replace(plan, options={**plan.options, "rtol": rtol})
@@ -69,8 +70,8 @@ def main() -> None:
     cases = scan_cases(Simulated(chosen.volumes, tuple(chosen.subjects)), Fingerprints(None), "--subjects")
     rows = []
     for setting, sampling in SETTINGS.items():
-        slices = [ready(case, case.slices[0], sampling, 0, cache=None, spectral_gb=0.0, device="cpu") for case in cases]
-        exact = [ready(case, case.slices[0], sampling, 0, cache=None, spectral_gb=1.0, device="cpu") for case in cases
+        slices = [prepared_slice(case, case.slices[0], sampling, 0, cache=None, spectral_gb=0.0, device="cpu") for case in cases]
+        exact = [prepared_slice(case, case.slices[0], sampling, 0, cache=None, spectral_gb=1.0, device="cpu") for case in cases
                  ] if sampling.kind.endswith("1d") else None
         for method, plan in PLANS.items():
             for rtol in TOLERANCES:

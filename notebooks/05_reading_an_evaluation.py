@@ -71,12 +71,8 @@ folder = TemporaryDirectory()
 out = Path(folder.name) / "study"
 
 
-def make(name, options):
-    return {"dds": mr.DDS, "hqs": mr.HQS}[name](**options)
-
-
 def run(given):
-    return run_study(open_study(read(given, "this notebook"), "this notebook", out, make), Running(say=print))
+    return run_study(open_study(read(given, "this notebook"), "this notebook", out), Running(say=print))
 
 
 result = run(given)

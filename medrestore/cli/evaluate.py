@@ -139,9 +139,9 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _files() -> Mapping[str, type]:
-    from ..study.config import Config
+    from ..study.config import PictureConfig, ScanConfig, SceneConfig
 
-    return {"study": Config}
+    return {"study of scans": ScanConfig, "study of pictures": PictureConfig, "study of scenes": SceneConfig}
 
 
 COMMAND = Command("evaluate", Options, run, __doc__, files=_files)

@@ -20,4 +20,4 @@ def test_every_option_is_on_it_with_a_meaning() -> None:
 def test_bounds_and_nested_keys_are_on_it() -> None:
     text = page()
     assert "| `--steps` | a whole number at least 2 or null | null |" in text
-    assert "`MethodConfig`" in text and "### YAML: training of a baseline" in text
+    assert "`ScanMethod`" in text and "### YAML: training of a baseline" in text
