@@ -20,6 +20,7 @@ from . import tiling as tiling
 from . import training as training
 from .allocator import keep_freed_memory as keep_freed_memory
 from .errors import InputError as InputError
+from .inpainting import inpaint as inpaint
 from .methods import DDIM as DDIM
 from .methods import DDNM as DDNM
 from .methods import DDPM as DDPM
@@ -34,8 +35,10 @@ from .methods import ProbabilityFlow as ProbabilityFlow
 from .methods import RePaint as RePaint
 from .noise import Noise as Noise
 from .problem import Problem as Problem
+from .recon import reconstruct as reconstruct
 from .restoration import Restoration as Restoration
 from .restoration import restore as restore
+from .restoration import restore_all as restore_all
 from .restoration import sample as sample
 
 __version__: str

@@ -1,22 +1,22 @@
-"""Noise ladders: the decreasing sigmas that a restoration walks down, ending at 0.
+"""Schedules of noise levels: the decreasing sigmas of a trajectory, ending at 0.
 
 A level is the standard deviation of the noise in every real number of `x = x0 + sigma n`, in a prior's coordinates.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 
 def _checked(steps: int) -> None:
     if steps < 2:
-        raise ValueError(f"a ladder needs at least 2 steps, got {steps}")
+        raise ValueError(f"noise levels need at least 2 steps, got {steps}")
 
 
 def karras(steps: int, sigma_max: float, sigma_min: float, rho: float = 7.0) -> list[float]:
     """Evenly spaced in sigma^(1/rho): Karras et al., NeurIPS 2022, eq. 5."""
     _checked(steps)
     if not sigma_max > sigma_min > 0:
-        raise ValueError(f"a ladder goes down from sigma_max to a positive sigma_min, got {sigma_max} and {sigma_min}")
+        raise ValueError(f"noise levels fall from sigma_max to a positive sigma_min, got {sigma_max} and {sigma_min}")
     top, bottom = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
     return [(top + i / (steps - 1) * (bottom - top)) ** rho for i in range(steps)] + [0.0]
 
@@ -31,7 +31,7 @@ def linear_sigmas(beta_start: float = 1e-4, beta_end: float = 0.02, train_steps:
 
 
 def _pick(sigmas: Sequence[float], positions: list[float], sigma_max: float, sigma_min: float) -> list[float]:
-    """The ladder at fractional training steps, kept between the two bounds."""
+    """The noise levels of fractional training steps, clamped to the two bounds."""
     picked: list[float] = []
     for at in positions:
         i = min(int(at), len(sigmas) - 2)
@@ -72,30 +72,30 @@ def quadratic(steps: int, sigma_max: float = math.inf, sigma_min: float = 0.0) -
     return _pick(sigmas, [top + math.sqrt(i / (steps - 1)) * (bottom - top) for i in range(steps)], sigma_max, sigma_min)
 
 
-LADDERS = {"karras": karras, "ddpm": ddpm, "quadratic": quadratic}
+LADDERS: dict[str, Callable[[int, float, float], list[float]]] = {"karras": karras, "ddpm": ddpm, "quadratic": quadratic}
 
 
 def time_travel(levels: Sequence[float], length: int, repeat: int) -> list[float]:
-    """Walks each stretch of `length` rungs `repeat` times: down, back up in one jump, down again.
+    """Noise levels with each stretch of `length` steps `repeat` times: down, back up in one jump, down again.
 
-    Lugmayr et al., CVPR 2022, sec. 4.2. The last stretch, which ends at 0, is walked once: nothing is left to forget.
+    Lugmayr et al., CVPR 2022, sec. 4.2. The last stretch, which ends at 0, stands once: no noise is left to renew.
     In `x = x0 + sigma n` one jump up equals the many small ones of the paper.
     """
     if length < 1 or repeat < 1:
         raise ValueError(f"time travel needs length >= 1 and repeat >= 1, got {length} and {repeat}")
-    walk = list(levels[:1])
+    trajectory = list(levels[:1])
     for i in range(0, len(levels) - 1, length):
         stretch = list(levels[i : i + length + 1])
         times = repeat if stretch[-1] > 0 else 1
-        walk += stretch[1:] + (times - 1) * stretch
-    return walk
+        trajectory += stretch[1:] + (times - 1) * stretch
+    return trajectory
 
 
 def below(levels: Sequence[float], sigma: float) -> list[float]:
-    """The part of a ladder that starts at `sigma`: for a walk that begins part-way, from a first reconstruction.
+    """The noise levels from `sigma` down, for a trajectory that starts from a first reconstruction.
 
     Chung, Sim & Ye, "Come-Closer-Diffuse-Faster", CVPR 2022, Alg. 1.
     """
     if sigma <= 0:
-        raise ValueError(f"a walk must start at a positive noise level, got {sigma}")
+        raise ValueError(f"a trajectory must start at a positive noise level, got {sigma}")
     return [sigma, *(level for level in levels if level < sigma)]

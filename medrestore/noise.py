@@ -1,4 +1,4 @@
-"""Randomness: one independent stream per sample, so that sample k never depends on its batch."""
+"""Random numbers: one independent stream per sample, so that sample k never depends on its batch."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Noise ladders fall to 0 and keep their bounds; time travel walks them up and down."""
+"""Noise levels fall to 0 within their bounds; time travel goes down and up again."""
 
 import math
 from itertools import pairwise
@@ -8,11 +8,11 @@ import pytest
 from medrestore.levels import LADDERS, below, karras, linear_sigmas, time_travel
 
 
-@pytest.mark.parametrize("ladder", LADDERS.values(), ids=LADDERS)
+@pytest.mark.parametrize("schedule", LADDERS.values(), ids=LADDERS)
 @pytest.mark.parametrize("steps", [2, 5, 100])
 @pytest.mark.parametrize(("top", "bottom"), [(40.0, 0.015), (3.0, 0.2), (100.0, 0.02)])
-def test_ladders_fall_to_zero_between_their_bounds(ladder, steps: int, top: float, bottom: float) -> None:
-    levels = ladder(steps, top, bottom)
+def test_levels_fall_to_zero_between_their_bounds(schedule, steps: int, top: float, bottom: float) -> None:
+    levels = schedule(steps, top, bottom)
     assert len(levels) == steps + 1 and levels[-1] == 0.0
     assert all(high > low for high, low in pairwise(levels))
     assert levels[0] == pytest.approx(top) and levels[-2] == pytest.approx(bottom)
@@ -20,7 +20,7 @@ def test_ladders_fall_to_zero_between_their_bounds(ladder, steps: int, top: floa
 
 
 @pytest.mark.parametrize("name", ["ddpm", "quadratic"])
-def test_ladders_never_leave_the_training_range(name: str) -> None:
+def test_levels_never_leave_the_training_range(name: str) -> None:
     sigmas = linear_sigmas()
     for levels in (LADDERS[name](50), LADDERS[name](50, 1e6, 1e-9)):
         assert levels[0] == pytest.approx(sigmas[-1]) and levels[-2] == pytest.approx(sigmas[0])
@@ -53,13 +53,13 @@ def test_quadratic_is_dense_at_low_noise() -> None:
     assert sum(level < 0.5 for level in quadratic) > sum(level < 0.5 for level in even)
 
 
-@pytest.mark.parametrize("ladder", LADDERS.values(), ids=LADDERS)
-def test_one_step_is_no_ladder(ladder) -> None:
+@pytest.mark.parametrize("schedule", LADDERS.values(), ids=LADDERS)
+def test_one_step_is_refused(schedule) -> None:
     with pytest.raises(ValueError, match="at least 2 steps"):
-        ladder(1, 10.0, 0.1)
+        schedule(1, 10.0, 0.1)
 
 
-@pytest.mark.parametrize(("levels", "length", "repeat", "walk"), [
+@pytest.mark.parametrize(("levels", "length", "repeat", "expected"), [
     ([4, 3, 2, 1, 0], 2, 2, [4, 3, 2, 4, 3, 2, 1, 0]),
     ([4, 3, 2, 1, 0], 2, 1, [4, 3, 2, 1, 0]),
     ([4, 3, 2, 1, 0], 9, 3, [4, 3, 2, 1, 0]),
@@ -67,9 +67,9 @@ def test_one_step_is_no_ladder(ladder) -> None:
     ([4, 3, 2, 1, 0], 3, 2, [4, 3, 2, 1, 4, 3, 2, 1, 0]),
     ([5, 4, 3, 2, 0], 2, 3, [5, 4, 3, 5, 4, 3, 5, 4, 3, 2, 0]),
 ])
-def test_time_travel(levels: list[float], length: int, repeat: int, walk: list[float]) -> None:
+def test_time_travel(levels: list[float], length: int, repeat: int, expected: list[float]) -> None:
     before = list(levels)
-    assert time_travel(levels, length, repeat) == walk
+    assert time_travel(levels, length, repeat) == expected
     assert levels == before
 
 

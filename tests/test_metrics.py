@@ -5,9 +5,10 @@ from math import inf, log10
 import numpy as np
 import pytest
 import torch
+from skimage.metrics import structural_similarity
 
 from medrestore.errors import InputError
-from medrestore.metrics import complex_nrmse, consistency, fastmri_scores, nmse, phase_error, psnr, ssim
+from medrestore.metrics import complex_nrmse, consistency, fastmri_scores, nmse, phase_error, psnr, ssim, ssim_map
 
 
 def volumes(seed, shape):
@@ -165,3 +166,33 @@ def test_pairs_of_different_shape_or_without_signal_are_refused():
         nmse(torch.ones(1, 8, 8), torch.ones(1, 8, 7))
     with pytest.raises(InputError, match="zero everywhere"):
         complex_nrmse(torch.ones(2, 2), torch.zeros(2, 2))
+
+
+def test_the_map_of_ssim_is_skimages_and_differentiable():
+    rng = np.random.default_rng(4)
+    y = rng.random((3, 20, 24))
+    x = y + 0.2 * rng.standard_normal(y.shape)
+    values = ssim_map(torch.from_numpy(x)[:, None], torch.from_numpy(y)[:, None], data_range=1.3)
+    assert values.shape == (3, 1, 14, 18)
+    for index in range(3):
+        _, expected = structural_similarity(y[index], x[index], win_size=7, data_range=1.3, full=True)
+        np.testing.assert_allclose(values[index, 0].numpy(), expected[3:-3, 3:-3], atol=1e-12)
+    assert float(values.mean()) == pytest.approx(ssim(x, y, data_range=1.3), abs=1e-12)
+    a = torch.rand(1, 1, 8, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    b = torch.rand(1, 1, 8, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    assert torch.autograd.gradcheck(lambda z: ssim_map(z, b, data_range=1.0), a)
+
+
+def test_each_image_of_a_batch_may_have_a_range_of_its_own():
+    x, y = (torch.rand(2, 1, 9, 9, generator=torch.Generator().manual_seed(seed)) for seed in (2, 3))
+    together = ssim_map(x, y, data_range=torch.tensor([1.0, 3.0]).reshape(2, 1, 1, 1))
+    for index, peak in enumerate((1.0, 3.0)):
+        torch.testing.assert_close(together[index], ssim_map(x, y, data_range=peak)[index])
+
+
+def test_the_map_of_ssim_refuses_what_has_none():
+    small, image = torch.rand(1, 1, 6, 9), torch.rand(1, 1, 9, 9)
+    for a, b, match in ((small, small, "at least 7 x 7"), (image, image[0], "batch, channel"),
+                        (image.to(torch.complex64), image, "magnitudes")):
+        with pytest.raises(InputError, match=match):
+            ssim_map(a, b, data_range=1.0)

@@ -1,18 +1,34 @@
 """`restore`: from one measurement in physical units to samples in physical units."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from gaussian_posterior import FAMILIES, SIDE, Case, Posterior, coil_maps, power
 from torch import Tensor
 
-from medrestore.codecs import ComplexChannels, Interval, Padded
+from medrestore.codecs import CalibratedComplex, ComplexChannels, Interval, Padded
+from medrestore.errors import InputError
 from medrestore.levels import karras
-from medrestore.methods import DDIM, DDNM, DDPM, DDRM, DDS, DPS, HQS, DDNMPlus, DiffPIR, ProbabilityFlow, RePaint
+from medrestore.methods import (
+    DDIM,
+    DDNM,
+    DDPM,
+    DDRM,
+    DDS,
+    DPS,
+    HQS,
+    DDNMPlus,
+    DiffPIR,
+    Method,
+    ProbabilityFlow,
+    RePaint,
+)
 from medrestore.noise import Noise
 from medrestore.operators import AveragePool, Identity, Mask, Operator, Sense
 from medrestore.priors import Prior, StationaryGaussian
 from medrestore.problem import Problem
-from medrestore.restoration import restore, sample
+from medrestore.restoration import codec_for, restore, restore_all, sample
 
 LADDER = karras(12, 20.0, 0.02)
 PAPER = DDS(5.0, 5, eta=0.85)
@@ -73,7 +89,9 @@ def test_a_calibrated_method_in_physical_units(family):
     else:  # an image of -1 to 1 becomes one of 0 to 255, and every row of these operators sums to one or to nothing
         offset = operator(torch.full((1, 1, SIDE, SIDE), 127.5))
         problem = Problem(operator, case.problem.y * 127.5 + offset, case.problem.sigma * 127.5)
-    result = restore(problem, case.prior, BEST, codec=codec, levels=karras(50, 40.0, 0.01), samples=48, batch_size=48)
+    result = restore(
+        problem, case.prior, BEST, codec=codec, levels=karras(50, 40.0, 0.01), samples=48, batch_size=48
+    )
     assert 0.85 < float(result.misfit.square().mean().sqrt()) < 1.1
     z = torch.stack([codec.encode(x[None])[0] for x in result.samples])
     score = posterior.score(z.reshape(1, 48, -1))
@@ -88,7 +106,16 @@ def test_samples_do_not_depend_on_the_batch_size():
     operator = half(SIDE, SIDE)
     problem = Problem(operator, operator(drawn(SIDE, SIDE)), 0.1)
     whole, split, later = (
-        restore(problem, AnySize(), BEST, codec=Interval(-1.0, 1.0), levels=LADDER, samples=n, seed=seed, batch_size=size)
+        restore(
+            problem,
+            AnySize(),
+            BEST,
+            codec=Interval(-1.0, 1.0),
+            levels=LADDER,
+            samples=n,
+            seed=seed,
+            batch_size=size,
+        )
         for n, seed, size in ((5, 3, 8), (5, 3, 2), (1, 6, 8))
     )
     torch.testing.assert_close(whole.samples, split.samples, rtol=1e-4, atol=1e-5)
@@ -111,19 +138,30 @@ def test_batches_halve_when_memory_runs_out():
 def test_on_step_sees_every_step():
     seen = []
     problem = Problem(Identity(), drawn(SIDE, SIDE), 0.1)
-    result = restore(problem, AnySize(), BEST, codec=Interval(-1.0, 1.0), levels=LADDER, samples=2,
-                     on_step=lambda i, x: seen.append((i, x.clone())))
+    result = restore(
+        problem,
+        AnySize(),
+        BEST,
+        codec=Interval(-1.0, 1.0),
+        levels=LADDER,
+        samples=2,
+        on_step=lambda i, x: seen.append((i, x.clone())),
+    )
     assert [i for i, _ in seen] == list(range(len(LADDER) - 1))
     torch.testing.assert_close(seen[-1][1], result.samples)
 
 
-@pytest.mark.parametrize("method", [DDNM(), DDNMPlus(), DDRM(), RePaint(), BEST, DDS(None, None)], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize(
+    "method", [DDNM(), DDNMPlus(), DDRM(), RePaint(), BEST, DDS(None, None)], ids=lambda m: type(m).__name__
+)
 @pytest.mark.parametrize("size", [(12, 20), (13, 9), (16, 8)])
 def test_sizes_that_the_prior_does_not_know_are_padded(method, size):
     operator = half(*size)
     x = 127.5 * drawn(*size) + 127.5
     prior = AnySize()
-    result = restore(Problem(operator, operator(x)), prior, method, codec=Interval(0.0, 255.0), levels=LADDER, samples=2)
+    result = restore(
+        Problem(operator, operator(x)), prior, method, codec=Interval(0.0, 255.0), levels=LADDER, samples=2
+    )
     assert result.samples.shape == (2, 1, *size) and result.misfit.max() < 1e-4
     assert {shape[2:] for shape in prior.seen} == {tuple(-(-side // 8) * 8 for side in size)}
 
@@ -136,8 +174,15 @@ def test_the_middle_of_a_padded_field_follows_its_own_posterior():
     y = operator(x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed(2)))
 
     prior = StationaryGaussian(power(24, 24))
-    result = restore(Problem(operator, y, 0.1), prior, BEST, codec=Interval(-1.0, 1.0), levels=karras(50, 40.0, 0.01),
-                     samples=48, batch_size=48)
+    result = restore(
+        Problem(operator, y, 0.1),
+        prior,
+        BEST,
+        codec=Interval(-1.0, 1.0),
+        levels=karras(50, 40.0, 0.01),
+        samples=48,
+        batch_size=48,
+    )
     eye = torch.eye(24 * 24, dtype=torch.float64).reshape(-1, 1, 24, 24)
     root = torch.fft.ifft2(prior.power.sqrt() * torch.fft.fft2(eye)).real.reshape(24 * 24, -1)
     crop = field.linear(eye).reshape(24 * 24, -1).T
@@ -158,7 +203,9 @@ def test_nothing_appears_outside_the_support(method):
     sense, x = multicoil(lines())
     operator = sense.spectral()
     y = operator(x * sense.support)
-    result = restore(Problem(operator, y, 2.0), AnySize(2), method, codec=ComplexChannels(200.0), levels=LADDER, samples=2)
+    result = restore(
+        Problem(operator, y, 2.0), AnySize(2), method, codec=ComplexChannels(200.0), levels=LADDER, samples=2
+    )
     outside = sense.support == 0
     assert outside.sum() == 2 * SIDE
     assert (result.samples[..., outside] == 0).all() and (result.samples[..., ~outside] != 0).all()
@@ -170,22 +217,39 @@ def test_nothing_appears_outside_the_support_in_a_padded_field(method):
     sense, x = multicoil(dots())
     sense, x = Sense(sense.maps[..., :13, :11], sense.mask[:13, :11]), x[..., :13, :11]
     fields = []
-    result = restore(Problem(sense, sense(x * sense.support), 2.0), AnySize(2), method, codec=ComplexChannels(200.0),
-                     levels=LADDER, on_step=lambda i, z: fields.append(z))
+    result = restore(
+        Problem(sense, sense(x * sense.support), 2.0),
+        AnySize(2),
+        method,
+        codec=ComplexChannels(200.0),
+        levels=LADDER,
+        on_step=lambda i, z: fields.append(z),
+    )
     assert (result.samples[..., sense.support == 0] == 0).all()
     support = Padded((16, 16), (13, 11)).linear.adjoint(sense.support[None, None])[0, 0]
     assert (fields[-1][..., support == 0] == 0).all() and (fields[-1][..., support == 1] != 0).any()
 
 
-@pytest.mark.parametrize("method", [DDIM(), DDPM(), ProbabilityFlow(), PAPER, BEST, DPS(), HQS()], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize(
+    "method", [DDIM(), DDPM(), ProbabilityFlow(), PAPER, BEST, DPS(), HQS()], ids=lambda m: type(m).__name__
+)
 def test_constraints_are_met(method):
     """A coarse image in physical units: the mean of every patch is given."""
     x = 127.5 * drawn(SIDE, SIDE) + 127.5
     coarse = AveragePool(4, (SIDE, SIDE))
     operator = half(SIDE, SIDE)
-    noisy = Problem(operator, operator(x + 30.0 * torch.randn(x.shape, generator=torch.Generator().manual_seed(3))), 30.0)
-    result = restore(noisy, AnySize(), method, codec=Interval(0.0, 255.0), levels=LADDER, samples=2,
-                     constraints=[Problem(coarse, coarse(x))])
+    noisy = Problem(
+        operator, operator(x + 30.0 * torch.randn(x.shape, generator=torch.Generator().manual_seed(3))), 30.0
+    )
+    result = restore(
+        noisy,
+        AnySize(),
+        method,
+        codec=Interval(0.0, 255.0),
+        levels=LADDER,
+        samples=2,
+        constraints=[Problem(coarse, coarse(x))],
+    )
     assert (coarse(result.samples) - coarse(x)).abs().max() < 0.05
 
 
@@ -193,8 +257,14 @@ def test_two_constraints_that_agree_are_both_met():
     x = drawn(SIDE, SIDE)
     coarse, known = AveragePool(4, (SIDE, SIDE)), Mask(torch.zeros(SIDE, SIDE))
     known.keep[:, :4] = 1  # whole patches, so that the one leaves the other alone
-    result = restore(Problem(half(SIDE, SIDE), half(SIDE, SIDE)(x), 0.1), AnySize(), PAPER, codec=Interval(-1.0, 1.0),
-                     levels=LADDER, constraints=[Problem(coarse, coarse(x)), Problem(known, known(x))])
+    result = restore(
+        Problem(half(SIDE, SIDE), half(SIDE, SIDE)(x), 0.1),
+        AnySize(),
+        PAPER,
+        codec=Interval(-1.0, 1.0),
+        levels=LADDER,
+        constraints=[Problem(coarse, coarse(x)), Problem(known, known(x))],
+    )
     torch.testing.assert_close(coarse(result.samples), coarse(x), rtol=0, atol=1e-4)
     torch.testing.assert_close(known(result.samples), known(x), rtol=0, atol=1e-5)
 
@@ -206,7 +276,12 @@ def test_a_walk_may_begin_part_way():
     arguments = dict(codec=Interval(0.0, 200.0), levels=karras(12, 20.0, 0.02), samples=4)
     whole = restore(problem, AnySize(), PAPER, **arguments)
     near = restore(problem, AnySize(), PAPER, start=x, start_sigma=0.1, **arguments)
-    assert near.levels[0] == 0.1 and near.levels[1] < 0.1 and near.levels[-1] == 0 and len(near.levels) < len(whole.levels)
+    assert (
+        near.levels[0] == 0.1
+        and near.levels[1] < 0.1
+        and near.levels[-1] == 0
+        and len(near.levels) < len(whole.levels)
+    )
 
     def off(result):
         return (result.samples - x).square().mean().sqrt()
@@ -219,13 +294,21 @@ def test_a_walk_may_begin_part_way():
 
 # Refusals come before the first step.
 
+
 class Cubed(Operator):
     def __call__(self, x: Tensor) -> Tensor:
         return x**3
 
 
-def refused(error: type[Exception], says: str, operator: Operator, method, *, size: tuple[int, int] = (SIDE, SIDE),
-            prior: Prior | None = None) -> None:
+def refused(
+    error: type[Exception],
+    says: str,
+    operator: Operator,
+    method,
+    *,
+    size: tuple[int, int] = (SIDE, SIDE),
+    prior: Prior | None = None,
+) -> None:
     prior = AnySize() if prior is None else prior
     problem = Problem(operator, torch.zeros(1, 1, *size), 0.1)
     with pytest.raises(error, match=says):
@@ -237,7 +320,10 @@ def refused(error: type[Exception], says: str, operator: Operator, method, *, si
 def test_spectral_methods_refuse_what_is_only_linear(method):
     sense, x = multicoil(dots())
     problem, prior = Problem(sense, sense(x), 1.0), AnySize(2)
-    with pytest.raises(TypeError, match=rf"{type(method).__name__} needs a SpectralOperator, and Sense is not one.*DDS, DiffPIR"):
+    with pytest.raises(
+        TypeError,
+        match=rf"{type(method).__name__} needs a SpectralOperator, and Sense is not one.*DDS, DiffPIR",
+    ):
         restore(problem, prior, method, codec=ComplexChannels(200.0))
     assert prior.calls == 0
     with pytest.raises(TypeError, match="one phase-encode axis"):
@@ -246,7 +332,9 @@ def test_spectral_methods_refuse_what_is_only_linear(method):
 
 @pytest.mark.parametrize("method", [PAPER, DiffPIR(), HQS()], ids=lambda m: type(m).__name__)
 def test_linear_methods_refuse_what_is_not_linear(method):
-    refused(TypeError, rf"{type(method).__name__} needs a LinearOperator, and Cubed is not one", Cubed(), method)
+    refused(
+        TypeError, rf"{type(method).__name__} needs a LinearOperator, and Cubed is not one", Cubed(), method
+    )
 
 
 def test_gradients_suffice_for_dps():
@@ -264,9 +352,153 @@ def test_methods_of_data_refuse_to_have_none():
 
 def test_sizes_are_refused_with_the_way_out():
     refused(ValueError, "multiples of 8.*Padded", Identity(), PAPER, size=(12, 16))
-    refused(ValueError, r"images of \(16, 16\) pixels only", Identity(), PAPER, size=(24, 24), prior=StationaryGaussian(power()))
+    refused(
+        ValueError,
+        r"images of \(16, 16\) pixels only",
+        Identity(),
+        PAPER,
+        size=(24, 24),
+        prior=StationaryGaussian(power()),
+    )
 
 
 def test_a_prior_without_a_recipe_asks_for_a_codec():
     with pytest.raises(TypeError, match="pass one with codec="):
         restore(Problem(Identity(), torch.zeros(1, 1, SIDE, SIDE), 0.1), AnySize(), PAPER)
+
+
+# Preconditions, each one sentence before the first call of the prior.
+
+
+def problem_of(sigma: float = 0.1) -> Problem:
+    return Problem(half(SIDE, SIDE), half(SIDE, SIDE)(drawn(SIDE, SIDE)), sigma)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"samples": 0}, "samples is 0 and must be at least 1"),
+        ({"batch_size": 0}, "batch_size is 0 and must be at least 1"),
+        ({"steps": 0}, "steps is 0 and must be at least 1"),
+        ({"levels": []}, "got none"),
+        ({"levels": [1.0, 0.5]}, "add a 0 at the end"),
+        ({"levels": [1.0, float("nan"), 0.0]}, "must be finite"),
+        ({"levels": [float("inf"), 1.0, 0.0]}, "must be finite"),
+        ({"levels": [1.0, 0.0, 0.0]}, "positive but for the last"),
+        ({"levels": [1.0, -0.5, 0.0]}, "positive but for the last"),
+        ({"levels": [0.1, 1.0, 5.0, 0.0]}, "must decrease from the first.*got 0.1, 1, 5, 0"),
+        ({"levels": [1.0, 0.5, 0.5, 0.0]}, "must decrease"),
+    ],
+)
+def test_counts_and_levels_are_checked(more: dict, says: str) -> None:
+    prior = AnySize()
+    with pytest.raises(InputError, match=says):
+        restore(problem_of(), prior, PAPER, codec=Interval(-1.0, 1.0), **more)
+    if "levels" in more:
+        with pytest.raises(InputError, match=says):
+            sample(problem_of(), prior, PAPER, more["levels"], noise=Noise([0]), size=(SIDE, SIDE))
+    assert prior.calls == 0
+
+
+def test_a_rise_below_the_first_level_is_time_travel() -> None:
+    restore(problem_of(), AnySize(), PAPER, codec=Interval(-1.0, 1.0), levels=[5.0, 1.0, 2.0, 0.5, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("y", "says"),
+    [
+        (
+            lambda y: y.expand(3, 1, SIDE, SIDE),
+            "a batch of 3 measurements, and restore takes one; give a list of problems to restore_all",
+        ),
+        (lambda y: y[0, 0], "without a batch axis"),
+        (lambda y: y[0], r"add the batch axis as y\[None\]"),
+        (lambda y: y / 0, "not finite"),
+        (lambda y: y + 0j, "of a complex image and the prior's codec is of real images"),
+        (lambda y: 255 * y.abs() / y.abs().max(), "far outside the interval of the prior"),
+        (lambda y: y[..., :5], "Mask cannot have measured y"),
+    ],
+)
+def test_measurements_that_no_image_made_are_refused(y, says: str) -> None:
+    prior, right = AnySize(), problem_of()
+    for call in (restore, lambda one, *more, **named: restore_all([right, one], *more, **named)):
+        with pytest.raises(InputError, match=says):
+            call(replace(right, y=y(right.y)), prior, PAPER, codec=Interval(-1.0, 1.0), levels=LADDER)
+    assert prior.calls == 0
+
+
+def test_lists_that_do_not_fit_the_problems_are_refused() -> None:
+    problems = [problem_of(), problem_of()]
+    for more, says in (
+        ({"seeds": [1]}, "2 problems and 1 seeds"),
+        ({"starts": [drawn(SIDE, SIDE)] * 3, "start_sigma": 0.5}, "3 starts"),
+        ({"constraints": []}, "0 constraints"),
+    ):
+        with pytest.raises(InputError, match=says):
+            restore_all(problems, AnySize(), PAPER, codec=Interval(-1.0, 1.0), levels=LADDER, **more)
+    with pytest.raises(ValueError, match="both starts"):
+        restore_all(problems, AnySize(), PAPER, codec=Interval(-1.0, 1.0), levels=LADDER, start_sigma=0.5)
+
+
+def test_a_constraint_needs_a_spectrum() -> None:
+    sense, x = multicoil(dots())
+    with pytest.raises(TypeError, match="a constraint needs a SpectralOperator, and Sense is not one"):
+        restore(
+            Problem(sense, sense(x), 1.0),
+            AnySize(2),
+            PAPER,
+            codec=ComplexChannels(200.0),
+            levels=LADDER,
+            constraints=[Problem(sense, sense(x))],
+        )
+
+
+@pytest.mark.parametrize("method", [PAPER, DDNM(), HQS()], ids=lambda m: type(m).__name__)
+def test_restore_says_what_a_method_needs(method: Method) -> None:
+    with pytest.raises(
+        TypeError,
+        match=rf"{type(method).__name__} needs a \w+, and Cubed is not one.*DPS with any differentiable",
+    ):
+        restore(Problem(Cubed(), drawn(SIDE, SIDE) ** 3, 0.1), AnySize(), method, codec=Interval(-1.0, 1.0))
+
+
+def test_dps_restores_what_is_only_differentiable() -> None:
+    x = drawn(12, 20).abs()
+    problem, ladder = Problem(Cubed(), x**3, 0.1), karras(30, 20.0, 0.02)
+    arguments = dict(codec=Interval(-1.0, 1.0), levels=ladder, samples=4)
+    with pytest.raises(
+        InputError, match=r"Cubed is not linear, so the size of its image is not known; give size="
+    ):
+        restore(problem, AnySize(), DPS(0.3), **arguments)
+    result = restore(problem, AnySize(), DPS(0.3), size=(12, 20), **arguments)
+    free = restore(problem, AnySize(), DDPM(), size=(12, 20), **arguments)
+    assert result.samples.shape == (4, 1, 12, 20) and result.misfit.median() < 0.8 * free.misfit.median()
+    joint = restore_all([problem, problem], AnySize(), DPS(0.3), size=(12, 20), seeds=[0, 9], **arguments)
+    torch.testing.assert_close(joint[0].samples, result.samples, rtol=0, atol=1e-3)
+    fixed = restore(
+        Problem(Cubed(), drawn(SIDE, SIDE) ** 3, 0.1),
+        StationaryGaussian(power()),
+        DPS(0.3),
+        codec=Interval(-1.0, 1.0),
+    )
+    assert fixed.samples.shape == (1, 1, SIDE, SIDE)  # the prior's own size
+
+
+def test_the_calibration_of_an_encoding_gives_its_codec() -> None:
+    sense, x = multicoil(lines())
+    prior = AnySize(2)
+    prior.recipe = CalibratedComplex()
+    problems = [Problem(A, sense(x)) for A in (sense, sense.spectral(), sense.resolvent(2.0))]
+    codecs = [codec_for(prior, problem) for problem in problems]
+    assert codecs[0] == codecs[1] == codecs[2] and codecs[0].scale > 0
+    with pytest.raises(TypeError, match="gives no codec for Mask; pass one with codec="):
+        codec_for(prior, problem_of())
+
+
+def test_a_restoration_is_shown_in_a_line() -> None:
+    result = restore(problem_of(), AnySize(), PAPER, codec=Interval(-1.0, 1.0), levels=LADDER)
+    text = repr(result)
+    assert (
+        text.startswith("Restoration(samples=float32[1, 1, 16, 16], misfit=float32[1], method=DDS(")
+        and len(text) < 250
+    )

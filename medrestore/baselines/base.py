@@ -1,4 +1,4 @@
-"""What every reconstruction that needs no prior looks like, so that all are compared by the same call."""
+"""The interface of reconstructions without a prior."""
 
 from abc import ABC, abstractmethod
 

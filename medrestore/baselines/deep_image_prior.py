@@ -73,7 +73,7 @@ class DeepImagePrior(Baseline):
 
     def _decoder(self, size: tuple[int, int], generator: torch.Generator,
                  device: torch.device) -> tuple[Callable[[], Tensor], list[nn.Parameter]]:
-        """What draws the image (1, 1, height, width) complex64, and what there is to fit."""
+        """A function that computes the image (1, 1, height, width) complex64, and the weights to fit."""
         with drawn_from(generator):
             net = decoder(self.channels, self.layers, size).to(device)
         start = torch.randn(1, self.channels, *_sizes(self.layers, size)[0], generator=generator).to(device)

@@ -75,7 +75,7 @@ class Supervised(Baseline):
 
 
 class Correction(nn.Module):
-    """What a U-Net would add to complex images (n, 1, height, width): real and imaginary part are its two channels.
+    """A U-Net's correction of complex images (n, 1, height, width), whose real and imaginary part are its channels.
 
     MONAI's `BasicUNet`: four halvings, instance normalisation, LeakyReLU. Images are divided by their root mean square and
     padded to a multiple of 16; the last layer begins at zero, so that a new network adds nothing.

@@ -1,4 +1,4 @@
-"""The fair choice of a baseline's regularisation weight."""
+"""The choice of a baseline's regularisation weight on validation cases."""
 
 from collections.abc import Callable, Iterable, Sequence
 from math import isnan

@@ -1,4 +1,4 @@
-"""The U-Net baseline: the zero-filled image, and what a U-Net finds missing in it."""
+"""The U-Net baseline: the zero-filled image plus the correction of a U-Net."""
 
 import torch
 from torch import Tensor

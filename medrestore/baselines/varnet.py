@@ -81,7 +81,7 @@ class CoilMaps(nn.Module):
 
 
 class _LastAxis(nn.Module):
-    """A correction of complex images as MONAI's cascades want it: (batch, 1, height, width, 2), what is to be subtracted."""
+    """A correction in the form of MONAI's cascades: (batch, 1, height, width, 2), to be subtracted."""
 
     def __init__(self, correction: Correction) -> None:
         super().__init__()

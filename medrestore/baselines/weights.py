@@ -23,7 +23,7 @@ LARGEST_ABOUT = 2**20  # bytes
 
 
 def network(kind: str, arguments: dict[str, Any], where: str) -> Reconstructor:
-    """A new network; `where` begins complaints.
+    """A new network; `where` begins error messages.
 
     Raises:
         InputError: an unknown kind, or arguments that it does not take.
@@ -72,7 +72,7 @@ def describe(folder: Path | str) -> dict[str, Any]:
 
 
 def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Supervised:
-    """A trained baseline, its weights held to their hash; nothing is allocated that the file does not hold.
+    """A trained baseline, whose weights must have their stored hash; nothing larger than the file is allocated.
 
     Args:
         device: where the network runs.

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
 from ..errors import InputError
-from ..settings import FieldError, plain, prefix, scalar, schema_of, suggested
+from ..settings import FieldError, plain, prefix, scalar, schema, schema_of, suggested
 from .config import read
 from .options import NULLS, Option, built, get, options_of, put
 from .terminal import Help
@@ -40,6 +40,7 @@ T = TypeVar("T")
 Given = dict[str, Any]  # option to value, of those that were given
 
 SWITCH = ("true", "false", "yes", "no", "on", "off")
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
 MENTION = re.compile(r"`([\w.]+)`")
 
 
@@ -64,6 +65,7 @@ class Command(Generic[T]):
         left_open: options that are null unless they are given, whatever their field's default is; `complete` fills them.
         complete: from the options that were given to those that shall be taken.
         readers: options that are written in a form of their own, to what makes a field's value of the text.
+        files: names the dataclasses of the YAML files that it reads, where these are no options of it.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Command(Generic[T]):
     left_open: frozenset[str] = frozenset()
     complete: Callable[[Given], Given] = lambda given: given
     readers: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    files: Callable[[], Mapping[str, type]] | None = None
 
     @cached_property
     def options(self) -> dict[str, Option]:
@@ -103,8 +106,9 @@ class Command(Generic[T]):
             parser.add_argument("--config", action="append", metavar="FILE",
                                 help="YAML with any of these options, _ for -; flags win")
             parser.add_argument("--print_config", action="store_true", help="print all options as such YAML, and exit")
+        if self.config or self.files is not None:
             parser.add_argument("--print_schema", action="store_true",
-                                help="print the JSON schema of such YAML, for editors, and exit")
+                                help="print the JSON schema of its YAML, for editors, and exit")
         for one in self.options.values():
             _add(parser, one, self._help(one), repeated=one.is_list and one.name not in self.readers)
         return parser
@@ -270,11 +274,15 @@ class Command(Generic[T]):
         raise SystemExit(0)
 
     def schema(self) -> dict[str, Any]:
-        """The JSON schema of its configs."""
+        """The JSON schema of its YAML."""
+        if self.files is not None:
+            kinds = [{"title": title} | schema(kind) for title, kind in self.files().items()]
+            about = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+            return {"$schema": DRAFT} | about
         properties = {
             name: {"description": self.mentions(one.help)} | schema_of(one.hint) | {"default": plain(one.default)}
             for name, one in self.options.items()}
-        return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"medrestore {self.name}", "type": "object",
+        return {"$schema": DRAFT, "title": f"medrestore {self.name}", "type": "object",
                 "properties": properties, "additionalProperties": False}
 
     def _print_schema(self) -> NoReturn:

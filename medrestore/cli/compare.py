@@ -66,7 +66,7 @@ def run(options: Options) -> int:
     protocol = _same_protocol(sides, paths)
     metrics = _metrics(sides, protocol, options.metric)
     matched = _matched(sides, with_method=labels[0] is None)
-    groups = _groups(*matched, labels)
+    groups = _groups(matched[0], matched[1], labels)
     pairs = [pair for metric in metrics for pair in differences(groups, metric, seed=options.seed)]
     if not pairs:
         raise InputError(f"{paths[0]} and {paths[1]} share no case, slice, setting and method with a finite score; for methods "
@@ -154,7 +154,7 @@ def _matched(sides: Sequence[Sequence[Row]], *, with_method: bool) -> list[list[
     ]
     for key, first in ranges[0].items():
         second = ranges[1].get(key, first)
-        if None not in (first, second) and not math.isclose(first, second, rel_tol=1e-4):
+        if first is not None and second is not None and not math.isclose(first, second, rel_tol=1e-4):
             raise InputError(f"case {key[0]} was scored against the range {first:.6g} in A and {second:.6g} in B; "
                              "score both against the same reference.")
     return [[row for row in rows if _key(row, with_method=with_method) in other]

@@ -7,6 +7,7 @@ Examples:
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -56,7 +57,6 @@ def run(options: Options) -> int:
 def _mri(options: Options) -> int:
     from importlib.resources import files
 
-    from .. import methods
     from ..baselines import CGSense, L1Wavelet
     from ..io import read_kspace
     from ..priors import load
@@ -68,12 +68,13 @@ def _mri(options: Options) -> int:
     started = time.monotonic()
     scan = read_kspace(Path(str(files("medrestore.data"))) / "samples" / "brain-scan.h5")[0]
     asked = Undersampling("uniform1d", options.accel)
-    sampled = Plan(methods.DDS(), steps=options.steps, samples=options.samples, undersample=asked)
-    single = replace(sampled, method=methods.HQS(), steps=2 * options.steps, samples=1)
+    sampled = Plan("dds", steps=options.steps, samples=options.samples, undersample=asked)
+    single = replace(sampled, method="hqs", steps=2 * options.steps, samples=1)
     plans = {f"DDS, mean of {options.samples}": sampled, "HQS": single}
     prior = load("brain-mr-starter", bf16=True)
     ready = prepare(scan, sampled)
     sense, truth = ready.sense, ready.reference
+    assert truth is not None  # the sample is fully sampled
     say(f"8 simulated coils, {tuple(truth.shape)} pixels, {ready.sampling.acceleration:.2f}x along one axis, "
         f"{ready.sampling.acs} calibration lines, noise {ready.problem.sigma:.3g} ({ready.noise_source})")
 
@@ -84,7 +85,7 @@ def _mri(options: Options) -> int:
     for name, plan in plans.items():
         advance = progress(name, plan.steps * -(-plan.samples // plan.batch_size))
         result = restore(ready.problem, prior, plan.sampler, levels=plan.levels(prior), samples=plan.samples,
-                         batch_size=plan.batch_size, on_step=lambda step, x, advance=advance: advance())
+                         batch_size=plan.batch_size, on_step=_stepped(advance))
         images[name] = ready.shown(result.mean[0]).abs()
         if plan is sampled:
             spread = ready.shown(result.std[0])
@@ -98,6 +99,11 @@ def _mri(options: Options) -> int:
     panel(columns, Path(options.out), title=f"{ready.sampling.acceleration:.1f}x undersampled, 8 coils. Research use only.")
     say(f"{options.out}  ({time.monotonic() - started:.0f} s)")
     return 0
+
+
+def _stepped(advance: Callable[[], None]) -> "Callable[[int, Tensor], None]":
+    """`advance` as what a loop calls after each step."""
+    return lambda step, x: advance()
 
 
 class _Operation:
@@ -160,9 +166,9 @@ def _surgical(options: Options) -> int:
         score, rows = score_scene(frames, scene)
         changed = sum(row.known_changed or 0 for row in rows)
         say(f"{name:16s} {score.hole_psnr:12.2f} {score.hole_ssim:10.4f} {score.psnr:8.2f} {score.ssim:7.4f} {changed:14d}")
-    rows = [[("obstructed", scene.frame(index)), ("restored", fills["DDNM+"][index]), ("truth", scene.truth(index))]
-            for index in range(scene.count)]
-    frames_panel(rows, Path(options.out), title="A simulated operation. Research use only: the fill is imagined.")
+    shown = [[("obstructed", scene.frame(index)), ("restored", fills["DDNM+"][index]), ("truth", scene.truth(index))]
+             for index in range(scene.count)]
+    frames_panel(shown, Path(options.out), title="A simulated operation. Research use only: the fill is imagined.")
     say(f"{options.out}  ({time.monotonic() - started:.0f} s)")
     return 0
 

@@ -16,21 +16,18 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from ..errors import InputError
 from ..settings import Bounds, OneOf, override
+from ..study.config import PROTOCOLS
 from .command import Command
 from .config import read
 from .device import usable_device
 from .options import POSITIONAL
 from .terminal import progress, say
 
-if TYPE_CHECKING:
-    from ..methods import Method
-
 YAML = (".yaml", ".yml")
-PROTOCOLS = ("fastmri", "fastmri-slice", "complex", "natural", "dreaming-corrected", "dreaming-official")
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ def _study(options: Options) -> int:
     from ..study.estimate import estimate
     from ..study.run import Running, open_study, run_study
 
-    study = open_study(build(given, options.what), options.what, Path(options.out), _method, remember=not options.dry_run)
+    study = open_study(build(given, options.what), options.what, Path(options.out), remember=not options.dry_run)
     if options.dry_run:
         for line in estimate(study, devices[0], workers=max(options.workers, 1)):
             say(line)
@@ -109,8 +106,8 @@ def _study(options: Options) -> int:
 def _scores(options: Options) -> int:
     if options.settings:
         raise InputError(f"{options.settings[0]!r} is for a study, and {options.what} is no .yaml; leave it out")
-    missing = [f"--{name}" for name in ("reference", "protocol") if getattr(options, name) is None]
-    if missing:
+    if options.reference is None or options.protocol is None:
+        missing = [f"--{name}" for name in ("reference", "protocol") if getattr(options, name) is None]
         raise InputError(f"{options.what} is no .yaml of a study, and to score outputs {' and '.join(missing)} is needed")
 
     from ..study.score_files import Scored, score_outputs
@@ -141,10 +138,10 @@ def _shard(text: str) -> tuple[int, int]:
     return int(first), int(last)
 
 
-def _method(name: str, options: Mapping[str, Any]) -> "Method":
-    from ..methods import METHODS
+def _files() -> Mapping[str, type]:
+    from ..study.config import Config
 
-    return METHODS.build(name, options, where="options")
+    return {"study": Config}
 
 
-COMMAND = Command("evaluate", Options, run, __doc__)
+COMMAND = Command("evaluate", Options, run, __doc__, files=_files)

@@ -62,9 +62,9 @@ def _facts(options: Options) -> dict[str, str]:
         return _prior(options.file)
     if (path / "baseline.json").is_file():
         return _baseline(path)
-    for made in ("prior", "baseline"):
-        if (path / made / f"{made}.json").is_file():
-            raise InputError(f"{path} is the folder of a training run; what it made is in {path / made}")
+    for kind in ("prior", "baseline"):
+        if (path / kind / f"{kind}.json").is_file():
+            raise InputError(f"{path} is the folder of a training run; its result is in {path / kind}")
     if path.suffix in CHECKPOINTS or any((path / name).is_file() for name in FOLDERS):
         return _checkpoint(path)
     if path.suffix in (".h5", ".hdf5") and path.is_file() and options.axes is None and (made := read_provenance(path)):
@@ -145,9 +145,9 @@ def _scan(options: Options) -> dict[str, str]:
     from ..io import inspect_file, read_kspace
     from ..mri import calibration_width
 
-    reading = {"dataset": options.dataset, "axes": options.axes.split(",") if options.axes else None, "max_gb": options.max_gb}
-    facts = inspect_file(options.file, **reading)
-    with read_kspace(options.file, **reading) as scan:
+    dataset, axes, max_gb = options.dataset, options.axes.split(",") if options.axes else None, options.max_gb
+    facts = inspect_file(options.file, dataset=dataset, axes=axes, max_gb=max_gb)
+    with read_kspace(options.file, dataset=dataset, axes=axes, max_gb=max_gb) as scan:
         found = calibration_width(scan[len(scan) // 2].mask)
     width = min(found) if isinstance(found, tuple) else found
     lines = "{} x {} points".format(*found) if isinstance(found, tuple) else f"{found} lines"

@@ -7,7 +7,8 @@ Examples:
   medrestore train configs/train/varnet.yaml
   torchrun --nproc-per-node 2 -m medrestore.cli.main train my.yaml
 
-A run that was stopped or killed resumes with the same command, and ends with the weights of an uninterrupted one.
+A run that was stopped or killed resumes with the same command, and ends with the weights of an uninterrupted
+one.
 """
 
 import sys
@@ -24,6 +25,7 @@ from .terminal import progress, say
 
 if TYPE_CHECKING:
     from ..training import Summary
+
 
 @dataclass(frozen=True)
 class Options:
@@ -58,11 +60,18 @@ def run(options: Options) -> int:
     export_last: Callable[[], Path]
     if "baseline" in values:
         config = training.read_baseline(values, options.recipe)
-        train, export_last = partial(training.train_baseline, config), partial(training.export_last_baseline, config)
+        train, export_last = (
+            partial(training.train_baseline, config),
+            partial(training.export_last_baseline, config),
+        )
         images = config.images
     else:
         prior = training.read(values, options.recipe)
-        train, export_last, images = partial(training.train, prior), partial(training.export_last, prior), prior.images
+        train, export_last, images = (
+            partial(training.train, prior),
+            partial(training.export_last, prior),
+            prior.images,
+        )
     if options.export_only:
         say(f"{export_last()}")
         return 0
@@ -89,7 +98,7 @@ def _recipe(options: Options) -> dict[str, Any]:
 
 
 def _terminal(total: int) -> Any:
-    """Callbacks that print a line at the start and one a checkpoint, and draw a bar where there is a terminal.
+    """Callbacks that print a line at the start and at checkpoints, and draw a bar in a terminal.
 
     Args:
         total: images of the whole run.
@@ -103,10 +112,14 @@ def _terminal(total: int) -> Any:
 
         def on_start(self, summary: "Summary") -> None:
             start = f", resuming from {summary.images:,}" if summary.images else ""
-            say(f"{summary.training_images:,} images to train on, {summary.validation_images:,} to validate; "
+            say(
+                f"{summary.training_images:,} images to train on, {summary.validation_images:,} to validate; "
                 f"{summary.parameters / 1e6:.2f} million parameters on {summary.hardware}; "
-                f"{total:,} images{start}; to {summary.out}")
-            self.bar = tqdm(total=total, initial=summary.images, unit="image", disable=None, dynamic_ncols=True)
+                f"{total:,} images{start}; to {summary.out}"
+            )
+            self.bar = tqdm(
+                total=total, initial=summary.images, unit="image", disable=None, dynamic_ncols=True
+            )
 
         def on_prepare(self, label: str, total: int) -> Callable[[], None]:
             return progress(label, total)
@@ -119,8 +132,12 @@ def _terminal(total: int) -> Any:
 
         def on_checkpoint(self, row: Mapping[str, float]) -> None:
             left = (total - row["images"]) / max(row["images_per_second"], 1e-9)
-            line = "  ".join(f"{key} {value:,.5g}" for key, value in row.items() if key != "images" and "(" not in key)
-            self.bar.write(f"{row['images']:,.0f} of {total:,} images  {line}  about {left / 60:.0f} min left")
+            line = "  ".join(
+                f"{key} {value:,.5g}" for key, value in row.items() if key != "images" and "(" not in key
+            )
+            self.bar.write(
+                f"{row['images']:,.0f} of {total:,} images  {line}  about {left / 60:.0f} min left"
+            )
             sys.stdout.flush()
 
         def end(self, line: str) -> None:
@@ -132,4 +149,10 @@ def _terminal(total: int) -> Any:
     return Terminal()
 
 
-COMMAND = Command("train", Options, run, __doc__)
+def _files() -> Mapping[str, type]:
+    from .. import training
+
+    return {"training of a prior": training.Config, "training of a baseline": training.BaselineConfig}
+
+
+COMMAND = Command("train", Options, run, __doc__, files=_files)

@@ -102,7 +102,7 @@ class ComplexMR:
         return coarse.abs()[None] if len(image) == 1 else torch.view_as_real(coarse).permute(2, 0, 1)
 
     def _grid(self, source: torch.Size, side: int, generator: torch.Generator) -> Tensor:
-        """Where the crop's pixels lie in the slice, (1, side, side, 2) in grid_sample's coordinates."""
+        """The positions of the crop's pixels in the slice, (1, side, side, 2) in grid_sample's coordinates."""
         angle = uniform(generator, -0.35, 0.35) + math.pi / 2 * int(torch.randint(4, (), generator=generator))
         zoom = math.exp(uniform(generator, math.log(0.75), math.log(1.1)))
         stretch = uniform(generator, 0.9, 1.1)
@@ -236,7 +236,7 @@ KINDS: dict[str, Callable[..., Augment]] = {"complex_mr": ComplexMR, "frames": F
 
 
 def augmentation(spec: str | Mapping[str, Any] | Sequence[Any] | None) -> Augment:
-    """An augmentation as a config says it.
+    """The augmentation of a config.
 
     Args:
         spec: `complex_mr`, `frames` or `crop`; a mapping with that as `kind` and settings beside it; or a list of MONAI

@@ -36,7 +36,7 @@ class Images(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many images there are."""
+        """The number of images."""
 
     @abstractmethod
     def __getitem__(self, index: int) -> Tensor:

@@ -31,7 +31,7 @@ CALIBRATION = 0.08  # share of the columns that the scale is taken from: the cal
 
 @dataclass(frozen=True)
 class Selection:
-    """What a split says: which files of a fastMRI download belong to it.
+    """A split: which files of a fastMRI download belong to it.
 
     Args:
         folder: of the download that the files are in, such as multicoil_train.
@@ -176,5 +176,5 @@ def _header(path: Path, slices: tuple[int, int] | None) -> tuple[_Volume, str]:
 
 
 def _hash_share(patient: str) -> float:
-    """Where a patient stands among all, from 0 to 1: the first 32 bits of its hash."""
+    """The first 32 bits of a patient's hash as a share from 0 to 1, by which splits divide patients."""
     return int(patient[:8], 16) / 2**32

@@ -35,8 +35,10 @@ class MonaiTransforms:
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MONAI and torch warn of their own deprecations
+            from monai.transforms import Randomizable
+
             for step in self._steps:
-                if hasattr(step, "set_random_state"):
+                if isinstance(step, Randomizable):
                     step.set_random_state(seed=int(torch.randint(2**31 - 1, (), generator=generator)))
                 image = _apply(step, image)
         plain = torch.as_tensor(image).as_subclass(Tensor).detach().to(torch.float32)  # no metadata of MONAI's

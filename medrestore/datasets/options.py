@@ -77,7 +77,7 @@ def _fit_tuple(value: Any, inner: tuple[Any, ...]) -> Any:
 
 
 def describe(hint: Any) -> str:
-    """A type in words."""
+    """The description of a type in messages."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return " or ".join(describe(part) for part in inner)

@@ -95,7 +95,7 @@ class Mixture(Images):
             part.prepare(progress)
 
     def _bounds(self) -> list[int]:
-        """Where each source ends; asked late, because a source may have to be prepared before its length is known."""
+        """The end position of each source; computed late, because a source may need `prepare` before its length is known."""
         if self._ends is None:
             self._ends = list(accumulate(round(w * len(part)) for w, part in zip(self._weights, self.parts, strict=True)))
         return self._ends
@@ -138,6 +138,6 @@ def disjoint(train: Grouped, validation: Grouped) -> None:
     if shared:
         others = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
         raise InputError(
-            f"Training and validation share {shared[0]}{others}; split by patient or scene (subjects, first, scenes, numbers, split "
-            "or other folders), or set group where different ones only have the same name."
+            f"Training and validation share {shared[0]}{others}; split by patient or scene (subjects, first, scenes, "
+            "numbers, split or other folders), or set group where different ones only have the same name."
         )

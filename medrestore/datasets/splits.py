@@ -1,4 +1,4 @@
-"""Which files and scenes train, validate and test: lists that ship with the package, or a file of your own."""
+"""Splits into training, validation and test: lists that ship with the package, or a file of the user."""
 
 from collections.abc import Mapping
 from importlib.resources import files

@@ -40,7 +40,7 @@ Distance = Callable[[Tensor, Tensor], Tensor]  # two (1, 3, h, w) pictures in [-
 
 
 class TrueScene(Interface):
-    """What is scored against; `io.Scene` is one."""
+    """Masks and truth to score against; `io.Scene` is one."""
 
     @property
     def name(self) -> str: ...

@@ -85,7 +85,7 @@ def _write_parquet(path: Path, columns: Sequence[str], rows: Sequence[Mapping[st
 
 
 def _kind(column: str, values: Iterable[Any]) -> type:
-    """What a column holds: by its name, or, where that says nothing, text as soon as one value is no number."""
+    """The type of a column: by its name, or, for other names, text as soon as one value is no number."""
     if column in TEXT or column in WHOLE or column in NUMBERS:
         return str if column in TEXT else int if column in WHOLE else float
     return float if all(value is None or _is_number(value) for value in values) else str
@@ -241,7 +241,7 @@ def _text(cell: Cell, digits: int, show: Show) -> str:
 
 
 def _lead(cell: Cell, show: Show) -> float:
-    """The number that stands first, by which a column is ranked."""
+    """The leading number, by which a column is ranked."""
     return cell.median if show.startswith("median") else cell.mean
 
 

@@ -177,7 +177,7 @@ def to_complex64(array: np.ndarray) -> np.ndarray:
 
 
 def guarded(path: PathLike, read: Callable[[], T]) -> T:
-    """What `read()` returns; what a damaged file throws becomes an `InputError`."""
+    """The result of `read()`; errors that a damaged file causes become an `InputError`."""
     try:
         return read()
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, MemoryError) as error:

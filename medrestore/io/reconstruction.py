@@ -219,7 +219,7 @@ def write_reconstruction(
 
 
 class ReconstructionFile:
-    """A reconstruction on disk; `file[i]` is the (h, w) float32 magnitude of slice i, read when asked for."""
+    """A reconstruction on disk; `file[i]` is the (h, w) float32 magnitude of slice i, read on access."""
 
     def __init__(self, path: PathLike, *, max_gb: float = 16.0):
         self.path, self._max_gb = Path(path), max_gb
@@ -261,7 +261,7 @@ class ReconstructionFile:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """How the result was made; empty when another program wrote the file."""
+        """The provenance; empty when another program wrote the file."""
         return _provenance(self._file)
 
     def _optional_slice(self, name: str, index: int) -> Tensor | None:
@@ -291,12 +291,12 @@ class ReconstructionFile:
 
 
 def read_reconstruction(path: PathLike, *, max_gb: float = 16.0) -> ReconstructionFile:
-    """Opens a reconstruction; its slices are read when asked for."""
+    """Opens a reconstruction; its slices are read on access."""
     return ReconstructionFile(path, max_gb=max_gb)
 
 
 def read_provenance(path: PathLike) -> dict[str, Any]:
-    """How a reconstruction was made, from the file's JSON attribute; empty when another program wrote the file."""
+    """The provenance of a reconstruction, the file's JSON attribute; empty when another program wrote the file."""
     with open_hdf5(path) as file:
         return _provenance(file)
 

@@ -36,7 +36,7 @@ METHODS: "Registry[Method]" = Registry(__name__, {  # by the names that configs 
     "ddpm": "ddpm:DDPM",
     "probability-flow": "edm:ProbabilityFlow",
     "dpm-solver++": "dpm_solver:DPMSolver",
-})
+}, base="base:Method")
 _MODULES = {"Method": "base"} | {name: module for module, name in (place.split(":") for place in METHODS.places.values())}
 
 __all__ = ["METHODS", *sorted(_MODULES)]

@@ -1,6 +1,6 @@
-"""The noise budget: how the next level's noise is made of old direction, fresh noise, and the data's own.
+"""The noise budget: the noise of the next level is made of the old direction, fresh noise and the data's own.
 
-Every rule here keeps one law: what it adds, with what the data brought along, has variance sigma_next^2 on every
+Every rule here keeps one law: the noise that it adds and that of the data have together variance sigma_next^2 on every
 coefficient.
 """
 
@@ -14,14 +14,14 @@ def ddim_split(sigma: float, sigma_next: float, eta: float) -> tuple[float, floa
     """(kept, fresh): how much of the old noise direction and of fresh noise make up sigma_next.
 
     Song, Meng & Ermon, ICLR 2021, eq. 16, for x = x0 + sigma n; eta = 0 is deterministic, eta = 1 is DDPM. Their family
-    goes on beyond 1, to where all of the noise is fresh and the old direction forgotten; it ends there.
+    continues beyond 1, until all of the noise is fresh and the old direction dropped.
     """
     fresh = min(eta * (1 - (sigma_next / sigma) ** 2) ** 0.5, 1.0) * sigma_next
     return (sigma_next**2 - fresh**2) ** 0.5, fresh
 
 
 def fixed_split(sigma_next: float, eta: float) -> tuple[float, float]:
-    """(kept, fresh) in a fixed ratio: the rule of DDRM (Kawar et al., NeurIPS 2022, eq. 4) for what y does not see."""
+    """(kept, fresh) in a fixed ratio: the rule of DDRM (Kawar et al., NeurIPS 2022, eq. 4) for what y does not measure."""
     return (1 - eta**2) ** 0.5 * sigma_next, eta * sigma_next
 
 
@@ -37,13 +37,13 @@ def spectral_gains(s: Tensor, sigma_y: float | Tensor, sigma_next: float, eta: f
     Equality counts as clean, so that noise-free data are met exactly at the last step, where the published code of DDRM
     returns the network's bare estimate.
     """
-    seen = s > 0
-    nu = torch.where(seen, sigma_y / s.where(seen, 1.0), torch.inf)
+    measured = s > 0
+    nu = torch.where(measured, sigma_y / s.where(measured, 1.0), torch.inf)
     clean = sigma_next >= nu
     kept, fresh = fixed_split(sigma_next, eta)
-    trust = torch.where(clean, eta_b, torch.where(seen, kept / nu.clamp(min=torch.finfo(s.dtype).tiny), 0.0))
+    trust = torch.where(clean, eta_b, torch.where(measured, kept / nu.clamp(min=torch.finfo(s.dtype).tiny), 0.0))
     fill = (sigma_next**2 - (eta_b * nu.where(clean, 0.0)) ** 2).clamp(min=0).sqrt()
-    return trust, torch.where(seen, 0.0, kept), torch.where(clean, fill, fresh)
+    return trust, torch.where(measured, 0.0, kept), torch.where(clean, fill, fresh)
 
 
 def justified_gamma(sigma: float, sigma_y: float | Tensor, lam: float) -> float | Tensor:

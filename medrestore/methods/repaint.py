@@ -1,4 +1,4 @@
-"""RePaint: what is known is freshly noised, the rest comes from the prior."""
+"""RePaint: known coefficients with fresh noise, unknown ones from the prior."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from .budget import ddim_split
 
 @dataclass(frozen=True)
 class RePaint(Method):
-    """What is known from y, freshly noised; the rest from the prior: Lugmayr et al., CVPR 2022, Alg. 1.
+    """Known coefficients from y with fresh noise, unknown ones from the prior: Lugmayr et al., CVPR 2022, Alg. 1.
 
     Stated for pixel masks, here for any spectral operator: "known" are the coefficients with s > 0. The paper's
     resampling is `levels.time_travel`. The last step returns the known coefficients as they are, which the published

@@ -1,4 +1,4 @@
-"""The noise of a scan: from a noise scan, or from the undersampled scan itself; and making it white."""
+"""The noise of a scan, from a noise scan or from the undersampled scan itself, and prewhitening."""
 
 from dataclasses import dataclass, field
 

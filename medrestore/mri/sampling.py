@@ -68,7 +68,7 @@ def fastmri_seed(filename: str) -> tuple[int, ...]:
 
 
 def calibration_width(mask: Tensor) -> Width:
-    """How wide the fully sampled centre is: a number for a (1, width) mask, (height, width) of it otherwise.
+    """The width of the fully sampled centre: a number for a (1, width) mask, (height, width) of it otherwise.
 
     Along one axis it is the run of samples around the origin n // 2; over both axes the largest centred rectangle.
     0, or (0, 0), where the origin is not sampled.
@@ -164,7 +164,7 @@ def poisson2d(shape: tuple[int, int], accel: float, acs: tuple[int, int], rng: n
 
 
 def fastmri_random(shape: tuple[int, int], accel: float, acs: int, rng: np.random.RandomState) -> np.ndarray:
-    """Every column by its own coin, the expected count being right (fastMRI's knee masks)."""
+    """Every column independently, with the right expected count (fastMRI's knee masks)."""
     columns, centre = shape[1], _fastmri_centre(shape[1], acs)
     rng.randint(1)
     return centre | (rng.uniform(size=columns) < (_budget(columns, accel, acs) - acs) / max(columns - acs, 1))
@@ -283,7 +283,7 @@ def _integer(accel: float, kind: str) -> int:
 
 
 def _budget(size: int, accel: float, centre: int) -> float:
-    """How many samples the acceleration allows; InputError when the calibration region alone takes more."""
+    """The number of samples that the acceleration allows; InputError when the calibration region alone takes more."""
     budget = size / accel
     if centre > max(round(budget), budget):
         raise InputError(f"The calibration region alone takes {centre} samples, but {accel:g}x leaves {budget:.0f} of {size}; "
@@ -292,7 +292,7 @@ def _budget(size: int, accel: float, centre: int) -> float:
 
 
 def _samples_left(centre: np.ndarray, accel: float) -> int:
-    """How many samples are still to be placed outside what is already taken."""
+    """The number of samples still to be placed outside those already taken."""
     taken = int(centre.sum())
     return max(1, round(_budget(centre.size, accel, taken))) - taken
 

@@ -1,9 +1,12 @@
-"""What images look like: the mean of the clean image given a noisy one."""
+"""Priors of images: the mean of the clean image given a noisy one."""
 
-from .base import Prior
+from .base import Prior, WrappedPrior
 from .gaussian import StationaryGaussian
 from .network import NetworkPrior
-from .parametrisations import EDM, Epsilon, Sample, Velocity
+from .parametrisations import EDM, Epsilon, Sample, VarianceExploding, Velocity
 from .store import load, save
 
-__all__ = ["EDM", "Epsilon", "NetworkPrior", "Prior", "Sample", "StationaryGaussian", "Velocity", "load", "save"]
+__all__ = [
+    "EDM", "Epsilon", "NetworkPrior", "Prior", "Sample", "StationaryGaussian", "VarianceExploding", "Velocity", "WrappedPrior",
+    "load", "save",
+]

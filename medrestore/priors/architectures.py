@@ -1,16 +1,43 @@
-"""Networks by their configuration: what a prior's `config.json` describes, made again without its weights."""
+"""Networks by their configuration: what a prior's `config.json` describes, built without its weights."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from ..errors import InputError
 from .ncsnpp import NCSNpp
 
 Config = dict[str, Any]
+
+
+class Output(Protocol):
+    """The output of a diffusers network."""
+
+    sample: Tensor
+
+
 DEEPEST = 64  # levels of a network, and blocks of a level; published ones have 7 and 4
 REPEATED = ("layers_per_block", "num_res_blocks", "blocks", "transformer_num_layers")  # of modules, in a configuration
+
+
+def tensor_of(out: Tensor | Output) -> Tensor:
+    """The tensor of a network's output."""
+    return out if isinstance(out, Tensor) else out.sample
+
+
+def configuration(net: torch.nn.Module) -> Mapping[str, Any]:
+    """The configuration of a diffusers network."""
+    config: Any = net.config
+    return dict(config)
+
+
+def _module(net: Any) -> torch.nn.Module:
+    """A network of an untyped library."""
+    if not isinstance(net, torch.nn.Module):
+        raise TypeError(f"a {type(net).__name__} is no module of torch")
+    return net
 
 
 def _unet2d(config: Config) -> torch.nn.Module:
@@ -24,7 +51,7 @@ def _unet2d(config: Config) -> torch.nn.Module:
     from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 
     num_heads, time_channels = config.pop("num_heads", None), config.pop("time_channels", None)
-    net = UNet2DModel(**config)
+    net: Any = UNet2DModel(**config)  # diffusers has no types of its modules
     if num_heads is not None:
         for module in net.modules():
             if isinstance(module, Attention):
@@ -35,7 +62,7 @@ def _unet2d(config: Config) -> torch.nn.Module:
     if time_channels is not None:
         net.time_proj = Timesteps(time_channels, net.config.flip_sin_to_cos, net.config.freq_shift)
         net.time_embedding = TimestepEmbedding(time_channels, net.config.time_embedding_dim)
-    return net
+    return _module(net)
 
 
 def _monai(config: Config) -> torch.nn.Module:
@@ -47,7 +74,7 @@ def _monai(config: Config) -> torch.nn.Module:
 def _vq(config: Config) -> torch.nn.Module:
     from diffusers import VQModel
 
-    return VQModel(**config)
+    return _module(VQModel(**config))
 
 
 BUILDERS: dict[str, Callable[[Config], torch.nn.Module]] = {  # by `_class_name`; each is given the rest of the configuration

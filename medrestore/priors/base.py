@@ -1,4 +1,4 @@
-"""What every algorithm needs of a prior: the mean of the clean image given a noisy one."""
+"""The contract of a prior: the mean of the clean image given a noisy one."""
 
 from abc import ABC, abstractmethod
 
@@ -13,7 +13,7 @@ class Prior(ABC):
     Attributes:
         channels: channels of one image, `x` being (batch, channels, height, width).
         multiple: height and width must be multiples of this.
-        size: (height, width) when the prior knows one size only, else None.
+        size: (height, width) where the prior takes one size only, else None.
         recipe: how images become its coordinates, or None when the caller brings the codec.
         sigma_range: (lowest, highest) noise level, std per real number, at which the estimate may be trusted.
     """
@@ -27,3 +27,19 @@ class Prior(ABC):
     @abstractmethod
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         """The mean of x0 given `x`, shaped like `x`; `sigma` is the std of the noise in every real number of `x`."""
+
+
+class WrappedPrior(Prior):
+    """A prior that observes or changes the estimates of another, and takes the same images at the same noise levels.
+
+    Args:
+        prior: the other.
+    """
+
+    def __init__(self, prior: Prior) -> None:
+        self.prior = prior
+        self.channels, self.multiple, self.size = prior.channels, prior.multiple, prior.size
+        self.recipe, self.sigma_range = prior.recipe, prior.sigma_range
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.prior!r})"

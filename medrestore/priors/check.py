@@ -1,4 +1,4 @@
-"""A network's answer to fixed noise, in a few numbers: the same weights in the same wiring give it again."""
+"""A network's output for fixed noise, in a few numbers: the same weights in the same architecture give it again."""
 
 import math
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .latent import Beside
+from .conditional import Conditioned
 from .network import NetworkPrior
 
-PLACES = 8  # single values that are kept, evenly spread
+PLACES = 8  # single values that are recorded, evenly spread
 SMALLEST = 32  # pixels a side, at least
-TOLERANCE = 1e-3  # of the std of the answer: float32 sums in another order stay below 1e-5
+TOLERANCE = 1e-3  # of the std of the output: float32 sums in another order stay below 1e-5
 
 
 def answer(prior: NetworkPrior, *, condition_channels: int = 0) -> dict[str, Any]:
     """Statistics of the estimate at one noise level, of noise from a seeded generator on the CPU.
 
     Args:
-        condition_channels: of a further image that the network is given beside the noisy one; noise as well.
+        condition_channels: of a second image that the network is conditioned on; noise as well.
 
     Returns:
         size, sigma, and mean, std and single values of the estimate.
@@ -31,21 +31,21 @@ def answer(prior: NetworkPrior, *, condition_channels: int = 0) -> dict[str, Any
     x = (1 + sigma**2) ** 0.5 * torch.randn(1, prior.channels, height, width, generator=generator)
     condition = torch.randn(1, condition_channels, height, width, generator=generator)
     with torch.inference_mode():
-        estimate = _told(prior, condition)(x, sigma).double().flatten()
+        estimate = _conditioned(prior, condition)(x, sigma).double().flatten()
     at = torch.linspace(0, len(estimate) - 1, PLACES).long()
     return {"size": [height, width], "sigma": sigma, "mean": float(estimate.mean()), "std": float(estimate.std()),
             "values": [round(float(value), 6) for value in estimate[at]]}
 
 
-def _told(prior: NetworkPrior, condition: Tensor) -> NetworkPrior:
-    """The same prior with this image beside its input, where it has channels."""
+def _conditioned(prior: NetworkPrior, condition: Tensor) -> NetworkPrior:
+    """The same prior conditioned on this image, where it has channels."""
     if condition.shape[1] == 0:
         return prior
-    return NetworkPrior(Beside(prior.net, condition), prior.parametrisation, channels=prior.channels)
+    return NetworkPrior(Conditioned(prior.net, condition), prior.parametrisation, channels=prior.channels)
 
 
 def agree(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two answers are of the same network, up to rounding."""
+    """Whether two outputs are of the same network, up to rounding."""
     scale = TOLERANCE * max(one["std"], 1e-6)
     pairs = [(one["mean"], other["mean"]), (one["std"], other["std"]), *zip(one["values"], other["values"], strict=True)]
     return one["size"] == other["size"] and all(math.isclose(a, b, rel_tol=0, abs_tol=scale) for a, b in pairs)

@@ -1,4 +1,4 @@
-"""A network behind `torch.compile`, that never fails for it."""
+"""A network behind `torch.compile`, which runs uncompiled where that fails."""
 
 import warnings
 from collections.abc import Callable
@@ -7,9 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .architectures import tensor_of
+
 
 class Compiled(torch.nn.Module):
-    """A network that is compiled at its first call; as it is where that fails, which is said once.
+    """A network that is compiled at its first call; where that fails it runs uncompiled, with one warning.
 
     On a GPU its calls are CUDA graphs: their outputs are overwritten by the next call, so copies are returned.
 
@@ -22,27 +24,23 @@ class Compiled(torch.nn.Module):
         self.net = net
         self.run: Callable[..., Any] | None = None
 
-    def forward(self, *inputs: Tensor, **told: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor, **named: Tensor) -> Tensor:
         if self.run is not self.net:
             try:
-                return self._compiled(*inputs, **told)
+                return self._compiled(*inputs, **named)
             except torch.OutOfMemoryError:
                 raise
-            except Exception as error:  # no compiler, an operation it does not know: whatever it is, the network runs without
+            except Exception as error:  # no compiler, an unsupported operation, ...: the network runs without
                 warnings.warn(f"the network could not be compiled and runs as it is ({type(error).__name__}: "
                               f"{(str(error).splitlines() or [''])[0][:200]})", stacklevel=2)
                 self.run = self.net
-        return _tensor(self.net(*inputs, **told))
+        return tensor_of(self.net(*inputs, **named))
 
-    def _compiled(self, *inputs: Tensor, **told: Tensor) -> Tensor:
-        with warnings.catch_warnings():  # of what compiling is built on, to nobody's profit
+    def _compiled(self, *inputs: Tensor, **named: Tensor) -> Tensor:
+        with warnings.catch_warnings():  # of the libraries that compile
             warnings.filterwarnings("ignore", category=DeprecationWarning)
             warnings.filterwarnings("ignore", message="Dynamo detected a call to a `functools.lru_cache`")
             if self.run is None:
                 graphs = inputs[0].device.type == "cuda"
                 self.run = torch.compile(self.net, dynamic=False, mode="reduce-overhead" if graphs else "default")
-            return _tensor(self.run(*inputs, **told)).clone()
-
-
-def _tensor(out: Any) -> Tensor:
-    return getattr(out, "sample", out)
+            return tensor_of(self.run(*inputs, **named)).clone()

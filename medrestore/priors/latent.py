@@ -1,4 +1,4 @@
-"""Latent super-resolution: a prior over codes of an autoencoder, told the small image (Rombach et al., CVPR 2022, sec. 4.4)."""
+"""Latent super-resolution: a prior of an autoencoder's codes given the small image (Rombach et al., CVPR 2022, sec. 4.4)."""
 
 from pathlib import Path
 from typing import Any
@@ -9,31 +9,13 @@ from torch import Tensor, nn
 from ..codecs import Codec
 from ..errors import InputError
 from . import store
+from .architectures import configuration
+from .conditional import Conditioned
 from .network import NetworkPrior
 from .parametrisations import Parametrisation
 
 AUTOENCODER = "vqvae"  # the folder of the autoencoder inside of a prior
 SLACK = 1e-3  # by which a small image may leave [0, 1]
-
-
-class Beside(nn.Module):
-    """A network that sees a second image beside the noisy one, as further channels.
-
-    Args:
-        net: takes both as channels of one input, and a time.
-        condition: the second image (batch, channels, height, width), of the size of the noisy one; axes of length 1 are
-            repeated.
-    """
-
-    def __init__(self, net: nn.Module, condition: Tensor) -> None:
-        super().__init__()
-        self.net = net
-        self.register_buffer("condition", condition, persistent=False)
-
-    def forward(self, x: Tensor, t: Tensor) -> Any:
-        """What the network says of x (batch, channels, height, width) at the times t (batch,)."""
-        condition = self.condition.to(x.dtype).expand(len(x), -1, *x.shape[2:])
-        return self.net(torch.cat([x, condition], 1), t)
 
 
 class LatentSuperResolution(Codec):
@@ -53,9 +35,10 @@ class LatentSuperResolution(Codec):
 
     def __init__(self, net: nn.Module, autoencoder: nn.Module, parametrisation: Parametrisation, *, channels: int = 3,
                  multiple: int = 8, bf16: bool = False) -> None:
-        self.net, self.autoencoder, self.parametrisation = net.eval(), autoencoder.eval(), parametrisation
+        self.net, self.parametrisation = net.eval(), parametrisation
+        self.autoencoder: Any = autoencoder.eval()  # a diffusers VQModel, which has no types
         self.channels, self.multiple, self.bf16 = channels, multiple, bf16
-        self.factor = 2 ** (len(autoencoder.config.block_out_channels) - 1)
+        self.factor = 2 ** (len(configuration(autoencoder)["block_out_channels"]) - 1)
 
     def given(self, low_resolution: Tensor) -> NetworkPrior:
         """The prior of the codes of the large images whose small version is this.
@@ -66,7 +49,7 @@ class LatentSuperResolution(Codec):
         Raises:
             InputError: another number of channels, a size that does not divide, or values outside [0, 1].
         """
-        wanted = self.net.config.in_channels - self.channels
+        wanted = configuration(self.net)["in_channels"] - self.channels
         if low_resolution.ndim != 4 or low_resolution.shape[1] != wanted:
             raise InputError(f"the small image has the shape {tuple(low_resolution.shape)}, and (1, {wanted}, height, width) is "
                              "needed; repeat a grey channel to make colours of it")
@@ -76,11 +59,11 @@ class LatentSuperResolution(Codec):
                              "pad or crop it first")
         low, high = float(low_resolution.min()), float(low_resolution.max())
         if not (low >= -SLACK and high <= 1 + SLACK):
-            raise InputError(f"the small image has values from {low:g} to {high:g}, and this prior knows images in [0, 1]; "
+            raise InputError(f"the small image has values from {low:g} to {high:g}, and the prior takes [0, 1]; "
                              "scale or clamp it first")
         condition = (2 * low_resolution - 1).to(next(self.net.parameters()).device)
-        return NetworkPrior(Beside(self.net, condition), self.parametrisation, channels=self.channels, multiple=self.multiple,
-                            size=(height, width), bf16=self.bf16)
+        return NetworkPrior(Conditioned(self.net, condition), self.parametrisation, channels=self.channels,
+                            multiple=self.multiple, size=(height, width), bf16=self.bf16)
 
     def encode(self, image: Tensor) -> Tensor:
         """The code (batch, channels, height / factor, width / factor) of images (batch, 3, height, width), not quantised."""
@@ -107,7 +90,7 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
     """
     about = store.describe(name)
     if not about.get("condition_channels"):
-        raise InputError(f"{store.find(name)} is a prior of images, told no small one; load it by medrestore.priors.load")
+        raise InputError(f"{store.find(name)} is a prior of images without a small one; load it by medrestore.priors.load")
     prior = store.load(name, device=device, bf16=bf16, conditioned=True)
     autoencoder = store.load_part(name, AUTOENCODER, device=device)
     return LatentSuperResolution(prior.net, autoencoder, prior.parametrisation, channels=prior.channels, multiple=prior.multiple,

@@ -1,7 +1,8 @@
 """NCSN++, the score network of Song et al., ICLR 2021 (app. H), as trained with the variance-exploding SDE at high resolution."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,8 @@ def _block(inside: int, out: int, embedded: int, *, up: bool = False, down: bool
 
     return ResnetBlock2D(
         in_channels=inside, out_channels=out, temb_channels=embedded, groups=groups(inside), groups_out=groups(out), eps=EPS,
-        kernel="fir", up=up, down=down, use_in_shortcut=inside != out or up or down, output_scale_factor=HALVING,
+        kernel="fir",  # type: ignore[arg-type]  # a name, whatever its annotation
+        up=up, down=down, use_in_shortcut=inside != out or up or down, output_scale_factor=HALVING,
     )
 
 
@@ -42,7 +44,12 @@ def _filtered(inside: int, out: int) -> nn.Module:
 
 
 class _Level(nn.Module):
-    """The modules of one resolution, on the way down or up; which of them there are is for the network to say."""
+    """The modules of one resolution, on the way down or up; of the single ones those that the network needs there."""
+
+    resample: nn.Module
+    see: nn.Module
+    norm: nn.Module
+    show: nn.Module
 
     def __init__(self, blocks: Sequence[nn.Module], attentions: Sequence[nn.Module], **others: nn.Module) -> None:
         super().__init__()
@@ -52,7 +59,7 @@ class _Level(nn.Module):
 
 
 class NCSNpp(nn.Module):
-    """Estimates the score of x = x0 + sigma n; the input reaches every resolution on a way of its own.
+    """Estimates the score of x = x0 + sigma n; the input is passed to every resolution apart from the features.
 
     Args:
         channels: of an image.
@@ -68,6 +75,8 @@ class NCSNpp(nn.Module):
     Raises:
         ValueError: other words for `progressive` and `progressive_input`.
     """
+
+    frequencies: Tensor
 
     def __init__(self, channels: int = 1, width: int = 128, mults: Sequence[int] = (1, 2, 2, 2), blocks: int = 4,
                  attention: Sequence[bool] = (False, False, False, False), progressive_input: str = "residual",
@@ -107,10 +116,10 @@ class NCSNpp(nn.Module):
 
         angles = 2 * math.pi * sigma.log()[:, None] * self.frequencies
         time = self.embed(torch.cat([angles.sin(), angles.cos()], 1))
-        seen = x if self.centred else 2 * x - 1
-        h = self.first(seen)
+        image = x if self.centred else 2 * x - 1
+        h = self.first(image)
         skips = [h]
-        for level in self.down:
+        for level in cast("Iterable[_Level]", self.down):
             for j, block in enumerate(level.blocks):
                 h = block(h, time)
                 h = level.attentions[j](h) if level.attentions else h
@@ -118,21 +127,22 @@ class NCSNpp(nn.Module):
             if hasattr(level, "resample"):
                 h = level.resample(h, time)
                 if self.residual:
-                    h = seen = (level.see(seen) + h) / HALVING
+                    h = image = (level.see(image) + h) / HALVING
                 else:
-                    seen = downsample_2d(seen, FILTER)
-                    h = h + level.see(seen)
+                    image = downsample_2d(image, FILTER)  # type: ignore[arg-type]  # takes numbers too
+                    h = h + level.see(image)
                 skips.append(h)
         first, attention, second = self.middle
         h = second(attention(first(h, time)), time)
-        shown = None
-        for level in self.up:
+        total: Tensor | None = None
+        for level in cast("Iterable[_Level]", self.up):
             for block in level.blocks:
                 h = block(torch.cat([h, skips.pop()], 1), time)
             h = level.attentions[0](h) if level.attentions else h
             if hasattr(level, "show"):
                 here = level.show(nn.functional.silu(level.norm(h)))
-                shown = here if shown is None else upsample_2d(shown, FILTER) + here
+                total = here if total is None else upsample_2d(total, FILTER) + here  # type: ignore[arg-type]  # takes numbers too
             if hasattr(level, "resample"):
                 h = level.resample(h, time)
-        return shown / sigma[:, None, None, None]
+        assert total is not None  # the finest level always shows
+        return total / sigma[:, None, None, None]

@@ -1,14 +1,20 @@
 """Priors that are networks."""
 
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from ..codecs import Recipe
+from ..codecs import Interval, Recipe
+from ..errors import InputError
+from .architectures import configuration, tensor_of
 from .base import Prior
 from .parametrisations import Parametrisation
 
-AT_ONCE = 2**17  # pixels that a network sees at once on a CPU; more leave its cache, and take longer each than fewer do
+if TYPE_CHECKING:
+    from diffusers import DDIMPipeline, DDPMPipeline, SchedulerMixin
+
+AT_ONCE = 2**17  # pixels in a call of a network on a CPU; more leave its cache and take longer each than fewer do
 
 
 class NetworkPrior(Prior):
@@ -23,17 +29,74 @@ class NetworkPrior(Prior):
         size: the only (height, width) it accepts, or None.
         recipe: how images become its coordinates.
         bf16: run the network in bfloat16; the state and the estimate stay float32.
-        class_label: the class that a class-conditional network is told, None for others.
+        class_label: the class for a class-conditional network, None for others.
+
+    Raises:
+        InputError: numbers below 1, or a size that is no multiple of `multiple`.
     """
 
     def __init__(self, net: torch.nn.Module, parametrisation: Parametrisation, *, channels: int, multiple: int = 1,
                  size: tuple[int, int] | None = None, recipe: Recipe | None = None, bf16: bool = False,
                  class_label: int | None = None) -> None:
+        for name, number in (("channels", channels), ("multiple", multiple)):
+            if type(number) is not int or number < 1:
+                raise InputError(f"{name} of a prior must be a whole number of at least 1, got {number!r}")
+        if size is not None and (len(size) != 2 or any(type(n) is not int or n < 1 or n % multiple for n in size)):
+            raise InputError(f"the size of a prior must be (height, width), multiples of {multiple}, got {size!r}")
+        if class_label is not None and (type(class_label) is not int or class_label < 0):
+            raise InputError(f"class_label must be a whole number of at least 0, got {class_label!r}")
         self.net = net.eval()
         self.parametrisation = parametrisation
         self.channels, self.multiple, self.size = channels, multiple, size
         self.recipe, self.bf16, self.class_label = recipe, bf16, class_label
         self.sigma_range = parametrisation.sigma_range
+
+    @classmethod
+    def from_diffusers(
+        cls, pipeline: "DDPMPipeline | DDIMPipeline | tuple[torch.nn.Module, SchedulerMixin]", *,
+        recipe: Recipe | None = None, bf16: bool = False, class_label: int | None = None,
+    ) -> "NetworkPrior":
+        """The prior of a diffusers pipeline, which keeps its network and device.
+
+        Args:
+            pipeline: an unconditional one, such as `DDPMPipeline` or `DDIMPipeline`, or its (unet, scheduler). The scheduler
+                gives the betas and what the network predicts.
+            recipe: how images become the network's coordinates; by default [0, 1] is [-1, 1] to a network of 1 or 3
+                channels, as in these pipelines, and other networks have none.
+            bf16: run the network in bfloat16.
+            class_label: the class for a class-conditional network.
+
+        Raises:
+            InputError: another pipeline, network, scheduler or prediction, or weights that are not float32.
+        """
+        from .convert import folder
+
+        net, scheduler = _parts(pipeline)
+        config = folder.checked_unet(configuration(net))
+        parametrisation, _ = folder.target({**scheduler.config, "_class_name": type(scheduler).__name__}, {})
+        channels, classes = config["in_channels"], config.get("num_class_embeds")
+        if config["out_channels"] not in (channels, 2 * channels):
+            raise InputError(f"this network takes {channels} channels and gives {config['out_channels']}, and a prior gives as "
+                             "many as it takes, or twice as many with a learned variance; wrap a conditional network in "
+                             "priors.conditional.Conditioned")
+        if (classes is None) != (class_label is None) or (classes is not None and not 0 <= (class_label or 0) < classes):
+            wanted = "no class_label" if classes is None else f"a class_label from 0 to {classes - 1}"
+            raise InputError(f"this network takes {wanted}, got {class_label!r}")
+        dtypes = {parameter.dtype for parameter in net.parameters()} - {torch.float32}
+        if dtypes:
+            raise InputError(f"the weights of this network are {dtypes.pop()}; load the pipeline in float32, "
+                             "and pass bf16=True to compute in bfloat16")
+        if recipe is None and channels in (1, 3):
+            recipe = Interval(0.0, 1.0)
+        return cls(net, parametrisation, channels=channels, multiple=2 ** (len(config["down_block_types"]) - 1),
+                   recipe=recipe, bf16=bf16, class_label=class_label)
+
+    def __repr__(self) -> str:
+        parts = [type(self.net).__name__, repr(self.parametrisation), f"channels={self.channels}", f"multiple={self.multiple}"]
+        for name in ("size", "recipe", "class_label"):
+            if (value := vars(self)[name]) is not None:
+                parts.append(f"{name}={value!r}")
+        return f"NetworkPrior({', '.join(parts)})"
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         level = torch.full((len(x),), float(sigma), device=x.device)
@@ -43,16 +106,42 @@ class NetworkPrior(Prior):
         images = len(x)
         if x.device.type == "cpu":
             images = max(1, AT_ONCE // (x.shape[-2] * x.shape[-1]))
-        return torch.cat([self._called(*some) for some in zip(x.split(images), t.split(images), strict=True)])
+        return torch.cat([self._output(*part) for part in zip(x.split(images), t.split(images), strict=True)])
 
-    def _called(self, x: Tensor, t: Tensor) -> Tensor:
+    def _output(self, x: Tensor, t: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
-            out = self.net(x, t, **self._told(x))
-        return getattr(out, "sample", out).float()
+            out = self.net(x, t, **self._classes(x))
+        return tensor_of(out).float()
 
-    def _told(self, x: Tensor) -> dict[str, Tensor]:
-        """The class of every image, where the network asks for one."""
+    def _classes(self, x: Tensor) -> dict[str, Tensor]:
+        """The class of every image, where the network takes one."""
         if self.class_label is None:
             return {}
         return {"class_labels": torch.full((len(x),), self.class_label, device=x.device)}
+
+
+def _components(pipeline: Any) -> dict[str, Any]:
+    """The parts of a diffusers pipeline by name."""
+    return dict(pipeline.components)
+
+
+def _parts(pipeline: Any) -> tuple[torch.nn.Module, Any]:
+    """The network and the scheduler of a pipeline of these two alone."""
+    from diffusers import DiffusionPipeline, SchedulerMixin, UNet2DModel
+
+    if isinstance(pipeline, DiffusionPipeline):
+        parts = _components(pipeline)
+        if set(parts) != {"unet", "scheduler"}:
+            raise InputError(f"a {type(pipeline).__name__} has {', '.join(parts)}, and a prior takes a pipeline of "
+                             "unet and scheduler alone, such as DDPMPipeline; latent and conditioned ones are none")
+        pipeline = parts["unet"], parts["scheduler"]
+    if not isinstance(pipeline, tuple) or len(pipeline) != 2:
+        raise InputError(f"a {type(pipeline).__name__} is no diffusers pipeline; "
+                         "give one such as DDPMPipeline, or (unet, scheduler)")
+    net, scheduler = pipeline
+    unet: Any = UNet2DModel  # typed as no module
+    if not isinstance(net, unet) or not isinstance(scheduler, SchedulerMixin):
+        raise InputError(f"a {type(net).__name__} and a {type(scheduler).__name__} are given, and the prior of a pipeline is a "
+                         "UNet2DModel with a scheduler; pass other networks to NetworkPrior itself")
+    return net, scheduler

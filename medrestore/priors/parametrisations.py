@@ -1,13 +1,15 @@
-"""What a network was trained to predict, and how that becomes E[x0 | x] in `x = x0 + sigma n`."""
+"""What a network was trained to predict, and E[x0 | x] from it, in `x = x0 + sigma n`."""
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor
+
+from ..errors import InputError
 
 Network = Callable[[Tensor, Tensor], Tensor]  # (input (b, c, h, w), time (b,)) -> output (b, c or 2c, h, w)
 
@@ -31,6 +33,37 @@ def cosine_betas(steps: int = 1000) -> tuple[float, ...]:
     return tuple(min(1 - abar(step + 1) / abar(step), 0.999) for step in range(steps))
 
 
+def check_levels(kind: str, sigmas: Sequence[float]) -> None:
+    """Refuses a range of noise levels that is not two positive numbers, rising.
+
+    Raises:
+        InputError: names the parametrisation.
+    """
+    if len(sigmas) != 2 or not 0 < sigmas[0] < sigmas[1] < math.inf:
+        raise InputError(f"{kind}: sigmas must be the lowest and the highest noise level of training, positive and rising, "
+                         f"got {sigmas!r}")
+
+
+def check_betas(betas: Sequence[float]) -> None:
+    """Refuses what is no schedule of betas, the share of the variance that is noise anew at each training step.
+
+    Raises:
+        InputError: fewer than 2, numbers outside (0, 1), or alphas_cumprod in their place.
+    """
+    if len(betas) < 2:
+        raise InputError(f"betas must be those of all training steps, 2 or more, got {len(betas)}")
+    if not all(0 < beta < 1 for beta in betas):
+        wrong = next(beta for beta in betas if not 0 < beta < 1)
+        raise InputError(f"betas must lie between 0 and 1, got {wrong:g}")
+    if betas[0] > 0.5 and betas[-1] < betas[0]:
+        raise InputError(f"betas fall from {betas[0]:.4g} to {betas[-1]:.4g}: these look like alphas_cumprod; "
+                         "give betas, which are 1 - alphas_cumprod[t] / alphas_cumprod[t - 1]")
+    if not math.prod(1 - beta for beta in betas) > 0:
+        raise InputError(f"{len(betas)} betas up to {max(betas):.4g} leave nothing of the image at the last step; "
+                         "give those that the network was trained with")
+
+
+@dataclass(frozen=True)
 class Parametrisation(ABC):
     """What a network was trained to predict, and on which inputs."""
 
@@ -41,7 +74,7 @@ class Parametrisation(ABC):
     @property
     @abstractmethod
     def sigma_range(self) -> tuple[float, float]:
-        """The noise levels, std, that training has covered."""
+        """(lowest, highest) noise level of training, std."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +92,13 @@ class EDM(Parametrisation):
     time_scale: float = 0.25
     sigmas: tuple[float, float] = (0.002, 80.0)
 
+    def __post_init__(self) -> None:
+        if not 0 < self.sigma_data < math.inf:
+            raise InputError(f"EDM: sigma_data is the std of the training images and must be above 0, got {self.sigma_data!r}")
+        if not (math.isfinite(self.time_scale) and self.time_scale != 0):
+            raise InputError(f"EDM: time_scale must be a number other than 0, got {self.time_scale!r}")
+        check_levels("EDM", self.sigmas)
+
     def estimate(self, net: Network, x: Tensor, sigma: Tensor) -> Tensor:
         s = sigma.reshape(-1, 1, 1, 1)
         total = (s**2 + self.sigma_data**2).sqrt()
@@ -72,13 +112,26 @@ class EDM(Parametrisation):
 
 @dataclass(frozen=True)
 class VariancePreserving(Parametrisation):
-    """Networks that see `sqrt(abar) x0 + sqrt(1 - abar) n = x / sqrt(1 + sigma^2)` and a timestep.
+    """Networks whose input is `sqrt(abar) x0 + sqrt(1 - abar) n = x / sqrt(1 + sigma^2)`, and a timestep.
 
-    The timestep of a noise level is interpolated in log sigma, so that any ladder may be walked; published code
+    The timestep of a noise level is interpolated in log sigma, so that any levels may be sampled; published code
     rounds to the nearest integer step.
+
+    Args:
+        betas: of all training steps, in order; by default the linear schedule of DDPM.
+
+    Raises:
+        InputError: no such schedule, see `check_betas`.
     """
 
-    betas: Sequence[float] = linear_betas()
+    betas: Sequence[float] = field(default_factory=linear_betas)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "betas", tuple(float(beta) for beta in self.betas))
+        check_betas(self.betas)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(betas={len(self.betas)} from {self.betas[0]:g} to {self.betas[-1]:g})"
 
     @cached_property
     def _log_sigmas(self) -> Tensor:
@@ -125,7 +178,7 @@ class Sample(VariancePreserving):
 
 @dataclass(frozen=True)
 class VarianceExploding(Parametrisation):
-    """The network sees x = x0 + sigma n and sigma itself, and estimates the score of x (Song et al., ICLR 2021).
+    """The network takes x = x0 + sigma n and sigma itself, and estimates the score of x (Song et al., ICLR 2021).
 
     E[x0 | x] = x + sigma^2 score (Tweedie).
 
@@ -134,6 +187,9 @@ class VarianceExploding(Parametrisation):
     """
 
     sigmas: tuple[float, float] = (0.01, 378.0)
+
+    def __post_init__(self) -> None:
+        check_levels("VarianceExploding", self.sigmas)
 
     def estimate(self, net: Network, x: Tensor, sigma: Tensor) -> Tensor:
         return x + sigma.reshape(-1, 1, 1, 1) ** 2 * net(x, sigma)[:, : x.shape[1]]

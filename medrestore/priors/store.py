@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from ..codecs import CalibratedComplex, Interval, Recipe
 from ..errors import InputError
 from ..files import digest, new_folder, recover
-from .architectures import build
+from .architectures import build, configuration
 from .compiled import Compiled
 from .network import NetworkPrior
 from .parametrisations import (
@@ -23,7 +23,6 @@ from .parametrisations import (
     Parametrisation,
     Sample,
     VarianceExploding,
-    VariancePreserving,
     Velocity,
     cosine_betas,
     linear_betas,
@@ -37,10 +36,10 @@ PARAMETRISATIONS: dict[str, type[Parametrisation]] = {
     "edm": EDM, "epsilon": Epsilon, "velocity": Velocity, "sample": Sample, "variance_exploding": VarianceExploding,
 }
 RECIPES: dict[str, type[Interval] | type[CalibratedComplex]] = {"interval": Interval, "calibrated_complex": CalibratedComplex}
-SCHEDULES = {"linear": linear_betas, "scaled_linear": scaled_linear_betas}
+SCHEDULES: dict[str, Callable[..., tuple[float, ...]]] = {"linear": linear_betas, "scaled_linear": scaled_linear_betas}
 FIELDS = {"format", "parametrisation", "recipe", "channels", "multiple", "sha256"}  # of prior.json, besides its card
 LARGEST_WEIGHTS = 8 * 2**30  # bytes
-LARGEST_JSON = 16 * 2**20  # bytes; a schedule told beta by beta has some
+LARGEST_JSON = 16 * 2**20  # bytes; a schedule of single betas has some
 LONGEST_SCHEDULE = 100_000  # steps
 
 
@@ -86,7 +85,7 @@ def _write_network(folder: Path, net: torch.nn.Module, config: Mapping[str, Any]
     if kept_as is not None:
         tensors = {key: value.to(kept_as) if value.is_floating_point() else value for key, value in tensors.items()}
     save_file(tensors, folder / Path(WEIGHTS).name, metadata={"format": "pt"})
-    said = dict(net.config) if config is None else dict(config)
+    said = dict(configuration(net) if config is None else config)
     said.setdefault("_class_name", type(net).__name__)
     (folder / Path(CONFIG).name).write_text(json.dumps(said, indent=2, default=list) + "\n")
 
@@ -209,7 +208,7 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
         bf16: compute in bfloat16 inside the network.
         compiled: have `torch.compile` make the network quicker, at the price of a minute or so at its first call for each size
             of image and batch; on a GPU as CUDA graphs. Where that fails the network runs as it is.
-        class_label: which class a class-conditional network shall be told; no other takes one.
+        class_label: the class for a class-conditional network; no other takes one.
         conditioned: the caller sees to the further image that the network is given, as `latent.load` does; else a prior that
             needs one is refused.
 
@@ -229,7 +228,7 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
     if config.get("in_channels", about["channels"]) != about["channels"] + about.get("condition_channels", 0):
         raise InputError(f"{folder}/prior.json speaks of {about['channels']} channels and {CONFIG} of {config['in_channels']}; "
                          "copy the prior again")
-    net = net.to(device, memory_format=torch.channels_last)
+    net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack the pair
     return NetworkPrior(
         Compiled(net) if compiled else net, parametrisation, channels=about["channels"], multiple=about["multiple"],
         size=tuple(about["size"]) if about.get("size") else None, recipe=recipe, bf16=bf16, class_label=class_label,
@@ -251,16 +250,16 @@ def load_part(name: str | Path, part: str, *, device: torch.device | str = "cpu"
 
 
 def classes(config: Mapping[str, Any]) -> int | None:
-    """How many classes a network tells apart, None when it is told none."""
+    """How many classes a network is conditioned on, None for others."""
     number = config.get("num_class_embeds")
     return number if _whole(number) else None
 
 
 def check_class(config: Mapping[str, Any], class_label: int | None, folder: Path) -> None:
-    """Refuses a class where none is told, its absence where one is, and one that there is not."""
+    """Refuses a class for a network without classes, a missing one for others, and one out of range."""
     number = classes(config)
     if number is None and class_label is not None:
-        raise InputError(f"{folder} is told no class; leave class_label out")
+        raise InputError(f"{folder} is a prior without classes; leave class_label out")
     if number is not None and (type(class_label) is not int or not 0 <= class_label < number):
         raise InputError(f"{folder} is a prior of {number} classes; give class_label, a whole number from 0 to {number - 1}, "
                          f"got {class_label!r}")
@@ -319,25 +318,20 @@ def _build(kinds: dict[str, Any], values: Any, folder: Path) -> Any:
         built = kinds[values["kind"]](**arguments)
         if not _sane(built):
             raise ValueError("its numbers make no sense")
-    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, InputError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder}/prior.json describes {str(values)[:200]}, and only {', '.join(kinds)} with their numbers are "
                          "known; restore it from where the prior came from") from error
     return built
 
 
 def _sane(built: Any) -> bool:
-    """Whether noise levels are positive and rise, and scales are some."""
+    """Whether the numbers of a recipe make one; parametrisations refuse theirs themselves."""
     match built:
         case Interval(low=low, high=high):
             return low < high
         case CalibratedComplex(quantile=quantile):
             return 0 < quantile <= 1
-        case EDM(sigma_data=data) if not data > 0:
-            return False
-        case VariancePreserving(betas=betas) if not betas or not all(0 < beta < 1 for beta in betas):
-            return False
-    low, high = built.sigma_range
-    return 0 < low < high < math.inf
+    return True
 
 
 def _value(value: Any) -> Any:

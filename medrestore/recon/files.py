@@ -25,7 +25,7 @@ from ..restoration import image_size, in_batches, padded_size
 from ..settings import FieldError, plain
 from .data_step import DataStep
 from .plan import Machine, Plan, Reading, Writing
-from .preparation import Prepared, Slice, check_plan, check_prior, open_scan, prepare, reconstruct_all, score
+from .preparation import Prepared, Slice, check_plan, check_prior, open_scan, prepare, restore_slices, score
 from .slices import ahead, images_of, slices_at_once
 
 SUFFIXES = (".h5", ".hdf5", ".mrd", ".mat", ".npy", ".cfl", ".dat")
@@ -114,7 +114,7 @@ class Volume:
     def add(self, done: Slice) -> None:
         """Takes in one slice; its magnitudes only where there is a reference to score them by."""
         self.misfit.append(float(done.restoration.misfit.mean()))
-        self.noise_std.append(done.prepared.problem.sigma)
+        self.noise_std.append(float(done.prepared.problem.sigma))
         self.seeds.append(list(done.restoration.seeds))
         if done.reference is not None:
             self.zero_filled.append(done.zero_filled.abs())
@@ -229,7 +229,7 @@ def _restored(group: Sequence[Prepared], first: int, job: Job, advance: Callable
         for _ in x:
             advance()
 
-    return reconstruct_all(group, job.prior, job.plan, first=first, batch_size=images_of(job.plan, len(group)), on_step=stepped)
+    return restore_slices(group, job.prior, job.plan, first=first, batch_size=images_of(job.plan, len(group)), on_step=stepped)
 
 
 def _prepare(scan: KSpaceFile, maps: KSpaceFile | None, index: int, source: Path, job: Job) -> Prepared:
@@ -298,14 +298,17 @@ def _words(form: DataStep) -> str:
 
 
 def _seconds_a_call(ready: Prepared, job: Job, at_once: int) -> float:
-    """What the network takes here for the images of so many slices, measured: one call, or more where memory is short."""
+    """Seconds that the network takes for the images of so many slices, measured: one call, or more where memory is short."""
     size = padded_size(job.prior, image_size(ready.problem))
     images = images_of(job.plan, at_once)
-    x = torch.zeros(images, job.prior.channels, *size, device=job.machine.device)
+
+    def called(numbers: Sequence[int]) -> Tensor:
+        return job.prior(torch.zeros(len(numbers), job.prior.channels, *size, device=job.machine.device), 1.0)
+
     started = time.monotonic()
     with torch.no_grad():
-        for seen in in_batches(lambda some: job.prior(some, 1.0), x, images):
-            seen.sum().item()  # waits for the device
+        for denoised in in_batches(called, range(images), images):
+            denoised.sum().item()  # waits for the device
     return time.monotonic() - started
 
 

@@ -32,7 +32,7 @@ class Undersampling:
         acs: calibration lines of the sampling in software; default: the kind's own rule.
     """
 
-    kind: Literal["uniform1d", "random1d", "gaussian1d", "gaussian2d", "poisson2d", "uniform2d", "random", "equispaced",
+    kind: Literal["uniform1d", "random1d", "gaussian1d", "uniform2d", "gaussian2d", "poisson2d", "random", "equispaced",
                   "equispaced_fraction", "magic", "magic_fraction"]
     accel: Annotated[float, Bounds(at_least=1)]
     acs: Annotated[int, Bounds(at_least=1)] | None = None

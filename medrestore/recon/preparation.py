@@ -65,10 +65,9 @@ class Prepared:
 
     def shown(self, image: Tensor) -> Tensor:
         """Complex (..., h, w) of the reconstruction grid to the image as shown, in units of the coils' root-sum-of-squares."""
-        return Crop(tuple(image.shape[-2:]), self._inner(image))(self.gain.reshape(self.gain.shape[-2:]) * image)
-
-    def _inner(self, image: Tensor) -> tuple[int, int]:
-        return min(self.crop[0], image.shape[-2]), min(self.crop[1], image.shape[-1])
+        height, width = image.shape[-2:]
+        inner = min(self.crop[0], height), min(self.crop[1], width)
+        return Crop((height, width), inner)(self.gain.reshape(height, width) * image)
 
 
 def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | None = None, cache: Path | None = None,
@@ -121,7 +120,8 @@ def _reference(scan: Scan, plan: Plan) -> Tensor | None:
     if scan.reference is not None or plan.undersample is None or not bool(scan.mask.all()):
         return scan.reference
     image = rss(scan.kspace)[0, 0]
-    return Crop(tuple(image.shape), scan.crop)(image)
+    height, width = image.shape
+    return Crop((height, width), scan.crop)(image)
 
 
 def _undersample(scan: Scan, plan: Plan, file_name: str) -> tuple[Tensor, Sampling]:
@@ -166,14 +166,14 @@ class Slice:
 CG_SENSE = CGSense(lam=0.01)  # the baseline beside every reconstruction
 
 
-def reconstruct(prepared: Prepared, prior: Prior, plan: Plan, *, slice_index: int = 0,
-                on_step: Callable[[int, Tensor], None] | None = None) -> Slice:
-    """Restores one prepared slice; see `reconstruct_all`."""
-    (restored,) = reconstruct_all([prepared], prior, plan, first=slice_index, on_step=on_step)
+def restore_slice(prepared: Prepared, prior: Prior, plan: Plan, *, slice_index: int = 0,
+                  on_step: Callable[[int, Tensor], None] | None = None) -> Slice:
+    """Restores one prepared slice; see `restore_slices`."""
+    (restored,) = restore_slices([prepared], prior, plan, first=slice_index, on_step=on_step)
     return restored
 
 
-def reconstruct_all(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, first: int = 0, batch_size: int | None = None,
+def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, first: int = 0, batch_size: int | None = None,
                     on_step: Callable[[int, Tensor], None] | None = None) -> list[Slice]:
     """Restores prepared slices with joint calls of the prior.
 
@@ -195,12 +195,13 @@ def reconstruct_all(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, f
 def _as_shown(prepared: Prepared, result: Restoration, cg_sense: Tensor) -> Slice:
     """A restoration and the baselines beside it, cropped and in the units of the scanner's image."""
     zero_filled = ZeroFilled().reconstruct(prepared.problem.y, prepared.sense.maps, prepared.sense.mask)
-    return Slice(
-        *(prepared.shown(image).cpu() for image in (result.mean[0], result.samples[:, 0])),
-        prepared.shown(result.std[0]).cpu(),
-        *(prepared.shown(image[0, 0]).cpu() for image in (zero_filled, cg_sense)),
-        prepared.reference, result, prepared,
-    )
+
+    def shown(image: Tensor) -> Tensor:
+        return prepared.shown(image).cpu()
+
+    return Slice(image=shown(result.mean[0]), samples=shown(result.samples[:, 0]), std=shown(result.std[0]),
+                 zero_filled=shown(zero_filled[0, 0]), cg_sense=shown(cg_sense[0, 0]), reference=prepared.reference,
+                 restoration=result, prepared=prepared)
 
 
 def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
@@ -210,13 +211,7 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
         InputError: in one sentence, what does not fit and what would.
     """
     check_prior(prior.channels, "the prior")
-    low, high = prior.sigma_range
-    least = max(low, LEAST_SIGMA)
-    if plan.sigma_max <= least:
-        raise FieldError("Plan", "sigma_max", f"is {plan.sigma_max:g}, not above the least noise level of the prior, {least:g}")
-    if plan.start_sigma is not None and not low < plan.start_sigma <= high:
-        raise FieldError("Plan", "start_sigma", f"is {plan.start_sigma:g}, outside the noise levels of the prior, "
-                         f"{low:g} to {high:g}")
+    check_levels(plan, prior)
     operator, method = prepared.problem.operator, plan.sampler
     if method.needs is not None and not isinstance(operator, method.needs):
         why = ("the mask undersamples both axes" if not prepared.sense.one_axis else
@@ -227,6 +222,17 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
         check(prepared.problem, method, prior, padded_size(prior, image_size(prepared.problem)))
     except (TypeError, ValueError) as error:
         raise InputError(str(error)) from error
+
+
+def check_levels(plan: Plan, prior: Prior) -> None:
+    """Refuses noise levels that are outside those of the prior."""
+    low, high = prior.sigma_range
+    least = max(low, LEAST_SIGMA)
+    if plan.sigma_max <= least:
+        raise FieldError("Plan", "sigma_max", f"is {plan.sigma_max:g}, not above the least noise level of the prior, {least:g}")
+    if plan.start_sigma is not None and not low < plan.start_sigma <= high:
+        raise FieldError("Plan", "start_sigma", f"is {plan.start_sigma:g}, outside the noise levels of the prior, "
+                         f"{low:g} to {high:g}")
 
 
 def check_prior(channels: int, name: str) -> None:

@@ -86,7 +86,7 @@ def _plot(curves: Curves, styles: Mapping[str, int], name: str) -> str:
 
 
 def _svg(curves: Curves, drawn: Mapping[str, Sequence[Point]], styles: Mapping[str, int], name: str) -> str:
-    """The plot with no words of the user in it: axes, ticks and marks."""
+    """The plot without text of the user: axes, ticks and marks."""
     from matplotlib import style
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure

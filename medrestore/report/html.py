@@ -1,4 +1,4 @@
-"""One HTML file that says what was measured: tables, plots, panels of images, a slider, and where it all came from.
+"""One HTML file of results: tables, plots, panels of images, a slider, and the provenance.
 
 The file needs nothing but itself: images are inside, no address is fetched, and its content security policy lets no script
 run but the one that was written here. The same input gives the same bytes.

@@ -1,4 +1,4 @@
-"""Text, tables and definition lists as HTML in which nothing a user gave is ever markup."""
+"""Text, tables and definition lists as HTML; all text of users is escaped."""
 
 import html
 import re

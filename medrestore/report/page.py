@@ -1,4 +1,4 @@
-"""The style and the script of the report, kept as they stand in the page."""
+"""The style sheet and the script of the report."""
 
 STYLE = """
 :root {

@@ -18,7 +18,7 @@ COLOUR_MAP = "inferno"
 
 @dataclass(frozen=True)
 class Picture:
-    """One case: the reference and what each method made of it.
+    """One case: the reference and the image of each method.
 
     Args:
         title: what stands above it.
@@ -76,7 +76,7 @@ def error_map(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def chosen_region(reference: np.ndarray, errors: Sequence[np.ndarray]) -> Region:
-    """Where most is wrong in what has most detail: the window of largest (mean error) x (mean slope of the reference).
+    """The window of largest (mean error) x (mean slope of the reference): large errors in detailed regions.
 
     Every error map counts the same, however large its errors are: each is divided by its own mean first. Errors and slopes
     are cut at twice their mean, so that one bright rim does not outweigh a region full of fine detail.

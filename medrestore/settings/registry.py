@@ -19,16 +19,20 @@ class Registry(Mapping[str, type[T]], Generic[T]):
     Args:
         package: that the places are relative to, such as `medrestore.methods`.
         places: name to `module:Class`.
+        base: the place of the class that all of them are subclasses of; None for any class.
     """
 
-    def __init__(self, package: str, places: Mapping[str, str]) -> None:
-        self.package, self.places = package, dict(places)
+    def __init__(self, package: str, places: Mapping[str, str], base: str | None = None) -> None:
+        self.package, self.places, self.base = package, dict(places), base
         self._added: dict[str, type[T]] = {}
 
     def __getitem__(self, name: str) -> type[T]:
         if name in self._added:
             return self._added[name]
-        module, _, kind = self.places[name].partition(":")
+        return self._at(self.places[name])
+
+    def _at(self, place: str) -> type[T]:
+        module, _, kind = place.partition(":")
         found: type[T] = getattr(importlib.import_module(f"{self.package}.{module}"), kind)
         return found
 
@@ -105,6 +109,8 @@ class Registry(Mapping[str, type[T]], Generic[T]):
             if given in self and chosen:
                 object.__setattr__(plan, options, self.describe(build(self[given], chosen, source, options))[1])
             return
+        if self.base is not None and not isinstance(given, self._at(self.base)):
+            raise FieldError(source, name, f"must be a name or a {self.base.partition(':')[2]}, got {given!r}")
         if chosen:
             raise FieldError(source, options, f"go with the name of a {name}; give them to the object {given!r}")
         found, settled = self.describe(given)

@@ -15,7 +15,7 @@ from ..methods import Method
 from ..noise import Noise
 from ..operators import Crop, LocalOperator, Mask, Operator, SpectralOperator, Window
 from ..operators.local import as_local
-from ..priors import Prior
+from ..priors import Prior, WrappedPrior
 from ..problem import Problem, stack
 from ..restoration import check, in_batches, sample, spectral
 from .settled import Settled
@@ -136,13 +136,12 @@ def _spectral(operator: LocalOperator) -> SpectralOperator:
     return operator
 
 
-class Guided(Prior):
+class Guided(WrappedPrior):
     """A prior whose estimates meet a noise-free problem, while the noise level is at least `until`."""
 
     def __init__(self, prior: Prior, guide: Problem[SpectralOperator], until: float = 0.0) -> None:
-        self.prior, self.guide, self.until = prior, guide, until
-        self.channels, self.multiple, self.size = prior.channels, prior.multiple, prior.size
-        self.recipe, self.sigma_range = prior.recipe, prior.sigma_range
+        super().__init__(prior)
+        self.guide, self.until = guide, until
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         x0 = self.prior(x, sigma)

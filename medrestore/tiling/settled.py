@@ -4,14 +4,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..priors import Prior
+from ..priors import Prior, WrappedPrior
 from ..solvers import cg
 
 REACH = 4.0  # pixels, the longest l below; 8 and more changed seams by less than a hundredth
 CLOSE = 0.01  # relative residual at which the continuation is near enough
 
 
-class Settled(Prior):
+class Settled(WrappedPrior):
     """E[x0 | x, settled pixels], from a prior that knows E[x0 | x] only.
 
     A method that puts settled pixels into the estimate leaves those beside them where the prior saw them, too far off: a seam.
@@ -26,9 +26,8 @@ class Settled(Prior):
     """
 
     def __init__(self, prior: Prior, values: Tensor, settled: Tensor) -> None:
-        self.prior, self.values, self.settled = prior, values, settled
-        self.channels, self.multiple, self.size = prior.channels, prior.multiple, prior.size
-        self.recipe, self.sigma_range = prior.recipe, prior.sigma_range
+        super().__init__(prior)
+        self.values, self.settled = values, settled
         self._step = step_between(values, settled)
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:

@@ -1,9 +1,20 @@
-"""Training and fine-tuning of priors, and training of the supervised baselines that they are compared with."""
+"""Training and fine-tuning of priors, and training of supervised baselines."""
 
 from .baseline import export_last_baseline, train_baseline
 from .config import BaselineConfig, Config, read, read_baseline
 from .prior import export_last, train
 from .task import Callbacks, Stopped, Summary
 
-__all__ = ["BaselineConfig", "Callbacks", "Config", "Stopped", "Summary", "export_last", "export_last_baseline", "read",
-           "read_baseline", "train", "train_baseline"]
+__all__ = [
+    "BaselineConfig",
+    "Callbacks",
+    "Config",
+    "Stopped",
+    "Summary",
+    "export_last",
+    "export_last_baseline",
+    "read",
+    "read_baseline",
+    "train",
+    "train_baseline",
+]

@@ -30,25 +30,37 @@ from .scans import Position, Scan, Scans, load_scans
 from .task import SCORE, Callbacks, Result, Task
 
 
-def train_baseline(config: BaselineConfig, *, images: Images | None = None, validation: Images | None = None,
-                   callbacks: Callbacks | None = None, resume: bool = True) -> Path:
+def train_baseline(
+    config: BaselineConfig,
+    *,
+    images: Images | None = None,
+    validation: Images | None = None,
+    callbacks: Callbacks | None = None,
+    resume: bool = True,
+) -> Path:
     """Trains a baseline, or resumes its training, and returns its folder, which `baselines.load` takes.
 
     Args:
         config: the run; see `BaselineConfig`.
         images, validation: instead of `config.data.train` and `.validation`.
         callbacks: called during the run.
-        resume: whether to resume from the checkpoints in `config.out`; else a folder that holds some is refused.
+        resume: whether to resume from the checkpoints in `config.out`; else a folder that holds some is
+            refused.
 
     Raises:
-        InputError: a config, data or folder that cannot work, each before any heavy work; a full disk; divergence.
+        InputError: a config, data or folder that cannot work, each before any heavy work; a full disk;
+            divergence.
         Stopped: SIGTERM or SIGUSR1 came; a checkpoint is written, and the same call resumes from it.
     """
-    return runs.run(BaselineTask(config, *load_scans(config, images, validation)), callbacks=callbacks, resume=resume)
+    return runs.run(
+        BaselineTask(config, *load_scans(config, images, validation)), callbacks=callbacks, resume=resume
+    )
 
 
-def export_last_baseline(config: BaselineConfig, *, images: Images | None = None, validation: Images | None = None) -> Path:
-    """Exports the baseline of the last checkpoint, whether the run has ended or not; arguments as for `train_baseline`.
+def export_last_baseline(
+    config: BaselineConfig, *, images: Images | None = None, validation: Images | None = None
+) -> Path:
+    """Exports the baseline of the last checkpoint, finished or not; arguments as for `train_baseline`.
 
     Raises:
         InputError: no checkpoint in `config.out` is intact.
@@ -72,7 +84,9 @@ class BaselineTask(Task[list[Scan]]):
         self.config, self.train, self.validation = config, train, validation
         with drawn_from(stream(config.seed, WEIGHTS)):
             self.net = network(config.baseline, config.network, "network")
-        self.optimiser = torch.optim.AdamW(self.net.parameters(), config.optim.lr, weight_decay=config.optim.weight_decay)
+        self.optimiser = torch.optim.AdamW(
+            self.net.parameters(), config.optim.lr, weight_decay=config.optim.weight_decay
+        )
         self.half_lives = {"average": config.ema_images}
         self.acceleration = Acceleration()
 
@@ -87,30 +101,49 @@ class BaselineTask(Task[list[Scan]]):
         """The scans of each step."""
         optim = self.config.optim
         size = optim.batch * optim.accumulate
-        steps: list[list[Position]] = [[(first + k, None) for k in range(size)]
-                                       for first in range(progress.seen, self.config.images, size)]
+        steps: list[list[Position]] = [
+            [(first + k, None) for k in range(size)]
+            for first in range(progress.seen, self.config.images, size)
+        ]
+        # a batch is the list of its scans, which the types of DataLoader do not know
         loader: DataLoader[list[Scan]] = DataLoader(
-            self.train, batch_sampler=steps, collate_fn=list,  # type: ignore[arg-type]  # a batch is a list of items
-            generator=stream(self.config.seed, WEIGHTS, 1), **worker_options(self.config.data.workers))
+            self.train,  # type: ignore[arg-type]
+            batch_sampler=steps,
+            collate_fn=list,
+            generator=stream(self.config.seed, WEIGHTS, 1),
+            **worker_options(self.config.data.workers),
+        )
         return with_worker_errors(loader)
 
-    def losses(self, net: torch.nn.Module, batch: list[Scan], number: int, process: Process) -> Iterator[Tensor]:
+    def losses(
+        self, net: torch.nn.Module, batch: list[Scan], number: int, process: Process
+    ) -> Iterator[Tensor]:
         """One loss for each group of scans of one shape, at most `optim.batch` at once."""
         for scans in _alike(batch, self.config.optim.batch):
-            kspace, maps, mask, target = (torch.stack(part).to(process.device) for part in zip(*scans, strict=True))
-            yield reconstruction_loss(net(kspace, maps, mask), target, self.config.loss) * len(scans) / len(batch)
+            kspace, maps, mask, target = (
+                torch.stack(part).to(process.device) for part in zip(*scans, strict=True)
+            )
+            yield (
+                reconstruction_loss(net(kspace, maps, mask), target, self.config.loss)
+                * len(scans)
+                / len(batch)
+            )
 
     def scores(self, net: torch.nn.Module, process: Process) -> dict[str, float]:
-        """Mean loss and PSNR on the same scans each time, over all and by setting, and the PSNR of zero-filled images."""
+        """Mean loss and PSNR on fixed scans, over all and by setting, and the PSNR of zero-filled images."""
         rows: dict[str, list[tuple[float, float, float]]] = {}
         for position in validation_positions(self.config):
             scan = self.validation[position]
             rows.setdefault(scan.setting, []).append(self._score(net, scan, process.device))
         every = [row for values in rows.values() for row in values]
-        scores = dict(zip((SCORE, "psnr", "zero_filled_psnr"), map(fmean, zip(*every, strict=True)), strict=True))
+        scores = dict(
+            zip((SCORE, "psnr", "zero_filled_psnr"), map(fmean, zip(*every, strict=True)), strict=True)
+        )
         for setting, values in rows.items():
-            scores |= {f"psnr ({setting})": fmean(row[1] for row in values),
-                       f"zero_filled_psnr ({setting})": fmean(row[2] for row in values)}
+            scores |= {
+                f"psnr ({setting})": fmean(row[1] for row in values),
+                f"zero_filled_psnr ({setting})": fmean(row[2] for row in values),
+            }
         return scores
 
     @torch.no_grad()
@@ -119,7 +152,9 @@ class BaselineTask(Task[list[Scan]]):
         kspace, maps, mask, target = (part[None].to(device) for part in scan.tensors)
         image, zero_filled = net(kspace, maps, mask), ZeroFilled().reconstruct(kspace, maps, mask[0, 0])
         peak = float(target.abs().max())
-        own, reference = (psnr(result.abs(), target.abs(), data_range=peak) for result in (image, zero_filled))
+        own, reference = (
+            psnr(result.abs(), target.abs(), data_range=peak) for result in (image, zero_filled)
+        )
         return float(reconstruction_loss(image, target, self.config.loss)), own, reference
 
     def export(self, folder: Path, result: Result) -> None:
@@ -127,8 +162,12 @@ class BaselineTask(Task[list[Scan]]):
         net = network(config.baseline, config.network, "network")
         net.load_state_dict(result.weights)
         facts = asdict(config.card) | {
-            "images": progress.seen, "ema_images": result.half_life, "hours": round(progress.seconds / 3600, 2),
-            "hardware": hardware(result.process.device), "scan": plain(config.scan), "loss": asdict(config.loss),
+            "images": progress.seen,
+            "ema_images": result.half_life,
+            "hours": round(progress.seconds / 3600, 2),
+            "hardware": hardware(result.process.device),
+            "scan": plain(config.scan),
+            "loss": asdict(config.loss),
             "scores": {key: round(value, 4) for key, value in result.scores.items() if "psnr" in key},
         }
         with new_folder(folder, replace=True, advice=ADVICE) as part:
@@ -143,7 +182,8 @@ def reconstruction_loss(image: Tensor, target: Tensor, weights: Loss) -> Tensor:
     """l1 * |image - target| + ssim * (1 - SSIM of the magnitudes), the mean over a batch.
 
     Args:
-        image, target: (batch, 1, height, width) complex64; the data range of the SSIM is each target's maximum.
+        image, target: (batch, 1, height, width) complex64; the data range of the SSIM is each target's
+            maximum.
     """
     loss = image.new_zeros((), dtype=torch.float32)
     if weights.l1:
@@ -155,9 +195,11 @@ def reconstruction_loss(image: Tensor, target: Tensor, weights: Loss) -> Tensor:
 
 
 def validation_positions(config: BaselineConfig) -> list[Position]:
-    """Which scans are scored: as many of each kind and acceleration, one slice after another in the order of the first epoch."""
+    """Which scans are scored: as many of each kind and acceleration, in the order of the first epoch."""
     kinds, accels, count = len(config.scan.kinds), len(config.scan.accels), config.data.validation_scans
-    return [(number, (kind, accel)) for kind in range(kinds) for accel in range(accels) for number in range(count)]
+    return [
+        (number, (kind, accel)) for kind in range(kinds) for accel in range(accels) for number in range(count)
+    ]
 
 
 def _alike(scans: Sequence[Scan], most: int) -> Iterator[list[tuple[Tensor, ...]]]:

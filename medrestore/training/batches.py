@@ -1,4 +1,4 @@
-"""Which crops each pass trains on, and the random streams: pure functions of the seed and of the progress of the run."""
+"""The crops of each pass, and the random streams: pure functions of the seed and the progress of a run."""
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -15,12 +15,14 @@ from .config import Config
 from .runtime import ignore_signals
 
 SIDES, NOISE, WEIGHTS, SAMPLES = range(4)  # purposes of streams
-RAISED = f"{InputError.__module__}.{InputError.__qualname__}: "  # ends the traceback of a worker, before the message
+# what ends the traceback of a worker, before the message
+RAISED = f"{InputError.__module__}.{InputError.__qualname__}: "
 T = TypeVar("T")
 
 
-def stream(seed: int, purpose: int, number: int = 0, rank: int = 0,
-           device: torch.device | str = "cpu") -> torch.Generator:
+def stream(
+    seed: int, purpose: int, number: int = 0, rank: int = 0, device: torch.device | str = "cpu"
+) -> torch.Generator:
     """A separate generator for each (seed, purpose, number, rank)."""
     key = 0
     for part in (seed, purpose, number, rank):  # a round of splitmix64 for each
@@ -63,7 +65,10 @@ class CropSampler(Sampler[list[tuple[int, int]]]):
         return max(1, self.config.optim.batch * smallest**2 // side**2)
 
     def __len__(self) -> int:
-        return -(-max(0, self.config.images - self.start.seen) // self.images_per_step) * self.config.optim.accumulate
+        return (
+            -(-max(0, self.config.images - self.start.seen) // self.images_per_step)
+            * self.config.optim.accumulate
+        )
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         first, position = self.start.step * self.config.optim.accumulate, self.start.position
@@ -75,10 +80,15 @@ class CropSampler(Sampler[list[tuple[int, int]]]):
 
 
 def crop_loader(crops: Crops, sampler: CropSampler, *, pin: bool) -> DataLoader[Tensor]:
-    """The batches of a sampler, (crop, channels, side, side), prepared by `data.workers` processes ahead of their use."""
+    """The batches of a sampler, (crop, channels, side, side), prepared ahead by `data.workers` processes."""
     config = sampler.config
-    return DataLoader(crops, batch_sampler=sampler, pin_memory=pin, generator=stream(config.seed, SAMPLES),
-                      **worker_options(config.data.workers))
+    return DataLoader(
+        crops,
+        batch_sampler=sampler,
+        pin_memory=pin,
+        generator=stream(config.seed, SAMPLES),
+        **worker_options(config.data.workers),
+    )
 
 
 def worker_options(workers: int) -> dict[str, Any]:
@@ -88,10 +98,10 @@ def worker_options(workers: int) -> dict[str, Any]:
 
 
 def with_worker_errors(batches: DataLoader[T]) -> Generator[T, None, None]:
-    """The batches of a loader; bad input in one of its processes raises its own message, without the traceback there.
+    """The batches of a loader; bad input in one of its processes raises its own message alone.
 
-    The processes end when the generator is closed or raises: they ignore the signal that the interpreter sends when it exits,
-    so nothing may hold the loader's iterator until then, not even a traceback.
+    The processes end when the generator is closed or raises: they ignore the signal that the interpreter
+    sends when it exits, so nothing may hold the loader's iterator until then, not even a traceback.
 
     Raises:
         InputError: bad input.

@@ -49,8 +49,16 @@ structure that is not in the patient.
 """
 
 
-def card(initial: Initial, data: ImageData, config: Config, progress: Progress, scores: Mapping[str, float],
-         facts: Mapping[str, Any], *, parameters: int) -> str:
+def card(
+    initial: Initial,
+    data: ImageData,
+    config: Config,
+    progress: Progress,
+    scores: Mapping[str, float],
+    facts: Mapping[str, Any],
+    *,
+    parameters: int,
+) -> str:
     """The card, in Markdown.
 
     Args:
@@ -59,7 +67,9 @@ def card(initial: Initial, data: ImageData, config: Config, progress: Progress, 
         parameters: how many the network has.
     """
     about, (low, high) = config.card, initial.target.sigma_range
-    widths = "-".join(str(width) for width in initial.network.get("block_out_channels", ())) or "as in its config"
+    widths = (
+        "-".join(str(width) for width in initial.network.get("block_out_channels", ())) or "as in its config"
+    )
     sides = ", ".join(f"{side} (share {share:g})" for side, share in config.data.sides)
     table = {
         "network": f"{initial.network['_class_name']}, widths {widths}, {parameters / 1e6:.2f} million parameters",
@@ -70,17 +80,28 @@ def card(initial: Initial, data: ImageData, config: Config, progress: Progress, 
         "images seen": f"{progress.seen:,}, counted at {min(side for side, _ in config.data.sides)} pixels; sides {sides}",
         "weights": f"averaged with a half-life of {facts['ema_images']:,} images",
         "trained on": f"{facts['hardware']}, {progress.seconds / 3600:.2f} hours, {config.precision}",
-        "started from": f"{initial.parent['name']}, sha256 {initial.parent['sha256']}" if initial.parent else "random weights",
+        "started from": f"{initial.parent['name']}, sha256 {initial.parent['sha256']}"
+        if initial.parent
+        else "random weights",
         "licence": about.licence,
     }
     splits = {"training": data.train, "validation": data.validation}
-    counts = {name: (len(images), len({images.group(k) for k in range(len(images))})) for name, images in splits.items()}
+    counts = {
+        name: (len(images), len({images.group(k) for k in range(len(images))}))
+        for name, images in splits.items()
+    }
     return TEMPLATE.format(
-        name=about.name, about=about.about, use=about.use, training_data=about.training_data,
+        name=about.name,
+        about=about.about,
+        use=about.use,
+        training_data=about.training_data,
         augment=f"`{json.dumps(config.data.augment)}`" if config.data.augment else "crops only",
-        crops=config.data.validation_crops, loss=scores[SCORE],
+        crops=config.data.validation_crops,
+        loss=scores[SCORE],
         table="\n".join(f"| {key} | {value} |" for key, value in table.items()),
-        splits="\n".join(f"| {name} | {images:,} | {groups:,} |" for name, (images, groups) in counts.items()),
+        splits="\n".join(
+            f"| {name} | {images:,} | {groups:,} |" for name, (images, groups) in counts.items()
+        ),
         scores="\n".join(f"| {level} | {scores[f'psnr_at_{level}']:.2f} |" for level in LEVELS),
     )
 

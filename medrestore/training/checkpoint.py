@@ -1,7 +1,7 @@
 """Checkpoints: folders of tensors and plain data, written completely or not at all.
 
-`checkpoints/<images>/` holds `network`, `average-<half-life>` and `optimiser` as safetensors and `checkpoint.json`, written
-last, with the sha256 of each. Nothing in them is ever unpickled.
+`checkpoints/<images>/` holds `network`, `average-<half-life>` and `optimiser` as safetensors and
+`checkpoint.json`, written last, with the sha256 of each. Nothing in them is ever unpickled.
 """
 
 import hashlib
@@ -65,7 +65,8 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
     """`folder/<images>`, whole.
 
     Raises:
-        InputError: the disk is full or cannot be written to; nothing of this checkpoint is left then, and the others stay.
+        InputError: the disk is full or cannot be written to; nothing of this checkpoint is left then, and the
+            others stay.
     """
     from safetensors.torch import save
 
@@ -83,7 +84,7 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
 
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The last intact checkpoint, or None when there is none at all; and a message for each damaged one after it.
+    """The last intact checkpoint, None when there is none; and a message for each damaged one after it.
 
     Raises:
         InputError: there are checkpoints, and none is intact.
@@ -95,14 +96,18 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
         except InputError as error:
             broken.append(str(error))
     if broken:
-        raise InputError(f"none of the {len(broken)} checkpoints in {folder} is intact ({broken[0]}); "
-                         "copy one there again, or remove the folder to begin anew")
+        raise InputError(
+            f"none of the {len(broken)} checkpoints in {folder} is intact ({broken[0]}); "
+            "copy one there again, or remove the folder to begin anew"
+        )
     return None, []
 
 
 def folders(folder: Path) -> list[Path]:
     """The checkpoints of a run, the earliest first."""
-    return sorted((path for path in folder.glob("*") if path.name.isdecimal()), key=lambda path: int(path.name))
+    return sorted(
+        (path for path in folder.glob("*") if path.name.isdecimal()), key=lambda path: int(path.name)
+    )
 
 
 def load(path: Path) -> Checkpoint:
@@ -121,7 +126,10 @@ def load(path: Path) -> Checkpoint:
             if hashlib.sha256(data).hexdigest() != expected:
                 raise ValueError(f"{name}.safetensors is not the file that was written")
             tensors[name] = tensors_of(data)
-        progress = {key: tuple(value) if isinstance(value, list) else value for key, value in about["progress"].items()}
+        progress: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in about["progress"].items()
+        }
         return Checkpoint(Progress(**progress), about["config"], tensors, about["facts"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
@@ -137,7 +145,7 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def prune(folder: Path, keep: int, score: str) -> None:
-    """Leaves the last `keep` checkpoints and the one with the lowest `score` in its log; removes partial ones."""
+    """Leaves the last `keep` checkpoints and the one with the lowest `score`; removes partial ones."""
     recover_all(folder)
     paths = folders(folder)
     scores: dict[Path, float] = {}
@@ -154,8 +162,11 @@ def prune(folder: Path, keep: int, score: str) -> None:
 
 def packed(state: Mapping[str, Mapping[str, Any]]) -> Tensors:
     """An optimiser's state by parameter, {parameter: {name: tensor}}, as one level of tensors."""
-    return {f"{name}/{parameter}": value.detach().cpu().contiguous()
-            for parameter, values in state.items() for name, value in values.items()}
+    return {
+        f"{name}/{parameter}": value.detach().cpu().contiguous()
+        for parameter, values in state.items()
+        for name, value in values.items()
+    }
 
 
 def unpacked(tensors: Tensors) -> dict[str, Tensors]:

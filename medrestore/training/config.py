@@ -1,7 +1,8 @@
 """The configuration of a training run: one tree of dataclasses for priors, one for supervised baselines.
 
-Bounds stand at the fields and are checked wherever an object is made. A field marked `Adjustable` does not decide what is
-learned at a given image of the run, so it may change when the run resumes; every other field may not.
+Bounds stand at the fields and are checked wherever an object is made. A field marked `Adjustable` does not
+decide what is learned at a given image of the run, so it may change when the run resumes; every other field
+may not.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,8 +28,8 @@ class Optim:
 
     Args:
         lr: while it is constant.
-        batch: crops of the smallest side, or scans, in one pass of one process; a larger crop takes the place of as many as
-            it covers.
+        batch: crops of the smallest side, or scans, in one pass of one process; a larger crop takes the place
+            of as many as it covers.
         accumulate: passes to one step. A step has `batch * accumulate * processes` images.
         clip: largest norm of the gradient.
         warmup_images, decay_images: over which the learning rate rises and falls.
@@ -97,8 +98,8 @@ class Levels:
     """Which noise levels are trained on, std of every real number.
 
     Args:
-        kind: `log_normal`; `schedule`, every timestep of the betas as often; `log_uniform` over all levels of the target;
-            null: log-normal for `edm`, log-uniform for a score network, else the schedule.
+        kind: `log_normal`; `schedule`, every timestep of the betas as often; `log_uniform` over all levels of
+            the target; null: log-normal for `edm`, log-uniform for a score network, else the schedule.
         mean, std: of log sigma, when it is log-normal.
     """
 
@@ -143,8 +144,9 @@ class Sources:
     """The data of a run.
 
     Args:
-        train, validation: sources, as `datasets.images` takes them; they may not share a patient or scene. For baselines also
-            `{kind: kspace, files: ..., cache: ...}`, fully sampled fastMRI volumes with their own coils.
+        train, validation: sources, as `datasets.images` takes them; they may not share a patient or scene.
+            For baselines also `{kind: kspace, files: ..., cache: ...}`, fully sampled fastMRI volumes with
+            their own coils.
         augment: as `datasets.augmentation` takes it; for baselines only with `sides`.
     """
 
@@ -159,7 +161,8 @@ class Data(Sources):
 
     Args:
         train, validation, augment: see `Sources`.
-        sides: (side in pixels, share of the passes) of the crops; every pass holds about the same number of pixels.
+        sides: (side in pixels, share of the passes) of the crops; every pass holds about the same number of
+            pixels.
         workers: processes that prepare crops, on each device; 0: none.
         validation_crops: how many fixed crops are scored.
         validation_side: their side; null: the largest of `sides`.
@@ -182,14 +185,15 @@ class Config:
     Args:
         out: folder of the run; the prior ends up in `out/prior`.
         seed: of the weights, the crops and the noise.
-        init: prior to start from, by folder or name: its network, target and range are taken unless given; the scale of
-            complex images is that of the data, which the network sees.
+        init: prior to start from, by folder or name: its network, target and range are taken unless given;
+            the scale of complex images is that of the data, which the network sees.
         network: arguments of a diffusers `UNet2DModel`; empty: the parent's.
         images: to train on, in all.
         ema_images: half-lives of the averaged weights; the one that denoises best at the end is exported.
         precision: of the network's arithmetic; weights stay fp32 while it trains.
         weights: type of the exported weights; fp16 takes half the space.
-        channels_last, compile, gradient_checkpointing: faster layout, `torch.compile`, less memory for more time.
+        channels_last, compile, gradient_checkpointing: faster layout, `torch.compile`, less memory for more
+            time.
         checkpoint_images: between checkpoints.
         keep: how many of the last checkpoints stay, besides the best.
         sample_images: between pictures; 0: none.
@@ -229,9 +233,10 @@ class Acquisition:
 
     Args:
         kinds: of masks (`medrestore.mri.sampling.KINDS`), drawn evenly.
-        accels: (acceleration, calibration lines), drawn evenly; the lines are those of masks along one axis, 0 takes the kind's
-            own rule, which masks over both axes follow always.
-        masks: how many different ones of each kind and acceleration; they stay in memory, as some take long to draw.
+        accels: (acceleration, calibration lines), drawn evenly; the lines are those of masks along one axis,
+            0 takes the kind's own rule, which masks over both axes follow always.
+        masks: how many different ones of each kind and acceleration; they stay in memory, as some take long
+            to draw.
         coils: how many are simulated, drawn evenly.
         snr_db: [least, most] of simulated scans, as `simulate_scan` has it, drawn evenly.
         phase: rms of the smooth random phase that an image gets, radians.
@@ -252,7 +257,9 @@ class Acquisition:
             if not values:
                 raise InputError(f"Acquisition: {name} needs at least one entry")
         if unknown := [kind for kind in self.kinds if kind not in KINDS]:
-            raise InputError(f"Acquisition: kinds must be sampling masks ({', '.join(KINDS)}), got {unknown[0]!r}")
+            raise InputError(
+                f"Acquisition: kinds must be sampling masks ({', '.join(KINDS)}), got {unknown[0]!r}"
+            )
         if self.snr_db[0] > self.snr_db[1]:
             raise InputError(f"Acquisition: snr_db must rise, got {list(self.snr_db)}")
 
@@ -318,7 +325,9 @@ class BaselineConfig:
     data: ScanData = field(default_factory=ScanData)
     scan: Acquisition = field(default_factory=Acquisition)
     loss: Loss = field(default_factory=Loss)
-    optim: Optim = field(default_factory=lambda: Optim(lr=1e-3, batch=4, warmup_images=200, decay_images=2000))
+    optim: Optim = field(
+        default_factory=lambda: Optim(lr=1e-3, batch=4, warmup_images=200, decay_images=2000)
+    )
     images: Adjustable[Count] = 20_000
     ema_images: Count = 1_000
     checkpoint_images: Adjustable[Count] = 2_000
@@ -347,14 +356,17 @@ def differences(before: Mapping[str, Any], now: RunConfig, source: str) -> list[
     """What may not change when a run resumes and did, as `key was a and is b`.
 
     Args:
-        before: the plain config that the run began with; keys that an earlier version did not write have their defaults.
+        before: the plain config that the run began with; keys that an earlier version did not write have
+            their defaults.
         now: the config of today.
         source: of `before`, for messages.
     """
     old, new = flatten(plain(build(type(now), before, source))), flatten(plain(now))
     free = tuple(f"{key}." for key in adjustable(type(now)))
     keys = [key for key in {**old, **new} if not f"{key}.".startswith(free)]
-    return [f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in keys if old.get(key) != new.get(key)]
+    return [
+        f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in keys if old.get(key) != new.get(key)
+    ]
 
 
 def adjustable(kind: type, within: str = "") -> Iterator[str]:

@@ -9,8 +9,8 @@ import torch
 class ExponentialMovingAverage:
     """The exponential moving average of a network's weights.
 
-    Early in a run the half-life is a twentieth of the images trained on, so that the first weights are soon forgotten (Karras
-    et al., NeurIPS 2022, app. F.2).
+    Early in a run the half-life is a twentieth of the images trained on, so that the first weights are soon
+    forgotten (Karras et al., NeurIPS 2022, app. F.2).
 
     Args:
         net: whose weights; the average starts as a copy.

@@ -1,4 +1,4 @@
-"""The log of a run as CSV and as lines of JSON: rewritten whole, so that it never speaks of steps that were undone."""
+"""The log of a run as CSV and JSON lines, rewritten each time, so that it has no rows of steps undone."""
 
 import csv
 import io

@@ -1,7 +1,7 @@
 """The denoising loss: weight(sigma) * |D(x0 + sigma n) - x0|^2, whatever the network predicts.
 
-D is `Parametrisation.estimate`, so targets differ only in the weight that turns the error of x0 into the error of what is
-predicted.
+D is `Parametrisation.estimate`, so targets differ only in the weight that turns the error of x0 into the
+error of what is predicted.
 """
 
 import math
@@ -25,10 +25,14 @@ from ..priors.parametrisations import (
 from .config import Objective
 
 Weight = Callable[[Tensor], Tensor]  # sigma (batch,) -> weight (batch,)
-Draw = Callable[[int, torch.Generator], Tensor]  # (batch, generator) -> sigma (batch,), on the generator's device
+Draw = Callable[
+    [int, torch.Generator], Tensor
+]  # (batch, generator) -> sigma (batch,), on the generator's device
 
 
-def denoising_loss(net: Network, target: Parametrisation, x0: Tensor, sigma: Tensor, noise: Tensor, weight: Weight) -> Tensor:
+def denoising_loss(
+    net: Network, target: Parametrisation, x0: Tensor, sigma: Tensor, noise: Tensor, weight: Weight
+) -> Tensor:
     """The mean over a batch of weight(sigma) |D(x0 + sigma n) - x0|^2, a scalar.
 
     Args:
@@ -44,7 +48,8 @@ def simple_weight(target: Parametrisation) -> Weight:
 
     With x = x0 + s n and D the estimate of x0, the error of the prediction is the error of D times
 
-    - EDM, D = c_skip x + c_out F: 1 / c_out = sqrt(s^2 + sigma_data^2) / (s sigma_data) (Karras et al., NeurIPS 2022, eq. 8);
+    - EDM, D = c_skip x + c_out F: 1 / c_out = sqrt(s^2 + sigma_data^2) / (s sigma_data) (Karras et al.,
+    NeurIPS 2022, eq. 8);
     - noise, D = x - s e: 1 / s (Ho, Jain & Abbeel, NeurIPS 2020, eq. 14);
     - velocity, D = x / (1 + s^2) - s / sqrt(1 + s^2) v: sqrt(1 + s^2) / s (Salimans & Ho, ICLR 2022);
     - x0 itself: 1;
@@ -63,14 +68,15 @@ def simple_weight(target: Parametrisation) -> Weight:
 
 
 def edm_weight(sigma_data: float) -> Weight:
-    """(s^2 + sigma_data^2) / (s sigma_data)^2: every level weighs the same at the start (Karras et al., 2022, table 1)."""
+    """(s^2 + sigma_data^2) / (s sigma_data)^2: equal losses at the start (Karras et al., 2022, table 1)."""
     return lambda sigma: (sigma**2 + sigma_data**2) / (sigma * sigma_data) ** 2
 
 
 def min_snr_weight(gamma: float = 5.0) -> Weight:
-    """min(1 / s^2, gamma) on the error of x0, 1 / s^2 being the signal-to-noise ratio (Hang et al., ICCV 2023, section 3.4).
+    """min(SNR, gamma) on the error of x0, with SNR = 1 / s^2 (Hang et al., ICCV 2023, section 3.4).
 
-    On the error of the noise this is min(SNR, gamma) / SNR, on that of the velocity min(SNR, gamma) / (SNR + 1).
+    On the error of the noise this is min(SNR, gamma) / SNR, on that of the velocity min(SNR, gamma) / (SNR +
+    1).
     """
     return lambda sigma: (sigma**-2).clamp(max=gamma)
 
@@ -81,7 +87,9 @@ def weighting(objective: Objective, target: Parametrisation) -> Weight:
         return min_snr_weight(objective.gamma)
     if objective.weighting == "simple":
         return simple_weight(target)
-    return edm_weight(target.sigma_data if isinstance(target, EDM) else objective.sigma_data)  # a parent has its own
+    return edm_weight(
+        target.sigma_data if isinstance(target, EDM) else objective.sigma_data
+    )  # a parent has its own
 
 
 def target_of(objective: Objective) -> Parametrisation:
@@ -89,7 +97,12 @@ def target_of(objective: Objective) -> Parametrisation:
     if objective.kind in (None, "edm"):
         return EDM(objective.sigma_data, objective.time_scale, objective.sigmas)
     betas = linear_betas(objective.betas.start, objective.betas.end, objective.betas.steps)
-    return {"epsilon": Epsilon, "velocity": Velocity, "sample": Sample}[objective.kind](betas)
+    kinds: dict[str | None, Callable[[tuple[float, ...]], Parametrisation]] = {
+        "epsilon": Epsilon,
+        "velocity": Velocity,
+        "sample": Sample,
+    }
+    return kinds[objective.kind](betas)
 
 
 def noise_levels(objective: Objective, target: Parametrisation) -> Draw:
@@ -97,7 +110,10 @@ def noise_levels(objective: Objective, target: Parametrisation) -> Draw:
     noise, (low, high) = objective.noise, target.sigma_range
     kind = noise.kind or {EDM: "log_normal", VarianceExploding: "log_uniform"}.get(type(target), "schedule")
     if kind == "schedule" and not isinstance(target, VariancePreserving):
-        raise InputError("objective.noise.kind is schedule, and this target has no timesteps; take log_normal or log_uniform")
+        raise InputError(
+            "objective.noise.kind is schedule, and this target has no timesteps; "
+            "take log_normal or log_uniform"
+        )
 
     def log_normal(batch: int, generator: torch.Generator) -> Tensor:
         normal = torch.randn(batch, generator=generator, device=generator.device)

@@ -27,25 +27,43 @@ from .task import Callbacks, Result, Task
 MOMENTUM = (0.9, 0.99)  # betas of AdamW
 
 
-def train(config: Config, *, images: Images | None = None, validation: Images | None = None, augment: Augment | None = None,
-          callbacks: Callbacks | None = None, resume: bool = True) -> Path:
+def train(
+    config: Config,
+    *,
+    images: Images | None = None,
+    validation: Images | None = None,
+    augment: Augment | None = None,
+    callbacks: Callbacks | None = None,
+    resume: bool = True,
+) -> Path:
     """Trains a prior, or resumes its training, and returns its folder.
 
     Args:
         config: the run; see `Config`.
         images, validation, augment: instead of `config.data.train`, `.validation` and `.augment`.
         callbacks: called on the main process.
-        resume: whether to resume from the checkpoints in `config.out`; else a folder that holds some is refused.
+        resume: whether to resume from the checkpoints in `config.out`; else a folder that holds some is
+            refused.
 
     Raises:
-        InputError: a config, data or folder that cannot work, each before any heavy work; a full disk; divergence.
+        InputError: a config, data or folder that cannot work, each before any heavy work; a full disk;
+            divergence.
         Stopped: SIGTERM or SIGUSR1 came; a checkpoint is written, and the same call resumes from it.
     """
-    return runs.run(PriorTask(config, load_images(config, images, validation, augment)), callbacks=callbacks, resume=resume)
+    return runs.run(
+        PriorTask(config, load_images(config, images, validation, augment)),
+        callbacks=callbacks,
+        resume=resume,
+    )
 
 
-def export_last(config: Config, *, images: Images | None = None, validation: Images | None = None,
-                augment: Augment | None = None) -> Path:
+def export_last(
+    config: Config,
+    *,
+    images: Images | None = None,
+    validation: Images | None = None,
+    augment: Augment | None = None,
+) -> Path:
     """Exports the prior of the last checkpoint, whether the run has ended or not; arguments as for `train`.
 
     Raises:
@@ -69,17 +87,26 @@ class PriorTask(Task[Tensor]):
         self.config, self.data = config, data
         self.initial = initial_network(config, data)
         self.target = self.initial.target
-        self.draw, self.weight = noise_levels(config.objective, self.target), weighting(config.objective, self.target)
+        self.draw, self.weight = (
+            noise_levels(config.objective, self.target),
+            weighting(config.objective, self.target),
+        )
         self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
-        self.net = self.initial.net.to(memory_format=self.layout)  # type: ignore[call-overload]  # not in its stub
+        # memory_format is missing in the stub of Module.to
+        self.net = self.initial.net.to(memory_format=self.layout)  # type: ignore[call-overload]
         if config.gradient_checkpointing:
             _checkpoint_gradients(self.net)
-        self.has_dropout = any(isinstance(module, torch.nn.Dropout) and module.p > 0 for module in self.net.modules())
-        self.optimiser = torch.optim.AdamW(self.net.parameters(), config.optim.lr, MOMENTUM,
-                                           weight_decay=config.optim.weight_decay)
+        self.has_dropout = any(
+            isinstance(module, torch.nn.Dropout) and module.p > 0 for module in self.net.modules()
+        )
+        self.optimiser = torch.optim.AdamW(
+            self.net.parameters(), config.optim.lr, MOMENTUM, weight_decay=config.optim.weight_decay
+        )
         self.half_lives = {f"average-{images}": images for images in config.ema_images}
         self.passes = config.optim.accumulate
-        self.acceleration = Acceleration(config.precision, config.compile, config.optim.accumulate, Path(config.out))
+        self.acceleration = Acceleration(
+            config.precision, config.compile, config.optim.accumulate, Path(config.out)
+        )
         self.validation = torch.empty(0)
 
     def counts(self) -> list[int]:
@@ -104,8 +131,14 @@ class PriorTask(Task[Tensor]):
         yield denoising_loss(_predictions(net), self.target, x0, sigma, noise, self.weight)
 
     def scores(self, net: torch.nn.Module, process: Process) -> dict[str, float]:
-        return validations.scores(_predictions(net), self.target, self.validation.to(process.device), draw=self.draw,
-                                  weight=self.weight, seed=self.config.seed)
+        return validations.scores(
+            _predictions(net),
+            self.target,
+            self.validation.to(process.device),
+            draw=self.draw,
+            weight=self.weight,
+            seed=self.config.seed,
+        )
 
     def after_step(self, run: Run[Tensor], before: Progress) -> None:
         """Snapshots after epochs, and pictures."""
@@ -115,8 +148,13 @@ class PriorTask(Task[Tensor]):
         if not run.due(self.config.sample_images):
             return
         with run.averaged(next(iter(run.averages.values()))) as net:
-            sheets = validations.pictures(_predictions(net), self.target, self.validation.to(run.process.device),
-                                          self.initial.recipe, seed=self.config.seed)
+            sheets = validations.pictures(
+                _predictions(net),
+                self.target,
+                self.validation.to(run.process.device),
+                self.initial.recipe,
+                seed=self.config.seed,
+            )
         if run.process.rank == 0:
             validations.write_pictures(sheets, run.out / "samples", run.progress.seen)
 
@@ -131,7 +169,7 @@ class PriorTask(Task[Tensor]):
 
 
 def _predictions(net: torch.nn.Module) -> Network:
-    """The network as a function (x, t) of single-precision tensors; networks of diffusers return an object with a `sample`."""
+    """The network as a function (x, t) to float32; networks of diffusers return an object with a `sample`."""
 
     def predict(x: Tensor, t: Tensor) -> Tensor:
         output = net(x, t)
@@ -141,7 +179,11 @@ def _predictions(net: torch.nn.Module) -> Network:
 
 
 def _checkpoint_gradients(net: torch.nn.Module) -> None:
-    enable: Callable[[], None] | None = getattr(net, "enable_gradient_checkpointing", None)  # of diffusers' models
+    enable: Callable[[], None] | None = getattr(
+        net, "enable_gradient_checkpointing", None
+    )  # of diffusers' models
     if enable is None:
-        raise InputError(f"gradient_checkpointing: {type(net).__name__} cannot do it; take false, a smaller batch")
+        raise InputError(
+            f"gradient_checkpointing: {type(net).__name__} cannot do it; take false, a smaller batch"
+        )
     enable()

@@ -1,8 +1,8 @@
 """The resumable training loop; what is trained, a prior or a baseline, is a `Task`.
 
-One device or many, on one machine or several: the same config under `torchrun` or `accelerate launch`. Every pass is a pure
-function of the seed and of the progress of the run, so that a run which was killed resumes from its last checkpoint and ends,
-on the same devices, with the weights of an uninterrupted one.
+One device or many, on one machine or several: the same config under `torchrun` or `accelerate launch`. Every
+pass is a pure function of the seed and of the progress of the run, so that a run which was killed resumes
+from its last checkpoint and ends, on the same devices, with the weights of an uninterrupted one.
 """
 
 import threading
@@ -25,7 +25,7 @@ from .checkpoint import Checkpoint, Progress, Tensors
 from .config import differences
 from .ema import ExponentialMovingAverage
 from .log import write_log
-from .runtime import Process, accelerated, claimed, stop_signals
+from .runtime import Process, accelerated, exclusive_run, stop_signals
 from .task import SCORE, Batch, Callbacks, Result, Stopped, Summary, Task
 
 if TYPE_CHECKING:
@@ -36,19 +36,21 @@ EVERYWHERE = gathered.StateDictOptions(full_state_dict=True)
 
 
 def run(task: Task[Any], *, callbacks: Callbacks | None = None, resume: bool = True) -> Path:
-    """Trains a task from its last checkpoint, or from the start, to its end; returns the folder of its result.
+    """Trains a task from its last checkpoint, or the start, to its end; returns the folder of its result.
 
     Args:
         callbacks: called on the main process.
-        resume: whether to resume from the checkpoints in `config.out`; else a folder that holds some is refused.
+        resume: whether to resume from the checkpoints in `config.out`; else a folder that holds some is
+            refused.
 
     Raises:
-        InputError: a config, data or folder that cannot work, each before any heavy work; a full disk; divergence.
+        InputError: a config, data or folder that cannot work, each before any heavy work; a full disk;
+            divergence.
         Stopped: SIGTERM or SIGUSR1 came; a checkpoint is written, and the same call resumes from it.
     """
     with accelerated(task.acceleration) as accelerator, stop_signals() as stop:
         this = Run(task, accelerator, callbacks if callbacks and accelerator.is_main_process else Callbacks())
-        with claimed(this.out, enabled=accelerator.is_main_process):
+        with exclusive_run(this.out, enabled=accelerator.is_main_process):
             this.resume(allowed=resume)
             this.learn(stop)
             return this.export()
@@ -82,15 +84,20 @@ class Run(Generic[Batch]):
         self.task, self.config, self.accelerator, self.callbacks = task, task.config, accelerator, callbacks
         self.process = Process(accelerator.process_index, accelerator.num_processes, accelerator.device)
         if self.process.world > 1 and not task.parallel:
-            raise InputError(f"a {task.result} is trained by one process, not by {self.process.world}; start it without a launcher")
+            raise InputError(
+                f"a {task.result} is trained by one process, not by {self.process.world}; "
+                "start it without a launcher"
+            )
         self.out, self.progress = Path(self.config.out), Progress()
         self.parameters = sum(weight.numel() for weight in task.net.parameters())
         self.names = task.parameter_names()
         self.net, self.optimiser = accelerator.prepare(task.net, task.optimiser)
-        self.averages = {name: ExponentialMovingAverage(self.net, images) for name, images in task.half_lives.items()}
+        self.averages = {
+            name: ExponentialMovingAverage(self.net, images) for name, images in task.half_lives.items()
+        }
 
     def learn(self, stop: threading.Event) -> None:
-        """Trains to the last image, or until `stop` is set; writes a row of the log and a checkpoint now and then, and at the end."""
+        """Trains to the last image, or until `stop` is set; writes checkpoints on the way and at the end."""
         self._start()
         total: Tensor | float = 0.0
         passes, position, since = 0, self.progress.position, time.monotonic()
@@ -106,12 +113,17 @@ class Run(Generic[Batch]):
                     self._checkpoint(total / passes, time.monotonic() - since)
                     total, passes, since = 0.0, 0, time.monotonic()
                 if stopping and not ended:
-                    raise Stopped(f"stopped at {self.progress.seen:,} of {self.config.images:,} images and saved; "
-                                  "run again to continue")
+                    raise Stopped(
+                        f"stopped at {self.progress.seen:,} of {self.config.images:,} images and saved; "
+                        "run again to continue"
+                    )
 
     def due(self, period: int) -> bool:
         """Whether the last step passed a multiple of `period` images; 0: never."""
-        return period > 0 and self.progress.seen // period != (self.progress.seen - self.images_per_step) // period
+        return (
+            period > 0
+            and self.progress.seen // period != (self.progress.seen - self.images_per_step) // period
+        )
 
     @property
     def images_per_step(self) -> int:
@@ -140,7 +152,8 @@ class Run(Generic[Batch]):
         """Restores the last intact checkpoint, if there is one.
 
         Raises:
-            InputError: there are checkpoints and `allowed` is false, none is intact, or they are of another run.
+            InputError: there are checkpoints and `allowed` is false, none is intact, or they are of another
+                run.
         """
         folder = self.out / "checkpoints"
         last, broken = checkpoints.newest(folder)
@@ -149,17 +162,21 @@ class Run(Generic[Batch]):
         if last is None:
             return
         if not allowed:
-            raise InputError(f"{self.out} holds checkpoints already; allow the run to resume, or give another out")
+            raise InputError(
+                f"{self.out} holds checkpoints already; allow the run to resume, or give another out"
+            )
         changed = differences(last.config, self.config, str(folder))
         if last.facts["images"] != self.task.counts():
             changed.append(f"the data were {last.facts['images']} images and are {self.task.counts()}")
         if changed:
-            raise InputError(f"{self.out} holds checkpoints of another run ({'; '.join(changed[:3])}); give another out, "
-                             "or the config of that run to resume it")
+            raise InputError(
+                f"{self.out} holds checkpoints of another run ({'; '.join(changed[:3])}); give another out, "
+                "or the config of that run to resume it"
+            )
         self._restore(last)
 
     def export(self) -> Path:
-        """Writes the averaged weights that validate best as the result of the run, in the place of an older one."""
+        """Writes the averaged weights that validate best as the result of the run, replacing an older one."""
         self._export(self.out / self.task.result, self.progress.log[-1])
         self.accelerator.wait_for_everyone()
         return self.out / self.task.result
@@ -169,7 +186,9 @@ class Run(Generic[Batch]):
             self.task.prepare(self.callbacks.on_prepare)
         self.accelerator.init_trackers("tensorboard")
         train, validation = self.task.counts()
-        self.callbacks.on_start(Summary(train, validation, self.parameters, self.process.hardware, self.out, self.progress.seen))
+        self.callbacks.on_start(
+            Summary(train, validation, self.parameters, self.process.hardware, self.out, self.progress.seen)
+        )
         self.net.train()
 
     def _pass(self, batch: Batch, number: int) -> Tensor | float:
@@ -226,15 +245,24 @@ class Run(Generic[Batch]):
         return "" if name == next(iter(self.averages)) else f" ({self.averages[name].half_life})"
 
     def _checkpoint(self, loss: Tensor | float, seconds: float) -> None:
-        """A row of the log and a checkpoint; the loss first, so that weights which have diverged replace nothing."""
+        """Writes a row of the log and a checkpoint, unless the loss has diverged."""
         mean = float(self.accelerator.reduce(loss, "mean"))
         if not mean < float("inf"):
             precision = "" if self.accelerator.mixed_precision == "no" else " or precision: fp32,"
-            raise InputError(f"the loss is not finite any more at {self.progress.seen:,} images; what {self.out / 'checkpoints'} "
-                             f"holds is from before: take a lower optim.lr,{precision} in another out")
+            raise InputError(
+                f"the loss is not finite any more at {self.progress.seen:,} images; "
+                f"what {self.out / 'checkpoints'} holds is from before: "
+                f"take a lower optim.lr,{precision} in another out"
+            )
         images = self.progress.seen - (self.progress.log[-1]["images"] if self.progress.log else 0)
-        row = {"images": float(self.progress.seen), "loss": mean, "images_per_second": images / seconds} | self._scores()
-        self.progress = replace(self.progress, seconds=self.progress.seconds + seconds, log=(*self.progress.log, row))
+        row = {
+            "images": float(self.progress.seen),
+            "loss": mean,
+            "images_per_second": images / seconds,
+        } | self._scores()
+        self.progress = replace(
+            self.progress, seconds=self.progress.seconds + seconds, log=(*self.progress.log, row)
+        )
         state = self._state()
         if self.accelerator.is_main_process:
             checkpoints.write(self.out / "checkpoints", state)
@@ -246,18 +274,24 @@ class Run(Generic[Batch]):
 
     def _state(self) -> Checkpoint:
         """The whole state of the run, gathered from all devices; on the main process only."""
-        optimiser: dict[str, Any] = gathered.get_optimizer_state_dict(self.net, self.optimiser.optimizer, options=ON_MAIN)
+        optimiser: dict[str, Any] = gathered.get_optimizer_state_dict(
+            self.net, self.optimiser.optimizer, options=ON_MAIN
+        )
         moments = {self.names[name]: values for name, values in optimiser.get("state", {}).items()}
         tensors = {"network": self._weights(), "optimiser": checkpoints.packed(moments)}
         for name, average in self.averages.items():
             with average.applied_to(self.net):
                 tensors[name] = self._weights()
         scaler = self.accelerator.scaler
-        facts = {"scaler": scaler.state_dict() if scaler else {}} | self.task.facts() | {"images": self.task.counts()}
+        facts = (
+            {"scaler": scaler.state_dict() if scaler else {}}
+            | self.task.facts()
+            | {"images": self.task.counts()}
+        )
         return Checkpoint(self.progress, plain(self.config), tensors, facts)
 
     def _weights(self) -> Tensors:
-        """A copy of the network's weights by their own names, unsharded and on the CPU; on the main process only."""
+        """A copy of the network's weights by their own names, on the CPU; on the main process only."""
         weights: dict[str, Any] = gathered.get_model_state_dict(self.net, options=ON_MAIN)
         return {key: value.clone(memory_format=torch.contiguous_format) for key, value in weights.items()}
 
@@ -270,9 +304,21 @@ class Run(Generic[Batch]):
         groups = gathered.get_optimizer_state_dict(self.net, optimiser, options=EVERYWHERE)["param_groups"]
         originals = {stored: name for name, stored in self.names.items()}
         moments = checkpoints.unpacked(last.tensors["optimiser"])
-        state: dict[str, Any] = {"state": {originals[name]: values for name, values in moments.items()}, "param_groups": groups}
-        gathered.set_state_dict(self.net, optimiser, model_state_dict=weights["network"], optim_state_dict=state, options=EVERYWHERE)
-        for weight, values in optimiser.state.items():  # laid out in memory as they were, for the same arithmetic
+        state: dict[str, Any] = {
+            "state": {originals[name]: values for name, values in moments.items()},
+            "param_groups": groups,
+        }
+        gathered.set_state_dict(
+            self.net,
+            optimiser,
+            model_state_dict=weights["network"],
+            optim_state_dict=state,
+            options=EVERYWHERE,
+        )
+        for (
+            weight,
+            values,
+        ) in optimiser.state.items():  # laid out in memory as they were, for the same arithmetic
             same = {key: value for key, value in values.items() if value.shape == weight.shape}
             values |= {key: torch.empty_like(weight).copy_(value) for key, value in same.items()}
         if self.accelerator.scaler and last.facts.get("scaler"):

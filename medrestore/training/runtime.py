@@ -78,12 +78,18 @@ def accelerated(settings: Acceleration) -> Iterator["Accelerator"]:
     log = settings.tensorboard is not None and is_tensorboard_available()
     try:
         accelerator = Accelerator(
-            cpu=cpu, mixed_precision="no" if precision == "fp32" else precision,
-            gradient_accumulation_steps=settings.accumulate, dynamo_backend="inductor" if settings.compile else "no",
-            log_with=["tensorboard"] if log else None, project_dir=settings.tensorboard,
-            kwargs_handlers=[InitProcessGroupKwargs(timeout=TIMEOUT)])
+            cpu=cpu,
+            mixed_precision="no" if precision == "fp32" else precision,
+            gradient_accumulation_steps=settings.accumulate,
+            dynamo_backend="inductor" if settings.compile else "no",
+            log_with=["tensorboard"] if log else None,
+            project_dir=settings.tensorboard,
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=TIMEOUT)],
+        )
     except ValueError as error:
-        raise InputError(f"precision: {precision} is not available on this device ({error}); take fp32") from error
+        raise InputError(
+            f"precision: {precision} is not available on this device ({error}); take fp32"
+        ) from error
     try:
         yield accelerator
     finally:
@@ -93,7 +99,7 @@ def accelerated(settings: Acceleration) -> Iterator["Accelerator"]:
 
 
 @contextmanager
-def claimed(folder: Path, *, enabled: bool) -> Iterator[None]:
+def exclusive_run(folder: Path, *, enabled: bool) -> Iterator[None]:
     """Keeps other runs out of a folder; the system frees it with the process, however that ends.
 
     Raises:
@@ -106,13 +112,15 @@ def claimed(folder: Path, *, enabled: bool) -> Iterator[None]:
                     folder.mkdir(parents=True, exist_ok=True)
                     stack.enter_context(exclusive(folder, lock=folder / ".lock"))
             except Busy as error:
-                raise InputError(f"another run is training in {folder}; wait for it, or give another out") from error
+                raise InputError(
+                    f"another run is training in {folder}; wait for it, or give another out"
+                ) from error
         yield
 
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGUSR1 set, in the main thread; in another, where signals do not arrive, none does."""
+    """An event that SIGTERM and SIGUSR1 set; in a thread other than the main one, nothing sets it."""
     stop, before = threading.Event(), {}
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -128,13 +136,13 @@ def stop_signals() -> Iterator[threading.Event]:
 
 
 def ignore_signals(worker: int) -> None:
-    """In a process that prepares crops: what a scheduler sends to the whole group is for the trainer, which ends its workers."""
+    """For worker processes: signals to the group are for the trainer, which ends its workers."""
     for number in _available(("SIGINT", *STOP_SIGNALS)):
         signal.signal(number, signal.SIG_IGN)
 
 
 def continue_default_stream(generator: torch.Generator) -> None:
-    """Sets the state of the device's default generator to that of `generator`: layers draw weights and dropout from no other."""
+    """Sets the device's default generator, from which layers draw, to the state of `generator`."""
     if generator.device.type == "cpu":
         torch.set_rng_state(generator.get_state())
     else:

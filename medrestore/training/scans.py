@@ -1,6 +1,7 @@
-"""Training data of supervised baselines: undersampled scans with their images, simulated from images or taken from k-space.
+"""Training data of supervised baselines: undersampled scans, simulated or measured, with their images.
 
-Every scan is a pure function of the seed and its position in the run, so that a run may stop and resume anywhere.
+Every scan is a pure function of the seed and its position in the run, so that a run may stop and resume
+anywhere.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +34,9 @@ ORDER, SCAN = 10, 11  # purposes of streams
 EDGE = 0.05  # of the brightest pixel: what is brighter, blurred, is inside the object
 BLUR = 9  # pixels
 CENTRE = 24  # lines of k-space, along both axes, whose principal coil has no phase
-Position = tuple[int, tuple[int, int] | None]  # in the run; which mask, (kind and acceleration), None to draw one
+Position = tuple[
+    int, tuple[int, int] | None
+]  # in the run; which mask, (kind and acceleration), None to draw one
 
 
 @dataclass(frozen=True)
@@ -60,16 +63,25 @@ class Scan:
 
 
 class KSpace:
-    """Slices of fully sampled fastMRI volumes with their own coils, whose maps ESPIRiT finds in the fully sampled k-space.
+    """Slices of fully sampled fastMRI volumes with their own coils; ESPIRiT estimates the maps.
 
     Args:
         files, split, acquisitions, slices: which, as for images of `kind: fastmri`.
         cache: folder for the maps, which take seconds a slice.
     """
 
-    def __init__(self, files: str | tuple[str, ...], *, cache: Path, split: str | None = None,
-                 acquisitions: tuple[str, ...] | None = None, slices: tuple[int, int] | None = None) -> None:
-        self.volumes = FastMRI(files, cache=cache, split=split, acquisitions=acquisitions, slices=slices).volumes
+    def __init__(
+        self,
+        files: str | tuple[str, ...],
+        *,
+        cache: Path,
+        split: str | None = None,
+        acquisitions: tuple[str, ...] | None = None,
+        slices: tuple[int, int] | None = None,
+    ) -> None:
+        self.volumes = FastMRI(
+            files, cache=cache, split=split, acquisitions=acquisitions, slices=slices
+        ).volumes
         self.cache = cache
         self._index = [(volume, at) for volume in self.volumes for at in volume.slices]
 
@@ -77,14 +89,18 @@ class KSpace:
         return len(self._index)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
-        """k-space and maps of a slice, (1, coil, height, width) complex64 each, and what was acquired, (1, width)."""
+        """k-space and maps of a slice, (1, coil, height, width) complex64, and acquired lines, (1, width)."""
         volume, at = self._index[index]
         with read_kspace(volume.path) as file:
             scan = file[at]
         if not bool(scan.mask.amin(0)[scan.mask.shape[-1] // 2]):
-            raise InputError(f"{volume.path}: the centre of slice {at} is not sampled; train on volumes of *_train or *_val.")
+            raise InputError(
+                f"{volume.path}: the centre of slice {at} is not sampled; train on volumes of *_train or *_val."
+            )
         single = scan.kspace.shape[1] == 1
-        maps = torch.ones_like(scan.kspace) if single else espirit(scan.kspace, mask=scan.mask, cache=self.cache)
+        maps = (
+            torch.ones_like(scan.kspace) if single else espirit(scan.kspace, mask=scan.mask, cache=self.cache)
+        )
         return scan.kspace, maps, scan.mask
 
     def groups(self) -> set[str]:
@@ -103,8 +119,17 @@ class Scans(Dataset[Scan]):
         plain: neither mirrored, and the maps always cut, as for validation.
     """
 
-    def __init__(self, images: Images | None, measured: Sequence[KSpace], acquisition: Acquisition, *,
-                 augment: Augment | None = None, sides: tuple[int, ...] = (), seed: int = 0, plain: bool = False) -> None:
+    def __init__(
+        self,
+        images: Images | None,
+        measured: Sequence[KSpace],
+        acquisition: Acquisition,
+        *,
+        augment: Augment | None = None,
+        sides: tuple[int, ...] = (),
+        seed: int = 0,
+        plain: bool = False,
+    ) -> None:
         self.images, self.measured, self.acquisition, self.plain = images, tuple(measured), acquisition, plain
         self.augment, self.sides, self.seed = augment, sides, seed
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
@@ -116,7 +141,10 @@ class Scans(Dataset[Scan]):
         position, setting = at
         epoch, within = divmod(position, len(self))
         if epoch != self._epoch:
-            self._order, self._epoch = torch.randperm(len(self), generator=stream(self.seed, ORDER, epoch)), epoch
+            self._order, self._epoch = (
+                torch.randperm(len(self), generator=stream(self.seed, ORDER, epoch)),
+                epoch,
+            )
         return self._scan(int(self._order[within]), stream(self.seed, SCAN, position), setting)
 
     def groups(self) -> set[str]:
@@ -144,7 +172,9 @@ class Scans(Dataset[Scan]):
             acquired = torch.ones(1, kspace.shape[-1])
         scan = self._undersampled(kspace, maps, target, acquired, generator, setting)
         if not (scan.kspace.abs().max() > 0):
-            raise InputError(f"data: slice {index} of {type(part).__name__} is empty or not finite; leave it out")
+            raise InputError(
+                f"data: slice {index} of {type(part).__name__} is empty or not finite; leave it out"
+            )
         return scan
 
     def _simulated(self, image: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -155,11 +185,19 @@ class Scans(Dataset[Scan]):
         elif not self.plain and _draw(2, generator):
             image = image.flip(-1)
         if len(image) > 2:
-            raise InputError(f"data: a scan is made of images with one channel, magnitude, or two, complex, not {len(image)}.")
-        truth = image[None, :1].to(torch.complex64) if len(image) == 1 else torch.complex(image[0], image[1])[None, None]
+            raise InputError(
+                f"data: a scan is made of images with one channel, magnitude, or two, complex, not {len(image)}."
+            )
+        truth = (
+            image[None, :1].to(torch.complex64)
+            if len(image) == 1
+            else torch.complex(image[0], image[1])[None, None]
+        )
         truth = add_smooth_phase(truth, generator, strength=acquisition.phase)
         size = (image.shape[-2], image.shape[-1])
-        maps = simulated_maps(acquisition.coils[_draw(len(acquisition.coils), generator)], size, generator=generator)
+        maps = simulated_maps(
+            acquisition.coils[_draw(len(acquisition.coils), generator)], size, generator=generator
+        )
         low, high = acquisition.snr_db
         snr = low + (high - low) * float(torch.rand((), generator=generator))
         kspace = simulate_scan(truth, maps, torch.ones(1, size[1]), snr_db=snr, generator=generator)
@@ -167,10 +205,20 @@ class Scans(Dataset[Scan]):
             maps = maps * support(truth)
         return kspace, *as_estimated(kspace, maps, truth)
 
-    def _undersampled(self, kspace: Tensor, maps: Tensor, target: Tensor, acquired: Tensor, generator: torch.Generator,
-                      setting: tuple[int, int] | None) -> Scan:
+    def _undersampled(
+        self,
+        kspace: Tensor,
+        maps: Tensor,
+        target: Tensor,
+        acquired: Tensor,
+        generator: torch.Generator,
+        setting: tuple[int, int] | None,
+    ) -> Scan:
         acquisition = self.acquisition
-        kind, accel = setting or (_draw(len(acquisition.kinds), generator), _draw(len(acquisition.accels), generator))
+        kind, accel = setting or (
+            _draw(len(acquisition.kinds), generator),
+            _draw(len(acquisition.accels), generator),
+        )
         (rate, lines), size = acquisition.accels[accel], (kspace.shape[-2], kspace.shape[-1])
         number = _draw(acquisition.masks, generator)
         mask = _mask(acquisition.kinds[kind], size, rate, lines, (self.seed % 2**32, number)).float()
@@ -178,11 +226,17 @@ class Scans(Dataset[Scan]):
         kspace = kspace * mask
         scale = brightness(ZeroFilled().reconstruct(kspace, maps, mask[0])) or 1.0
         inside = (maps != 0).any(1, keepdim=True)
-        return Scan((kspace / scale)[0], maps[0], mask, (target * inside / scale)[0], f"{acquisition.kinds[kind]} {rate:g}x")
+        return Scan(
+            (kspace / scale)[0],
+            maps[0],
+            mask,
+            (target * inside / scale)[0],
+            f"{acquisition.kinds[kind]} {rate:g}x",
+        )
 
 
 def as_estimated(kspace: Tensor, maps: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-    """Maps and image with the phase that ESPIRiT gives them: zero in the principal coil, whose phase becomes the image's.
+    """Maps and image with the phase of ESPIRiT: zero in the principal coil, whose phase the image takes.
 
     A phase that maps and image share is not in the data, but networks on complex images depend on it.
     """
@@ -199,7 +253,9 @@ def support(image: Tensor) -> Tensor:
     return (blurred > EDGE * blurred.max()).float()
 
 
-def load_scans(config: BaselineConfig, images: Images | None = None, validation: Images | None = None) -> tuple[Scans, Scans]:
+def load_scans(
+    config: BaselineConfig, images: Images | None = None, validation: Images | None = None
+) -> tuple[Scans, Scans]:
     """The scans to train on and those to validate with.
 
     Args:
@@ -211,23 +267,39 @@ def load_scans(config: BaselineConfig, images: Images | None = None, validation:
     data, seed = config.data, config.seed
     augment = datasets.augmentation(data.augment) if data.sides else None
     if data.augment is not None and not data.sides:
-        raise InputError("data.augment makes square crops; give data.sides, their sides in pixels, or leave it out")
-    train = Scans(*_parts(data.train, images, "train"), config.scan, augment=augment, sides=data.sides, seed=seed)
-    held_out = Scans(*_parts(data.validation, validation, "validation"), config.scan, seed=seed + 1, plain=True)
+        raise InputError(
+            "data.augment makes square crops; give data.sides, their sides in pixels, or leave it out"
+        )
+    train = Scans(
+        *_parts(data.train, images, "train"), config.scan, augment=augment, sides=data.sides, seed=seed
+    )
+    held_out = Scans(
+        *_parts(data.validation, validation, "validation"), config.scan, seed=seed + 1, plain=True
+    )
     if augment is not None and train.images is not None:
         datasets.check_light(augment, train.images)
     datasets.disjoint(train, held_out)
     return train, held_out
 
 
-def _parts(sources: Sequence[Mapping[str, Any]], given: Images | None, name: str) -> tuple[Images | None, list[KSpace]]:
+def _parts(
+    sources: Sequence[Mapping[str, Any]], given: Images | None, name: str
+) -> tuple[Images | None, list[KSpace]]:
     if given is not None:
         return given, []
     if not sources:
-        raise InputError(f"data.{name} is empty; name at least one source, such as {{kind: volumes, path: volumes.npz}}")
-    volumes = [{key: value for key, value in source.items() if key != "kind"} for source in sources if source.get("kind") == "kspace"]
+        raise InputError(
+            f"data.{name} is empty; name at least one source, such as {{kind: volumes, path: volumes.npz}}"
+        )
+    volumes = [
+        {key: value for key, value in source.items() if key != "kind"}
+        for source in sources
+        if source.get("kind") == "kspace"
+    ]
     others = [source for source in sources if source.get("kind") != "kspace"]
-    return datasets.images(others) if others else None, [build(KSpace, options, "data kspace") for options in volumes]
+    return datasets.images(others) if others else None, [
+        build(KSpace, options, "data kspace") for options in volumes
+    ]
 
 
 @lru_cache(maxsize=4096)

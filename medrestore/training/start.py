@@ -73,7 +73,9 @@ class Initial:
     parent: dict[str, str] | None = None
 
 
-def load_images(config: Config, images: Images | None, validation: Images | None, augment: Augment | None) -> ImageData:
+def load_images(
+    config: Config, images: Images | None, validation: Images | None, augment: Augment | None
+) -> ImageData:
     """The data of a run.
 
     Raises:
@@ -81,9 +83,15 @@ def load_images(config: Config, images: Images | None, validation: Images | None
     """
     from .. import datasets
 
-    for given, sources, name in ((images, config.data.train, "train"), (validation, config.data.validation, "validation")):
+    for given, sources, name in (
+        (images, config.data.train, "train"),
+        (validation, config.data.validation, "validation"),
+    ):
         if given is None and not sources:
-            raise InputError(f"data.{name} is empty; name at least one source of images, such as {{kind: pictures, files: images/}}")
+            raise InputError(
+                f"data.{name} is empty; name at least one source of images, "
+                "such as {kind: pictures, files: images/}"
+            )
     train = datasets.images(config.data.train) if images is None else images
     held_out = datasets.images(config.data.validation) if validation is None else validation
     augmentation = datasets.augmentation(config.data.augment) if augment is None else augment
@@ -91,7 +99,9 @@ def load_images(config: Config, images: Images | None, validation: Images | None
         if len(data) == 0:
             raise InputError(f"data.{name} holds no images; check its paths and splits")
     if train.channels != held_out.channels:
-        raise InputError(f"training images have {train.channels} channels and validation images {held_out.channels}")
+        raise InputError(
+            f"training images have {train.channels} channels and validation images {held_out.channels}"
+        )
     datasets.check_light(augmentation, train)
     datasets.disjoint(train, held_out)
     return ImageData(train, held_out, augmentation)
@@ -105,14 +115,20 @@ def initial_network(config: Config, data: ImageData) -> Initial:
     """
     initial = _new(config, data) if config.init is None else _child(config, config.init, data)
     if initial.network.get("num_class_embeds") is not None:
-        raise InputError("the network is conditioned on classes (num_class_embeds), and the data have none; leave it out")
+        raise InputError(
+            "the network is conditioned on classes (num_class_embeds), and the data have none; leave it out"
+        )
     if initial.channels != data.channels:
-        raise InputError(f"the network takes {initial.channels} channels and the crops have {data.channels}; set "
-                         f"network.in_channels and network.out_channels to {data.channels}, or take other data")
+        raise InputError(
+            f"the network takes {initial.channels} channels and the crops have {data.channels}; set "
+            f"network.in_channels and network.out_channels to {data.channels}, or take other data"
+        )
     sides = [side for side, _ in config.data.sides] + [config.data.validation_side or initial.multiple]
     if wrong := [side for side in sides if side % initial.multiple]:
-        raise InputError(f"sides of {', '.join(map(str, wrong))} pixels do not fit the network; data.sides and "
-                         f"data.validation_side must be multiples of {initial.multiple}")
+        raise InputError(
+            f"sides of {', '.join(map(str, wrong))} pixels do not fit the network; data.sides and "
+            f"data.validation_side must be multiples of {initial.multiple}"
+        )
     return initial
 
 
@@ -120,8 +136,14 @@ def _new(config: Config, data: ImageData) -> Initial:
     if not config.network:
         raise InputError("give network, the arguments of a UNet2DModel, or init, a prior to start from")
     net, network = _build(config)
-    return Initial(net, network.get("in_channels", 3), network, target_of(config.objective), data.train.recipe,
-                 _multiple(network))
+    return Initial(
+        net,
+        network.get("in_channels", 3),
+        network,
+        target_of(config.objective),
+        data.train.recipe,
+        _multiple(network),
+    )
 
 
 def _child(config: Config, init: str, data: ImageData) -> Initial:
@@ -129,8 +151,10 @@ def _child(config: Config, init: str, data: ImageData) -> Initial:
 
     parent, about, recipe = load(init), describe(init), data.train.recipe
     if parent.recipe is not None and type(parent.recipe) is not type(recipe):
-        raise InputError(f"{init} is a prior of {type(parent.recipe).__name__} images and the data are "
-                         f"{type(recipe).__name__}; take other data or another parent")
+        raise InputError(
+            f"{init} is a prior of {type(parent.recipe).__name__} images and the data are "
+            f"{type(recipe).__name__}; take other data or another parent"
+        )
     net, network = parent.net, json.loads((find(init) / CONFIG).read_text(encoding="utf-8"))
     if config.network:
         net, network = _build(config)
@@ -138,15 +162,19 @@ def _child(config: Config, init: str, data: ImageData) -> Initial:
             net.load_state_dict(parent.net.state_dict())
         except RuntimeError as error:
             wrong = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-            raise InputError(f"the weights of {init} do not fit the network of the config ({wrong}); "
-                             "leave network out to take the parent's") from error
+            raise InputError(
+                f"the weights of {init} do not fit the network of the config ({wrong}); "
+                "leave network out to take the parent's"
+            ) from error
     target = parent.parametrisation if config.objective.kind is None else target_of(config.objective)
     for weight in net.parameters():
         weight.requires_grad_(True)
     card = about.get("card")
     name = card.get("name") if isinstance(card, dict) else None
     origin = {"name": name or Path(init).name, "sha256": about["sha256"]}
-    if isinstance(parent.recipe, Interval):  # a unit of the images, unlike a quantile, which scales the network's input
+    if isinstance(
+        parent.recipe, Interval
+    ):  # a unit of the images, unlike a quantile, which scales the network's input
         recipe = parent.recipe
     return Initial(net, parent.channels, network, target, recipe, about["multiple"], parent.size, origin)
 
@@ -163,7 +191,9 @@ def _build(config: Config) -> tuple[torch.nn.Module, dict[str, Any]]:
         except InputError:
             raise
         except Exception as error:  # whatever the library says of arguments it cannot take
-            raise InputError(f"network cannot be built: {(str(error).splitlines() or [type(error).__name__])[0]}") from error
+            raise InputError(
+                f"network cannot be built: {(str(error).splitlines() or [type(error).__name__])[0]}"
+            ) from error
 
 
 def _multiple(network: dict[str, Any]) -> int:

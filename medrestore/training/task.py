@@ -22,7 +22,7 @@ Batch = TypeVar("Batch", bound=Sized)
 
 
 class Stopped(Exception):
-    """The run was asked to stop and has written a checkpoint; the message says how many images it has trained on."""
+    """The run was asked to stop and has written a checkpoint; the message says after how many images."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ class Task(ABC, Generic[Batch]):
         config: of the run.
         net: with its first weights.
         optimiser: of its parameters.
-        half_lives: in images, of each average of the weights, by its name in a checkpoint; the first is shown in pictures.
+        half_lives: in images, of each average of the weights, by its name in a checkpoint; the first is shown
+            in pictures.
         result: name of the output within the folder of the run.
         acceleration: precision and the like.
         passes: to one step of the optimiser.
@@ -121,7 +122,7 @@ class Task(ABC, Generic[Batch]):
 
     @abstractmethod
     def losses(self, net: torch.nn.Module, batch: Batch, number: int, process: Process) -> Iterator[Tensor]:
-        """The scalar losses of a batch, whose gradients are added up; `number` counts the passes of the whole run."""
+        """The scalar losses of a batch, whose gradients are summed; `number` counts the passes of the run."""
 
     @abstractmethod
     def scores(self, net: torch.nn.Module, process: Process) -> dict[str, float]:
@@ -144,5 +145,5 @@ class Task(ABC, Generic[Batch]):
         return
 
     def parameter_names(self) -> dict[str, str]:
-        """The name in a checkpoint of each parameter's optimiser state, by the network's name of the parameter."""
+        """Names of the parameters in a checkpoint's optimiser state, by their names in the network."""
         return {name: name for name, _ in self.net.named_parameters()}

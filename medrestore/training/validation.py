@@ -1,4 +1,4 @@
-"""How well a network denoises images it has not seen, as scores and as pictures, with the same noise every time."""
+"""Validation of a denoiser on held-out images, as scores and as pictures, with fixed noise."""
 
 import math
 from itertools import pairwise
@@ -24,7 +24,9 @@ HIGHEST, LOWEST = 40.0, 0.01  # noise levels between which samples are drawn
 
 
 @torch.no_grad()
-def scores(net: Network, target: Parametrisation, images: Tensor, *, draw: Draw, weight: Weight, seed: int) -> dict[str, float]:
+def scores(
+    net: Network, target: Parametrisation, images: Tensor, *, draw: Draw, weight: Weight, seed: int
+) -> dict[str, float]:
     """The denoising loss, and the denoising PSNR in dB at each of `LEVELS`.
 
     The peak is 1: the magnitude that complex images have about, and half the range of images in [-1, 1].
@@ -44,7 +46,9 @@ def scores(net: Network, target: Parametrisation, images: Tensor, *, draw: Draw,
     scores = {SCORE: float((weight(sigma) * error(sigma)).mean())}
     numbers = 2 if images.shape[1] == 2 else 1  # in a pixel of a complex image
     for level in LEVELS:
-        scores[f"psnr_at_{level}"] = float(-10 * (numbers * error(torch.full_like(sigma, level)).mean()).log10())
+        scores[f"psnr_at_{level}"] = float(
+            -10 * (numbers * error(torch.full_like(sigma, level)).mean()).log10()
+        )
     return scores
 
 
@@ -55,7 +59,7 @@ def _denoised(net: Network, target: Parametrisation, x: Tensor, sigma: Tensor) -
 
 @torch.no_grad()
 def sample(net: Network, target: Parametrisation, noise: Tensor, *, steps: int = 20) -> Tensor:
-    """Images from white noise, deterministically: DDIM with eta 0 (Song, Meng & Ermon, ICLR 2021) down a Karras levels."""
+    """Images from white noise: DDIM with eta 0 (Song, Meng & Ermon, ICLR 2021) on Karras noise levels."""
     low, high = target.sigma_range
     levels = karras(steps, min(high, HIGHEST), max(low, LOWEST))
     x = levels[0] * noise
@@ -66,14 +70,17 @@ def sample(net: Network, target: Parametrisation, noise: Tensor, *, steps: int =
 
 
 @torch.no_grad()
-def pictures(net: Network, target: Parametrisation, images: Tensor, recipe: Recipe, *, seed: int) -> dict[str, Tensor]:
+def pictures(
+    net: Network, target: Parametrisation, images: Tensor, recipe: Recipe, *, seed: int
+) -> dict[str, Tensor]:
     """Sheets to look at, (1 or 3, height, width) in [0, 1].
 
     Args:
         images: (n, channels, height, width) clean.
 
     Returns:
-        `samples`, eight images from noise; `denoising`, a row for each of `LEVELS` of clean, noisy, denoised triples.
+        `samples`, eight images from noise; `denoising`, a row for each of `LEVELS` of clean, noisy, denoised
+        triples.
     """
     generator = stream(seed, SAMPLES, 2, device=images.device)
     noise = torch.randn((8, *images.shape[1:]), generator=generator, device=images.device)
@@ -83,8 +90,10 @@ def pictures(net: Network, target: Parametrisation, images: Tensor, recipe: Reci
         noisy = shown + level * noise[: len(shown)]
         clean = target.estimate(net, noisy, torch.full((len(shown),), level, device=images.device))
         cells.append(torch.stack([shown, noisy, clean], 1).flatten(0, 1))
-    return {"samples": _sheet(_visible(sample(net, target, noise), recipe), columns=4),
-            "denoising": _sheet(_visible(torch.cat(cells), recipe), columns=3 * len(shown))}
+    return {
+        "samples": _sheet(_visible(sample(net, target, noise), recipe), columns=4),
+        "denoising": _sheet(_visible(torch.cat(cells), recipe), columns=3 * len(shown)),
+    }
 
 
 def write_pictures(sheets: dict[str, Tensor], folder: Path, seen: int) -> None:
@@ -96,7 +105,7 @@ def write_pictures(sheets: dict[str, Tensor], folder: Path, seen: int) -> None:
 
 
 def _visible(images: Tensor, recipe: Recipe) -> Tensor:
-    """(n, 1 or 3, height, width) in [0, 1]: magnitudes of complex images, the first channel where there are neither 1 nor 3."""
+    """(n, 1 or 3, height, width) in [0, 1]: magnitudes of complex images, else all channels or the first."""
     images = images.cpu()
     if isinstance(recipe, CalibratedComplex):
         return images.square().sum(1, keepdim=True).sqrt().clamp(0, 1)
@@ -108,4 +117,8 @@ def _sheet(images: Tensor, *, columns: int) -> Tensor:
     n, channels, height, width = images.shape
     rows = math.ceil(n / columns)
     filled = torch.cat([images, images.new_zeros(rows * columns - n, channels, height, width)])
-    return filled.reshape(rows, columns, channels, height, width).permute(2, 0, 3, 1, 4).reshape(channels, rows * height, -1)
+    return (
+        filled.reshape(rows, columns, channels, height, width)
+        .permute(2, 0, 3, 1, 4)
+        .reshape(channels, rows * height, -1)
+    )

@@ -13,14 +13,6 @@ from medrestore.mri.sampling import calibration_region
 SMALL = DeepImagePrior(channels=12, steps=260)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def test_it_beats_zero_filling_and_repeats_itself():
     kspace, maps, mask, image = scan(44, 37)
     before = torch.get_rng_state()

@@ -10,14 +10,6 @@ from medrestore.errors import InputError
 from medrestore.fft import fft2c
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def test_varnet_is_monais_network():
     """Its last k-space has the root-sum-of-squares that MONAI's own forward gives, where MONAI can run at all."""
     kspace, _, mask, _ = scan(32, 28)

@@ -11,14 +11,6 @@ from medrestore.baselines import Supervised, load, save
 from medrestore.errors import InputError
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.parametrize("kind", SMALL)
 def test_saved_and_loaded_it_is_the_same(kind, tmp_path):
     kspace, maps, mask, _ = scan(31, 26)

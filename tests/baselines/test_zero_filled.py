@@ -1,6 +1,5 @@
 """Zero-filled and root-sum-of-squares images."""
 
-import pytest
 import torch
 from helpers.slices import forward, scan
 
@@ -21,14 +20,6 @@ def test_zero_filled_is_the_adjoint():
 def test_rss_of_coil_images():
     _, maps, _, image = scan(9, 8)
     assert torch.allclose(rss(fft2c(maps * image)), image.abs(), atol=1e-6)  # the maps have unit sum of squares
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_root_sum_of_squares_as_a_baseline():

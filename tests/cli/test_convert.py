@@ -49,7 +49,7 @@ def test_convert_then_inspect_then_load(bench):
 
 def test_inspect_a_checkpoint(bench):
     before = facts(bench.call("inspect", checkpoint(bench / "knee.pth", adm.layout(KNEE))).out)
-    assert before["family"] == "guided diffusion (ADM)" and "--set num_heads=4" in before["before use"]
+    assert before["family"] == "guided diffusion (ADM)" and "num_heads=4" in before["before use"]
     assert before["to use it"].startswith(f"medrestore convert {bench / 'knee.pth'} -o knee --set")
     outcome = bench.call("inspect", checkpoint(bench / "faces.ckpt", ddpm.layout(FACES)))
     told = facts(outcome.out)
@@ -73,7 +73,7 @@ REFUSED = {
     "exists": (["knee.pt", "-o", "there", "--set", "num_heads=2"], "there exists and it is no prior; choose another output"),
     "no prior there": (["knee.pt", "-o", "there", "--set", "num_heads=2", "--force"], "there exists and it is no prior"),
     "itself": (["knee.pt", "-o", "knee.pt"], "knee.pt is the checkpoint itself"),
-    "not told": (["knee.pt"], "give --set num_heads=4"),
+    "not told": (["knee.pt"], "give num_heads=4"),
     "unknown word": (["knee.pt", "--set", "heads=2"], "does not take heads"),
     "no value": (["knee.pt", "--set", "num_heads"], "--set takes key=value"),
     "float where int": (["knee.pt", "--set", "num_heads=2.0"], "num_heads must be a whole number of at least 1, got 2.0"),

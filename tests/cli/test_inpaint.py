@@ -12,43 +12,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from diffusers import UNet2DModel
+from helpers.networks import save_rgb_prior
 from helpers.scans import Bench
 from PIL import Image
 
-from medrestore import priors
 from medrestore.cli.main import COMMANDS
-from medrestore.codecs import Interval
 from medrestore.files import unfinished
-from medrestore.inpainting import files as inpaint_files
+from medrestore.inpainting import scene as inpainting_scene
+from medrestore.inpainting.plan import Plan
 from medrestore.io.frames.mha import MhaWriter
 from medrestore.io.scenes.open import open_frames
-from medrestore.priors import EDM
+from medrestore.settings import plain
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "restore").glob("inpaint-*.yaml"))
 REAL = Path(__file__).parents[3] / "shared" / "data" / "surgical"
 SIZE = (24, 40)
 
 
-def save_prior(folder, *, channels=3):
-    """A prior with a network of a few thousand random weights."""
-    import torch
-
-    net = UNet2DModel(
-        in_channels=channels, out_channels=channels, block_out_channels=(8, 8), layers_per_block=1, norm_num_groups=4,
-        down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2, add_attention=False,
-    )
-    generator = torch.Generator().manual_seed(channels)
-    for weights in net.parameters():
-        weights.data = 0.03 * torch.randn(weights.shape, generator=generator)
-    priors.save(folder, net, parametrisation=EDM(sigma_data=0.5, sigmas=(0.005, 40.0)), recipe=Interval(),
-                channels=channels, multiple=2, card={"name": "tiny"})
-    return folder
-
-
 @pytest.fixture(scope="session")
 def rgb_prior(tmp_path_factory):
-    return save_prior(tmp_path_factory.mktemp("priors") / "rgb")
+    return save_rgb_prior(tmp_path_factory.mktemp("priors") / "rgb")
 
 
 @pytest.fixture
@@ -215,15 +198,15 @@ def test_warm_start_takes_fewer_steps_after_the_first_frame(bench):
 KILLED = """
 import os, signal, sys
 from medrestore.cli.main import main
-from medrestore.inpainting import files as inpaint_files
-real, count = inpaint_files.inpaint_frame, 0
+from medrestore.inpainting import scene as inpainting_scene
+real, count = inpainting_scene.inpaint_frame, 0
 def dying(*given, **options):
     global count
     count += 1
     if count == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*given, **options)
-inpaint_files.inpaint_frame = dying
+inpainting_scene.inpaint_frame = dying
 main(sys.argv[1:])
 """
 
@@ -244,7 +227,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(bench):
     assert (bench / "out.frames.csv").read_bytes() == (bench / "whole.frames.csv").read_bytes()
     assert not unfinished(bench / "out") and not list(bench.folder.glob(".out*"))
     before = bench.files()
-    assert "is whole already" in restored(bench, *words, "-o", bench / "out", "--resume")
+    assert "is complete already" in restored(bench, *words, "-o", bench / "out", "--resume")
     assert bench.files() == before
     restored(bench, *words, "-o", bench / "out", "--resume", "--seed", 4)  # another plan made it
     assert bench.files() != before
@@ -272,7 +255,7 @@ COLOUR = np.stack([hole(), hole(3), hole()], -1)
 @pytest.mark.parametrize(("mask", "says"), [
     (np.zeros((20, 40), np.uint8), "is 40 x 24 but its mask"), (COLOUR, "mask in colour"),
     (np.zeros(SIZE, np.uint8), "hides nothing"), (np.full(SIZE, 255, np.uint8), "hides all"),
-    (np.where(np.arange(40) < 30, 255, 0).astype(np.uint8)[None].repeat(24, 0), "75% of a, more than half: check --mask-means"),
+    (np.where(np.arange(40) < 30, 255, 0).astype(np.uint8)[None].repeat(24, 0), "75% of a, more than half: check --mask-means, or"),
     (hole() // 255, "only 0 and 1"),
 ], ids=["size", "colour", "empty", "all", "large", "0 and 1"])
 def test_bad_masks(bench, mask, says):
@@ -290,7 +273,7 @@ def test_large_holes_with_leave(bench):
 def test_polarity_is_never_guessed(bench):
     words = pair(bench, hole())
     refused(bench, *words[:3], *words[5:], says="'hole' or 'keep'")
-    refused(bench, *words[:4], "holes", *words[5:], says="'hole' or 'keep'")
+    refused(bench, *words[:4], "holes", *words[5:], says="--mask-means must be one of hole, keep, got 'holes'")
     refused(bench, words[0], *words[3:], says="comes without masks")
 
 
@@ -335,16 +318,16 @@ def test_a_damaged_frame_is_found_before_any_work(bench):
 
 
 @pytest.mark.parametrize(("words", "says"), [
-    (("--warm-start", "hot"), "--warm-start must be off or a positive noise level"),
-    (("--warm-start", "90"), "outside the noise levels of the prior"), (("--start-sigma", "-1"), "--start-sigma must be off"),
+    (("--warm-start", "hot"), "--warm-start must be a number, got 'hot'"),
+    (("--warm-start", "90"), "outside the noise levels of the prior"), (("--start-sigma", "-1"), "--start-sigma must be above 0"),
     (("--steps", "1"), "--steps must be at least 2"), (("--window", "15"), "multiples of"), (("--shift", "99"), "leaves gaps"),
-    (("--factor", "half"), "--factor must be auto"), (("--noise-std", "-1"), "--noise-std must be"),
-    (("--method", "ddnm", "--noise-std", "3"), "free of noise"), (("--method", "hqs"), "must be one of ddnm+"),
+    (("--factor", "half"), "--factor must be a whole number or auto"), (("--noise-std", "-1"), "--noise-std must be"),
+    (("--method", "ddnm", "--noise-std", "3"), "free of noise"), (("--method", "hqs"), "--method must be one of diffpir"),
     (("--feather", "-1"), "--feather must be"), (("--grow", "-1"), "--grow must be"),
     (("--device", "tpu"), "--device tpu is not usable"),
     (("--prior", "nobody"), "no prior at nobody"), (("--dataset", "coco"), "there is no data set"),
     (("-o", "out.jpg"), "jpg would change"), (("-o", "out.nii"), "names no kind of output"),
-    (("--options.eta", "3"), "from 0 to 1"),
+    (("--options.eta", "3"), "--options.eta must be at least 0 and at most 1"),
     (("--travel-repeat", "0"), "--travel-repeat must be"), (("--samples", "0"), "--samples must be"),
 ], ids=lambda value: value[0] if isinstance(value, tuple) else "")
 def test_bad_options(bench, words, says, monkeypatch):
@@ -353,7 +336,7 @@ def test_bad_options(bench, words, says, monkeypatch):
 
 
 def test_priors_that_see_no_frames(bench, tmp_path_factory):
-    grey = save_prior(tmp_path_factory.mktemp("priors") / "grey", channels=1)
+    grey = save_rgb_prior(tmp_path_factory.mktemp("priors") / "grey", channels=1)
     refused(bench, *pair(bench, hole()), "--prior", grey, says="frames need one of RGB pictures")
     refused(bench, *pair(bench, hole()), "--prior", "brain-mr-starter", says="frames need one of RGB pictures")
 
@@ -392,9 +375,9 @@ def stopped(bench, monkeypatch, *words, after):
             raise KeyboardInterrupt
         return real(*given, **options)
 
-    real, calls = inpaint_files.inpaint_frame, count()
+    real, calls = inpainting_scene.inpaint_frame, count()
     with monkeypatch.context() as patch:
-        patch.setattr(inpaint_files, "inpaint_frame", interrupted)
+        patch.setattr(inpainting_scene, "inpaint_frame", interrupted)
         assert inpaint(bench, *words).code == 130
 
 
@@ -415,7 +398,7 @@ def test_a_stopped_run_of_another_plan_does_not_pass_for_a_whole_one(bench, monk
     restored(bench, *words)
     whole = bench.files()
     stopped(bench, monkeypatch, *words, "--grow", 2, after=1)
-    assert "is whole already" not in restored(bench, *words)
+    assert "is complete already" not in restored(bench, *words)
     assert bench.files() == whole
 
 
@@ -432,11 +415,17 @@ def test_a_config_is_the_same_as_its_flags(bench):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_recipes_parse(path):
     given = yaml.safe_load(path.read_text())
-    options = COMMANDS["inpaint"].parse(["frames", "--config", str(path)])
-    assert set(given) <= set(COMMANDS["inpaint"].options)
-    for key, value in given.items():
-        found = getattr(options, key)
-        assert found == (float(value) if isinstance(found, float) else value), key
+    assert COMMANDS["inpaint"].parse(["frames", "--config", str(path)]).plan == Plan(**given)
+
+
+def test_every_field_of_the_plan_is_an_option(bench, capsys):
+    """The options, their defaults and the keys of a config are those of the plan; a printed config is that plan again."""
+    with pytest.raises(SystemExit):
+        COMMANDS["inpaint"].parse(["--print_config"])
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert {key: printed[key] for key in plain(Plan())} == plain(Plan())
+    (bench / "plan.yaml").write_text(yaml.safe_dump(printed))
+    assert COMMANDS["inpaint"].parse(["--config", str(bench / "plan.yaml")]).plan == Plan()
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="needs the laparoscopic frames")

@@ -254,7 +254,8 @@ def test_altered_provenance(bench, scan):
     for change, says in (({"config": 3}, "does not say how it was made"),
                          ({"input": {"path": 7}}, "does not say how it was made"),
                          ({"config": whole["config"] | {"steps": "x"}}, "--steps must be a whole number, got 'x'"),
-                         ({"config": whole["config"] | {"options": {"gamma": [1]}}}, "was altered, or made by another version: --options.gamma must be a number, got [1]"),
+                         ({"config": whole["config"] | {"options": {"gamma": [1]}}},
+                          "was altered, or made by another version: --options.gamma must be a number, got [1]"),
                          ({"config": {}, "input": {"path": "/none.h5"}}, "give its present place as SCAN"),
                          ({"input": {"path": str(scan)}}, "is not the scan that")):
         with h5py.File(out, "r+") as file:
@@ -276,7 +277,7 @@ def test_disk_full(bench, scan, size):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
-        refused(bench, scan, "--samples", 2, says="file too large; make room or give another -o", path=bench / "out.h5")
+        refused(bench, scan, "--samples", 2, says="File too large); make room or choose another output", path=bench / "out.h5")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     gc.collect()
@@ -289,7 +290,7 @@ def test_disk_full_at_the_side_files(bench, scan, monkeypatch, step):
 
     bench.restored(scan, "--nifti")
     monkeypatch.setattr(files, step, full)
-    refused(bench, scan, "--nifti", "--overwrite", says="no space left on device; make room or give another -o")
+    refused(bench, scan, "--nifti", "--overwrite", says="no space left on device); make room or choose another output")
 
 
 def test_memory_full(bench, scan, monkeypatch):
@@ -298,7 +299,7 @@ def test_memory_full(bench, scan, monkeypatch):
     def full(*_args, **_options):
         raise MemoryError
 
-    monkeypatch.setattr(files, "reconstruct", full)
+    monkeypatch.setattr(files, "reconstruct_all", full)
     refused(bench, scan, says="the memory is too small")
 
 
@@ -315,7 +316,7 @@ def test_mistakes_of_the_program_are_not_hidden(bench, scan, monkeypatch):
     def broken(*_args, **_options):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(files, "reconstruct", broken)
+    monkeypatch.setattr(files, "reconstruct_all", broken)
     before = bench.files()
     with pytest.raises(ZeroDivisionError):
         bench.recon(scan, "-o", bench / "out.h5")

@@ -13,6 +13,7 @@ import yaml
 from helpers.phantom import head_and_maps
 
 from medrestore.baselines import ZeroFilled
+from medrestore.baselines import load as load_baseline
 from medrestore.cli.main import main
 from medrestore.datasets import images
 from medrestore.methods import HQS
@@ -128,3 +129,20 @@ def test_the_quick_recipe_beats_zero_filling(tmp_path: Path) -> None:
         reference = truth[0, 0].abs() * (maps != 0).any(1)[0]
         scores = [psnr(image.abs().reshape(64, 64), reference, data_range=1.0) for image in (restored, zero_filled)]
         assert scores[0] > scores[1] + 1.5
+
+
+def test_a_recipe_of_a_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    phantoms = {"kind": "phantoms", "size": 32, "form": "complex"}
+    recipe: dict[str, Any] = {"baseline": "unet", "network": {"channels": 4}, "images": 4, "checkpoint_images": 4,
+              "data": {"train": [phantoms | {"count": 4}], "validation": [phantoms | {"count": 2, "first": 4}],
+                       "validation_scans": 1},
+              "scan": {"kinds": ["uniform1d"], "accels": [[3, 4]], "coils": [2]}}
+    Path("my.yaml").write_text(yaml.safe_dump(recipe))
+    assert main(["train", "my.yaml", "-o", "run", "optim.lr=1e-3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("4 images to train on, 2 to validate") and lines[-1] == str(Path("run/baseline"))
+    assert load_baseline("run/baseline").net.arguments == {"channels": 4}
+    assert main(["train", "my.yaml", "-o", "run", "optim.lr=1e-3", "--export-only"]) == 0
+    assert main(["train", "my.yaml", "--init", "brain-mr-starter"]) == 2
+    assert "init is no option" in capsys.readouterr().err

@@ -13,12 +13,13 @@ from typing import Any
 
 import torch
 import yaml
+from helpers.trained import SMALL
 from torch import Tensor
 
 from medrestore.codecs import CalibratedComplex
 from medrestore.datasets.base import Images
 from medrestore.settings import assign
-from medrestore.training import Callbacks, Config, Summary, read, train
+from medrestore.training import BaselineConfig, Callbacks, Config, Summary, read, read_baseline, train, train_baseline
 
 NETWORK: dict[str, Any] = {
     "in_channels": 2, "out_channels": 2, "block_out_channels": [8, 16], "layers_per_block": 1, "norm_num_groups": 4,
@@ -44,6 +45,15 @@ class Waves(Images):
 
     def group(self, index: int) -> str:
         return f"patient {(self.first + index) // 3}"
+
+
+class EdgedWaves(Waves):
+    """Waves with an edge."""
+
+    def __getitem__(self, index: int) -> Tensor:
+        image = super().__getitem__(index).clone()
+        image[:, 14:] *= 0.3
+        return image
 
 
 class Deadly(Waves):
@@ -102,10 +112,35 @@ def prior_config(out: Path, **changes: Any) -> Config:
     return read(given, "test")
 
 
-def train_waves(out: Path, *, data: Images | None = None, callbacks: Callbacks | None = None, resume: bool = True, **changes: Any) -> Path:
+def train_waves(out: Path, *, data: Images | None = None, callbacks: Callbacks | None = None, resume: bool = True,
+                **changes: Any) -> Path:
     """Trains a prior on waves."""
-    return train(prior_config(out, **changes), images=data or Waves(), validation=Waves(30, 6), augment=Crop(), callbacks=callbacks,
-                 resume=resume)
+    return train(prior_config(out, **changes), images=data or Waves(), validation=Waves(30, 6), augment=Crop(),
+                 callbacks=callbacks, resume=resume)
+
+
+def baseline_config(out: Path, kind: str = "unet", **changes: Any) -> BaselineConfig:
+    """A run of 24 scans that checkpoints every 8; __ in a name stands for the dot in a key."""
+    given: dict[str, Any] = {
+        "baseline": kind, "out": str(out), "seed": 3, "network": SMALL[kind], "data": {"validation_scans": 1},
+        "scan": {"kinds": ["uniform1d", "gaussian2d"], "accels": [[3, 4]], "masks": 4, "coils": [2, 3]},
+        "optim": {"lr": 5e-3, "batch": 2, "warmup_images": 4, "decay_images": 16}, "images": 24, "ema_images": 6,
+        "checkpoint_images": 8,
+    }
+    for name, value in changes.items():
+        assign(given, name.replace("__", "."), value)
+    return read_baseline(given, "test")
+
+
+def fit(out: Path, kind: str = "unet", *, callbacks: Callbacks | None = None, resume: bool = True, **changes: Any) -> Path:
+    """Trains a baseline on waves with an edge."""
+    return train_baseline(baseline_config(out, kind, **changes), images=EdgedWaves(), validation=EdgedWaves(30, 6),
+                          callbacks=callbacks, resume=resume)
+
+
+def baseline_weights(out: Path) -> bytes:
+    """The weights of the baseline, as stored."""
+    return (out / "baseline" / "weights.safetensors").read_bytes()
 
 
 def weights(out: Path) -> bytes:

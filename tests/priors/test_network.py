@@ -1,83 +1,21 @@
-"""Networks as priors: every training target becomes the same estimate; and priors on disk, sound or broken."""
+"""Networks as priors: their calls, what they refuse, and pipelines of diffusers."""
 
-import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
-from diffusers import UNet2DModel
+from diffusers import DDIMPipeline, DDIMScheduler, DDPMPipeline, DDPMScheduler, EulerDiscreteScheduler, UNet2DModel
 from torch import Tensor, nn
 
-from medrestore.codecs import CalibratedComplex, Interval
+from medrestore.codecs import Interval
 from medrestore.errors import InputError
-from medrestore.files import digest
 from medrestore.methods import DDIM
 from medrestore.noise import Noise
-from medrestore.priors import EDM, Epsilon, NetworkPrior, Sample, StationaryGaussian, Velocity, store
-from medrestore.priors.parametrisations import Parametrisation, scaled_linear_betas
+from medrestore.priors import EDM, Epsilon, NetworkPrior, Sample, Velocity
 from medrestore.restoration import sample
 
 SIDE = 8
-POWER = torch.linspace(0.5, 4.0, SIDE * SIDE).reshape(SIDE, SIDE)
-POWER = (POWER + torch.roll(torch.flip(POWER, (0, 1)), (1, 1), (0, 1))) / 2  # even, as the spectrum of a real field is
-GAUSSIAN = StationaryGaussian(POWER, mean=0.3, channels=2)
-
-
-def sigma_of(t: Tensor, betas: tuple[float, ...]) -> Tensor:
-    """The noise level of a fractional step, log-linear between the training steps."""
-    abar = torch.cumprod(1 - torch.tensor(betas, dtype=torch.float64), 0)
-    logs = (1 / abar - 1).sqrt().log()
-    i = t.double().floor().long().clamp(max=len(betas) - 2)
-    return (logs[i] + (t - i) * (logs[i + 1] - logs[i])).exp()
-
-
-class Perfect(nn.Module):
-    """What a network trained to convergence on the Gaussian would return, with a learned variance behind it."""
-
-    def __init__(self, target: str, betas: tuple[float, ...] = Epsilon().betas) -> None:
-        super().__init__()
-        self.target, self.betas, self.seen = target, betas, []
-
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        self.seen.append((x.dtype, t))
-        sigma = float(torch.exp(4 * t[0]) if self.target == "edm" else sigma_of(t, self.betas)[0])
-        if self.target == "edm":
-            x = x * (sigma**2 + 0.25) ** 0.5
-            x0 = GAUSSIAN(x, sigma)
-            out = (x0 - 0.25 / (sigma**2 + 0.25) * x) * (sigma**2 + 0.25) ** 0.5 / (0.5 * sigma)  # Karras et al., eq. 7
-        else:
-            abar = 1 / (1 + sigma**2)
-            x0 = GAUSSIAN(x / abar**0.5, sigma)
-            n = (x - abar**0.5 * x0) / (1 - abar) ** 0.5
-            out = {"sample": x0, "epsilon": n, "velocity": abar**0.5 * n - (1 - abar) ** 0.5 * x0}[self.target]
-        return torch.cat([out, torch.full_like(out, 7.0)], 1)
-
-
-KINDS: dict[str, Parametrisation] = {"epsilon": Epsilon(), "velocity": Velocity(), "sample": Sample(), "edm": EDM()}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("sigma", [0.02, 0.3, 2.0, 30.0])
-def test_every_target_gives_the_same_estimate(kind, sigma):
-    x = 0.3 + (POWER.max() + sigma**2) ** 0.5 * torch.randn(3, 2, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-    prior = NetworkPrior(Perfect(kind), KINDS[kind], channels=2)
-    torch.testing.assert_close(prior(x, sigma), GAUSSIAN(x, sigma), rtol=1e-3, atol=2e-3)
-
-
-@pytest.mark.parametrize("betas", [Epsilon().betas, scaled_linear_betas(0.0015, 0.0195)], ids=["linear", "scaled"])
-def test_the_timestep_is_exact_at_training_steps_and_monotone_between(betas):
-    kind = Epsilon(betas)
-    steps = torch.tensor([0.0, 1.0, 10.0, 500.0, 998.0, 999.0])
-    torch.testing.assert_close(kind.timestep(sigma_of(steps, betas).float()), steps, rtol=1e-5, atol=2e-3)
-    between = kind.timestep(sigma_of(torch.linspace(400, 410, 41), betas).float())
-    torch.testing.assert_close(between, torch.linspace(400, 410, 41), rtol=1e-5, atol=2e-3)
-    torch.testing.assert_close(kind.timestep(torch.tensor([1e-6, 1e6])), torch.tensor([0.0, 999.0]))
-    assert kind.sigma_range == pytest.approx([float(s) for s in sigma_of(torch.tensor([0.0, 999.0]), betas)], rel=1e-4)
-
-
-def test_the_network_is_told_the_paper_inputs():
-    net = Perfect("edm")
-    NetworkPrior(net, EDM(), channels=2)(torch.zeros(1, 2, SIDE, SIDE), 2.0)
-    assert float(net.seen[0][1][0]) == pytest.approx(torch.log(torch.tensor(2.0)).item() / 4)
 
 
 def test_bf16_stays_inside_the_network():
@@ -109,109 +47,6 @@ def tiny(seed: int = 0) -> UNet2DModel:
                        norm_num_groups=4, add_attention=False)
 
 
-CARD = {"data": "none", "licence": "Apache-2.0"}
-
-
-@pytest.fixture
-def folder(tmp_path):
-    store.save(tmp_path / "prior", tiny(), parametrisation=EDM(sigma_data=0.4, time_scale=60.0, sigmas=(0.01, 40.0)),
-               recipe=CalibratedComplex(0.98), channels=2, multiple=2, card=CARD)
-    return tmp_path / "prior"
-
-
-def test_a_prior_comes_back_as_it_was_saved(folder):
-    loaded = store.load(folder)
-    assert loaded.parametrisation == EDM(sigma_data=0.4, time_scale=60.0, sigmas=(0.01, 40.0))
-    assert (loaded.recipe, loaded.channels, loaded.multiple, loaded.sigma_range) == (CalibratedComplex(0.98), 2, 2, (0.01, 40.0))
-    assert store.describe(folder)["card"] == CARD
-    original = NetworkPrior(tiny(), loaded.parametrisation, channels=2)
-    x = torch.randn(2, 2, 16, 24, generator=torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        torch.testing.assert_close(loaded(x, 0.7), original(x, 0.7), rtol=1e-4, atol=1e-5)
-    assert not any(p.requires_grad for p in loaded.net.parameters())
-
-
-@pytest.mark.parametrize("kind", [Epsilon(), Velocity(scaled_linear_betas(0.0015, 0.0195)), Sample()],
-                         ids=lambda k: type(k).__name__)
-def test_every_kind_is_stored(tmp_path, kind):
-    store.save(tmp_path, tiny(), parametrisation=kind, recipe=Interval(0.0, 255.0), channels=2, multiple=2, card=CARD)
-    loaded = store.load(tmp_path)
-    assert type(loaded.parametrisation) is type(kind) and loaded.recipe == Interval(0.0, 255.0)
-    sigma = torch.tensor([0.5, 3.0])
-    torch.testing.assert_close(loaded.parametrisation.timestep(sigma), kind.timestep(sigma))
-
-
-def rewrite(folder, **changes) -> None:
-    about = json.loads((folder / "prior.json").read_text())
-    about = {key: value for key, value in {**about, **changes}.items() if value is not None}
-    (folder / "prior.json").write_text(json.dumps(about))
-
-
-def alter(folder) -> None:
-    weights = folder / store.WEIGHTS
-    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
-
-
-def truncate(folder, *, rehash: bool = True) -> None:
-    weights = folder / store.WEIGHTS
-    weights.write_bytes(weights.read_bytes()[:-100])
-    if rehash:
-        rewrite(folder, sha256=digest(weights))
-
-
-def swap_config(folder) -> None:
-    config = json.loads((folder / store.CONFIG).read_text())
-    (folder / store.CONFIG).write_text(json.dumps({**config, "block_out_channels": [16, 16]}))
-
-
-BROKEN = {
-    "altered": (alter, "sha256 differs"),
-    "truncated": (truncate, "cannot be loaded"),
-    "cut short": (lambda f: truncate(f, rehash=False), "sha256 differs"),
-    "no description": (lambda f: (f / "prior.json").unlink(), "no prior at"),
-    "no weights": (lambda f: (f / store.WEIGHTS).unlink(), "as safetensors"),
-    "no config": (lambda f: (f / store.CONFIG).unlink(), "cannot be loaded"),
-    "another network": (swap_config, "cannot be loaded"),
-    "not JSON": (lambda f: (f / "prior.json").write_text("{'format': 1"), "not readable JSON"),
-    "binary JSON": (lambda f: (f / "prior.json").write_bytes(b"\xff\xfe\x00"), "not readable JSON"),
-    "a list": (lambda f: (f / "prior.json").write_text("[1, 2]"), "lacks"),
-    "a number": (lambda f: (f / "prior.json").write_text("3"), "lacks"),
-    "a null": (lambda f: (f / "prior.json").write_text("null"), "lacks"),
-    "field names alone": (lambda f: (f / "prior.json").write_text(json.dumps(sorted(store.FIELDS))), "lacks"),
-    "later format": (lambda f: rewrite(f, format=99), "format 1"),
-    "lacking field": (lambda f: rewrite(f, recipe=None), "lacks recipe"),
-    "unknown target": (lambda f: rewrite(f, parametrisation={"kind": "score"}), "epsilon"),
-    "target not a table": (lambda f: rewrite(f, parametrisation="edm"), "epsilon"),
-    "unknown recipe": (lambda f: rewrite(f, recipe={"kind": "interval", "width": 3}), "interval"),
-    "wrong values": (lambda f: rewrite(f, parametrisation={"kind": "edm", "sigma_data": "much"}), "prior.json"),
-    "wrong channels": (lambda f: rewrite(f, channels="two"), "channels"),
-    "other channels": (lambda f: rewrite(f, channels=3), "channels"),
-    "no multiple": (lambda f: rewrite(f, multiple=0), "multiple"),
-}
-
-
-@pytest.mark.parametrize("broken", BROKEN)
-def test_broken_priors_are_refused_in_a_sentence(folder, broken):
-    breaks, says = BROKEN[broken]
-    breaks(folder)
-    with pytest.raises(InputError, match=says) as refusal:
-        store.load(folder)
-    message = str(refusal.value)
-    assert str(folder) in message and "\n" not in message and "Traceback" not in message
-
-
-def test_pickled_checkpoints_are_not_loaded(tmp_path):
-    checkpoint = tmp_path / "model.pt"
-    torch.save(tiny().state_dict(), checkpoint)
-    with pytest.raises(InputError, match="not loaded"):
-        store.load(checkpoint)
-
-
-def test_unknown_names_are_refused():
-    with pytest.raises(InputError, match="no prior at"):
-        store.load("no-such-prior")
-
-
 def test_a_cpu_sees_few_large_images_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """And each as in one batch, with its own noise level and gradient."""
     sizes: list[int] = []
@@ -230,3 +65,116 @@ def test_a_cpu_sees_few_large_images_at_once(monkeypatch: pytest.MonkeyPatch) ->
     torch.testing.assert_close(parts, whole, rtol=0, atol=0)
     parts.sum().backward()
     assert x.grad.abs().min() > 0
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"channels": 0}, "channels of a prior must be a whole number of at least 1, got 0"),
+    ({"channels": 2.0}, "channels of a prior must be a whole number of at least 1, got 2.0"),
+    ({"multiple": 0}, "multiple of a prior must be a whole number of at least 1, got 0"),
+    ({"multiple": -8}, "multiple of a prior"),
+    ({"size": (16, 0)}, r"the size of a prior must be \(height, width\), multiples of 2, got \(16, 0\)"),
+    ({"size": (16, 15)}, "multiples of 2"),
+    ({"size": (16,)}, "the size of a prior"),
+    ({"class_label": -1}, "class_label must be a whole number of at least 0, got -1"),
+])
+def test_numbers_that_make_no_sense_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        NetworkPrior(tiny(), EDM(), **({"channels": 2, "multiple": 2} | changes))
+
+
+def test_a_prior_is_shown_in_a_line() -> None:
+    prior = NetworkPrior(tiny(), Epsilon(), channels=2, multiple=2, size=(16, 16))
+    assert repr(prior) == ("NetworkPrior(UNet2DModel, Epsilon(betas=1000 from 0.0001 to 0.02), channels=2, multiple=2, "
+                           "size=(16, 16))")
+
+
+BETAS = {"num_train_timesteps": 200, "beta_schedule": "scaled_linear", "beta_start": 0.0015, "beta_end": 0.0195}
+
+
+@pytest.mark.parametrize(("prediction", "kind"), [("epsilon", Epsilon), ("v_prediction", Velocity), ("sample", Sample)])
+@pytest.mark.parametrize("given", ["DDPMPipeline", "DDIMPipeline", "a pair"])
+def test_a_pipeline_of_diffusers_gives_the_estimate_of_its_scheduler(given: str, prediction: str, kind: type) -> None:
+    """At training steps, where `step` of the scheduler returns x0 as `pred_original_sample`."""
+    net = tiny()
+    kind_of = DDIMScheduler if given == "DDIMPipeline" else DDPMScheduler
+    scheduler = kind_of(prediction_type=prediction, clip_sample=False, **BETAS)
+    pipeline = {"DDPMPipeline": lambda: DDPMPipeline(net, scheduler), "DDIMPipeline": lambda: DDIMPipeline(net, scheduler),
+                "a pair": lambda: (net, scheduler)}[given]()
+    prior = NetworkPrior.from_diffusers(pipeline)
+    assert type(prior.parametrisation) is kind and (prior.channels, prior.multiple, prior.recipe) == (2, 2, None)
+    if given == "DDIMPipeline":  # which makes its own copy of the scheduler
+        scheduler = pipeline.scheduler
+    scheduler.set_timesteps(200)
+    generator = torch.Generator().manual_seed(0)
+    for step in (5, 60, 190):
+        abar = float(scheduler.alphas_cumprod[step])
+        x = torch.randn(1, 2, 16, 16, generator=generator)  # x_t of the paper
+        with torch.no_grad():
+            want = scheduler.step(net(x, step).sample, step, x).pred_original_sample
+            got = prior(x / abar**0.5, ((1 - abar) / abar) ** 0.5)
+        torch.testing.assert_close(got, want, rtol=1e-3, atol=1e-3 * float(want.abs().max()))
+
+
+def test_a_pipeline_of_pictures_has_their_recipe() -> None:
+    def net(channels: int, **changes: Any) -> UNet2DModel:
+        return UNet2DModel(in_channels=channels, out_channels=channels, layers_per_block=1, block_out_channels=(8, 8, 8),
+                           down_block_types=("DownBlock2D",) * 3, up_block_types=("UpBlock2D",) * 3, norm_num_groups=4,
+                           add_attention=False, **changes)
+
+    prior = NetworkPrior.from_diffusers(DDPMPipeline(net(3), DDPMScheduler()), bf16=True)
+    assert (prior.channels, prior.multiple, prior.recipe, prior.bf16) == (3, 4, Interval(0.0, 1.0), True)
+    assert NetworkPrior.from_diffusers((net(1), DDPMScheduler()), recipe=Interval(-1.0, 1.0)).recipe == Interval(-1.0, 1.0)
+    classes = net(1, num_class_embeds=5), DDPMScheduler()
+    assert NetworkPrior.from_diffusers(classes, class_label=4).class_label == 4
+    for label in (None, 5):
+        with pytest.raises(InputError, match=f"takes a class_label from 0 to 4, got {label}"):
+            NetworkPrior.from_diffusers(classes, class_label=label)
+    with pytest.raises(InputError, match="takes no class_label, got 0"):
+        NetworkPrior.from_diffusers((net(1), DDPMScheduler()), class_label=0)
+
+
+def test_schedules_of_other_samplers_are_read_too() -> None:
+    scheduler = EulerDiscreteScheduler(beta_schedule="linear", beta_start=1e-3, beta_end=0.01, num_train_timesteps=50)
+    prior = NetworkPrior.from_diffusers((tiny(), scheduler))
+    assert prior.parametrisation.betas == pytest.approx(torch.linspace(1e-3, 0.01, 50, dtype=torch.float64).tolist())
+
+
+def unlike(**changes: Any) -> UNet2DModel:
+    made = {"in_channels": 2, "out_channels": 2, "layers_per_block": 1, "block_out_channels": (8,), "norm_num_groups": 4,
+            "down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",), "add_attention": False}
+    return UNet2DModel(**(made | changes))
+
+
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "a network alone": (lambda: tiny(), "a UNet2DModel is no diffusers pipeline"),
+    "another network": (lambda: (nn.Conv2d(2, 2, 1), DDPMScheduler()), "a Conv2d and a DDPMScheduler are given"),
+    "another scheduler": (lambda: (tiny(), object()), "a UNet2DModel and a object are given"),
+    "rectified flow": (lambda: (tiny(), _flow()), "FlowMatchEulerDiscreteScheduler"),
+    "zero terminal noise": (lambda: (tiny(), DDPMScheduler(rescale_betas_zero_snr=True)), "rescale_betas_zero_snr"),
+    "more channels than it gives": (lambda: (unlike(in_channels=5), DDPMScheduler()), "takes 5 channels and gives 2"),
+    "another embedding": (lambda: (unlike(time_embedding_type="fourier"), DDPMScheduler()), "of its own"),
+    "half precision": (lambda: (tiny().half(), DDPMScheduler()), "are torch.float16; load the pipeline in float32"),
+}
+
+
+def _flow() -> Any:
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    return FlowMatchEulerDiscreteScheduler()
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_no_prior_of_images_is_refused(case: str) -> None:
+    make, message = REFUSED[case]
+    with pytest.raises(InputError) as refusal:
+        NetworkPrior.from_diffusers(make())
+    assert message in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_latent_pipelines_are_refused() -> None:
+    from diffusers import LDMPipeline, VQModel
+
+    vq = VQModel(block_out_channels=(8,), down_block_types=("DownEncoderBlock2D",), up_block_types=("UpDecoderBlock2D",),
+                 norm_num_groups=4)
+    with pytest.raises(InputError, match="a LDMPipeline has vqvae, unet, scheduler"):
+        NetworkPrior.from_diffusers(LDMPipeline(vq, tiny(), DDIMScheduler()))

@@ -3,6 +3,7 @@
 import pytest
 from PIL import Image
 
+from medrestore.errors import InputError
 from medrestore.report.figure import dark_figure, save_png
 
 
@@ -18,6 +19,6 @@ def test_axes_row_after_row_without_ticks(tmp_path):
 def test_what_cannot_be_written_leaves_nothing(tmp_path):
     (tmp_path / "a.png").mkdir()
     figure, _ = dark_figure(1, 1, (1.0, 1.0), "")
-    with pytest.raises(OSError):
+    with pytest.raises(InputError, match="is a folder"):
         save_png(figure, tmp_path / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

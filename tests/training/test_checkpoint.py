@@ -14,15 +14,16 @@ from helpers import runs
 from helpers.runs import Recorder, checkpoint_names, train_waves, weights
 
 from medrestore.errors import InputError
-from medrestore.files import Stage
+from medrestore.files import Stage, new_folder
 from medrestore.training import checkpoint
 from medrestore.training.checkpoint import Checkpoint, Progress
 
 RUNS = Path(runs.__file__)
 
 
-def test_kill_during_writing_leaves_earlier_checkpoints(uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed between the last byte and the renaming, a checkpoint is not there, and what is left of it goes."""
+def test_kill_during_writing_leaves_earlier_checkpoints(uninterrupted: Path, tmp_path: Path,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between the last byte and the renaming, a checkpoint is not there."""
     with monkeypatch.context() as patch:
         replace = os.replace
 
@@ -102,7 +103,8 @@ def test_only_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
 
 def test_last_and_best_checkpoints_stay(tmp_path: Path) -> None:
     """The rate is so high after the first checkpoint that it stays the best."""
-    train_waves(tmp_path, optim__lr=0.5, optim__clip=100.0, optim__warmup_images=96, optim__decay_images=0, keep=1, checkpoint_images=16)
+    train_waves(tmp_path, optim__lr=0.5, optim__clip=100.0, optim__warmup_images=96, optim__decay_images=0, keep=1,
+                checkpoint_images=16)
     scores = {row["images"]: row["validation_loss"] for row in map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())}
     best = min(scores, key=scores.__getitem__)
     assert best < 96 and checkpoint_names(tmp_path) == [f"{int(best):09d}", f"{96:09d}"]
@@ -126,14 +128,18 @@ def test_checkpoint_of_another_format_is_refused(tmp_path: Path) -> None:
     path = checkpoint.write(tmp_path, example(32))
     about = json.loads((path / "checkpoint.json").read_text())
     (path / "checkpoint.json").write_text(json.dumps(about | {"format": 9}))
-    with pytest.raises(InputError, match="is damaged: checkpoint.json has format 9, and this version reads 1"):
+    with pytest.raises(InputError, match=r"is damaged: checkpoint\.json has format 9, and this version reads 1"):
         checkpoint.load(path)
 
 
-def test_pruning_removes_partial_and_worse_checkpoints(tmp_path: Path) -> None:
+def test_pruning_removes_partial_and_worse_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for images, score in ((8, 3.0), (16, 1.0), (24, 2.0), (32, 4.0)):
         checkpoint.write(tmp_path, example(images, score))
-    Stage(tmp_path / "000000040").leave()  # of a run that was killed
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Stage, "remove", Stage.leave)  # as a killed process
+        with new_folder(tmp_path / "000000040"):
+            raise KeyboardInterrupt
+    assert len(list(tmp_path.iterdir())) == 5
     (tmp_path / "000000040.part").mkdir()  # of the user
     checkpoint.prune(tmp_path, 1, "validation_loss")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["000000016", "000000032", "000000040.part"]

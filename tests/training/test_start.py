@@ -62,7 +62,8 @@ def test_child_has_the_range_of_its_parent(tmp_path: Path) -> None:
     parent = tmp_path / "parent"
     save(parent, build({"_class_name": "UNet2DModel"} | made), parametrisation=EDM(), recipe=Interval(0.0, 255.0), channels=2,
          multiple=2, card={})
-    assert load(train_waves(tmp_path / "child", data=Pictures(), network={}, init=str(parent), images=8)).recipe == Interval(0.0, 255.0)
+    child = train_waves(tmp_path / "child", data=Pictures(), network={}, init=str(parent), images=8)
+    assert load(child).recipe == Interval(0.0, 255.0)
 
 
 class Twins(Waves):

@@ -73,7 +73,7 @@ class Frames(ABC):
         """Picture `index`, which is in range."""
 
     def frame_name(self, index: int) -> str:
-        """What picture `index` is called: the stem of its file, or its number."""
+        """The name of picture `index`: the stem of its file, or its number."""
         return f"{index:06d}"
 
     def close(self) -> None:  # noqa: B027 - most sources keep nothing open

@@ -85,7 +85,7 @@ class Masks:
                         lossless=self.frames.lossless)
 
     def survey(self) -> Survey:
-        """What all the masks hide; reads each of them once."""
+        """The hidden shares of all masks; reads each of them once."""
         fractions = [hole_fraction(self.known(index)) for index in range(len(self))]
         return Survey(self.where, tuple(fractions))
 
@@ -117,7 +117,7 @@ class GrownMasks(Masks):
 
 @dataclass(frozen=True)
 class Survey:
-    """What the masks of a scene hide.
+    """The hidden shares of the masks of a scene.
 
     Attributes:
         where: the masks, for messages.
@@ -144,7 +144,7 @@ class Survey:
 
     @property
     def mostly_hole(self) -> bool:
-        """Whether more than half is hidden, which is more often a mask read the wrong way round than an operation."""
+        """Whether more than half is hidden, which suggests that the meaning of the masks is inverted."""
         return self.hole_fraction > 0.5
 
     def check(self, *, allow_full: bool = False) -> Survey:

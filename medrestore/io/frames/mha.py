@@ -28,7 +28,7 @@ SIZE_DIGITS = 19  # width of the header's field for the number that is only know
 
 @dataclass(frozen=True)
 class MhaHeader:
-    """What the text header of a stack says.
+    """The fields of a stack's text header.
 
     Attributes:
         shape: (frames, height, width, channels); channels is 1 or 3.

@@ -29,7 +29,7 @@ HEAD = 4096  # bytes that hold flags, dimensions and name
 
 @dataclass(frozen=True)
 class Variable:
-    """Where an array lies and what it is, known before its numbers are read."""
+    """Position, name, shape and type of an array, from its header."""
 
     name: str
     shape: tuple[int, ...]

@@ -24,7 +24,7 @@ FORMATS = "fastMRI, ISMRMRD or plain HDF5, BART .cfl/.hdr, Siemens twix .dat, MA
 def read_kspace(
     path: PathLike, *, dataset: str | None = None, axes: Sequence[str] | None = None, max_gb: float = 16.0
 ) -> KSpaceFile:
-    """Opens a k-space file; slices are read when asked for.
+    """Opens a k-space file; slices are read on access.
 
     Args:
         path: the file; for BART with .cfl, .hdr or neither.

@@ -53,12 +53,12 @@ class Scene:
 
     @property
     def count(self) -> int:
-        """How many frames there are."""
+        """The number of frames."""
         return len(self.obstructed)
 
     @property
     def fps(self) -> Fraction | None:
-        """Frames a second, where the source says so."""
+        """Frames a second; None when unknown."""
         return self.obstructed.fps
 
     def frame(self, index: int) -> Tensor:
@@ -79,11 +79,11 @@ class Scene:
         return None if self.reference is None else to_tensor(self.reference[index])
 
     def frame_name(self, index: int) -> str:
-        """What frame `index` is called: the stem of its file, or its number."""
+        """The name of frame `index`: the stem of its file, or its number."""
         return self.obstructed.frame_name(index)
 
     def survey(self) -> Survey:
-        """What the masks hide; reads each of them once."""
+        """The hidden shares of all masks; reads each of them once."""
         return self.masks.survey()
 
     def close(self) -> None:

@@ -85,7 +85,7 @@ def _scene(name: str, where: str, kinds: dict[str, list[Entry]], meaning: MaskMe
 
 
 def _sidecars(scenes: Collection[tuple[str, ...]], listing: Listing) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """What else lies in the folder of each scene: its files, and its other folders with a slash; one pass over all files."""
+    """The other files of each scene's folder, and its other folders with a slash; one pass over all files."""
     beside: dict[tuple[str, ...], set[str]] = {}
     for parts in listing:
         for depth in range(len(parts)):
@@ -213,5 +213,5 @@ class _Window(io.RawIOBase):
 
 
 def _hidden(name: str) -> bool:
-    """What systems leave in archives and folders: .DS_Store, ._frame.jpg, __MACOSX."""
+    """Whether a name is one of operating systems' own files, such as .DS_Store, ._frame.jpg, __MACOSX."""
     return name.startswith(".") or name == "__MACOSX"

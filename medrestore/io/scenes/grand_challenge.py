@@ -95,7 +95,7 @@ def container_scenes(root: PathLike, *, meaning: MaskMeaning, max_gb: float = 16
 
 
 def output_place(out: PathLike, name: str) -> Path:
-    """Where a container writes the result of the scene called `name`."""
+    """The path to which a container writes the result of the scene `name`."""
     return Path(out) / "images" / RESULTS / f"{name}.mha"
 
 

@@ -33,7 +33,7 @@ def open_scenes(
     dataset: str | None = None,
     max_gb: float = 16.0,
 ) -> SceneSet:
-    """The scenes of a source, by name; each is opened and checked when it is asked for.
+    """The scenes of a source, by name; each is opened and checked on access.
 
     Args:
         source: a DREAMING download (zip or folder), a grand-challenge input folder, a folder of png/jpg, a .mha stack, a video

@@ -33,14 +33,14 @@ ADVICE = "make room and resume, or choose another output"
 
 
 def output_kind(out: PathLike) -> SceneKind:
-    """The kind of output that a name stands for: a folder of png, .mha, .mkv (FFV1) or .mp4 (H.264, lossy)."""
+    """The kind of output of a name: a folder of png, .mha, .mkv (FFV1) or .mp4 (H.264, lossy)."""
     suffix = Path(out).suffix.lower()
     require(suffix in KINDS, f"{out} names no kind of output; give a folder, or a name ending in .mha, .mkv or .mp4.")
     return KINDS[suffix]
 
 
 def provenance_place(out: PathLike, kind: SceneKind) -> Path:
-    """Where the JSON of an output lies: in its folder, or beside its file."""
+    """The path of an output's JSON: in its folder, or beside its file."""
     out = Path(out)
     return out / PROVENANCE if kind == "png" else out.with_name(out.name + ".json")
 

@@ -120,7 +120,7 @@ def _open(path: Path) -> Any:
 
 
 def _guarded(path: Path, read: Callable[[], T]) -> T:
-    """What `read()` returns; what nibabel, gzip or zlib throw at a damaged file becomes an `InputError`."""
+    """The result of `read()`; errors of nibabel, gzip or zlib become an `InputError`."""
     import zlib
 
     from nibabel.filebasedimages import ImageFileError

@@ -288,16 +288,16 @@ class ADM:
         number, channels = whole(given, "num_heads"), whole(given, "num_head_channels")
         order = given.get("new_attention_order")
         if order is not None and not isinstance(order, bool):
-            raise InputError(f"--set new_attention_order must be true or false, got {order!r}")
+            raise InputError(f"new_attention_order must be true or false, got {order!r}")
         if number is not None and channels is not None:
-            raise InputError("--set num_heads and --set num_head_channels exclude each other; give the one of its training flags")
+            raise InputError("num_heads and num_head_channels exclude each other; give the one of its training flags")
         levels = tuple(level for level, here in enumerate(arch.attention) if here)
         known = KNOWN.get((arch.time_channels, arch.mults, arch.blocks, levels)) if arch.resnet_resampling else None
         if number is None and channels is None:
             if known is None:
                 raise InputError(f"no tensor tells how attention is split here (base width {arch.time_channels}, widths "
                                  f"{arch.widths}, {arch.blocks} blocks a level), and it is none of the published ones; give "
-                                 "--set num_heads=4 or --set num_head_channels=64, as its training flags say")
+                                 "num_heads=4 or num_head_channels=64, as its training flags say")
             number, channels = known.number, known.channels
         split = {arch.widths[level] for level in (*levels, -1)}
         if any(width % (number or channels or 1) != 0 for width in split):

@@ -1,9 +1,10 @@
-"""What a door for one family of checkpoints looks like, and what the doors share."""
+"""The contract of a family of checkpoints, and what the families share."""
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ class Converted:
 
     Attributes:
         family: its name, as `medrestore convert` prints it.
-        config: what `priors.networks.build` needs to make the network again, `_class_name` included.
+        config: what `priors.architectures.build` needs to make the network again, `_class_name` included.
         net: the network, every tensor of the checkpoint in its place.
         parametrisation: what it predicts, and on which noise levels.
         recipe: how images become its coordinates.
@@ -49,11 +50,13 @@ class Converted:
 class Family(Protocol):
     """One family of checkpoints: recognised from keys and shapes alone.
 
-    A family whose checkpoints are folders has, besides, `opens(folder) -> bool` and `read(folder) -> (state, facts)`, the facts
-    being plain data of its configuration that `convert` finds among `given`.
+    Attributes:
+        name: for people.
+        signature: keys that each of its checkpoints has; none where keys say nothing.
     """
 
     name: str
+    signature: tuple[str, ...]
 
     def recognises(self, shapes: Shapes) -> bool:
         """Whether a state dict with these keys and shapes is of this family."""
@@ -70,6 +73,17 @@ class Family(Protocol):
         """
 
 
+@runtime_checkable
+class FolderFamily(Family, Protocol):
+    """A family whose checkpoints are folders."""
+
+    def opens(self, folder: Path) -> bool:
+        """Whether the folder is of this family."""
+
+    def read(self, folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The tensors, and plain data of its configuration that `convert` gets with what a user gives."""
+
+
 SCHEDULES = ("linear", "scaled_linear", "cosine")
 RANGE = ("low", "high", "quantile")
 SCHEDULE = ("schedule", "beta_start", "beta_end", "steps")
@@ -79,14 +93,14 @@ def only(given: Mapping[str, Any], known: tuple[str, ...], family: str) -> None:
     """Refuses what a user states and the family does not ask for."""
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise InputError(f"{family} does not take {', '.join(unknown)}; --set takes {', '.join(known)}")
+        raise InputError(f"{family} does not take {', '.join(unknown)}; it takes {', '.join(known)}")
 
 
 def whole(given: Mapping[str, Any], key: str) -> int | None:
     """A whole number of at least 1 that a user states, None when not."""
     value = given.get(key)
     if value is not None and (type(value) is not int or value < 1):
-        raise InputError(f"--set {key} must be a whole number of at least 1, got {value!r}")
+        raise InputError(f"{key} must be a whole number of at least 1, got {value!r}")
     return value
 
 
@@ -94,7 +108,7 @@ def number(given: Mapping[str, Any], key: str, default: float) -> float:
     """A finite number that a user states, or the default."""
     value = given.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"--set {key} must be a number, got {value!r}")
+        raise InputError(f"{key} must be a number, got {value!r}")
     return float(value)
 
 
@@ -103,12 +117,12 @@ def betas(given: Mapping[str, Any], default: str = "linear") -> tuple[tuple[floa
     kind = given.get("schedule", default)
     steps = whole(given, "steps") or 1000
     if kind not in SCHEDULES or not 2 <= steps <= 100_000:
-        raise InputError(f"--set schedule must be one of {', '.join(SCHEDULES)} with 2 to 100000 steps, got {kind!r}, {steps}")
+        raise InputError(f"schedule must be one of {', '.join(SCHEDULES)} with 2 to 100000 steps, got {kind!r}, {steps}")
     if kind == "cosine":
         return cosine_betas(steps), f"cosine, {steps} steps"
     start, end = number(given, "beta_start", 1e-4), number(given, "beta_end", 0.02)
     if not 0 < start < end < 1:
-        raise InputError(f"--set beta_start and beta_end must rise between 0 and 1, got {start:g} and {end:g}")
+        raise InputError(f"beta_start and beta_end must rise between 0 and 1, got {start:g} and {end:g}")
     made = (linear_betas if kind == "linear" else scaled_linear_betas)(start, end, steps)
     return made, f"{kind} beta {start:g} to {end:g}, {steps} steps"
 
@@ -126,16 +140,16 @@ def recipe(channels: int, given: Mapping[str, Any], *, told: bool = True) -> Rec
     if channels == 2 and not stated:
         quantile = number(given, "quantile", 0.99)
         if not 0 < quantile <= 1:
-            raise InputError(f"--set quantile must lie above 0 and up to 1, got {quantile:g}")
+            raise InputError(f"quantile must lie above 0 and up to 1, got {quantile:g}")
         return CalibratedComplex(quantile)
     if "quantile" in given:
-        raise InputError(f"--set quantile is for complex images of two channels, not of {channels}; set low and high")
+        raise InputError(f"quantile is for complex images of two channels, not of {channels}; give low and high")
     if stated != {"low", "high"} and (stated or not told):
         raise InputError(f"nothing in the tensors tells the value range of these images of {channels} channels; "
-                         "state which image values are -1 and 1 to the network, as --set low=0 --set high=1")
+                         "give the image values that are -1 and 1 to the network, as low=0 and high=1")
     low, high = number(given, "low", 0.0), number(given, "high", 1.0)
     if not low < high:
-        raise InputError(f"--set low must be below high, got {low:g} and {high:g}")
+        raise InputError(f"low must be below high, got {low:g} and {high:g}")
     return Interval(low, high)
 
 
@@ -184,7 +198,7 @@ def network(config: dict[str, Any], state: dict[str, Tensor], family: str) -> to
         raise
     except Exception as error:  # whatever the class says of a configuration it cannot take
         raise InputError(f"{family}: no {config.get('_class_name')} can be made of this architecture ({first_line(error)}); "
-                         "look at what --set states") from error
+                         "check what is given beside the file") from error
     compare(state, {key: tuple(value.shape) for key, value in net.state_dict().items()}, family)
     net.load_state_dict(floats(state, family), strict=True, assign=True)
     return net.eval().requires_grad_(False)

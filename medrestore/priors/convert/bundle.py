@@ -109,11 +109,14 @@ def _resolve(value: Any, config: Mapping[str, Any], path: Path, depth: int = 0) 
 
 def _value_range(configs: list[tuple[Path, dict[str, Any]]]) -> dict[str, float]:
     """The image values that are -1 and 1 to the network, images being in [0, 1], where all transforms agree on a range."""
-    found = set()
+    found: set[tuple[float, float]] = set()
     for _, config in configs:
         for one in _targets(config, RANGES):
-            ends = (one.get("b_min"), one.get("b_max")) if "b_min" in one else (one.get("minv", 0.0), one.get("maxv", 1.0))
-            if all(isinstance(end, int | float) for end in ends):
-                found.add(ends)
-    known = {(0, 1): {"low": -1.0, "high": 1.0}, (-1, 1): {"low": 0.0, "high": 1.0}}  # z = image; z = 2 image - 1
-    return known.get(found.pop(), {}) if len(found) == 1 else {}
+            low, high = one.get("minv", 0.0), one.get("maxv", 1.0)
+            if "b_min" in one:
+                low, high = one["b_min"], one.get("b_max")
+            if isinstance(low, int | float) and isinstance(high, int | float):
+                found.add((low, high))
+    if found == {(0, 1)}:  # z = image
+        return {"low": -1.0, "high": 1.0}
+    return {"low": 0.0, "high": 1.0} if found == {(-1, 1)} else {}  # z = 2 image - 1

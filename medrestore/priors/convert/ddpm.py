@@ -115,7 +115,7 @@ def config(arch: Architecture) -> dict[str, Any]:
 
 def renamed(state: Mapping[str, Tensor], arch: Architecture) -> dict[str, Tensor]:
     """The tensors by the names of `UNet2DModel`; 1 x 1 convolutions of attention become matrices."""
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for kind in ("weight", "bias"):
         tensors |= {f"{new}.{kind}": state[f"{old}.{kind}"] for old, new in OUTER.items()}
         for old, new, what, _, out in _modules(arch):
@@ -152,7 +152,7 @@ class DDPM:
                              "image beside the noisy one, and a prior takes none")
         multiple, side = 2 ** (len(arch.widths) - 1), self.side(arch, given)
         if side % multiple != 0:
-            raise InputError(f"--set image_size must be a multiple of {multiple}, the halvings of this network, got {side}")
+            raise InputError(f"image_size must be a multiple of {multiple}, the halvings of this network, got {side}")
         schedule, said = betas(given)
         made = config(arch) | {"sample_size": side}
         return Converted(
@@ -169,7 +169,7 @@ class DDPM:
             return stated
         if sum(arch.attention) != 1:
             raise InputError("this network knows one square size, and only attention at one level would tell it; "
-                             "give --set image_size=256 or whatever it was trained at")
+                             "give image_size=256 or whatever it was trained at")
         return ATTENDED * 2 ** arch.attention.index(True)
 
 

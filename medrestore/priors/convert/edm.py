@@ -1,4 +1,4 @@
-"""The door for U-Nets in the layout of EDM (Karras et al., NeurIPS 2022): InverseBench's MRI priors and EDM's own ADM networks.
+"""U-Nets in the layout of EDM (Karras et al., NeurIPS 2022): InverseBench's MRI priors and EDM's own ADM networks.
 
 The architecture is ADM (Dhariwal & Nichol, NeurIPS 2021, app. B): residual blocks that resample, scale-shift of the noise level,
 heads of 64 channels; so a diffusers `UNet2DModel` holds it exactly. The resampling filter [1, 1] is average pooling and
@@ -55,14 +55,14 @@ class EDMLayout:
         sigma_data = number(given, "sigma_data", 0.5)
         low, high = number(given, "sigma_min", 0.002), number(given, "sigma_max", 80.0)
         if not (sigma_data > 0 and 0 < low < high):
-            raise InputError(f"--set sigma_data, sigma_min and sigma_max must be positive and the last the largest level, got "
+            raise InputError(f"sigma_data, sigma_min and sigma_max must be positive and the last the largest level, got "
                              f"{sigma_data:g}, {low:g} and {high:g}")
         about = {"trained at": sides[0], "attention at levels": attention or "the middle alone", **about}
         return Converted(NAME, config, network(config, tensors, NAME), EDM(sigma_data, 0.25, (low, high)),
                          recipe(channels, given), channels, multiple=2 ** (len(sides) - 1), about=about)
 
 
-def _prepare(state: dict[str, Tensor]) -> dict[str, str]:
+def _prepare(state: dict[str, Tensor]) -> dict[str, Any]:
     """Takes out what a `UNet2DModel` has no place for, and what a person should know of that.
 
     Raises:
@@ -76,7 +76,7 @@ def _prepare(state: dict[str, Tensor]) -> dict[str, str]:
         taps = state.pop(key)
         if taps.shape != (1, 1, 2, 2) or not torch.allclose(taps.float(), torch.full((), 0.25)):
             raise InputError(f"{key} is not the filter [1, 1] of ADM networks; only that one is known here")
-    about = {}
+    about: dict[str, Any] = {}
     if state.pop("map_augment.weight", None) is not None:
         about["augmentation"] = "trained with augmentation labels, which are zero in use; their embedding was left out"
     return about

@@ -14,7 +14,7 @@ from .checkpoint import State, read
 
 LARGEST_JSON = 1 << 20  # bytes; configurations have some kilobytes
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
-SCHEDULERS = {  # those that walk a variance-preserving schedule of betas, whichever way
+SCHEDULERS = {  # samplers of a variance-preserving schedule of betas
     "DDPMScheduler", "DDIMScheduler", "DDIMInverseScheduler", "PNDMScheduler", "LMSDiscreteScheduler", "EulerDiscreteScheduler",
     "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler",
     "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DEISMultistepScheduler", "UniPCMultistepScheduler",
@@ -44,10 +44,24 @@ def json_file(path: Path) -> dict[str, Any]:
     return values
 
 
+def checked_unet(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The configuration of a `UNet2DModel`, unless it embeds the noise level or the class in an unknown way.
+
+    Raises:
+        InputError: it does.
+    """
+    if config.get("time_embedding_type", "positional") != "positional" or config.get("class_embed_type") is not None:
+        raise InputError("this UNet2DModel embeds the noise level or the class in a way of its own "
+                         f"({config.get('time_embedding_type')}, {config.get('class_embed_type')}); positional "
+                         "embeddings of the timestep and numbers of classes are known")
+    return config
+
+
 class DiffusersFolder:
-    """The family: its configuration says everything but the value range."""
+    """The family: its configuration gives all but the value range."""
 
     name = "diffusers folder"
+    signature = ()
     takes = (*RANGE, "schedule", "beta_start", "beta_end", "steps", "prediction", "image_size")
 
     def opens(self, folder: Path) -> bool:
@@ -79,14 +93,11 @@ class DiffusersFolder:
         config, scheduler = dict(given["config"]), given["scheduler"]
         stated = {key: value for key, value in given.items() if key not in ("config", "scheduler")}
         only(stated, self.takes, self.name)
-        if config.get("time_embedding_type", "positional") != "positional" or config.get("class_embed_type") is not None:
-            raise InputError("this UNet2DModel is told the noise level or the class in a way of its own "
-                             f"({config.get('time_embedding_type')}, {config.get('class_embed_type')}); positional "
-                             "embeddings of the timestep and numbers of classes are known")
+        checked_unet(config)
         made = {key: value for key, value in config.items() if not key.startswith("_")} | {"_class_name": "UNet2DModel"}
         net = network(made, modern(state), self.name)
         channels = _size(config, "in_channels")
-        kind, said = self.target(scheduler, stated)
+        kind, said = target(scheduler, stated)
         return Converted(
             self.name, made, net, kind, recipe(channels, stated, told=channels in (1, 3)), channels,
             2 ** (len(made.get("down_block_types", (0,) * 4)) - 1),
@@ -94,32 +105,41 @@ class DiffusersFolder:
                    "trained at": whole(stated, "image_size") or config.get("sample_size") or "not stated"},
         )
 
-    def target(self, scheduler: Mapping[str, Any] | None, given: Mapping[str, Any]) -> tuple[VariancePreserving, str]:
-        """What is predicted on which schedule: as the scheduler says, or a user in its place."""
-        if scheduler is None:
-            if "prediction" not in given or "schedule" not in given:
-                raise InputError("there is no scheduler_config.json beside this network; give its folder too, or "
-                                 "--set prediction=epsilon --set schedule=linear as it was trained")
-            scheduler = {"_class_name": "DDPMScheduler"}
-        name = scheduler.get("_class_name")
-        if name not in SCHEDULERS or scheduler.get("rescale_betas_zero_snr"):
-            what = f"{name!r}" if name not in SCHEDULERS else "rescale_betas_zero_snr"
-            raise InputError(f"the scheduler says {what}, and only schedules of betas such as DDPMScheduler's are known; "
-                             "a network that was trained on another cannot be a prior yet")
-        prediction = given.get("prediction", scheduler.get("prediction_type", "epsilon"))
-        if prediction not in PREDICTIONS:
-            raise InputError(f"the network predicts {prediction!r}, and {', '.join(PREDICTIONS)} are known; "
-                             "give --set prediction if the scheduler's configuration is wrong")
-        values, said = _betas(scheduler, given)
-        return PREDICTIONS[prediction](values), said
+
+def target(scheduler: Mapping[str, Any] | None, given: Mapping[str, Any]) -> tuple[VariancePreserving, str]:
+    """What a network predicts on which schedule, and the schedule in words.
+
+    Args:
+        scheduler: its configuration, `_class_name` included; None where there is none.
+        given: what a user states in its place (`prediction`, `schedule`, `beta_start`, `beta_end`, `steps`).
+
+    Raises:
+        InputError: an unknown scheduler, prediction or schedule.
+    """
+    if scheduler is None:
+        if "prediction" not in given or "schedule" not in given:
+            raise InputError("there is no scheduler_config.json beside this network; give its folder too, or "
+                             "prediction=epsilon and schedule=linear, as it was trained")
+        scheduler = {"_class_name": "DDPMScheduler"}
+    name = scheduler.get("_class_name")
+    if name not in SCHEDULERS or scheduler.get("rescale_betas_zero_snr"):
+        what = f"{name!r}" if name not in SCHEDULERS else "rescale_betas_zero_snr"
+        raise InputError(f"the scheduler says {what}, and only schedules of betas such as DDPMScheduler's are known; "
+                         "a network that was trained on another is no prior")
+    prediction = given.get("prediction", scheduler.get("prediction_type", "epsilon"))
+    if prediction not in PREDICTIONS:
+        raise InputError(f"the network predicts {prediction!r}, and {', '.join(PREDICTIONS)} are known; "
+                         "give prediction if the scheduler's configuration is wrong")
+    values, said = _betas(scheduler, given)
+    return PREDICTIONS[prediction](values), said
 
 
 def _betas(scheduler: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[tuple[float, ...], str]:
     """The scheduler's betas, with what a user states in place of it."""
     trained = scheduler.get("trained_betas")
     if trained is not None and "schedule" not in given:
-        if not isinstance(trained, list) or not 2 <= len(trained) <= 100_000 or not all(
-            type(beta) is float and 0 < beta < 1 for beta in trained
+        if not isinstance(trained, list | tuple) or not 2 <= len(trained) <= 100_000 or not all(
+            isinstance(beta, float) and 0 < beta < 1 for beta in trained
         ):
             raise InputError("trained_betas of the scheduler must be a list of numbers between 0 and 1; "
                              "take it from the source again")
@@ -127,7 +147,7 @@ def _betas(scheduler: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[tupl
     kind = scheduler.get("beta_schedule", "linear")
     if kind not in KINDS and "schedule" not in given:
         raise InputError(f"the scheduler's betas are {kind!r}, and {', '.join(KINDS)} are known; "
-                         "give --set schedule if that is another name for one of them")
+                         "give schedule if that is another name for one of them")
     said = {"schedule": KINDS.get(kind), "steps": scheduler.get("num_train_timesteps", 1000),
             "beta_start": scheduler.get("beta_start", 1e-4), "beta_end": scheduler.get("beta_end", 0.02)}
     said |= {key: value for key, value in given.items() if key in said}
@@ -144,7 +164,7 @@ def _size(config: Mapping[str, Any], key: str) -> int:
 
 def modern(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors by today's names of attention."""
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for key, value in state.items():
         *path, last, kind = ("", "", *key.split("."))
         if last in OLDER and ".attentions." in key:

@@ -1,4 +1,4 @@
-"""Which family a checkpoint is of, and its network."""
+"""The family of a checkpoint, and its network."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 from ...errors import InputError
 from . import adm, ddpm, edm, folder, ldm, monai, ncsnpp
-from .base import Converted, Family, some
+from .base import Converted, Family, FolderFamily, some
 from .checkpoint import Checkpoint, State, read
 
 FAMILIES: tuple[Family, ...] = tuple(module.FAMILY for module in (adm, ddpm, edm, ncsnpp, ldm, monai, folder))
@@ -18,10 +18,10 @@ class Found:
     """A checkpoint whose family is known.
 
     Attributes:
-        path: where it was found.
-        family: it.
+        path: of the checkpoint.
+        family: of the checkpoint.
         state: tensors by the family's keys.
-        notes: what was taken off to come to them, for people.
+        notes: wrappers that were removed, for people.
         facts: what the folder's configuration says, as plain data.
     """
 
@@ -67,7 +67,7 @@ def identify(path: Path, name: str | None = None) -> Found:
     """
     wanted = FAMILIES if name is None else (family(name),)
     if (path / "prior.json").is_file():
-        raise InputError(f"{path} is a prior already; give it to --prior as it is")
+        raise InputError(f"{path} is a prior already, and needs no conversion")
     if path.is_dir():
         return _folder(path, wanted)
     views = read(path)
@@ -76,7 +76,7 @@ def identify(path: Path, name: str | None = None) -> Found:
             if one.recognises(view.shapes):
                 return Found(path, one, view.state, view.notes)
     if name is not None:  # its own complaint says more
-        view = max(views, key=lambda view: len(view.state.keys() & set(getattr(wanted[0], "signature", ()))))
+        view = max(views, key=lambda view: len(view.state.keys() & set(wanted[0].signature)))
         return Found(path, wanted[0], view.state, view.notes)
     raise InputError(f"{path} is of no known family ({_closest(views)}); known are "
                      f"{', '.join(map(_short, FAMILIES))}, "
@@ -85,7 +85,7 @@ def identify(path: Path, name: str | None = None) -> Found:
 
 def _folder(path: Path, wanted: tuple[Family, ...]) -> Found:
     for one in wanted:
-        if hasattr(one, "opens") and one.opens(path):
+        if isinstance(one, FolderFamily) and one.opens(path):
             state, facts = one.read(path)
             return Found(path, one, state, facts=facts)
     raise InputError(f"{path} is a folder, but of no known kind; give a checkpoint file, or a folder with model_index.json or "
@@ -94,9 +94,9 @@ def _folder(path: Path, wanted: tuple[Family, ...]) -> Found:
 
 def _closest(views: list[Checkpoint]) -> str:
     """The family that most of whose telling keys are there, and which of them miss."""
-    best = None
+    best: tuple[float, Family, list[str]] | None = None
     for one in FAMILIES:
-        signature = getattr(one, "signature", ())
+        signature = one.signature
         for view in views:
             missing = [key for key in signature if key not in view.state]
             if signature and (best is None or len(missing) / len(signature) < best[0]):

@@ -1,4 +1,4 @@
-"""The door for latent-diffusion super-resolution (Rombach et al., CVPR 2022, sec. 4.4): `bsr_sr`, a U-Net on codes of VQ-f4.
+"""Latent-diffusion super-resolution (Rombach et al., CVPR 2022, sec. 4.4): `bsr_sr`, a U-Net on codes of VQ-f4.
 
 One checkpoint holds the U-Net, its average under names without dots (`model_ema.*`), the autoencoder and the schedule. The U-Net
 has the layout of guided diffusion, its condition being further input channels.
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
+from ..architectures import configuration
 from ..latent import AUTOENCODER
 from ..parametrisations import Epsilon
 from . import adm
@@ -61,26 +62,27 @@ class LatentSR:
         if arch.in_channels - arch.out_channels != SMALL_CHANNELS:
             raise InputError(f"this latent network takes {arch.in_channels} channels and gives {arch.out_channels}, and only "
                              f"super-resolution, which takes {SMALL_CHANNELS} more than it gives, is known here")
-        heads = adm.Heads("LDM bsr_sr", channels=whole(given, "num_head_channels") or HEAD_CHANNELS, trained_at=64)
+        wide = whole(given, "num_head_channels") or HEAD_CHANNELS
+        heads = adm.Heads("LDM bsr_sr", channels=wide, trained_at=64)
         attend = [*(width for width, here in zip(arch.widths, arch.attention, strict=True) if here), arch.widths[-1]]
-        if any(width % heads.channels for width in attend):
+        if any(width % wide for width in attend):
             raise InputError(f"attention of {', '.join(map(str, attend))} channels cannot be split into heads of "
-                             f"{heads.channels}; give --set num_head_channels as its training says")
+                             f"{wide}; give num_head_channels as its training says")
         schedule, said = _schedule(state, given)
         config = adm.config(arch, heads)
         net = network(config, adm.renamed(unet, arch, heads), NAME)
         autoencoder = _autoencoder({key.removeprefix(FIRST): value for key, value in state.items() if key.startswith(FIRST)})
-        codes = autoencoder.config
-        if codes.vq_embed_dim != arch.out_channels:
-            raise InputError(f"the codes of the autoencoder have {codes.vq_embed_dim} channels and the denoiser gives "
+        codes = configuration(autoencoder)
+        if codes['vq_embed_dim'] != arch.out_channels:
+            raise InputError(f"the codes of the autoencoder have {codes['vq_embed_dim']} channels and the denoiser gives "
                              f"{arch.out_channels}; they belong to different checkpoints")
         return Converted(
             NAME, config, net, Epsilon(schedule), None, arch.out_channels, 2 ** (len(arch.widths) - 1),
             about={
                 "condition_channels": SMALL_CHANNELS, "schedule": said,
                 "weights": "averaged (EMA)" if averaged else "the last ones",
-                "enlarges by": 2 ** (len(codes.block_out_channels) - 1),
-                "code book": f"{codes.num_vq_embeddings} codes of {codes.vq_embed_dim} channels",
+                "enlarges by": 2 ** (len(codes['block_out_channels']) - 1),
+                "code book": f"{codes['num_vq_embeddings']} codes of {codes['vq_embed_dim']} channels",
             },
             parts={AUTOENCODER: autoencoder},
         )
@@ -118,7 +120,7 @@ def _schedule(state: Mapping[str, Tensor], given: Mapping[str, Any]) -> tuple[tu
     if stored is None or set(given) & set(SCHEDULE):
         return betas({**PUBLISHED, **given}, "scaled_linear")
     if stored.ndim != 1 or not 2 <= len(stored) <= 100_000 or not bool(((stored > 0) & (stored < 1)).all()):
-        raise InputError("betas of this checkpoint are no schedule; state one as --set schedule=scaled_linear")
+        raise InputError("betas of this checkpoint are no schedule; give one as schedule=scaled_linear")
     values = tuple(stored.double().tolist())
     return values, f"{len(values)} betas of the checkpoint, {values[0]:.4g} to {values[-1]:.4g}"
 

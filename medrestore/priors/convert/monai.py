@@ -1,4 +1,4 @@
-"""The door for MONAI: a bundle whose network is a `DiffusionModelUNet`, or the state dict of one.
+"""MONAI: a bundle whose network is a `DiffusionModelUNet`, or the state dict of one.
 
 The architecture is read off the tensors in any case; what no tensor tells (heads, groups, the schedule, the value range) comes
 from the bundle or from the user.
@@ -128,7 +128,7 @@ def _untold(given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of the network that no tensor tells."""
     heads = given.get("num_head_channels")
     if heads is None:
-        raise InputError("no tensor tells how wide the heads of its attention are; give --set num_head_channels=64, "
+        raise InputError("no tensor tells how wide the heads of its attention are; give num_head_channels=64, "
                          "as the configuration of its training says")
     if not all(type(one) is int and one >= 0 for one in (heads if isinstance(heads, list) else [heads])):
         raise InputError(f"num_head_channels must be a whole number or a list of one for every level, got {heads!r}")
@@ -154,7 +154,7 @@ def _target(given: Mapping[str, Any]) -> tuple[VariancePreserving, str]:
     missing = [key for key in DEFAULTS if key not in given]
     if missing:
         raise InputError(f"no tensor tells the {', '.join(missing)} of its training; give for example "
-                         + " ".join(f"--set {key}={DEFAULTS[key]}" for key in missing))
+                         + ", ".join(f"{key}={DEFAULTS[key]}" for key in missing))
     kind, prediction, steps = given["schedule"], given["prediction_type"], whole(given, "num_train_timesteps")
     kind = BEFORE.get(kind, kind) if isinstance(kind, str) else kind
     if kind not in SCHEDULES or prediction not in PREDICTIONS or steps is None or not 2 <= steps <= 100_000:

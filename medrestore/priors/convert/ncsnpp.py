@@ -1,4 +1,4 @@
-"""The door for NCSN++ (Song et al., ICLR 2021, app. H) as score-MRI trained it (Chung & Ye, Medical Image Analysis 2022).
+"""NCSN++ (Song et al., ICLR 2021, app. H) as score-MRI trained it (Chung & Ye, Medical Image Analysis 2022).
 
 Keys number the modules in the order in which the network runs, `all_modules.N.*`, so what kind of module stands where tells the
 architecture. Fourier features of log sigma and BigGAN blocks are required; what no tensor tells (the FIR filter, the scaling by
@@ -51,7 +51,7 @@ class ScoreMRI:
         only(given, SET, NAME)
         centred = given.get("centered", False)
         if not isinstance(centred, bool):
-            raise InputError(f"--set centered must be true (images in [-1, 1]) or false (in [0, 1]), got {centred!r}")
+            raise InputError(f"centered must be true (images in [-1, 1]) or false (in [0, 1]), got {centred!r}")
         sigmas = [state[key] for key in state if key.removeprefix("module.") == "sigmas"]
         tensors = {f"{int(found[1])}.{found[2]}" if (found := KEY.fullmatch(key)) else key: value for key, value in state.items()
                    if key.removeprefix("module.") != "sigmas"}
@@ -72,7 +72,7 @@ def _recipe(given: Mapping[str, Any], centred: bool) -> Interval:
     """Images by default in [0, 1]: as they are, or stretched to the [-1, 1] of a centred network."""
     low, high = number(given, "low", 0.0), number(given, "high", 1.0)
     if not low < high:
-        raise InputError(f"--set low must be below high, got {low:g} and {high:g}")
+        raise InputError(f"low must be below high, got {low:g} and {high:g}")
     return Interval(low, high) if centred else Interval(2 * low - high, high)  # low is 0 to the network, so 2 low - high is -1
 
 
@@ -81,7 +81,7 @@ def _levels(sigmas: list[Tensor], given: Mapping[str, Any]) -> tuple[float, floa
     known = (float(sigmas[0].min()), float(sigmas[0].max())) if sigmas and sigmas[0].numel() > 1 else (0.01, 378.0)
     low, high = number(given, "sigma_min", known[0]), number(given, "sigma_max", known[1])
     if not 0 < low < high < float("inf"):
-        raise InputError(f"noise levels must be positive and rise, got {low:g} to {high:g}; state --set sigma_min and sigma_max")
+        raise InputError(f"noise levels must be positive and rise, got {low:g} to {high:g}; give sigma_min and sigma_max")
     return low, high
 
 

@@ -121,5 +121,5 @@ def test_what_does_not_fit_is_said_in_a_sentence(state, case):
 
 
 def test_the_size_must_be_told_where_nothing_tells_it(random_state):
-    with pytest.raises(InputError, match="--set image_size"):
+    with pytest.raises(InputError, match="image_size"):
         ddpm.FAMILY.convert(random_state(ddpm.layout(ddpm.Architecture(3, 3, (32, 64), 1, (True, True)))), {})

@@ -105,7 +105,7 @@ DAMAGED = {
     "binary JSON": (lambda f: (f / UNET).write_bytes(b"\xff\xfe"), {}, "not readable JSON"),
     "long JSON": (lambda f: (f / UNET).write_text(" " * (1 << 20) + "{}"), {}, "larger than 1 MiB"),
     "no weights": (lambda f: (f / "unet/diffusion_pytorch_model.safetensors").unlink(), {}, "holds none of"),
-    "no scheduler": (lambda f: (f / SCHEDULER).unlink(), {}, "--set prediction=epsilon --set schedule=linear"),
+    "no scheduler": (lambda f: (f / SCHEDULER).unlink(), {}, "prediction=epsilon and schedule=linear"),
     "another scheduler": (lambda f: edit(f / SCHEDULER, _class_name="ScoreSdeVeScheduler"), {}, "ScoreSdeVeScheduler"),
     "flow": (lambda f: FlowMatchEulerDiscreteScheduler().save_pretrained(f / "scheduler"), {}, "FlowMatchEuler"),
     "zero terminal": (lambda f: edit(f / SCHEDULER, rescale_betas_zero_snr=True), {}, "rescale_betas_zero_snr"),

@@ -416,5 +416,5 @@ def test_small_images_that_cannot_be(state, small, says):
 
 def test_an_ordinary_prior_is_no_latent_one():
     name = next(iter(store.shipped()))
-    with pytest.raises(InputError, match="told no small one"):
+    with pytest.raises(InputError, match="without a small one"):
         latent.load(name)

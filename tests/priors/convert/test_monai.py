@@ -175,7 +175,7 @@ def test_an_older_bundle_with_the_older_names(tmp_path):
     (dict(extra={"widths": "@widths"}), "plain value"),
     (dict(extra={"autoencoder_def": {}}), "latent"),
     (dict(extra={"preprocessing": []}), "value range"),
-    (dict(scheduler={"_target_": "RFlowScheduler"}), "--set schedule=linear_beta"),
+    (dict(scheduler={"_target_": "RFlowScheduler"}), "schedule=linear_beta"),
 ])
 def test_a_bundle_that_cannot_be_followed_is_one_sentence(tmp_path, how, says):
     folder, _ = bundle(tmp_path / "bundle", **how)

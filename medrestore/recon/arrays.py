@@ -1,0 +1,188 @@
+"""k-space in memory: what `medrestore recon` does to a scan, on NumPy or torch arrays."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..io import Scan
+from ..io.kspace.base import sampled
+from ..priors import Prior, load
+from ..priors.store import describe
+from ..settings import suggested
+from .plan import Plan
+from .preparation import Slice, check_plan, check_prior, prepare, restore_slices
+from .slices import images_of, slices_at_once
+
+A = TypeVar("A", np.ndarray, Tensor)
+
+
+@dataclass(frozen=True)
+class Reconstruction(Generic[A]):
+    """Images in units of the coils' root-sum-of-squares, arrays of the kind that the k-space was.
+
+    A leading slice axis is there where the k-space had one.
+
+    Attributes:
+        image: (slice, height, width) complex, the mean of the samples.
+        samples: (slice, sample, height, width) complex.
+        std: (slice, height, width) real, spread of the samples: zero for one sample, and no calibrated uncertainty.
+        zero_filled, cg_sense: (slice, height, width) complex, the baselines beside it.
+        misfit: (slice,) |A x - y| over what the noise explains, mean over the samples: about 1 is right.
+        slices: how each was prepared and drawn.
+    """
+
+    image: A
+    samples: A
+    std: A
+    zero_filled: A
+    cg_sense: A
+    misfit: A
+    slices: tuple[Slice, ...]
+
+    def __repr__(self) -> str:
+        return (f"Reconstruction(image {tuple(self.image.shape)}, {self.slices[0].samples.shape[0]} samples, "
+                f"misfit {float(self.misfit.mean()):.2f})")
+
+
+def reconstruct(kspace: A, mask: np.ndarray | Tensor | None = None, *, maps: np.ndarray | Tensor | None = None,
+                noise: np.ndarray | Tensor | None = None, prior: Prior | str | Path | None = None, plan: Plan | None = None,
+                device: torch.device | str | None = None, on_step: Callable[[int, Tensor], None] | None = None,
+                **plan_fields: Any) -> Reconstruction[A]:
+    """Undersampled multi-coil k-space to images, as `medrestore recon` makes them.
+
+    Args:
+        kspace: (coil, height, width) or (slice, coil, height, width) complex, centred (origin at n // 2), the readout along
+            the height, the phase encode along the width; zero where not sampled. A NumPy array or a tensor.
+        mask: (width,) or (height, width), 0 and 1: samples that count; None for those that are not zero.
+        maps: coil maps, shaped like `kspace`; None estimates them by ESPIRiT.
+        noise: (coil, samples) complex samples of noise alone, in the units of `kspace`, which give its covariance.
+        prior: of complex images, loaded on `device`, or its folder or name; None takes that of the plan.
+        plan: all that decides the image; None takes the defaults of `Plan`.
+        device: where to compute; None for the device of a tensor, the CPU for a NumPy array.
+        on_step: called with the number of the step and x after it, for each batch.
+        plan_fields: fields of the plan that are to have other values, such as `method="dds"`, `samples=4`, `noise_std=0.01`.
+
+    Returns:
+        The images, on the CPU.
+
+    Raises:
+        InputError: an array of another type or shape, values that are not finite, a mask without a sample, an unknown field
+            or value of the plan, a prior that is missing or does not suit the scan.
+    """
+    data = _kspace(kspace)
+    masks = _mask(mask, data)
+    given = None if maps is None else _like(_tensor(maps), data.reshape(_tensor(kspace).shape), "maps").reshape(data.shape)
+    plan = _plan(plan or Plan(), prior, plan_fields)
+    if device is None:
+        device = kspace.device if isinstance(kspace, Tensor) else "cpu"
+    if not isinstance(prior, Prior):
+        check_prior(describe(plan.prior)["channels"], plan.prior)
+        prior = load(plan.prior, device=str(device), bf16=plan.bf16)
+    scans = [_scan(slice_, index, masks, noise) for index, slice_ in enumerate(data)]
+    results = _all(scans, given, prior, plan, torch.device(device), on_step)
+    return _as_given(results, kspace)
+
+
+def _all(scans: list[Scan], maps: Tensor | None, prior: Prior, plan: Plan, device: torch.device,
+         on_step: Callable[[int, Tensor], None] | None) -> list[Slice]:
+    """All slices, as many at once as the plan says."""
+    results: list[Slice] = []
+    while len(results) < len(scans):
+        first = len(results)
+        ready = [prepare(scans[first], plan, maps=None if maps is None else maps[first, None], device=device)]
+        check_plan(ready[0], prior, plan)
+        count = slices_at_once(ready[0], plan, device.type, len(scans) - first)
+        ready += [prepare(scans[index], plan, maps=None if maps is None else maps[index, None], device=device)
+                  for index in range(first + 1, first + count)]
+        results += restore_slices(ready, prior, plan, first=first, batch_size=images_of(plan, count), on_step=on_step)
+    return results
+
+
+def _as_given(results: list[Slice], kspace: A) -> Reconstruction[A]:
+    """The slices as one, arrays of the kind of `kspace`."""
+    names = ("image", "samples", "std", "zero_filled", "cg_sense")
+    stacks = {name: torch.stack([getattr(one, name) for one in results]) for name in names}
+    stacks["misfit"] = torch.stack([one.restoration.misfit.mean().cpu() for one in results])
+    if kspace.ndim == 3:
+        stacks = {name: stack[0] for name, stack in stacks.items()}
+    arrays: dict[str, Any] = stacks
+    if isinstance(kspace, np.ndarray):
+        arrays = {name: stack.resolve_conj().numpy() for name, stack in stacks.items()}
+    return Reconstruction(**arrays, slices=tuple(results))
+
+
+def _tensor(array: np.ndarray | Tensor) -> Tensor:
+    """On the CPU, where scans are prepared."""
+    return array.detach().cpu() if isinstance(array, Tensor) else torch.from_numpy(np.ascontiguousarray(array))
+
+
+def _kspace(given: np.ndarray | Tensor) -> Tensor:
+    """(slice, coil, height, width) complex64, checked."""
+    if not isinstance(given, np.ndarray | Tensor):
+        raise InputError(f"kspace must be a NumPy array or a tensor, got {type(given).__name__}")
+    data = _tensor(given)
+    if data.ndim not in (3, 4) or 0 in data.shape:
+        raise InputError(f"kspace must be (coil, height, width) or (slice, coil, height, width), got {tuple(data.shape)}")
+    if not data.is_complex():
+        raise InputError(f"kspace must be complex, got {data.dtype}; where real and imaginary parts are two channels, "
+                         "make one complex array of them")
+    data = data.to(torch.complex64)
+    if not bool(data.isfinite().all()):
+        raise InputError("kspace has values that are not finite; repair or leave out the slices that have them")
+    return data if data.ndim == 4 else data[None]
+
+
+def _mask(given: np.ndarray | Tensor | None, kspace: Tensor) -> Tensor | None:
+    """(1, width) or (height, width) float32 of 0 and 1, or None where each slice shows its own."""
+    if given is None:
+        return None
+    mask = _tensor(given).float()
+    height, width = kspace.shape[-2:]
+    mask = mask[None] if mask.ndim == 1 else mask
+    if mask.ndim != 2 or mask.shape[1] != width or mask.shape[0] not in (1, height):
+        raise InputError(f"mask must be ({width},) or ({height}, {width}) to go with this k-space, got {tuple(given.shape)}")
+    if not bool(((mask == 0) | (mask == 1)).all()):
+        raise InputError("mask must hold 0 and 1 alone, 1 where a sample was taken")
+    if not bool(mask.any()):
+        raise InputError("mask has no sample; give 1 where a sample was taken")
+    return mask
+
+
+def _like(given: Tensor, kspace: Tensor, name: str) -> Tensor:
+    """Complex values of the shape of the k-space."""
+    if given.shape != kspace.shape or not given.is_complex():
+        raise InputError(f"{name} must be complex and shaped like kspace, {tuple(kspace.shape)}, got {given.dtype} "
+                         f"{tuple(given.shape)}")
+    return given.to(torch.complex64)
+
+
+def _scan(kspace: Tensor, index: int, mask: Tensor | None, noise: np.ndarray | Tensor | None) -> Scan:
+    """A slice (coil, height, width) as a file would give it."""
+    kspace = kspace[None] if mask is None else kspace[None] * mask
+    if not bool(kspace.any()):
+        raise InputError(f"kspace of slice {index} is zero everywhere; leave the slice out, or correct the mask")
+    samples = None if noise is None else _tensor(noise).to(torch.complex64)
+    if samples is not None and (samples.ndim != 2 or len(samples) != kspace.shape[1]):
+        raise InputError(f"noise must be (coil, samples) with {kspace.shape[1]} coils, got {tuple(samples.shape)}")
+    height, width = kspace.shape[-2:]
+    return Scan(name="array", index=index, kspace=kspace, mask=sampled(kspace) if mask is None else mask, acs=None,
+                noise=samples, reference=None, crop=(height, width), pixel_mm=None, affine=None)
+
+
+def _plan(plan: Plan, prior: Prior | str | Path | None, changes: Mapping[str, Any]) -> Plan:
+    """The plan with other values in some of its fields."""
+    known = [one.name for one in fields(Plan)]
+    for name in changes:
+        if name not in known:
+            raise InputError(f"Plan: {name} is no option; {suggested('', name, known)}")
+        if name in ("maps", "dataset", "axes", "slices"):
+            raise InputError(f"Plan: {name} says how a file is read; select from the arrays, or use `recon.recon_file`")
+    if isinstance(prior, str | Path):
+        changes = {**changes, "prior": str(prior)}
+    return replace(plan, **changes)

@@ -1,0 +1,52 @@
+"""Classes by name: imported when asked for, built from options, described as what builds them again."""
+
+import subprocess
+import sys
+from dataclasses import dataclass, field
+
+import pytest
+
+from medrestore.errors import InputError
+from medrestore.methods import DDS, HQS, METHODS
+from medrestore.settings import FieldError, Registry
+
+
+def test_names_need_no_import() -> None:
+    code = ("import sys; from medrestore.methods import METHODS; "
+            "print('dds' in METHODS, 'nobody' in METHODS, len(METHODS) > 8, list(METHODS)[0], 'torch' in sys.modules)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["True", "False", "True", "hqs", "False"]
+
+
+def test_build_and_describe() -> None:
+    assert METHODS["dds"] is DDS and METHODS.name_of(HQS) == "hqs"
+    assert METHODS.build("dds", {"eta": 1}) == DDS(eta=1.0)
+    assert METHODS.describe(DDS(eta=1)) == ("dds", {"eta": 1.0}) and METHODS.describe(HQS()) == ("hqs", {})
+    for wrong, sentence in ((("nobody", {}), "there is no nobody; there are: hqs"),
+                            (("dds", {"eta": -1}), "dds: eta must be at least 0, got -1.0"),
+                            (("dds", {"etta": 1}), "dds: etta is no option; did you mean eta?")):
+        with pytest.raises(InputError) as caught:
+            METHODS.build(*wrong)
+        assert str(caught.value).startswith(sentence)
+
+
+@dataclass(frozen=True)
+class Own:
+    size: int = 3
+    table: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Holder:
+    method: object = "own"
+    options: object = None
+
+
+def test_classes_of_others() -> None:
+    registry: Registry[Own] = Registry("nowhere", {})
+    assert registry.add(Own) == f"{__name__}:Own" == registry.add(Own) and len(registry) == 1 and list(registry)
+    with pytest.raises(InputError, match=r"Own\.table is a list, which cannot be written down"):
+        registry.describe(Own(table=[1]))
+    holder = Holder(method=3)
+    with pytest.raises(FieldError, match="Holder: method must be a name or a Method, got 3"):
+        METHODS.settle(holder, "method", "options")
