@@ -8,7 +8,7 @@ same output recognises what a killed run has left.
 
 from .digests import digest, digest_of
 from .locks import Busy, exclusive
-from .publish import FileWriter, NewFile, new_file, publish_first, remove_folder, write_file
+from .publish import FileWriter, NewFile, link_or_copy, new_file, publish_first, remove_folder, write_file
 from .stages import Stage, new_folder, new_output, recover, recover_all, unfinished
 from .system import ADVICE, explained, final_names, no_room
 
@@ -23,6 +23,7 @@ __all__ = [
     "exclusive",
     "explained",
     "final_names",
+    "link_or_copy",
     "new_file",
     "new_folder",
     "new_output",

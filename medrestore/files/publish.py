@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -184,3 +185,15 @@ def remove_folder(folder: Path) -> None:
     with suppress(OSError):
         os.rename(folder, gone)
         remove(gone)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """A second name for a file, or a copy where the file system has no hard links.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

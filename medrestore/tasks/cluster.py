@@ -238,7 +238,7 @@ def _client(workers: int, scheduler_file: Path | None, say: Callable[[str], None
             client = stack.enter_context(Client(address, timeout=CONNECT, set_as_default=False))
             waits = not client.nthreads()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # of what the file holds, too
-            raise InputError(f"the scheduler of {scheduler_file} does not answer; start `dask scheduler` anew") from error
+            raise InputError(f"the scheduler of {scheduler_file} does not answer; start the dask scheduler again") from error
         if waits:
             say(f"{scheduler_file}: the scheduler has no workers yet; waiting for them")
         yield client

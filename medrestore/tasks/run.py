@@ -61,7 +61,7 @@ def run(
         work: fills a task's folder; with workers it is pickled. It may fail in any way: the other tasks go on.
         workers: processes on this machine; 0 works in this one and needs no dask. A script that asks for workers has its
             main part under `if __name__ == "__main__"`, as for every process started with "spawn".
-        scheduler_file: written by `dask scheduler --scheduler-file`; its workers see `out` under the same path.
+        scheduler_file: that a dask scheduler has written; its workers see `out` under the same path.
         shard: (i, n): every n-th group, beginning with the i-th, for job arrays.
         retry_failed: try again what failed before with the same key.
         threads: of torch and of numpy's linear algebra in each process.

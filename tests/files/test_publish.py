@@ -9,7 +9,7 @@ import pytest
 from helpers.disk import ROOM, contents, full_disk, killed
 
 from medrestore.errors import InputError
-from medrestore.files import FileWriter, NewFile, new_file, publish_first, remove_folder, write_file
+from medrestore.files import FileWriter, NewFile, link_or_copy, new_file, publish_first, remove_folder, write_file
 from medrestore.files import publish as module
 
 
@@ -250,3 +250,16 @@ def test_a_removed_folder_is_renamed_first(tmp_path: Path, monkeypatch: pytest.M
     remove_folder(left)
     remove_folder(tmp_path / "missing")
     assert contents(tmp_path) == {}
+
+
+def test_a_second_name_or_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_text("x")
+    link_or_copy(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "a").samefile(tmp_path / "b")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(module.os, "link", refuse)
+    link_or_copy(tmp_path / "a", tmp_path / "c")
+    assert not (tmp_path / "a").samefile(tmp_path / "c") and (tmp_path / "c").read_text() == "x"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from fractions import Fraction
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
-from ...files import Stage, final_names, write_file
+from ...files import Stage, final_names, link_or_copy, write_file
 from ..frames.base import decode_picture
 from ..frames.mha import MhaWriter
 from ..frames.video import VideoWriter, check_video
@@ -152,7 +151,7 @@ class SceneWriter:
         new = self._stage.new
         if self.kind == "png":
             for index, name in enumerate(self._names):
-                _link(self._place(index), new / name)
+                link_or_copy(self._place(index), new / name)
             (new / PROVENANCE).write_text(text, "utf-8")
             self._stage.publish_folder(replace=self._overwrite)
         else:
@@ -194,11 +193,3 @@ def encode_png(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=6)
     return buffer.getvalue()
-
-
-def _link(source: Path, target: Path) -> None:
-    """A second name for a file, or a copy where the file system has none."""
-    try:
-        target.hardlink_to(source)
-    except OSError:
-        shutil.copyfile(source, target)
