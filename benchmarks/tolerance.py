@@ -21,7 +21,7 @@ from medrestore.methods import DDS, HQS
 from medrestore.operators import Sense
 from medrestore.priors import Prior, load
 from medrestore.recon.plan import Plan
-from medrestore.recon.preparation import reconstruct, score
+from medrestore.recon.preparation import restore_slice, score
 from medrestore.study.cases import Fingerprints
 from medrestore.study.config import Simulated, Undersample
 from medrestore.study.mri import Ready, ready, scan_cases
@@ -54,7 +54,7 @@ def measured(slices: list[Ready], plan: Plan, prior: Prior, rtol: float) -> tupl
     plan = replace(plan, options={**plan.options, "rtol": rtol})
     with counted() as products:
         for one in slices:
-            done = reconstruct(one.prepared, prior, plan)
+            done = restore_slice(one.prepared, prior, plan)
             found.append(score([done.image.abs()], [one.reference]).psnr)
     return sum(found) / len(found), len(products) / len(slices) / plan.steps
 

@@ -35,7 +35,7 @@ from .methods import ProbabilityFlow as ProbabilityFlow
 from .methods import RePaint as RePaint
 from .noise import Noise as Noise
 from .problem import Problem as Problem
-from .recon.arrays import reconstruct as reconstruct
+from .recon import reconstruct as reconstruct
 from .restoration import Restoration as Restoration
 from .restoration import restore as restore
 from .restoration import restore_all as restore_all

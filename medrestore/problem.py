@@ -118,7 +118,8 @@ def stack(problems: Sequence[Problem[Operator]]) -> Problem[Operator]:
         return problems[0]
     shapes = sorted({(tuple(problem.y.shape[1:]), str(problem.y.dtype)) for problem in problems})
     if len(shapes) > 1:
-        raise InputError(f"measurements of shapes {' and '.join(f'{shape} {dtype}' for shape, dtype in shapes)} cannot be stacked; "
+        described = ' and '.join(f'{shape} {dtype}' for shape, dtype in shapes)
+        raise InputError(f"measurements of shapes {described} cannot be stacked; "
                          "restore problems of different sizes apart")
     operator = stack_operators([problem.operator for problem in problems for _ in problem.y])
     return Problem(operator, torch.cat([problem.y for problem in problems]), _stacked_sigma(problems))

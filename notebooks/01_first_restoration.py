@@ -170,7 +170,7 @@ for place, (name, (image, white)) in zip(places, shown.items(), strict=True):
 # %%
 plan = mr.recon.Plan(steps=STEPS, samples=SAMPLES, undersample=mr.recon.Undersampling("uniform1d", 4))
 ready = mr.recon.prepare(scan, plan)
-done = mr.recon.reconstruct(ready, prior, plan)
+done = mr.recon.restore_slice(ready, prior, plan)
 print(f"{ready.sampling.kind} {ready.sampling.acceleration:.2f}x, noise {ready.problem.sigma:.4f} ({ready.noise_source})")
 assert torch.equal(ready.sampling.mask, sampling.mask)
 

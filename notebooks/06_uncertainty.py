@@ -101,7 +101,7 @@ plans = {"DDS": mr.recon.Plan(mr.DDS(), steps=STEPS, samples=SAMPLES, undersampl
 
 def drawn_from(scan, plan):
     """Samples and reference, magnitudes as shown, and where the object is, found without the reference."""
-    done = mr.recon.reconstruct(mr.recon.prepare(scan, plan), prior, plan)
+    done = mr.recon.restore_slice(mr.recon.prepare(scan, plan), prior, plan)
     samples = done.samples.abs()
     inside = samples.mean(0) > 0.1 * samples.mean(0).max()
     return samples, done.reference, inside

@@ -106,7 +106,8 @@ def hidden_draws(tree: ast.Module) -> list[str]:
     return wrong
 
 
-OPTION = re.compile(r"(?<![\w(-])--[a-z][a-z-]+(?![\w:-])|(?<![\w-])-o\b")  # properties of a style sheet have a colon or a bracket
+# properties of a style sheet have a colon or a bracket
+OPTION = re.compile(r"(?<![\w(-])--[a-z][a-z-]+(?![\w:-])|(?<![\w-])-o\b")
 PUBLISHING = {"os.replace", "os.rename", "os.link", "fcntl.flock", "fcntl.lockf", "shutil.move"}
 PROBED = {"operators", "problem", "consistency", "codecs", "methods", "restoration", "tiling"}  # which ask by type
 PROBED_FILES = {"priors/base.py", "priors/gaussian.py", "priors/network.py", "priors/parametrisations.py",
@@ -132,7 +133,7 @@ def option_names(tree: ast.Module) -> list[str]:
     """Options of the command line in texts, docstrings among them."""
     return [f"line {node.lineno}: {found.group()}" for node in ast.walk(tree)
             if isinstance(node, ast.Constant) and isinstance(node.value, str)
-            for found in OPTION.finditer(node.value)]
+            for found in OPTION.finditer(node.value.replace("dask scheduler --", "dask scheduler "))]  # another program's
 
 
 def probes(tree: ast.Module) -> list[str]:

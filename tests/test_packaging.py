@@ -33,7 +33,8 @@ def test_import_is_lazy() -> None:
 
 
 def test_the_command_line_starts_without_torch() -> None:
-    code = "import sys; from medrestore.cli.main import parser; parser(); " \
+    code = "import sys; from medrestore.cli.main import COMMANDS, help_text; help_text(); " \
+           "[command.parser().format_help() for command in COMMANDS.values()]; " \
            f"print([name for name in {HEAVY} if name in sys.modules])"
     assert fresh(code) == "[]"
 

@@ -16,21 +16,18 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from ..errors import InputError
 from ..settings import Bounds, OneOf, override
+from ..study.config import PROTOCOLS
 from .command import Command
 from .config import read
 from .device import usable_device
 from .options import POSITIONAL
 from .terminal import progress, say
 
-if TYPE_CHECKING:
-    from ..methods import Method
-
 YAML = (".yaml", ".yml")
-PROTOCOLS = ("fastmri", "fastmri-slice", "complex", "natural", "dreaming-corrected", "dreaming-official")
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ def _study(options: Options) -> int:
     from ..study.estimate import estimate
     from ..study.run import Running, open_study, run_study
 
-    study = open_study(build(given, options.what), options.what, Path(options.out), _method, remember=not options.dry_run)
+    study = open_study(build(given, options.what), options.what, Path(options.out), remember=not options.dry_run)
     if options.dry_run:
         for line in estimate(study, devices[0], workers=max(options.workers, 1)):
             say(line)
@@ -139,12 +136,6 @@ def _shard(text: str) -> tuple[int, int]:
     if not (slash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
         raise InputError(f"--shard takes i/n, as 3/16, got {text!r}")
     return int(first), int(last)
-
-
-def _method(name: str, options: Mapping[str, Any]) -> "Method":
-    from ..methods import METHODS
-
-    return METHODS.build(name, options, where="options")
 
 
 def _files() -> Mapping[str, type]:

@@ -31,8 +31,10 @@ class Options:
     """The options of `inpaint`.
 
     Args:
-        input: one png or jpg, a folder of them, a .mha stack, a video, DREAMING (zip or folder), or a container's input folder
-        out: a folder, or a name ending in .png (one frame), .mha, .mkv (lossless) or .mp4 (changes known pixels)
+        input: one png or jpg, a folder of them, a .mha stack, a video, DREAMING (zip or folder), or a
+            container's input folder
+        out: a folder, or a name ending in .png (one frame), .mha, .mkv (lossless) or .mp4 (changes known
+            pixels)
         mask: the masks, of any of these kinds: one for every frame, or one for all
         truth: the unobstructed frames, to score against
     """
@@ -67,20 +69,29 @@ def run(options: Options) -> int:
         for place in places.values():
             check_output(place, source, mask, truth)
         usable_device(options.machine.device)
-        job = Job.load(plan, options.machine, reading=options.reading, writing=options.writing, say=say, progress=progress)
+        job = Job.load(
+            plan,
+            options.machine,
+            reading=options.reading,
+            writing=options.writing,
+            say=say,
+            progress=progress,
+        )
         if len(scenes) == 1:
             name = next(iter(scenes))
             inpaint_scene(lambda: scenes[name], places[name], job, source=source, mask=mask)
             return 0
         failed = inpaint_scenes(scenes, places, job, source=source, mask=mask)
     if failed:
-        print(f"medrestore inpaint: error: {len(failed)} of {len(places)} scenes failed: {', '.join(sorted(failed))}",
-              file=sys.stderr)
+        print(
+            f"medrestore inpaint: error: {len(failed)} of {len(places)} scenes failed: {', '.join(sorted(failed))}",
+            file=sys.stderr,
+        )
     return 1 if failed else 0
 
 
 def _places(scenes: "SceneSet", source: Path, out: Path) -> Mapping[str, Path]:
-    """Where each scene goes: `out` itself for one, else a folder of scenes; a container's results by its own rule."""
+    """Where each scene goes: `out` itself for one, else a folder of scenes; by the rule of a container."""
     from ..io.scenes.grand_challenge import is_container, output_place
 
     if is_container(source) and not out.suffix:

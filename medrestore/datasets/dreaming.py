@@ -19,7 +19,7 @@ SCENE = re.compile(r"scene_([0-9]+)")
 
 
 class Dreaming(Images):
-    """Ground-truth frames, RGB in [-1, 1], from `scene_NNNN/gt` below the folder or below its DREAMING_training_... folders.
+    """Ground-truth frames, RGB in [-1, 1], from `scene_NNNN/gt` in the folder or its DREAMING_training_...
 
     Args:
         folder: the unpacked download.
@@ -27,7 +27,8 @@ class Dreaming(Images):
         numbers: of the scenes, instead of a split; with neither, all scenes of the folder.
         stride: from one frame to the next; neighbours hardly differ.
         height: of the images, to which frames are scaled down (antialiased); null leaves them as they are.
-        scenes: refused: a range [first, last) in other sources, a list of numbers in earlier versions of this one.
+        scenes: refused: a range [first, last) in other sources, a list of numbers in earlier versions of this
+            one.
 
     Raises:
         InputError: an option out of range, scenes that the folder does not hold, or `scenes`.
@@ -35,12 +36,22 @@ class Dreaming(Images):
 
     channels, recipe = 3, Interval()
 
-    def __init__(self, folder: Path, *, split: str | None = None, numbers: tuple[int, ...] | None = None, stride: int = 1,
-                 height: int | None = None, scenes: tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        split: str | None = None,
+        numbers: tuple[int, ...] | None = None,
+        stride: int = 1,
+        height: int | None = None,
+        scenes: tuple[int, ...] | None = None,
+    ) -> None:
         if scenes is not None:
             raise InputError(f"dreaming: scenes is no option; {write_numbers(scenes)}.")
         if stride < 1 or (height is not None and height < 16) or (split is not None and numbers is not None):
-            raise InputError("dreaming: stride must be at least 1, height at least 16, and of split and numbers only one given.")
+            raise InputError(
+                "dreaming: stride must be at least 1, height at least 16, and of split and numbers only one given."
+            )
         folders = _scenes(folder)
         wanted = split_numbers(split) if split is not None else numbers
         missing = [] if wanted is None else [number for number in wanted if number not in folders]
@@ -75,7 +86,9 @@ def _scenes(folder: Path) -> dict[int, Path]:
         if match is None or not truth.is_dir():
             continue
         if int(match[1]) in folders:
-            raise InputError(f"{folder} holds one scene twice, in {truth} and {folders[int(match[1])]}; keep one of them.")
+            raise InputError(
+                f"{folder} holds one scene twice, in {truth} and {folders[int(match[1])]}; keep one of them."
+            )
         folders[int(match[1])] = truth
     if not folders:
         raise InputError(f"{folder} holds no scene_NNNN/gt, nor do its folders; give the unpacked download.")
@@ -83,7 +96,9 @@ def _scenes(folder: Path) -> dict[int, Path]:
 
 
 def _frames(truth: Path) -> list[Path]:
-    frames = sorted((p for p in truth.iterdir() if p.suffix.lower() in SUFFIXES), key=lambda p: natural_key(p.name))
+    frames = sorted(
+        (p for p in truth.iterdir() if p.suffix.lower() in SUFFIXES), key=lambda p: natural_key(p.name)
+    )
     if not frames:
         raise InputError(f"{truth} holds no .jpg or .png; unpack the scene again.")
     return frames
@@ -102,12 +117,21 @@ def split_numbers(name: str) -> tuple[int, ...]:
     if isinstance(settings.get("scenes"), list):
         raise InputError(f"split {name} holds scenes; {write_numbers(settings['scenes'])}.")
     numbers = settings.get("numbers")
-    if set(settings) != {"numbers"} or not isinstance(numbers, list) or not numbers or not all(type(n) is int for n in numbers):
-        raise InputError(f"split {name} must hold numbers, a list of those of its scenes, and nothing else; correct it.")
+    if (
+        set(settings) != {"numbers"}
+        or not isinstance(numbers, list)
+        or not numbers
+        or not all(type(n) is int for n in numbers)
+    ):
+        raise InputError(
+            f"split {name} must hold numbers, a list of those of its scenes, and nothing else; correct it."
+        )
     return tuple(numbers)
 
 
 def write_numbers(scenes: Sequence[object]) -> str:
     """What to write instead of `scenes`, a list of numbers in earlier versions and a range everywhere now."""
-    return (f"write numbers: [{', '.join(map(str, scenes))}] for exactly these scenes, as scenes means a range "
-            "[first, last) wherever it is an option")
+    return (
+        f"write numbers: [{', '.join(map(str, scenes))}] for exactly these scenes, as scenes means a range "
+        "[first, last) wherever it is an option"
+    )

@@ -1,26 +1,22 @@
 """Surgical inpainting: frames in, frames out. Names are imported when they are first asked for."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from .arrays import inpaint as inpaint
     from .frame import inpaint_frame as inpaint_frame
+    from .plan import Machine as Machine
     from .plan import Plan as Plan
+    from .plan import Reading as Reading
+    from .plan import Writing as Writing
     from .scene import FilledFrame as FilledFrame
     from .scene import fill_frames as fill_frames
 
-_MODULES = {"FilledFrame": "scene", "Plan": "plan", "fill_frames": "scene", "inpaint": "arrays", "inpaint_frame": "frame"}
-
-__all__ = ["FilledFrame", "Plan", "fill_frames", "inpaint", "inpaint_frame"]
-
-
-def __getattr__(name: str) -> Any:
-    """A public name, from its module."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_MODULES[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*__all__, *globals()])
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
+    "arrays": ["inpaint"],
+    "frame": ["inpaint_frame"],
+    "plan": ["Machine", "Plan", "Reading", "Writing"],
+    "scene": ["FilledFrame", "fill_frames"],
+})

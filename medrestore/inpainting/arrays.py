@@ -22,29 +22,39 @@ from .scene import fill_frames, grown, inspect_scene
 A = TypeVar("A", np.ndarray, Tensor)
 
 
-def inpaint(frame: A, mask: np.ndarray | Tensor, *, prior: Prior | str | Path | None = None,
-            mask_means: Literal["hole", "keep"] | None = None, plan: Plan | None = None,
-            device: torch.device | str | None = None, allow_large_hole: bool = False, **plan_fields: Any) -> A:
+def inpaint(
+    frame: A,
+    mask: np.ndarray | Tensor,
+    *,
+    prior: Prior | str | Path | None = None,
+    mask_means: Literal["hole", "keep"] | None = None,
+    plan: Plan | None = None,
+    device: torch.device | str | None = None,
+    allow_large_hole: bool = False,
+    **plan_fields: Any,
+) -> A:
     """A frame with its hole filled, as `medrestore inpaint` fills it.
 
     Args:
         frame: (height, width, 3) or (3, height, width) uint8 RGB, a NumPy array or a tensor.
         mask: (height, width), bool or uint8 of 0 and 255.
-        prior: of RGB pictures, loaded on `device` (for many frames, load it once), or its folder or name; None takes that of
-            the plan.
-        mask_means: what True or white means in the mask, "hole" or "keep"; None takes that of the plan, or "hole".
+        prior: of RGB pictures, loaded on `device` (for many frames, load it once), or its folder or name;
+            None takes that of the plan.
+        mask_means: what True or white means in the mask, "hole" or "keep"; None takes that of the plan, or
+            "hole".
         plan: all that decides the fill; None takes the defaults of `Plan`.
         device: where to compute; None for the device of a tensor, the CPU for a NumPy array.
         allow_large_hole: accept a mask that hides more than half of the frame.
         plan_fields: fields of the plan that are to have other values, such as `steps=50` or `grow=3`.
 
     Returns:
-        A new array of the kind, layout and device of `frame`; pixels that the mask, once grown, does not hide are those of
-        `frame`, bit by bit.
+        A new array of the kind, layout and device of `frame`; pixels that the mask, once grown, does not hide
+        are those of `frame`, bit by bit.
 
     Raises:
-        InputError: an array of another type or shape, a mask that hides nothing, everything or, without leave, more than
-            half, an unknown field or value of the plan, a prior that is missing or does not suit it.
+        InputError: an array of another type or shape, a mask that hides nothing, everything or, without
+            leave, more than half, an unknown field or value of the plan, a prior that is missing or does not
+            suit it.
     """
     pixels, channels_last = _pixels(frame, mask)
     plan = _plan(plan or Plan(), mask_means, prior, plan_fields)
@@ -53,7 +63,11 @@ def inpaint(frame: A, mask: np.ndarray | Tensor, *, prior: Prior | str | Path | 
     if not isinstance(prior, Prior):
         prior = load(plan.prior, device=str(device), bf16=plan.bf16)
     check_inpaint_plan(plan, prior)
-    scene = Scene("the frame", ArrayFrames(pixels, "the frame"), Masks(ArrayFrames(_array(mask), "the mask"), plan.mask_means))
+    scene = Scene(
+        "the frame",
+        ArrayFrames(pixels, "the frame"),
+        Masks(ArrayFrames(_array(mask), "the mask"), plan.mask_means),
+    )
     inspect_scene(grown(scene, plan.grow), prior, plan, allow_large_hole=allow_large_hole)
     (filled,) = fill_frames(scene, prior, plan, device=device)
     made = filled.frame.permute(1, 2, 0).contiguous() if channels_last else filled.frame
@@ -100,7 +114,9 @@ def _pixels(frame: np.ndarray | Tensor, mask: np.ndarray | Tensor) -> tuple[np.n
         return pixels, True
     if pixels.shape == (3, *size):
         return pixels.transpose(1, 2, 0), False
-    raise InputError(f"frame must be {(*size, 3)} or {(3, *size)} to go with a mask of {size}, got {pixels.shape}")
+    raise InputError(
+        f"frame must be {(*size, 3)} or {(3, *size)} to go with a mask of {size}, got {pixels.shape}"
+    )
 
 
 def _plan(plan: Plan, mask_means: Literal["hole", "keep"] | None, prior: Prior | str | Path | None,

@@ -1,4 +1,4 @@
-"""Scenes from files to files: outputs published atomically, stopped runs resumed, a record of how each was made."""
+"""Scenes from files to files: outputs published atomically, stopped runs resumed, a record of each."""
 
 import json
 import math
@@ -39,8 +39,8 @@ class Job:
     Args:
         plan: all that decides the fill.
         prior: the loaded prior; `Job.load` loads the one that the plan names.
-        about: what the folder of the prior states of it (`priors.store.describe`), with the sha256 of its weights; empty for
-            a prior that was loaded from no file.
+        about: what the folder of the prior states of it (`priors.store.describe`), with the sha256 of its
+            weights; empty for a prior that was loaded from no file.
         machine, reading, writing: what does not decide the fill.
         say: called with one line of text an event.
         progress: `(label, total) -> advance`, for a progress bar.
@@ -69,9 +69,10 @@ class Job:
         return cls(plan, prior, about, machine, **rest)
 
     def key(self, fingerprint: str) -> str:
-        """sha256 of all that decides an output: the plan, the prior, the version, and the frames by their `fingerprint`.
+        """sha256 of all that decides an output: plan, prior, version, and the frames by their `fingerprint`.
 
-        A prior that was loaded from no file cannot be told from another, so its outputs are never current: each call gives
+        A prior that was loaded from no file cannot be told from another, so its outputs are never current:
+            each call gives
         another key.
         """
         about = {name: value for name, value in self.about.items() if name != "card"} or uuid.uuid4().hex
@@ -83,8 +84,10 @@ class Job:
         return self.plan.prior if self.about else type(self.prior).__name__
 
 
-def inpaint_scene(opened: Callable[[], Scene], out: Path, job: Job, *, source: Path, mask: Path | None = None) -> bool:
-    """One scene to one output, with a picture of the mask, a table of its frames and a JSON of how it was made beside it.
+def inpaint_scene(
+    opened: Callable[[], Scene], out: Path, job: Job, *, source: Path, mask: Path | None = None
+) -> bool:
+    """One scene to one output, with a picture of the mask, a table of its frames and a JSON record beside.
 
     Args:
         opened: opens the scene; called twice, for two readers, so that video is read in order by each.
@@ -114,12 +117,16 @@ def inpaint_scene(opened: Callable[[], Scene], out: Path, job: Job, *, source: P
         with _writer(out, scene, key, job) as writer:
             try:
                 table_place(out).unlink(missing_ok=True)  # so that no mix of two runs is ever complete
-                write_overlay(preview_place(out), scene.frame(inspection.fullest), scene.mask(inspection.fullest)[0])
+                write_overlay(
+                    preview_place(out), scene.frame(inspection.fullest), scene.mask(inspection.fullest)[0]
+                )
                 coverages = _fill(given, ahead, writer, job)
                 scores, rows = _scores(given, writer)  # by the masks as given, so that numbers compare
                 write_frames_csv(table_place(out), rows)
             except BaseException as error:
-                if isinstance(error, InputError) or out.suffix == ".png":  # nothing is left that could be resumed
+                if (
+                    isinstance(error, InputError) or out.suffix == ".png"
+                ):  # nothing is left that could be resumed
                     for place in (preview_place(out), table_place(out)):
                         place.unlink(missing_ok=True)
                 raise
@@ -132,7 +139,7 @@ def inpaint_scene(opened: Callable[[], Scene], out: Path, job: Job, *, source: P
 
 def inpaint_scenes(scenes: Mapping[str, Scene], places: Mapping[str, Path], job: Job, *, source: Path,
                    mask: Path | None = None) -> dict[str, str]:
-    """Every scene of a set to its place; returns those that failed, name to sentence. The others are written all the same."""
+    """Every scene of a set to its place; returns those that failed, name to sentence."""
     failed: dict[str, str] = {}
     for name in scenes:
         try:
@@ -155,13 +162,17 @@ def table_place(out: Path) -> Path:
 
 def record_place(out: Path) -> Path:
     """Where the JSON of how an output was made lies."""
-    return out.with_name(out.name + ".json") if out.suffix == ".png" else provenance_place(out, output_kind(out))
+    return (
+        out.with_name(out.name + ".json") if out.suffix == ".png" else provenance_place(out, output_kind(out))
+    )
 
 
 def check_output(out: Path, *inputs: Path | None) -> None:
     """Refuses names that stand for nothing that is written, and places among the inputs."""
     if out.name in ("", ".."):
-        raise InputError(f"{out} is no name to write to; name a new folder, or a file ending in .png, .mha, .mkv or .mp4")
+        raise InputError(
+            f"{out} is no name to write to; name a new folder, or a file ending in .png, .mha, .mkv or .mp4"
+        )
     if out.suffix.lower() in (".jpg", ".jpeg"):
         raise InputError(f"{out}: jpg would change the known pixels; give a name ending in .png")
     if out.suffix != ".png":
@@ -172,14 +183,18 @@ def check_output(out: Path, *inputs: Path | None) -> None:
         if out.exists() and out.samefile(given):
             raise InputError(f"{out} is the input itself, which is never replaced; give another `out`")
         if out.resolve() in given.resolve().parents:
-            raise InputError(f"{out} holds the input {given}, and an output takes the place of the whole folder; "
-                             "give another `out`")
+            raise InputError(
+                f"{out} holds the input {given}, and an output takes the place of the whole folder; "
+                "give another `out`"
+            )
         if given.is_dir() and out.parent.exists() and out.parent.samefile(given):
-            raise InputError(f"{out} lies among the pictures of {given}, and would be read as one of them; give another `out`")
+            raise InputError(
+                f"{out} lies among the pictures of {given}, and would be read as one of them; give another `out`"
+            )
 
 
 def is_done(out: Path, key: str) -> bool:
-    """Whether an output is complete, with all that belongs to it, and has the key of this plan and these frames."""
+    """Whether an output, with all that belongs to it, is complete and has this key."""
     return all(place.exists() for place in _outputs(out)) and read_record(out).get("key") == key
 
 
@@ -202,7 +217,9 @@ def read_record(out: Path) -> dict[str, Any]:
 def _may_write(out: Path, job: Job) -> None:
     """Refuses to replace outputs without leave, and a folder of other files in any case."""
     if out.is_dir() and any(out.iterdir()) and not read_record(out):
-        raise InputError(f"{out} is a folder and no output of inpaint, so it is never replaced; give another `out`")
+        raise InputError(
+            f"{out} is a folder and no output of inpaint, so it is never replaced; give another `out`"
+        )
     if job.writing.overwrite:
         return
     if not (job.writing.resume or out.exists()) and unfinished(out):
@@ -216,7 +233,7 @@ def _may_write(out: Path, job: Job) -> None:
 
 
 class PictureWriter:
-    """Takes the one frame of a scene that becomes one picture, as `SceneWriter` takes those of longer scenes."""
+    """Takes the frame of a scene of one picture, as `SceneWriter` takes those of longer scenes."""
 
     done: frozenset[int] = frozenset()
 
@@ -246,11 +263,21 @@ def _one_picture(out: Path) -> Iterator[PictureWriter]:
         (folder / record_place(out).name).write_text(text, "utf-8")
 
 
-def _writer(out: Path, scene: Scene, key: str, job: Job) -> AbstractContextManager[SceneWriter | PictureWriter]:
+def _writer(
+    out: Path, scene: Scene, key: str, job: Job
+) -> AbstractContextManager[SceneWriter | PictureWriter]:
     if out.suffix == ".png":
         return _one_picture(out)
-    return SceneWriter(out, size=scene.size, count=scene.count, names=scene.frame_name, fps=scene.fps, key=key,
-                       overwrite=True, resume=job.writing.resume)
+    return SceneWriter(
+        out,
+        size=scene.size,
+        count=scene.count,
+        names=scene.frame_name,
+        fps=scene.fps,
+        key=key,
+        overwrite=True,
+        resume=job.writing.resume,
+    )
 
 
 def _fill(given: Scene, ahead: Scene, writer: SceneWriter | PictureWriter, job: Job) -> list[Coverage]:
@@ -269,7 +296,9 @@ def _fill(given: Scene, ahead: Scene, writer: SceneWriter | PictureWriter, job: 
 def _scores(scene: Scene, writer: SceneWriter | PictureWriter) -> tuple[SceneScore | None, list[FrameScore]]:
     """Scores where there is a truth, and how much the fill changes from frame to frame in any case."""
     if scene.reference is not None:
-        return score_scene((writer.read(index) for index in range(scene.count)), scene, protocol="dreaming-corrected")
+        return score_scene(
+            (writer.read(index) for index in range(scene.count)), scene, protocol="dreaming-corrected"
+        )
     rows: list[FrameScore] = []
     before: tuple[Tensor, Tensor] | None = None
     for index in range(scene.count):
@@ -282,20 +311,47 @@ def _scores(scene: Scene, writer: SceneWriter | PictureWriter) -> tuple[SceneSco
     return None, rows
 
 
-def _provenance(scene: Scene, inspection: Inspection, key: str, coverages: Sequence[Coverage], scores: SceneScore | None,
-                job: Job, source: Path, mask: Path | None) -> dict[str, Any]:
+def _provenance(
+    scene: Scene,
+    inspection: Inspection,
+    key: str,
+    coverages: Sequence[Coverage],
+    scores: SceneScore | None,
+    job: Job,
+    source: Path,
+    mask: Path | None,
+) -> dict[str, Any]:
     """How an output was made; holds no time of day, so that a rerun gives the same bytes."""
     plan = job.plan
     return {
-        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.device, "config": plain(plan), "key": key,
-        "input": {"path": str(source), "mask": None if mask is None else str(mask), "scene": scene.name, "frames": scene.count,
-                  "size": list(scene.size), "fingerprint": inspection.fingerprint, "notes": list(scene.notes)},
-        "mask_means": scene.masks.meaning, "hole_fraction": inspection.survey.hole_fraction,
-        "prior_sha256": job.about.get("sha256"), "method": repr(plan.sampler), "levels": plan.levels(job.prior, plan.start_sigma),
+        "medrestore": version("medrestore"),
+        "torch": torch.__version__,
+        "device": job.machine.device,
+        "config": plain(plan),
+        "key": key,
+        "input": {
+            "path": str(source),
+            "mask": None if mask is None else str(mask),
+            "scene": scene.name,
+            "frames": scene.count,
+            "size": list(scene.size),
+            "fingerprint": inspection.fingerprint,
+            "notes": list(scene.notes),
+        },
+        "mask_means": scene.masks.meaning,
+        "hole_fraction": inspection.survey.hole_fraction,
+        "prior_sha256": job.about.get("sha256"),
+        "method": repr(plan.sampler),
+        "levels": plan.levels(job.prior, plan.start_sigma),
         "warm_levels": None if plan.warm_start is None else plan.levels(job.prior, plan.warm_start),
         "seeds": list(range(plan.seed, plan.seed + plan.samples)),
-        "frames": {"hidden": [one.hidden for one in coverages], "seen_elsewhere": [one.seen_elsewhere for one in coverages]},
-        "scores": None if scores is None else {name: _finite(value) for name, value in asdict(scores).items()},
+        "frames": {
+            "hidden": [one.hidden for one in coverages],
+            "seen_elsewhere": [one.seen_elsewhere for one in coverages],
+        },
+        "scores": None
+        if scores is None
+        else {name: _finite(value) for name, value in asdict(scores).items()},
     }
 
 
@@ -335,11 +391,16 @@ def _report(scene: Scene, scores: SceneScore | None, rows: Sequence[FrameScore],
             coverages: Sequence[Coverage]) -> Iterator[str]:
     """The lines after the work."""
     if scene.count > 1 and coverages:
-        seen = sum(one.hidden * one.seen_elsewhere for one in coverages) / sum(one.hidden for one in coverages)
+        seen = sum(one.hidden * one.seen_elsewhere for one in coverages) / sum(
+            one.hidden for one in coverages
+        )
         yield f"{scene.name}: {seen:.1%} of what was hidden was seen in other frames and taken from there"
     if scores is not None:
         yield f"{'':16s} {'PSNR dB':>8s} {'SSIM':>7s}   (dreaming-corrected)"
-        for name, psnr, ssim in (("whole frame", scores.psnr, scores.ssim), ("hole alone", scores.hole_psnr, scores.hole_ssim)):
+        for name, psnr, ssim in (
+            ("whole frame", scores.psnr, scores.ssim),
+            ("hole alone", scores.hole_psnr, scores.hole_ssim),
+        ):
             yield f"{name:16s} {psnr:8.2f} {'' if ssim is None else f'{ssim:7.4f}'}"
         if scores.flicker is not None:
             yield f"flicker {scores.flicker:+.2f} grey levels (change in the hole from frame to frame, less that of the truth)"

@@ -58,12 +58,18 @@ def check_inpaint_plan(plan: Plan, prior: Prior) -> None:
         raise FieldError("", "sigma_max", f"{plan.sigma_max:g} is not above the least noise level, {least:g}")
     for name, level in (("start_sigma", plan.start_sigma), ("warm_start", plan.warm_start)):
         if level is not None and not least < level <= high:
-            raise FieldError("", name, f"{level:g} is outside the noise levels of the prior, {low:g} to {high:g}")
+            raise FieldError(
+                "", name, f"{level:g} is outside the noise levels of the prior, {low:g} to {high:g}"
+            )
     if plan.noise_std > 0 and isinstance(sampler, EXACT):
-        raise InputError(f"{type(sampler).__name__} takes the known pixels as free of noise; with `noise_std` take ddnm+, "
-                         "ddrm, diffpir or dps")
+        raise InputError(
+            f"{type(sampler).__name__} takes the known pixels as free of noise; with `noise_std` take ddnm+, "
+            "ddrm, diffpir or dps"
+        )
     window, shift, step = plan.grid(prior)
-    grain = math.lcm(step, 2 if plan.factor == "auto" else plan.factor)  # "auto" halves a picture once its lattice is used up
+    grain = math.lcm(
+        step, 2 if plan.factor == "auto" else plan.factor
+    )  # "auto" halves a picture once its lattice is used up
     empty = _problem(torch.zeros(3, *window), torch.ones(window, dtype=torch.bool), 0.0, step, prior)
     try:
         checked(empty, prior, sampler, window, shift, grain)
@@ -75,17 +81,28 @@ def check_rgb(channels: int, interval: bool, name: str) -> None:
     """Refuses a prior that is not one of RGB pictures."""
     if channels != 3 or not interval:
         what = f"of {channels} channels{'' if interval else ', not of pictures in an interval'}"
-        raise InputError(f"{name} is a prior {what}, and frames need one of RGB pictures; give another `prior`")
+        raise InputError(
+            f"{name} is a prior {what}, and frames need one of RGB pictures; give another `prior`"
+        )
 
 
-def inpaint_frame(frame: Tensor, known: Tensor, prior: Prior, plan: Plan, *, before: Tensor | None = None,
-                  device: torch.device | str = "cpu", progress: Callable[[int, int], None] | None = None) -> Tensor:
+def inpaint_frame(
+    frame: Tensor,
+    known: Tensor,
+    prior: Prior,
+    plan: Plan,
+    *,
+    before: Tensor | None = None,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Tensor:
     """The frame with its hole filled; known pixels are those of the frame, bit by bit.
 
     Args:
         frame: (3, height, width) uint8.
         known: (height, width) bool.
-        prior, plan: of the fill; the mask is taken as it is, `Plan.grow` and `Plan.temporal_fill` are of scenes.
+        prior, plan: of the fill; the mask is taken as it is, `Plan.grow` and `Plan.temporal_fill` are of
+            scenes.
         before: the result of the previous frame, like `frame`, to begin from at `Plan.warm_start`.
         device: where to compute.
         progress: called with how many windows are drawn and how many there will be.
@@ -102,17 +119,26 @@ def inpaint_frame(frame: Tensor, known: Tensor, prior: Prior, plan: Plan, *, bef
         start, level = smooth, plan.start_sigma if bool(known[here].any()) else None
         if before is not None and plan.warm_start is not None:
             start, level = before[cut], plan.warm_start
-        fill = _fill(frame[cut], known[here], None if level is None else (start, level), (here[0].start, here[1].start), prior,
-                     plan, device, progress)
+        fill = _fill(
+            frame[cut],
+            known[here],
+            None if level is None else (start, level),
+            (here[0].start, here[1].start),
+            prior,
+            plan,
+            device,
+            progress,
+        )
         filled[cut] = torch.where(known[here], frame[cut], feathered(fill, smooth, known[here], plan.feather))
     return filled
 
 
 def regions(known: Tensor, prior: Prior, plan: Plan) -> list[Window]:
-    """The parts of a frame to restore, none of which overlaps another: time and memory go with the holes, not with the frame.
+    """The parts of a frame to restore, without overlap: time and memory go with the holes, not the frame.
 
-    Exact pixels: each hole with half of its side, or half a window if that is more, around it, out to multiples of the
-    window. Noisy pixels are restored as well, so there it is the windows of the holes alone, those that touch together.
+    Exact pixels: each hole with half of its side, or half a window if that is more, around it, out to
+    multiples of the window. Noisy pixels are restored as well, so there it is the windows of the holes alone,
+    those that touch together.
     """
     window, shift, step = plan.grid(prior)
     size = (known.shape[0], known.shape[1])
@@ -151,7 +177,13 @@ def windows(known: Tensor, prior: Prior, plan: Plan) -> int:
 def _holes(known: Tensor, step: int) -> list[Window]:
     """Boxes around the holes, out to multiples of `step`."""
     height, width = known.shape
-    hidden = F.pad(~known, (0, -width % step, 0, -height % step)).unfold(0, step, step).unfold(1, step, step).any(-1).any(-1)
+    hidden = (
+        F.pad(~known, (0, -width % step, 0, -height % step))
+        .unfold(0, step, step)
+        .unfold(1, step, step)
+        .any(-1)
+        .any(-1)
+    )
     return [(slice(step * rows.start, min(step * rows.stop, height)),
              slice(step * columns.start, min(step * columns.stop, width)))
             for rows, columns in ndimage.find_objects(ndimage.label(hidden.numpy())[0])]
@@ -169,11 +201,21 @@ def _surroundings(box: Window, size: tuple[int, int], window: tuple[int, int], s
 
 def _meet(a: Window, b: Window, gap: int) -> bool:
     """Whether there are fewer than `gap` pixels between two boxes; with a gap of 0, whether they overlap."""
-    return all(one.start < other.stop + gap and other.start < one.stop + gap for one, other in zip(a, b, strict=True))
+    return all(
+        one.start < other.stop + gap and other.start < one.stop + gap for one, other in zip(a, b, strict=True)
+    )
 
 
-def _fill(frame: Tensor, known: Tensor, start: tuple[Tensor, float] | None, corner: tuple[int, int], prior: Prior,
-          plan: Plan, device: torch.device | str, progress: Callable[[int, int], None] | None) -> Tensor:
+def _fill(
+    frame: Tensor,
+    known: Tensor,
+    start: tuple[Tensor, float] | None,
+    corner: tuple[int, int],
+    prior: Prior,
+    plan: Plan,
+    device: torch.device | str,
+    progress: Callable[[int, int], None] | None,
+) -> Tensor:
     """One region restored, (3, height, width) uint8, from a picture and its noise level or from noise.
 
     Noise is drawn by where the region lies.
@@ -184,12 +226,34 @@ def _fill(frame: Tensor, known: Tensor, start: tuple[Tensor, float] | None, corn
     noise = Noise([_seed(plan.seed + k, *corner) for k in range(plan.samples)], device)
     if start is None:
         factor = plan.factor if plan.factor == "auto" or plan.factor <= min(size) else 1
-        z = hierarchical(problem, prior, plan.sampler, plan.levels(prior), factor=factor, size=size, window=window, shift=shift,
-                         noise=noise, batch=plan.batch_size, progress=progress)
+        z = hierarchical(
+            problem,
+            prior,
+            plan.sampler,
+            plan.levels(prior),
+            factor=factor,
+            size=size,
+            window=window,
+            shift=shift,
+            noise=noise,
+            batch=plan.batch_size,
+            progress=progress,
+        )
     else:  # a picture to begin from has the layout that a coarser one would give
         first, level = start
-        z = mask_shift(problem, prior, plan.sampler, plan.levels(prior, level), start=codec.encode(first[None].to(device) / 255),
-                       size=size, window=window, shift=shift, noise=noise, batch=plan.batch_size, progress=progress)
+        z = mask_shift(
+            problem,
+            prior,
+            plan.sampler,
+            plan.levels(prior, level),
+            start=codec.encode(first[None].to(device) / 255),
+            size=size,
+            window=window,
+            shift=shift,
+            noise=noise,
+            batch=plan.batch_size,
+            progress=progress,
+        )
     return (255 * codec.decode(z).mean(0)).round().clamp(0, 255).to(torch.uint8).cpu()
 
 
@@ -212,12 +276,13 @@ def _seed(*numbers: int) -> int:
 
 
 def feathered(filled: Tensor, smooth: Tensor, known: Tensor, width: int) -> Tensor:
-    """The fill, which goes over into the smooth continuation of the known pixels across `width` pixels inside the hole.
+    """The fill, blended with the smooth continuation of the known pixels over `width` pixels in the hole.
 
     Args:
         filled, smooth: (3, height, width) uint8.
         known: (height, width) bool.
-        width: 0 leaves the fill as it is. At distance d from the known pixels the fill weighs d / (width + 1).
+        width: 0 leaves the fill as it is. At distance d from the known pixels the fill weighs d / (width +
+            1).
     """
     if width == 0 or not bool(known.any()):
         return filled
@@ -229,8 +294,8 @@ def feathered(filled: Tensor, smooth: Tensor, known: Tensor, width: int) -> Tens
 def smooth_fill(frame: Tensor, known: Tensor) -> Tensor:
     """The frame with its hole filled by means of what is known nearby, nearer to the edge from less far.
 
-    Means over 2 x 2 pixels of what is known, again and again until nothing is missing, then back up: the pull-push of
-    Gortler et al., SIGGRAPH 1996.
+    Means over 2 x 2 pixels of what is known, again and again until nothing is missing, then back up: the
+    pull-push of Gortler et al., SIGGRAPH 1996.
 
     Args:
         frame: (3, height, width) uint8.
@@ -240,7 +305,9 @@ def smooth_fill(frame: Tensor, known: Tensor) -> Tensor:
         (3, height, width) uint8.
     """
     keep = known.float()[None, None]
-    return torch.where(known, frame, _pull_push(keep * frame.float()[None], keep)[0].round().clamp(0, 255).to(torch.uint8))
+    return torch.where(
+        known, frame, _pull_push(keep * frame.float()[None], keep)[0].round().clamp(0, 255).to(torch.uint8)
+    )
 
 
 def _pull_push(image: Tensor, keep: Tensor) -> Tensor:
@@ -249,5 +316,7 @@ def _pull_push(image: Tensor, keep: Tensor) -> Tensor:
         return image
     weight = F.avg_pool2d(keep, 2, ceil_mode=True)
     coarse = F.avg_pool2d(image, 2, ceil_mode=True) / weight.where(weight > 0, 1.0)
-    around = F.interpolate(_pull_push(coarse, (weight > 0).float()), size=image.shape[-2:], mode="bilinear", align_corners=False)
+    around = F.interpolate(
+        _pull_push(coarse, (weight > 0).float()), size=image.shape[-2:], mode="bilinear", align_corners=False
+    )
     return torch.where(keep > 0, image, around)

@@ -13,9 +13,16 @@ if TYPE_CHECKING:
     from ..methods import Method
     from ..priors import Prior
 
-LATTICE = 8  # windows begin at multiples of their side's 8th: a hole that moves little keeps its window, and its noise
+LATTICE = 8  # windows begin at multiples of a side / 8: a hole that moves little keeps its window and noise
 LEAST_SIGMA = 0.005  # below it a prior in [-1, 1] has less than a grey level to say
-OTHERS = ("hqs", "dds", "ddim", "ddpm", "probability-flow", "dpm-solver++")  # methods for other data, or for none
+OTHERS = (
+    "hqs",
+    "dds",
+    "ddim",
+    "ddpm",
+    "probability-flow",
+    "dpm-solver++",
+)  # methods for other data, or for none
 
 
 @dataclass(frozen=True)
@@ -26,20 +33,23 @@ class Plan:
         mask_means: what white means in the masks, hole or keep; never guessed.
         dataset: dreaming, whose masks are white where the pixel is kept.
         prior: a prior's folder, or the name of a shipped one.
-        method: how the known pixels decide the fill, by name; in Python also a `Method`, whose name and options are taken.
+        method: how the known pixels decide the fill, by name; in Python also a `Method`, whose name and
+            options are taken.
         options: the method's hyper-parameters, by the names of its paper.
         steps: network calls a window.
         sigma_max: noise level to begin at, in the prior's units (pixels are in -1 to 1).
         travel_length: steps of a stretch of time travel.
         travel_repeat: how often each stretch of time travel is sampled; 1 is no time travel.
-        noise_std: noise of the frames, grey levels of 255; the fill follows them less closely, known pixels stay as they are.
+        noise_std: noise of the frames, grey levels of 255; the fill follows them less closely, known pixels
+            stay as they are.
         window: side of the windows, pixels; default the prior's own size, or 256.
         shift: from window to window, pixels; default half a window, or the even number below.
-        factor: how much coarser a picture guides large holes: auto (as coarse as each hole needs), 1 (none), 2, 4, ...; no
-            more than the shorter side of a frame.
+        factor: how much coarser a picture guides large holes: auto (as coarse as each hole needs), 1 (none),
+            2, 4, ...; no more than the shorter side of a frame.
         samples: samples a frame; the fill is their mean, nearer to the truth and softer.
         seed: of the first sample, sample k uses the seed k later; all frames share it.
-        start_sigma: begin part-way, from a smooth fill, at this noise level (fewer steps; more like the surroundings), or off.
+        start_sigma: begin part-way, from a smooth fill, at this noise level (fewer steps; more like the
+            surroundings), or off.
         grow: pixels by which masks are grown first: against halo, shadow and blur beside what hides.
         warm_start: noise level at which a frame begins from the one before (fewer steps, steadier), or off.
         temporal_fill: where the camera stands still, take what other frames have shown from there.
@@ -76,7 +86,9 @@ class Plan:
             from ..methods import Method
 
             if not isinstance(self.method, Method):
-                raise FieldError("Plan", "method", f"must be the name of a method or a Method, got {self.method!r}")
+                raise FieldError(
+                    "Plan", "method", f"must be the name of a method or a Method, got {self.method!r}"
+                )
         METHODS.settle(self, "method", "options")
         check(self)
 
@@ -89,7 +101,9 @@ class Plan:
         """The noise levels of a frame, from noise or from a first picture at the level `start`."""
         low, high = prior.sigma_range
         levels = karras(self.steps, min(high, self.sigma_max), max(low, LEAST_SIGMA))
-        return time_travel(levels if start is None else below(levels, start), self.travel_length, self.travel_repeat)
+        return time_travel(
+            levels if start is None else below(levels, start), self.travel_length, self.travel_repeat
+        )
 
     def grid(self, prior: "Prior") -> tuple[tuple[int, int], tuple[int, int], int]:
         """The window and the shift, (height, width) each, and the lattice that windows begin on."""
@@ -105,7 +119,8 @@ class Machine:
 
     Args:
         device: cpu, cuda, cuda:1, mps.
-        compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs.
+        compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on
+            most CPUs.
     """
 
     device: str = "cpu"

@@ -1,4 +1,4 @@
-"""Scenes in memory: one pass that measures the holes before any work, and the one loop that fills them frame by frame."""
+"""Scenes: one pass that measures the holes before any work, and the loop that fills them frame by frame."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -81,7 +81,8 @@ def inspect_scene(scene: Scene, prior: Prior, plan: Plan, *, allow_large_hole: b
         allow_large_hole: accept scenes of which more than half is hidden.
 
     Raises:
-        InputError: a frame or mask that cannot be read, nothing hidden, a frame or more than half of the scene hidden.
+        InputError: a frame or mask that cannot be read, nothing hidden, a frame or more than half of the
+            scene hidden.
     """
     digest = hashlib.sha256(repr((scene.count, scene.size)).encode())
     fractions: list[float] = []
@@ -104,14 +105,15 @@ def inspect_scene(scene: Scene, prior: Prior, plan: Plan, *, allow_large_hole: b
 def fill_frames(scene: Scene, prior: Prior, plan: Plan, *, ahead: Scene | None = None,
                 stored: Callable[[int], Tensor | None] = lambda index: None,
                 device: torch.device | str = "cpu") -> Iterator[FilledFrame]:
-    """The frames of a scene with their holes filled, in order; what `medrestore inpaint` and studies do to a scene.
+    """The frames of a scene with their holes filled, in order; used by `medrestore inpaint` and studies.
 
     Args:
         scene: with its masks as given; they are grown by `plan.grow` in this function.
         prior, plan: of the fill.
-        ahead: a second reader of the same scene, which gathers the frames of a stretch before `scene` reads them, so that
-            each reads a video in order; `scene` itself if not given.
-        stored: frame i of an earlier run that was stopped, (3, height, width) uint8, or None where it has to be filled.
+        ahead: a second reader of the same scene, which gathers the frames of a stretch before `scene` reads
+            them, so that each reads a video in order; `scene` itself if not given.
+        stored: frame i of an earlier run that was stopped, (3, height, width) uint8, or None where it has to
+            be filled.
         device: where to compute.
     """
     scene, ahead = grown(scene, plan.grow), grown(ahead or scene, plan.grow)
@@ -125,7 +127,11 @@ def fill_frames(scene: Scene, prior: Prior, plan: Plan, *, ahead: Scene | None =
             computed = frame is None
             if frame is None:
                 cold = plan.warm_start is None or (stretch.after_cut and index == stretch.first)
-                filled = inpaint_frame(given.frame, given.known, prior, plan, before=None if cold else previous, device=device)
+                filled = inpaint_frame(
+                    given.frame, given.known, prior, plan, before=None if cold else previous, device=device
+                )
                 frame = torch.where(now.known, now.frame, filled)
             previous = frame
-            yield FilledFrame(index, frame, computed, Coverage(hidden, 1 - left / hidden if hidden > 0 else 0.0))
+            yield FilledFrame(
+                index, frame, computed, Coverage(hidden, 1 - left / hidden if hidden > 0 else 0.0)
+            )

@@ -1,4 +1,4 @@
-"""What other frames of a scene show of that which is hidden now: data, where the camera stands still, not imagination."""
+"""What other frames of a scene show of the hidden pixels of one, where the camera stands still."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class View:
 
 
 class Background:
-    """Mean and spread over time of what was seen at each pixel; memory is that of a picture, whatever the number of frames."""
+    """Mean and spread over time at each pixel, in the memory of one picture."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         self._mean, self._squares, self._count = torch.zeros(3, *size), torch.zeros(size), torch.zeros(size)
@@ -51,7 +51,7 @@ class Background:
         self._squares += torch.where(seen, (off * (view.frame.float() - self._mean)).mean(0), 0.0)
 
     def fill(self, view: View) -> View:
-        """The frame with what it hides and others have steadily shown; known there as well, and untouched where it was."""
+        """The frame with hidden pixels that others steadily show filled in, and known there as well."""
         steady = (self._count > 0) & (self._squares <= STEADY**2 * self._count)
         filled = ~view.known & steady
         return View(torch.where(filled, self._mean.round().to(torch.uint8), view.frame), view.known | filled)
@@ -95,7 +95,7 @@ def view(scene: Scene, index: int) -> View:
 
 
 def stands_still(one: View, other: View) -> bool:
-    """Whether two frames agree but for a motion of less than STILL pixels; not where they have nothing in common."""
+    """Whether two frames agree but for a motion of less than STILL pixels; False if they share nothing."""
     both = one.trusted & other.trusted
     difference = (other.grey - one.grey)[0, 0]
     if not bool(both.any()) or float(difference[both].abs().mean()) > LIKE:
@@ -104,10 +104,10 @@ def stands_still(one: View, other: View) -> bool:
 
 
 def motion(one: View, other: View) -> float:
-    """How far the picture has moved, in pixels, at whichever corner that is most: shift, turn and zoom are measured.
+    """How far the picture has moved, in pixels, at the corner that moved most: by shift, turn and zoom.
 
-    Least squares of the change against the gradients: Lucas & Kanade, IJCAI 1981, with an affine field and a change of light.
-    Exact for small motion; a large one is underestimated, but leaves frames that differ.
+    Least squares of the change against the gradients: Lucas & Kanade, IJCAI 1981, with an affine field and a
+    change of light. Exact for small motion; a large one is underestimated, but leaves frames that differ.
     """
     a, b = (F.avg_pool2d(z, SMOOTH, 1, SMOOTH // 2) for z in (one.grey, other.grey))
     both = ~_widened(~(one.known & other.known), RIM + SMOOTH // 2 + 1)
@@ -123,17 +123,21 @@ def motion(one: View, other: View) -> float:
     change = -(b - a)[0, 0][inner][::2, ::2][use].double()
     columns = torch.stack([gx, gx * x, gx * y, gy, gy * x, gy * y, torch.ones_like(gx)], 1)
     normal = columns.mT @ columns
-    ridge = 1e-3 * len(columns) * torch.eye(7, dtype=torch.float64)  # a picture without texture does not seem to move
+    ridge = (
+        1e-3 * len(columns) * torch.eye(7, dtype=torch.float64)
+    )  # a picture without texture does not seem to move
     found = torch.linalg.solve(normal + ridge, columns.mT @ change)[:6].reshape(2, 3)
     corners = torch.tensor([[1.0, 1, 1, 1], [-1, -1, 1, 1], [-1, 1, -1, 1]], dtype=torch.float64)
     return float((found @ corners).norm(dim=0).max())
 
 
 def is_cut(one: View, other: View) -> bool:
-    """Whether two frames show different views: coarse pictures of what both know differ; also when they share nothing."""
+    """Whether coarse pictures of what both frames know differ, or they share nothing: another view."""
     both = (one.known & other.known).float()[None, None]
     weight = F.avg_pool2d(both, COARSE, ceil_mode=True)
-    a, b = (F.avg_pool2d(both * z.grey, COARSE, ceil_mode=True) / weight.clamp(min=1e-6) for z in (one, other))
+    a, b = (
+        F.avg_pool2d(both * z.grey, COARSE, ceil_mode=True) / weight.clamp(min=1e-6) for z in (one, other)
+    )
     seen = weight > 0.25
     return not bool(seen.any()) or float((a - b).abs()[seen].mean()) > CUT
 

@@ -1,9 +1,12 @@
 """MRI: a scan in, an image out. Names are imported when they are first asked for."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
+    from .arrays import Reconstruction as Reconstruction
+    from .arrays import reconstruct as reconstruct
     from .files import Job as Job
     from .files import recon_file as recon_file
     from .files import recon_folder as recon_folder
@@ -15,24 +18,12 @@ if TYPE_CHECKING:
     from .preparation import Prepared as Prepared
     from .preparation import Slice as Slice
     from .preparation import prepare as prepare
-    from .preparation import reconstruct as reconstruct
+    from .preparation import restore_slice as restore_slice
+    from .preparation import restore_slices as restore_slices
 
-_MODULES = {
-    "Job": "files", "Machine": "plan", "Plan": "plan", "Prepared": "preparation", "Reading": "plan", "Slice": "preparation",
-    "Undersampling": "plan", "Writing": "plan", "prepare": "preparation", "recon_file": "files", "recon_folder": "files",
-    "reconstruct": "preparation",
-}
-
-__all__ = ["Job", "Machine", "Plan", "Prepared", "Reading", "Slice", "Undersampling", "Writing", "prepare", "recon_file",
-           "recon_folder", "reconstruct"]
-
-
-def __getattr__(name: str) -> Any:
-    """A public name, from its module."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_MODULES[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*__all__, *globals()])
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
+    "arrays": ["Reconstruction", "reconstruct"],
+    "files": ["Job", "recon_file", "recon_folder"],
+    "plan": ["Machine", "Plan", "Reading", "Undersampling", "Writing"],
+    "preparation": ["Prepared", "Slice", "prepare", "restore_slice", "restore_slices"],
+})

@@ -16,7 +16,7 @@ from ..priors import Prior, load
 from ..priors.store import describe
 from ..settings import suggested
 from .plan import Plan
-from .preparation import Slice, check_plan, check_prior, prepare, reconstruct_all
+from .preparation import Slice, check_plan, check_prior, prepare, restore_slices
 from .slices import images_of, slices_at_once
 
 A = TypeVar("A", np.ndarray, Tensor)
@@ -100,7 +100,7 @@ def _all(scans: list[Scan], maps: Tensor | None, prior: Prior, plan: Plan, devic
         count = slices_at_once(ready[0], plan, device.type, len(scans) - first)
         ready += [prepare(scans[index], plan, maps=None if maps is None else maps[index, None], device=device)
                   for index in range(first + 1, first + count)]
-        results += reconstruct_all(ready, prior, plan, first=first, batch_size=images_of(plan, count), on_step=on_step)
+        results += restore_slices(ready, prior, plan, first=first, batch_size=images_of(plan, count), on_step=on_step)
     return results
 
 

@@ -166,14 +166,14 @@ class Slice:
 CG_SENSE = CGSense(lam=0.01)  # the baseline beside every reconstruction
 
 
-def reconstruct(prepared: Prepared, prior: Prior, plan: Plan, *, slice_index: int = 0,
-                on_step: Callable[[int, Tensor], None] | None = None) -> Slice:
-    """Restores one prepared slice; see `reconstruct_all`."""
-    (restored,) = reconstruct_all([prepared], prior, plan, first=slice_index, on_step=on_step)
+def restore_slice(prepared: Prepared, prior: Prior, plan: Plan, *, slice_index: int = 0,
+                  on_step: Callable[[int, Tensor], None] | None = None) -> Slice:
+    """Restores one prepared slice; see `restore_slices`."""
+    (restored,) = restore_slices([prepared], prior, plan, first=slice_index, on_step=on_step)
     return restored
 
 
-def reconstruct_all(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, first: int = 0, batch_size: int | None = None,
+def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, first: int = 0, batch_size: int | None = None,
                     on_step: Callable[[int, Tensor], None] | None = None) -> list[Slice]:
     """Restores prepared slices with joint calls of the prior.
 
@@ -211,13 +211,7 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
         InputError: in one sentence, what does not fit and what would.
     """
     check_prior(prior.channels, "the prior")
-    low, high = prior.sigma_range
-    least = max(low, LEAST_SIGMA)
-    if plan.sigma_max <= least:
-        raise FieldError("Plan", "sigma_max", f"is {plan.sigma_max:g}, not above the least noise level of the prior, {least:g}")
-    if plan.start_sigma is not None and not low < plan.start_sigma <= high:
-        raise FieldError("Plan", "start_sigma", f"is {plan.start_sigma:g}, outside the noise levels of the prior, "
-                         f"{low:g} to {high:g}")
+    check_levels(plan, prior)
     operator, method = prepared.problem.operator, plan.sampler
     if method.needs is not None and not isinstance(operator, method.needs):
         why = ("the mask undersamples both axes" if not prepared.sense.one_axis else
@@ -228,6 +222,17 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
         check(prepared.problem, method, prior, padded_size(prior, image_size(prepared.problem)))
     except (TypeError, ValueError) as error:
         raise InputError(str(error)) from error
+
+
+def check_levels(plan: Plan, prior: Prior) -> None:
+    """Refuses noise levels that are outside those of the prior."""
+    low, high = prior.sigma_range
+    least = max(low, LEAST_SIGMA)
+    if plan.sigma_max <= least:
+        raise FieldError("Plan", "sigma_max", f"is {plan.sigma_max:g}, not above the least noise level of the prior, {least:g}")
+    if plan.start_sigma is not None and not low < plan.start_sigma <= high:
+        raise FieldError("Plan", "start_sigma", f"is {plan.start_sigma:g}, outside the noise levels of the prior, "
+                         f"{low:g} to {high:g}")
 
 
 def check_prior(channels: int, name: str) -> None:

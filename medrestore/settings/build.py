@@ -101,8 +101,10 @@ def parse(hint: Any, value: Any, source: str, where: str) -> Any:
     if isinstance(hint, type) and is_dataclass(hint):
         return value if isinstance(value, hint) else build(hint, value, source, where)
     if origin in (Union, UnionType):
-        return None if value is None and NoneType in arguments else _one_of(
-            [one for one in arguments if one is not NoneType], value, source, where)
+        if value is None and NoneType in arguments:
+            return None
+        kinds = [one for one in arguments if one is not NoneType]
+        return (_variant if all(map(is_dataclass, kinds)) else _one_of)(kinds, value, source, where)
     if origin is Literal:
         if value in arguments and isinstance(value, str):
             return value
@@ -144,6 +146,35 @@ def _one_of(kinds: list[Any], value: Any, source: str, where: str) -> Any:
             raise
         names = " or ".join(described(kind) for kind in kinds if not (kind is int and float in kinds))
         raise FieldError(source, where, f"must be {names}, got {value!r}") from None
+
+
+def variants(hint: Any) -> dict[str, type]:
+    """The dataclasses of a union by what tells their mappings apart: the value of `kind` where all have that field, else the
+    name of their first required field."""
+    return _variants([one for one in (get_args(hint) or (hint,)) if one is not NoneType])
+
+
+def _variants(kinds: list[Any]) -> dict[str, type]:
+    if all("kind" in hints(one) for one in kinds):
+        return {choice: one for one in kinds for choice in get_args(hints(one)["kind"])}
+    return {next(known.name for known in fields(one) if is_required(known)): one for one in kinds}
+
+
+def _variant(kinds: list[Any], value: Any, source: str, where: str) -> Any:
+    """`value` as that dataclass of a union for which its `kind` or its keys are."""
+    if isinstance(value, tuple(kinds)):
+        return value
+    if not isinstance(value, Mapping):
+        raise FieldError(source, where, f"must be a mapping of options, got {value!r}")
+    known = _variants(kinds)
+    if all("kind" in hints(one) for one in kinds):
+        if value.get("kind") not in known:
+            raise FieldError(source, dotted(where, "kind"), f"must be one of {', '.join(known)}, got {value.get('kind')!r}")
+        return build(known[value["kind"]], value, source, where)
+    chosen = [key for key in known if value.get(key) is not None]
+    if len(chosen) != 1:
+        raise FieldError(source, where, f"needs exactly one of {' and '.join(known)}, got {', '.join(chosen) or 'none'}")
+    return build(known[chosen[0]], value, source, where)
 
 
 def _simple(kind: type, value: Any, source: str, where: str) -> Any:

@@ -1,92 +1,200 @@
 """What a study tests on: one case is a volume, a scene or a picture, described by plain data that travels to any worker."""
 
-import hashlib
-import json
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
-from ..datasets.cache import write_aside
+from torch import Tensor
+
 from ..errors import InputError
-from ..recon.files import fingerprint
+from .config import MethodConfig
+from .methods import SEEDS_APART, Solver
+from .sources import Condition
 
+C = TypeVar("C", bound=Condition)
+S = TypeVar("S", bound=Solver)
+T = TypeVar("T")
+Row = dict[str, Any]
 MOST_NAMED = 20  # missing files in one sentence
 
 
 @dataclass(frozen=True)
-class Case(ABC):
-    """One volume, scene or picture.
+class CaseRecord:
+    """What decides the rows of a case.
 
     Attributes:
         name: in tables; different for each case of a study.
         patient: whom it shows, for statistics.
-        identity: what may not be both tuned and tested on.
         fingerprint: sha256 of all that it is made of.
     """
 
     name: str
     patient: str
-    identity: str
     fingerprint: str
+
+
+@dataclass(frozen=True)
+class MethodRecord:
+    """What decides the outputs of a method.
+
+    Attributes:
+        label: in tables.
+        config: with its hyper-parameters settled.
+        plan: that was made of it, with the defaults of its class; None for methods without one.
+        weights: sha256 of all that was trained.
+    """
+
+    label: str
+    config: MethodConfig
+    plan: object
+    weights: str
+
+
+@dataclass(frozen=True)
+class Content(Generic[C]):
+    """All that decides the files of a task.
+
+    Attributes:
+        protocol: how outputs are scored.
+        case, condition, method, seed: what is restored from what and how.
+        with_image: whether its image is stored for the report.
+        lpips: sha256 of the files with the weights of LPIPS.
+    """
+
+    protocol: str
+    case: CaseRecord
+    condition: C
+    method: MethodRecord
+    seed: int
+    with_image: bool
+    lpips: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a task works with; none of it decides its files.
+
+    Attributes:
+        spectral_gb: largest exact spectrum that any method of the study asks for; 0 for none.
+        cache: folder of coil maps.
+        lpips: files with the weights of LPIPS.
+    """
+
+    spectral_gb: float
+    cache: Path | None
+    lpips: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Item(Generic[C, S]):
+    """What a task does, as plain data.
+
+    Attributes:
+        content: all that decides its files.
+        case: where the data come from.
+        solver: of the method.
+        resources: what it works with.
+    """
+
+    content: Content[C]
+    case: "Case[C, S]"
+    solver: S
+    resources: Resources
+
+    @property
+    def label(self) -> str:
+        """Of the method."""
+        return self.content.method.label
+
+    @property
+    def first_seed(self) -> int:
+        """Of the samples."""
+        return SEEDS_APART * self.content.seed
+
+    def row(self, label: str, number: int | None, accel: float | None, calls: float = 0.0) -> Row:
+        """What every row begins with; `number` is that of the slice or frame, None for the whole case."""
+        about = self.content
+        return {"case": about.case.name, "patient": about.case.patient, "slice": number, "setting": about.condition.name,
+                "accel": accel, "method": label, "seed": about.seed, "calls": calls}
+
+
+@dataclass
+class Clock:
+    """Seconds of the method and of the preparation that it shares with others."""
+
+    method: float = 0.0
+    preparation: float = 0.0
+
+    @contextmanager
+    def timing(self, what: str) -> Iterator[None]:
+        """Adds the seconds of a block to `method` or `preparation`."""
+        started = time.monotonic()
+        yield
+        setattr(self, what, getattr(self, what) + time.monotonic() - started)
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What a method made of a case.
+
+    Attributes:
+        rows: of scores.
+        image, reference: of one slice, frame or picture, (h, w) or (h, w, 3), as shown.
+    """
+
+    rows: list[Row]
+    image: Tensor
+    reference: Tensor
+
+
+@dataclass(frozen=True)
+class Case(CaseRecord, ABC, Generic[C, S]):
+    """One volume, scene or picture.
+
+    Attributes:
+        identity: what may not be both tuned and tested on.
+    """
+
+    identity: str
 
     @property
     @abstractmethod
     def images(self) -> int:
         """How many images it holds: slices, frames or one."""
 
+    @property
+    @abstractmethod
+    def grid(self) -> tuple[int, int]:
+        """(height, width) of an image as it is restored."""
 
-class Fingerprints:
-    """sha256 of files, each read once: remembered by path, size and time of change in a file of its own.
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Of an image as it is shown."""
 
-    Args:
-        place: where they are remembered; None remembers nothing.
-    """
+    @abstractmethod
+    def solve(self, item: Item[C, S], device: str, clock: Clock) -> Solved:
+        """Restores the case and scores it."""
 
-    def __init__(self, place: Path | None) -> None:
-        self._place, self._known = place, {}
-        if place is not None and place.is_file():
-            try:
-                found = json.loads(place.read_text("utf-8"))
-            except (OSError, ValueError, RecursionError):
-                found = {}
-            self._known = found if isinstance(found, dict) else {}
-
-    def __call__(self, path: Path) -> str:
-        """sha256 of one file; of header and data for a BART pair."""
-        parts = [path.with_suffix(".hdr"), path.with_suffix(".cfl")] if path.suffix in (".cfl", ".hdr") else [path]
-        states = [(part.resolve(), part.stat()) for part in parts]
-        key = " ".join(f"{real} {state.st_size} {state.st_mtime_ns}" for real, state in states)
-        if key not in self._known:
-            self._known[key] = fingerprint(path)
-        return self._known[key]
-
-    def together(self, paths: Iterable[Path], root: Path) -> str:
-        """sha256 of the names below `root` and the contents of several files."""
-        parts = [[str(path.relative_to(root)), self(path)] for path in sorted(paths)]
-        return digest(parts)
-
-    def save(self) -> None:
-        """Remembers them."""
-        if self._place is not None:
-            write_aside(self._place, json.dumps(self._known, indent=0, sort_keys=True))
+    def prepare(self, item: Item[C, S], device: str) -> bool:
+        """Prepares the first image without any store, to be timed; False where there is nothing to prepare."""
+        return False
 
 
-def digest(values: object) -> str:
-    """sha256 of plain data."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
-def hashed(text: str) -> str:
-    """A name that tells nothing of what it stands for."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def part_of(kind: type[T], instance: Any) -> T:
+    """The fields that `instance` shares with the dataclass `kind`, such as a base class of its own."""
+    return kind(**{one.name: getattr(instance, one.name) for one in fields(kind)})  # type: ignore[arg-type]  # a dataclass
 
 
 def refuse_missing(paths: Sequence[str | Path], source: str) -> None:
-    """Names everything that is not there, in one sentence.
+    """Names every path that does not exist, in one sentence.
 
     Raises:
-        InputError: something is not there.
+        InputError: a path does not exist.
     """
     missing = [str(path) for path in dict.fromkeys(map(str, paths))
                if not Path(path).expanduser().exists() and not Path(f"{path}.hdr").exists()]
@@ -95,7 +203,7 @@ def refuse_missing(paths: Sequence[str | Path], source: str) -> None:
         raise InputError(f"{source}: not there: {', '.join(missing[:MOST_NAMED])}{more}; correct the paths or bring the files")
 
 
-def disjoint(data: Sequence[Case], validation: Sequence[Case], source: str) -> None:
+def disjoint(data: Sequence[Case[Any, Any]], validation: Sequence[Case[Any, Any]], source: str) -> None:
     """Refuses to tune on what is tested on.
 
     Raises:
@@ -108,7 +216,7 @@ def disjoint(data: Sequence[Case], validation: Sequence[Case], source: str) -> N
         raise InputError(f"{source}: validation and data share {shared[0].name}{more}; tune on patients that are not tested on")
 
 
-def unique(cases: Sequence[Case], source: str) -> None:
+def unique(cases: Sequence[Case[Any, Any]], source: str) -> None:
     """Refuses two cases of one name, whose results would fall together."""
     names = [case.name for case in cases]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -122,9 +230,9 @@ def between(slices: str | tuple[int, int], count: int, what: str) -> tuple[int, 
     Raises:
         InputError: there are none.
     """
-    if slices == "middle":
+    if not isinstance(slices, tuple) and slices == "middle":
         return (count // 2,) if count else ()
-    chosen = tuple(range(count)) if slices == "all" else tuple(range(*slice(*slices).indices(count)))
+    chosen = tuple(range(*slice(*slices).indices(count))) if isinstance(slices, tuple) else tuple(range(count))
     if not chosen:
         raise InputError(f"{what} has {count} slices, and {list(slices)} takes none of them")
     return chosen

@@ -1,87 +1,132 @@
-"""Scans as cases: simulated from volumes or phantoms, or read from files; undersampled and made ready for any method."""
+"""Scans as cases, and how the methods of a study restore them. Where scans come from is in `scans`."""
 
-from dataclasses import dataclass, field
+import math
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from importlib.resources import files as package_files
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from ..baselines import rss
-from ..datasets.brain import EMPTY, load_volumes
-from ..datasets.fastmri import FastMRI
-from ..datasets.files import find
-from ..datasets.phantoms import Phantoms as Heads
+from ..baselines import Baseline as BaselineMethod
+from ..baselines import DeepImagePrior, RootSumOfSquares, rss
+from ..baselines import weights as trained
 from ..errors import InputError
+from ..evaluation.protocols import score
+from ..evaluation.uncertainty import calibration
 from ..fft import ifft2c
-from ..io import Scan, read_kspace
-from ..io.guards import guarded, open_hdf5
-from ..methods import DDNM
-from ..mri import add_smooth_phase, noise_covariance, prewhiten, simulate_scan, simulated_maps, whitening
-from ..operators import Crop
-from ..recon.files import SUFFIXES
+from ..files import digest_of
+from ..io import Scan
+from ..mri import noise_covariance, prewhiten, whitening
+from ..mri.sampling import KINDS
+from ..operators import Crop, SpectralOperator
 from ..recon.plan import Plan, Undersampling
-from ..recon.preparation import SLICE_SEEDS, Prepared, prepare
-from .cases import Case, Fingerprints, between, digest, hashed
-from .config import KSpace, Phantoms, Simulated, Undersample
+from ..recon.preparation import Prepared, check_levels, check_plan, check_prior, prepare, restore_slice
+from ..settings import Registry, suggested
+from .cases import Case, Clock, Item, Row, Solved, part_of
+from .config import Baseline, ScanMethod, ScanProtocol
+from .methods import SEEDS_APART, Network, Solver, network_of, plan_of
+from .sources import Condition, Undersample
 
 MASK_SEEDS = 1_000_003  # masks set apart for the seeds of a study
-KEPT_BYTES = 2 * 2**30  # of prepared slices that a process keeps for the other methods of a group
-BUNDLED = "brain-scan.h5"
+CACHE_BYTES = 2 * 2**30  # of prepared slices that a process remembers for the other methods of a group
+CLASSICAL: Registry[BaselineMethod] = Registry("medrestore.baselines", {
+    "ZeroFilled": "zero_filled:ZeroFilled", "CGSense": "regularised:CGSense", "TotalVariation": "regularised:TotalVariation",
+    "L1Wavelet": "regularised:L1Wavelet", "DeepImagePrior": "deep_image_prior:DeepImagePrior",
+})
+TRAINED = {kind.__name__: name for name, kind in trained.KINDS.items()}
+ROOT_SUM_OF_SQUARES = ("RSS", RootSumOfSquares.__name__)
+Facts = dict[str, float | None]
 
 
 @dataclass(frozen=True)
-class ScanCase(Case):
+class ScanCase(Case[Undersample, "ScanSolver"]):
     """One volume.
 
     Attributes:
         slices: their numbers.
-        source: how it is made or read.
-        place: the file, or the number of the subject or phantom.
         seed: of its masks.
     """
 
     slices: tuple[int, ...]
-    source: Simulated | Phantoms | KSpace
-    place: str | int
     seed: int
+
+    @abstractmethod
+    def scan(self, number: int) -> Scan:
+        """Slice `number`, fully sampled."""
+
+    @property
+    @abstractmethod
+    def file_name(self) -> str:
+        """What fastMRI's masks take their seed from."""
+
+    def stream(self, number: int) -> int:
+        """What sets the seeds of slice `number` apart from those of the others."""
+        return number
+
+    def peak(self) -> float | None:
+        """The largest value of the whole stored reference, which scores are taken against; None without one."""
+        return None
 
     @property
     def images(self) -> int:
         return len(self.slices)
 
     @property
-    def middle(self) -> int:
-        """The position of the slice to show."""
-        return len(self.slices) // 2
+    def grid(self) -> tuple[int, int]:
+        height, width = self.scan(self.slices[0]).kspace.shape[-2:]
+        return height, width
 
-    def stream(self, number: int) -> int:
-        """What sets the seeds of slice `number` apart; 0 for the only slice of a simulated scan."""
-        if isinstance(self.source, KSpace):
-            return number
-        offset = number - _magnitudes(self.source, self.place)[1]
-        return 2 * abs(offset) - (offset > 0)
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.scan(self.slices[0]).crop
 
-    def scan(self, number: int) -> Scan:
-        """Slice `number`, fully sampled."""
-        if isinstance(self.source, KSpace):
-            with read_kspace(Path(str(self.place)), dataset=self.source.dataset, axes=self.source.axes,
-                             max_gb=self.source.max_gb) as file:
-                return file[number]
-        return _simulated(self, number)
+    def prepare(self, item: Item[Undersample, "ScanSolver"], device: str) -> bool:
+        with tempfile.TemporaryDirectory() as cache:
+            prepared_slice(self, self.slices[0], item.content.condition, item.content.seed, cache=Path(cache),
+                           spectral_gb=item.resources.spectral_gb, device=device)
+        return True
 
-    def peak(self) -> float | None:
-        """The largest value of the whole stored reference, which scores are taken against; None without one."""
-        if not isinstance(self.source, KSpace):
-            return None
-        with read_kspace(Path(str(self.place)), dataset=self.source.dataset, axes=self.source.axes,
-                         max_gb=self.source.max_gb) as file:
-            return file.reference_max
+    def solve(self, item: Item[Undersample, "ScanSolver"], device: str, clock: Clock) -> Solved:
+        """The rows of a volume, one for each slice or for the whole, and the middle slice with its reference."""
+        complex_valued = item.content.protocol == "complex"
+        volumes: dict[str, list[Reconstruction]] = {}
+        references: list[Tensor] = []
+        accel = None
+        for number in self.slices:
+            with clock.timing("preparation"):
+                prepared = _remembered(self, number, item, device)
+            with clock.timing("method"):
+                for made in item.solver.reconstruct(prepared, item.label, item.content.seed, self.stream(number), device):
+                    volumes.setdefault(made.label, []).append(made)
+            references.append(prepared.truth if complex_valued else prepared.reference)
+            accel = prepared.prepared.sampling.acceleration
+        rows = [row for made in volumes.values() for row in self._rows(item, made, references, accel)]
+        middle = len(self.slices) // 2
+        return Solved(rows, volumes[item.label][middle].image.abs(), references[middle].abs())
+
+    def _rows(self, item: Item[Undersample, "ScanSolver"], made: "Sequence[Reconstruction]", references: Sequence[Tensor],
+              accel: float | None) -> list[Row]:
+        """The scores of all slices by one method."""
+        protocol = cast(ScanProtocol, item.content.protocol)
+        complex_valued = protocol == "complex"
+        images = torch.stack([one.image if complex_valued else one.image.abs() for one in made])
+        peak = None if complex_valued else self.peak()
+        rows = []
+        for scores in score(protocol, images, torch.stack(list(references)), data_range=peak):
+            at = scores.pop("slice")
+            facts = mean_facts([one.facts for one in made]) if at is None else made[at].facts
+            number = None if at is None else self.slices[at]
+            rows.append({**item.row(made[0].label, number, accel), **scores, **facts})
+        return rows
 
 
 @dataclass(frozen=True)
-class Ready:
+class PreparedSlice:
     """A slice that any method can take, and what it is scored against.
 
     Attributes:
@@ -105,140 +150,251 @@ class Ready:
         return y.element_size() * (2 * y.numel() + spectrum)
 
 
-@dataclass
-class Shelf:
-    """Prepared slices of one group of tasks, as many as fit; another group's make room."""
-
-    group: str = ""
-    held: dict[int, Ready] = field(default_factory=dict)
-    bytes: int = 0
-
-    def take(self, group: str) -> "Shelf":
-        """The shelf, empty unless the group is the one before."""
-        if group != self.group:
-            self.group, self.bytes = group, 0
-            self.held.clear()
-        return self
-
-    def keep(self, number: int, ready: Ready) -> None:
-        if self.bytes + ready.bytes <= KEPT_BYTES:
-            self.held[number] = ready
-            self.bytes += ready.bytes
-
-
-def ready(case: ScanCase, number: int, setting: Undersample, seed: int, *, cache: Path | None, spectral_gb: float,
-          device: str) -> Ready:
-    """Slice `number` undersampled and prepared, as `medrestore recon` would, and its references.
+def prepared_slice(case: ScanCase, number: int, condition: Undersample, seed: int, *, cache: Path | None,
+                   spectral_gb: float, device: str) -> PreparedSlice:
+    """Slice `number` undersampled and prepared, as `recon.prepare` does it, and its references.
 
     Args:
+        seed: of the study.
+        cache: folder of coil maps.
         spectral_gb: largest exact spectrum to compute; 0 computes none.
+
+    Raises:
+        InputError: the slice has no reference, or cannot be prepared.
     """
     scan = case.scan(number)
     # for all methods at once: with the spectrum, which some need and all can use, so that none depends on the others
-    plan = Plan(method=DDNM(), seed=case.seed + MASK_SEEDS * seed, spectral_gb=spectral_gb,
-                undersample=Undersampling(setting.kind, setting.accel, setting.acs))
-    file_name = Path(str(case.place)).name if isinstance(case.source, KSpace) else case.name
-    prepared = prepare(scan, plan, file_name=file_name, cache=cache, device=device)
+    plan = Plan(method="ddnm", seed=case.seed + MASK_SEEDS * seed, spectral_gb=spectral_gb,
+                undersample=part_of(Undersampling, condition))
+    prepared = prepare(scan, plan, file_name=case.file_name, cache=cache, device=device)
     if prepared.reference is None:
-        raise InputError(f"{case.place} is undersampled and holds no reference, so nothing made of it can be scored")
+        raise InputError(f"{case.file_name} is undersampled and holds no reference, so nothing made of it can be scored")
     full = scan.kspace if scan.noise is None else prewhiten(scan.kspace, whitening(noise_covariance(scan.noise)))
     combined = (prepared.sense.maps.conj() * ifft2c(full.to(device))).sum(1)[0]
-    seen = rss(scan.kspace * prepared.sampling.mask)[0, 0]
-    inner = (min(scan.crop[0], seen.shape[0]), min(scan.crop[1], seen.shape[1]))
-    return Ready(prepared, prepared.reference, prepared.shown(combined).cpu(), Crop(tuple(seen.shape), inner)(seen))
+    sampled = rss(scan.kspace * prepared.sampling.mask)[0, 0]
+    height, width = sampled.shape
+    inner = (min(scan.crop[0], height), min(scan.crop[1], width))
+    return PreparedSlice(prepared, prepared.reference, prepared.shown(combined).cpu(), Crop((height, width), inner)(sampled))
 
 
-def scan_cases(source: Simulated | Phantoms | KSpace, prints: Fingerprints, where: str) -> list[ScanCase]:
-    """The cases of a source.
+@dataclass
+class SliceCache:
+    """Prepared slices of one group of tasks, as many as fit; those of another group replace them."""
 
-    Raises:
-        InputError: files or subjects that are not there, or a volume without slices.
+    group: Hashable = None
+    slices: dict[int, PreparedSlice] = field(default_factory=dict)
+    bytes: int = 0
+
+    def of(self, group: Hashable) -> "SliceCache":
+        """The cache, empty unless the group is the one before."""
+        if group != self.group:
+            self.group, self.bytes = group, 0
+            self.slices.clear()
+        return self
+
+    def add(self, number: int, prepared: PreparedSlice) -> None:
+        """Remembers a slice where it fits."""
+        if self.bytes + prepared.bytes <= CACHE_BYTES:
+            self.slices[number] = prepared
+            self.bytes += prepared.bytes
+
+
+_CACHE = SliceCache()  # of this process
+
+
+def _remembered(case: ScanCase, number: int, item: Item[Undersample, "ScanSolver"], device: str) -> PreparedSlice:
+    content, resources = item.content, item.resources
+    cache = _CACHE.of((content.case, content.condition, content.seed, device, resources.spectral_gb))
+    if number not in cache.slices:
+        prepared = prepared_slice(case, number, content.condition, content.seed, cache=resources.cache,
+                                  spectral_gb=resources.spectral_gb, device=device)
+        cache.add(number, prepared)
+        return prepared
+    return cache.slices[number]
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One slice by one method.
+
+    Attributes:
+        label: of the method, or of one of its samples.
+        image: (h, w) complex or magnitude, as shown.
+        facts: further columns of its row.
     """
-    if isinstance(source, Simulated):
-        return _subjects(source, prints, where)
-    if isinstance(source, Phantoms):
-        spec = [source.size, source.seed, source.coils, source.snr_db]
-        return [ScanCase(f"phantom{number}", f"phantom{number}", f"phantom {source.seed} {number}",
-                         digest(["phantom", number, spec]), (0,), source, number, number)
-                for number in range(source.first, source.first + source.count)]
-    return _files(source, prints, where)
+
+    label: str
+    image: Tensor
+    facts: Facts
 
 
-def _subjects(source: Simulated, prints: Fingerprints, where: str) -> list[ScanCase]:
-    volumes, held, made = _volumes(source.volumes), prints(Path(source.volumes)), []
-    first, last = source.subjects
-    if last > len(volumes):
-        raise InputError(f"{where}: {source.volumes} holds the subjects 0 to {len(volumes) - 1}, and {list(source.subjects)} "
-                         "asks for others")
-    for subject in range(first, last):
-        numbers = between(source.slices, len(_magnitudes(source, subject)[0]), f"subject {subject} of {source.volumes}")
-        if not numbers:
-            raise InputError(f"{where}: subject {subject} of {source.volumes} is empty; leave it out")
-        name = f"subject{subject}"
-        decides = [held, subject, numbers, source.coils, source.snr_db]
-        made.append(ScanCase(name, name, f"{held} {subject}", digest(decides), numbers, source, subject, subject))
-    return made
+class ScanSolver(Solver, ABC):
+    """A method that reconstructs prepared slices."""
 
-
-def _files(source: KSpace, prints: Fingerprints, where: str) -> list[ScanCase]:
-    made = []
-    for path, patient in _chosen(source, where):
-        with read_kspace(path, dataset=source.dataset, axes=source.axes, max_gb=source.max_gb) as file:
-            numbers = between(source.slices, len(file), str(path))
-        held = prints(path)
-        decides = [held, path.name, numbers, source.dataset, source.axes]  # fastMRI's masks follow from the name
-        made.append(ScanCase(path.stem, patient or path.stem, patient or held, digest(decides), numbers, source, str(path), 0))
-    return made
-
-
-def _chosen(source: KSpace, where: str) -> list[tuple[Path, str | None]]:
-    """The files, each with a hash of its patient where it names one."""
-    if source.folder == "bundled":
-        return [(Path(str(package_files("medrestore.data"))) / "samples" / BUNDLED, None)]
-    if source.split is not None:
-        chosen = FastMRI(str(source.folder), cache=Path(), split=source.split).volumes
-        return [(volume.path, volume.patient) for volume in chosen]
-    paths = find(source.files or str(source.folder), SUFFIXES, where)
-    return [(path, _patient(path)) for path in paths]
-
-
-def _patient(path: Path) -> str | None:
-    """A hash of the patient that an HDF5 file names, as `datasets.fastmri` makes it."""
-    if path.suffix not in (".h5", ".hdf5"):
+    @property
+    def spectral_gb(self) -> float | None:
+        """Largest exact spectrum that it takes, GiB; None where it takes what there is."""
         return None
-    with open_hdf5(path) as file:
-        named = guarded(path, lambda: file.attrs.get("patient_id"))
-    return hashed(named) if isinstance(named, str) and named else None
+
+    @abstractmethod
+    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int, device: str) -> list[Reconstruction]:
+        """The slice; where several samples were drawn, also the first of them.
+
+        Args:
+            seed: of the study.
+            stream: sets the seeds of the slice apart.
+        """
 
 
-@lru_cache(maxsize=1)
-def _volumes(path: str) -> Tensor:
-    return load_volumes(path)
+@dataclass(frozen=True)
+class SumOfSquares(ScanSolver):
+    """Root-sum-of-squares of what was sampled."""
+
+    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int, device: str) -> list[Reconstruction]:
+        return [Reconstruction(label, prepared.rss, {"calls": 0.0, "misfit": None})]
 
 
-def _magnitudes(source: Simulated | Phantoms, place: str | int) -> tuple[Tensor, int]:
-    """(slice, h, w) of a subject, empty slices left out, and the number of the middle one."""
-    number = int(place)
-    if isinstance(source, Phantoms):
-        return Heads(count=1, first=number, size=source.size, seed=source.seed)[0], 0
-    volume = _volumes(source.volumes)[number]
-    filled = volume[volume.mean((1, 2)) > EMPTY]
-    return filled, len(filled) // 2
+@dataclass(frozen=True)
+class Classical(ScanSolver):
+    """A baseline without a network that was trained."""
+
+    baseline: BaselineMethod
+
+    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int, device: str) -> list[Reconstruction]:
+        baseline = self.baseline
+        if isinstance(baseline, DeepImagePrior):
+            baseline = replace(baseline, seed=baseline.seed + seed)
+        return [_by_baseline(baseline, prepared, label)]
 
 
-def _simulated(case: ScanCase, number: int) -> Scan:
-    """One slice as an array of coils would have acquired it; phase and coils are those of the subject, noise is the slice's."""
-    slices, middle = _magnitudes(case.source, case.place)
-    generator = torch.Generator().manual_seed(int(case.place))
-    truth = slices[number][None, None].to(torch.complex64)
-    height, width = truth.shape[-2:]
-    image = add_smooth_phase(truth, generator)
-    maps = simulated_maps(case.source.coils, (height, width), generator=generator)
-    if number != middle:
-        generator = torch.Generator().manual_seed(int(case.place) + SLICE_SEEDS * case.stream(number))
-    full = torch.ones(1, width)
-    kspace = simulate_scan(image, maps, full, snr_db=case.source.snr_db, generator=generator)
-    return Scan(name=case.name, index=number, kspace=kspace, mask=full, acs=None, noise=None, reference=truth[0, 0].abs(),
-                crop=(height, width), pixel_mm=None, affine=None)
+@dataclass(frozen=True)
+class Trained(ScanSolver):
+    """A supervised baseline.
+
+    Args:
+        folder: of the trained one.
+        sha256: of its weights and arguments.
+    """
+
+    folder: str
+    sha256: str
+
+    @property
+    def weights(self) -> str:
+        return self.sha256
+
+    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int, device: str) -> list[Reconstruction]:
+        return [_by_baseline(_loaded(self.folder, device), prepared, label)]
 
 
+@lru_cache(maxsize=4)
+def _loaded(folder: str, device: str) -> BaselineMethod:
+    """A trained baseline, loaded once for a process."""
+    return trained.load(folder, device=device)
+
+
+def _by_baseline(baseline: BaselineMethod, prepared: PreparedSlice, label: str) -> Reconstruction:
+    """A baseline takes no noise level, so its misfit has no scale."""
+    about = prepared.prepared
+    image = baseline.reconstruct(about.problem.y, about.sense.maps, about.sense.mask)
+    return Reconstruction(label, about.shown(image[0, 0]).cpu(), {"calls": 0.0, "misfit": None})
+
+
+@dataclass(frozen=True)
+class ScanDiffusion(ScanSolver):
+    """A diffusion method.
+
+    Args:
+        plan: of the reconstruction; its seed is the study's.
+        network: the prior.
+        uncertainty: also measure how well the spread of the samples tells the error.
+    """
+
+    plan: Plan
+    network: Network
+    uncertainty: bool
+
+    @property
+    def settings(self) -> Plan:
+        return self.plan
+
+    @property
+    def prior_network(self) -> Network:
+        return self.network
+
+    @property
+    def calls(self) -> int:
+        return self.plan.steps * self.plan.samples
+
+    @property
+    def spectral_gb(self) -> float:
+        return self.plan.spectral_gb
+
+    def serves(self, condition: Condition) -> bool:
+        """Spectral methods need a mask along one axis."""
+        needs = self.plan.sampler.needs
+        both = isinstance(condition, Undersample) and KINDS[condition.kind][1] == 2
+        return not (both and needs is not None and issubclass(needs, SpectralOperator))
+
+    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int, device: str) -> list[Reconstruction]:
+        about, prior = prepared.prepared, self.network.load(device)
+        plan = replace(self.plan, seed=SEEDS_APART * seed)
+        check_plan(about, prior, plan)
+        made = restore_slice(about, prior, plan, slice_index=stream)
+        facts: Facts = {"calls": float(prior.calls), "misfit": float(made.restoration.misfit.mean())}
+        if plan.samples == 1:
+            return [Reconstruction(label, made.image, facts)]
+        if self.uncertainty:
+            facts |= _uncertainty(made.samples, prepared)
+        single: Facts = {"calls": prior.calls / plan.samples, "misfit": float(made.restoration.misfit[0])}
+        return [Reconstruction(label, made.image, facts), Reconstruction(f"{label}, one sample", made.samples[0], single)]
+
+
+def _uncertainty(samples: Tensor, prepared: PreparedSlice) -> Facts:
+    """How well the spread of the samples tells the error, inside the support of the coil maps."""
+    inside = prepared.prepared.shown(torch.ones_like(prepared.prepared.gain[0, 0])).cpu() > 0
+    measured = calibration(samples.abs(), prepared.reference, inside=inside).row()
+    return {name: value if math.isfinite(value) else None for name, value in measured.items()}
+
+
+def mean_facts(facts: Sequence[Facts]) -> Facts:
+    """Means over the slices of a volume."""
+    means: Facts = {}
+    for name in facts[0]:
+        values = [value for one in facts if (value := one[name]) is not None]
+        means[name] = sum(values) / len(values) if values else None
+    return means
+
+
+def scan_solver(config: Baseline | ScanMethod, protocol: str, source: str, where: str) -> ScanSolver:
+    """The solver of a method; see `methods.SolverMaker`."""
+    if isinstance(config, Baseline):
+        return _baseline(config, protocol, source, where)
+    plan = plan_of(Plan, config)
+    network = network_of(plan.prior, plan.bf16, lambda about, prior: check_prior(about["channels"], prior))
+    check_levels(plan, network.load("cpu"))  # whose weights are checked against their hash there
+    return ScanDiffusion(plan, network, config.uncertainty)
+
+
+def _baseline(config: Baseline, protocol: str, source: str, where: str) -> ScanSolver:
+    name = config.baseline
+    if name in ROOT_SUM_OF_SQUARES and protocol == "complex":
+        raise InputError(f"{name} has no phase, and the protocol complex scores it; leave it out")
+    known = (*CLASSICAL, *TRAINED, *(ROOT_SUM_OF_SQUARES if protocol != "complex" else ()))
+    if name not in known:
+        raise InputError(f"there is no baseline {name!r} for this data; {suggested('', name, known)}")
+    if (config.weights is not None) != (name in TRAINED):
+        raise InputError(f"{name} {'needs weights, the folder of a trained one' if name in TRAINED else 'takes no weights'}")
+    if config.weights is not None:
+        return _trained(name, config.weights, trained.describe(config.weights))
+    if name in ROOT_SUM_OF_SQUARES:
+        if config.options:
+            raise InputError(f"{name} has no options")
+        return SumOfSquares()
+    return Classical(CLASSICAL.build(name, config.options, source, f"{where}.options"))
+
+
+def _trained(name: str, folder: str, about: Mapping[str, Any]) -> Trained:
+    if about["kind"] != TRAINED[name]:
+        raise InputError(f"{folder} holds a trained {about['kind']}, not a {name}")
+    return Trained(folder, about["sha256"] + digest_of(about["arguments"]))

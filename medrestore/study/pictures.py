@@ -1,54 +1,88 @@
-"""Photographs as cases, and what is done to them."""
+"""Photographs as cases, what is done to them, and how the methods of a study restore them."""
 
 import hashlib
-from dataclasses import dataclass, fields, replace
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..consistency import relative_misfit
 from ..datasets.files import find
 from ..datasets.folders import Photographs
 from ..errors import InputError
+from ..evaluation.protocols import score
+from ..files import digest_of
+from ..inpainting.frame import check_rgb
 from ..io.frames.pictures import SUFFIXES, picture_size, read_picture
-from ..operators import (
-    AveragePool,
-    Grayscale,
-    LinearOperator,
-    Mask,
-    bicubic_downsample,
-    gaussian_blur,
-    sample_pixels,
-)
+from ..operators import AveragePool, Grayscale, LinearOperator, Mask, bicubic_downsample, gaussian_blur, sample_pixels
 from ..problem import Problem
-from .cases import Case, Fingerprints, digest
-from .config import Degrade, Pictures
+from ..recon.plan import Plan
+from ..recon.preparation import check_levels
+from ..restoration import restore
+from ..settings import suggested
+from .cases import Case, Clock, Item, Solved
+from .config import Baseline, PictureMethod
+from .fingerprints import Fingerprints
+from .methods import SEEDS_APART, Network, Solver, network_of, plan_of
+from .perceptual import lpips_of
+from .sources import Degrade, Pictures
 
-MULTIPLE = 16  # sides are cut to multiples of it, so that every factor and every network fits
+SHIPPED = "surgical-starter"  # the prior of methods that name none
+BASELINES = ("PseudoInverse",)
 
 
 @dataclass(frozen=True)
-class PictureCase(Case):
+class PictureCase(Case[Degrade, "PictureSolver"]):
     """One picture.
 
     Attributes:
-        place: its file.
+        path: its file.
         crop: side of the central square, or None.
     """
 
-    place: str
+    path: str
     crop: int | None
 
     @property
     def images(self) -> int:
         return 1
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        height, width = self.picture().shape[-2:]
+        return height, width
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (*self.grid, 3)
+
     def picture(self) -> Tensor:
-        """(1, 3, h, w) in [0, 1]; sides are multiples of 16."""
-        pixels = torch.from_numpy(read_picture(Path(self.place)).copy()).permute(2, 0, 1)
-        sides = [(side if self.crop is None else self.crop) // MULTIPLE * MULTIPLE for side in pixels.shape[-2:]]
+        """(1, 3, h, w) in [0, 1]; sides are multiples of `Pictures.SIDES`."""
+        pixels = torch.from_numpy(read_picture(Path(self.path)).copy()).permute(2, 0, 1)
+        sides = [(side if self.crop is None else self.crop) // Pictures.SIDES * Pictures.SIDES for side in pixels.shape[-2:]]
         top, left = ((side - inner) // 2 for side, inner in zip(pixels.shape[-2:], sides, strict=True))
         return pixels[None, :, top : top + sides[0], left : left + sides[1]].float() / 255
+
+    def solve(self, item: Item[Degrade, "PictureSolver"], device: str, clock: Clock) -> Solved:
+        """The row of a picture, and the picture with its truth, (h, w, 3) in [0, 1]."""
+        problem, truth = degraded(self, item.content.condition, item.content.seed, device)
+        with clock.timing("method"):
+            restored = item.solver.restore(problem, item.label, item.content.seed, device)
+        size = torch.linalg.vector_norm(problem.y)
+        rows = []
+        for made in restored:
+            off = torch.linalg.vector_norm(problem.operator(made.image) - problem.y) / size
+            shown = made.image.cpu().clamp(0, 1)
+            for scores in score("natural", shown, truth, lpips=lpips_of(item.resources.lpips)):
+                scores.pop("slice")
+                rows.append({**item.row(made.label, None, None), **scores, "calls": made.calls, "consistency": float(off),
+                             "misfit": float(relative_misfit(problem, made.image).mean())})
+        main = restored[0].image.cpu().clamp(0, 1)
+        return Solved(rows, main[0].permute(1, 2, 0), truth[0].permute(1, 2, 0))
 
 
 def picture_cases(source: Pictures, prints: Fingerprints, where: str) -> list[PictureCase]:
@@ -57,51 +91,140 @@ def picture_cases(source: Pictures, prints: Fingerprints, where: str) -> list[Pi
     Raises:
         InputError: no pictures, or one smaller than the crop.
     """
-    if source.crop is not None and source.crop < MULTIPLE:
-        raise InputError(f"{where}.crop must be at least {MULTIPLE}, got {source.crop}")
     files = Photographs().files if source.folder == "bundled" else find(source.folder, SUFFIXES, where)
-    made = []
+    least = source.crop or Pictures.SIDES
+    cases = []
     for path in files:
-        least = min(picture_size(path))
-        if least < (source.crop or MULTIPLE):
-            raise InputError(f"{where}: {path} has a side of {least} pixels, less than {source.crop or MULTIPLE}; leave it out")
-        held = prints(path)
-        made.append(PictureCase(path.stem, path.stem, held, digest([held, source.crop]), str(path), source.crop))
-    return made
+        side = min(picture_size(path))
+        if side < least:
+            raise InputError(f"{where}: {path} has a side of {side} pixels, less than {least}; leave it out")
+        content = prints(path)
+        cases.append(PictureCase(path.stem, path.stem, digest_of([content, source.crop]), content, str(path), source.crop))
+    return cases
 
 
-def degraded(case: PictureCase, setting: Degrade, seed: int, device: str) -> tuple[Problem, Tensor]:
+def degraded(case: PictureCase, condition: Degrade, seed: int, device: str) -> tuple[Problem, Tensor]:
     """What is left of a picture, and the picture (1, 3, h, w) in [0, 1].
 
-    Chance (noise, kept pixels) is that of the picture's name and the seed.
+    Chance (noise, pixels that are left) is that of the picture's name and the seed.
     """
     truth = case.picture()
     digits = hashlib.sha256(f"{case.name} {seed}".encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digits[:7], "big"))
     height, width = truth.shape[-2:]
-    operator = operator_of(setting, (height, width), generator)
+    operator = operator_of(condition, (height, width), generator)
     y = operator(truth)
-    y = y + setting.noise_std * torch.randn(y.shape, generator=generator)
-    return Problem(_moved(operator, device), y.to(device), setting.noise_std), truth
+    y = y + condition.noise_std * torch.randn(y.shape, generator=generator)
+    return Problem(_moved(operator, device), y.to(device), condition.noise_std), truth
 
 
-def operator_of(setting: Degrade, size: tuple[int, int], generator: torch.Generator) -> LinearOperator:
-    """What a setting does to pictures of a (height, width)."""
-    if setting.kind == "super-resolution":
-        return bicubic_downsample(size, setting.factor) if setting.filter == "bicubic" else AveragePool(setting.factor, size)
-    if setting.kind == "deblurring":
-        return gaussian_blur(size, setting.std)
-    if setting.kind == "colorization":
+def operator_of(condition: Degrade, size: tuple[int, int], generator: torch.Generator) -> LinearOperator:
+    """What a degradation does to pictures of a (height, width)."""
+    if condition.kind == "super-resolution":
+        bicubic = condition.filter == "bicubic"
+        return bicubic_downsample(size, condition.factor) if bicubic else AveragePool(condition.factor, size)
+    if condition.kind == "deblurring":
+        return gaussian_blur(size, condition.std)
+    if condition.kind == "colorization":
         return Grayscale()
-    if setting.keep is not None:
-        return sample_pixels(size, setting.keep, generator=generator)
-    keep = torch.ones(size)
-    top, left = ((side - setting.box) // 2 for side in size)
-    keep[max(top, 0) : max(top, 0) + setting.box, max(left, 0) : max(left, 0) + setting.box] = 0
-    return Mask(keep)
+    if condition.box is None:
+        return sample_pixels(size, condition.keep or 0.0, generator=generator)
+    known = torch.ones(size)
+    top, left = (max((side - condition.box) // 2, 0) for side in size)
+    known[top : top + condition.box, left : left + condition.box] = 0
+    return Mask(known)
 
 
 def _moved(operator: LinearOperator, device: str) -> LinearOperator:
     """The operator with its tensors on a device."""
+    assert is_dataclass(operator)
     tensors = {one.name: value.to(device) for one in fields(operator) if isinstance(value := getattr(operator, one.name), Tensor)}
     return replace(operator, **tensors)
+
+
+@dataclass(frozen=True)
+class RestoredPicture:
+    """One picture by one method.
+
+    Attributes:
+        label: of the method, or of one of its samples.
+        image: (1, 3, h, w).
+        calls: of the network.
+    """
+
+    label: str
+    image: Tensor
+    calls: float
+
+
+class PictureSolver(Solver, ABC):
+    """A method that restores degraded pictures."""
+
+    @abstractmethod
+    def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[RestoredPicture]:
+        """The picture; where several samples were drawn, also the first of them. `seed` is that of the study."""
+
+
+@dataclass(frozen=True)
+class PseudoInverse(PictureSolver):
+    """A^+ y, for operators that have one."""
+
+    def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[RestoredPicture]:
+        return [RestoredPicture(label, problem.operator.pinv(problem.y), 0.0)]
+
+
+@dataclass(frozen=True)
+class PictureDiffusion(PictureSolver):
+    """A diffusion method.
+
+    Args:
+        plan: steps, samples and noise levels.
+        network: the prior.
+        from_prior: whether noise levels span the range of the prior instead of the plan's.
+    """
+
+    plan: Plan
+    network: Network
+    from_prior: bool
+
+    @property
+    def settings(self) -> Plan:
+        return self.plan
+
+    @property
+    def prior_network(self) -> Network:
+        return self.network
+
+    @property
+    def calls(self) -> int:
+        return self.plan.steps * self.plan.samples
+
+    def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[RestoredPicture]:
+        plan, prior = self.plan, self.network.load(device)
+        levels = None if self.from_prior else plan.levels(prior)
+        made = restore(problem, prior, plan.sampler, levels=levels, steps=plan.steps, samples=plan.samples,
+                       seed=SEEDS_APART * seed, batch_size=plan.batch_size)
+        restored = [RestoredPicture(label, made.mean[None], float(prior.calls))]
+        if plan.samples > 1:
+            restored.append(RestoredPicture(f"{label}, one sample", made.samples[:1], prior.calls / plan.samples))
+        return restored
+
+
+def picture_solver(config: Baseline | PictureMethod, protocol: str, source: str, where: str) -> PictureSolver:
+    """The solver of a method; see `methods.SolverMaker`."""
+    if isinstance(config, Baseline):
+        if config.baseline not in BASELINES:
+            raise InputError(f"there is no baseline {config.baseline!r} for this data; "
+                             f"{suggested('', config.baseline, BASELINES)}")
+        if config.options or config.weights is not None:
+            raise InputError(f"{config.baseline} has no {'weights' if config.weights is not None else 'options'}")
+        return PseudoInverse()
+    plan = plan_of(Plan, config, prior=config.prior or SHIPPED)
+    network = network_of(plan.prior, plan.bf16, check_rgb_prior)
+    check_levels(plan, network.load("cpu"))  # whose weights are checked against their hash there
+    return PictureDiffusion(plan, network, config.sigma_max is None)
+
+
+def check_rgb_prior(about: Mapping[str, Any], prior: str) -> None:
+    """Refuses a prior that is not one of pictures in [-1, 1]; for `methods.network_of`."""
+    check_rgb(about["channels"], (about["recipe"] or {}).get("kind") == "interval", prior)

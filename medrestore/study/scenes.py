@@ -1,11 +1,12 @@
 """Scenes as cases: DREAMING's, or rendered ones; all of each frame, or the part around what is hidden."""
 
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -14,18 +15,31 @@ from torch import Tensor
 from ..datasets.dreaming import SCENE, split_numbers
 from ..datasets.scenes import SPAN, Frame, render_frame
 from ..errors import InputError
+from ..evaluation import score_scene
+from ..files import digest_of
+from ..inpainting.frame import check_inpaint_plan
+from ..inpainting.plan import Plan as InpaintPlan
+from ..inpainting.scene import fill_frames
 from ..io.frames.base import Frames
 from ..io.frames.masks import Masks
 from ..io.scenes.base import Scene, SceneSet
 from ..io.scenes.dreaming import dreaming_scenes
-from .cases import Case, Fingerprints, digest
-from .config import Scenes
+from ..priors import Prior
+from .cases import Case, Clock, Item, Row, Solved
+from .config import Fill, SceneMethod, SceneProtocol
+from .fills import FILLS, check_fill
+from .fingerprints import Fingerprints
+from .methods import SEEDS_APART, CountedPrior, Network, Solver, network_of, plan_of
+from .perceptual import lpips_of
+from .pictures import check_rgb_prior
+from .sources import AsRecorded, Scenes
 
 Box = tuple[slice, slice]
+PLACE_OF_SCORE = ("scene", "frame", "frames", "scored", "protocol")  # columns that a row of a study has by other names
 
 
 @dataclass(frozen=True)
-class SceneCase(Case):
+class SceneCase(Case[AsRecorded, "SceneSolver"]):
     """One scene.
 
     Attributes:
@@ -44,6 +58,37 @@ class SceneCase(Case):
     def images(self) -> int:
         return len(self.frames)
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        with self.opened() as scene:
+            return scene.size
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (*self.grid, 3)
+
+    def solve(self, item: Item[AsRecorded, "SceneSolver"], device: str, clock: Clock) -> Solved:
+        """The rows of a scene, one for each frame and one for all, and the middle frame with its truth."""
+        network = item.solver.prior_network
+        prior = None if network is None else network.load(device)
+        middle: dict[str, Tensor] = {}
+        with clock.timing("method"), self.opened() as scene:
+
+            def watched() -> Iterator[Tensor]:
+                for index, frame in enumerate(item.solver.fill(scene, prior, item.content.seed, device)):
+                    if index == scene.count // 2:
+                        middle["image"] = frame
+                    yield frame
+
+            total, frames = score_scene(watched(), scene, protocol=cast(SceneProtocol, item.content.protocol),
+                                        lpips=lpips_of(item.resources.lpips))
+            truth = scene.truth(scene.count // 2)
+        assert truth is not None  # of a scene without it there is no case
+        calls = 0.0 if prior is None else prior.calls / len(frames)
+        rows = [_row(item, self.frames[one.frame], calls, asdict(one)) for one in frames]
+        rows.append(_row(item, None, calls, asdict(total)))
+        return Solved(rows, _shown(middle["image"]), _shown(truth))
+
     @contextmanager
     def opened(self) -> Iterator[Scene]:
         """The frames of the case as a scene of their own; its masks are as given, before any growing."""
@@ -52,7 +97,9 @@ class SceneCase(Case):
             top, left = self.corner
             box = slice(top, top + self.source.crop), slice(left, left + self.source.crop)
         if self.source.folder is None:
-            yield excerpt(rendered_scene(self.name, self.source.seed, self.number, self.source.size), self.frames, box)
+            yield excerpt(
+                rendered_scene(self.name, self.source.seed, self.number, self.source.size), self.frames, box
+            )
             return
         with dreaming_scenes(self.source.folder) as scenes, scenes[self.name] as scene:
             yield excerpt(scene, self.frames, box)
@@ -69,8 +116,14 @@ class RenderedFrames(Frames):
 
     lossless = True
 
-    def __init__(self, seed: int, scene: int, size: tuple[int, int], part: Literal["obstructed", "truth", "mask"]) -> None:
-        self.where, self.size, self.channels = f"{part} of simulated scene {scene}", size, 1 if part == "mask" else 3
+    def __init__(
+        self, seed: int, scene: int, size: tuple[int, int], part: Literal["obstructed", "truth", "mask"]
+    ) -> None:
+        self.where, self.size, self.channels = (
+            f"{part} of simulated scene {scene}",
+            size,
+            1 if part == "mask" else 3,
+        )
         self._seed, self._scene, self._part = seed, scene, part
 
     def __len__(self) -> int:
@@ -114,7 +167,8 @@ class Excerpt(Frames):
 
 def rendered_scene(name: str, seed: int, number: int, size: tuple[int, int]) -> Scene:
     """A simulated scene with its truth, of SPAN frames of (height, width) `size`, rendered when they are read."""
-    return Scene(name, RenderedFrames(seed, number, size, "obstructed"), Masks(RenderedFrames(seed, number, size, "mask"), "hole"),
+    mask = Masks(RenderedFrames(seed, number, size, "mask"), "hole")
+    return Scene(name, RenderedFrames(seed, number, size, "obstructed"), mask,
                  RenderedFrames(seed, number, size, "truth"))
 
 
@@ -135,8 +189,10 @@ def scene_cases(source: Scenes, prints: Fingerprints, where: str) -> list[SceneC
     """
     made = list(_rendered_cases(source) if source.folder is None else _read_cases(source, prints, where))
     if not made:
-        raise InputError(f"{where}: none of the scenes hides a share of {list(source.holes or (0, 1))}; give other scenes, "
-                         "frames or holes")
+        raise InputError(
+            f"{where}: none of the scenes hides a share of {list(source.holes or (0, 1))}; give other scenes, "
+            "frames or holes"
+        )
     return made
 
 
@@ -148,8 +204,8 @@ def _rendered_cases(source: Scenes) -> Iterator[SceneCase]:
             known = scene.mask(frames[0])[0]
         corner = _corner(known, source)
         if _suits(known, corner, source):
-            yield SceneCase(name, name, f"rendered {name}", digest([name, source.size, frames, corner, source.crop]), frames, source,
-                            number, corner)
+            fingerprint = digest_of([name, source.size, frames, corner, source.crop])
+            yield SceneCase(name, name, fingerprint, f"rendered {name}", frames, source, number, corner)
 
 
 def _read_cases(source: Scenes, prints: Fingerprints, where: str) -> Iterator[SceneCase]:
@@ -158,14 +214,17 @@ def _read_cases(source: Scenes, prints: Fingerprints, where: str) -> Iterator[Sc
         for name in _wanted(scenes, source, where):
             with scenes[name] as scene:
                 if scene.reference is None:
-                    raise InputError(f"{where}: {name} of {root} comes without its unobstructed frames, so nothing can be scored")
+                    raise InputError(
+                        f"{where}: {name} of {root} comes without its unobstructed frames, so nothing can be scored"
+                    )
                 frames = _frames(source.frames, scene.count, f"{name} of {root}")
                 known = scene.mask(frames[0])[0]
             corner = _corner(known, source)
             if _suits(known, corner, source):
                 content = _scene_hash(root, name, prints)
                 identity = name if SCENE.fullmatch(name) else f"{name} {content}"
-                yield SceneCase(name, name, identity, digest([content, frames, corner, source.crop]), frames, source, -1, corner)
+                fingerprint = digest_of([content, frames, corner, source.crop])
+                yield SceneCase(name, name, fingerprint, identity, frames, source, -1, corner)
 
 
 def _wanted(scenes: SceneSet, source: Scenes, where: str) -> list[str]:
@@ -176,8 +235,10 @@ def _wanted(scenes: SceneSet, source: Scenes, where: str) -> list[str]:
     by_number = {int(found[1]): name for name in scenes if (found := SCENE.fullmatch(name))}
     missing = [f"scene_{number:04d}" for number in numbers if number not in by_number]
     if missing:
-        raise InputError(f"{where}: {source.folder} lacks {', '.join(missing[:20])}{' and more' if len(missing) > 20 else ''}; "
-                         f"it holds {', '.join(list(scenes)[:20])}")
+        raise InputError(
+            f"{where}: {source.folder} lacks {', '.join(missing[:20])}{' and more' if len(missing) > 20 else ''}; "
+            f"it holds {', '.join(list(scenes)[:20])}"
+        )
     return [by_number[number] for number in numbers]
 
 
@@ -200,12 +261,14 @@ def _frames(asked: int | tuple[int, ...] | None, count: int, what: str) -> tuple
 
 
 def _corner(known: Tensor, source: Scenes) -> tuple[int, int] | None:
-    """(top, left) of the crop around what is hidden; None for the frame as it is, and where nothing is hidden."""
+    """(top, left) of the crop around what is hidden; None without a crop or anything hidden."""
     if source.crop is None:
         return None
     if source.crop > min(known.shape):
-        raise InputError(f"frames of {known.shape[1]} x {known.shape[0]} have no part of {source.crop} x {source.crop}; "
-                         "give a smaller crop")
+        raise InputError(
+            f"frames of {known.shape[1]} x {known.shape[0]} have no part of {source.crop} x {source.crop}; "
+            "give a smaller crop"
+        )
     rows, columns = (~known).nonzero(as_tuple=True)
     if not len(rows):
         return None
@@ -224,11 +287,84 @@ def _suits(known: Tensor, corner: tuple[int, int] | None, source: Scenes) -> boo
     return least <= float((~known).double().mean()) <= most
 
 
-def filled(scene: Scene, fill: Callable[[Tensor, Tensor], Tensor]) -> Iterator[Tensor]:
-    """The frames with their holes filled without a prior, in order, (3, height, width) uint8."""
-    for index in range(scene.count):
-        frame, known = scene.frame(index), scene.mask(index)[0]
-        yield frame if bool(known.all()) else torch.where(known, frame, fill(frame, known))
+class SceneSolver(Solver, ABC):
+    """A method that fills the holes of a scene."""
+
+    @abstractmethod
+    def fill(self, scene: Scene, prior: CountedPrior | None, seed: int, device: str) -> Iterator[Tensor]:
+        """The frames in order, (3, height, width) uint8; known pixels are those of the scene.
+
+        Args:
+            prior: that of `prior_network`.
+            seed: of the study.
+        """
+
+
+@dataclass(frozen=True)
+class SceneFill(SceneSolver):
+    """A fill without a prior, by its name in `fills.FILLS`."""
+
+    name: str
+
+    def fill(self, scene: Scene, prior: CountedPrior | None, seed: int, device: str) -> Iterator[Tensor]:
+        for index in range(scene.count):
+            frame, known = scene.frame(index), scene.mask(index)[0]
+            yield frame if bool(known.all()) else torch.where(known, frame, FILLS[self.name](frame, known))
+
+
+@dataclass(frozen=True)
+class SceneDiffusion(SceneSolver):
+    """A diffusion method.
+
+    Args:
+        plan: of the fill; its seed is the study's.
+        network: the prior.
+    """
+
+    plan: InpaintPlan
+    network: Network
+
+    @property
+    def settings(self) -> InpaintPlan:
+        return self.plan
+
+    @property
+    def prior_network(self) -> Network:
+        return self.network
+
+    @property
+    def calls(self) -> int:
+        return self.plan.steps * self.plan.samples
+
+    def field(self, prior: Prior, size: tuple[int, int]) -> tuple[int, int]:
+        return self.plan.grid(prior)[0]
+
+    def fill(self, scene: Scene, prior: CountedPrior | None, seed: int, device: str) -> Iterator[Tensor]:
+        assert prior is not None
+        plan = replace(self.plan, seed=SEEDS_APART * seed)
+        return (filled.frame for filled in fill_frames(scene, prior, plan, device=device))
+
+
+def scene_solver(config: Fill | SceneMethod, protocol: str, source: str, where: str) -> SceneSolver:
+    """The solver of a method; see `methods.SolverMaker`."""
+    if isinstance(config, Fill):
+        check_fill(config.fill)
+        return SceneFill(config.fill)
+    length, repeat = config.travel or (None, None)
+    plan = plan_of(InpaintPlan, config, travel_length=length, travel_repeat=repeat)
+    network = network_of(plan.prior, plan.bf16, check_rgb_prior)
+    check_inpaint_plan(plan, network.load("cpu"))  # whose weights are checked against their hash there
+    return SceneDiffusion(plan, network)
+
+
+def _row(item: Item[AsRecorded, SceneSolver], number: int | None, calls: float, scores: dict[str, object]) -> Row:
+    row = item.row(item.label, number, None, calls) | {"protocol": item.content.protocol}
+    return row | {name: value for name, value in scores.items() if name not in PLACE_OF_SCORE}
+
+
+def _shown(frame: Tensor) -> Tensor:
+    """(3, h, w) uint8 to (h, w, 3) in [0, 1]."""
+    return frame.permute(1, 2, 0).float() / 255
 
 
 @lru_cache(maxsize=4)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -33,20 +33,21 @@ from ..io.scenes.base import Scene, SceneSet, to_tensor
 from ..io.scenes.dreaming import listing_of
 from ..io.scenes.grand_challenge import output_place
 from ..io.scenes.open import open_frames, open_scenes
-from .cases import MOST_NAMED, hashed
-from .config import PICTURES, SCENES
+from .cases import MOST_NAMED, Row
+from .config import PICTURE_PROTOCOLS, SCENE_PROTOCOLS, ScanProtocol, SceneProtocol
+from .fingerprints import pseudonym
 
 TARGETS = ("reconstruction_rss", "reconstruction_esc", "reconstruction")  # fastMRI's, then our own
 STACKS = (".mha", ".mkv", ".mp4", ".zip")
 MAX_GB = 8.0
 NOT_COMPUTED = "not computed"
 Progress = Callable[[str, int], Callable[[], None]]
-Row = dict[str, Any]
+Features = tuple[np.ndarray, np.ndarray]  # of outputs and truth, (picture, 2048)
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What came out.
+    """The scores of some outputs.
 
     Attributes:
         rows: scored slices, volumes or pictures; of scenes, frames and scenes are in `frames` and `scenes`.
@@ -82,26 +83,30 @@ def score_outputs(
     """
     for path in (outputs, reference):
         if not path.exists():
-            raise InputError(f"{path} does not exist; give the outputs, and --reference with what they are scored against")
-    if (features[0] is None) != (features[1] is None) or (features[0] is not None and protocol not in SCENES):
-        raise InputError("--features and --reference-features belong together, and to the protocols of DREAMING")
-    if lpips and protocol not in (*SCENES, *PICTURES):
-        raise InputError(f"{protocol} has no LPIPS; leave out --lpips-weights")
+            raise InputError(f"{path} does not exist; give the outputs, and the references that they are scored against")
+    files = None if features[0] is None or features[1] is None else (features[0], features[1])
+    if (files is None and features != (None, None)) or (files is not None and protocol not in SCENE_PROTOCOLS):
+        raise InputError("features of outputs and of references belong together, and to the protocols of DREAMING")
+    if lpips and protocol not in (*SCENE_PROTOCOLS, *PICTURE_PROTOCOLS):
+        raise InputError(f"{protocol} has no LPIPS; leave out its weights")
     network = load_lpips(*lpips) if lpips else None
-    if protocol in SCENES:
-        return _scenes(outputs, reference, protocol, out, network, features, progress)
+    if protocol in SCENE_PROTOCOLS:
+        return _scenes(outputs, reference, protocol, out, network, files, progress)
     return _images(outputs, reference, protocol, out, network, progress)
 
 
 def _images(outputs: Path, reference: Path, protocol: str, out: Path | None, lpips: LPIPS | None, progress: Progress) -> Scored:
-    pairs, left = _pairs(outputs, reference, SUFFIXES if protocol in PICTURES else (".h5", ".hdf5"))
-    advance, rows, failed = progress(outputs.name, len(pairs)), [], {}
-    for made, truth in pairs:
+    of_pictures = protocol in PICTURE_PROTOCOLS
+    pairs, left = _pairs(outputs, reference, SUFFIXES if of_pictures else (".h5", ".hdf5"))
+    advance = progress(outputs.name, len(pairs))
+    rows: list[Row] = []
+    failed: dict[str, str] = {}
+    for path, truth in pairs:
         try:
-            rows += _picture(made, truth, outputs, lpips) if protocol in PICTURES else _volume(made, truth, outputs, protocol)
+            rows += _picture(path, truth, outputs, lpips) if of_pictures else _volume(path, truth, outputs, protocol)
         except InputError as error:
             text = str(error)
-            failed[made.name] = text if str(made) in text else f"{made}: {text}"
+            failed[path.name] = text if str(path) in text else f"{path}: {text}"
         advance()
     if not rows:
         raise InputError(f"{outputs}: nothing could be scored; {next(iter(failed.values()), 'there are no outputs')}")
@@ -110,39 +115,39 @@ def _images(outputs: Path, reference: Path, protocol: str, out: Path | None, lpi
     if out is not None:
         write_rows(out / "results.csv", [row for row in rows if row["slice"] is not None] or rows)
         write_rows(out / "volumes.csv", volumes)
-    return Scored(rows=rows, lines=list(_told(protocol, rows, volumes, left)), failed=failed)
+    return Scored(rows=rows, lines=list(_means(protocol, rows, volumes, left)), failed=failed)
 
 
 def _pairs(outputs: Path, reference: Path, suffixes: Sequence[str]) -> tuple[list[tuple[Path, Path]], int]:
     """Outputs with the references of their stems, and how many references have no output."""
-    made, truths = find(str(outputs), suffixes, "outputs"), find(str(reference), suffixes, "--reference")
-    if len(made) == len(truths) == 1:
-        return [(made[0], truths[0])], 0
+    restored, truths = find(str(outputs), suffixes, "outputs"), find(str(reference), suffixes, "references")
+    if len(restored) == len(truths) == 1:
+        return [(restored[0], truths[0])], 0
     by_stem = {path.stem: path for path in truths}
-    lonely = [str(path) for path in made if path.stem not in by_stem]
+    lonely = [str(path) for path in restored if path.stem not in by_stem]
     if lonely:
         more = f" and {len(lonely) - MOST_NAMED} more" if len(lonely) > MOST_NAMED else ""
         raise InputError(f"{reference} holds no file named like {', '.join(lonely[:MOST_NAMED])}{more}; "
                          "outputs and references belong together by name")
-    wanted = {path.stem for path in made}
-    for paths in (made, [path for path in truths if path.stem in wanted]):
-        held: dict[str, Path] = {}
+    wanted = {path.stem for path in restored}
+    for paths in (restored, [path for path in truths if path.stem in wanted]):
+        stems: dict[str, Path] = {}
         for path in paths:
-            if (other := held.setdefault(path.stem, path)) != path:
-                raise InputError(f"{other} and {path} have one name, so what belongs together cannot be told; score one folder "
+            if (other := stems.setdefault(path.stem, path)) != path:
+                raise InputError(f"{other} and {path} have one name, so their references are ambiguous; score one folder "
                                  "at a time")
-    return [(path, by_stem[path.stem]) for path in made], len(truths) - len(made)
+    return [(path, by_stem[path.stem]) for path in restored], len(truths) - len(restored)
 
 
-def _volume(made: Path, truth: Path, outputs: Path, protocol: str) -> list[Row]:
+def _volume(path: Path, truth: Path, outputs: Path, protocol: str) -> list[Row]:
     with open_hdf5(truth) as file:
         known = ("reconstruction_complex",) if protocol == "complex" else TARGETS
         reference = _stack(file, next((name for name in known if has(file, name)), known[0]), truth)
         named = guarded(truth, lambda: file.attrs.get("patient_id"))
-    with open_hdf5(made) as file:
-        prediction = _stack(file, "reconstruction_complex" if protocol == "complex" else "reconstruction", made)
-    base = _base(truth.stem, hashed(named) if isinstance(named, str) and named else truth.stem, outputs)
-    return [base | row for row in score(protocol, prediction, reference)]
+    with open_hdf5(path) as file:
+        prediction = _stack(file, "reconstruction_complex" if protocol == "complex" else "reconstruction", path)
+    base = _base(truth.stem, pseudonym(named) if isinstance(named, str) and named else truth.stem, outputs)
+    return [base | row for row in score(cast(ScanProtocol, protocol), prediction, reference)]
 
 
 def _stack(file: Any, name: str, path: Path) -> Tensor:
@@ -158,8 +163,8 @@ def _stack(file: Any, name: str, path: Path) -> Tensor:
     return torch.from_numpy((np.abs(values) if np.iscomplexobj(values) else values).astype(np.float32))
 
 
-def _picture(made: Path, truth: Path, outputs: Path, lpips: LPIPS | None) -> list[Row]:
-    pair = [torch.from_numpy(read_picture(path).copy()).permute(2, 0, 1)[None].float() / 255 for path in (made, truth)]
+def _picture(path: Path, truth: Path, outputs: Path, lpips: LPIPS | None) -> list[Row]:
+    pair = [torch.from_numpy(read_picture(path).copy()).permute(2, 0, 1)[None].float() / 255 for path in (path, truth)]
     return [_base(truth.stem, truth.stem, outputs) | row | {"slice": None} for row in score("natural", *pair, lpips=lpips)]
 
 
@@ -167,9 +172,10 @@ def _base(case: str, patient: str, outputs: Path) -> Row:
     return {"case": case, "patient": patient, "slice": None, "setting": "as given", "method": outputs.resolve().stem, "seed": 0}
 
 
-def _told(protocol: str, rows: Sequence[Row], volumes: Sequence[Row], left: int) -> Iterator[str]:
-    """The means over volumes as lines."""
-    yield f"{len(volumes)} {'picture' if protocol in PICTURES else 'volume'}{'s' if len(volumes) != 1 else ''}, {protocol}"
+def _means(protocol: str, rows: Sequence[Row], volumes: Sequence[Row], left: int) -> Iterator[str]:
+    """Lines with the means over volumes."""
+    what = "picture" if protocol in PICTURE_PROTOCOLS else "volume"
+    yield f"{len(volumes)} {what}{'s' if len(volumes) != 1 else ''}, {protocol}"
     for metric in METRICS[protocol]:
         values = [row[metric.name] for row in volumes if row.get(metric.name) is not None]
         if values:
@@ -181,21 +187,21 @@ def _told(protocol: str, rows: Sequence[Row], volumes: Sequence[Row], left: int)
 
 
 def _scenes(outputs: Path, reference: Path, protocol: str, out: Path | None, lpips: LPIPS | None,
-            features: tuple[str | None, str | None], progress: Progress) -> Scored:
+            files: tuple[str, str] | None, progress: Progress) -> Scored:
     scored = Scored()
     with ExitStack() as stack:
         truths = stack.enter_context(open_scenes(reference, dataset="dreaming"))
-        places = {name: found for name in truths if (found := _place(outputs, name, truths)) is not None}
+        places = {name: place for name in truths if (place := _place(outputs, name, truths)) is not None}
         if not places:
             raise InputError(f"{outputs} holds nothing called {', '.join(list(truths)[:MOST_NAMED])} ({', '.join(STACKS)} or a "
                              f"folder of png); name outputs like the scenes of {reference}")
         advance = progress(outputs.name, len(places))
         for name, place in places.items():
             try:
-                given = None if features[0] is None else tuple(read_npz(path, name) for path in features)
-                whole, each = _scene(truths, name, place, protocol, lpips, given)
-                scored.scenes.append(whole)
-                scored.frames.extend(each)
+                of_scene = None if files is None else (read_npz(files[0], name), read_npz(files[1], name))
+                total, frames = _scene(truths, name, place, protocol, lpips, of_scene)
+                scored.scenes.append(total)
+                scored.frames.extend(frames)
             except InputError as error:
                 scored.failed[name] = str(error)
             advance()
@@ -213,21 +219,22 @@ def _place(outputs: Path, name: str, truths: SceneSet) -> Path | None:
     """Where the output of a scene lies: called like it, where a container writes it, or the only one of the only scene."""
     if outputs.is_dir():
         names = (outputs / name, *(outputs / f"{name}{suffix}" for suffix in STACKS), output_place(outputs, name))
-        found = next((path for path in names if path.exists()), None)
-        if found is not None:
-            return found
+        place = next((path for path in names if path.exists()), None)
+        if place is not None:
+            return place
         pictures = any(path.suffix.lower() in SUFFIXES for path in outputs.iterdir())
         return outputs if pictures and len(truths) == 1 else None
     return outputs if len(truths) == 1 or outputs.suffix.lower() == ".zip" else None
 
 
 def _scene(truths: SceneSet, name: str, place: Path, protocol: str, lpips: LPIPS | None,
-           features: tuple[np.ndarray, np.ndarray] | None) -> tuple[SceneScore, list[FrameScore]]:
+           features: Features | None) -> tuple[SceneScore, list[FrameScore]]:
     with ExitStack() as stack:
         scene: Scene = stack.enter_context(truths[name])
         frames = _frames(place, name, stack)
         shown = (to_tensor(frames[index]) for index in range(len(frames)))
-        return score_scene(shown, scene, protocol=protocol, lpips=lpips, features=features)
+        return score_scene(shown, scene, protocol=cast(SceneProtocol, protocol), lpips=lpips,
+                           features=features)
 
 
 def _frames(place: Path, name: str, stack: ExitStack) -> Frames:
@@ -246,7 +253,7 @@ def _frames(place: Path, name: str, stack: ExitStack) -> Frames:
 
 
 def _summary(scenes: Sequence[SceneScore], left: int) -> Iterator[str]:
-    """The means over scenes as the challenge's table has them."""
+    """Lines with the means over scenes, as in the challenge's table."""
     total = summarise(scenes)
     yield f"{total.scenes} {'scene' if total.scenes == 1 else 'scenes'}, {total.protocol} (terms: lower is better)"
     for name, value in asdict(total).items():

@@ -9,52 +9,54 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets.cache import write_aside
 from ..evaluation import statistics, tables
 from ..evaluation.protocols import METRICS, Metric
 from ..evaluation.statistics import Cell, Pair
+from ..files import write_file
 from ..report.curves import Curves, Point
 from ..report.html import write_report
 from ..report.markup import Table
 from ..report.pictures import Picture
 from ..tasks.run import Task, folder_of
-from .config import Config, Undersample
-from .work import Item, Row, image_of, rows_of
+from .cases import Item, Row
+from .config import Config
+from .sources import AsRecorded, Undersample
+from .work import image_of, rows_of
 
-SHOWS = ("mean ± sd", "mean [low, high]", "median [q1, q3]")
+SHOWS: tuple[tables.Show, ...] = ("mean ± sd", "mean [low, high]", "median [q1, q3]")
 SHOWN = 2  # pictures a setting in the report
-TOLD = {"calls": "network calls an image", "misfit": "misfit (1 = explained to the noise)", "crps": "CRPS",
+FACTS = {"calls": "network calls an image", "misfit": "misfit (1 = explained to the noise)", "crps": "CRPS",
         "spread_skill": "spread over error (1 = calibrated)", "coverage_90": "coverage of 90 % intervals"}
 
 
 def write_outputs(config: Config, out: Path, tasks: Sequence[Task], tuned: Mapping[str, Any], failed: Mapping[str, str],
                   provenance: Mapping[str, Any]) -> bool:
-    """Writes rows, tables, provenance and report, each file whole or not at all; False where there is no row for them."""
+    """Writes rows, tables, provenance and report, each file published atomically; False where there is no row for them."""
     rows = [row for task in tasks for row in rows_of(folder_of(out, task))]
-    write_aside(out / "provenance.json", json.dumps(provenance, indent=1) + "\n")
+    write_file(out / "provenance.json", json.dumps(provenance, indent=1) + "\n")
     if not rows:
         return False
     metrics = [one for one in METRICS[config.protocol] if any(row.get(one.name) is not None for row in rows)]
     each = [row for row in rows if row["slice"] is not None] or rows
-    names = [one.name for one in metrics] + [name for name in TOLD if any(name in row for row in rows)]
+    names = [one.name for one in metrics] + [name for name in FACTS if any(name in row for row in rows)]
     volumes = [row for row in rows if row["slice"] is None] or statistics.per_case(rows, names)
     for name in ("results.csv", "results.parquet"):
         tables.write_rows(out / name, each)
     tables.write_rows(out / "volumes.csv", volumes)
     scored = [row for row in rows if row["slice"] is None] or rows
     cells = {one.name: statistics.cells(scored, one.name) for one in metrics}
-    told = {name: statistics.cells(scored, name) for name in TOLD if any(row.get(name) is not None for row in scored)}
+    facts = {name: statistics.cells(scored, name) for name in FACTS if any(row.get(name) is not None for row in scored)}
     pairs = _pairs(config, scored, metrics)
-    made = list(_tables(config, metrics, cells, told, pairs))
-    write_aside(out / "tables.md", f"# {config.name}\n\n{_summary(config, volumes, failed)}\n\n" + "\n\n".join(
-        f"## {caption}\n\n{tables.markdown(header, lines).strip()}" for caption, header, lines in made) + "\n")
-    write_aside(out / "tables.tex", "\n\n".join(tables.latex(header, lines, caption) for caption, header, lines in made) + "\n")
-    write_aside(out / "tables.csv", "\n".join(
-        f"# {caption}\n{tables.csv_text(header, lines)}" for caption, header, lines in made))
+    listed = list(_tables(config, metrics, cells, facts, pairs))
+    write_file(out / "tables.md", f"# {config.name}\n\n{_summary(config, volumes, failed)}\n\n" + "\n\n".join(
+        f"## {caption}\n\n{tables.markdown(header, lines).strip()}" for caption, header, lines in listed) + "\n")
+    write_file(out / "tables.tex", "\n\n".join(tables.latex(header, lines, caption) for caption, header, lines in listed) + "\n")
+    write_file(out / "tables.csv", "\n".join(
+        f"# {caption}\n{tables.csv_text(header, lines)}" for caption, header, lines in listed))
     write_report(
         out / "report.html", title=config.name, summary=_summary(config, volumes, failed),
-        tables=[Table(caption, header, [list(map(_marked, line)) for line in lines]) for caption, header, lines in made],
-        curves=[*_over_acceleration(config, metrics[0], cells), *_over_calls(config, metrics[0], cells, told)],
+        tables=[Table(caption, header, [list(map(_marked, line)) for line in lines]) for caption, header, lines in listed],
+        curves=[*_over_acceleration(config, metrics[0], cells), *_over_calls(config, metrics[0], cells, facts)],
         pictures=list(_pictures(config, out, tasks)), provenance={**provenance, "tuned": tuned, "failed": dict(failed)},
     )
     return True
@@ -64,10 +66,10 @@ def _summary(config: Config, volumes: Sequence[Row], failed: Mapping[str, str]) 
     """What was compared, in a few sentences."""
     cases, patients = ({row[key] for row in volumes} for key in ("case", "patient"))
     methods, settings = (list(dict.fromkeys(row[key] for row in volumes)) for key in ("method", "setting"))
-    said = (f"{_many(methods, 'method')} in {_many(settings, 'setting')} on {_many(cases, 'case')} of "
+    text = (f"{_many(methods, 'method')} in {_many(settings, 'setting')} on {_many(cases, 'case')} of "
             f"{_many(patients, 'patient')}, protocol {config.protocol}, {_many(config.seeds, 'seed')}. Means, deviations and "
             "intervals are over patients.")
-    return said if not failed else f"{said} **{_many(failed, 'task')} failed and {'is' if len(failed) == 1 else 'are'} missing.**"
+    return text if not failed else f"{text} **{_many(failed, 'task')} failed and {'is' if len(failed) == 1 else 'are'} missing.**"
 
 
 def _many(things: Sized, word: str) -> str:
@@ -83,16 +85,16 @@ def _pairs(config: Config, rows: Sequence[Row], metrics: Sequence[Metric]) -> li
     return [pair for one in metrics for pair in statistics.paired(rest, one.name, against)]
 
 
-def _tables(config: Config, metrics: Sequence[Metric], cells: Mapping[str, list[Cell]], told: Mapping[str, list[Cell]],
+def _tables(config: Config, metrics: Sequence[Metric], cells: Mapping[str, list[Cell]], facts: Mapping[str, list[Cell]],
             pairs: Sequence[Pair]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
     """(caption, header, lines) of every table."""
     for one in metrics:
         for show in SHOWS:
             better = "higher" if one.higher_is_better else "lower"
             yield f"{one.heading}, {show}; {better} is better", *tables.grid(cells[one.name], show=show)
-    for name, caption in TOLD.items():
-        if name in told:
-            yield f"{caption}, mean", *tables.grid(told[name], show="mean")
+    for name, caption in FACTS.items():
+        if name in facts:
+            yield f"{caption}, mean", *tables.grid(facts[name], show="mean")
     for name, own in groupby(pairs, lambda pair: pair.metric):
         metric = next(one for one in metrics if one.name == name)
         listed = list(own)
@@ -116,9 +118,9 @@ def _point(x: float, cell: Cell) -> Point:
 
 def _over_acceleration(config: Config, metric: Metric, cells: Mapping[str, list[Cell]]) -> Iterator[Curves]:
     """The first metric over the acceleration, a plot for each kind of mask that comes in several."""
-    kinds = dict.fromkeys(one.kind for one in config.settings if isinstance(one, Undersample))
+    kinds = dict.fromkeys(one.kind for one in config.conditions if isinstance(one, Undersample))
     for kind in kinds:
-        accels = {one.name: one.accel for one in config.settings if isinstance(one, Undersample) and one.kind == kind}
+        accels = {one.name: one.accel for one in config.conditions if isinstance(one, Undersample) and one.kind == kind}
         if len(set(accels.values())) < 2:
             continue
         lines: dict[str, list[Point]] = {}
@@ -129,14 +131,14 @@ def _over_acceleration(config: Config, metric: Metric, cells: Mapping[str, list[
 
 
 def _over_calls(config: Config, metric: Metric, cells: Mapping[str, list[Cell]],
-                told: Mapping[str, list[Cell]]) -> Iterator[Curves]:
+                facts: Mapping[str, list[Cell]]) -> Iterator[Curves]:
     """The first metric over network calls, a plot a setting, when a diffusion method comes at several numbers of them."""
-    calls = {(cell.setting, cell.method): cell.mean for cell in told.get("calls", [])}
+    calls = {(cell.setting, cell.method): cell.mean for cell in facts.get("calls", [])}
     for setting in dict.fromkeys(cell.setting for cell in cells[metric.name]):
         lines: dict[str, list[Point]] = {}
         for cell in cells[metric.name]:
             if cell.setting == setting and cell.method in config.methods and isfinite(cell.mean):
-                family = config.methods[cell.method].method or cell.method
+                family = config.methods[cell.method].family or cell.method
                 lines.setdefault(family, []).append(_point(calls.get((setting, cell.method), 0.0), cell))
         if any(len({point.x for point in points}) > 1 for points in lines.values()):
             ordered = {label: sorted(points, key=lambda point: point.x) for label, points in lines.items()}
@@ -144,24 +146,25 @@ def _over_calls(config: Config, metric: Metric, cells: Mapping[str, list[Cell]],
 
 
 def _pictures(config: Config, out: Path, tasks: Sequence[Task]) -> Iterator[Picture]:
-    """The cases whose images were kept, a few for each setting."""
-    seen: dict[str, dict[str, list[Task]]] = {}
+    """The cases whose images are stored, a few for each setting."""
+    groups: dict[str, dict[str, list[Task]]] = {}
     for task in tasks:
-        item: Item = task.what
-        if item.kept:
-            name = "" if item.setting is None else item.setting.name
-            seen.setdefault(name, {}).setdefault(item.case.name, []).append(task)
-    for setting, cases in seen.items():
+        item: Item[Any, Any] = task.what
+        if item.content.with_image:
+            condition = item.content.condition
+            title = "" if isinstance(condition, AsRecorded) else f", {condition.name}"
+            groups.setdefault(title, {}).setdefault(item.content.case.name, []).append(task)
+    for title, cases in groups.items():
         for case, own in list(cases.items())[:SHOWN]:
             images, scores, reference = {}, {}, np.zeros((1, 1), np.float32)
             for task in own:
-                label = task.what.recipe.label
+                label = task.what.label
                 images[label], reference = image_of(folder_of(out, task))
-                scores[label] = _said(config, rows_of(folder_of(out, task)), label)
-            yield Picture(f"{case}, {setting}" if setting else case, reference, images, float(reference.max()) or 1.0, scores)
+                scores[label] = _caption(config, rows_of(folder_of(out, task)), label)
+            yield Picture(f"{case}{title}", reference, images, float(reference.max()) or 1.0, scores)
 
 
-def _said(config: Config, rows: Sequence[Row], label: str) -> str:
+def _caption(config: Config, rows: Sequence[Row], label: str) -> str:
     """The mean of the first two metrics of a case, as under a picture."""
     parts = []
     for metric in METRICS[config.protocol][:2]:

@@ -1,4 +1,4 @@
-"""Lists of tasks run in this process, in worker processes or on a cluster; resumed, retried, failures named."""
+"""Lists of tasks run in this process, in worker processes or on a dask cluster: resumed, retried, failures reported."""
 
 from .folders import Task, Work, folder_of, is_whole
 from .run import Outcome, failures, run

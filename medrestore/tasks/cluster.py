@@ -1,7 +1,7 @@
 """Groups of tasks spread over the processes of this machine or of a cluster, with `dask.distributed`.
 
-A group is one future. What a task was when its worker died is told by the folder that the worker had begun for it, so that after
-three deaths that one task is set aside and the rest of its group goes on.
+A group is one future. The task on which a worker died is known by the folder that the worker had begun for it, so that
+after three deaths that one task is not tried again and the rest of its group goes on.
 """
 
 import json
@@ -41,7 +41,7 @@ SETTINGS = {
     "distributed.worker.memory.terminate": False,
     "distributed.diagnostics.nvml": False,  # would take memory of every GPU for each process
     "distributed.scheduler.dashboard.status.task-stream-length": 0,
-    # Freed memory is kept: dask has workers hand it back at once, and two thirds of a reconstruction went into fetching it again
+    # dask has workers return freed memory to the system at once; two thirds of a reconstruction went into fetching it again
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": KEPT,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": LARGEST,
     "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 1,
@@ -50,8 +50,8 @@ _TURN = threading.Lock()  # one group at a time in a process, however many threa
 
 
 @dataclass(frozen=True)
-class Parcel:
-    """What a worker needs for a group."""
+class Group:
+    """The tasks of a group, and what a worker needs for them."""
 
     tasks: tuple[Task, ...]
     work: Work
@@ -61,8 +61,8 @@ class Parcel:
 
 
 @dataclass
-class _Flight:
-    """A group under way: what is left of it, the deaths seen in it, and how often it came back without any news."""
+class _Submitted:
+    """A submitted group: its tasks that have not ended, its deaths, and how often it came back with no change."""
 
     tasks: tuple[Task, ...]
     deaths: int = 0
@@ -81,7 +81,7 @@ def spread(
     finished: Callable[[str, str | None], None],
     say: Callable[[str], None],
 ) -> None:
-    """Runs every group on some worker; `finished` hears once or more of each task, in the thread of the caller.
+    """Runs every group on some worker; `finished` is called at least once for each task, in the thread of the caller.
 
     Raises:
         InputError: the workers cannot be started, or the cluster cannot be reached or is lost.
@@ -91,7 +91,7 @@ def spread(
 
 
 class _Spread:
-    """As many groups under way as there are workers: one that waits on a worker that dies would share its blame."""
+    """Submits as many groups as there are workers: one that waits on a worker that dies would count its death."""
 
     def __init__(self, client: "Client", work: Work, run: Run, threads: int, devices: tuple[str, ...],
                  finished: Callable[[str, str | None], None], say: Callable[[str], None], *, fixed: int) -> None:
@@ -99,16 +99,16 @@ class _Spread:
         self.finished, self.say, self.fixed = finished, say, fixed
         self.topic = f"{TOPIC}-{run.name}"
         self.news: SimpleQueue[Any] = SimpleQueue()  # events of the workers, and futures that came to an end
-        self.flying: dict[str, tuple[Future, _Flight]] = {}
+        self.submitted: dict[str, tuple[Future, _Submitted]] = {}
         self.ended: set[str] = set()
         self.number = 0
 
     def all(self, groups: Sequence[tuple[Task, ...]]) -> None:
-        waiting = deque(_Flight(group) for group in groups)
+        waiting = deque(_Submitted(group) for group in groups)
         self.client.subscribe_topic(self.topic, lambda event: self.news.put(event[1]))
         try:
-            while waiting or self.flying:
-                while waiting and len(self.flying) < self._places():
+            while waiting or self.submitted:
+                while waiting and len(self.submitted) < self._places():
                     self._submit(waiting.popleft())
                 try:
                     news = self.news.get(timeout=POLL)
@@ -116,12 +116,12 @@ class _Spread:
                     self._check_connection()
                     continue
                 if isinstance(news, str):
-                    waiting.extendleft(self._landed(news))
+                    waiting.extendleft(self._ended(news))
                 else:
-                    self._heard(*news)
+                    self._handle(*news)
         except BaseException:
             with suppress(Exception):  # it may be the connection that failed
-                self.client.cancel([future for future, _ in self.flying.values()], force=True)
+                self.client.cancel([future for future, _ in self.submitted.values()], force=True)
             raise
 
     def _places(self) -> int:
@@ -138,20 +138,20 @@ class _Spread:
             raise self._lost()
 
     def _lost(self) -> InputError:
-        return InputError("the dask scheduler is gone; start it again and repeat the command: whole tasks are kept")
+        return InputError("the dask scheduler is gone; start it again and repeat the run: complete tasks stay")
 
-    def _submit(self, flight: _Flight) -> None:
+    def _submit(self, group: _Submitted) -> None:
         from distributed.protocol.pickle import dumps
 
-        parcel = Parcel(flight.tasks, self.work, self.run, self.devices, self.threads)
+        parcel = Group(group.tasks, self.work, self.run, self.devices, self.threads)
         key = f"{self.topic}-{self.number}"
         self.number += 1
         # bytes: what is in a task is not searched by dask, and what cannot be unpickled fails there as any other error
         future = self._asked(lambda: self.client.submit(run_group, dumps(parcel), self.topic, key=key, pure=False))
-        self.flying[key] = future, flight
+        self.submitted[key] = future, group
         future.add_done_callback(lambda _: self.news.put(key))
 
-    def _heard(self, kind: str, *words: Any) -> None:
+    def _handle(self, kind: str, *words: Any) -> None:
         if kind == "line":
             self.say(words[0])
         else:
@@ -161,11 +161,11 @@ class _Spread:
         self.ended.add(name)
         self.finished(name, why)
 
-    def _landed(self, key: str) -> list[_Flight]:
-        """What came of a future: results, or what of its group goes up again."""
+    def _ended(self, key: str) -> list[_Submitted]:
+        """Handles a future that came to an end; the groups to submit again."""
         from distributed import KilledWorker
 
-        future, flight = self.flying.pop(key)
+        future, group = self.submitted.pop(key)
         if future.status == "finished":
             for name, why in self._asked(future.result):
                 self._finished(name, why)
@@ -174,17 +174,17 @@ class _Spread:
         error = future.exception() if future.status == "error" else None
         if error is None:  # cancelled or forgotten: only a scheduler that started anew does that
             raise self._lost()
-        left = tuple(task for task in flight.tasks if task.name not in self.ended)
+        left = tuple(task for task in group.tasks if task.name not in self.ended)
         if not isinstance(error, KilledWorker):
             return self._fail(left, lambda task: f"{task.name}: {type(error).__name__}: {' '.join(str(error).split())}")
         deaths = sum(self.run.deaths(task) for task in left)
-        news = deaths != flight.deaths or len(left) < len(flight.tasks)
-        stuck = 0 if news else flight.stuck + 1
+        news = deaths != group.deaths or len(left) < len(group.tasks)
+        stuck = 0 if news else group.stuck + 1
         if stuck >= DEATHS:
             return self._fail(left, lambda task: f"{task.name}: set aside, workers died before they could begin it")
-        return [_Flight(left, deaths, stuck)]
+        return [_Submitted(left, deaths, stuck)]
 
-    def _fail(self, tasks: tuple[Task, ...], why: Callable[[Task], str]) -> list[_Flight]:
+    def _fail(self, tasks: tuple[Task, ...], why: Callable[[Task], str]) -> list[_Submitted]:
         for task in tasks:
             self._finished(task.name, why(task))
         return []
@@ -201,7 +201,7 @@ def run_group(parcel: bytes, topic: str) -> list[tuple[str, str | None]]:
     with _TURN:
         for task in group.tasks:
             why = make(task, group.work, group.run, device=device, threads=group.threads,
-                       tell=lambda line: worker.log_event(topic, ("line", line)))
+                       say=lambda line: worker.log_event(topic, ("line", line)))
             worker.log_event(topic, ("task", task.name, why))
             found.append((task.name, why))
     return found
@@ -220,11 +220,11 @@ def _client(workers: int, scheduler_file: Path | None, say: Callable[[str], None
 
     with ExitStack() as stack:
         if scheduler_file is None:
-            stack.enter_context(_environment_kept())
+            stack.enter_context(_environment_restored())
             stack.enter_context(dask.config.set(SETTINGS))
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="medrestore-", ignore_cleanup_errors=True))
             try:
-                with _deaf_to_interrupts():
+                with _interrupts_blocked():
                     cluster = stack.enter_context(LocalCluster(
                         n_workers=workers, threads_per_worker=1, processes=True, memory_limit=0, dashboard_address=None,
                         scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},  # not a port two runs want
@@ -234,7 +234,7 @@ def _client(workers: int, scheduler_file: Path | None, say: Callable[[str], None
             yield stack.enter_context(Client(cluster, set_as_default=False))
             return
         try:
-            address = _answering(scheduler_file)
+            address = _checked_address(scheduler_file)
             client = stack.enter_context(Client(address, timeout=CONNECT, set_as_default=False))
             waits = not client.nthreads()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # of what the file holds, too
@@ -244,8 +244,8 @@ def _client(workers: int, scheduler_file: Path | None, say: Callable[[str], None
         yield client
 
 
-def _answering(scheduler_file: Path) -> str:
-    """The address in a scheduler's file, once something listens there: a client that fails later talks about it at its end."""
+def _checked_address(scheduler_file: Path) -> str:
+    """The address in a scheduler's file, checked first: a client that fails later writes messages of its own."""
     address = json.loads(scheduler_file.read_text(encoding="utf-8"))["address"]
     parts = urlsplit(address)
     if parts.scheme in ("tcp", "tls"):
@@ -254,8 +254,8 @@ def _answering(scheduler_file: Path) -> str:
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Threads started within, and the processes that they start at any time, never hear Ctrl-C: this process ends them."""
+def _interrupts_blocked() -> Iterator[None]:
+    """Threads started within, and processes that they start at any time, ignore Ctrl-C: this process ends them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -270,8 +270,8 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 
 @contextmanager
-def _environment_kept() -> Iterator[None]:
-    """dask leaves the variables of its workers in this process."""
+def _environment_restored() -> Iterator[None]:
+    """Removes the variables of its workers that dask leaves in this process."""
     before = dict(os.environ)
     try:
         yield
@@ -283,7 +283,7 @@ def _environment_kept() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Workers that die are expected here: dask's own lines about them are kept from the user."""
+    """Silences dask's own messages: workers that die are expected."""
     import distributed  # noqa: F401  # so that its loggers exist
 
     names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in ("distributed", "tornado", "asyncio")]

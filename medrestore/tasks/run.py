@@ -1,35 +1,35 @@
-"""Many tasks through one process, the workers of a machine, a cluster or a job array: resumed, retried, with failures named.
+"""Runs a list of tasks in this process, in workers of this machine, on a cluster or as a job array.
 
-A task is a pure function of its input, config and seed that fills one folder. The folder appears under its name when it is whole,
-so that a run goes on by skipping what is whole. Nothing here knows what the tasks are about.
+A task is a pure function of its input, config and seed that fills one folder. The folder is published when it is
+complete, so that a run resumes by skipping complete folders. Failures are recorded, and tried again when asked.
 """
 
 import json
-import os
 import re
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
+from ..files import write_file
 from .folders import Run, Task, Work, folder_of, is_whole, make
 
 __all__ = ["Outcome", "Task", "Work", "failures", "folder_of", "is_whole", "run"]
 
 PART = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
+ADVICE = "the next run tries again what failed"
 NAME = re.compile(rf"{PART}(/{PART})*")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the tasks of a shard, by name and in their order.
+    """The result of the tasks of a shard, by name and in their order.
 
     Args:
-        done: made by this run.
-        skipped: whole already.
-        failed: why, in one sentence; also failures of earlier runs that were not tried again.
+        done: completed by this run.
+        skipped: complete already.
+        failed: the reason, in one sentence; also failures of earlier runs that were not tried again.
     """
 
     done: tuple[str, ...]
@@ -51,22 +51,22 @@ def run(
     say: Callable[[str], None] = lambda line: None,
     progress: Callable[[str, int], Callable[[], None]] = lambda label, total: lambda: None,
 ) -> Outcome:
-    """Makes every task's folder `out`/tasks/<name> that is not whole yet; the files do not depend on who makes them.
+    """Completes the folder `out`/tasks/<name> of every task; its files do not depend on the process that writes them.
 
-    Several runs may share `out`, at once or one after the other. An interrupted run keeps what is whole. Known failures of other
-    lists of tasks, those below other first folders, stay known.
+    Several runs may share `out`, at once or one after the other. Complete folders outlive an interrupted run. Recorded
+    failures of other lists of tasks, those below other first folders, stay recorded.
 
     Args:
         tasks: in the order in which they are begun; those of one group stay together.
         work: fills a task's folder; with workers it is pickled. It may fail in any way: the other tasks go on.
-        workers: processes on this machine; 0 works in this one and needs no dask. A script that asks for workers has its main
-            part under `if __name__ == "__main__"`, as for every process started with "spawn".
+        workers: processes on this machine; 0 works in this one and needs no dask. A script that asks for workers has its
+            main part under `if __name__ == "__main__"`, as for every process started with "spawn".
         scheduler_file: written by `dask scheduler --scheduler-file`; its workers see `out` under the same path.
         shard: (i, n): every n-th group, beginning with the i-th, for job arrays.
         retry_failed: try again what failed before with the same key.
         threads: of torch and of numpy's linear algebra in each process.
         devices: a worker takes the one at its index, modulo their number; this process takes the first one.
-        say: hears one line for each failure and each task that is tried again.
+        say: called with one line for each failure and each task that is tried again.
         progress: `(label, total) -> advance`, for a progress bar over tasks.
 
     Raises:
@@ -77,27 +77,27 @@ def run(
     mine = _share(tasks, shard)
     this = Run.start(out)
     try:
-        ledger = _Ledger(out, tasks, mine, shard, retry_failed=retry_failed, say=say)
-        ledger.start(progress)
-        groups = _groups(ledger.pending)
+        state = _State(out, tasks, mine, shard, retry_failed=retry_failed, say=say)
+        state.start(progress)
+        groups = _groups(state.pending)
         if groups and workers == 0 and scheduler_file is None:
-            for task in ledger.pending:
-                ledger.finished(task.name, make(task, work, this, device=devices[0], threads=threads, tell=say))
+            for task in state.pending:
+                state.finished(task.name, make(task, work, this, device=devices[0], threads=threads, say=say))
         elif groups:
             from .cluster import spread
 
             spread(groups, work, this, workers=min(workers, len(groups)), scheduler_file=scheduler_file, threads=threads,
-                   devices=tuple(devices), finished=ledger.finished, say=say)
-        return ledger.outcome()
+                   devices=tuple(devices), finished=state.finished, say=say)
+        return state.outcome()
     finally:
         this.end()
 
 
 def failures(out: Path, tasks: Iterable[Task] | None = None) -> dict[str, str]:
-    """What has failed in `out` and is not whole now: name -> one sentence. For reports; of all shards.
+    """The tasks of all shards that have failed in `out` and are not complete now: name -> one sentence.
 
     Args:
-        tasks: these alone, with the keys that they have now: a failure of another config is none of theirs.
+        tasks: these alone, with their present keys: failures of another config do not count.
     """
     asked = None if tasks is None else {(task.name, task.key) for task in tasks}
     return {task.name: why for task, why in _read_failures(Path(out))
@@ -107,13 +107,13 @@ def failures(out: Path, tasks: Iterable[Task] | None = None) -> dict[str, str]:
 def _check(tasks: Sequence[Task], workers: int, scheduler_file: Path | None, shard: tuple[int, int], threads: int,
            devices: Sequence[str]) -> None:
     if workers < 0:
-        raise InputError(f"--workers {workers}: 0 works in this process, 1 or more start as many others")
+        raise InputError(f"workers={workers}: 0 works in this process, 1 or more start as many others")
     if workers > 0 and scheduler_file is not None:
-        raise InputError("--workers and --scheduler-file cannot both be given: a cluster has its own workers")
+        raise InputError("workers and scheduler_file cannot both be given: a cluster has its own workers")
     if scheduler_file is not None and not Path(scheduler_file).is_file():
-        raise InputError(f"{scheduler_file} does not exist; start `dask scheduler --scheduler-file {scheduler_file}` first")
+        raise InputError(f"{scheduler_file} does not exist; start the dask scheduler that writes it first")
     if not 1 <= shard[0] <= shard[1]:
-        raise InputError(f"--shard {shard[0]}/{shard[1]}: the first number goes from 1 to the second")
+        raise InputError(f"shard={shard[0]}/{shard[1]}: the first number goes from 1 to the second")
     if threads < 1:
         raise InputError(f"{threads} threads cannot work; give at least 1")
     if not devices:
@@ -145,13 +145,13 @@ def _groups(tasks: Iterable[Task]) -> list[tuple[Task, ...]]:
 
 
 def _share(tasks: Sequence[Task], shard: tuple[int, int]) -> list[Task]:
-    """The tasks of a shard: it depends on nothing but their list, for shards begin at different times."""
+    """The tasks of a shard; it depends on their list alone, because shards begin at different times."""
     index, count = shard
     return [task for group in _groups(tasks)[index - 1 :: count] for task in group]
 
 
-class _Ledger:
-    """What is known of every task of this run, and the file of those that failed.
+class _State:
+    """The state of every task of this run, and the file of those that failed.
 
     Args:
         everything: the tasks of all shards.
@@ -165,29 +165,29 @@ class _Ledger:
         self.path = out / ("failed.jsonl" if self.alone else f"failed-{shard[0]}-of-{shard[1]}.jsonl")
         self.done: set[str] = set()
         self.skipped = {task.name for task in tasks if is_whole(out, task)}
-        told = _read_failures(out)
-        known = {} if retry_failed else {(task.name, task.key): why for task, why in told}
+        recorded = _read_failures(out)
+        known = {} if retry_failed else {(task.name, task.key): why for task, why in recorded}
         self.failed = {
             task.name: known[task.name, task.key]
             for task in tasks if task.name not in self.skipped and (task.name, task.key) in known
         }
-        ours = {_first(task.name) for task in everything}
-        replaced = told if self.alone else _read_failures(out, self.path.name)
-        self.others = {task.name: (task, why) for task, why in replaced if _first(task.name) not in ours}
+        firsts = {_first(task.name) for task in everything}
+        replaced = recorded if self.alone else _read_failures(out, self.path.name)
+        self.others = {task.name: (task, why) for task, why in replaced if _first(task.name) not in firsts}
         self.pending = [task for task in tasks if task.name not in self.skipped and task.name not in self.failed]
         self.advance: Callable[[], None] = lambda: None
 
     def start(self, progress: Callable[[str, int], Callable[[], None]]) -> None:
         if self.skipped:
-            self.say(f"{len(self.skipped)} of {len(self.tasks)} tasks are whole already")
+            self.say(f"{len(self.skipped)} of {len(self.tasks)} tasks are complete already")
         if self.failed:
-            self.say(f"{len(self.failed)} of {len(self.tasks)} tasks have failed before; --retry-failed tries them again")
+            self.say(f"{len(self.failed)} of {len(self.tasks)} tasks have failed before; retry_failed=True tries them again")
         self._write()
         if self.pending:
             self.advance = progress("tasks", len(self.pending))
 
     def finished(self, name: str, why: str | None) -> None:
-        """Once for each task: a worker that was taken for dead may report what another one did again."""
+        """Counts each task once: a worker taken for dead may report a task that another one has repeated."""
         if name in self.done or name in self.failed:
             return
         if why is None:
@@ -199,7 +199,7 @@ class _Ledger:
         self.advance()
 
     def outcome(self) -> Outcome:
-        if self.alone:  # its file speaks of all tasks; those of shards that ran before would contradict it one day
+        if self.alone:  # its file has all tasks; those of shards that ran before would contradict it one day
             for path in self.out.glob("failed-*-of-*.jsonl"):
                 path.unlink(missing_ok=True)
         return Outcome(
@@ -207,20 +207,16 @@ class _Ledger:
             {name: self.failed[name] for name in self.tasks if name in self.failed})
 
     def _write(self) -> None:
-        """A lost file of failures is no failure: what is in it would only be tried again."""
-        part = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.part")
+        """A file of failures that cannot be written is no failure: its tasks are only tried again."""
         failed = [(task, self.failed[name]) for name, task in self.tasks.items() if name in self.failed]
         rows = [{"name": task.name, "key": task.key, "why": why} for task, why in (*self.others.values(), *failed)]
         try:
             if rows:
-                part.write_text("".join(json.dumps(row, sort_keys=True) + "\n" for row in rows), encoding="utf-8")
-                os.replace(part, self.path)
+                write_file(self.path, "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows), advice=ADVICE)
             else:
                 self.path.unlink(missing_ok=True)
-        except OSError as error:
-            self.say(f"{self.path} cannot be written ({error.strerror}); the next run tries again what failed")
-            with suppress(OSError):
-                part.unlink()
+        except (InputError, OSError) as error:
+            self.say(str(error))
 
 
 def _first(name: str) -> str:
@@ -228,7 +224,7 @@ def _first(name: str) -> str:
 
 
 def _read_failures(out: Path, files: str = "failed*.jsonl") -> list[tuple[Task, str]]:
-    """All entries of all shards' files; lines that are not ours are passed over."""
+    """All entries of all shards' files; other lines are passed over."""
     found = []
     for path in sorted(out.glob(files)):
         with suppress(OSError, UnicodeDecodeError):

@@ -105,10 +105,11 @@ class BaselineTask(Task[list[Scan]]):
             [(first + k, None) for k in range(size)]
             for first in range(progress.seen, self.config.images, size)
         ]
+        # a batch is the list of its scans, which the types of DataLoader do not know
         loader: DataLoader[list[Scan]] = DataLoader(
-            self.train,
+            self.train,  # type: ignore[arg-type]
             batch_sampler=steps,
-            collate_fn=list,  # type: ignore[arg-type]  # a batch is a list of items
+            collate_fn=list,
             generator=stream(self.config.seed, WEIGHTS, 1),
             **worker_options(self.config.data.workers),
         )

@@ -145,7 +145,7 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def prune(folder: Path, keep: int, score: str) -> None:
-    """Leaves the last `keep` checkpoints and the one with the lowest `score` in its log; removes partial ones."""
+    """Leaves the last `keep` checkpoints and the one with the lowest `score`; removes partial ones."""
     recover_all(folder)
     paths = folders(folder)
     scores: dict[Path, float] = {}

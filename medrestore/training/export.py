@@ -40,9 +40,18 @@ def export(folder: Path, result: Result, initial: Initial, data: ImageData, conf
         "parent": initial.parent,
     }
     with new_folder(folder, replace=True, advice=ADVICE) as part:
-        save(part, net, parametrisation=initial.target, recipe=initial.recipe, channels=data.channels,
-             multiple=initial.multiple, config=dict(getattr(net, "config", {})) | initial.network, size=initial.size,
-             card=facts, half=config.weights == "fp16")
+        save(
+            part,
+            net,
+            parametrisation=initial.target,
+            recipe=initial.recipe,
+            channels=data.channels,
+            multiple=initial.multiple,
+            config=dict(getattr(net, "config", {})) | initial.network,
+            size=initial.size,
+            card=facts,
+            half=config.weights == "fp16",
+        )
         write_run(part, config, progress)
         parameters = sum(weight.numel() for weight in net.parameters())
         text = card(initial, data, config, progress, result.scores, facts, parameters=parameters)

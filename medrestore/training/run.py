@@ -25,7 +25,7 @@ from .checkpoint import Checkpoint, Progress, Tensors
 from .config import differences
 from .ema import ExponentialMovingAverage
 from .log import write_log
-from .runtime import Process, accelerated, claimed, stop_signals
+from .runtime import Process, accelerated, exclusive_run, stop_signals
 from .task import SCORE, Batch, Callbacks, Result, Stopped, Summary, Task
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def run(task: Task[Any], *, callbacks: Callbacks | None = None, resume: bool = T
     """
     with accelerated(task.acceleration) as accelerator, stop_signals() as stop:
         this = Run(task, accelerator, callbacks if callbacks and accelerator.is_main_process else Callbacks())
-        with claimed(this.out, enabled=accelerator.is_main_process):
+        with exclusive_run(this.out, enabled=accelerator.is_main_process):
             this.resume(allowed=resume)
             this.learn(stop)
             return this.export()
@@ -251,7 +251,8 @@ class Run(Generic[Batch]):
             precision = "" if self.accelerator.mixed_precision == "no" else " or precision: fp32,"
             raise InputError(
                 f"the loss is not finite any more at {self.progress.seen:,} images; "
-                f"what {self.out / 'checkpoints'} holds is from before: take a lower optim.lr,{precision} in another out"
+                f"what {self.out / 'checkpoints'} holds is from before: "
+                f"take a lower optim.lr,{precision} in another out"
             )
         images = self.progress.seen - (self.progress.log[-1]["images"] if self.progress.log else 0)
         row = {

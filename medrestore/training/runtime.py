@@ -99,7 +99,7 @@ def accelerated(settings: Acceleration) -> Iterator["Accelerator"]:
 
 
 @contextmanager
-def claimed(folder: Path, *, enabled: bool) -> Iterator[None]:
+def exclusive_run(folder: Path, *, enabled: bool) -> Iterator[None]:
     """Keeps other runs out of a folder; the system frees it with the process, however that ends.
 
     Raises:
@@ -112,7 +112,9 @@ def claimed(folder: Path, *, enabled: bool) -> Iterator[None]:
                     folder.mkdir(parents=True, exist_ok=True)
                     stack.enter_context(exclusive(folder, lock=folder / ".lock"))
             except Busy as error:
-                raise InputError(f"another run is training in {folder}; wait for it, or give another out") from error
+                raise InputError(
+                    f"another run is training in {folder}; wait for it, or give another out"
+                ) from error
         yield
 
 
@@ -134,7 +136,7 @@ def stop_signals() -> Iterator[threading.Event]:
 
 
 def ignore_signals(worker: int) -> None:
-    """For worker processes: a scheduler's signals to the group are for the trainer, which ends its workers."""
+    """For worker processes: signals to the group are for the trainer, which ends its workers."""
     for number in _available(("SIGINT", *STOP_SIGNALS)):
         signal.signal(number, signal.SIG_IGN)
 

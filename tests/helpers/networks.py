@@ -13,8 +13,14 @@ from medrestore.priors import EDM
 def save_rgb_prior(folder: Path, *, channels: int = 3) -> Path:
     """A prior of pictures with values in [-1, 1]; returns its folder."""
     net = UNet2DModel(
-        in_channels=channels, out_channels=channels, block_out_channels=(8, 8), layers_per_block=1, norm_num_groups=4,
-        down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2, add_attention=False,
+        in_channels=channels,
+        out_channels=channels,
+        block_out_channels=(8, 8),
+        layers_per_block=1,
+        norm_num_groups=4,
+        down_block_types=("DownBlock2D",) * 2,
+        up_block_types=("UpBlock2D",) * 2,
+        add_attention=False,
     )
     generator = torch.Generator().manual_seed(channels)
     for weights in net.parameters():

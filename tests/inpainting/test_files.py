@@ -1,4 +1,4 @@
-"""Scenes to files from Python: what is written, when it is current, what a stopped run leaves, what is never replaced."""
+"""Scenes to files from Python: what is written, when it is current, resumed, and never replaced."""
 
 import json
 from collections.abc import Callable
@@ -57,7 +57,11 @@ def write(out: Path, job: Job = JOB, given: Callable[[], Scene] = film) -> bool:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 @pytest.mark.parametrize("name", ["out", "out.mha"])
@@ -74,7 +78,11 @@ def test_what_is_written_is_what_the_loop_makes(tmp_path: Path, name: str) -> No
     assert all((one == other).all() for one, other in zip(made, expected, strict=True))
     assert preview_place(tmp_path / name).is_file() and table_place(tmp_path / name).is_file()
     record = read_record(tmp_path / name)
-    assert record["config"]["steps"] == 2 and record["method"] == "DDNMPlus(eta=0.85)" and record["prior_sha256"] == "weights"
+    assert (
+        record["config"]["steps"] == 2
+        and record["method"] == "DDNMPlus(eta=0.85)"
+        and record["prior_sha256"] == "weights"
+    )
     assert len(record["frames"]["hidden"]) == 3 and record["input"]["path"] == "frames"
 
 
@@ -90,7 +98,12 @@ def test_an_output_is_current_for_its_own_plan_only(tmp_path: Path) -> None:
 
     write(out, Watched(PLAN, FieldPrior(), JOB.about), lambda: film(1))
     assert is_done(out, JOB.key(fingerprints[0])) and not is_done(out, JOB.key("other frames"))
-    others = (replace(PLAN, steps=3), replace(PLAN, method=DiffPIR()), replace(PLAN, options={"eta": 0.5}), replace(PLAN, grow=1))
+    others = (
+        replace(PLAN, steps=3),
+        replace(PLAN, method=DiffPIR()),
+        replace(PLAN, options={"eta": 0.5}),
+        replace(PLAN, grow=1),
+    )
     assert not any(is_done(out, replace(JOB, plan=other).key(fingerprints[0])) for other in others)
     first = out.read_bytes()
     resumed = replace(JOB, writing=Writing(resume=True))
@@ -112,7 +125,9 @@ def test_a_stopped_run_is_resumed_to_the_same_bytes(tmp_path: Path, warm_start: 
         write(tmp_path / "b" / "out", job)
     again = FieldPrior()
     write(tmp_path / "b" / "out", replace(job, prior=again, writing=Writing(resume=True)))
-    assert content(tmp_path / "a") == content(tmp_path / "b") and 0 < len(again.calls) < 6 + 1  # and one that is timed
+    assert (
+        content(tmp_path / "a") == content(tmp_path / "b") and 0 < len(again.calls) < 6 + 1
+    )  # and one that is timed
 
 
 def test_a_stopped_picture_leaves_nothing(tmp_path: Path) -> None:
@@ -124,8 +139,14 @@ def test_a_stopped_picture_leaves_nothing(tmp_path: Path) -> None:
 def test_scenes_that_fail_leave_the_others(tmp_path: Path) -> None:
     scenes: dict[str, Any] = {"bad": scene([picture()], [known()]), "good": film(1)}
     lines: list[str] = []
-    failed = inpaint_scenes(scenes, {name: tmp_path / name for name in scenes}, replace(JOB, say=lines.append), source=Path("set"))
-    assert list(failed) == ["bad"] and "hides nothing" in failed["bad"] and any("failed: bad" in line for line in lines)
+    failed = inpaint_scenes(
+        scenes, {name: tmp_path / name for name in scenes}, replace(JOB, say=lines.append), source=Path("set")
+    )
+    assert (
+        list(failed) == ["bad"]
+        and "hides nothing" in failed["bad"]
+        and any("failed: bad" in line for line in lines)
+    )
     assert (tmp_path / "good" / "provenance.json").is_file() and not list(tmp_path.glob("bad*"))
 
 
@@ -136,7 +157,10 @@ def test_outputs_are_replaced_with_leave_only(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"out exists; pass `overwrite` to replace it, or another `out`"):
         write(out)
     assert content(tmp_path) == before
-    assert write(out, replace(JOB, writing=Writing(overwrite=True), plan=replace(PLAN, seed=1))) and content(tmp_path) != before
+    assert (
+        write(out, replace(JOB, writing=Writing(overwrite=True), plan=replace(PLAN, seed=1)))
+        and content(tmp_path) != before
+    )
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     for leave in (Writing(overwrite=True), Writing(resume=True)):
@@ -150,12 +174,21 @@ def test_one_picture_is_of_one_frame(tmp_path: Path) -> None:
     assert not content(tmp_path)
 
 
-@pytest.mark.parametrize(("out", "sentence"), [
-    ("", "no name to write to"), ("..", "no name to write to"), ("a.jpg", "jpg would change the known pixels"),
-    ("a.nii", "names no kind of output"), ("data/frames", "is the input itself"), ("data", "holds the input"),
-    ("data/frames/out", "lies among the pictures"),
-])
-def test_places_that_are_refused(tmp_path: Path, out: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("out", "sentence"),
+    [
+        ("", "no name to write to"),
+        ("..", "no name to write to"),
+        ("a.jpg", "jpg would change the known pixels"),
+        ("a.nii", "names no kind of output"),
+        ("data/frames", "is the input itself"),
+        ("data", "holds the input"),
+        ("data/frames/out", "lies among the pictures"),
+    ],
+)
+def test_places_that_are_refused(
+    tmp_path: Path, out: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data" / "frames").mkdir(parents=True)
     with pytest.raises(InputError, match=sentence) as refused:
@@ -174,7 +207,9 @@ def test_records_are_read_only_from_outputs(tmp_path: Path) -> None:
 def test_lines_say_what_is_done(tmp_path: Path) -> None:
     lines: list[str] = []
     write(tmp_path / "out", replace(JOB, say=lines.append))
-    assert lines[0].startswith("scene: 3 frames of 64 x 48, 4.7% hidden (white means keep; at most 4.7% of a frame); prior ")
+    assert lines[0].startswith(
+        "scene: 3 frames of 64 x 48, 4.7% hidden (white means keep; at most 4.7% of a frame); prior "
+    )
     assert "DDNMPlus, 2 steps" in lines[0] and "of what was hidden was seen in other frames" in lines[1]
     assert lines[-1].endswith("out  out.preview.png  out.frames.csv")
     assert torch.equal(HIDDEN, film().mask(0)[0])

@@ -22,8 +22,21 @@ from medrestore.methods import DDNM, DPS, RePaint
 PLAN = Plan(steps=6, sigma_max=20.0, window=WINDOW, feather=0)
 
 
-@pytest.mark.parametrize("changes", [{}, {"noise_std": 4.0}, {"start_sigma": 1.0}, {"factor": 1}, {"samples": 2}, {"feather": 3},
-                                     {"method": RePaint()}, {"method": DPS()}, {"travel_length": 2, "travel_repeat": 2}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"noise_std": 4.0},
+        {"start_sigma": 1.0},
+        {"factor": 1},
+        {"samples": 2},
+        {"feather": 3},
+        {"method": RePaint()},
+        {"method": DPS()},
+        {"travel_length": 2, "travel_repeat": 2},
+    ],
+    ids=str,
+)
 def test_known_pixels_come_back_bit_by_bit(changes):
     frame, keep = picture(), known((10, 20, 9, 30), (40, 0, 8, 5))
     filled = inpaint_frame(frame, keep, FieldPrior(), replace(PLAN, **changes))
@@ -37,12 +50,17 @@ def test_the_fill_is_nearer_to_the_truth_than_the_mean():
     plan = Plan(steps=20, sigma_max=10.0, window=32, samples=8, feather=0)
     filled = inpaint_frame(torch.where(keep, frame, 0), keep, FieldPrior(), plan)
     mean = frame.float()[:, keep].mean(1, keepdim=True)
-    assert (filled - frame.float())[:, ~keep].square().mean() < 0.5 * (mean - frame.float()[:, ~keep]).square().mean()
+    assert (filled - frame.float())[:, ~keep].square().mean() < 0.5 * (
+        mean - frame.float()[:, ~keep]
+    ).square().mean()
 
 
 def test_what_stands_in_the_hole_does_not_matter():
     frame, keep = picture(), known((10, 20, 9, 12))
-    one, other = (inpaint_frame(torch.where(keep, frame, grey), keep, FieldPrior(), replace(PLAN, feather=2)) for grey in (0, 255))
+    one, other = (
+        inpaint_frame(torch.where(keep, frame, grey), keep, FieldPrior(), replace(PLAN, feather=2))
+        for grey in (0, 255)
+    )
     assert torch.equal(one, other)
 
 
@@ -58,7 +76,7 @@ def test_noisy_windows_side_by_side_see_what_is_around_their_hole():
 
 @pytest.mark.parametrize("changes", [{}, {"start_sigma": 0.1}], ids=str)
 def test_a_frame_hidden_whole_is_the_priors(changes):
-    """Not black, nor going over into black towards a corner: there is nothing to continue, so nothing to begin from."""
+    """Not black, nor black towards a corner: there is nothing to continue, so nothing to begin from."""
     frame, nothing = torch.zeros(3, *SIZE, dtype=torch.uint8), torch.zeros(SIZE, dtype=torch.bool)
     filled = inpaint_frame(frame, nothing, FieldPrior(), replace(PLAN, feather=8, **changes))
     assert torch.equal(filled, inpaint_frame(frame, nothing, FieldPrior(), PLAN))
@@ -86,7 +104,7 @@ def test_a_hole_beyond_a_window_is_restored_coarse_first():
 
 
 def test_a_hole_that_moves_a_little_keeps_its_window_and_noise():
-    """Holes within one cell of the lattice: where both are hidden the fill is the same but for one more column of data."""
+    """Holes within one cell of the lattice: the fills differ by one more column of data only."""
     flat, plan = torch.full((3, *SIZE), 128, dtype=torch.uint8), replace(PLAN, window=32)
     fills = [inpaint_frame(flat, known((20, 20, 4, width)), FieldPrior(), plan).float() for width in (5, 6)]
     fresh = inpaint_frame(flat, known((20, 20, 4, 5)), FieldPrior(), replace(plan, seed=1)).float()
@@ -117,14 +135,18 @@ def test_windows_are_counted_before_they_are_drawn(boxes, changes):
     assert sum(shape[0] for shape, _ in prior.calls) == plan.steps * windows(known(*boxes), prior, plan)
 
 
-@pytest.mark.parametrize("boxes", [[(2, 2, 4, 4)], [(44, 60, 4, 4)], [(0, 40, 20, 20), (30, 2, 4, 4)], [(8, 8, 30, 40)]])
+@pytest.mark.parametrize(
+    "boxes", [[(2, 2, 4, 4)], [(44, 60, 4, 4)], [(0, 40, 20, 20), (30, 2, 4, 4)], [(8, 8, 30, 40)]]
+)
 def test_a_hole_is_restored_with_its_surroundings(boxes):
-    """On the lattice of windows, at least a window, with half a window or more of what is around; the result ends there."""
+    """On the lattice of windows, at least a window, with half a window or more of what is around."""
     keep = known(*boxes)
     parts = regions(keep, FieldPrior(), PLAN)
     inside = torch.zeros(SIZE, dtype=torch.bool)
     for part in parts:
-        assert not inside[part].any() and all(side.stop - side.start >= WINDOW and side.start % 2 == 0 for side in part)
+        assert not inside[part].any() and all(
+            side.stop - side.start >= WINDOW and side.start % 2 == 0 for side in part
+        )
         inside[part] = True
     near = torch.nn.functional.max_pool2d((~keep).float()[None, None], WINDOW + 1, 1, WINDOW // 2)[0, 0] > 0
     assert bool(inside[near].all())
@@ -135,7 +157,9 @@ def test_what_lies_far_away_does_not_matter():
     """Neither another frame size nor other pixels there: time and memory are those of the hole."""
     frame, keep = picture(size=(64, 128)), known((20, 20, 6, 6), size=(64, 128))
     filled = inpaint_frame(frame, keep, FieldPrior(), PLAN)
-    assert torch.equal(filled[..., :48, :64], inpaint_frame(frame[..., :48, :64], keep[:48, :64], FieldPrior(), PLAN))
+    assert torch.equal(
+        filled[..., :48, :64], inpaint_frame(frame[..., :48, :64], keep[:48, :64], FieldPrior(), PLAN)
+    )
 
 
 def test_frames_smaller_than_a_window():

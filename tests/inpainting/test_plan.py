@@ -15,10 +15,28 @@ from medrestore.methods import DDNM, HQS, DDNMPlus, DiffPIR, Method
 from medrestore.settings import build, plain
 
 OTHERS: dict[str, Any] = {  # another value of every field
-    "mask_means": "keep", "dataset": "dreaming", "prior": "another", "method": "diffpir", "options": {"eta": 0.5}, "steps": 26,
-    "sigma_max": 41.0, "travel_length": 2, "travel_repeat": 2, "noise_std": 1.0, "window": 64, "shift": 32, "factor": 2,
-    "samples": 2, "seed": 1, "start_sigma": 1.0, "grow": 1, "warm_start": 1.0, "temporal_fill": False, "feather": 3,
-    "bf16": False, "batch_size": 4,
+    "mask_means": "keep",
+    "dataset": "dreaming",
+    "prior": "another",
+    "method": "diffpir",
+    "options": {"eta": 0.5},
+    "steps": 26,
+    "sigma_max": 41.0,
+    "travel_length": 2,
+    "travel_repeat": 2,
+    "noise_std": 1.0,
+    "window": 64,
+    "shift": 32,
+    "factor": 2,
+    "samples": 2,
+    "seed": 1,
+    "start_sigma": 1.0,
+    "grow": 1,
+    "warm_start": 1.0,
+    "temporal_fill": False,
+    "feather": 3,
+    "bf16": False,
+    "batch_size": 4,
 }
 
 
@@ -34,7 +52,9 @@ def test_every_field_changes_the_key(name: str) -> None:
 def test_equal_plans_have_one_key_and_other_frames_or_weights_another() -> None:
     assert key(Plan(sigma_max=40)) == key(Plan(sigma_max=40.0)) == key(Plan(), card={"name": "a prior"})
     assert key(Plan(), "other frames") != key(Plan()) != key(Plan(), sha256="other weights")
-    assert key(Plan(options={"eta": 1})) == key(Plan(options={"eta": 1.0})) == key(Plan(method=DDNMPlus(eta=1)))
+    assert (
+        key(Plan(options={"eta": 1})) == key(Plan(options={"eta": 1.0})) == key(Plan(method=DDNMPlus(eta=1)))
+    )
 
 
 def test_priors_of_no_file_make_no_current_outputs() -> None:
@@ -56,20 +76,36 @@ def test_a_method_of_ones_own_is_remembered() -> None:
     assert plan.method == f"{__name__}:{Own.__qualname__}" and type(plan.sampler) is Own
 
 
-@pytest.mark.parametrize(("changes", "sentence"), [
-    ({"steps": 1}, "Plan: steps must be at least 2, got 1"), ({"samples": 0}, "samples must be at least 1"),
-    ({"travel_length": 0}, "travel_length must be at least 1"), ({"travel_repeat": 0}, "travel_repeat must be at least 1"),
-    ({"batch_size": 0}, "batch_size must be at least 1"), ({"seed": -1}, "seed must be at least 0"),
-    ({"feather": -1}, "feather must be at least 0"), ({"grow": -1}, "grow must be at least 0"),
-    ({"window": 0}, "window must be at least 1"), ({"shift": 0.5}, "shift must be a whole number"),
-    ({"noise_std": -1}, "noise_std must be at least 0 and below 255"), ({"noise_std": 255}, "below 255"),
-    ({"sigma_max": 0}, "sigma_max must be above 0"), ({"sigma_max": float("inf")}, "sigma_max must be above 0"),
-    ({"start_sigma": -1}, "start_sigma must be above 0"), ({"warm_start": 0}, "warm_start must be above 0"),
-    ({"factor": "half"}, "factor must be a whole number or auto"), ({"factor": 0}, "factor must be at least 1"),
-    ({"mask_means": "holes"}, "mask_means must be one of hole, keep"), ({"method": "hqs"}, "method must be one of"),
-    ({"method": HQS()}, "method must be one of"), ({"method": 3}, "method must be the name of a method or a Method, got 3"),
-    ({"options": {"eta": 3}}, "options.eta must be"), ({"options": {"zeta": 0.5}}, "options.zeta is no option"),
-], ids=str)
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"steps": 1}, "Plan: steps must be at least 2, got 1"),
+        ({"samples": 0}, "samples must be at least 1"),
+        ({"travel_length": 0}, "travel_length must be at least 1"),
+        ({"travel_repeat": 0}, "travel_repeat must be at least 1"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"feather": -1}, "feather must be at least 0"),
+        ({"grow": -1}, "grow must be at least 0"),
+        ({"window": 0}, "window must be at least 1"),
+        ({"shift": 0.5}, "shift must be a whole number"),
+        ({"noise_std": -1}, "noise_std must be at least 0 and below 255"),
+        ({"noise_std": 255}, "below 255"),
+        ({"sigma_max": 0}, "sigma_max must be above 0"),
+        ({"sigma_max": float("inf")}, "sigma_max must be above 0"),
+        ({"start_sigma": -1}, "start_sigma must be above 0"),
+        ({"warm_start": 0}, "warm_start must be above 0"),
+        ({"factor": "half"}, "factor must be a whole number or auto"),
+        ({"factor": 0}, "factor must be at least 1"),
+        ({"mask_means": "holes"}, "mask_means must be one of hole, keep"),
+        ({"method": "hqs"}, "method must be one of"),
+        ({"method": HQS()}, "method must be one of"),
+        ({"method": 3}, "method must be the name of a method or a Method, got 3"),
+        ({"options": {"eta": 3}}, "options.eta must be"),
+        ({"options": {"zeta": 0.5}}, "options.zeta is no option"),
+    ],
+    ids=str,
+)
 def test_values_out_of_bounds_are_refused_in_python(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         Plan(**changes)
@@ -80,10 +116,15 @@ def test_a_bound_is_of_the_class_so_replacing_is_checked_too() -> None:
         replace(Plan(), steps=1)
 
 
-@pytest.mark.parametrize(("window", "shift", "expected"), [
-    (None, None, ((256, 256), (128, 128), 32)), (64, None, ((64, 64), (32, 32), 8)), (50, None, ((50, 50), (24, 24), 2)),
-    (64, 24, ((64, 64), (24, 24), 8)),
-])
+@pytest.mark.parametrize(
+    ("window", "shift", "expected"),
+    [
+        (None, None, ((256, 256), (128, 128), 32)),
+        (64, None, ((64, 64), (32, 32), 8)),
+        (50, None, ((50, 50), (24, 24), 2)),
+        (64, 24, ((64, 64), (24, 24), 8)),
+    ],
+)
 def test_windows_lie_on_a_lattice(window: int | None, shift: int | None, expected: object) -> None:
     assert Plan(window=window, shift=shift).grid(FieldPrior()) == expected
 
@@ -97,7 +138,9 @@ def test_levels_begin_at_noise_or_at_a_picture() -> None:
 
 
 def test_the_module_loads_no_torch() -> None:
-    program = "import sys; from medrestore.inpainting.plan import Plan; Plan(); sys.exit('torch' in sys.modules)"
+    program = (
+        "import sys; from medrestore.inpainting.plan import Plan; Plan(); sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 

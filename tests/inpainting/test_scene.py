@@ -1,4 +1,4 @@
-"""The one loop over the frames of a scene: other frames, warm starts, stored frames, grown masks; and the pass before it."""
+"""The one loop over the frames of a scene: other frames, warm starts, stored frames, grown masks."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ WARM = replace(PLAN, warm_start=0.3)
 
 
 def film() -> Scene:
-    """Two frames of one view, a cut, two of another; each hides what the next does not, and a spot that none shows."""
+    """Two frames of one view, a cut, two of another; each hides what the next shows, and one spot."""
     views = [picture(0), picture(0), 255 - picture(0), 255 - picture(0)]
     return scene(views, [known((10, 8 + 16 * (i % 2), 12, 12), (40, 50, 4, 4)) for i in range(4)])
 
@@ -43,7 +43,10 @@ def test_without_temporal_fill_each_frame_is_filled_alone() -> None:
     made = list(fill_frames(given, FieldPrior(), plan))
     for one in made:
         frame, mask = given.frame(one.index), given.mask(one.index)[0]
-        assert torch.equal(one.frame, inpaint_frame(frame, mask, FieldPrior(), plan)) and one.coverage.seen_elsewhere == 0
+        assert (
+            torch.equal(one.frame, inpaint_frame(frame, mask, FieldPrior(), plan))
+            and one.coverage.seen_elsewhere == 0
+        )
 
 
 def test_a_warm_start_follows_the_previous_frame_but_not_across_a_cut() -> None:
@@ -52,7 +55,9 @@ def test_a_warm_start_follows_the_previous_frame_but_not_across_a_cut() -> None:
     expected: list[Tensor] = []
     for index in range(4):
         before = None if index in (0, 2) else expected[-1]
-        expected.append(inpaint_frame(given.frame(index), given.mask(index)[0], FieldPrior(), plan, before=before))
+        expected.append(
+            inpaint_frame(given.frame(index), given.mask(index)[0], FieldPrior(), plan, before=before)
+        )
     assert all(torch.equal(*pair) for pair in zip(warm, expected, strict=True))
     assert not torch.equal(warm[1], filled(given, replace(plan, warm_start=None))[1])
 
@@ -61,7 +66,9 @@ def test_a_warm_start_follows_the_previous_frame_but_not_across_a_cut() -> None:
 @pytest.mark.parametrize("done", [1, 2, 3])
 def test_stored_frames_are_taken_and_the_others_are_as_if_none_was_stored(plan: Plan, done: int) -> None:
     whole, prior = filled(film(), plan), FieldPrior()
-    resumed = list(fill_frames(film(), prior, plan, stored=lambda index: whole[index] if index < done else None))
+    resumed = list(
+        fill_frames(film(), prior, plan, stored=lambda index: whole[index] if index < done else None)
+    )
     assert all(torch.equal(one.frame, frame) for one, frame in zip(resumed, whole, strict=True))
     assert [one.computed for one in resumed] == [index >= done for index in range(4)]
     everything = FieldPrior()
@@ -97,7 +104,11 @@ def test_growing_by_nothing_is_the_scene_and_nothing_hidden_does_not_grow() -> N
 def test_an_inspection_measures_the_holes_and_names_the_content() -> None:
     given, prior = scene([picture()] * 2, [known((10, 20, 9, 9)), known((2, 2, 20, 30))]), FieldPrior()
     seen = inspect_scene(given, prior, PLAN)
-    assert seen.fullest == 1 and seen.survey.fractions == pytest.approx((81 / 3072, 600 / 3072)) and not prior.calls
+    assert (
+        seen.fullest == 1
+        and seen.survey.fractions == pytest.approx((81 / 3072, 600 / 3072))
+        and not prior.calls
+    )
     assert seen.windows == sum(windows(given.mask(index)[0], prior, PLAN) for index in range(2))
     assert seen.fingerprint == inspect_scene(given, prior, replace(PLAN, seed=1)).fingerprint
     other = scene([picture(), picture(1)], [known((10, 20, 9, 9)), known((2, 2, 20, 30))])
@@ -106,9 +117,15 @@ def test_an_inspection_measures_the_holes_and_names_the_content() -> None:
 
 def test_scenes_that_hide_nothing_all_or_most_are_refused() -> None:
     half = known((0, 0, 48, 40))
-    for masks, sentence in (([known()], "hides nothing"), ([known((0, 0, *SIZE))], "hides all"), ([half], "more than half")):
+    for masks, sentence in (
+        ([known()], "hides nothing"),
+        ([known((0, 0, *SIZE))], "hides all"),
+        ([half], "more than half"),
+    ):
         with pytest.raises(InputError, match=sentence):
             inspect_scene(scene([picture()], masks), FieldPrior(), PLAN)
-    assert inspect_scene(scene([picture()], [half]), FieldPrior(), PLAN, allow_large_hole=True).survey.mostly_hole
+    assert inspect_scene(
+        scene([picture()], [half]), FieldPrior(), PLAN, allow_large_hole=True
+    ).survey.mostly_hole
     with pytest.raises(InputError, match="hides all"):
         inspect_scene(scene([picture()], [known((0, 0, *SIZE))]), FieldPrior(), PLAN, allow_large_hole=True)

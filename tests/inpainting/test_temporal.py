@@ -16,23 +16,33 @@ def shifted(frame, by):
 def test_motion_is_measured_in_pixels(by):
     frame = picture(size=(96, 128))
     keep = known((20, 30, 30, 20), size=(96, 128))
-    assert motion(View(frame, keep), View(shifted(frame, by), keep)) == pytest.approx(by, abs=0.15 * by + 0.05)
+    assert motion(View(frame, keep), View(shifted(frame, by), keep)) == pytest.approx(
+        by, abs=0.15 * by + 0.05
+    )
     assert stands_still(View(frame, keep), View(shifted(frame, by), keep)) == (by == 0)
 
 
 def test_zoom_is_motion():
     frame = picture(size=(96, 128)).float()[None]
-    grid = torch.nn.functional.affine_grid(torch.tensor([[[0.98, 0.0, 0.0], [0.0, 0.98, 0.0]]]), frame.shape, align_corners=True)
+    grid = torch.nn.functional.affine_grid(
+        torch.tensor([[[0.98, 0.0, 0.0], [0.0, 0.98, 0.0]]]), frame.shape, align_corners=True
+    )
     zoomed = torch.nn.functional.grid_sample(frame, grid, align_corners=True)[0].round().to(torch.uint8)
     keep = known(size=(96, 128))
-    assert motion(View(picture(size=(96, 128)), keep), View(zoomed, keep)) == pytest.approx(0.02 * 79.5, rel=0.25)
+    assert motion(View(picture(size=(96, 128)), keep), View(zoomed, keep)) == pytest.approx(
+        0.02 * 79.5, rel=0.25
+    )
 
 
 def test_noise_and_a_little_light_are_no_motion_and_no_cut():
     frame, keep = picture(), known((10, 10, 12, 12))
     noisy = (frame + 3 * Noise([1])((1, 3, *SIZE))[0] + 3).round().clamp(0, 255).to(torch.uint8)
-    assert stands_still(View(frame, keep), View(noisy, keep)) and not is_cut(View(frame, keep), View(noisy, keep))
-    assert is_cut(View(frame, keep), View(255 - frame, keep)) and is_cut(View(frame, keep), View(frame, ~keep))
+    assert stands_still(View(frame, keep), View(noisy, keep)) and not is_cut(
+        View(frame, keep), View(noisy, keep)
+    )
+    assert is_cut(View(frame, keep), View(255 - frame, keep)) and is_cut(
+        View(frame, keep), View(frame, ~keep)
+    )
 
 
 def test_what_others_show_is_taken_from_there():

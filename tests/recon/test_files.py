@@ -108,8 +108,8 @@ def test_a_mistake_of_the_program_costs_one_scan(bench, monkeypatch):
             raise ZeroDivisionError("what a day")
         return reconstruct(*arguments, **options)
 
-    folder, reconstruct, calls = three_scans(bench), files.reconstruct_all, []
-    monkeypatch.setattr(files, "reconstruct_all", moody)
+    folder, reconstruct, calls = three_scans(bench), files.restore_slices, []
+    monkeypatch.setattr(files, "restore_slices", moody)
     outcome = bench.recon(folder, "-o", bench / "images")
     assert outcome.code == 1 and "a.h5: ZeroDivisionError: what a day; do it alone to see more" in outcome.out
     assert sorted(outputs(bench / "images")) == ["b.h5", "b.png", "c.h5", "c.png"]

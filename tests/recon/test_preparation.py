@@ -16,7 +16,7 @@ from medrestore.io import read_kspace
 from medrestore.operators import Sense, SpectralSense
 from medrestore.priors import Prior
 from medrestore.recon.plan import Plan, Reading, Undersampling
-from medrestore.recon.preparation import check_plan, check_prior, open_scan, prepare, reconstruct, reconstruct_all, score
+from medrestore.recon.preparation import check_plan, check_prior, open_scan, prepare, restore_slice, restore_slices, score
 from medrestore.settings import FieldError
 
 PLAN = Plan("diffpir", steps=2, undersample=Undersampling("uniform1d", 2, 16))
@@ -60,8 +60,8 @@ def test_maps_are_scaled_to_unit_norm(scan: Any) -> None:
 
 def test_slices_are_restored_as_alone(scan: Any) -> None:
     ready = prepare(scan, PLAN)
-    alone = reconstruct(ready, Shrink(), PLAN, slice_index=1)
-    _, second = reconstruct_all([ready, ready], Shrink(), PLAN)
+    alone = restore_slice(ready, Shrink(), PLAN, slice_index=1)
+    _, second = restore_slices([ready, ready], Shrink(), PLAN)
     assert alone.restoration.seeds == second.restoration.seeds == (100_000,)
     torch.testing.assert_close(alone.image, second.image, rtol=1e-4, atol=1e-5)
     assert alone.image.shape == SHAPE and alone.samples.shape == (1, *SHAPE) and not alone.std.any()

@@ -80,6 +80,7 @@ def same(a: dict[str, Any], b: dict[str, Any], tolerance: float = 1e-4) -> None:
     for name in a.keys() - {"made"}:
         np.testing.assert_allclose(a[name], b[name], rtol=0, atol=tolerance * np.abs(b[name]).max(), err_msg=name)
     mine, others = a["made"], b["made"]
+    assert mine["config"] | {"together": None} == others["config"] | {"together": None}
     for name in mine.keys() - {"misfit", "scores", "config", "config_hash"}:
         assert mine[name] == others[name], name
     np.testing.assert_allclose(mine["misfit"], others["misfit"], rtol=1e-3)
@@ -182,13 +183,13 @@ def test_two_groups_are_held_at_most(volume: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_slice_that_fails_fails_the_scan(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def reconstruct_all(group: Any, *given: Any, first: int, **options: Any) -> Any:
+    def restore_slices(group: Any, *given: Any, first: int, **options: Any) -> Any:
         if first == 3:
             raise ZeroDivisionError("what a day")
         return real(group, *given, first=first, **options)
 
-    real, threads = files.reconstruct_all, threading.active_count()
-    monkeypatch.setattr(files, "reconstruct_all", reconstruct_all)
+    real, threads = files.restore_slices, threading.active_count()
+    monkeypatch.setattr(files, "restore_slices", restore_slices)
     with pytest.raises(ZeroDivisionError, match="what a day"):
         restored(volume, OneByOne(), plan(HQS(), together=3))
     assert threading.active_count() == threads and not volume.with_name("out.h5").exists()

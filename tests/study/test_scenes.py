@@ -1,4 +1,4 @@
-"""Scenes as cases of a study: which there are, what each opens, and that they are filled as the command fills them."""
+"""Scenes as cases of a study: which there are, what each opens, that they are filled as by the command."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,19 +8,23 @@ import numpy as np
 import pytest
 import torch
 from helpers.networks import save_rgb_prior
+from helpers.studies import opened, run
 from PIL import Image
 
 from medrestore.cli.main import main
 from medrestore.datasets.scenes import render_frame, write_scene
 from medrestore.errors import InputError
+from medrestore.evaluation.tables import read_rows
 from medrestore.inpainting import scene as inpainting_scene
 from medrestore.inpainting.plan import Plan
 from medrestore.inpainting.scene import fill_frames, grown
 from medrestore.io.frames.pictures import read_picture
-from medrestore.study import work
-from medrestore.study.cases import Fingerprints
-from medrestore.study.config import Scenes, read
-from medrestore.study.scenes import excerpt, filled, rendered_scene, scene_cases
+from medrestore.study import scenes as study_scenes
+from medrestore.study.config import read
+from medrestore.study.fingerprints import Fingerprints
+from medrestore.study.methods import Network
+from medrestore.study.scenes import SceneFill, excerpt, rendered_scene, scene_cases
+from medrestore.study.sources import Scenes
 
 SIZE = (40, 64)
 PRINTS = Fingerprints(None)
@@ -37,7 +41,7 @@ def names(**data: Any) -> list[str]:
 
 
 def test_a_study_and_the_command_share_the_loop() -> None:
-    assert work.fill_frames is inpainting_scene.fill_frames
+    assert study_scenes.fill_frames is inpainting_scene.fill_frames
 
 
 @pytest.mark.parametrize("fields", [{}, {"warm_start": 1.0}, {"temporal_fill": False}, {"grow": 2}], ids=str)
@@ -46,13 +50,29 @@ def test_a_study_scores_the_frames_that_the_command_writes(tmp_path: Path, field
     write_scene(folder, 0, 3, frames=3, size=SIZE, every=40)
     plan = Plan(prior=str(prior), steps=2, window=16, bf16=False, **fields)
     (case,) = scene_cases(config(folder=str(folder)), PRINTS, "data")
-    from medrestore.study.methods import loaded
-
     with case.opened() as scene:
-        made = [one.frame for one in fill_frames(scene, loaded(str(prior), "cpu", False), plan)]
+        made = [one.frame for one in fill_frames(scene, Network(str(prior), False, "").load("cpu"), plan)]
     options = {"warm_start": "--warm-start=1", "temporal_fill": "--no-temporal-fill", "grow": "--grow=2"}
-    assert main(["inpaint", str(folder), "--dataset", "dreaming", "-o", str(tmp_path / "out"), "--prior", str(prior),
-                 "--steps=2", "--window=16", "--bf16=false", "--allow-large-hole", *[options[name] for name in fields]]) == 0
+    assert (
+        main(
+            [
+                "inpaint",
+                str(folder),
+                "--dataset",
+                "dreaming",
+                "-o",
+                str(tmp_path / "out"),
+                "--prior",
+                str(prior),
+                "--steps=2",
+                "--window=16",
+                "--bf16=false",
+                "--allow-large-hole",
+                *[options[name] for name in fields],
+            ]
+        )
+        == 0
+    )
     pictures = sorted((tmp_path / "out").rglob("*.png"))
     assert len(pictures) == 3
     for path, frame in zip(pictures, made, strict=True):
@@ -65,10 +85,11 @@ def test_scenes_is_a_range_and_numbers_a_list() -> None:
 
 
 @pytest.mark.parametrize(("data", "sentence"), [
-    ({"scenes": [1, 2, 3]}, "data.scenes must be a list of 2"), ({"scenes": [5, 3]}, r"data.scenes must be a range \[first, last\)"),
+    ({"scenes": [1, 2, 3]}, "data.scenes must be a list of 2"),
+    ({"scenes": [5, 3]}, r"data.scenes must be a range \[first, last\)"),
     ({"scenes": [-1, 3]}, "data.scenes must be a range"), ({"numbers": []}, "data.numbers must be"),
-    ({"scenes": [0, 2], "numbers": [1]}, "give one of them"), ({}, r"needs folder .* or scenes \[first, last\) or numbers"),
-    ({"split": "part1-test"}, "needs folder"),
+    ({"scenes": [0, 2], "numbers": [1]}, "give one of them"), ({}, r"data.folder .* or scenes \[first, last\) or numbers"),
+    ({"split": "part1-test"}, "data.folder .* must be given"),
 ])
 def test_choices_of_scenes_that_are_refused(data: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
@@ -122,12 +143,18 @@ def test_one_mask_serves_all_frames_of_an_excerpt(tmp_path: Path) -> None:
     with open_scenes(tmp_path / "frames", mask=tmp_path / "mask.png", means="hole") as scenes:
         (scene,) = (scenes[name] for name in scenes)
         part = excerpt(scene, [2, 1])
-        assert part.frame(0).unique().tolist() == [80] and torch.equal(part.mask(1), scene.mask(0)) and part.truth(0) is None
+        assert (
+            part.frame(0).unique().tolist() == [80]
+            and torch.equal(part.mask(1), scene.mask(0))
+            and part.truth(0) is None
+        )
         assert part.frame_name(0) == "2"
 
 
 @pytest.mark.parametrize(("crop", "holes"), [(32, None), (None, None), (32, (0.02, 0.5)), (None, (0.9, 1.0))])
-def test_crops_lie_around_holes_of_the_size_that_is_asked(crop: int | None, holes: tuple[float, float] | None) -> None:
+def test_crops_lie_around_holes_of_the_size_that_is_asked(
+    crop: int | None, holes: tuple[float, float] | None
+) -> None:
     source = Scenes(scenes=(3, 7), size=SIZE, frames=(300, 301), crop=crop, holes=holes)
     if holes == (0.9, 1.0):
         with pytest.raises(InputError, match="none of the scenes hides a share"):
@@ -153,25 +180,38 @@ def test_frames_are_chosen_by_number_or_evenly() -> None:
         scene_cases(Scenes(scenes=(3, 4), size=SIZE, frames=1, crop=41), PRINTS, "data")
 
 
-def test_fills_without_a_prior_leave_known_pixels() -> None:
+def test_fills_without_a_prior_leave_known_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     (case,) = scene_cases(Scenes(scenes=(3, 4), size=SIZE, frames=(300,)), PRINTS, "data")
     with case.opened() as scene:
-        (frame,) = filled(scene, lambda frame, known: torch.zeros_like(frame))
+        monkeypatch.setitem(study_scenes.FILLS, "black", lambda frame, known: torch.zeros_like(frame))
+        (frame,) = SceneFill("black").fill(scene, None, 0, "cpu")
         known = scene.mask(0)[0]
         assert torch.equal(frame[:, known], scene.frame(0)[:, known]) and not frame[:, ~known].any()
 
 
 def test_another_plan_fills_otherwise(tmp_path: Path) -> None:
     prior = save_rgb_prior(tmp_path / "prior")
-    from medrestore.study.methods import loaded
-
     (case,) = scene_cases(Scenes(scenes=(3, 4), size=SIZE, frames=(300, 301)), PRINTS, "data")
     plan = Plan(steps=2, window=32, factor=1)
     with case.opened() as scene:
-        made = [[one.frame for one in fill_frames(scene, loaded(str(prior), "cpu", True), one)]
+        made = [[one.frame for one in fill_frames(scene, Network(str(prior), True, "").load("cpu"), one)]
                 for one in (plan, replace(plan, grow=2), replace(plan, seed=1))]
         for index in range(2):
             known = scene.mask(index)[0]
             assert torch.equal(made[0][index][:, known], scene.frame(index)[:, known])
         rim = scene.mask(0)[0] & ~grown(scene, 2).mask(0)[0]
         assert not torch.equal(made[1][0][:, rim], scene.frame(0)[:, rim]) and not torch.equal(made[0][0], made[2][0])
+
+
+def test_scenes_are_filled_and_scored(tmp_path: Path) -> None:
+    given = {"protocol": "dreaming-corrected", "pictures": 1,
+             "data": {"kind": "scenes", "scenes": [3, 5], "size": [40, 64], "frames": 2, "crop": 32},
+             "methods": {"none": {"fill": "none"}, "mean": {"fill": "mean"}, "smooth": {"fill": "smooth"},
+                         "biharmonic": {"fill": "biharmonic"}}}
+    result = run(given, tmp_path / "out")
+    assert result.failed == {} and result.done == 4 * len(opened(given, tmp_path / "x").data)
+    frames, scenes = (read_rows(tmp_path / "out" / name) for name in ("results.csv", "volumes.csv"))
+    assert len(frames) == 2 * len(scenes) and all(row["slice"] is None for row in scenes)
+    mean = {name: [row["hole_psnr"] for row in scenes if row["method"] == name] for name in given["methods"]}
+    assert sum(mean["smooth"]) > sum(mean["none"])
+    assert all(row["known_changed"] == 0 for row in frames if row["known_changed"] is not None)

@@ -14,7 +14,7 @@ from helpers import runs
 from helpers.runs import Recorder, checkpoint_names, train_waves, weights
 
 from medrestore.errors import InputError
-from medrestore.files import Stage
+from medrestore.files import Stage, new_folder
 from medrestore.training import checkpoint
 from medrestore.training.checkpoint import Checkpoint, Progress
 
@@ -132,10 +132,14 @@ def test_checkpoint_of_another_format_is_refused(tmp_path: Path) -> None:
         checkpoint.load(path)
 
 
-def test_pruning_removes_partial_and_worse_checkpoints(tmp_path: Path) -> None:
+def test_pruning_removes_partial_and_worse_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for images, score in ((8, 3.0), (16, 1.0), (24, 2.0), (32, 4.0)):
         checkpoint.write(tmp_path, example(images, score))
-    (tmp_path / "000000040.part").mkdir()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Stage, "remove", Stage.leave)  # as a killed process
+        with new_folder(tmp_path / "000000040"):
+            raise KeyboardInterrupt
+    assert len(list(tmp_path.iterdir())) == 5
     checkpoint.prune(tmp_path, 1, "validation_loss")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["000000016", "000000032"]
 

@@ -13,8 +13,8 @@ from medrestore.training.runtime import (
     Acceleration,
     Process,
     accelerated,
-    claimed,
     continue_default_stream,
+    exclusive_run,
     stop_signals,
 )
 
@@ -43,13 +43,13 @@ def test_other_threads_leave_signals_alone() -> None:
 
 
 def test_folder_is_locked_while_a_run_uses_it(tmp_path: Path) -> None:
-    with claimed(tmp_path / "run", enabled=True):
+    with exclusive_run(tmp_path / "run", enabled=True):
         with (pytest.raises(InputError, match=r"another run is training in .*run; wait for it"),
-              claimed(tmp_path / "run", enabled=True)):
+              exclusive_run(tmp_path / "run", enabled=True)):
             pass
-        with claimed(tmp_path / "run", enabled=False):  # another process of the same run
+        with exclusive_run(tmp_path / "run", enabled=False):  # another process of the same run
             pass
-    with claimed(tmp_path / "run", enabled=True):
+    with exclusive_run(tmp_path / "run", enabled=True):
         pass
 
 

@@ -181,8 +181,9 @@ def _grid(protocol: Protocol, image: list[Any], path: Path) -> Grid:
     crop_columns = round(columns / (1.0 + (protocol.number("sKSpace.dPhaseOversamplingForDialog") or 0.0)))
     keys = ("dReadoutFOV", "dPhaseFOV", "dThickness")
     readout, phase, thickness = (protocol.number(f"sSliceArray.asSlice[0].{key}") for key in keys)
-    known = readout and phase and thickness and crop_columns > 0
-    pixel = (readout / rows, phase / crop_columns, thickness) if known else None
+    pixel = None
+    if readout and phase and thickness and crop_columns > 0:
+        pixel = (readout / rows, phase / crop_columns, thickness)
     return Grid(samples=max(samples, rows), rows=rows, columns=columns, crop_columns=crop_columns, pixel_mm=pixel)
 
 

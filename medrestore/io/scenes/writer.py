@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -200,6 +199,6 @@ def encode_png(pixels: np.ndarray) -> bytes:
 def _link(source: Path, target: Path) -> None:
     """A second name for a file, or a copy where the file system has none."""
     try:
-        os.link(source, target)
+        target.hardlink_to(source)
     except OSError:
         shutil.copyfile(source, target)

@@ -1,0 +1,97 @@
+"""Photographs: degraded, restored, and compared with the data."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers.studies import NATURAL, opened, run
+from PIL import Image
+
+from medrestore.errors import InputError
+from medrestore.evaluation.tables import read_rows
+from medrestore.study.cases import Clock
+from medrestore.study.fingerprints import Fingerprints
+from medrestore.study.pictures import PictureCase, degraded, operator_of, picture_cases
+from medrestore.study.run import scored_tasks
+from medrestore.study.sources import Degrade, Pictures
+
+
+def test_pictures_are_degraded_restored_and_held_to_the_data(tmp_path: Path) -> None:
+    given = {"protocol": "natural", "data": {"kind": "pictures", "crop": 32}, "pictures": 1,
+             "settings": [{"kind": "super-resolution"}, {"kind": "inpainting", "keep": 0.5}, {"kind": "deblurring"},
+                          {"kind": "colorization"}, {"kind": "inpainting", "box": 8, "noise_std": 0.05}],
+             "methods": {"pinv": {"baseline": "PseudoInverse"}}}
+    assert run(given, tmp_path / "out").failed == {}
+    rows = read_rows(tmp_path / "out" / "results.csv")
+    exact = [row for row in rows if "noise" not in row["setting"]]
+    assert len(rows) == 8 * 5 and max(row["consistency"] for row in exact) < 1e-3
+    assert {row["setting"] for row in rows} >= {"super-resolution 4x", "inpainting 50%", "inpainting 8 px noise 0.05"}
+    assert all(row["lpips"] is None for row in rows)
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> PictureCase:
+    pixels = np.random.default_rng(0).integers(0, 255, (50, 70, 3), dtype=np.uint8)
+    (tmp_path / "pictures").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "pictures" / "one.png")
+    (case,) = picture_cases(Pictures(folder=str(tmp_path / "pictures")), Fingerprints(None), "data")
+    return case
+
+
+def test_sides_are_multiples_of_16_around_the_centre(case: PictureCase) -> None:
+    assert case.grid == (48, 64) and case.shape == (48, 64, 3)
+    cropped = replace(case, crop=32).picture()
+    assert torch.equal(cropped, case.picture()[..., 8:40, 16:48])
+
+
+def test_pictures_that_are_smaller_than_the_crop_are_refused(case: PictureCase) -> None:
+    with pytest.raises(InputError, match="has a side of 50 pixels, less than 64; leave it out"):
+        picture_cases(Pictures(folder=str(Path(case.path).parent), crop=64), Fingerprints(None), "data")
+
+
+@pytest.mark.parametrize("condition", [
+    Degrade("super-resolution", factor=2), Degrade("super-resolution", factor=2, filter="mean"), Degrade("deblurring"),
+    Degrade("colorization"), Degrade("inpainting", keep=0.5), Degrade("inpainting", box=8),
+], ids=lambda condition: condition.name)
+def test_every_degradation_is_an_operator_on_pictures(condition: Degrade) -> None:
+    x = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    operator = operator_of(condition, (32, 48), torch.Generator().manual_seed(0))
+    y = operator(x)
+    left, right = (y * y).sum(), (operator.adjoint(y) * x).sum()
+    torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-4)
+
+
+def test_a_box_hides_the_middle() -> None:
+    y = operator_of(Degrade("inpainting", box=8), (32, 48), torch.Generator())(torch.ones(1, 3, 32, 48))
+    assert y.sum() == 3 * (32 * 48 - 64) and y[0, 0, 12:20, 20:28].sum() == 0
+
+
+def test_noise_is_that_of_the_picture_and_the_seed(case: PictureCase) -> None:
+    condition = Degrade("colorization", noise_std=0.1)
+    first, again = (degraded(case, condition, 0, "cpu")[0] for _ in range(2))
+    other = degraded(case, condition, 1, "cpu")[0]
+    named = degraded(replace(case, name="two"), condition, 0, "cpu")[0]
+    assert torch.equal(first.y, again.y) and first.sigma == 0.1
+    assert not torch.equal(first.y, other.y) and not torch.equal(first.y, named.y)
+
+
+def test_a_sample_has_a_row_of_its_own(tmp_path: Path) -> None:
+    given = {**NATURAL, "methods": {"ddnm": {"method": "ddnm", "steps": 2, "samples": 2}}}
+    item = scored_tasks(opened(given, tmp_path / "out"), {})[0].what
+    both, single = item.case.solve(item, "cpu", Clock()).rows
+    assert (both["method"], both["calls"]) == ("ddnm", 4.0)
+    assert (single["method"], single["calls"]) == ("ddnm, one sample", 2.0) and single["psnr"] != both["psnr"]
+
+
+@pytest.mark.parametrize(("methods", "message"), [
+    ({"X": {"baseline": "CGSense"}}, "methods.X: there is no baseline 'CGSense' for this data; there are: PseudoInverse"),
+    ({"X": {"baseline": "PseudoInverse", "options": {"a": 1}}}, "methods.X: PseudoInverse has no options"),
+    ({"X": {"method": "ddnm", "prior": "brain-mr-starter"}}, "brain-mr-starter is a prior of 2 channels|brain-mr-starter"),
+    ({"X": {"method": "ddnm", "sigma_max": 1e-9}}, "sigma_max is 1e-09, not above the least noise level"),
+])
+def test_methods_that_do_not_suit_pictures_are_refused(methods: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"^my.yaml: methods.X.*({message.removeprefix('methods.X: ')})"):
+        opened({**NATURAL, "methods": methods}, tmp_path / "out")

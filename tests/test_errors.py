@@ -1,0 +1,15 @@
+"""Bad input is one kind of error, which no other clause of a program catches by accident."""
+
+import pytest
+
+from medrestore.errors import InputError
+
+
+def test_the_message_is_the_sentence() -> None:
+    assert str(InputError("scan.h5 is cut short; copy it again")) == "scan.h5 is cut short; copy it again"
+
+
+@pytest.mark.parametrize("common", [ValueError, OSError, RuntimeError, KeyError])
+def test_it_is_none_of_the_errors_that_readers_translate(common: type[Exception]) -> None:
+    """Readers turn these into sentences; a sentence must pass through them as it is."""
+    assert not issubclass(InputError, common)
