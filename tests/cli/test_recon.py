@@ -161,10 +161,10 @@ def test_the_reference_only_scores(bench):
 
 
 def test_provenance(bench, scan):
-    made = read_provenance(bench.restored(scan, *HALF, "--samples", 2, "--seed", 7, "--options.zeta", 0.5))
+    made = read_provenance(bench.restored(scan, *HALF, "--samples", 2, "--seed", 7, "--options.zeta", 0.25))
     assert made["medrestore"] and made["torch"] == torch.__version__ and len(made["prior_sha256"]) == 64
     assert made["prior_sha256"] == json.loads((bench.prior / "prior.json").read_text())["sha256"]
-    assert made["seeds"] == [[7, 8]] and made["config"]["options"] == {"zeta": 0.5} and made["config"]["undersample"] == {
+    assert made["seeds"] == [[7, 8]] and made["config"]["options"] == {"zeta": 0.25} and made["config"]["undersample"] == {
         "kind": "uniform1d", "accel": 2.0, "acs": 16}
     assert made["input"]["path"] == str(scan) and len(made["input"]["fingerprint"]) == 64
     assert made["sampling"] == {"kind": "uniform1d", "acceleration": 2.0, "calibration": 17}  # a line beside the band joined it
