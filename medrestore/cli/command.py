@@ -34,7 +34,7 @@ from ..errors import InputError
 from ..settings import FieldError, plain, prefix, scalar, schema, schema_of, suggested
 from .config import read
 from .options import NULLS, Option, built, get, options_of, put
-from .terminal import Help
+from .terminal import Help, say
 
 T = TypeVar("T")
 Given = dict[str, Any]  # option to value, of those that were given
@@ -253,6 +253,10 @@ class Command(Generic[T]):
             return found[0] if one is None else f"{one.flag}{rest}"
 
         return MENTION.sub(name, text)
+
+    def say(self, line: str) -> None:
+        """Prints a line of the library, with the names of options for those of fields in backticks."""
+        say(self.mentions(line))
 
     def _at(self, key: str) -> tuple[Option | None, str]:
         """The option of a dotted field, and what of its name leads into the value."""

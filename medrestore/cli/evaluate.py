@@ -97,7 +97,7 @@ def _study(options: Options) -> int:
     command = shlex.join(["medrestore", "evaluate", options.what, *options.settings])
     result = run_study(study, Running(
         workers=options.workers, scheduler_file=Path(options.scheduler_file) if options.scheduler_file else None, shard=shard,
-        retry_failed=options.retry_failed, devices=devices, command=command, say=say, progress=progress,
+        retry_failed=options.retry_failed, devices=devices, command=command, say=COMMAND.say, progress=progress,
     ))
     return _exit(result.failed, f"see {study.out / ('failed.jsonl' if shard == (1, 1) else 'failed-*.jsonl')}; "
                                 "--retry-failed tries again")
@@ -127,7 +127,7 @@ def _exit(failed: Mapping[str, str], then: str) -> int:
     if failed:
         name, why = next(iter(failed.items()))
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-        print(f"medrestore evaluate: error: {name}{more} failed ({why}); {then}", file=sys.stderr)
+        print(f"medrestore evaluate: error: {name}{more} failed ({COMMAND.mentions(why)}); {then}", file=sys.stderr)
     return 1 if failed else 0
 
 

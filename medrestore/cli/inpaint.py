@@ -20,7 +20,7 @@ from ..inpainting.plan import Machine, Plan, Reading, Writing
 from .command import Command
 from .device import usable_device
 from .options import POSITIONAL
-from .terminal import progress, say
+from .terminal import progress
 
 if TYPE_CHECKING:
     from ..io.scenes.base import SceneSet
@@ -74,7 +74,7 @@ def run(options: Options) -> int:
             options.machine,
             reading=options.reading,
             writing=options.writing,
-            say=say,
+            say=COMMAND.say,
             progress=progress,
         )
         if len(scenes) == 1:

@@ -67,7 +67,8 @@ def run(options: Options) -> int:
     from ..recon.files import Job, is_done, printed, recon_file, recon_folder
 
     usable_device(options.machine.device)
-    job = Job.load(options.plan, options.machine, reading=options.reading, writing=options.writing, say=say, progress=progress)
+    job = Job.load(options.plan, options.machine, reading=options.reading, writing=options.writing,
+                   say=COMMAND.say, progress=progress)
     if made is not None:
         _same_inputs(made, source, job, options)
     if source.is_dir():

@@ -191,7 +191,7 @@ def make(task: Task, work: Work, run: Run, *, device: str, threads: int, say: Ca
         deaths = run.deaths(task)
         if deaths >= DEATHS:
             return (f"{task.name}: set aside, {deaths} workers died on it; "
-                    "if memory is short, run fewer workers, then retry_failed=True tries it again")
+                    "if memory is short, run fewer workers, then pass `retry_failed` to try it again")
         if deaths > 0:
             say(f"{task.name}: a worker died on it; try {deaths + 1} of {DEATHS}")
         part = run.begin(task)
@@ -241,7 +241,7 @@ def _why(error: Exception, task: Task, part: Path | None, target: Path) -> str:
     if isinstance(error, InputError):
         text = str(error)
     elif full is not None:
-        text = f"{target} cannot be written ({full}); make room and run again with retry_failed=True"
+        text = f"{target} cannot be written ({full}); make room and run again with `retry_failed`"
     else:
         text = f"{task.name}: {type(error).__name__}: {error}"
     if part is not None:

@@ -181,7 +181,7 @@ class _State:
         if self.skipped:
             self.say(f"{len(self.skipped)} of {len(self.tasks)} tasks are complete already")
         if self.failed:
-            self.say(f"{len(self.failed)} of {len(self.tasks)} tasks have failed before; retry_failed=True tries them again")
+            self.say(f"{len(self.failed)} of {len(self.tasks)} tasks have failed before; pass `retry_failed` to try them again")
         self._write()
         if self.pending:
             self.advance = progress("tasks", len(self.pending))

@@ -244,12 +244,12 @@ def test_slices_are_independent(bench):
 
 
 def test_slices_together(bench):
-    """Restored in step they are what they are alone, but for the rounding of a network's batch."""
+    """Restored in one batch they are what they are alone, but for the rounding of a network's batch."""
     data, _ = kspace(3)
     scan = fastmri(bench / "scan.h5", data)
     alone = array(bench.restored(scan, *HALF, name="alone.h5"))
     outcome = bench.recon(scan, *HALF, "--together", 2, "-o", bench / "joint.h5")
-    assert (outcome.code, outcome.err) == (0, "") and "2 slices in step" in outcome.out
+    assert (outcome.code, outcome.err) == (0, "") and "2 slices in a batch" in outcome.out
     assert relative(array(bench / "joint.h5"), alone) < 0.01
     made = read_provenance(bench / "joint.h5")
     assert made["config"]["together"] == 2 and read_provenance(bench / "alone.h5")["config"]["together"] is None

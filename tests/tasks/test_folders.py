@@ -99,7 +99,7 @@ def test_deaths_are_counted_and_their_files_removed(tmp_path: Path) -> None:
         assert [path.name for path in this.folder.rglob("half.npy")] == ["half.npy"]
     assert len({path.name for path in this.folder.iterdir() if path.suffix == folders.DEAD}) == 2
     why = folders.make(task, Fill(), this, device="cpu", threads=1, say=lambda line: None)
-    assert why is not None and "set aside, 3 workers died on it" in why and "retry_failed=True" in why
+    assert why is not None and "set aside, 3 workers died on it" in why and "pass `retry_failed`" in why
     assert folders.make(other, Fill(), this, device="cpu", threads=1, say=lambda line: None) is None
     this.end()
     assert nothing_left(tmp_path) and is_whole(tmp_path, other)

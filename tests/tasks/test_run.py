@@ -21,7 +21,7 @@ def test_what_fails_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert found.done == (NAMES[0], NAMES[3], NAMES[7])
     full, short = (folder_of(tmp_path, task) for task in tasks[1:3])
     assert found.failed[NAMES[1]] == (
-        f"{full} cannot be written (no space left on device); make room and run again with retry_failed=True")
+        f"{full} cannot be written (no space left on device); make room and run again with `retry_failed`")
     assert found.failed[NAMES[2]] == f"{short}/scan.h5 is cut short; copy it again"
     assert found.failed[NAMES[4]] == f"{NAMES[4]}: ZeroDivisionError: by zero, of course"
     assert "removed while it was written" in found.failed[NAMES[5]] and "task.json" in found.failed[NAMES[6]]
