@@ -299,7 +299,7 @@ def test_memory_full(bench, scan, monkeypatch):
     def full(*_args, **_options):
         raise MemoryError
 
-    monkeypatch.setattr(files, "reconstruct_all", full)
+    monkeypatch.setattr(files, "restore_slices", full)
     refused(bench, scan, says="the memory is too small")
 
 
@@ -316,7 +316,7 @@ def test_mistakes_of_the_program_are_not_hidden(bench, scan, monkeypatch):
     def broken(*_args, **_options):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(files, "reconstruct_all", broken)
+    monkeypatch.setattr(files, "restore_slices", broken)
     before = bench.files()
     with pytest.raises(ZeroDivisionError):
         bench.recon(scan, "-o", bench / "out.h5")
