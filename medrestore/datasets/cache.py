@@ -37,14 +37,6 @@ def write_text(path: Path, text: str) -> None:
     write_file(path, text, advice=ADVICE)
 
 
-def write_aside(path: Path, data: np.ndarray | str) -> None:
-    """An array or a text."""
-    if isinstance(data, str):
-        write_text(path, data)
-    else:
-        write_array(path, data)
-
-
 def read_cached(path: Path) -> np.ndarray | None:
     """A cached array as a read-only memory map, or None where it is missing or damaged."""
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..levels import below, karras, time_travel
 from ..methods import METHODS
-from ..settings import Bounds, FieldError, OneOf, check
+from ..settings import Bounds, OneOf, check
 
 if TYPE_CHECKING:
     from ..methods import Method
@@ -82,13 +82,6 @@ class Plan:
     batch_size: Annotated[int, Bounds(at_least=1)] = 8
 
     def __post_init__(self) -> None:
-        if not isinstance(self.method, str):
-            from ..methods import Method
-
-            if not isinstance(self.method, Method):
-                raise FieldError(
-                    "Plan", "method", f"must be the name of a method or a Method, got {self.method!r}"
-                )
         METHODS.settle(self, "method", "options")
         check(self)
 

@@ -231,6 +231,21 @@ def cfl_files(path: PathLike) -> tuple[Path, Path]:
     return existing(f"{base}.hdr"), existing(f"{base}.cfl")
 
 
+def is_cfl(path: PathLike) -> bool:
+    """Whether `path` names a BART pair: it ends in .cfl or .hdr, or is the name of a pair without either."""
+    path = Path(path)
+    return path.suffix in (".cfl", ".hdr") or (not path.exists() and Path(f"{path}.hdr").is_file())
+
+
+def scan_files(path: PathLike) -> tuple[Path, ...]:
+    """The files that the data of one file name are in: header and data of a BART pair, else the file itself.
+
+    Raises:
+        InputError: a part of the pair is missing.
+    """
+    return cfl_files(path) if is_cfl(path) else (Path(path),)
+
+
 def open_cfl(path: PathLike, *, max_gb: float = 16.0) -> np.ndarray:
     """A BART .cfl/.hdr pair as a read-only complex64 memory map in the .hdr's order of dimensions.
 

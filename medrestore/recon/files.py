@@ -1,7 +1,5 @@
 """Files and folders of scans through `recon.preparation`: whole outputs or none, resumed where they stopped."""
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +13,9 @@ from torch import Tensor
 
 from ..allocator import release_freed_memory
 from ..errors import InputError
-from ..files import Busy, new_output
+from ..files import Busy, digest, digest_of, new_output
 from ..io import KSpaceFile, ReconstructionWriter, read_provenance, read_reconstruction, write_nifti
+from ..io.guards import scan_files
 from ..metrics import Scores
 from ..priors import NetworkPrior, Prior, load
 from ..priors.store import describe
@@ -75,8 +74,7 @@ class Job:
         """sha256 of everything that decides an output but the scan and the machine: the whole plan, the prior and the maps."""
         parametrisation = repr(self.prior.parametrisation) if isinstance(self.prior, NetworkPrior) else ""
         prior = [self.prior_hash, parametrisation, repr(self.prior.recipe)]
-        decides = json.dumps([plain(self.plan), prior, self.maps_fingerprint, version("medrestore")], sort_keys=True)
-        return hashlib.sha256(decides.encode()).hexdigest()
+        return digest_of([plain(self.plan), prior, self.maps_fingerprint, version("medrestore")])
 
     @property
     def prior_name(self) -> str:
@@ -132,15 +130,8 @@ class Volume:
 
 
 def fingerprint(path: Path) -> str:
-    """sha256 of a file; of header and data for a BART pair, by whichever of its three names."""
-    base = path.with_suffix("") if path.suffix in (".cfl", ".hdr") else path
-    pair = path.suffix in (".cfl", ".hdr") or not path.exists()
-    digest = hashlib.sha256()
-    for part in (Path(f"{base}.hdr"), Path(f"{base}.cfl")) if pair else (path,):
-        with part.open("rb") as file:
-            while block := file.read(2**20):
-                digest.update(block)
-    return digest.hexdigest()
+    """sha256 of a scan or of coil maps; of header and data for a BART pair, by whichever of its three names."""
+    return digest(*scan_files(path))
 
 
 def recon_file(source: Path, out: Path, job: Job) -> dict[str, Scores]:
@@ -385,7 +376,7 @@ def is_done(source: Path, target: Path, job: Job) -> bool:
         return False
     try:
         return scan.get("fingerprint") == fingerprint(source)
-    except OSError:  # which is said when the scan is read
+    except (OSError, InputError):  # which is reported when the scan is read
         return False
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..files import digest, digest_of, write_file
+from ..io.guards import scan_files
 
 
 class Fingerprints:
@@ -20,7 +21,7 @@ class Fingerprints:
 
     def __call__(self, path: Path) -> str:
         """sha256 of one file; of header and data for a BART pair."""
-        parts = [path.with_suffix(".hdr"), path.with_suffix(".cfl")] if path.suffix in (".cfl", ".hdr") else [path]
+        parts = scan_files(path)
         states = [(part.resolve(), part.stat()) for part in parts]
         key = " ".join(f"{real} {state.st_size} {state.st_mtime_ns}" for real, state in states)
         if key not in self._known:

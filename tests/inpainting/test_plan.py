@@ -100,7 +100,7 @@ def test_a_method_of_ones_own_is_remembered() -> None:
         ({"mask_means": "holes"}, "mask_means must be one of hole, keep"),
         ({"method": "hqs"}, "method must be one of"),
         ({"method": HQS()}, "method must be one of"),
-        ({"method": 3}, "method must be the name of a method or a Method, got 3"),
+        ({"method": 3}, "method must be a name or a Method, got 3"),
         ({"options": {"eta": 3}}, "options.eta must be"),
         ({"options": {"zeta": 0.5}}, "options.zeta is no option"),
     ],

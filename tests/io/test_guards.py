@@ -10,7 +10,7 @@ from helpers.arrays import refused
 
 from medrestore.errors import InputError
 from medrestore.io import read_kspace
-from medrestore.io.guards import checked_dataset, finite, open_hdf5
+from medrestore.io.guards import checked_dataset, finite, open_hdf5, scan_files
 
 KSPACE = np.ones((1, 2, 6, 5), np.complex64)
 
@@ -162,3 +162,14 @@ def test_cfl_guards(tmp_path):
     header.unlink()
     with pytest.raises(InputError, match=r"a\.hdr does not exist"):
         read_kspace(tmp_path / "a.cfl")
+
+
+def test_the_files_of_a_pair_are_both_whichever_name_it_is_given_by(tmp_path):
+    pair = (tmp_path / "a.hdr", tmp_path / "a.cfl")
+    for path in (*pair, tmp_path / "b.h5"):
+        path.write_bytes(b"1")
+    assert {scan_files(tmp_path / name) for name in ("a", "a.hdr", "a.cfl")} == {pair}
+    assert scan_files(tmp_path / "b.h5") == (tmp_path / "b.h5",) and scan_files(tmp_path / "c") == (tmp_path / "c",)
+    (tmp_path / "a.cfl").unlink()
+    with pytest.raises(InputError, match=r"a\.cfl does not exist"):
+        scan_files(tmp_path / "a.hdr")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import InputError
-from ..guards import PathLike, existing, open_hdf5
+from ..guards import PathLike, existing, is_cfl, open_hdf5
 from . import arrays, bart
 from .base import KSpaceFile
 from .fastmri import FastMRIFile, looks_like_fastmri
@@ -38,7 +38,7 @@ def read_kspace(
         InputError: no such file, an unknown or damaged format, or data that is unsafe or not a stack of Cartesian slices.
     """
     path = Path(path)
-    if path.suffix in (".cfl", ".hdr") or (not path.exists() and Path(f"{path}.hdr").is_file()):
+    if is_cfl(path):
         return bart.read_cfl(path, axes=axes, max_gb=max_gb)
     with existing(path).open("rb") as stream:
         begin = stream.read(520)
