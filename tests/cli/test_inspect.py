@@ -24,7 +24,7 @@ def test_a_trained_baseline(bench, net):
     assert told["weights"].endswith("MB, as described")
     (folder / "weights.safetensors").write_bytes(b"altered")
     assert facts(bench.call("inspect", folder).out)["weights"] == "MISSING or altered; copy the baseline again"
-    assert f"what it made is in {folder}" in bench.call("inspect", bench / "run").err
+    assert f"its result is in {folder}" in bench.call("inspect", bench / "run").err
 
 
 def test_what_a_description_says_is_shown_as_text_and_not_believed(bench):
