@@ -104,7 +104,8 @@ def parse(hint: Any, value: Any, source: str, where: str) -> Any:
         if value is None and NoneType in arguments:
             return None
         kinds = [one for one in arguments if one is not NoneType]
-        return (_variant if all(map(is_dataclass, kinds)) else _one_of)(kinds, value, source, where)
+        several = len(kinds) > 1 and all(map(is_dataclass, kinds))
+        return (_variant if several else _one_of)(kinds, value, source, where)
     if origin is Literal:
         if value in arguments and isinstance(value, str):
             return value
