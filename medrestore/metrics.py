@@ -132,12 +132,13 @@ def ssim_map(prediction: Tensor, reference: Tensor, *, data_range: float | Tenso
                          f"was given {tuple(prediction.shape)} and {tuple(reference.shape)}.")
     if prediction.is_complex() or reference.is_complex():
         raise InputError("SSIM compares real images; take magnitudes first.")
+    # the grouping of the terms decides the last digits of float32, and with them how a seeded training runs
     x, y = prediction, reference
+    c1, c2, unbiased = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2, SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1)
     mx, my, xx, yy, xy = (F.avg_pool2d(z, SSIM_WINDOW, 1) for z in (x, y, x * x, y * y, x * y))
-    unbiased = SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1)
-    vx, vy, vxy = unbiased * (xx - mx * mx), unbiased * (yy - my * my), unbiased * (xy - mx * my)
-    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    return (2 * mx * my + c1) * (2 * vxy + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))
+    above = (2 * mx * my + c1) * (2 * unbiased * (xy - mx * my) + c2)
+    below = (mx * mx + my * my + c1) * (unbiased * (xx - mx * mx + yy - my * my) + c2)
+    return above / below
 
 
 def nmse(prediction: Array, reference: Array) -> float:

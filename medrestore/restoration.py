@@ -223,7 +223,8 @@ def restore(
         on_step: called with the number of the step and x after it.
 
     Raises:
-        InputError: y is a batch of several measurements, not finite, or not what A makes of an image of the prior.
+        InputError: the method takes no data, or y is a batch of several measurements, not finite, or not what A makes
+            of an image of the prior.
         TypeError: the operator does not know enough for the method, or the prior's recipe gives no codec for it.
     """
     if (start is None) != (start_sigma is None):
@@ -260,6 +261,7 @@ def restore_all(
     Other arguments and what is refused: as for `restore`.
     """
     _check_counts(samples=samples, batch_size=batch_size, steps=steps)
+    _check_takes_data(method)
     if (starts is None) != (start_sigma is None):
         raise ValueError("restorations that begin part-way need both starts (images) and start_sigma (their noise level)")
     levels = default_levels(prior, steps) if levels is None else levels
@@ -344,6 +346,12 @@ def _size(problem: Problem[Operator], prior: Prior, size: tuple[int, int] | None
         raise InputError(f"{problem.operator.kind} is not linear, so the size of its image is not known; "
                          "give size=(height, width)")
     return known
+
+
+def _check_takes_data(method: Method) -> None:
+    if method.needs is None:
+        raise InputError(f"{type(method).__name__} samples the prior alone and would ignore the measurement; call `sample` "
+                         "with problem None to draw from the prior, or restore with DDS, HQS or DPS")
 
 
 def _check_counts(**counts: int) -> None:

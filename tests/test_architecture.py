@@ -37,7 +37,7 @@ HOMES = {  # the only packages that may import a third party
     "twixtools": {"io"}, "scipy.io": {"io"},
     "diffusers": {"priors", "baselines"}, "monai": {"priors", "baselines", "datasets"},
     "accelerate": {"training"}, "dask": {"tasks"}, "distributed": {"tasks"}, "skimage": {"metrics", "study"},
-    "jsonargparse": {"cli"}, "matplotlib": {"report"},
+    "matplotlib": {"report"},
 }
 DRAWS = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial", "poisson",
          "rand_like", "randn_like", "randint_like"}

@@ -9,6 +9,7 @@ import pytest
 
 import medrestore.operators
 from medrestore.cli.main import COMMANDS, main
+from medrestore.errors import InputError
 from medrestore.io import RESEARCH_USE, read_provenance, read_reconstruction
 from medrestore.methods import METHODS
 from medrestore.mri import sampling_mask
@@ -67,7 +68,10 @@ def test_commands_parse(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for line in commands(page):
         words = shlex.split(line, comments=True)[1:]
         if "--help" not in words:
-            COMMANDS[words[0]].parse(["dds" if word == "NAME" else word for word in words[1:]])
+            try:
+                COMMANDS[words[0]].parse(["dds" if word == "NAME" else word for word in words[1:]])
+            except InputError as error:  # of a file that a rerun would read
+                assert "image.h5 does not exist" in str(error)
 
 
 def test_the_options_in_the_readme_exist() -> None:
@@ -93,11 +97,12 @@ def test_every_page_is_on_the_map() -> None:
 
 
 def test_every_operator_and_method_is_listed() -> None:
-    made_by_others = {"Operator", "LinearOperator", "SpectralOperator", "CoIsometry", "Isometry", "Spectrum", "FromSpectrum",
-                "Composed", "SpectralSense", "ResolventOperator", "ResolvedSense"}
+    kinds = {"Operator", "LinearOperator", "SpectralOperator", "CoIsometry", "Isometry", "Spectrum", "FromSpectrum", "Composed",
+             "SpectralSense", "ResolventOperator", "ResolvedSense", "LocalOperator", "PseudoInvertible", "Encoding", "Decoded",
+             "Stack", "Window"}
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    listed = set(medrestore.operators.__all__) - made_by_others | {kind.__name__ for kind in METHODS.values()}
-    assert not {one for one in listed if f"`{one}" not in readme}
+    listed = set(medrestore.operators.__all__) - kinds | {kind.__name__ for kind in METHODS.values()}
+    assert not {one for one in listed if not re.search(rf"`{re.escape(one)}\b", readme)}
 
 
 def test_methods_are_shown_with_their_own_parameters() -> None:

@@ -47,7 +47,8 @@ def test_public_names_resolve() -> None:
         _ = medrestore.nothing_of_the_kind
 
 
-@pytest.mark.parametrize("first", ["import medrestore.recon", "medrestore.restoration", "medrestore.sample", "medrestore.problem"])
+@pytest.mark.parametrize("first", ["import medrestore.recon", "medrestore.restoration", "medrestore.sample",
+                                   "medrestore.problem", "import medrestore.inpainting"])
 def test_a_function_is_never_hidden_by_a_module_of_its_name(first: str) -> None:
     """Python sets a submodule on its package once it is loaded, whoever loads it."""
     code = f"import medrestore\ntry:\n    {first}\nexcept AttributeError:\n    pass\n" \
@@ -102,7 +103,8 @@ def test_constraints_pin_every_dependency() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9.+]+", line) for line in lines)
     pinned = {plain(line) for line in lines}
     assert len(pinned) == len(lines)
-    installed = [PROJECT["dependencies"], *(PROJECT["optional-dependencies"][extra] for extra in ("twix", "test", "check", "notebooks"))]
+    extras = (PROJECT["optional-dependencies"][extra] for extra in ("twix", "test", "check", "notebooks"))
+    installed = [PROJECT["dependencies"], *extras]
     assert not {plain(one) for group in installed for one in group} - pinned
 
 

@@ -8,8 +8,9 @@ from gaussian_posterior import SIDE, coil_maps
 from torch import Tensor
 
 from medrestore.codecs import ComplexChannels, Interval
+from medrestore.errors import InputError
 from medrestore.levels import karras
-from medrestore.methods import DDIM, DDNM, DDRM, DDS, DPS, HQS, DDNMPlus, Method, ProbabilityFlow, RePaint
+from medrestore.methods import DDIM, DDNM, DDPM, DDRM, DDS, DPS, HQS, DDNMPlus, DPMSolver, Method, ProbabilityFlow, RePaint
 from medrestore.operators import AveragePool, Identity, Sense, SpectralOperator
 from medrestore.priors import Prior
 from medrestore.problem import Problem
@@ -28,8 +29,6 @@ ALL = [
     BEST,
     HQS(),
     DPS(0.5),
-    DDIM(),
-    ProbabilityFlow(),
 ]
 
 
@@ -199,3 +198,15 @@ def test_another_error_is_not_taken_for_memory() -> None:
     with pytest.raises(RuntimeError, match="expected scalar type Float"):
         restore_all(scans("lines", [2.0] * 2), prior, PAPER, codec=ComplexChannels(200.0), levels=LADDER)
     assert prior.calls == 1
+
+
+@pytest.mark.parametrize("method", [DDIM(), DDPM(), ProbabilityFlow(), DPMSolver()], ids=lambda m: type(m).__name__)
+def test_methods_of_the_prior_alone_are_refused(method: Method) -> None:
+    """They would ignore y."""
+    problem, prior = Problem(half(12, 20), half(12, 20)(drawn(12, 20)), 0.1), AnySize()
+    match = rf"{type(method).__name__} samples the prior alone and would ignore the measurement; call `sample`"
+    with pytest.raises(InputError, match=match):
+        restore(problem, prior, method, codec=Interval(-1.0, 1.0))
+    with pytest.raises(InputError, match=match):
+        restore_all([problem, problem], prior, method, codec=Interval(-1.0, 1.0))
+    assert not prior.calls

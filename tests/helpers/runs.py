@@ -1,7 +1,7 @@
 """Small runs for the tests of training: smooth waves as images, and a network of a few thousand weights.
 
-`python runs.py OUT [key=value ...]` trains; with DIE=rank,reads,marker in the environment that process of the run kills itself
-when it has read so many images, unless the marker is there already.
+`python -m helpers.runs OUT [key=value ...]`, started in the folder of the tests, trains; with DIE=rank,reads,marker in the
+environment that process of the run kills itself when it has read so many images, unless the marker is there already.
 """
 
 import os

@@ -77,7 +77,8 @@ def test_given_maps_and_noise_are_used(data: np.ndarray, tiny_prior: Path) -> No
     ({"slices": (0, 1)}, "select from the arrays"),
     ({"prior": "surgical-starter"}, "2 channels|channels, and a complex image"),
 ])
-def test_what_cannot_be_reconstructed_is_refused(data: np.ndarray, tiny_prior: Path, change: dict[str, Any], sentence: str) -> None:
+def test_what_cannot_be_reconstructed_is_refused(data: np.ndarray, tiny_prior: Path, change: dict[str, Any],
+                                                  sentence: str) -> None:
     arguments = {"kspace": data[0], "prior": tiny_prior, **PLAN, **change}
     with pytest.raises(mr.InputError, match=sentence):
         mr.reconstruct(arguments.pop("kspace"), **arguments)

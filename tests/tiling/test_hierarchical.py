@@ -130,6 +130,7 @@ def surprise(restore, measurements: int = 3, samples: int = 24) -> float:
     return total / measurements
 
 
+@pytest.mark.slow
 def test_holes_larger_than_a_window_come_closer_to_the_posterior() -> None:
     levels = karras(25, 20.0, 0.05)
 

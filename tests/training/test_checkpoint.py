@@ -18,7 +18,7 @@ from medrestore.files import Stage, new_folder
 from medrestore.training import checkpoint
 from medrestore.training.checkpoint import Checkpoint, Progress
 
-RUNS = Path(runs.__file__)
+TESTS = Path(runs.__file__).parents[1]  # where `python -m helpers.runs` is found
 
 
 def test_kill_during_writing_leaves_earlier_checkpoints(uninterrupted: Path, tmp_path: Path,
@@ -74,8 +74,8 @@ def test_limited_file_size_is_reported(tmp_path: Path) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
-    command = [sys.executable, str(RUNS), str(tmp_path)]
-    done = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, timeout=100)
+    command = [sys.executable, "-m", "helpers.runs", str(tmp_path)]
+    done = subprocess.run(command, cwd=TESTS, preexec_fn=limit, capture_output=True, text=True, timeout=100)
     assert "000000032 cannot be written (file too large)" in done.stderr
     assert not (tmp_path / "checkpoints").exists()
 

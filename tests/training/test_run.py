@@ -16,7 +16,7 @@ from helpers.runs import Recorder, Waves, checkpoint_names, train_waves, weights
 from medrestore.errors import InputError
 from medrestore.training import Stopped
 
-RUNS = Path(runs.__file__)
+TESTS = Path(runs.__file__).parents[1]  # where `python -m helpers.runs` is found
 
 
 class ActAt(Recorder):
@@ -71,10 +71,10 @@ def test_workers_do_not_change_the_weights(uninterrupted: Path, tmp_path: Path) 
 def test_killed_process_resumes(uninterrupted: Path, tmp_path: Path) -> None:
     """SIGKILL while crops of the eighth of twelve steps are read; then the same command again."""
     environment = os.environ | {"DIE": f"0,25,{tmp_path / 'died'}"}
-    command = [sys.executable, str(RUNS), str(tmp_path / "run")]
-    assert subprocess.run(command, env=environment, timeout=100).returncode == -signal.SIGKILL
+    command = [sys.executable, "-m", "helpers.runs", str(tmp_path / "run")]
+    assert subprocess.run(command, cwd=TESTS, env=environment, timeout=100).returncode == -signal.SIGKILL
     assert checkpoint_names(tmp_path / "run") and not (tmp_path / "run" / "prior").exists()
-    subprocess.run(command, env=environment, timeout=100, check=True)
+    subprocess.run(command, cwd=TESTS, env=environment, timeout=100, check=True)
     assert weights(tmp_path / "run") == weights(uninterrupted)
 
 
@@ -118,9 +118,9 @@ def test_diverged_weights_are_not_saved(tmp_path: Path) -> None:
 
 def elastic(out: Path, environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "3",
-               "--monitor-interval", "0.2", str(RUNS), str(out)]
+               "--monitor-interval", "0.2", "--module", "helpers.runs", str(out)]
     environment |= {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}  # as train/workstation.sh
-    subprocess.run(command, env=os.environ | environment, check=True, timeout=120, capture_output=True)
+    subprocess.run(command, cwd=TESTS, env=os.environ | environment, check=True, timeout=120, capture_output=True)
 
 
 @pytest.mark.slow
