@@ -63,14 +63,16 @@ def test_what_failed_is_said_with_exit_code_1(bench: Bench, study: Path) -> None
     done = bench.call("evaluate", study, "-o", bench / "out", *words)
     assert done.code == 1 and "and 3 more failed" in done.err and "calibration lines" in done.err
     assert (bench / "out" / "results.csv").exists() and done.err.splitlines()[-1].count("error: ") == 1
-    assert "have failed before; pass --retry-failed to try them again" in bench.call("evaluate", study, "-o", bench / "out", *words).out
+    again = bench.call("evaluate", study, "-o", bench / "out", *words).out
+    assert "have failed before; pass --retry-failed to try them again" in again
 
 
 @pytest.mark.parametrize(("words", "said"), [
     (["{}"], "give -o, the folder of the study"),
     (["{}", "-o", "out", "methods.CG.optons={}"], "my.yaml: methods.CG.optons is no option; did you mean methods.CG.options?"),
     (["{}", "-o", "out", "protocol"], "'protocol' is no setting; write key=value"),
-    (["{}", "-o", "out", "methods.X={method: ddx}"], "my.yaml: methods.X.method must be one of hqs, dds, diffpir, ddnm+, ddnm, ddrm, dps, repaint, got 'ddx'"),
+    (["{}", "-o", "out", "methods.X={method: ddx}"],
+     "my.yaml: methods.X.method must be one of hqs, dds, diffpir, ddnm+, ddnm, ddrm, dps, repaint, got 'ddx'"),
     (["{}", "-o", "out", "--shard", "3/2"], "--shard takes i/n, as 3/16, got '3/2'"),
     (["{}", "-o", "out", "--reference", "x"], "--reference is for outputs that exist"),
     (["{}", "-o", "out", "--lpips-weights", "x"], "--lpips-weights is for outputs that exist; a study says it in"),
@@ -80,7 +82,8 @@ def test_what_failed_is_said_with_exit_code_1(bench: Bench, study: Path) -> None
     (["{}", "-o", "taken"], "taken is a folder of something else than a study"),
     (["nothing.yaml", "-o", "out"], "nothing.yaml cannot be read"),
     (["images"], "to score outputs --reference and --protocol is needed"),
-    (["images", "--reference", "x", "--protocol", "fastmrl"], "--protocol must be one of fastmri, fastmri-slice, complex, natural, "),
+    (["images", "--reference", "x", "--protocol", "fastmrl"],
+     "--protocol must be one of fastmri, fastmri-slice, complex, natural, "),
     (["images", "--reference", "x", "--protocol", "fastmri"], "images does not exist"),
 ])
 def test_refusals(bench: Bench, study: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str) -> None:
