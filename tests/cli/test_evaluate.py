@@ -71,7 +71,8 @@ def test_what_failed_is_said_with_exit_code_1(bench: Bench, study: Path) -> None
     (["{}"], "give -o, the folder of the study"),
     (["{}", "-o", "out", "methods.CG.optons={}"], "my.yaml: methods.CG.optons is no option; did you mean methods.CG.options?"),
     (["{}", "-o", "out", "protocol"], "'protocol' is no setting; write key=value"),
-    (["{}", "-o", "out", "methods.X={method: ddx}"], "my.yaml: methods.X.method must be one of hqs, dds, diffpir, ddnm+, ddnm, ddrm, dps, repaint, got 'ddx'"),
+    (["{}", "-o", "out", "methods.X={method: ddx}"],
+     "my.yaml: methods.X.method must be one of hqs, dds, diffpir, ddnm+, ddnm, ddrm, dps, repaint, got 'ddx'"),
     (["{}", "-o", "out", "--shard", "3/2"], "--shard takes i/n, as 3/16, got '3/2'"),
     (["{}", "-o", "out", "--reference", "x"], "--reference is for outputs that exist"),
     (["{}", "-o", "out", "--lpips-weights", "x"], "--lpips-weights is for outputs that exist; a study says it in"),
@@ -81,7 +82,8 @@ def test_what_failed_is_said_with_exit_code_1(bench: Bench, study: Path) -> None
     (["{}", "-o", "taken"], "taken is a folder of something else than a study"),
     (["nothing.yaml", "-o", "out"], "nothing.yaml cannot be read"),
     (["images"], "to score outputs --reference and --protocol is needed"),
-    (["images", "--reference", "x", "--protocol", "fastmrl"], "--protocol must be one of fastmri, fastmri-slice, complex, natural, "),
+    (["images", "--reference", "x", "--protocol", "fastmrl"],
+     "--protocol must be one of fastmri, fastmri-slice, complex, natural, "),
     (["images", "--reference", "x", "--protocol", "fastmri"], "images does not exist"),
 ])
 def test_refusals(bench: Bench, study: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str) -> None:

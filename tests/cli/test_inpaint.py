@@ -255,7 +255,8 @@ COLOUR = np.stack([hole(), hole(3), hole()], -1)
 @pytest.mark.parametrize(("mask", "says"), [
     (np.zeros((20, 40), np.uint8), "is 40 x 24 but its mask"), (COLOUR, "mask in colour"),
     (np.zeros(SIZE, np.uint8), "hides nothing"), (np.full(SIZE, 255, np.uint8), "hides all"),
-    (np.where(np.arange(40) < 30, 255, 0).astype(np.uint8)[None].repeat(24, 0), "75% of a, more than half: check --mask-means, or"),
+    (np.where(np.arange(40) < 30, 255, 0).astype(np.uint8)[None].repeat(24, 0),
+     "75% of a, more than half: check --mask-means, or"),
     (hole() // 255, "only 0 and 1"),
 ], ids=["size", "colour", "empty", "all", "large", "0 and 1"])
 def test_bad_masks(bench, mask, says):
