@@ -72,8 +72,7 @@ class Job:
         """sha256 of all that decides an output: plan, prior, version, and the frames by their `fingerprint`.
 
         A prior that was loaded from no file cannot be told from another, so its outputs are never current:
-            each call gives
-        another key.
+        each call gives another key.
         """
         about = {name: value for name, value in self.about.items() if name != "card"} or uuid.uuid4().hex
         return digest_of([plain(self.plan), about, fingerprint, version("medrestore")])
