@@ -108,14 +108,14 @@ def _network(config: Path) -> dict[str, str]:
     """What a network is made of, or nothing where its configuration is not there."""
     try:
         said = json.loads(config.read_text(encoding="utf-8"))
-        classes, told = said.get("num_class_embeds"), {"network": str(said.get("_class_name", "UNet2DModel"))}
+        classes, facts = said.get("num_class_embeds"), {"network": str(said.get("_class_name", "UNet2DModel"))}
     except (OSError, ValueError, RecursionError, AttributeError):
         return {}
     if isinstance(said.get("block_out_channels"), list):
-        told["architecture"] = (f"widths {', '.join(map(str, said['block_out_channels']))}; "
+        facts["architecture"] = (f"widths {', '.join(map(str, said['block_out_channels']))}; "
                                 f"{said.get('layers_per_block')} blocks a level; "
                                 f"{said.get('in_channels')} channels in, {said.get('out_channels')} out")
-    return told | ({} if classes is None else {"classes": f"{classes}; priors.load wants class_label"})
+    return facts | ({} if classes is None else {"classes": f"{classes}; priors.load wants class_label"})
 
 
 def _checkpoint(path: Path) -> dict[str, str]:

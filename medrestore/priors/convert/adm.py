@@ -273,7 +273,7 @@ class ADM:
         made = config(arch, heads)
         return Converted(
             self.name, made, network(made, renamed(state, arch, heads), self.name), Epsilon(schedule),
-            recipe(arch.in_channels, given, told=arch.in_channels == 3), arch.in_channels, 2 ** (len(arch.widths) - 1),
+            recipe(arch.in_channels, given, unit_interval=arch.in_channels == 3), arch.in_channels, 2 ** (len(arch.widths) - 1),
             about={
                 "layout of": heads.name, "schedule": said, "learned variance": arch.out_channels > arch.in_channels,
                 "attention at levels": [level for level, here in enumerate(arch.attention) if here] or "the middle alone",

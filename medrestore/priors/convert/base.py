@@ -127,14 +127,14 @@ def betas(given: Mapping[str, Any], default: str = "linear") -> tuple[tuple[floa
     return made, f"{kind} beta {start:g} to {end:g}, {steps} steps"
 
 
-def recipe(channels: int, given: Mapping[str, Any], *, told: bool = True) -> Recipe:
+def recipe(channels: int, given: Mapping[str, Any], *, unit_interval: bool = True) -> Recipe:
     """How images become what the network knows.
 
     Complex images (2 channels) are scaled by a quantile of their magnitude; others are stated by the two image values, `low`
     and `high`, that the network knows as -1 and 1.
 
     Args:
-        told: whether the family says that images in [0, 1] are meant when the user does not.
+        unit_interval: whether the family says that images in [0, 1] are meant when the user does not.
     """
     stated = {"low", "high"} & set(given)
     if channels == 2 and not stated:
@@ -144,7 +144,7 @@ def recipe(channels: int, given: Mapping[str, Any], *, told: bool = True) -> Rec
         return CalibratedComplex(quantile)
     if "quantile" in given:
         raise InputError(f"quantile is for complex images of two channels, not of {channels}; give low and high")
-    if stated != {"low", "high"} and (stated or not told):
+    if stated != {"low", "high"} and (stated or not unit_interval):
         raise InputError(f"nothing in the tensors tells the value range of these images of {channels} channels; "
                          "give the image values that are -1 and 1 to the network, as low=0 and high=1")
     low, high = number(given, "low", 0.0), number(given, "high", 1.0)

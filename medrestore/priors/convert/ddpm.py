@@ -157,7 +157,7 @@ class DDPM:
         made = config(arch) | {"sample_size": side}
         return Converted(
             self.name, made, network(made, renamed(state, arch), self.name), Epsilon(schedule),
-            recipe(arch.in_channels, given, told=arch.in_channels == 3), arch.in_channels, multiple, (side, side),
+            recipe(arch.in_channels, given, unit_interval=arch.in_channels == 3), arch.in_channels, multiple, (side, side),
             about={"schedule": said, "learned variance": arch.out_channels > arch.in_channels,
                    "attention at levels": [level for level, here in enumerate(arch.attention) if here] or "the middle alone"},
         )

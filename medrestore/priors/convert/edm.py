@@ -83,7 +83,7 @@ def _prepare(state: dict[str, Tensor]) -> dict[str, Any]:
 
 
 def _config(state: Mapping[str, Tensor], sides: list[int]) -> dict[str, Any]:
-    """What `UNet2DModel` must be told of this network, from the shapes of its tensors."""
+    """What `UNet2DModel` needs to know of this network, from the shapes of its tensors."""
 
     shapes = {key: tuple(value.shape) for key, value in state.items()}
 

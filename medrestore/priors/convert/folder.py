@@ -99,7 +99,7 @@ class DiffusersFolder:
         channels = _size(config, "in_channels")
         kind, said = target(scheduler, stated)
         return Converted(
-            self.name, made, net, kind, recipe(channels, stated, told=channels in (1, 3)), channels,
+            self.name, made, net, kind, recipe(channels, stated, unit_interval=channels in (1, 3)), channels,
             2 ** (len(made.get("down_block_types", (0,) * 4)) - 1),
             about={"schedule": said, "learned variance": config.get("out_channels", 3) > channels,
                    "trained at": whole(stated, "image_size") or config.get("sample_size") or "not stated"},

@@ -94,7 +94,7 @@ def _leftover(state: Mapping[str, Tensor]) -> None:
              and key not in ("betas", "scale_factor")]
     if extra:
         raise InputError(f"this is nearly {NAME}, but it has in addition {some(extra)}; "
-                         "only networks told nothing but the small image are known here")
+                         "only networks conditioned on nothing but the small image are known here")
     scale = state.get("scale_factor")
     if scale is not None and not (scale.numel() == 1 and float(scale) == 1):
         raise InputError(f"this checkpoint scales its codes by {scale.flatten()[:1].tolist()}, and only 1 is known here; "

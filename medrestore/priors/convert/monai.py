@@ -79,7 +79,7 @@ class MonaiUNet:
             raise InputError(f"this network takes {channels} channels and gives {config['out_channels']}: it needs a second "
                              "image beside the noisy one, and a prior takes none")
         return Converted(
-            NAME, config, network(config, state, NAME), kind, recipe(channels, given, told=False), channels,
+            NAME, config, network(config, state, NAME), kind, recipe(channels, given, unit_interval=False), channels,
             multiple=2 ** (len(config["channels"]) - 1),
             about={
                 "schedule": said, "learned variance": config["out_channels"] > channels,
@@ -97,7 +97,7 @@ def modern(key: str) -> str:
 
 
 def _architecture(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """What `DiffusionModelUNet` must be told of this network, from the shapes of its tensors."""
+    """What `DiffusionModelUNet` needs to know of this network, from the shapes of its tensors."""
     shapes = {key: tuple(value.shape) for key, value in state.items()}
 
     def shape(key: str, axes: int = 4) -> tuple[int, ...]:
@@ -106,7 +106,7 @@ def _architecture(state: Mapping[str, Tensor]) -> dict[str, Any]:
     if len(shapes.get("conv_in.conv.weight", ())) == 5:
         raise InputError("this network is of volumes, and priors here are of images; convert one with spatial_dims 2")
     if any(".transformer_blocks." in key for key in state):
-        raise InputError("this network is told what to show by cross-attention, and a prior has nothing to tell; "
+        raise InputError("this network is conditioned by cross-attention, and a prior has nothing to tell; "
                          "convert one that was trained with_conditioning=False")
     found = [re.fullmatch(r"down_blocks\.(\d{1,2})\.resnets\.(\d{1,2})\.norm1\.weight", key) for key in state]
     places = sorted({(int(one[1]), int(one[2])) for one in found if one})

@@ -52,7 +52,7 @@ def test_what_is_no_schedule_is_refused(given, message) -> None:
 def test_recipes() -> None:
     assert recipe(2, {}) == CalibratedComplex(0.99) and recipe(2, {"quantile": 0.9}) == CalibratedComplex(0.9)
     assert recipe(2, {"low": 0, "high": 4}) == Interval(0, 4) and recipe(3, {}) == Interval(0, 1)
-    assert recipe(1, {"low": -1000, "high": 3000}, told=False) == Interval(-1000, 3000)
+    assert recipe(1, {"low": -1000, "high": 3000}, unit_interval=False) == Interval(-1000, 3000)
 
 
 @pytest.mark.parametrize(("channels", "given", "told", "message"), [
@@ -63,7 +63,7 @@ def test_recipes() -> None:
 ])
 def test_what_is_no_range_is_refused(channels, given, told, message) -> None:
     with pytest.raises(InputError, match=message):
-        recipe(channels, given, told=told)
+        recipe(channels, given, unit_interval=told)
 
 
 def test_tensors_are_compared_with_a_layout() -> None:
