@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo check test bench bench-posteriors bench-training bench-priors clean
+.PHONY: setup demo check test test-slow bench bench-posteriors bench-training bench-priors clean
 
 setup: $(STAMP)
 
@@ -18,7 +18,11 @@ demo: setup
 	$(BIN)/medrestore demo
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow"
+
+# what takes long: notebooks, examples of the pages, killed runs, small trainings
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
 
 # what every change passes besides its tests: style, types, and the rules of the architecture
 check: setup

@@ -24,6 +24,7 @@ def faults(keep: str) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc hands large blocks back")
 def test_large_blocks_are_used_again() -> None:
     assert faults("assert keep_freed_memory()") < faults("") / 8

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ..operators import Operator
+from ..operators import LinearOperator, Operator
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import check
@@ -60,3 +60,19 @@ class Method(ABC):
             memory: what `begin` or the step before returned.
         """
         return self.step(x, sigma, sigma_next, problem=problem, denoise=denoise, constrain=constrain, noise=noise), memory
+
+
+class ProximalMethod(Method):
+    """A method whose data steps are proximal steps, `consistency.prox`.
+
+    Attributes:
+        cg_steps: conjugate-gradient steps of each; None solves it.
+    """
+
+    needs = LinearOperator
+    cg_steps: int | None
+
+    @property
+    def constant_gamma(self) -> float | None:
+        """The weight of noisy data where it is the same at every level, else None."""
+        return None

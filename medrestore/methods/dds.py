@@ -6,17 +6,16 @@ from typing import Annotated
 from torch import Tensor
 
 from ..consistency import prox
-from ..operators import LinearOperator
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds
-from .base import Constrain, Draw, Method
+from .base import Constrain, Draw, ProximalMethod
 from .budget import ddim_split, fixed_gamma, justified_gamma
 from .dpm_solver import Estimate, extrapolated
 
 
 @dataclass(frozen=True)
-class DDS(Method):
+class DDS(ProximalMethod):
     """Decomposed diffusion sampling: Chung, Lee & Ye, ICLR 2024, Alg. 1 and 3.
 
     A few conjugate-gradient steps from the denoised image stay in its Krylov space: enough for the data, too few to
@@ -43,13 +42,16 @@ class DDS(Method):
             an eta below 1 it loses up to 2 dB.
     """
 
-    needs = LinearOperator
     gamma: Annotated[float | None, Bounds(above=0)] = None
     cg_steps: Annotated[int | None, Bounds(at_least=1)] = None
     lam: Annotated[float, Bounds(above=0)] = 1.0
     eta: Annotated[float, Bounds(at_least=0)] = 2.0
     rtol: Annotated[float | None, Bounds(above=0)] = None
     order: Annotated[int, Bounds(at_least=1, at_most=2)] = 1
+
+    @property
+    def constant_gamma(self) -> float | None:
+        return self.gamma
 
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:

@@ -6,16 +6,15 @@ from typing import Annotated
 from torch import Tensor
 
 from ..consistency import prox
-from ..operators import LinearOperator
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds
-from .base import Constrain, Draw, Method
+from .base import Constrain, Draw, ProximalMethod
 from .budget import justified_gamma
 
 
 @dataclass(frozen=True)
-class DiffPIR(Method):
+class DiffPIR(ProximalMethod):
     """Half-quadratic splitting with a diffusion denoiser: Zhu et al., CVPRW 2023, Alg. 1.
 
     The released code ends on a network call whose output it discards, and mixes units that make its lam four times
@@ -29,7 +28,6 @@ class DiffPIR(Method):
         rtol: how well, where conjugate gradients do; see `prox`.
     """
 
-    needs = LinearOperator
     lam: Annotated[float, Bounds(above=0)] = 1.25
     zeta: Annotated[float, Bounds(at_least=0, at_most=1)] = 0.5
     cg_steps: Annotated[int | None, Bounds(at_least=1)] = None

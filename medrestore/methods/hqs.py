@@ -6,17 +6,16 @@ from typing import Annotated
 from torch import Tensor
 
 from ..consistency import prox
-from ..operators import LinearOperator
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds
-from .base import Constrain, Draw, Method
+from .base import Constrain, Draw, ProximalMethod
 from .budget import justified_gamma
 from .dpm_solver import Estimate, extrapolated
 
 
 @dataclass(frozen=True)
-class HQS(Method):
+class HQS(ProximalMethod):
     """Plug-and-play half-quadratic splitting, no diffusion: Zhang et al., TPAMI 2022 (DPIR), Alg. 1.
 
     Deterministic but for where it starts: an estimate of the mean, and no samples. DPIR's own lam is 0.23.
@@ -31,7 +30,6 @@ class HQS(Method):
             (benchmarks/multistep.py); with fewer than 10 it does not.
     """
 
-    needs = LinearOperator
     draws = False
     lam: Annotated[float, Bounds(above=0)] = 1.0
     cg_steps: Annotated[int | None, Bounds(at_least=1)] = None

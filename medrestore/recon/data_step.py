@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..methods import DDS, DPS, HQS, DiffPIR, Method
-from ..operators import LinearOperator, Sense, SpectralOperator
+from ..methods import Method
+from ..methods.base import ProximalMethod
+from ..operators import LinearOperator, Operator, Sense, SpectralOperator
 
 # Columns of the image for each data step after which the set-up has paid for itself on a CPU, measured on 8 to 16 coils from
 # 217 x 182 to 640 x 368 (docs/speed.md). The set-up grows as columns^3, a data step by conjugate gradients as columns^2.
@@ -39,17 +40,16 @@ def data_step(sense: Sense, method: Method, *, steps: int, samples: int, most_gb
     gradients = DataStep(sense, "conjugate gradients", 0.0)
     if not sense.one_axis or exact_gb(sense) > most_gb:
         return gradients
-    match method:
-        case DPS():
-            return DataStep(sense, "gradients of the misfit", 0.0)
-        case DDS() | DiffPIR() | HQS() if method.cg_steps is not None:
+    if method.needs is Operator:
+        return DataStep(sense, "gradients of the misfit", 0.0)
+    if isinstance(method, ProximalMethod):
+        gamma = method.constant_gamma if noisy else None
+        if method.cg_steps is not None or (gamma is not None and calls * RESOLVENT_PAYS < width):
             return gradients
-        case DDS(gamma=float(gamma)) if noisy:
-            if calls * RESOLVENT_PAYS < width:
-                return gradients
+        if gamma is not None:
             return _timed(lambda: sense.resolvent(gamma), "its exact resolvent")
-        case _ if method.needs is SpectralOperator or calls * SPECTRUM_PAYS >= width:
-            return _timed(sense.spectral, "its exact spectrum")
+    if method.needs is SpectralOperator or calls * SPECTRUM_PAYS >= width:
+        return _timed(sense.spectral, "its exact spectrum")
     return gradients
 
 

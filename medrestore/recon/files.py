@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..files import Busy, digest, digest_of, new_output
 from ..io import KSpaceFile, ReconstructionWriter, read_provenance, read_reconstruction, write_nifti
 from ..io.guards import scan_files
+from ..io.kspace.open import SUFFIXES
 from ..metrics import Scores
 from ..priors import NetworkPrior, Prior, load
 from ..priors.store import describe
@@ -26,8 +27,6 @@ from .data_step import DataStep
 from .plan import Machine, Plan, Reading, Writing
 from .preparation import Prepared, Slice, check_plan, check_prior, open_scan, prepare, restore_slices, score
 from .slices import ahead, images_of, slices_at_once
-
-SUFFIXES = (".h5", ".hdf5", ".mrd", ".mat", ".npy", ".cfl", ".dat")
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from ..errors import InputError
 from ..files import digest_of
 from ..io import Scan, read_kspace
 from ..io.guards import guarded, open_hdf5
+from ..io.kspace.open import SUFFIXES
 from ..mri import add_smooth_phase, simulate_scan, simulated_maps
-from ..recon.files import SUFFIXES
 from ..recon.preparation import SLICE_SEEDS
 from .cases import between, part_of
 from .fingerprints import Fingerprints, pseudonym

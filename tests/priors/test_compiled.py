@@ -28,6 +28,7 @@ class Small(torch.nn.Module):
 INPUTS = (torch.linspace(-1, 1, 2 * 2 * 36).reshape(2, 2, 6, 6), torch.tensor([0.5, 2.0]))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 @torch.no_grad()
 def test_compiled_is_the_same() -> None:

@@ -96,6 +96,7 @@ def test_a_hole_is_filled_from_its_exact_conditional() -> None:
     assert float((drawn.std(0) / spread - 1).abs().max()) < 0.2
 
 
+@pytest.mark.slow
 def test_no_seam_shows() -> None:
     """The ratio of gradients, with a real method; what windows drawn apart leave is far off."""
     prior, size, window = Field(natural()), (24, 32), (16, 16)
@@ -141,6 +142,7 @@ CASES: dict[str, tuple[LinearOperator, float]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("A", "sigma"), CASES.values(), ids=CASES)
 def test_a_result_depends_on_no_batch(A: LinearOperator, sigma: float) -> None:
     given, prior = problem(A, sigma, 3), Field(natural(), 3)

@@ -21,6 +21,7 @@ from medrestore.training.config import Loss
 from medrestore.training.scans import Scans
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SMALL)
 def test_trained_network_restores_unseen_images_better_than_zero_filling(kind, tmp_path):
     """And so does what it leaves on the disk."""

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 from helpers.runs import Recorder, train_waves
 
 
+@pytest.mark.slow
 def test_training_lowers_the_denoising_error(tmp_path: Path) -> None:
     recorder = Recorder()
     train_waves(tmp_path, callbacks=recorder, images=1600, checkpoint_images=800, optim__lr=4e-3, optim__decay_images=800,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import h5py
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+SUFFIXES = (".h5", ".hdf5", ".mrd", ".mat", ".npy", ".cfl", ".dat")  # by which scans are found in a folder
 FORMATS = "fastMRI, ISMRMRD or plain HDF5, BART .cfl/.hdr, Siemens twix .dat, MATLAB .mat, NumPy .npy"
 
 
