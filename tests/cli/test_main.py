@@ -75,6 +75,7 @@ def test_doctor(bench):
     assert (outcome.code, outcome.err) == (0, "") and "FAIL" not in outcome.out and outcome.out.count("\nok ") >= 3
 
 
+@pytest.mark.slow
 def test_demo(bench):
     outcome = bench.call("demo", "--steps", 2, "--samples", 1, "-o", bench / "new" / "demo.png")
     assert (outcome.code, outcome.err) == (0, "")

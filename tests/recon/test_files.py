@@ -38,6 +38,7 @@ def start(bench, *words):
     return subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_killed_and_resumed(bench):
     folder, out = three_scans(bench), bench / "images"
     process = start(bench, folder, "-o", out, *HALF)
@@ -56,6 +57,7 @@ def test_killed_and_resumed(bench):
     assert outputs(out) == outputs(bench / "unbroken")
 
 
+@pytest.mark.slow
 def test_resume_redoes_what_differs(bench):
     folder, out = three_scans(bench), bench / "images"
     assert bench.recon(folder, "-o", out, *HALF).code == 0
@@ -115,6 +117,7 @@ def test_a_mistake_of_the_program_costs_one_scan(bench, monkeypatch):
     assert sorted(outputs(bench / "images")) == ["b.h5", "b.png", "c.h5", "c.png"]
 
 
+@pytest.mark.slow
 def test_two_runs_share_a_folder(bench):
     """Two processes at once, with one cache of coil maps: each output is made once, and is right."""
     folder, out = three_scans(bench), bench / "images"
