@@ -70,12 +70,12 @@ class OneOf:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Those it may hold now: a registry may grow."""
+        """Those that are offered; a registry knows further ones, of one script."""
         return tuple(name for name in self.table if name not in self.without)
 
     def admits(self, value: Any) -> bool:
         """Whether `value` is one of the names."""
-        return isinstance(value, str) and value in self.names
+        return isinstance(value, str) and value in self.table and value not in self.without
 
     def __str__(self) -> str:
         return f"one of {', '.join(self.names)}"

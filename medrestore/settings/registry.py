@@ -41,11 +41,11 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         return name in self.places or name in self._added
 
     def __iter__(self) -> Iterator[str]:
-        yield from self.places
-        yield from self._added
+        """The names that are offered; those that `add` made are known, but belong to one script."""
+        return iter(self.places)
 
     def __len__(self) -> int:
-        return len(self.places) + len(self._added)
+        return len(self.places)
 
     def name_of(self, kind: type[T]) -> str | None:
         """The name of a class, None where it is not registered."""

@@ -44,7 +44,10 @@ class Holder:
 
 def test_classes_of_others() -> None:
     registry: Registry[Own] = Registry("nowhere", {})
-    assert registry.add(Own) == f"{__name__}:Own" == registry.add(Own) and len(registry) == 1 and list(registry)
+    name = registry.add(Own)
+    assert name == f"{__name__}:Own" == registry.add(Own)
+    assert name in registry and registry[name] is Own
+    assert not list(registry) and len(registry) == 0  # known to this process, offered to nobody
     with pytest.raises(InputError, match=r"Own\.table is a list, which cannot be written down"):
         registry.describe(Own(table=[1]))
     holder = Holder(method=3)
