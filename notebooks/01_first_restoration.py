@@ -168,7 +168,7 @@ for place, (name, (image, white)) in zip(places, shown.items(), strict=True):
 # `medrestore recon` does all this, and prewhitening where there is a noise scan. So does Python:
 
 # %%
-plan = mr.recon.Plan(steps=STEPS, samples=SAMPLES, undersample=mr.recon.Undersampling("uniform1d", 4))
+plan = mr.recon.Plan("dds", steps=STEPS, samples=SAMPLES, undersample=mr.recon.Undersampling("uniform1d", 4))
 ready = mr.recon.prepare(scan, plan)
 done = mr.recon.restore_slice(ready, prior, plan)
 print(f"{ready.sampling.kind} {ready.sampling.acceleration:.2f}x, noise {ready.problem.sigma:.4f} ({ready.noise_source})")
