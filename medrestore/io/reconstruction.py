@@ -225,7 +225,8 @@ class ReconstructionFile:
         self.path, self._max_gb = Path(path), max_gb
         self._file = open_hdf5(path)
         try:
-            self.shape: tuple[int, int, int] = checked_dataset(self._file, "reconstruction", ndim=3, max_gb=max_gb).shape
+            slices, height, width = checked_dataset(self._file, "reconstruction", ndim=3, max_gb=max_gb).shape
+            self.shape = slices, height, width
         except BaseException:
             self._file.close()
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,11 +21,9 @@ from ..guards import (
     require,
     to_complex64,
 )
+from ..hdf5 import Dataset, File
 from .base import KSpaceFile, Scan, sampled
 from .matlab import list_variables, load_variable
-
-if TYPE_CHECKING:
-    import h5py
 
 AXES = ("slice", "coil", "row", "col")  # row is the readout (height), col the phase encode (width)
 
@@ -34,7 +32,7 @@ class ArrayFile(KSpaceFile):
     """An array with named axes, read slice by slice; the mask is what the zeros of a slice show.
 
     Args:
-        array: anything that slices like a numpy array: an HDF5 dataset, a memory map, an array.
+        array: anything that slices like a numpy array: an array of an HDF5 file, a memory map, an array.
         axes: the name of each axis, of `AXES`; an axis `coil` or `slice` that is not named has length 1.
     """
 
@@ -103,18 +101,16 @@ def read_npy(path: Path, *, axes: Sequence[str] | None, max_gb: float) -> ArrayF
 
 
 def read_hdf5(
-    path: Path, file: h5py.File, *, dataset: str | None, axes: Sequence[str] | None, max_gb: float, kind: str
+    path: Path, file: File, *, dataset: str | None, axes: Sequence[str] | None, max_gb: float, kind: str
 ) -> ArrayFile:
     """An array of an HDF5 file (MATLAB v7.3 is one), its axes in the order in which h5py shows them.
 
     Without `dataset`, the only complex array at the root is taken.
     """
-    import h5py
-
     if dataset is None:
         found = [name for name in names(file, 1000) if is_own(file, name)]
-        arrays = [own_dataset(file, name) for name in found if isinstance(lookup(file, name), h5py.Dataset)]
-        dataset = _only([array.name.lstrip("/") for array in arrays if is_complex(array.dtype)], found, path)
+        arrays = [own_dataset(file, name) for name in found if isinstance(lookup(file, name), Dataset)]
+        dataset = _only([array.name for array in arrays if is_complex(array.dtype)], found, path)
     array = checked_dataset(file, dataset, max_gb=max_gb)
     return ArrayFile(path, array, _stated(axes, dataset, array.shape, path), kind=kind, close=file.close)
 

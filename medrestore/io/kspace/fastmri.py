@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..guards import checked_dataset, finite, guarded, has, lookup, read_text, require, to_complex64
+from ..hdf5 import Dataset, File
 from .base import KSpaceFile, Scan, remove_oversampling, sampled
 from .header import Header, parse_header
-
-if TYPE_CHECKING:
-    import h5py
 
 
 class FastMRIFile(KSpaceFile):
@@ -30,7 +27,7 @@ class FastMRIFile(KSpaceFile):
     oversampling is removed.
     """
 
-    def __init__(self, path: Path, file: h5py.File, *, max_gb: float):
+    def __init__(self, path: Path, file: File, *, max_gb: float):
         self._file = file
         self._kspace = checked_dataset(file, "kspace", max_gb=max_gb)
         require(
@@ -153,9 +150,10 @@ def _positive_int(value: object) -> int | None:
     return None
 
 
-def looks_like_fastmri(file: h5py.File) -> bool:
+def looks_like_fastmri(file: File) -> bool:
     """An array `kspace` at the root with four axes, or with three and something that fastMRI stores beside it."""
     if not has(file, "kspace"):
         return False
     beside = ("ismrmrd_header", "reconstruction_rss", "reconstruction_esc", "mask")
-    return getattr(lookup(file, "kspace"), "ndim", 0) == 4 or any(has(file, name) for name in beside)
+    array = lookup(file, "kspace")
+    return (isinstance(array, Dataset) and array.ndim == 4) or any(has(file, name) for name in beside)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ...errors import InputError
 from ..guards import PathLike, existing, is_cfl, open_hdf5
@@ -13,9 +12,6 @@ from .base import KSpaceFile
 from .fastmri import FastMRIFile, looks_like_fastmri
 from .ismrmrd import MRDFile, find_group
 from .twix import TwixFile, looks_like_twix
-
-if TYPE_CHECKING:
-    import h5py
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 SUFFIXES = (".h5", ".hdf5", ".mrd", ".mat", ".npy", ".cfl", ".dat")  # by which scans are found in a folder
@@ -55,7 +51,7 @@ def read_kspace(
 
 
 def _read_hdf5(path: Path, dataset: str | None, axes: Sequence[str] | None, max_gb: float, *, matlab: bool) -> KSpaceFile:
-    file: h5py.File = open_hdf5(path)
+    file = open_hdf5(path)
     try:
         group = find_group(file) if axes is None else None
         if group is not None and dataset in (None, group):

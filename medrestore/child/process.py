@@ -1,0 +1,205 @@
+"""The child as its parent sees it: started when needed, asked, ended when it dies, hangs or has met a damaged file."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from .messages import Broken, receive, send
+
+START = "import sys; sys.path[:] = {path!r}; from medrestore.child.serve import serve; serve()"
+SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # it does no arithmetic
+PATIENCE = 10  # seconds of waiting for each second of computing: disks are slow and machines are shared
+EXHAUSTED = signal.Signals.SIGXCPU if sys.platform != "win32" else 0  # by which the system ends what computes too long
+WAIT = 30.0  # seconds of waiting that any request may take
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may take.
+
+    Args:
+        memory: bytes beside those that the child has when it begins.
+        seconds: of computing; waiting for a disk does not count, and has a limit of its own.
+        answer: bytes of the arrays that come back.
+    """
+
+    memory: int = 256 << 20
+    seconds: float = 3.0
+    answer: int = 1 << 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: plain data, and the bytes of arrays (uint8)."""
+
+    value: Any
+    arrays: Sequence[np.ndarray] = ()
+
+
+class Child:
+    """One process that serves requests about files, one at a time; any thread may ask.
+
+    A file is known by a number of the caller's, and opened by the child when a request first names it, so that a new child
+    goes on where an old one died. After an error the child is ended: what a damaged file did to it must not reach the next
+    file. Where it dies with other files open, the request is repeated once, as one of those may be to blame.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._seen: set[int] = set()  # the files of the present process
+        self._closed: list[int] = []
+
+    def ask(self, file: int, path: str, question: str, limits: Limits = Limits(), **arguments: Any) -> Answer:
+        """The answer to a question about a file.
+
+        Args:
+            file: the caller's number of it.
+            path: of the file.
+            question: a function of `child.hdf5`.
+            limits: what it may take.
+            arguments: plain data for it.
+
+        Raises:
+            OSError: what the parser says of the file.
+            InputError: the child died of it, hung, or cannot be started.
+        """
+        with self._lock:
+            closed, self._closed = self._closed, []
+            repeated = bool(self._seen - {file, *closed})
+            request = {"file": file, "path": path and os.path.abspath(path), "question": question, "arguments": arguments,
+                       "closed": closed, "memory": limits.memory, "seconds": limits.seconds}
+            while True:
+                process = self._started(path)
+                self._seen = (self._seen | {file}) - set(closed)
+                late = threading.Event()
+                try:
+                    return _exchange(process, request, limits, late)
+                except (Broken, OSError) as error:
+                    code = _ending(process)
+                    self.end()
+                    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+                        raise
+                    if not repeated or late.is_set() or code == -EXHAUSTED:
+                        raise InputError(f"{path} {_cause(code, late.is_set(), limits)}") from error
+                    repeated = False
+                except BaseException:  # stopped half-way: what is still to come would be taken for the next answer
+                    self.end()
+                    raise
+
+    def close(self, file: int) -> None:
+        """Closes a file now."""
+        self.forget(file)
+        with self._lock:
+            if file in self._seen and self._process is not None and self._process.poll() is None:
+                with suppress(OSError, InputError):
+                    self.ask(file, "", "close", Limits())
+
+    def forget(self, file: int) -> None:
+        """Closes a file at the next request; may be called from anywhere, also while memory is being collected."""
+        self._closed.append(file)
+
+    def end(self) -> None:
+        """Ends the process; the next request starts a new one."""
+        with self._lock:
+            process, self._process = self._process, None
+            self._seen = set()
+            if process is not None:
+                process.kill()
+                _close(process)
+                process.wait()
+
+    def abandon(self) -> None:
+        """In a forked process: leaves the child to the process that started it."""
+        process, self._process = self._process, None
+        self._lock, self._seen, self._closed = threading.RLock(), set(), []
+        if process is not None:
+            _close(process)
+            process.returncode = 0  # it is not ours to wait for
+
+    def _started(self, path: str) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        self.end()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", START.format(path=sys.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL, bufsize=0, env=os.environ | SINGLE)
+        except OSError as error:
+            raise InputError(f"{path} is read by a process of its own, which cannot be started ({error.strerror}); "
+                             "end other programs of this machine.") from error
+        return self._process
+
+
+def _exchange(process: subprocess.Popen[bytes], request: dict[str, Any], limits: Limits, late: threading.Event) -> Answer:
+    """One request and its answer.
+
+    Raises:
+        Broken: the process has ended or is ended now, because it is late.
+        OSError: what the parser says of the file.
+    """
+    assert process.stdin is not None and process.stdout is not None
+
+    def stop() -> None:
+        late.set()
+        process.kill()
+
+    timer = threading.Timer(WAIT + PATIENCE * limits.seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        send(process.stdin, request)
+        message, arrays = receive(process.stdout, most=limits.answer)
+    finally:
+        timer.cancel()
+    if "error" in message:
+        raise OSError(str(message["error"]))
+    return Answer(message.get("value"), arrays)
+
+
+def _ending(process: subprocess.Popen[bytes]) -> int:
+    """How the process has ended; it is ended where it has not."""
+    try:
+        return process.wait(1.0)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+def _cause(code: int, late: bool, limits: Limits) -> str:
+    if late or code == -EXHAUSTED:
+        return f"cannot be read within {limits.seconds:.0f} s, so it is damaged; copy it again."
+    if code > 0:
+        return "is read by a process of its own, which does not run; see that `python -c 'import h5py'` does."
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    return f"makes the library that reads it crash ({name}), so it is damaged; copy it again."
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        with suppress(OSError):
+            if pipe is not None:
+                pipe.close()
+
+
+SHARED = Child()  # of this process
+atexit.register(SHARED.end)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=SHARED.abandon)
+
+
+def shared() -> Child:
+    """The child that all readers of this process share."""
+    return SHARED
