@@ -21,7 +21,7 @@ from .messages import Broken, receive, send
 START = "import sys; sys.path[:] = {path!r}; from medrestore.child.serve import serve; serve()"
 SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # it does no arithmetic
 PATIENCE = 10  # seconds of waiting for each second of computing: disks are slow and machines are shared
-EXHAUSTED = signal.Signals.SIGXCPU if sys.platform != "win32" else 0  # by which the system ends what computes too long
+EXHAUSTED = signal.Signals.SIGXCPU if sys.platform != "win32" else 99  # by which the system ends what computes too long
 WAIT = 30.0  # seconds of waiting that any request may take
 
 
@@ -48,18 +48,30 @@ class Answer:
     arrays: Sequence[np.ndarray] = ()
 
 
-class Child:
-    """One process that serves requests about files, one at a time; any thread may ask.
+class Died(Exception):
+    """The worker has died of a file.
 
-    A file is known by a number of the caller's, and opened by the child when a request first names it, so that a new child
-    goes on where an old one died. After an error the child is ended: what a damaged file did to it must not reach the next
-    file. Where it dies with other files open, the request is repeated once, as one of those may be to blame.
+    Args:
+        code: its exit code, negative for a signal.
+    """
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+class Child:
+    """A process that answers questions about files, one at a time; any thread may ask.
+
+    A file is known by a number of the caller's, and opened by a worker of the child when a request first names it, so that
+    a new worker goes on where an old one died. A worker ends with an error and when its last file is closed: what a damaged
+    file did to it must not reach the next file. Where it dies with other files open, the request is repeated once, as one
+    of those may be to blame.
     """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._seen: set[int] = set()  # the files of the present process
+        self._seen: set[int] = set()  # the files of the present worker
         self._closed: list[int] = []
 
     def ask(self, file: int, path: str, question: str, limits: Limits = Limits(), **arguments: Any) -> Answer:
@@ -74,30 +86,23 @@ class Child:
 
         Raises:
             OSError: what the parser says of the file.
-            InputError: the child died of it, hung, or cannot be started.
+            InputError: a worker died of it or hung, or the child cannot be started.
         """
         with self._lock:
             closed, self._closed = self._closed, []
-            repeated = bool(self._seen - {file, *closed})
+            self._seen -= set(closed)
+            others = bool(self._seen - {file})
             request = {"file": file, "path": path and os.path.abspath(path), "question": question, "arguments": arguments,
                        "closed": closed, "memory": limits.memory, "seconds": limits.seconds}
-            while True:
-                process = self._started(path)
-                self._seen = (self._seen | {file}) - set(closed)
-                late = threading.Event()
-                try:
-                    return _exchange(process, request, limits, late)
-                except (Broken, OSError) as error:
-                    code = _ending(process)
-                    self.end()
-                    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-                        raise
-                    if not repeated or late.is_set() or code == -EXHAUSTED:
-                        raise InputError(f"{path} {_cause(code, late.is_set(), limits)}") from error
-                    repeated = False
-                except BaseException:  # stopped half-way: what is still to come would be taken for the next answer
-                    self.end()
-                    raise
+            try:
+                return self._answered(request, limits, path)
+            except Died as died:
+                if not others or died.code == -EXHAUSTED:
+                    raise InputError(f"{path} {_cause(died.code, limits)}") from died
+            try:
+                return self._answered(request, limits, path)
+            except Died as died:
+                raise InputError(f"{path} {_cause(died.code, limits)}") from died
 
     def close(self, file: int) -> None:
         """Closes a file now."""
@@ -105,7 +110,10 @@ class Child:
         with self._lock:
             if file in self._seen and self._process is not None and self._process.poll() is None:
                 with suppress(OSError, InputError):
-                    self.ask(file, "", "close", Limits())
+                    self.ask(file, "", "close")
+                    self._seen.discard(file)
+                    if not self._seen:
+                        self._renew()
 
     def forget(self, file: int) -> None:
         """Closes a file at the next request; may be called from anywhere, also while memory is being collected."""
@@ -117,7 +125,7 @@ class Child:
             process, self._process = self._process, None
             self._seen = set()
             if process is not None:
-                process.kill()
+                _kill(process)
                 _close(process)
                 process.wait()
 
@@ -129,6 +137,40 @@ class Child:
             _close(process)
             process.returncode = 0  # it is not ours to wait for
 
+    def _answered(self, request: dict[str, Any], limits: Limits, path: str) -> Answer:
+        """The answer of the present worker; see `ask`.
+
+        Raises:
+            Died: it died, or was ended because it was late.
+        """
+        process = self._started(path)
+        self._seen.add(request["file"])
+        late = threading.Event()
+        try:
+            return _exchange(process, request, limits, late)
+        except Died:
+            self._seen = set()  # the next worker takes its place
+            raise
+        except Broken as error:
+            code = -EXHAUSTED if late.is_set() else _ending(process)
+            self.end()
+            raise Died(code) from error
+        except OSError:
+            self._renew()
+            raise
+        except BaseException:  # stopped half-way: what is still to come would be taken for the next answer
+            self.end()
+            raise
+
+    def _renew(self) -> None:
+        """Has another worker answer from now on."""
+        self._seen = set()
+        try:
+            if self._process is not None and self._process.stdin is not None:
+                send(self._process.stdin, {"question": "end"})
+        except OSError:
+            self.end()
+
     def _started(self, path: str) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is None:
             return self._process
@@ -136,7 +178,7 @@ class Child:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", START.format(path=sys.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL, bufsize=0, env=os.environ | SINGLE)
+                stderr=subprocess.DEVNULL, bufsize=0, env=os.environ | SINGLE, start_new_session=True)
         except OSError as error:
             raise InputError(f"{path} is read by a process of its own, which cannot be started ({error.strerror}); "
                              "end other programs of this machine.") from error
@@ -147,26 +189,43 @@ def _exchange(process: subprocess.Popen[bytes], request: dict[str, Any], limits:
     """One request and its answer.
 
     Raises:
-        Broken: the process has ended or is ended now, because it is late.
+        Died: a worker has died.
+        Broken: the process has ended, or was ended because it is late.
         OSError: what the parser says of the file.
     """
     assert process.stdin is not None and process.stdout is not None
 
     def stop() -> None:
         late.set()
-        process.kill()
+        _kill(process)
 
     timer = threading.Timer(WAIT + PATIENCE * limits.seconds, stop)
     timer.daemon = True
     timer.start()
     try:
-        send(process.stdin, request)
+        try:
+            send(process.stdin, request)
+        except OSError as error:
+            raise Broken("it has ended") from error
         message, arrays = receive(process.stdout, most=limits.answer)
     finally:
         timer.cancel()
+    if "died" in message:
+        raise Died(int(message["died"]))
     if "error" in message:
         raise OSError(str(message["error"]))
     return Answer(message.get("value"), arrays)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Ends the process and its worker, which are a session of their own."""
+    if process.returncode is not None:
+        return
+    if sys.platform == "win32":
+        process.kill()
+        return
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _ending(process: subprocess.Popen[bytes]) -> int:
@@ -174,12 +233,12 @@ def _ending(process: subprocess.Popen[bytes]) -> int:
     try:
         return process.wait(1.0)
     except subprocess.TimeoutExpired:
-        process.kill()
+        _kill(process)
         return process.wait()
 
 
-def _cause(code: int, late: bool, limits: Limits) -> str:
-    if late or code == -EXHAUSTED:
+def _cause(code: int, limits: Limits) -> str:
+    if code == -EXHAUSTED:
         return f"cannot be read within {limits.seconds:.0f} s, so it is damaged; copy it again."
     if code > 0:
         return "is read by a process of its own, which does not run; see that `python -c 'import h5py'` does."

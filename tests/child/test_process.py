@@ -29,6 +29,7 @@ def test_it_is_reused_and_ends(child):
     assert first != os.getpid()
     assert [child.ask(number, "b.h5", "").value for number in (1, 2)] == [first, first]
     child.end()
+    time.sleep(0.1)
     with pytest.raises(ProcessLookupError):
         os.kill(first, 0)
     assert child.ask(1, "a.h5", "").value != first
@@ -74,10 +75,51 @@ def test_an_error_ends_it_so_that_the_next_file_is_read_by_another(child):
     assert child.ask(2, "b.h5", "").value != first
 
 
+def test_a_closed_file_takes_its_worker_with_it(child):
+    first = child.ask(1, "a.h5", "").value
+    child.ask(2, "b.h5", "")
+    child.close(2)
+    assert child.ask(1, "a.h5", "").value == first
+    child.close(1)
+    child.close(1)
+    assert child.ask(1, "a.h5", "").value != first
+
+
+def test_a_dead_child_is_replaced(child):
+    child.ask(1, "a.h5", "")
+    os.killpg(child._process.pid, signal.SIGKILL)
+    with pytest.raises(InputError, match="SIGKILL"):
+        child.ask(1, "a.h5", "")
+    assert child.ask(1, "a.h5", "").value > 0
+
+
+def test_nothing_outlives_a_killed_parent(tmp_path):
+    code = """
+import os, signal, h5py
+from pathlib import Path
+from medrestore.child import shared
+from medrestore.io.hdf5 import File
+with h5py.File("a.h5", "w") as file:
+    file["x"] = 1
+File(Path("a.h5"))
+print(shared()._process.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, timeout=60, check=False)
+    for _ in range(100):
+        try:
+            os.killpg(int(done.stdout), 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail("it lives")
+
+
 def test_a_death_that_another_file_may_have_caused_is_tried_again(child):
     assert child.ask(1, "a.h5", "die of others").value > 0
     assert child.ask(2, "b.h5", "die of others").value > 0
-    child.forget(2)
+    child.close(1)
+    child.close(2)
     with pytest.raises(InputError, match="SIGSEGV"):  # nothing else was open
         child.ask(2, "b.h5", "die")
 

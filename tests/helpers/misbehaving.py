@@ -11,6 +11,8 @@ from medrestore.child import hdf5, serve
 
 def answer(self: hdf5.Files, request: dict) -> hdf5.Reply:
     """What `Files.answer` does, done badly."""
+    for number in request["closed"]:
+        self._open.pop(number, None)
     match request["question"]:
         case "hang":
             while True:
@@ -27,6 +29,8 @@ def answer(self: hdf5.Files, request: dict) -> hdf5.Reply:
             raise RuntimeError("broken\nfile")
         case "lie":
             return None, [np.ones(100, np.uint8)]
+        case "close":
+            return None, []
         case "print":
             print("a library says something", flush=True)
     self._open[request["file"]] = None
