@@ -258,7 +258,9 @@ class ReconstructionFile:
         if not has(self._file, "mask"):
             return None
         mask = checked_dataset(self._file, "mask", max_gb=1.0)
-        return torch.from_numpy(guarded(self.path, lambda: mask[()]).astype(np.float32))
+        with np.errstate(over="ignore"):
+            values = guarded(self.path, lambda: mask[()]).astype(np.float32)
+        return torch.from_numpy(finite(values, self.path, "its mask"))
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -278,8 +280,9 @@ class ReconstructionFile:
         dataset = checked_dataset(self._file, name, max_gb=self._max_gb)
         require(dataset.shape[0] == len(self), f"{self.path}: {name!r} has {dataset.shape[0]} slices, not {len(self)}.")
         values = guarded(self.path, lambda: dataset[index % len(self)])
-        plain = to_complex64(values) if name in ("reconstruction_complex", "samples") else values.astype(np.float32)
-        return torch.from_numpy(plain)
+        with np.errstate(over="ignore"):  # infinity is found below
+            plain = to_complex64(values) if name in ("reconstruction_complex", "samples") else values.astype(np.float32)
+        return torch.from_numpy(finite(plain, self.path, f"{name!r} of slice {index}"))
 
     def close(self) -> None:
         self._file.close()

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...errors import InputError
 from ...fft import fft2c, ifft2c
 from ..guards import finite
 
@@ -74,11 +75,18 @@ class KSpaceFile(ABC):
 
         Raises:
             IndexError: no such slice.
-            InputError: the slice cannot be read, or holds NaN or infinity.
+            InputError: the slice cannot be read, holds NaN or infinity, or values whose energy single precision cannot hold.
         """
         if not -len(self) <= index < len(self):
             raise IndexError(f"{self.path} has {len(self)} slices, numbers 0 to {len(self) - 1}, there is no slice {index}")
-        return self._read(index % len(self))
+        scan = self._read(index % len(self))
+        energy = [torch.linalg.vector_norm(part) for part in (scan.kspace, scan.noise) if part is not None]
+        if not all(bool(value.square().isfinite()) for value in energy):
+            raise InputError(f"{self.path}: slice {scan.index} holds values too large for single precision; export the file again.")
+        geometry = [part for part in (scan.pixel_mm, scan.affine) if part is not None]
+        if not all(np.isfinite(part).all() for part in geometry):
+            raise InputError(f"{self.path}: its header gives sizes or positions that are not finite; export the file again.")
+        return scan
 
     def __iter__(self) -> Iterator[Scan]:
         return (self[index] for index in range(len(self)))
