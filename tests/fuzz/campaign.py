@@ -51,7 +51,7 @@ def tried(reader: Reader, whole: list[Path], number: int, seed: int = SEED) -> s
         path.write_bytes(data)
 
 
-def work(name: str, first: int, last: int, stop: float) -> None:
+def work(name: str, first: int, last: int, seconds: float) -> None:
     """Tries mutants, printing each number before and its outcome behind it; ends where memory has grown too far."""
     reader = READERS[name]
     with tempfile.TemporaryDirectory() as folder:
@@ -59,6 +59,7 @@ def work(name: str, first: int, last: int, stop: float) -> None:
         assert [outcome(reader, path) for path in whole] == ["read"] * len(whole), f"{name}: whole samples are not read"
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        stop = time.time() + seconds
         for number in range(first, last):
             if time.time() > stop:
                 return
@@ -78,7 +79,7 @@ def campaign(name: str, mutants: int, seconds: float) -> dict[str, object]:
     examples: dict[str, list[str]] = {}
     first, stop, start = 0, time.time() + seconds, time.time()
     while first < mutants and time.time() < stop:
-        command = [sys.executable, "-m", "fuzz.campaign", "--work", name, str(first), str(mutants), str(stop)]
+        command = [sys.executable, "-m", "fuzz.campaign", "--work", name, str(first), str(mutants), str(stop - time.time())]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         lines = done.stdout.splitlines()
         if not lines:
@@ -101,7 +102,7 @@ def table(result: dict[str, dict[str, object]]) -> str:
     """The counts in Markdown."""
     head = ("reader", "mutants", *KINDS)
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    lines += [f"| {name} | {found['tried']} | {' | '.join(str(found[kind]) for kind in KINDS)} |" for name, found in result.items()]
+    lines += [f"| {name} | {' | '.join(str(found[key]) for key in ('tried', *KINDS))} |" for name, found in result.items()]
     return "\n".join(lines)
 
 

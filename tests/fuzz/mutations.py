@@ -73,6 +73,7 @@ def _exchanged(data: bytearray, rng: np.random.Generator) -> None:
     data[one : one + size], data[other : other + size] = data[other : other + size], data[one : one + size]
 
 
-WEIGHTS: dict[Change, int] = {_bit: 6, _byte: 6, _number: 6, _float: 2, _cut: 1, _removed: 1, _doubled: 1, _inserted: 1, _exchanged: 2}
+WEIGHTS: dict[Change, int] = {_bit: 6, _byte: 6, _number: 6, _float: 2, _cut: 1, _removed: 1, _doubled: 1, _inserted: 1,
+                            _exchanged: 2}
 CHANGES = tuple(WEIGHTS)
 SHARES = np.array(list(WEIGHTS.values())) / sum(WEIGHTS.values())

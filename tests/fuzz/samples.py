@@ -151,7 +151,7 @@ def video(folder: Path) -> list[Path]:
 
 def split(folder: Path) -> list[Path]:
     (folder / "s.yaml").write_text("train: {folder: multicoil_train, share: [0.0, 0.9]}\nval:\n  files: [a.h5, 'b.h5']\n"
-                                   "  acquisitions: [AXT2]\nbase: &b {share: [0.9, 1.0]}\ntest: *b\n", encoding="ascii")
+                                   "  acquisitions: [AXT2]\ntest: {share: [0.9, 1.0]}\n", encoding="ascii")
     return [folder / "s.yaml"]
 
 
@@ -181,6 +181,7 @@ def prior(folder: Path) -> list[Path]:
 
 
 def reconstruction(folder: Path) -> list[Path]:
-    write_reconstruction(folder / "r.h5", reconstruction=np.abs(KSPACE[:, 0]), complex_image=KSPACE[:, 0], std=np.abs(KSPACE[:, 0]),
-                         samples=KSPACE, mask=np.ones((1, 12)), provenance={"seed": 1, "config": {"steps": 3}})
+    write_reconstruction(folder / "r.h5", reconstruction=np.abs(KSPACE[:, 0]), complex_image=KSPACE[:, 0],
+                         std=np.abs(KSPACE[:, 0]), samples=KSPACE,
+                         mask=np.ones((1, 12)), provenance={"seed": 1, "config": {"steps": 3}})
     return [folder / "r.h5"]

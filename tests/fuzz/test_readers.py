@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from fuzz.campaign import outcome, tried
 from fuzz.mutations import mutant
 from fuzz.readers import READERS, Reader

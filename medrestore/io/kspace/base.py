@@ -82,7 +82,8 @@ class KSpaceFile(ABC):
         scan = self._read(index % len(self))
         energy = [torch.linalg.vector_norm(part) for part in (scan.kspace, scan.noise) if part is not None]
         if not all(bool(value.square().isfinite()) for value in energy):
-            raise InputError(f"{self.path}: slice {scan.index} holds values too large for single precision; export the file again.")
+            raise InputError(f"{self.path}: slice {scan.index} holds values too large for single precision; "
+                             "export the file again.")
         geometry = [part for part in (scan.pixel_mm, scan.affine) if part is not None]
         if not all(np.isfinite(part).all() for part in geometry):
             raise InputError(f"{self.path}: its header gives sizes or positions that are not finite; export the file again.")

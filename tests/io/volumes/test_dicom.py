@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from helpers.dicoms import dicom
 
@@ -40,3 +41,26 @@ def test_what_is_no_dicom_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.dcm").write_bytes(b"not dicom" * 40)
     with pytest.raises(InputError, match="no DICOM file"):
         read_dicom_header(tmp_path / "a.dcm")
+
+
+def test_deflated_files(tmp_path, monkeypatch):
+    pixels = np.arange(12, dtype=np.uint16).reshape(3, 4)
+    data = pydicom.dcmread(dicom(tmp_path / "a.dcm", pixels))
+    data.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    data.save_as(tmp_path / "small.dcm")
+    assert np.array_equal(read_dicom(tmp_path / "small.dcm"), pixels)
+    data.add_new((0x0009, 0x0010), "LO", "x")
+    data.add_new((0x0009, 0x1001), "OB", bytes(3 << 20))
+    data.save_as(tmp_path / "bomb.dcm")
+    assert (tmp_path / "bomb.dcm").stat().st_size < 10_000
+    assert np.array_equal(read_dicom(tmp_path / "bomb.dcm"), pixels)
+    monkeypatch.setattr("medrestore.io.volumes.dicom.LARGEST_DEFLATED", 2 << 20)
+    with pytest.raises(InputError, match=r"bomb\.dcm unpacks to more than 2 MiB; convert it to uncompressed DICOM"):
+        read_dicom(tmp_path / "bomb.dcm")
+
+
+def test_damaged_elements_are_named(tmp_path):
+    path = dicom(tmp_path / "a.dcm", np.zeros((3, 4), np.uint16))
+    path.write_bytes(path.read_bytes().replace(b"\x28\0\x10\0US", b"\x28\0\x10\0U?"))
+    with pytest.raises(InputError, match=r"a\.dcm has a damaged Rows"):
+        read_dicom(path)
