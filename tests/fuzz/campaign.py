@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+
+import torch
 
 from medrestore.errors import InputError
 
@@ -54,6 +56,7 @@ def tried(reader: Reader, whole: list[Path], number: int, seed: int = SEED) -> s
 def work(name: str, first: int, last: int, seconds: float) -> None:
     """Tries mutants, printing each number before and its outcome behind it; ends where memory has grown too far."""
     reader = READERS[name]
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         whole = reader.samples(Path(folder))
         assert [outcome(reader, path) for path in whole] == ["read"] * len(whole), f"{name}: whole samples are not read"
@@ -73,29 +76,42 @@ def work(name: str, first: int, last: int, seconds: float) -> None:
             print(" ".join(found.split())[:300], flush=True)
 
 
-def campaign(name: str, mutants: int, seconds: float) -> dict[str, object]:
-    """The counts of a reader; its worker is started again where it ended early."""
+def campaign(name: str, mutants: int, seconds: float, first: int = 0) -> dict[str, object]:
+    """The counts of a reader; its worker is forked again where it ended early."""
     counts: Counter[str] = Counter()
     examples: dict[str, list[str]] = {}
-    first, stop, start = 0, time.time() + seconds, time.time()
-    while first < mutants and time.time() < stop:
-        command = [sys.executable, "-m", "fuzz.campaign", "--work", name, str(first), str(mutants), str(stop - time.time())]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        lines = done.stdout.splitlines()
+    number, start = first, time.time()
+    while number < mutants and (left := start + seconds - time.time()) > 0:
+        lines, code = forked(name, number, mutants, left)
         if not lines:
-            raise SystemExit(done.stderr or f"{name}: no mutant was tried (exit code {done.returncode})")
+            raise SystemExit(f"{name}: no mutant was tried (exit code {code})")
         for line in lines:
-            number, _, found = line.partition(" ")
+            word, _, found = line.partition(" ")
             kind = found.split(" ")[0] if found.startswith("foreign") else found
             if not kind:
-                kind = "hang" if done.returncode == -signal.SIGALRM else "death"
-                found = f"{kind} {done.returncode} {done.stderr[-200:]}"
+                kind = "hang" if code == -signal.SIGALRM else "death"
+                found = f"{kind} {code}"
             counts[kind] += 1
             if kind not in ("read", "refused"):
-                examples.setdefault(kind, []).append(f"{number} {found}")
-            first = int(number) + 1
-    return {"seed": SEED, "tried": sum(counts.values()), "seconds": round(time.time() - start)} | {
+                examples.setdefault(kind, []).append(f"{word} {found}")
+            number = int(word) + 1
+    return {"seed": SEED, "first": first, "tried": sum(counts.values()), "seconds": round(time.time() - start)} | {
         kind: counts[kind] for kind in KINDS} | {"examples": {kind: found[:40] for kind, found in examples.items()}}
+
+
+def forked(name: str, first: int, last: int, seconds: float) -> tuple[list[str], int]:
+    """The lines that `work` prints in a process of its own, and how that ended."""
+    with tempfile.TemporaryFile("w+") as file:
+        process = os.fork()
+        if process == 0:
+            os.dup2(file.fileno(), 1)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            work(name, first, last, seconds)
+            sys.stdout.flush()
+            os._exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        file.seek(0)
+        return file.read().splitlines(), code
 
 
 def table(result: dict[str, dict[str, object]]) -> str:
@@ -112,12 +128,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3600.0, help="for each reader")
     parser.add_argument("--readers", nargs="*", default=list(READERS))
     parser.add_argument("-o", "--out", type=Path, default=Path("build/fuzz"))
-    parser.add_argument("--work", nargs=4)
+    parser.add_argument("--first", type=int, default=0, help="number of the first mutant")
     parser.add_argument("--again", nargs=2)
     given = parser.parse_args()
-    if given.work:
-        work(given.work[0], int(given.work[1]), int(given.work[2]), float(given.work[3]))
-        return
     if given.again:
         again(given.again[0], int(given.again[1]))
         return
@@ -125,7 +138,7 @@ def main() -> None:
     place = given.out / "campaign.json"
     result = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
     for name in given.readers:
-        result[name] = campaign(name, given.mutants, given.seconds)
+        result[name] = campaign(name, given.mutants, given.seconds, given.first)
         place.write_text(json.dumps(result, indent=1), encoding="utf-8")
         print(name, {key: value for key, value in result[name].items() if key != "examples"}, flush=True)
     print(table({name: result[name] for name in READERS if name in result}))
