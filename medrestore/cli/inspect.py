@@ -65,9 +65,9 @@ def _facts(options: Options) -> dict[str, str]:
     for kind in ("prior", "baseline"):
         if (path / kind / f"{kind}.json").is_file():
             raise InputError(f"{path} is the folder of a training run; its result is in {path / kind}")
-    if path.suffix in CHECKPOINTS or any((path / name).is_file() for name in FOLDERS):
+    if path.suffix.lower() in CHECKPOINTS or any((path / name).is_file() for name in FOLDERS):
         return _checkpoint(path)
-    if path.suffix in (".h5", ".hdf5") and path.is_file() and options.axes is None and (made := read_provenance(path)):
+    if path.suffix.lower() in (".h5", ".hdf5") and path.is_file() and options.axes is None and (made := read_provenance(path)):
         return _reconstruction(path, made)
     return _scan(options)
 

@@ -7,6 +7,7 @@ same output recognises what a killed run has left.
 """
 
 from .digests import digest, digest_of
+from .listing import files_in, globbed, has_suffix, is_glob, is_hidden, natural_key, text_of
 from .locks import Busy, exclusive
 from .publish import FileWriter, NewFile, link_or_copy, new_file, publish_first, remove_folder, write_file
 from .stages import Stage, new_folder, new_output, recover, recover_all, unfinished
@@ -22,8 +23,14 @@ __all__ = [
     "digest_of",
     "exclusive",
     "explained",
+    "files_in",
     "final_names",
+    "globbed",
+    "has_suffix",
+    "is_glob",
+    "is_hidden",
     "link_or_copy",
+    "natural_key",
     "new_file",
     "new_folder",
     "new_output",
@@ -32,6 +39,7 @@ __all__ = [
     "recover",
     "recover_all",
     "remove_folder",
+    "text_of",
     "unfinished",
     "write_file",
 ]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..allocator import release_freed_memory
 from ..errors import InputError
-from ..files import Busy, digest, digest_of, new_output
+from ..files import Busy, digest, digest_of, files_in, new_output
 from ..io import KSpaceFile, ReconstructionWriter, read_provenance, read_reconstruction, write_nifti
 from ..io.guards import scan_files
 from ..io.kspace.open import SUFFIXES
@@ -352,9 +352,8 @@ def recon_folder(folder: Path, out: Path, job: Job) -> dict[str, str]:
 
 
 def scans(folder: Path) -> Sequence[Path]:
-    """The scans of a folder, by suffix, sorted by name."""
-    visible = (path for path in folder.iterdir() if not path.name.startswith("."))
-    found = sorted(path for path in visible if path.suffix in SUFFIXES and path.is_file())
+    """The scans of a folder, by suffix in capitals or not, in natural order; hidden files are left out."""
+    found = files_in(folder, SUFFIXES)
     if not found:
         raise InputError(f"{folder} holds no scan ({', '.join(SUFFIXES)}); give the folder that does")
     stems: dict[str, Path] = {}

@@ -250,7 +250,7 @@ def open_scan(path: Path, plan: Plan, reading: Reading) -> Iterator[tuple[KSpace
             yield scan, None
             return
         place = Path(plan.maps)
-        stated = AXES if place.suffix in (".h5", ".hdf5", ".mat") else None
+        stated = AXES if place.suffix.lower() in (".h5", ".hdf5", ".mat") else None
         with read_kspace(place, axes=stated, max_gb=reading.max_gb) as maps:
             if maps.shape != scan.shape:
                 raise InputError(f"{place} holds maps of shape {maps.shape}, and {path} is {scan.shape} "
