@@ -32,7 +32,9 @@ def test_generic_hdf5(tmp_path):
         read_kspace(path)
     file = read_kspace(path, dataset="scan/raw", axes=("row", "col", "coil"))
     assert file.kind == "HDF5 array" and same(file[0].kspace, array.transpose(2, 0, 1))
-    real_only = read_kspace(path, dataset="scan/real", axes=("row", "col", "coil"))[0].kspace
+    with pytest.raises(InputError, match=r"holds float32, and k-space is complex"):
+        read_kspace(path, dataset="scan/real", axes=("row", "col", "coil"))
+    real_only = read_kspace(path, dataset="scan/real", axes=("row", "col", "coil"), implausible=True)[0].kspace
     assert same(real_only, array.real.transpose(2, 0, 1).astype(np.complex64))
     with pytest.raises(InputError, match="is a group"):
         read_kspace(path, dataset="scan", axes=("row", "col"))

@@ -23,10 +23,10 @@ def test_repetitions_say_so(tmp_path, kspace):
 
     path = write(tmp_path / "a.h5", fill)
     file = read_kspace(path)
-    assert file.notes == ("The file holds 2 of repetition; only repetition 0 is read.",)
-    torch.testing.assert_close(ifft2c(file[0].kspace)[0], image_of(kspace[0]), rtol=0, atol=1e-5)
+    assert file.notes == ("2 repetitions are averaged; set `select.repetition` to read one.",)
+    torch.testing.assert_close(ifft2c(file[0].kspace)[0], image_of(kspace.mean(0)), rtol=0, atol=1e-5)
     found = inspect_file(path)
-    assert "repetition 0" in found["notes"] and found["orientation"] == "yes" and "Doe" not in str(found)
+    assert "2 repetitions are averaged" in found["notes"] and found["orientation"] == "yes" and "Doe" not in str(found)
 
 
 @pytest.mark.parametrize(("mode", "columns"), [("embedded", [0, 3, 4, 5, 6]), ("separate", [0, 3, 6])])
@@ -46,13 +46,15 @@ def test_affine_is_ras_and_points_at_the_centre(tmp_path, kspace):
         for slice in (0, 1):
             writer.image(kspace[slice], slice=slice)
 
-    affine = read_kspace(write(tmp_path / "a.h5", fill))[1].affine
+    file = read_kspace(write(tmp_path / "a.h5", fill))
+    affine = file[0].affine
     flip = np.array([-1, -1, 1])
     centre = MRDWriter.origin * flip
     np.testing.assert_allclose((affine @ [4, 4, 0, 1])[:3], centre, atol=1e-5)  # the origin of an 8 x 8 image
     np.testing.assert_allclose(affine[:3, 0], 2 * MRDWriter.read * flip, atol=1e-6)
     np.testing.assert_allclose(affine[:3, 1], 3 * MRDWriter.phase * flip, atol=1e-6)
     np.testing.assert_allclose(affine[:3, 2], 7 * MRDWriter.normal * flip, atol=1e-5)
+    np.testing.assert_allclose(file[1].affine @ [3, 2, 0, 1], affine @ [3, 2, 1, 1], atol=1e-5)  # each slice is 0 of its own
 
 
 def test_what_is_not_read(tmp_path, kspace):

@@ -48,7 +48,7 @@ def test_reprs_are_one_line_without_numbers_of_the_data(tmp_path):
 
 def test_unknown_and_missing_files_are_refused(tmp_path):
     (tmp_path / "a.dat").write_bytes(b"no k-space" * 100)
-    with pytest.raises(InputError, match=r"a\.dat is of no known k-space format.*known are fastMRI, ISMRMRD"):
+    with pytest.raises(InputError, match=r"a\.dat is of no known k-space format.*known are BART .cfl/.hdr, ISMRMRD, fastMRI"):
         read_kspace(tmp_path / "a.dat")
     with pytest.raises(InputError, match="does not exist"):
         read_kspace(tmp_path / "none.h5")
