@@ -169,8 +169,11 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     check_plan(ready, job.prior, job.plan)
     count = slices_at_once(ready, job.plan, job.machine.device, last - first)
     job.say(_summary(scan, ready, job, last - first, count))
+    notes = [*dict.fromkeys((*scan.notes, *ready.notes))]
+    for note in notes:
+        job.say(f"note: {note}")
     advance = job.progress(source.name, (len(job.levels) - 1) * job.plan.samples * (last - first))
-    volume, provenance = Volume(), _provenance(source, ready, job)
+    volume, provenance = Volume(), _provenance(source, ready, job) | {"notes": notes}
     with new_output(out) as folder:
         place = folder / out.name
         with _writer(place, ready, job, last - first, provenance) as writer:

@@ -19,7 +19,7 @@ def xml(encoded=(12, 10), recon=(6, 6), center=None, maximum=None, before=""):
         f'<?xml version="1.0" encoding="utf-8"?>{before}<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD">'
         "<subjectInformation><patientName>Doe^Jane</patientName></subjectInformation><encoding>"
         + space.format("encodedSpace", *encoded, 24.0, 10.0)
-        + space.format("reconSpace", *recon, 24.0 * recon[0] / encoded[0], 10.0 * recon[1] / encoded[1])
+        + space.format("reconSpace", *recon, 24.0 * recon[0] / max(encoded[0], 1), 10.0 * recon[1] / encoded[1])
         + "<encodingLimits><kspace_encoding_step_1><minimum>0</minimum>"
         f"<maximum>{maximum}</maximum><center>{center}</center></kspace_encoding_step_1></encodingLimits>"
         "<trajectory>cartesian</trajectory></encoding></ismrmrdHeader>"
