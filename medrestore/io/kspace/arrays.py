@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ...errors import InputError
 from ..guards import (
@@ -154,7 +153,8 @@ def check_axes(axes: Sequence[str], shape: tuple[int, ...], path: Path) -> tuple
     length = dict(zip(axes, shape, strict=True))
     require(length.get("complex", 2) == 2, f"{path}: its axis complex has {length.get('complex')} entries, not a real and an "
             "imaginary part; name another axis so.")
-    require(length.get("channel", 2) % 2 == 0 and not {"channel", "coil"} <= set(axes) and not {"channel", "complex"} <= set(axes),
+    alone = "channel" not in axes or not {"coil", "complex"} & set(axes)
+    require(length.get("channel", 2) % 2 == 0 and alone,
             f"{path}: an axis channel has the real and the imaginary part of each coil in turn, an even number, and takes the "
             "place of coil and complex.")
     return axes
@@ -206,7 +206,8 @@ def read_hdf5(path: Path, request: Request) -> ArrayFile:
     try:
         name = request.dataset or _only_array(file, path)
         array = checked_dataset(file, name, max_gb=request.max_gb)
-        found = ArrayFile(path, array, _stated(request.axes, name, array.shape, path), kind=kind, request=request, close=file.close)
+        axes = _stated(request.axes, name, array.shape, path)
+        found = ArrayFile(path, array, axes, kind=kind, request=request, close=file.close)
         beside = [other for other in ("ismrmrd_header", "mask", "reconstruction_rss", "reconstruction_esc") if has(file, other)]
         if beside and name == "kspace":
             found.notes += (f"As `axes` are stated, {', '.join(beside)} beside the array are left aside.",)

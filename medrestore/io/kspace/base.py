@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...fft import fft2c, ifft2c
 from ...errors import InputError
+from ...fft import fft2c, ifft2c
 from ..guards import finite
 from .plausible import Doubt, doubt
 

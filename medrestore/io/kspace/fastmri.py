@@ -119,20 +119,20 @@ class FastMRIFile(KSpaceFile):
 
     def _mask(self, kspace: Tensor, stored: Tensor | None, inside: Tensor) -> tuple[Tensor, tuple[str, ...]]:
         """The mask: the stored one, as far as there are samples, else what the zeros show; within the encoding limits."""
-        columns = (kspace != 0).flatten(0, 1).any(0, keepdim=True).float()
+        shown = (kspace != 0).flatten(0, -2).any(0, keepdim=True).float()
         notes = []
-        if bool((columns * (1 - inside)).any()):
-            notes.append(f"{int((columns * (1 - inside)).sum())} columns outside the header's encoding limits hold values and are "
-                         "left out.")
+
+        def counted(columns: Tensor, said: str) -> None:
+            if bool(columns.any()):
+                notes.append(f"{int(columns.sum())} columns {said}.")
+
+        counted(shown * (1 - inside), "outside the header's encoding limits hold values and are left out")
         if stored is None:
             return self._shown(kspace) * inside, tuple(notes)
-        if bool((columns * inside * (1 - stored)).any()):
-            notes.append(f"{int((columns * inside * (1 - stored)).sum())} columns that hold samples are left out, as the stored mask "
-                         "says.")
-        if bool((stored * inside * (1 - columns)).any()) and bool(columns.any()):
-            notes.append(f"{int((stored * inside * (1 - columns)).sum())} columns of the stored mask hold no sample and count as "
-                         "not sampled.")
-            stored = stored * columns
+        counted(shown * inside * (1 - stored), "that hold samples are left out, as the stored mask says")
+        if bool(shown.any()):
+            counted(stored * inside * (1 - shown), "of the stored mask hold no sample and count as not sampled")
+            stored = stored * shown
         return stored * inside, tuple(notes)
 
     def _shown(self, kspace: Tensor) -> Tensor:
