@@ -189,8 +189,9 @@ def _of_grid(header: Header | None, rows: int, columns: int) -> tuple[Header | N
             "{} left aside.")
     if rows not in (header.encoded[0], header.kept[0]):
         return None, (said.format("it is"),)
-    columnless = replace(header, center=None, maximum=None, encoded_mm=None, recon_mm=None, recon=(header.kept[0], *header.recon[1:]))
-    return columnless, (said.format("its limits and fields of view are"),)
+    recon = (header.kept[0], *header.recon[1:])
+    without = replace(header, center=None, maximum=None, encoded_mm=None, recon_mm=None, recon=recon)
+    return without, (said.format("its limits and fields of view are"),)
 
 
 def recognises(path: Path, begin: bytes, request: Request) -> bool:
@@ -209,8 +210,8 @@ def recognises(path: Path, begin: bytes, request: Request) -> bool:
         stated = known if request.axes is None else tuple(request.axes)
         described = has(file, "ismrmrd_header") and axes in (3, 4)
     require(stated == known or not described or request.implausible,
-            f"{path} is a fastMRI file with its header, whose axes are {','.join(known)}, and `axes` says {','.join(stated)}; leave "
-            "`axes` out, or pass `implausible` where they are right.")
+            f"{path} is a fastMRI file with its header, whose axes are {','.join(known)}, and `axes` says {','.join(stated)}; "
+            "leave `axes` out, or pass `implausible` where they are right.")
     return stated == known
 
 
