@@ -1,5 +1,6 @@
 """Which files of a folder count, and text as other programs save it: one rule each for suffixes, hidden names and marks."""
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,7 +27,7 @@ def natural_key(name: str) -> list[tuple[int, int, str, str]]:
     return [(1 - at % 2, len(number), number, part) for at, (part, number) in enumerate(zip(parts, numbers, strict=True)) if part]
 
 
-def files_in(folder: str | Path, suffixes: Iterable[str] = ("",), *, deep: bool = False) -> list[Path]:
+def files_in(folder: str | os.PathLike[str], suffixes: Iterable[str] = ("",), *, deep: bool = False) -> list[Path]:
     """The files of a folder that end in one of the suffixes, in natural order; hidden files and folders are left out.
 
     Args:

@@ -1,8 +1,8 @@
 """Why a file cannot be opened or read: one sentence for each cause, and what helps."""
 
 import errno
+import os
 import re
-from pathlib import Path
 
 UNLOCKABLE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # file systems that know no locks: NFS, some of clusters
 BUSY = (errno.EAGAIN, errno.EACCES)  # of a lock
@@ -38,7 +38,7 @@ def is_unlockable(error: OSError) -> bool:
     return "lock" in str(error) and number_of(error) in UNLOCKABLE
 
 
-def cause(path: str | Path, error: OSError) -> str:
+def cause(path: str | os.PathLike[str], error: OSError) -> str:
     """One sentence: why opening or reading a file failed, and what helps."""
     number, text = number_of(error), str(error)
     if "lock" in text and number in BUSY:

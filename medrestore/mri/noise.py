@@ -130,7 +130,7 @@ def _calibration_air(kspace: Tensor, mask: Tensor) -> Tensor | None:
     height, width = block.shape[1:]
     window = _hann(height)[:, None] * _hann(width)
     image = torch.fft.ifftn(block * window, s=(_GRID * height, _GRID * width), dim=(1, 2)).abs().square().sum(dim=0).sqrt()
-    candidates = []
+    candidates: list[Tensor] = []
     for level in _AIR:
         samples = block.flatten(1) @ _air_functions(image > level * image.max(), (height, width))
         if samples.numel() < (_ENOUGH if candidates else _FEWEST):

@@ -79,8 +79,8 @@ def place(counters: np.ndarray, positions: np.ndarray, directions: np.ndarray | 
     step = (ordered[-1] - ordered[0]) / (count - 1)
     if not np.allclose(ordered, ordered[0] + np.arange(count)[:, None] * step, atol=TOLERANCE_MM):
         gaps = np.linalg.norm(np.diff(ordered, axis=0), axis=1)
-        notes.append(f"The slices are {gaps.min():.3g} to {gaps.max():.3g} mm apart, so that the volume has no single spacing and "
-                     "its orientation is left out.")
+        notes.append(f"The slices are {gaps.min():.3g} to {gaps.max():.3g} mm apart, so that the volume has no single "
+                     "spacing and its orientation is left out.")
         return Placement(order, ordered, frame, None, tuple(notes))
     if directions is not None and frame is None:
         notes.append("The slices are not parallel or their directions are no right angles, so their orientation is left out.")

@@ -27,6 +27,7 @@ class Header:
     recon_mm: tuple[float, float, float] | None
     center: int | None  # the phase encode step at the centre of k-space
     maximum: int | None  # the last phase encode step
+    slices: int | None  # that the scan was to have
     trajectory: str
     calibration: str | None  # embedded, separate, external, interleaved, other
     noise_bandwidth: float | None  # relative receiver noise bandwidth of the noise scan
@@ -76,6 +77,7 @@ def parse_header(xml: str, where: str) -> Header:
         raise InputError(f"{where}: the XML header describes no encoding; export the file again.")
     limits = "encodingLimits/kspace_encoding_step_1"
     try:
+        last = _number(encoding, "encodingLimits/slice/maximum", int)
         return Header(
             encoded=_triple(encoding, "encodedSpace/matrixSize", int),
             recon=_triple(encoding, "reconSpace/matrixSize", int),
@@ -83,6 +85,7 @@ def parse_header(xml: str, where: str) -> Header:
             recon_mm=_field_of_view(encoding, "reconSpace"),
             center=_number(encoding, f"{limits}/center", int),
             maximum=_number(encoding, f"{limits}/maximum", int),
+            slices=None if last is None else last + 1,
             trajectory=(_text(encoding, "trajectory") or "cartesian").lower(),
             calibration=_text(encoding, "parallelImaging/calibrationMode"),
             noise_bandwidth=_number(root, "acquisitionSystemInformation/relativeReceiverNoiseBandwidth", float),

@@ -72,6 +72,9 @@ class MRDFile(LineFile):
             grid, notes = fitted(grid, lines[~separate], (image["center_sample"] - image["discard_pre"]).astype(np.int64))
             self.notes += notes
             lines["at"] = _starts(head, lines, grid)
+        found, announced = len(np.unique(image["idx"]["slice"])), self._header.slices
+        if announced is not None and 0 < found < announced:
+            self.notes += (f"The header announces {announced} slices and the file holds {found}.",)
         coils = np.unique(image["active_channels"])
         require(len(coils) <= 1, f"{path} changes its number of coils ({', '.join(map(str, coils))}) during the scan.")
         super().__init__(path, lines, grid, _placement(image), coils=int(coils[0]) if len(coils) else 0, request=request)

@@ -74,9 +74,10 @@ class LineFile(KSpaceFile):
             bool(fits[~lines["separate"]].all()),
             f"{path} has lines that fall outside its grid of {grid.samples} samples x {grid.columns} lines; its header is wrong.",
         )
-        self._lines, self._grid, self._placement = lines[fits], replace(grid, pixel_mm=_spaced(grid.pixel_mm, placement)), placement
+        self._lines, self._placement = lines[fits], placement
+        self._grid = replace(grid, pixel_mm=_spaced(grid.pixel_mm, placement))
         self._slices = np.unique(lines["slice"][~lines["separate"]])[list(placement.order)]
-        self.notes = (*self.notes, *placement.notes, *_separate_notes(lines, fits))
+        self.notes = (*self.notes, *placement.notes, *_separate_notes(lines, fits), *_uneven_notes(lines))
         super().__init__(path, (len(self._slices), coils, grid.rows, grid.columns), request)
 
     @abstractmethod
@@ -186,3 +187,12 @@ def _separate_notes(lines: np.ndarray, fits: np.ndarray) -> tuple[str, ...]:
     count = len(np.unique(lines["column"][lines["separate"] & fits]))
     used = (f"{count} separate calibration lines give the coil maps and are no part of the image.",) if count else ()
     return used + ((f"{outside} separate calibration lines lie outside the grid of the image and are left out.",) if outside else ())
+
+
+def _uneven_notes(lines: np.ndarray) -> tuple[str, ...]:
+    """What is said of slices of which fewer lines were acquired than of others, as in a scan that was broken off."""
+    pairs = np.unique(lines[~lines["separate"]][["slice", "column"]])
+    _, counts = np.unique(pairs["slice"], return_counts=True)
+    if counts.min() == counts.max():
+        return ()
+    return (f"The slices have different numbers of lines, {counts.min()} to {counts.max()}: the scan may have been broken off.",)
