@@ -38,8 +38,8 @@ def noise_covariance(samples: Tensor) -> Tensor:
     """
     coils, count = samples.shape
     if count < coils or not torch.isfinite(torch.view_as_real(samples)).all():
-        raise InputError(f"The noise scan has {count} samples for {coils} coils; it needs at least one a coil, and finite ones: leave it out "
-                         "by `noise_scan` false.")
+        raise InputError(f"The noise scan has {count} samples for {coils} coils; it needs at least one a coil, and finite ones: "
+                         "leave it out by `noise_scan` false.")
     n = samples.to(torch.complex128)
     return n @ n.mH / count
 

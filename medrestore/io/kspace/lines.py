@@ -186,7 +186,8 @@ def _separate_notes(lines: np.ndarray, fits: np.ndarray) -> tuple[str, ...]:
     outside = int((lines["separate"] & ~fits).sum())
     count = len(np.unique(lines["column"][lines["separate"] & fits]))
     used = (f"{count} separate calibration lines give the coil maps and are no part of the image.",) if count else ()
-    return used + ((f"{outside} separate calibration lines lie outside the grid of the image and are left out.",) if outside else ())
+    left = (f"{outside} separate calibration lines lie outside the grid of the image and are left out.",) if outside else ()
+    return used + left
 
 
 def _uneven_notes(lines: np.ndarray) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -91,7 +92,8 @@ def inspect_file(
     uncentred: bool = False, max_gb: float = 16.0,
 ) -> dict[str, str]:
     """What a k-space file holds, in words, judged from its header and its middle slice. Never any patient data."""
-    with read_kspace(path, dataset=dataset, axes=axes, select=select, uncentred=uncentred, implausible=True, max_gb=max_gb) as file:
+    how: dict[str, Any] = {"dataset": dataset, "axes": axes, "select": select, "uncentred": uncentred, "max_gb": max_gb}
+    with read_kspace(path, implausible=True, **how) as file:
         slices, coils, height, width = file.shape
         scan = file[len(file) // 2]
         magnitude = scan.kspace.abs()
