@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..allocator import release_freed_memory
 from ..errors import InputError
-from ..files import Busy, digest, digest_of, files_in, new_output
+from ..files import Busy, digest, digest_of, files_in, has_suffix, new_output
 from ..io import KSpaceFile, ReconstructionWriter, read_provenance, read_reconstruction, write_nifti
 from ..io.guards import scan_files
 from ..io.kspace.open import SUFFIXES
@@ -338,6 +338,8 @@ def recon_folder(folder: Path, out: Path, job: Job) -> dict[str, str]:
         raise InputError(f"{existing[0]} exists; pass `resume` to do the rest, `overwrite` to replace it, or give another place")
     waiting = [pair for pair in pairs if not (job.writing.resume and is_done(*pair, job))]
     job.say(f"{len(waiting)} of {len(pairs)} scans to do")
+    if others := [path.name for path in files_in(folder) if not has_suffix(path, (*SUFFIXES, ".hdr"))]:
+        job.say(f"passed over, by their suffix no scans: {', '.join(others[:5])}{', ...' if len(others) > 5 else ''}")
     failed: dict[str, str] = {}
     for source, target in waiting:
         try:

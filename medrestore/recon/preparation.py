@@ -131,7 +131,8 @@ def _living(scan: Scan, maps: Tensor | None) -> tuple[Scan, Tensor | None, tuple
     listed = f"{'coil' if len(numbers) == 1 else 'coils'} {', '.join(map(str, numbers))}"
     scan = replace(scan, kspace=scan.kspace[:, ~dead], noise=None if scan.noise is None else scan.noise[~dead],
                    calibration=None if scan.calibration is None else scan.calibration[:, ~dead])
-    return scan, None if maps is None else maps[:, ~dead], (f"No signal or no noise comes from {listed} (counted from 0), left out.",)
+    notes = (f"No signal or no noise comes from {listed} (counted from 0), left out.",)
+    return scan, None if maps is None else maps[:, ~dead], notes
 
 
 def _calibration(scan: Scan, sampling: Sampling) -> Tensor | None:

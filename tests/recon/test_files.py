@@ -267,4 +267,7 @@ def test_scans_in_capitals_are_done_and_hidden_ones_are_not(bench):
     for name in ("one.npy", "TWO.NPY", "._one.npy"):
         np.save(folder / "x.npy", kspace()[0][0])
         (folder / "x.npy").rename(folder / name)
-    assert [path.name for path in files.scans(folder)] == ["one.npy", "TWO.NPY"]
+    (folder / "three.nrrd").write_bytes(b"")
+    assert [path.name for path in files.scans(folder)] == ["TWO.NPY", "one.npy"]
+    outcome = bench.recon(folder, "-o", bench / "images")
+    assert outcome.code == 0 and "2 of 2 scans to do" in outcome.out and "no scans: three.nrrd" in outcome.out
