@@ -9,7 +9,6 @@ Examples:
   medrestore inpaint --print_config > plan.yaml; medrestore inpaint frames/ --config plan.yaml
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from ..inpainting.plan import Machine, Plan, Reading, Writing
 from .command import Command
 from .device import usable_device
 from .options import POSITIONAL
-from .terminal import progress
+from .terminal import complain, progress
 
 if TYPE_CHECKING:
     from ..io.scenes.base import SceneSet
@@ -83,10 +82,7 @@ def run(options: Options) -> int:
             return 0
         failed = inpaint_scenes(scenes, places, job, source=source, mask=mask)
     if failed:
-        print(
-            f"medrestore inpaint: error: {len(failed)} of {len(places)} scenes failed: {', '.join(sorted(failed))}",
-            file=sys.stderr,
-        )
+        complain(f"medrestore inpaint: error: {len(failed)} of {len(places)} scenes failed: {', '.join(sorted(failed))}")
     return 1 if failed else 0
 
 

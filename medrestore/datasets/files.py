@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import InputError
+from ..files import expanded
 from ..io.frames.base import natural_key
 
 
@@ -21,7 +22,7 @@ def find(files: str | tuple[str, ...], suffixes: Iterable[str], where: str) -> l
     paths: list[Path] = []
     suffixes = tuple(suffixes)
     for text in (files,) if isinstance(files, str) else files:
-        path = Path(text).expanduser()
+        path = expanded(text)
         if path.is_file():
             paths.append(path)
             continue
