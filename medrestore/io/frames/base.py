@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 
 from ...errors import InputError
-from ..guards import PathLike, existing, require
-from .pictures import MAX_PIXELS, SUFFIXES
+from ..guards import PathLike, require
+from .pictures import SUFFIXES, decode, read_bytes
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-MAX_PICTURE_BYTES = 256_000_000  # of one encoded picture, above what MAX_PIXELS can need
 MAX_FRAMES = 1_000_000  # of one sequence; ten hours at 25 frames a second
-BIT_DEPTH = 24  # where the header of a png, which always comes first, has its bits a channel
 
 
 class Frames(ABC):
@@ -138,16 +132,7 @@ class Entry:
 
 def file_entry(path: Path) -> Entry:
     """The entry of a file on disk."""
-
-    def read() -> bytes:
-        try:
-            size = existing(path).stat().st_size
-            require(size <= MAX_PICTURE_BYTES, f"{path} has {size} bytes, more than a picture can have; give a picture.")
-            return path.read_bytes()
-        except OSError as error:
-            raise InputError(f"{path} cannot be read ({error.strerror}); ask for read permission on it.") from error
-
-    return Entry(str(path), path.stem, read)
+    return Entry(str(path), path.stem, partial(read_bytes, path))
 
 
 class PictureFrames(Frames):
@@ -194,37 +179,10 @@ def decode_picture(data: bytes, where: str, *, kind: str = "frame") -> tuple[np.
     Raises:
         InputError: another format, damage, more than MAX_PIXELS, 16 bits, transparency, or a mask in colour.
     """
-    from PIL import Image, ImageOps
-
-    with warnings.catch_warnings():  # sizes are checked below, before a pixel is decoded; damaged EXIF also warns
-        warnings.simplefilter("ignore")
-        try:
-            with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
-                require(picture.width * picture.height <= MAX_PIXELS,
-                        f"{where} declares {picture.width} x {picture.height} pixels, over the limit of {MAX_PIXELS}; "
-                        "give it in parts.")
-                require(not picture.mode.startswith(("I", "F")) and picture.mode != "CMYK",
-                        f"{where} has pixels of the kind {picture.mode}; save it with 8 bits, grey or RGB.")
-                lossless = picture.format == "PNG"
-                require(not (lossless and data[BIT_DEPTH] == 16),  # PIL drops the lower byte of colours without a word
-                        f"{where} has 16 bits a channel; save it with 8 bits, grey or RGB.")
-                pixels = np.array(_plain(ImageOps.exif_transpose(picture)))
-        except InputError:
-            raise
-        except Image.DecompressionBombError as error:
-            raise InputError(f"{where} declares over {MAX_PIXELS} pixels, the most that is read; give it in parts.") from error
-        except Exception as error:  # what a damaged picture makes the decoder throw has no common type
-            raise InputError(f"{where} is no complete png or jpg (damaged, cut or another format); copy it again.") from error
-    return (_one_channel if kind == "mask" else _rgb)(pixels, where), lossless
-
-
-def _plain(picture: Image.Image) -> Image.Image:
-    """The picture in a mode whose array holds grey, grey + alpha, RGB or RGBA."""
-    if picture.mode == "P" or "transparency" in picture.info:
-        return picture.convert("RGBA")
-    if picture.mode == "1":
-        return picture.convert("L")
-    return picture if picture.mode in ("L", "LA", "RGBA") else picture.convert("RGB")
+    decoded = decode(data, where)
+    require(decoded.kind != "CMYK", f"{where} has pixels of the kind CMYK; save it with 8 bits, grey or RGB.")
+    require(decoded.pixels.dtype == np.uint8, f"{where} has 16 bits a channel; save it with 8 bits, grey or RGB.")
+    return (_one_channel if kind == "mask" else _rgb)(decoded.pixels, where), decoded.lossless
 
 
 def _opaque(pixels: np.ndarray, where: str) -> np.ndarray:

@@ -18,7 +18,8 @@ import numpy as np
 from ...errors import InputError
 from ...files import FileWriter, NewFile, explained
 from ..guards import DEFLATE_LIMIT, PathLike, check_size, existing, require
-from .base import MAX_FRAMES, MAX_PIXELS, StreamedFrames
+from .base import MAX_FRAMES, StreamedFrames
+from .pictures import MAX_PIXELS
 
 MAX_HEADER = 1 << 16  # bytes; real headers have half a kilobyte
 BLOCK = 1 << 20  # compressed bytes read at a time

@@ -13,7 +13,8 @@ import numpy as np
 from ...errors import InputError
 from ...files import FileWriter, NewFile
 from ..guards import PathLike, existing, require
-from .base import MAX_FRAMES, MAX_PIXELS, StreamedFrames
+from .base import MAX_FRAMES, StreamedFrames
+from .pictures import MAX_PIXELS
 
 if TYPE_CHECKING:
     import av

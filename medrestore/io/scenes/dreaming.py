@@ -19,9 +19,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from ...errors import InputError
-from ..frames.base import MAX_PICTURE_BYTES, Entry, PictureFrames, file_entry, natural_key
+from ..frames.base import Entry, PictureFrames, file_entry, natural_key
 from ..frames.masks import MaskMeaning, Masks
-from ..frames.pictures import SUFFIXES
+from ..frames.pictures import MAX_PICTURE_BYTES, SUFFIXES
 from ..guards import DEFLATE_LIMIT, GB, PathLike, require
 from .base import Scene, SceneSet
 
