@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from ...errors import InputError
 from ..guards import PathLike, require
 from .pictures import SUFFIXES, decode, read_bytes
+
+if TYPE_CHECKING:
+    from .mha import Geometry
 
 MAX_FRAMES = 1_000_000  # of one sequence; ten hours at 25 frames a second
 
@@ -31,7 +34,9 @@ class Frames(ABC):
         channels: 3 for RGB, 1 for a single channel.
         lossless: whether the values are those that were stored, as in png and .mha but not in jpg and most videos.
         fps: frames a second, where that is known.
-        notes: what was assumed, one sentence each.
+        notes: what was assumed, and what is not carried over, one sentence each.
+        geometry: where the pixels of a .mha stack lie; None for others.
+        times: seconds of each frame of a video from its first, where they are not evenly spaced.
     """
 
     where: str
@@ -40,6 +45,8 @@ class Frames(ABC):
     lossless: bool
     fps: Fraction | None = None
     notes: tuple[str, ...] = ()
+    geometry: Geometry | None = None
+    times: tuple[Fraction, ...] | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.where!r}: {len(self)} of {_size_text(self.size)})"
@@ -148,8 +155,11 @@ class PictureFrames(Frames):
         require(0 < len(entries) <= MAX_FRAMES, f"{where} holds {len(entries)} pictures; from 1 to {MAX_FRAMES} are read.")
         self.where, self._entries, self._kind = where, entries, kind
         self.channels = 1 if kind == "mask" else 3
-        first, self.lossless = decode_picture(entries[0].read(), entries[0].where, kind=kind)
+        data = entries[0].read()
+        first, self.lossless = decode_picture(data, entries[0].where, kind=kind)
         self.size = first.shape[:2]
+        beside = decode(data, entries[0].where).beside if kind == "frame" else ()
+        self.notes = (f"{entries[0].where} comes with {', '.join(beside)}, not carried over.",) if beside else ()
 
     def __len__(self) -> int:
         return len(self._entries)

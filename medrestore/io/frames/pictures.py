@@ -34,11 +34,13 @@ class Decoded:
             grey pictures of 16 bits.
         lossless: whether the format keeps every value.
         kind: the mode that PIL has for what is stored, such as L, RGB, P, CMYK.
+        beside: what lies in the file beside the pixels, for people; the orientation aside, which was followed.
     """
 
     pixels: np.ndarray
     lossless: bool
     kind: str
+    beside: tuple[str, ...] = ()
 
 
 def decode(data: bytes, where: str, *, max_pixels: int = MAX_PIXELS) -> Decoded:
@@ -60,7 +62,7 @@ def decode(data: bytes, where: str, *, max_pixels: int = MAX_PIXELS) -> Decoded:
                 f"{where} has 16 bits a channel in colour or with transparency; save it with 8 bits, or 16 bits in grey.")
         upright = ImageOps.exif_transpose(picture)
         pixels = np.asarray(upright).astype(np.uint16) if deep else np.array(_plain(upright))
-        return Decoded(pixels, lossless, picture.mode)
+        return Decoded(pixels, lossless, picture.mode, _beside(picture))
 
 
 def picture_size(path: PathLike) -> tuple[int, int]:
@@ -150,6 +152,15 @@ def _opened(file: io.BufferedIOBase, where: str, max_pixels: int) -> Iterator[Im
         except Exception as error:  # what a damaged picture makes the decoder throw has no common type
             raise InputError(f"{where} is no complete PNG or JPEG picture (damaged, cut or another format); copy it again or "
                              "convert it to PNG.") from error
+
+
+def _beside(picture: Image.Image) -> tuple[str, ...]:
+    """What a picture comes with beside its pixels."""
+    from PIL import ExifTags
+
+    tags = set(picture.getexif()) - {ExifTags.Base.Orientation}
+    parts = {"EXIF": bool(tags), "a colour profile": "icc_profile" in picture.info, "a resolution": "dpi" in picture.info}
+    return tuple(name for name, there in parts.items() if there)
 
 
 def _plain(picture: Image.Image) -> Image.Image:
