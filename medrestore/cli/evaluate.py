@@ -12,7 +12,6 @@ A study that was stopped goes on with the same command. A method that is added l
 """
 
 import shlex
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from .command import Command
 from .config import read
 from .device import usable_device
 from .options import POSITIONAL
-from .terminal import progress, say
+from .terminal import complain, progress, say
 
 YAML = (".yaml", ".yml")
 
@@ -127,7 +126,7 @@ def _exit(failed: Mapping[str, str], then: str) -> int:
     if failed:
         name, why = next(iter(failed.items()))
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-        print(f"medrestore evaluate: error: {name}{more} failed ({COMMAND.mentions(why)}); {then}", file=sys.stderr)
+        complain(f"medrestore evaluate: error: {name}{more} failed ({COMMAND.mentions(why)}); {then}")
     return 1 if failed else 0
 
 

@@ -10,6 +10,7 @@ Examples:
 """
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,11 +133,16 @@ def _checkpoint(path: Path) -> dict[str, str]:
     from .convert import facts
 
     found = identify(path)
-    line = f"medrestore convert {path} -o {path.stem or 'prior'}"
+    line = shlex.join(["medrestore", "convert", _as_word(path), "-o", _as_word(Path(path.stem or "prior"))])
     try:
         return {"kind": "checkpoint"} | facts(found, found.convert({})) | {"to use it": line}
     except InputError as error:
         return {"kind": "checkpoint", "family": found.family.name, "before use": str(error), "to use it": f"{line} --set ..."}
+
+
+def _as_word(path: Path) -> str:
+    """A path that no command takes for an option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def _reconstruction(path: Path, made: dict[str, Any]) -> dict[str, str]:

@@ -9,7 +9,6 @@ Examples:
   medrestore recon --print_config > plan.yaml; medrestore recon scan.h5 --config plan.yaml --steps 50
 """
 
-import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,7 +19,7 @@ from ..settings import FieldError, build
 from .command import Command, Given
 from .device import usable_device
 from .options import POSITIONAL
-from .terminal import progress, say
+from .terminal import complain, progress, say
 
 if TYPE_CHECKING:
     from ..recon.files import Job
@@ -74,7 +73,7 @@ def run(options: Options) -> int:
     if source.is_dir():
         failed = recon_folder(source, out, job)
         if failed:
-            print(f"medrestore recon: error: {len(failed)} scans failed: {', '.join(sorted(failed))}", file=sys.stderr)
+            complain(f"medrestore recon: error: {len(failed)} scans failed: {', '.join(sorted(failed))}")
         return 1 if failed else 0
     if options.writing.resume and is_done(source, out, job):
         say(f"{out} is complete already")

@@ -31,6 +31,7 @@ class Plan:
 
     Args:
         mask_means: what white means in the masks, hole or keep; never guessed.
+        hole_values: the grey levels that hide, of masks of labels or soft ones, in place of `mask_means`.
         dataset: dreaming, whose masks are white where the pixel is kept.
         prior: a prior's folder, or the name of a shipped one.
         method: how the known pixels decide the fill, by name; in Python also a `Method`, whose name and
@@ -59,6 +60,7 @@ class Plan:
     """
 
     mask_means: Literal["hole", "keep"] | None = None
+    hole_values: tuple[Annotated[int, Bounds(at_least=0, at_most=255)], ...] | None = None
     dataset: str | None = None
     prior: str = "surgical-starter"
     method: Annotated[Any, OneOf(METHODS, without=OTHERS)] = "ddnm+"

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from ..errors import InputError
+from ..files import expanded
 from ..levels import LADDERS, below
 from ..methods import METHODS
 from ..settings import Bounds, FieldError, OneOf, check
@@ -151,8 +153,11 @@ class Machine:
 
     @property
     def cache(self) -> Path | None:
-        """The folder of coil maps."""
-        return None if self.maps_cache is None else Path(self.maps_cache).expanduser()
+        """The folder of coil maps; none where it lies in a home that the system does not know."""
+        try:
+            return None if self.maps_cache is None else expanded(self.maps_cache)
+        except InputError:
+            return None
 
 
 @dataclass(frozen=True)
