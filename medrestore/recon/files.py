@@ -60,7 +60,7 @@ class Job:
         """
         about = describe(plan.prior)
         check_prior(about["channels"], plan.prior)
-        prior = load(plan.prior, device=machine.device, bf16=plan.bf16, compiled=machine.compiled)
+        prior = load(plan.prior, device=machine.place, bf16=plan.bf16, compiled=machine.compiled)
         return cls(plan, prior, about["sha256"], machine, **rest)
 
     @cached_property
@@ -167,7 +167,7 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     first, last = _slice_range(scan, job.plan.slices)
     ready = _prepare(scan, maps, first, source, job)
     check_plan(ready, job.prior, job.plan)
-    count = slices_at_once(ready, job.plan, job.machine.device, last - first)
+    count = slices_at_once(ready, job.plan, job.machine.place, last - first)
     job.say(_summary(scan, ready, job, last - first, count))
     advance = job.progress(source.name, (len(job.levels) - 1) * job.plan.samples * (last - first))
     volume, provenance = Volume(), _provenance(source, ready, job)
@@ -209,14 +209,14 @@ def _groups(scan: KSpaceFile, maps: KSpaceFile | None, made: list[Prepared], num
         group = range(first, min(first + count, numbers.stop))
         return [made.pop() if made else _prepare(scan, maps, index, source, job) for index in group]
 
-    return ahead(make, numbers[::count], threaded=job.machine.device != "cpu")
+    return ahead(make, numbers[::count], threaded=job.machine.place != "cpu")
 
 
 def _restored(group: Sequence[Prepared], first: int, job: Job, advance: Callable[[], None]) -> list[Slice]:
     """Slices from `first` on, restored in one batch."""
 
     def stepped(step: int, x: Tensor) -> None:
-        for _ in x:
+        for _ in range(len(x)):
             advance()
 
     return restore_slices(group, job.prior, job.plan, first=first, batch_size=images_of(job.plan, len(group)), on_step=stepped)
@@ -224,7 +224,7 @@ def _restored(group: Sequence[Prepared], first: int, job: Job, advance: Callable
 
 def _prepare(scan: KSpaceFile, maps: KSpaceFile | None, index: int, source: Path, job: Job) -> Prepared:
     given = None if maps is None else maps[index].kspace
-    return prepare(scan[index], job.plan, file_name=source.name, maps=given, cache=job.machine.cache, device=job.machine.device)
+    return prepare(scan[index], job.plan, file_name=source.name, maps=given, cache=job.machine.cache, device=job.machine.place)
 
 
 def _slice_range(scan: KSpaceFile, slices: tuple[int, int] | None) -> tuple[int, int]:
@@ -254,7 +254,7 @@ def _provenance(source: Path, ready: Prepared, job: Job) -> dict[str, Any]:
     """What is known of how an output is made before it is: nothing of the hour, so that a rerun gives the same bytes."""
     sampling = ready.sampling
     return {
-        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.device, "config": plain(job.plan),
+        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.place, "config": plain(job.plan),
         "config_hash": job.config_hash, "input": {"path": str(source), "fingerprint": fingerprint(source)},
         "prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint, "levels": job.levels,
         "method": repr(job.plan.sampler), "noise_source": ready.noise_source,
@@ -278,7 +278,7 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: 
         f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); prior {job.prior_name}; "
         f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.sampler).__name__}, "
         f"{len(job.levels) - 1} steps, {'' if at_once == 1 else f'{at_once} slices in a batch, '}"
-        f"data steps by {_words(ready.data_step)}; "
+        f"data steps by {_words(ready.data_step)}; on {job.machine.place}; "
         + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
     )
 
@@ -293,7 +293,7 @@ def _seconds_a_call(ready: Prepared, job: Job, at_once: int) -> float:
     images = images_of(job.plan, at_once)
 
     def called(numbers: Sequence[int]) -> Tensor:
-        return job.prior(torch.zeros(len(numbers), job.prior.channels, *size, device=job.machine.device), 1.0)
+        return job.prior(torch.zeros(len(numbers), job.prior.channels, *size, device=job.machine.place), 1.0)
 
     started = time.monotonic()
     with torch.no_grad():
