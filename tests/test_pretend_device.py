@@ -16,7 +16,8 @@ def test_it_computes_and_says_where():
 @pytest.mark.parametrize("mix", [
     lambda x: x + torch.ones(3, 4), lambda x: torch.ones(3, 4) * x, lambda x: torch.where(torch.ones(4) > 0, x, 0.0),
     lambda x: x.numpy(), lambda x: torch.ones(4).add_(x[0]), lambda x: torch.cat([x, torch.ones(3, 4)]),
-    lambda x: torch.randn(3, device=x.device, generator=torch.Generator()), lambda x: torch.empty(3, 4).copy_(x, non_blocking=True),
+    lambda x: torch.randn(3, device=x.device, generator=torch.Generator()),
+    lambda x: torch.empty(3, 4).copy_(x, non_blocking=True),
     lambda x: x[torch.ones(3, 4) > 0] + torch.ones(12),
 ])
 def test_it_refuses_what_an_accelerator_refuses(mix):
@@ -27,7 +28,8 @@ def test_it_refuses_what_an_accelerator_refuses(mix):
 def test_single_numbers_and_indices_may_lie_on_the_host():
     with pretending() as device:
         x = torch.ones(3, 4, device=device)
-        y = torch.where(x > 0, x * torch.tensor(2.0, device="cpu"), torch.tensor(0.0, device="cpu"))[torch.tensor([0, 2], device="cpu")]
+        two, none = (torch.tensor(number, device="cpu") for number in (2.0, 0.0))
+        y = torch.where(x > 0, two * x, none)[torch.tensor([0, 2], device="cpu")]
     assert y.cpu().tolist() == [[2.0] * 4] * 2
 
 

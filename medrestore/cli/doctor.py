@@ -80,7 +80,6 @@ def _problem(device: str) -> tuple["Sense", "Tensor"]:
 
     from ..mri import sampling_mask, simulate_scan, simulated_maps
     from ..operators import Sense
-    from ..restoration import Restoration
 
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(1, 1, 32, 32, dtype=torch.complex64, generator=generator)

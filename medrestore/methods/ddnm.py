@@ -23,6 +23,7 @@ class DDNM(Method):
     """
 
     needs = SpectralOperator
+    exact = True
     eta: Annotated[float, Bounds(at_least=0, at_most=1)] = 0.85
 
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,

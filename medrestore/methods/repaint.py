@@ -23,6 +23,7 @@ class RePaint(Method):
     """
 
     needs = SpectralOperator
+    exact = True
 
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:

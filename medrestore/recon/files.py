@@ -25,8 +25,10 @@ from ..restoration import image_size, in_batches, padded_size
 from ..settings import FieldError, plain
 from .data_step import DataStep
 from .plan import Machine, Plan, Reading, Writing
-from .preparation import Prepared, Slice, check_plan, check_prior, open_scan, prepare, restore_slices, score
+from .preparation import Prepared, Slice, check_noise, check_plan, check_prior, open_scan, prepare, restore_slices, score
 from .slices import ahead, images_of, slices_at_once
+
+OVERFITTED, UNEXPLAINED = 0.85, 1.3  # misfits beyond these say that an image is wrong; good ones have 0.9 to 1.15
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,7 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     first, last = _slice_range(scan, job.plan.slices)
     ready = _prepare(scan, maps, first, source, job)
     check_plan(ready, job.prior, job.plan)
+    check_noise(ready, job.plan)
     count = slices_at_once(ready, job.plan, job.machine.place, last - first)
     job.say(_summary(scan, ready, job, last - first, count))
     advance = job.progress(source.name, (len(job.levels) - 1) * job.plan.samples * (last - first))
@@ -195,10 +198,19 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
                            "scores": {name: _numbers(value) for name, value in scores.items()}}
         if job.writing.nifti:
             _write_nifti(place, scan, first)
-    misfit, noisy = sum(volume.misfit) / len(volume.misfit), min(volume.noise_std) > 0
-    explained = f"{misfit:.2f} (1 = the data are explained to their noise)" if noisy else f"{misfit:.2g} of |data|"
-    job.say(f"data misfit {explained}")
+    job.say(f"data misfit {_explained(sum(volume.misfit) / len(volume.misfit), noisy=min(volume.noise_std) > 0)}")
     return scores
+
+
+def _explained(misfit: float, *, noisy: bool) -> str:
+    """The misfit in words."""
+    if not noisy:
+        return f"{misfit:.2g} of |data|"
+    if misfit < OVERFITTED:
+        return f"{misfit:.2f} (1 = the data are explained to their noise; so far below 1 their noise is in the image)"
+    if misfit > UNEXPLAINED:
+        return f"{misfit:.2f} (1 = the data are explained to their noise; so far above 1 the image does not explain them)"
+    return f"{misfit:.2f} (1 = the data are explained to their noise)"
 
 
 def _groups(scan: KSpaceFile, maps: KSpaceFile | None, made: list[Prepared], numbers: range, count: int, source: Path,

@@ -102,7 +102,7 @@ class Plan:
     @property
     def sampler(self) -> "Method":
         """The method with its options."""
-        return METHODS.build(self.method, self.options, "Plan", "options")
+        return METHODS.build(self.method, self.options, "Plan", "options").in_steps(self.steps)
 
     @property
     def draws(self) -> bool:

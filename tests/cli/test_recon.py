@@ -77,7 +77,8 @@ def test_the_data_are_explained_to_their_noise(bench, scan, method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method(bench, scan, method):
-    assert np.isfinite(array(bench.restored(scan, *HALF, "--method", method))).all()
+    exact = ("--noise-std", 0) if method in ("ddnm", "repaint") else ()  # which are refused for noisy data
+    assert np.isfinite(array(bench.restored(scan, *HALF, "--method", method, *exact))).all()
     if method in ("diffpir", "dds", "hqs", "dps"):
         out = bench.restored(scan, *PLANE, "--method", method, name="plane.h5")
         assert np.isfinite(array(out)).all() and array(out, "mask").shape == (48, 40)
