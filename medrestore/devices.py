@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 ACCELERATORS = ("cuda", "mps", "xpu")  # in the order in which they are taken
 WITHOUT_DOUBLES = {"mps", "xpu"}  # no double precision, on all or on some of them, and no decomposition of complex matrices
@@ -12,7 +13,23 @@ PINNING = {"cuda", "xpu"}  # they copy from pinned memory while the host goes on
 def accelerator() -> str | None:
     """The accelerator of this machine: cuda, mps or xpu; None where there is none."""
     available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "xpu": torch.xpu.is_available}
-    return next((name for name in ACCELERATORS if available[name]()), None)
+    return next((name for name in ACCELERATORS if available[name]() and computes(name)), None)
+
+
+def computes(name: str) -> bool:
+    """Whether a device does what restorations are made of: complex numbers, their Fourier transforms, convolutions.
+
+    A driver that is too old, a GPU that this torch has no kernels for, and complex numbers that Apple's GPUs lack are found here.
+    """
+    try:
+        x = torch.ones(1, 1, 4, 4, dtype=torch.complex64, device=name)
+        back = torch.fft.ifftn(torch.fft.fftn(x, dim=(-2, -1)), dim=(-2, -1))
+        total = torch.zeros_like(x).addcmul_(x.conj().resolve_conj(), back)
+        channels = functional.pad(torch.cat([total.real, total.imag], 1), (1, 1, 1, 1))
+        seen = functional.conv2d(channels, torch.ones(1, 2, 3, 3, device=name))
+        return abs(float(seen.sum()) - 100) < 1e-2  # each of 16 pixels counts in up to 9 places
+    except (RuntimeError, AssertionError):  # some builds of torch assert that a device is there
+        return False
 
 
 def default_device() -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers.pretend_device import DEVICE
+from helpers.pretend_device import DEVICE, pretending
 
 from medrestore import devices, inpainting, recon
 
@@ -13,10 +13,19 @@ from medrestore import devices, inpainting, recon
 def test_the_accelerator_that_is_there_is_taken(monkeypatch, there, taken):
     for name, module in (("cuda", torch.cuda), ("mps", torch.backends.mps), ("xpu", torch.xpu)):
         monkeypatch.setattr(module, "is_available", lambda name=name: name in there)
+    monkeypatch.setattr(devices, "computes", lambda name: True)
     assert devices.default_device() == taken
     assert devices.accelerator() == (taken if there else None)
     for machine in (recon.Machine, inpainting.Machine):
         assert machine().place == taken and machine(device="cpu").place == "cpu" and machine(device="cuda:1").place == "cuda:1"
+
+
+def test_an_accelerator_that_cannot_compute_is_not_taken(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # this machine has none that answers
+    assert not devices.computes("cuda") and devices.default_device() == "cpu"
+    with pretending():
+        assert devices.computes("pretend")
+    assert devices.computes("cpu")
 
 
 def test_where_matrices_are_decomposed():

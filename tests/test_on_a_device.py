@@ -341,15 +341,14 @@ NETWORKS = [UNET, {**UNET, "num_heads": 2, "attention_head_dim": None, "time_cha
 @pytest.mark.parametrize("config", NETWORKS, ids=lambda config: config["_class_name"])
 @pytest.mark.parametrize("parametrisation", [EDM(), Epsilon(), Velocity(), Sample(), VarianceExploding()],
                          ids=lambda one: type(one).__name__)
-@pytest.mark.parametrize("bf16", [False, True])
-def test_networks(config: dict[str, Any], parametrisation: Parametrisation, bf16: bool, device: torch.device) -> None:
+def test_networks(config: dict[str, Any], parametrisation: Parametrisation, device: torch.device) -> None:
     net = build(dict(config)).requires_grad_(False)
     random = generator()
     for weights in (*net.parameters(), *net.buffers()):
         weights.copy_(0.1 * torch.randn(weights.shape, generator=random))
     x = white((2, 1, 16, 16))
     here = NetworkPrior(net, parametrisation, channels=1)(x, 0.7)
-    prior = NetworkPrior(net.to(device, memory_format=torch.channels_last), parametrisation, channels=1, bf16=bf16)
+    prior = NetworkPrior(net.to(device, memory_format=torch.channels_last), parametrisation, channels=1)
     prior(moved(x), 0.7)
     with counting() as counts:
         there = prior(moved(x), 0.7)

@@ -380,8 +380,10 @@ def _summary(scene: Scene, inspection: Inspection, out: Path, job: Job) -> Itera
 def _seconds_a_call(job: Job) -> float:
     """What one network call on one window takes on this machine, measured."""
     x = torch.zeros(1, job.prior.channels, *job.plan.grid(job.prior)[0], device=job.machine.place)
-    started = time.monotonic()
     with torch.no_grad():
+        if job.machine.place != "cpu":  # whose first call loads its kernels
+            job.prior(x, 1.0)
+        started = time.monotonic()
         job.prior(x, 1.0).sum().item()  # waits for the device
     return time.monotonic() - started
 
