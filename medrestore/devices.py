@@ -1,5 +1,7 @@
 """Devices: which one work is done on, and what it can do."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -12,7 +14,9 @@ PINNING = {"cuda", "xpu"}  # they copy from pinned memory while the host goes on
 
 def accelerator() -> str | None:
     """The accelerator of this machine: cuda, mps or xpu; None where there is none."""
-    available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "xpu": torch.xpu.is_available}
+    available: dict[str, Callable[[], bool]] = {
+        "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "xpu": torch.xpu.is_available,
+    }
     return next((name for name in ACCELERATORS if available[name]() and computes(name)), None)
 
 
