@@ -56,7 +56,7 @@ def test_every_form_takes_the_same_step() -> None:
 
 @pytest.mark.parametrize(("method", "noisy", "cutoff"), [
     (DDNM(), False, 0.2), (RePaint(), False, 0.2), (DDNMPlus(), False, 0.2), (DDNMPlus(), True, 0.01), (DDRM(), True, 0.01),
-    (HQS(), True, 1e-3), (DDS(), False, 1e-3),
+    (HQS(), True, 1e-3), (DDS(), False, 1e-3), (DDNM(), True, 1e-3),
 ])
 def test_which_coefficients_count_as_missing(method: Method, noisy: bool, cutoff: float, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, real = [], Sense.spectral
