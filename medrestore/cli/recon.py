@@ -65,7 +65,7 @@ def run(options: Options) -> int:
 
     from ..recon.files import Job, is_done, printed, recon_file, recon_folder
 
-    usable_device(options.machine.device)
+    usable_device(options.machine.place)
     job = Job.load(options.plan, options.machine, reading=options.reading, writing=options.writing,
                    say=COMMAND.say, progress=progress)
     if made is not None:

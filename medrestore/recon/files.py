@@ -25,8 +25,10 @@ from ..restoration import image_size, in_batches, padded_size
 from ..settings import FieldError, plain
 from .data_step import DataStep
 from .plan import Machine, Plan, Reading, Writing
-from .preparation import Prepared, Slice, check_plan, check_prior, open_scan, prepare, restore_slices, score
+from .preparation import Prepared, Slice, check_noise, check_plan, check_prior, open_scan, prepare, restore_slices, score
 from .slices import ahead, images_of, slices_at_once
+
+OVERFITTED, UNEXPLAINED = 0.85, 1.3  # misfits beyond these say that an image is wrong; good ones have 0.9 to 1.15
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Job:
         """
         about = describe(plan.prior)
         check_prior(about["channels"], plan.prior)
-        prior = load(plan.prior, device=machine.device, bf16=plan.bf16, compiled=machine.compiled)
+        prior = load(plan.prior, device=machine.place, bf16=plan.bf16, compiled=machine.compiled)
         return cls(plan, prior, about["sha256"], machine, **rest)
 
     @cached_property
@@ -167,7 +169,8 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     first, last = _slice_range(scan, job.plan.slices)
     ready = _prepare(scan, maps, first, source, job)
     check_plan(ready, job.prior, job.plan)
-    count = slices_at_once(ready, job.plan, job.machine.device, last - first)
+    check_noise(ready, job.plan)
+    count = slices_at_once(ready, job.plan, job.machine.place, last - first)
     job.say(_summary(scan, ready, job, last - first, count))
     notes = [*dict.fromkeys((*scan.notes, *ready.notes))]
     for note in notes:
@@ -198,10 +201,19 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
                            "scores": {name: _numbers(value) for name, value in scores.items()}}
         if job.writing.nifti:
             _write_nifti(place, scan, first)
-    misfit, noisy = sum(volume.misfit) / len(volume.misfit), min(volume.noise_std) > 0
-    explained = f"{misfit:.2f} (1 = the data are explained to their noise)" if noisy else f"{misfit:.2g} of |data|"
-    job.say(f"data misfit {explained}")
+    job.say(f"data misfit {_explained(sum(volume.misfit) / len(volume.misfit), noisy=min(volume.noise_std) > 0)}")
     return scores
+
+
+def _explained(misfit: float, *, noisy: bool) -> str:
+    """The misfit in words."""
+    if not noisy:
+        return f"{misfit:.2g} of |data|"
+    if misfit < OVERFITTED:
+        return f"{misfit:.2f} (1 = the data are explained to their noise; so far below 1 their noise is in the image)"
+    if misfit > UNEXPLAINED:
+        return f"{misfit:.2f} (1 = the data are explained to their noise; so far above 1 the image does not explain them)"
+    return f"{misfit:.2f} (1 = the data are explained to their noise)"
 
 
 def _groups(scan: KSpaceFile, maps: KSpaceFile | None, made: list[Prepared], numbers: range, count: int, source: Path,
@@ -212,14 +224,14 @@ def _groups(scan: KSpaceFile, maps: KSpaceFile | None, made: list[Prepared], num
         group = range(first, min(first + count, numbers.stop))
         return [made.pop() if made else _prepare(scan, maps, index, source, job) for index in group]
 
-    return ahead(make, numbers[::count], threaded=job.machine.device != "cpu")
+    return ahead(make, numbers[::count], threaded=job.machine.place != "cpu")
 
 
 def _restored(group: Sequence[Prepared], first: int, job: Job, advance: Callable[[], None]) -> list[Slice]:
     """Slices from `first` on, restored in one batch."""
 
     def stepped(step: int, x: Tensor) -> None:
-        for _ in x:
+        for _ in range(len(x)):
             advance()
 
     return restore_slices(group, job.prior, job.plan, first=first, batch_size=images_of(job.plan, len(group)), on_step=stepped)
@@ -227,7 +239,7 @@ def _restored(group: Sequence[Prepared], first: int, job: Job, advance: Callable
 
 def _prepare(scan: KSpaceFile, maps: KSpaceFile | None, index: int, source: Path, job: Job) -> Prepared:
     given = None if maps is None else maps[index].kspace
-    return prepare(scan[index], job.plan, file_name=source.name, maps=given, cache=job.machine.cache, device=job.machine.device)
+    return prepare(scan[index], job.plan, file_name=source.name, maps=given, cache=job.machine.cache, device=job.machine.place)
 
 
 def _slice_range(scan: KSpaceFile, slices: tuple[int, int] | None) -> tuple[int, int]:
@@ -257,7 +269,7 @@ def _provenance(source: Path, ready: Prepared, job: Job) -> dict[str, Any]:
     """What is known of how an output is made before it is: nothing of the hour, so that a rerun gives the same bytes."""
     sampling = ready.sampling
     return {
-        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.device, "config": plain(job.plan),
+        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.place, "config": plain(job.plan),
         "config_hash": job.config_hash, "input": {"path": str(source), "fingerprint": fingerprint(source)},
         "prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint, "levels": job.levels,
         "method": repr(job.plan.sampler), "noise_source": ready.noise_source,
@@ -281,7 +293,7 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: 
         f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); prior {job.prior_name}; "
         f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.sampler).__name__}, "
         f"{len(job.levels) - 1} steps, {'' if at_once == 1 else f'{at_once} slices in a batch, '}"
-        f"data steps by {_words(ready.data_step)}; "
+        f"data steps by {_words(ready.data_step)}; on {job.machine.place}; "
         + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
     )
 
@@ -296,10 +308,12 @@ def _seconds_a_call(ready: Prepared, job: Job, at_once: int) -> float:
     images = images_of(job.plan, at_once)
 
     def called(numbers: Sequence[int]) -> Tensor:
-        return job.prior(torch.zeros(len(numbers), job.prior.channels, *size, device=job.machine.device), 1.0)
+        return job.prior(torch.zeros(len(numbers), job.prior.channels, *size, device=job.machine.place), 1.0)
 
-    started = time.monotonic()
     with torch.no_grad():
+        if job.machine.place != "cpu":  # whose first call loads its kernels
+            list(in_batches(called, range(images), images))
+        started = time.monotonic()
         for denoised in in_batches(called, range(images), images):
             denoised.sum().item()  # waits for the device
     return time.monotonic() - started

@@ -110,7 +110,7 @@ class Plan:
     @property
     def sampler(self) -> "Method":
         """The method with its options."""
-        return METHODS.build(self.method, self.options, "Plan", "options")
+        return METHODS.build(self.method, self.options, "Plan", "options").in_steps(self.steps)
 
     @property
     def draws(self) -> bool:
@@ -139,17 +139,24 @@ class Machine:
     """Where the work is done: nothing of it decides the image, but for rounding.
 
     Args:
-        device: cpu, cuda, cuda:1, mps.
+        device: cpu, cuda, cuda:1, mps, xpu; default: the accelerator that is there, else the CPU.
         compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs.
         maps_cache: folder of coil maps, or none.
     """
 
-    device: str = "cpu"
+    device: str | None = None
     compiled: bool = False
     maps_cache: str | None = None
 
     def __post_init__(self) -> None:
         check(self)
+
+    @property
+    def place(self) -> str:
+        """The device that is used."""
+        from ..devices import default_device
+
+        return default_device() if self.device is None else self.device
 
     @property
     def cache(self) -> Path | None:
