@@ -35,7 +35,7 @@ class Files:
         if request["question"] == "close":
             return None, []
         if number not in self._open:
-            self._open[number] = h5py.File(request["path"], "r")
+            self._open[number] = h5py.File(request["path"], "r", **({} if request["locking"] else {"locking": False}))
         questions: dict[str, Callable[..., Reply]] = {
             "opened": self._opened, "listed": self._listed, "entry": self._entry, "attribute": self._attribute,
             "text": self._text, "array": self._array, "records": self._records}

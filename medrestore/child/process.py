@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import signal
 import subprocess
@@ -22,6 +23,7 @@ START = "import sys; sys.path[:] = {path!r}; from medrestore.child.serve import 
 SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # it does no arithmetic
 PATIENCE = 10  # seconds of waiting for each second of computing: disks are slow and machines are shared
 EXHAUSTED = signal.Signals.SIGXCPU if sys.platform != "win32" else 99  # by which the system ends what computes too long
+SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # of which whoever asks can say what helps
 WAIT = 30.0  # seconds of waiting that any request may take
 
 
@@ -73,8 +75,10 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._seen: set[int] = set()  # the files of the present worker
         self._closed: list[int] = []
+        self._busy = False  # with a request; memory may be collected, and files forgotten, in the middle of it
 
-    def ask(self, file: int, path: str, question: str, limits: Limits = Limits(), **arguments: Any) -> Answer:
+    def ask(self, file: int, path: str, question: str, limits: Limits = Limits(), *, locking: bool = True,
+            **arguments: Any) -> Answer:
         """The answer to a question about a file.
 
         Args:
@@ -82,10 +86,11 @@ class Child:
             path: of the file.
             question: a function of `child.hdf5`.
             limits: what it may take.
+            locking: whether a file that another program writes is refused.
             arguments: plain data for it.
 
         Raises:
-            OSError: what the parser says of the file.
+            OSError: what the parser says of the file, or files or memory are short.
             InputError: a worker died of it or hung, or the child cannot be started.
         """
         with self._lock:
@@ -93,31 +98,41 @@ class Child:
             self._seen -= set(closed)
             others = bool(self._seen - {file})
             request = {"file": file, "path": path and os.path.abspath(path), "question": question, "arguments": arguments,
-                       "closed": closed, "memory": limits.memory, "seconds": limits.seconds}
-            try:
-                return self._answered(request, limits, path)
-            except Died as died:
-                if not others or died.code == -EXHAUSTED:
-                    raise InputError(f"{path} {_cause(died.code, limits)}") from died
-            try:
-                return self._answered(request, limits, path)
-            except Died as died:
-                raise InputError(f"{path} {_cause(died.code, limits)}") from died
+                       "closed": closed, "locking": locking, "memory": limits.memory, "seconds": limits.seconds}
+            for repeated in (False, True):
+                self._busy = True
+                try:
+                    return self._answered(request, limits, path)
+                except Died as died:
+                    if repeated or not others or died.code == -EXHAUSTED:
+                        raise InputError(f"{path} {_cause(died.code, limits)}") from died
+                finally:
+                    self._busy = False
+            raise AssertionError("a request is repeated once")
 
     def close(self, file: int) -> None:
         """Closes a file now."""
-        self.forget(file)
         with self._lock:
-            if file in self._seen and self._process is not None and self._process.poll() is None:
-                with suppress(OSError, InputError):
-                    self.ask(file, "", "close")
-                    self._seen.discard(file)
-                    if not self._seen:
-                        self._renew()
+            self._closed.append(file)
+            self._close(file)
 
     def forget(self, file: int) -> None:
-        """Closes a file at the next request; may be called from anywhere, also while memory is being collected."""
+        """Closes a file, at the next request if one is under way; may be called while memory is being collected."""
         self._closed.append(file)
+        if self._lock.acquire(blocking=False):
+            try:
+                if not self._busy:
+                    self._close(file)
+            finally:
+                self._lock.release()
+
+    def _close(self, file: int) -> None:
+        if file in self._seen and self._process is not None and self._process.poll() is None:
+            with suppress(OSError, InputError):
+                self.ask(file, "", "close")
+                self._seen.discard(file)
+                if not self._seen:
+                    self._renew()
 
     def end(self) -> None:
         """Ends the process; the next request starts a new one."""
@@ -132,7 +147,7 @@ class Child:
     def abandon(self) -> None:
         """In a forked process: leaves the child to the process that started it."""
         process, self._process = self._process, None
-        self._lock, self._seen, self._closed = threading.RLock(), set(), []
+        self._lock, self._seen, self._closed, self._busy = threading.RLock(), set(), [], False
         if process is not None:
             _close(process)
             process.returncode = 0  # it is not ours to wait for
@@ -180,6 +195,8 @@ class Child:
                 [sys.executable, "-c", START.format(path=sys.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL, bufsize=0, env=os.environ | SINGLE, start_new_session=True)
         except OSError as error:
+            if error.errno in SHORTAGES:
+                raise
             raise InputError(f"{path} is read by a process of its own, which cannot be started ({error.strerror}); "
                              "end other programs of this machine.") from error
         return self._process

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..files import expanded
 from ..settings.documents import read_yaml
 
 MAX_BYTES = 1 << 22  # of a split; a list of all fastMRI volumes has half a megabyte
@@ -23,7 +24,7 @@ def split(dataset: str, name: str) -> dict[str, Any]:
     """
     path_text, _, key = name.rpartition(":")
     if path_text:
-        path, text = path_text, _read(Path(path_text).expanduser())
+        path, text = path_text, _read(expanded(path_text))
     else:
         path, text = f"data/splits/{dataset}.yaml", (files("medrestore.data") / "splits" / f"{dataset}.yaml").read_text("utf-8")
     splits = read_yaml(text, path)

@@ -29,34 +29,35 @@ LONGEST_NAMES = 4096  # of a group
 class File:
     """An open HDF5 file; also a context manager. `close()` may be called twice.
 
+    Args:
+        locking: whether a file that another program writes is refused; False for disks that know no locks.
+
     Raises:
         OSError: no HDF5 file, or a damaged one.
         InputError: the library that reads it crashed or did not come to an end.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.filename, self.size = str(path), path.stat().st_size
+    def __init__(self, path: Path, *, locking: bool = True) -> None:
+        self.filename, self.size, self._locking = str(path), path.stat().st_size, locking
         self._number = next(NUMBERS)
-        self._entries: dict[str, Group | Dataset | str] = {}
+        self._found: dict[str, dict[str, Any]] = {}  # plain data, so that nothing here refers back to this file
         self.attrs = Attributes(self)
         self._collected = weakref.finalize(self, shared().forget, self._number)
+        self._collected.atexit = False
         self.ask("opened", SMALL)
 
     def ask(self, question: str, limits: Limits, **arguments: Any) -> Any:
         """The answer of the child to a question about this file."""
         if not self._collected.alive:
             raise ValueError(f"{self.filename} is closed")
-        return shared().ask(self._number, self.filename, question, limits, **arguments)
+        return shared().ask(self._number, self.filename, question, limits, locking=self._locking, **arguments)
 
     def entry(self, name: str) -> Group | Dataset | str:
         """What is at a path; a word where that is no group and no array: `missing`, `link` or `other`."""
         name = "/".join(filter(None, name.split("/")))
-        if name not in self._entries:
-            self._entries[name] = self._entry(name)
-        return self._entries[name]
-
-    def _entry(self, name: str) -> Group | Dataset | str:
-        found = self.ask("entry", SMALL, name=name).value
+        if name not in self._found:
+            self._found[name] = self.ask("entry", SMALL, name=name).value
+        found = self._found[name]
         if found["kind"] == "group":
             return Group(self, name)
         return Dataset(self, name, found) if found["kind"] == "dataset" else str(found["kind"])

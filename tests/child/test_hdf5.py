@@ -10,8 +10,12 @@ from medrestore.child import hdf5
 from medrestore.child.hdf5 import Files, check_apart, selection, touched, unpacked_size
 
 
+def request(number, path, question, closed=(), **arguments):
+    return {"closed": closed, "locking": True, "file": number, "path": str(path), "question": question, "arguments": arguments}
+
+
 def ask(path, question, **arguments):
-    return Files().answer({"closed": [], "file": 0, "path": str(path), "question": question, "arguments": arguments})
+    return Files().answer(request(0, path, question, **arguments))
 
 
 def stored_short(path, *, compression=None, shuffle=False, bytes_left=40):
@@ -134,6 +138,6 @@ def test_closed_files(tmp_path):
             file["x"] = 1
     files = hdf5.Files()
     for number, name in enumerate("ab"):
-        files.answer({"closed": [], "file": number, "path": str(tmp_path / f"{name}.h5"), "question": "opened", "arguments": {}})
-    files.answer({"closed": [0, 7], "file": 1, "path": "", "question": "opened", "arguments": {}})
+        files.answer(request(number, tmp_path / f"{name}.h5", "opened"))
+    files.answer(request(1, "", "opened", closed=[0, 7]))
     assert list(files._open) == [1]

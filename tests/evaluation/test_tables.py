@@ -72,7 +72,7 @@ def test_tables_that_are_none(tmp_path):
     refused("a.csv", b"case,slice\na,1.5\n", "no whole number")
     refused("a.csv", b"case,case\na,b\n", "twice")
     refused("a.csv", b"volume,psnr\na,1\n", "no column is named case")
-    refused("a.csv", b"\xff\xfe\x00", "no CSV")
+    refused("a.csv", b"\xff\xfe\x00", "not UTF-8 text .*; save it as UTF-8")
     refused("a.parquet", b"PAR1 nothing", "not a whole Parquet file")
     refused("a.xlsx", b"", "no .csv and no .parquet")
     with pytest.raises(InputError, match="does not exist"):
@@ -162,3 +162,14 @@ def test_a_parquet_table_whose_text_is_none(tmp_path):
     (tmp_path / "a.parquet").write_bytes(data.replace(b"brain-7", b"br\xff\xfein7"))
     with pytest.raises(InputError, match=r"a\.parquet is not a whole Parquet file"):
         read_rows(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize(("name", "content"), [
+    ("a.csv", b"\xef\xbb\xbfcase,psnr\r\na,31.5\r\n"),
+    ("a.csv", b"\xef\xbb\xbfcase;psnr\r\na;31,5\r\n"),
+    ("a.csv", b"case\tpsnr\na\t31.5\n"),
+    ("A.CSV", b"case,psnr\na,31.5\n"),
+])
+def test_tables_that_a_spreadsheet_saved_again(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    assert read_rows(tmp_path / name) == [{"case": "a", "psnr": 31.5}]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +15,23 @@ from torch import Tensor
 from ...errors import InputError
 from ...fft import fft2c, ifft2c
 from ..guards import finite
+from .plausible import Doubt, doubt
+
+
+@dataclass(frozen=True)
+class Request:
+    """How a file shall be read; the fields are the arguments of `read_kspace`."""
+
+    dataset: str | None = None
+    axes: Sequence[str] | None = None
+    select: Mapping[str, int] = field(default_factory=dict)
+    uncentred: bool = False
+    noise_scan: bool = True
+    implausible: bool = False
+    max_gb: float = 16.0
+
+
+DEFAULT = Request()
 
 
 @dataclass(frozen=True)
@@ -34,7 +51,9 @@ class Scan:
     reference: Tensor | None  # (h, w) float32 magnitude reference stored in the file
     crop: tuple[int, int]  # (h, w) of the reconstructed image, a centre crop that starts at (n - crop) // 2
     pixel_mm: tuple[float, float, float] | None  # (row, column, slice) spacing when the file says so
-    affine: np.ndarray | None  # 4x4, (row, column, slice) of the cropped image to RAS mm, only if the file knows it
+    affine: np.ndarray | None  # 4x4, (row, column, slice) of the cropped image, this slice being 0, to RAS mm, if known
+    calibration: Tensor | None = None  # shaped like kspace: separate calibration lines, zeros elsewhere; None without
+    notes: tuple[str, ...] = ()  # what was assumed of this slice, one sentence each
 
     def __repr__(self) -> str:
         shape = tuple(self.kspace.shape)
@@ -54,8 +73,8 @@ class KSpaceFile(ABC):
     has_reference: bool = False  # a reference image is stored
     notes: tuple[str, ...] = ()  # what was left out or assumed, one sentence each
 
-    def __init__(self, path: Path, shape: tuple[int, int, int, int]):
-        self.path = path
+    def __init__(self, path: Path, shape: tuple[int, int, int, int], request: Request = DEFAULT):
+        self.path, self.request = path, request
         self.shape = shape  # (slices, coils, height, width), readout oversampling already removed
 
     @property
@@ -75,19 +94,39 @@ class KSpaceFile(ABC):
 
         Raises:
             IndexError: no such slice.
-            InputError: the slice cannot be read, holds NaN or infinity, or values whose energy single precision cannot hold.
+            InputError: the slice cannot be read, holds NaN, infinity or values whose energy single precision cannot hold, or
+                does not look like k-space.
         """
         if not -len(self) <= index < len(self):
             raise IndexError(f"{self.path} has {len(self)} slices, numbers 0 to {len(self) - 1}, there is no slice {index}")
         scan = self._read(index % len(self))
-        energy = [torch.linalg.vector_norm(part) for part in (scan.kspace, scan.noise) if part is not None]
-        if not all(bool(value.square().isfinite()) for value in energy):
+        self._check_finite(scan)
+        if not self.request.implausible and (found := self._doubt(scan)) is not None:
+            raise InputError(f"{self.path}: slice {scan.index} does not look like k-space, {found.what}; {self._remedy(found)}, "
+                             "or pass `implausible` where it is right as it is.")
+        return scan
+
+    def _check_finite(self, scan: Scan) -> None:
+        """Refuses what is not finite, or would not be when it is squared: also what a transform has made so."""
+        energy = [torch.linalg.vector_norm(part).square() for part in (scan.kspace, scan.noise) if part is not None]
+        if not all(bool(value.isfinite()) for value in energy):
             raise InputError(f"{self.path}: slice {scan.index} holds values too large for single precision; "
                              "export the file again.")
         geometry = [part for part in (scan.pixel_mm, scan.affine) if part is not None]
         if not all(np.isfinite(part).all() for part in geometry):
             raise InputError(f"{self.path}: its header gives sizes or positions that are not finite; export the file again.")
-        return scan
+
+    def doubt(self, index: int) -> str | None:
+        """What speaks against slice `index` being k-space of this layout, in words; None where nothing does."""
+        found = self._doubt(self._read(index))
+        return None if found is None else f"{found.what}; {self._remedy(found)}"
+
+    def _doubt(self, scan: Scan) -> Doubt | None:
+        return doubt(scan.kspace[0])
+
+    def _remedy(self, found: Doubt) -> str:
+        """What would make it right, for this format."""
+        return found.remedy
 
     def __iter__(self) -> Iterator[Scan]:
         return (self[index] for index in range(len(self)))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +16,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import InputError
-from ..guards import PathLike, check_size, existing, finite, require
+from ..guards import PathLike, check_size, existing, finite
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+    from pydicom.dataset import FileMetaDataset
 
-LARGEST_DEFLATED = 512 << 20  # bytes of a deflated file when it is unpacked
-BLOCK = 1 << 20  # bytes unpacked at a time
 GREY = ("MONOCHROME1", "MONOCHROME2")
+DEFLATED = "1.2.840.10008.1.2.1.99"  # the transfer syntax whose data set is one zlib stream
+LONGEST_HEADER = 16 << 20  # bytes of a deflated data set without its pixels; real ones have some kilobytes
+PREAMBLE, META = 132, 2  # bytes before the meta information of a file, and the group of its elements
+PIXELS = (0x7FE0, 0x0010)  # the tag of the pixels, which are last
 
 
 @dataclass(frozen=True)
@@ -48,11 +54,15 @@ def read_dicom_header(path: PathLike, *, max_gb: float = 1.0) -> DicomHeader:
         InputError: no DICOM, no pixels, several frames, colour, or too large.
     """
     path = existing(path)
-    dataset = _read(path, pixels=False)
+    with _explained(path):
+        return _header(_read(path, pixels=False), path, max_gb=max_gb)
+
+
+def _header(dataset: Dataset, path: Path, *, max_gb: float) -> DicomHeader:
     rows, columns = (_whole(dataset, name, path) for name in ("Rows", "Columns"))
     _check(dataset, path)
     check_size(str(path), (rows, columns), max(_whole(dataset, "BitsAllocated", path) // 8, 1), max_gb=max_gb)
-    known = next((str(value) for name in ("PatientID", "StudyInstanceUID") if (value := _value(dataset, name, path))), path.stem)
+    known = next((str(value) for name in ("PatientID", "StudyInstanceUID") if (value := dataset.get(name))), path.stem)
     return DicomHeader(path, (rows, columns), hashlib.sha256(known.encode()).hexdigest()[:16])
 
 
@@ -63,16 +73,16 @@ def read_dicom(path: PathLike, *, max_gb: float = 1.0) -> np.ndarray:
         InputError: as `read_dicom_header`; pixels that are damaged, or compressed in a way that is not installed.
     """
     header = read_dicom_header(path, max_gb=max_gb)
-    dataset = _read(header.path, pixels=True)
+    with _explained(header.path):
+        dataset = _read(header.path, pixels=True)
+        slope, intercept = _rescale(dataset, header.path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom warns of odd but harmless padding
             pixels = np.asarray(dataset.pixel_array)
-        slope, intercept = (float(dataset.get(name, 1 - at)) for at, name in enumerate(("RescaleSlope", "RescaleIntercept")))
     except Exception as error:  # pydicom's decoders raise whatever their libraries do
-        raise InputError(
-            f"{path} holds pixels that cannot be read ({_line(error)}); convert it to uncompressed DICOM."
-        ) from error
+        raise InputError(f"{path} holds pixels that cannot be read ({_line(error)}); "
+                         "convert it to uncompressed DICOM.") from error
     if pixels.shape != header.shape:
         raise InputError(f"{path} declares {header.shape} pixels but holds {pixels.shape}; export it again.")
     values = finite(pixels.astype(np.float32) * np.float32(slope) + np.float32(intercept), path, "the image")
@@ -84,52 +94,23 @@ def _read(path: Path, *, pixels: bool) -> Dataset:
         import pydicom
     except ModuleNotFoundError as error:
         raise InputError(f"{path} is DICOM, which needs pydicom; pip install medrestore[dicom].") from error
+    meta = pydicom.filereader.read_file_meta_info(path)
+    if meta.get("TransferSyntaxUID") == DEFLATED:
+        return _deflated(path, meta, pixels=pixels)
+    return pydicom.dcmread(path, stop_before_pixels=not pixels)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Whatever pydicom says of a damaged file, also when an element is first asked for, as an `InputError`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of values that break the standard, common and harmless
-            with _Stream(path) as stream:
-                return pydicom.dcmread(stream, stop_before_pixels=not pixels)
+            yield
     except InputError:
         raise
-    except Exception as error:  # a damaged file makes it raise nearly anything
+    except Exception as error:  # it raises nearly anything
         raise InputError(f"{path} is no DICOM file, or damaged ({_line(error)}); export it again.") from error
-
-
-class _Stream(io.BufferedReader):
-    """A file that pydicom reads to its end at once only where it is deflated, and then unpacks as a whole."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(io.FileIO(path))
-        self.path = path
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        data = super().read(size)
-        if size is None or size < 0:
-            inflate, left, count = zlib.decompressobj(-zlib.MAX_WBITS), data, 0
-            while left and count <= LARGEST_DEFLATED and not inflate.eof:
-                count += len(inflate.decompress(left, BLOCK))
-                left = inflate.unconsumed_tail
-            require(count <= LARGEST_DEFLATED, f"{self.path} unpacks to more than {LARGEST_DEFLATED >> 20} MiB; "
-                                               "convert it to uncompressed DICOM.")
-        return data
-
-
-def _check(dataset: Dataset, path: Path) -> None:
-    frames, samples = _value(dataset, "NumberOfFrames", path) or 1, _value(dataset, "SamplesPerPixel", path, 1)
-    kind = _value(dataset, "PhotometricInterpretation", path)
-    if frames != 1 or samples != 1 or kind not in GREY:
-        what = f"{kind or 'no pixels'}, {frames} frames"
-        raise InputError(f"{path} is no grey image of one frame ({what}); convert it or leave it out.")
-
-
-def _value(dataset: Dataset, name: str, path: Path, default: Any = None) -> Any:
-    """An element of the header, which pydicom parses when it is asked for."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return dataset.get(name, default)
-    except Exception as error:  # of nearly any kind, for a damaged one
-        raise InputError(f"{path} has a damaged {name} ({_line(error)}); export it again.") from error
 
 
 def _line(error: Exception) -> str:
@@ -137,8 +118,68 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
+def _deflated(path: Path, meta: FileMetaDataset, *, pixels: bool) -> Dataset:
+    """The data set of a deflated file: no more of it is unpacked than its header, and the pixels that this declares."""
+    from pydicom.filereader import read_dataset
+    from pydicom.tag import BaseTag, Tag
+
+    def at_pixels(tag: BaseTag, *_: Any) -> bool:
+        return tag >= Tag(PIXELS)
+
+    def past_meta(tag: BaseTag, *_: Any) -> bool:
+        return tag.group != META
+
+    with path.open("rb") as file:
+        file.seek(PREAMBLE)
+        read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=past_meta)
+        packed = file.read()
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    head = stream.decompress(packed, LONGEST_HEADER)
+    dataset = read_dataset(io.BytesIO(head), is_implicit_VR=False, is_little_endian=True, stop_when=at_pixels)
+    if pixels:
+        declared = math.prod(_whole(dataset, name, path) for name in ("Rows", "Columns", "BitsAllocated")) // 8
+        whole = head + stream.decompress(stream.unconsumed_tail, declared + 1)
+        if stream.unconsumed_tail and len(whole) > LONGEST_HEADER + declared:
+            raise InputError(f"{path} unpacks to more than the {declared} bytes of pixels that it declares; export it again.")
+        dataset = read_dataset(io.BytesIO(whole), is_implicit_VR=False, is_little_endian=True)
+    dataset.file_meta = meta
+    return dataset
+
+
+def _rescale(dataset: Dataset, path: Path) -> tuple[float, float]:
+    """Slope and intercept of the values: of the image, else of its functional groups (enhanced images), else 1 and 0.
+
+    A field that is there and empty says as little as one that is missing.
+    """
+    places = [dataset]
+    for groups in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
+        for group in list(dataset.get(groups) or [])[:1]:
+            places += list(group.get("PixelValueTransformationSequence") or [])[:1]
+    found = []
+    for name, default in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0)):
+        values = [place.get(name) for place in places]
+        value = next((value for value in values if value not in (None, "")), default)
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number) or (name == "RescaleSlope" and number == 0):
+            raise InputError(f"{path} gives {str(value)[:40]!r} as its {name}, which makes no values of the pixels; "
+                             "export it again.")
+        found.append(number)
+    return found[0], found[1]
+
+
+def _check(dataset: Dataset, path: Path) -> None:
+    frames, samples = dataset.get("NumberOfFrames") or 1, dataset.get("SamplesPerPixel") or 1
+    kind = dataset.get("PhotometricInterpretation")
+    if frames != 1 or samples != 1 or kind not in GREY:
+        what = f"{kind or 'no pixels'}, {frames} frames"
+        raise InputError(f"{path} is no grey image of one frame ({what}); convert it or leave it out.")
+
+
 def _whole(dataset: Dataset, name: str, path: Path) -> int:
-    value = _value(dataset, name, path)
+    value: Any = dataset.get(name)
     if not isinstance(value, int) or value < 1:
         raise InputError(f"{path} says nothing usable of its {name}, so it is no image; leave it out.")
     return int(value)
