@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -33,6 +34,7 @@ from ..settings import FieldError
 from .data_step import DataStep, data_step, exact_gb
 from .plan import LEAST_SIGMA, Plan, Reading
 
+CG_SENSE = CGSense(lam=0.01)  # the baseline beside every reconstruction
 FASTMRI_KINDS = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
 AXES = ("slice", "coil", "row", "col")  # of coil maps in files that do not say
 SLICE_SEEDS = 100_000  # seeds set apart for the samples of one slice
@@ -63,6 +65,16 @@ class Prepared:
     reference: Tensor | None
     data_step: DataStep
 
+    @cached_property
+    def zero_filled(self) -> Tensor:
+        """(1, 1, height, width) complex on the reconstruction grid, computed when it is first asked for."""
+        return ZeroFilled().reconstruct(self.problem.y, self.sense.maps, self.sense.mask)
+
+    @cached_property
+    def cg_sense(self) -> Tensor:
+        """(1, 1, height, width) complex on the reconstruction grid, computed when it is first asked for."""
+        return CG_SENSE.reconstruct(self.problem.y, self.sense.maps, self.sense.mask)
+
     def shown(self, image: Tensor) -> Tensor:
         """Complex (..., h, w) of the reconstruction grid to the image as shown, in units of the coils' root-sum-of-squares."""
         height, width = image.shape[-2:]
@@ -82,8 +94,9 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
         maps: (1, coil, h, w) given coil maps; None estimates them by ESPIRiT, cached under `cache`.
 
     Raises:
-        InputError: no calibration lines, maps of the wrong shape, noise that cannot be estimated.
+        InputError: nothing was sampled, no calibration lines, maps of the wrong shape, noise that cannot be estimated.
     """
+    check_sampled(scan)
     reference = _reference(scan, plan)
     kspace, sampling = _undersample(scan, plan, file_name)
     unmix = torch.eye(kspace.shape[1], dtype=torch.complex64)
@@ -109,10 +122,28 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     sense = Sense(maps.to(device), sampling.mask.to(device))
     form = data_step(sense, plan.sampler, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb, noisy=sigma > 0)
     problem = Problem(form.operator, kspace.to(device), sigma)
-    if plan.noise_std is None and (left := unexplained(problem)) > sigma:
+    if (left := unexplained(problem)) > sigma:  # a given level, too: fitting the model's error costs 15 dB and more
         problem = replace(problem, sigma=left)
         source = f"{source}, raised from {sigma:.3g} to what the coil maps leave unexplained"
     return Prepared(problem, sense, sampling, source, gain.to(device), scan.crop, reference, form)
+
+
+def is_empty(scan: Scan) -> bool:
+    """Whether a slice holds nothing: padded, or lost in transfer."""
+    return not bool(scan.kspace.any())
+
+
+def check_sampled(scan: Scan) -> None:
+    """Refuses a slice of which nothing was measured.
+
+    Raises:
+        InputError: what is missing.
+    """
+    if not bool(scan.mask.any()):
+        raise InputError(f"the mask of slice {scan.index} marks no line as sampled; correct the mask, "
+                         "or leave the slice out by `slices`")
+    if is_empty(scan):
+        raise InputError(f"the k-space of slice {scan.index} is zero everywhere; leave the slice out by `slices`")
 
 
 def _reference(scan: Scan, plan: Plan) -> Tensor | None:
@@ -135,8 +166,14 @@ def _undersample(scan: Scan, plan: Plan, file_name: str) -> tuple[Tensor, Sampli
     mask = drawn.mask * scan.mask
     if not mask.any():
         raise InputError("nothing is left of the scan after undersampling; it was undersampled before")
-    realised = Sampling(mask, drawn.kind, float(mask.numel() / mask.sum()), calibration_width(mask), drawn.seed)
-    return scan.kspace * mask, realised
+    kind = drawn.kind if bool(scan.mask.all()) else f"{drawn.kind} {_of_acquired(mask, scan.mask)},"
+    return scan.kspace * mask, Sampling(mask, kind, float(mask.numel() / mask.sum()), calibration_width(mask), drawn.seed)
+
+
+def _of_acquired(mask: Tensor, acquired: Tensor) -> str:
+    """How sampling in software relates to the scan's own, in words: both take samples away."""
+    return (f"{float(acquired.sum() / mask.sum()):.2f}x on top of the {float(acquired.numel() / acquired.sum()):.2f}x "
+            "that the scan was acquired with")
 
 
 @dataclass(frozen=True)
@@ -147,7 +184,6 @@ class Slice:
         image: (h, w) complex, the mean of the samples.
         samples: (sample, h, w) complex.
         std: (h, w) spread of the samples.
-        zero_filled, cg_sense: (h, w) complex, the baselines beside it.
         reference: (h, w) or None.
         restoration: seeds, levels and misfit.
         prepared: what was restored.
@@ -156,14 +192,19 @@ class Slice:
     image: Tensor
     samples: Tensor
     std: Tensor
-    zero_filled: Tensor
-    cg_sense: Tensor
     reference: Tensor | None
     restoration: Restoration
     prepared: Prepared
 
+    @property
+    def zero_filled(self) -> Tensor:
+        """(h, w) complex, a baseline beside it."""
+        return self.prepared.shown(self.prepared.zero_filled[0, 0]).cpu()
 
-CG_SENSE = CGSense(lam=0.01)  # the baseline beside every reconstruction
+    @property
+    def cg_sense(self) -> Tensor:
+        """(h, w) complex, a baseline beside it."""
+        return self.prepared.shown(self.prepared.cg_sense[0, 0]).cpu()
 
 
 def restore_slice(prepared: Prepared, prior: Prior, plan: Plan, *, slice_index: int = 0,
@@ -182,26 +223,23 @@ def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, fi
         batch_size: samples, of whichever slices, drawn together at most; by default that of the plan.
         on_step: called with the number of the step and x (sample, channel, height, width) after it, for each batch.
     """
-    cg_sense = [CG_SENSE.reconstruct(one.problem.y, one.sense.maps, one.sense.mask) for one in prepared]
     results = restore_all(
         [one.problem for one in prepared], prior, plan.sampler, levels=plan.levels(prior), samples=plan.samples,
         seeds=[plan.seed + SLICE_SEEDS * index for index in range(first, first + len(prepared))],
         batch_size=plan.batch_size if batch_size is None else batch_size, on_step=on_step,
-        starts=None if plan.start_sigma is None else cg_sense, start_sigma=plan.start_sigma,
+        starts=None if plan.start_sigma is None else [one.cg_sense for one in prepared], start_sigma=plan.start_sigma,
     )
-    return [_as_shown(*one) for one in zip(prepared, results, cg_sense, strict=True)]
+    return [_as_shown(*one) for one in zip(prepared, results, strict=True)]
 
 
-def _as_shown(prepared: Prepared, result: Restoration, cg_sense: Tensor) -> Slice:
-    """A restoration and the baselines beside it, cropped and in the units of the scanner's image."""
-    zero_filled = ZeroFilled().reconstruct(prepared.problem.y, prepared.sense.maps, prepared.sense.mask)
+def _as_shown(prepared: Prepared, result: Restoration) -> Slice:
+    """A restoration, cropped and in the units of the scanner's image."""
 
     def shown(image: Tensor) -> Tensor:
         return prepared.shown(image).cpu()
 
     return Slice(image=shown(result.mean[0]), samples=shown(result.samples[:, 0]), std=shown(result.std[0]),
-                 zero_filled=shown(zero_filled[0, 0]), cg_sense=shown(cg_sense[0, 0]), reference=prepared.reference,
-                 restoration=result, prepared=prepared)
+                 reference=prepared.reference, restoration=result, prepared=prepared)
 
 
 def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
