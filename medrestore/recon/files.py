@@ -1,11 +1,14 @@
 """Files and folders of scans through `recon.preparation`: whole outputs or none, resumed where they stopped."""
 
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -69,11 +72,15 @@ class Job:
         return None if self.plan.maps is None else fingerprint(Path(self.plan.maps))
 
     @cached_property
+    def prior_key(self) -> list[str]:
+        """What tells the prior from others; one that was loaded from no file is never taken for the one of another run."""
+        parametrisation = repr(self.prior.parametrisation) if isinstance(self.prior, NetworkPrior) else ""
+        return [self.prior_hash or uuid.uuid4().hex, parametrisation, repr(self.prior.recipe), version("medrestore")]
+
+    @cached_property
     def config_hash(self) -> str:
         """sha256 of everything that decides an output but the scan and the machine: the whole plan, the prior and the maps."""
-        parametrisation = repr(self.prior.parametrisation) if isinstance(self.prior, NetworkPrior) else ""
-        prior = [self.prior_hash, parametrisation, repr(self.prior.recipe)]
-        return digest_of([plain(self.plan), prior, self.maps_fingerprint, version("medrestore")])
+        return digest_of([plain(self.plan), self.prior_key, self.maps_fingerprint])
 
     @property
     def prior_name(self) -> str:
@@ -93,39 +100,6 @@ class Job:
     def outputs(self, out: Path) -> tuple[Path, ...]:
         """All that is written for the output `out`."""
         return out, out.with_suffix(".png"), *([out.with_suffix(".nii.gz")] if self.writing.nifti else [])
-
-
-@dataclass
-class Volume:
-    """What is gathered over the slices of a volume: magnitudes (h, w) as shown for the scores, and facts for the record."""
-
-    zero_filled: list[Tensor] = field(default_factory=list)
-    cg_sense: list[Tensor] = field(default_factory=list)
-    mean: list[Tensor] = field(default_factory=list)
-    one_sample: list[Tensor] = field(default_factory=list)
-    reference: list[Tensor] = field(default_factory=list)
-    misfit: list[float] = field(default_factory=list)
-    noise_std: list[float] = field(default_factory=list)
-    seeds: list[list[int]] = field(default_factory=list)
-
-    def add(self, done: Slice) -> None:
-        """Takes in one slice; its magnitudes only where there is a reference to score them by."""
-        self.misfit.append(float(done.restoration.misfit.mean()))
-        self.noise_std.append(float(done.prepared.problem.sigma))
-        self.seeds.append(list(done.restoration.seeds))
-        if done.reference is not None:
-            self.zero_filled.append(done.zero_filled.abs())
-            self.cg_sense.append(done.cg_sense.abs())
-            self.mean.append(done.image.abs())
-            self.one_sample.append(done.samples[0].abs())
-            self.reference.append(done.reference)
-
-    def scores(self, data_range: float | None) -> dict[str, Scores]:
-        """fastMRI scores of every image that was gathered; empty without a reference."""
-        if not self.reference:
-            return {}
-        names = ["zero_filled", "cg_sense", *(["one_sample"] if len(self.seeds[0]) > 1 else []), "mean"]
-        return {name: score(getattr(self, name), self.reference, data_range=data_range) for name in names}
 
 
 def fingerprint(path: Path) -> str:
@@ -164,83 +138,94 @@ def _may_write(source: Path, out: Path, job: Job) -> None:
 
 
 def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, job: Job) -> dict[str, Scores]:
-    first, last = _slice_range(scan, job.plan.slices)
-    ready = _prepare(scan, maps, first, source, job)
-    check_plan(ready, job.prior, job.plan)
-    count = slices_at_once(ready, job.plan, job.machine.device, last - first)
-    job.say(_summary(scan, ready, job, last - first, count))
-    advance = job.progress(source.name, (len(job.levels) - 1) * job.plan.samples * (last - first))
-    volume, provenance = Volume(), _provenance(source, ready, job)
-    with new_output(out) as folder:
-        place = folder / out.name
-        with _writer(place, ready, job, last - first, provenance) as writer:
-            groups = _groups(scan, maps, [ready], range(first, last), count, source, job)
-            del ready  # nothing may hold a slice's exact data step, hundreds of megabytes, while those of the next group are made
-            index = first
-            while group := next(groups, None):
-                restored = _restored(group, index, job, advance)
-                for done in restored:
-                    writer.put(
-                        index - first, reconstruction=done.image.abs(), complex_image=done.image,
-                        std=done.std if job.plan.samples > 1 else None, samples=done.samples if job.plan.keep_samples else None,
-                    )
-                    volume.add(done)
-                    if index == first + (last - first) // 2:
-                        panel(columns(done), place.with_suffix(".png"), title=source.name)
-                    index += 1
-                del done, restored, group
-                release_freed_memory()
-            scores = volume.scores(scan.reference_max)
-            provenance |= {"misfit": volume.misfit, "noise_std": volume.noise_std, "seeds": volume.seeds,
-                           "scores": {name: _numbers(value) for name, value in scores.items()}}
-        if job.writing.nifti:
-            _write_nifti(place, scan, first)
-    misfit, noisy = sum(volume.misfit) / len(volume.misfit), min(volume.noise_std) > 0
+    volume = Volume(scan, maps, source.name, _slice_range(scan, job.plan.slices), job)
+    first = volume.first()
+    check_plan(first[1], job.prior, job.plan)
+    count = slices_at_once(first[1], job.plan, job.machine.device, len(volume.numbers))
+    job.say(_summary(scan, first[1], job, len(volume.numbers), count))
+    advance = job.progress(source.name, (len(job.levels) - 1) * job.plan.samples * len(volume.numbers))
+    provenance, mask = _provenance(source, first[1], job), first[1].sampling.mask.cpu()
+    with _stage(out, job, len(volume.numbers)) as stage:
+        records = Records(stage.folder)
+        prepared = [first]
+        del first  # nothing may hold a slice's exact data step while those of the next group are made
+        keys, refused = volume.restore(prepared.pop(), count, records, advance)
+        _check_complete(volume, refused, provenance, source, job)
+        scores = _write(volume, records, keys, stage.new / out.name, mask, provenance)
+        stage.publish_files()
+    misfits, noisy = provenance["misfit"], min(level for level in provenance["noise_std"] if level is not None) > 0
+    misfit = fmean(value for value in misfits if value is not None)
     explained = f"{misfit:.2f} (1 = the data are explained to their noise)" if noisy else f"{misfit:.2g} of |data|"
     job.say(f"data misfit {explained}")
     return scores
 
 
-def _groups(scan: KSpaceFile, maps: KSpaceFile | None, made: list[Prepared], numbers: range, count: int, source: Path,
-            job: Job) -> Iterator[list[Prepared]]:
-    """Slices made ready, `count` at a time; the first is in `made`, and is taken out of it."""
-
-    def make(first: int) -> list[Prepared]:
-        group = range(first, min(first + count, numbers.stop))
-        return [made.pop() if made else _prepare(scan, maps, index, source, job) for index in group]
-
-    return ahead(make, numbers[::count], threaded=job.machine.device != "cpu")
-
-
-def _restored(group: Sequence[Prepared], first: int, job: Job, advance: Callable[[], None]) -> list[Slice]:
-    """Slices from `first` on, restored in one batch."""
-
-    def stepped(step: int, x: Tensor) -> None:
-        for _ in x:
-            advance()
-
-    return restore_slices(group, job.prior, job.plan, first=first, batch_size=images_of(job.plan, len(group)), on_step=stepped)
+@contextmanager
+def _stage(out: Path, job: Job, slices: int) -> Iterator[Stage]:
+    """Where slices gather; removed at the end, and left to a later run when some are stored and the others fail."""
+    stage = Stage(out, key=FORMAT, resume=job.writing.resume or not job.writing.overwrite)
+    try:
+        with explained(out, full_only=True), final_names(stage.folder, out.parent):
+            if stage.resumed:
+                job.say(f"{out.name}: goes on where an earlier run stopped")
+            yield stage
+    except BaseException:
+        stored = Records(stage.folder).count
+        if stored:
+            job.say(f"{out.name}: {stored} of {slices} slices are stored; the same command goes on from there")
+        (stage.leave if stored else stage.remove)()
+        raise
+    stage.remove()
 
 
-def _prepare(scan: KSpaceFile, maps: KSpaceFile | None, index: int, source: Path, job: Job) -> Prepared:
-    given = None if maps is None else maps[index].kspace
-    return prepare(scan[index], job.plan, file_name=source.name, maps=given, cache=job.machine.cache, device=job.machine.device)
+def _check_complete(volume: Volume, refused: dict[int, InputError], made: dict[str, Any], source: Path, job: Job) -> None:
+    """Refuses a volume with slices that could not be served, or whose files were changed while they were read."""
+    if refused:
+        names = ", ".join(map(str, refused))
+        first, why = next(iter(refused.items()))
+        raise InputError(f"{source}: {f'slice {first}' if len(refused) == 1 else f'slices {names}'} cannot be restored "
+                         f"({why}); mend the scan or choose other `slices`: those that are stored stay")
+    given = job.plan.maps
+    if made["input"]["fingerprint"] != fingerprint(source) or (
+            given is not None and made["maps_fingerprint"] != fingerprint(Path(given))):
+        raise InputError(f"{source}{'' if given is None else f' or {given}'} was changed while it was read; "
+                         "run again once it is complete")
 
 
-def _slice_range(scan: KSpaceFile, slices: tuple[int, int] | None) -> tuple[int, int]:
+def _write(volume: Volume, records: Records, keys: dict[int, str], place: Path, mask: Tensor,
+           provenance: dict[str, Any]) -> dict[str, Scores]:
+    """Writes the output, its picture and NIfTI from the records, and completes the provenance; returns the scores."""
+    job, scored = volume.job, Gathered()
+    one = records.read(volume.numbers[0], keys)
+    height, width = one.image.shape
+    with ReconstructionWriter(
+        place, slices=len(volume.numbers), height=height, width=width, mask=mask, std=job.plan.samples > 1,
+        samples=job.plan.samples if job.plan.keep_samples else 0, provenance=provenance,
+        attributes={"acceleration": provenance["sampling"]["acceleration"]},
+    ) as writer:
+        for number, index in enumerate(volume.numbers):
+            record = records.read(index, keys)
+            writer.put(number, reconstruction=record.image.abs(), complex_image=record.image, std=record.std,
+                       samples=record.samples)
+            scored.add(record)
+            if index == volume.pictured:
+                panel(columns(record), place.with_suffix(".png"), title=volume.file_name)
+        scores = scored.scores(volume.scan.reference_max)
+        provenance |= scored.facts | {"scores": {name: _numbers(value) for name, value in scores.items()}}
+    empty = [index for index, seeds in zip(volume.numbers, scored.facts["seeds"], strict=True) if not seeds]
+    if empty:
+        job.say(f"{volume.file_name}: nothing was measured in {'slice' if len(empty) == 1 else 'slices'} "
+                f"{', '.join(map(str, empty))}; the image is zero there")
+    if job.writing.nifti:
+        _write_nifti(place, volume.scan, volume.numbers[0])
+    return scores
+
+
+def _slice_range(scan: KSpaceFile, slices: tuple[int, int] | None) -> range:
     first, last = (0, len(scan)) if slices is None else slices
     if not 0 <= first < last <= len(scan):
         raise InputError(f"{scan.path} has slices 0 to {len(scan) - 1}, and `slices` {first}:{last} asks for others")
-    return first, last
-
-
-def _writer(out: Path, ready: Prepared, job: Job, slices: int, provenance: dict[str, Any]) -> ReconstructionWriter:
-    height, width = ready.shown(ready.problem.back_projected[0, 0]).shape
-    return ReconstructionWriter(
-        out, slices=slices, height=height, width=width, mask=ready.sampling.mask.cpu(), std=job.plan.samples > 1,
-        samples=job.plan.samples if job.plan.keep_samples else 0, provenance=provenance,
-        attributes={"acceleration": ready.sampling.acceleration},
-    )
+    return range(first, last)
 
 
 def _write_nifti(out: Path, scan: KSpaceFile, first: int) -> None:
@@ -300,69 +285,6 @@ def _seconds_a_call(ready: Prepared, job: Job, at_once: int) -> float:
         for denoised in in_batches(called, range(images), images):
             denoised.sum().item()  # waits for the device
     return time.monotonic() - started
-
-
-def columns(done: Slice) -> list[Column]:
-    """Zero-filled | CG-SENSE | restored | spread of the samples, or reference and error where there is a reference.
-
-    Images alone: whoever draws them, and leaves cycles of references behind, holds no slice with its exact data step.
-    """
-    peak = float((done.image if done.reference is None else done.reference).abs().max())
-    shown = [Column("zero-filled", done.zero_filled.abs(), peak), Column("CG-SENSE", done.cg_sense.abs(), peak),
-             Column("restored", done.image.abs(), peak)]
-    if done.reference is not None:
-        error = (done.image.abs() - done.reference).abs()
-        shown += [Column("reference", done.reference, peak), Column("error x 10", error, peak / 10)]
-    if len(done.samples) > 1:
-        shown.append(Column("spread x 10", done.std, peak / 10))
-    return shown
-
-
-def recon_folder(folder: Path, out: Path, job: Job) -> dict[str, str]:
-    """Every scan of a folder to a file of the same stem; returns what failed, name to sentence.
-
-    A scan that fails does not keep the others from being done. Several runs may share a folder: with `job.writing.resume` each
-    leaves alone what is whole and what another is at.
-
-    Raises:
-        InputError: no scans, or outputs that exist and may neither be replaced nor resumed; before any work.
-    """
-    if out.exists() and out.samefile(folder):
-        raise InputError(f"{out} is the folder of the scans; give another place")
-    pairs = [(source, out / f"{source.stem}.h5") for source in scans(folder)]
-    existing = [target for _, target in pairs if target.exists()]
-    if existing and not (job.writing.overwrite or job.writing.resume):
-        raise InputError(f"{existing[0]} exists; pass `resume` to do the rest, `overwrite` to replace it, or give another place")
-    waiting = [pair for pair in pairs if not (job.writing.resume and is_done(*pair, job))]
-    job.say(f"{len(waiting)} of {len(pairs)} scans to do")
-    failed: dict[str, str] = {}
-    for source, target in waiting:
-        try:
-            if not (job.writing.resume and is_done(source, target, job)):  # another run may have done it in the meantime
-                recon_file(source, target, job)
-        except Busy as busy:
-            job.say(f"left alone: {busy}")
-        except InputError as error:
-            failed[source.name] = str(error)
-        except Exception as error:  # whatever it is, the other scans are not to blame
-            failed[source.name] = f"{source}: {type(error).__name__}: {error}; do it alone to see more"
-        if source.name in failed:
-            job.say(f"failed: {failed[source.name]}")
-    return failed
-
-
-def scans(folder: Path) -> Sequence[Path]:
-    """The scans of a folder, by suffix, sorted by name."""
-    visible = (path for path in folder.iterdir() if not path.name.startswith("."))
-    found = sorted(path for path in visible if path.suffix in SUFFIXES and path.is_file())
-    if not found:
-        raise InputError(f"{folder} holds no scan ({', '.join(SUFFIXES)}); give the folder that does")
-    stems: dict[str, Path] = {}
-    for path in found:
-        if path.stem in stems:
-            raise InputError(f"{path} and {stems[path.stem]} would both become {path.stem}.h5; rename one")
-        stems[path.stem] = path
-    return found
 
 
 def is_done(source: Path, target: Path, job: Job) -> bool:

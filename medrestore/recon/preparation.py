@@ -210,22 +210,22 @@ class Slice:
 def restore_slice(prepared: Prepared, prior: Prior, plan: Plan, *, slice_index: int = 0,
                   on_step: Callable[[int, Tensor], None] | None = None) -> Slice:
     """Restores one prepared slice; see `restore_slices`."""
-    (restored,) = restore_slices([prepared], prior, plan, first=slice_index, on_step=on_step)
+    (restored,) = restore_slices([prepared], prior, plan, numbers=[slice_index], on_step=on_step)
     return restored
 
 
-def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, first: int = 0, batch_size: int | None = None,
-                    on_step: Callable[[int, Tensor], None] | None = None) -> list[Slice]:
+def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, numbers: Sequence[int] | None = None,
+                   batch_size: int | None = None, on_step: Callable[[int, Tensor], None] | None = None) -> list[Slice]:
     """Restores prepared slices with joint calls of the prior.
 
     Args:
-        first: number of the first slice, which sets the seeds of each apart.
+        numbers: of the slices, which set the seeds of each apart; by default from 0.
         batch_size: samples, of whichever slices, drawn together at most; by default that of the plan.
         on_step: called with the number of the step and x (sample, channel, height, width) after it, for each batch.
     """
     results = restore_all(
         [one.problem for one in prepared], prior, plan.sampler, levels=plan.levels(prior), samples=plan.samples,
-        seeds=[plan.seed + SLICE_SEEDS * index for index in range(first, first + len(prepared))],
+        seeds=[plan.seed + SLICE_SEEDS * index for index in (range(len(prepared)) if numbers is None else numbers)],
         batch_size=plan.batch_size if batch_size is None else batch_size, on_step=on_step,
         starts=None if plan.start_sigma is None else [one.cg_sense for one in prepared], start_sigma=plan.start_sigma,
     )
