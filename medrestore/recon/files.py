@@ -1,10 +1,10 @@
-"""Files and folders of scans through `recon.preparation`: whole outputs or none, resumed where they stopped."""
+"""Files of scans through `recon.preparation`: whole outputs or none, resumed where they stopped."""
 
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -14,22 +14,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..allocator import release_freed_memory
 from ..errors import InputError
-from ..files import Busy, digest, digest_of, new_output
+from ..files import Stage, digest, digest_of, explained, final_names
 from ..io import KSpaceFile, ReconstructionWriter, read_provenance, read_reconstruction, write_nifti
 from ..io.guards import scan_files
-from ..io.kspace.open import SUFFIXES
 from ..metrics import Scores
 from ..priors import NetworkPrior, Prior, load
 from ..priors.store import describe
-from ..report import Column, panel
+from ..report import panel
 from ..restoration import image_size, in_batches, padded_size
 from ..settings import FieldError, plain
 from .data_step import DataStep
 from .plan import Machine, Plan, Reading, Writing
-from .preparation import Prepared, Slice, check_plan, check_prior, open_scan, prepare, restore_slices, score
-from .slices import ahead, images_of, slices_at_once
+from .preparation import Prepared, check_plan, check_prior, open_scan
+from .records import Gathered, Records, columns
+from .slices import images_of, slices_at_once
+from .volume import Volume
+
+FORMAT = "slices 1"  # of what a run that stopped leaves
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ def recon_file(source: Path, out: Path, job: Job) -> dict[str, Scores]:
     """One scan to one HDF5 file and a picture beside it; returns the scores, empty without a reference.
 
     Raises:
-        InputError: anything that is wrong with the scan or the plan; nothing is left behind then.
+        InputError: anything that is wrong with the scan or the plan. No output is left then; slices that are done are stored
+            in a hidden folder beside, and the next run takes those up whose data and plan are the same.
     """
     _may_write(source, out, job)
     try:

@@ -134,11 +134,13 @@ class Machine:
         device: cpu, cuda, cuda:1, mps.
         compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs.
         maps_cache: folder of coil maps, or none.
+        apart: do the scans of a folder in a process of their own, so that one which kills its process costs no other.
     """
 
     device: str = "cpu"
     compiled: bool = False
     maps_cache: str | None = None
+    apart: bool = False
 
     def __post_init__(self) -> None:
         check(self)
@@ -170,7 +172,8 @@ class Writing:
     Args:
         nifti: write a .nii.gz beside.
         overwrite: replace existing outputs.
-        resume: skip what is complete and was made by this very plan; redo what another plan made.
+        resume: skip what is complete and was made by this very plan; redo what another plan made. Slices that a stopped run
+            has finished are taken up in any case, but for `overwrite`.
     """
 
     nifti: bool = False

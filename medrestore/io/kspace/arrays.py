@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import InputError
+from ..file_array import FileArray
 from ..guards import (
     checked_dataset,
     guarded,
@@ -34,7 +35,7 @@ class ArrayFile(KSpaceFile):
     """An array with named axes, read slice by slice; the mask is what the zeros of a slice show.
 
     Args:
-        array: anything that slices like a numpy array: an HDF5 dataset, a memory map, an array.
+        array: anything that slices like a numpy array: an HDF5 dataset, a `FileArray`, an array.
         axes: the name of each axis, of `AXES`; an axis `coil` or `slice` that is not named has length 1.
     """
 
@@ -95,7 +96,7 @@ def _stated(axes: Sequence[str] | None, name: str, shape: tuple[int, ...], path:
 
 def read_npy(path: Path, *, axes: Sequence[str] | None, max_gb: float) -> ArrayFile:
     """A .npy array: (coil, row, col) or (slice, coil, row, col), or as the axes say."""
-    array = open_npy(path, max_gb=max_gb)
+    array = FileArray(open_npy(path, max_gb=max_gb))
     if axes is None:
         require(array.ndim in (3, 4), f"{path} has the shape {array.shape}; state its axes, as axes=('row', 'col').")
         axes = AXES[-array.ndim :]

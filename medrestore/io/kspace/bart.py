@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..file_array import FileArray
 from ..guards import cfl_files, open_cfl, require
 from .arrays import ArrayFile
 
@@ -30,6 +31,6 @@ def read_cfl(path: Path, *, axes: Sequence[str] | None, max_gb: float) -> ArrayF
         )
         role = {3: "coil", 13: "slice"} | dict(zip(plane, ("row", "col") if plane[0] == 0 else ("col", "row"), strict=True))
         axes = [role[axis] for axis in long]
-    squeezed = array.reshape([dims[axis] for axis in long], order="F")
+    squeezed = FileArray(array.reshape([dims[axis] for axis in long], order="F"))
     _, data = cfl_files(path)
     return ArrayFile(data, squeezed, axes, kind="BART cfl")
