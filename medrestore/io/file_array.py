@@ -32,16 +32,17 @@ class FileArray:
         Raises:
             OSError: the file is gone, or ends before the array does.
         """
-        axes = [axis for axis, one in enumerate(key) if isinstance(one, int)]
+        axes = [(axis, one) for axis, one in enumerate(key) if isinstance(one, int)]
         if len(key) != self.ndim or len(axes) > 1:
             raise IndexError("one index of one axis can be read at a time")
         shape = self.shape[::-1] if self._fortran else self.shape
         if not axes:
             part = self._read(1, 1, math.prod(shape), 0).reshape(shape)
         else:
-            axis = self.ndim - 1 - axes[0] if self._fortran else axes[0]
+            given, index = axes[0]
+            axis = self.ndim - 1 - given if self._fortran else given
             before, after = shape[:axis], shape[axis + 1 :]
-            part = self._read(math.prod(before), shape[axis], math.prod(after), int(key[axes[0]])).reshape(before + after)
+            part = self._read(math.prod(before), shape[axis], math.prod(after), index).reshape(before + after)
         return part.T if self._fortran else part
 
     def _read(self, outer: int, length: int, inner: int, index: int) -> np.ndarray:
@@ -61,6 +62,6 @@ class FileArray:
 
     def _fill(self, file: io.BufferedReader, place: int, part: np.ndarray) -> None:
         file.seek(place)
-        view = memoryview(part.reshape(-1).view(np.uint8))
-        if file.readinto(view) != len(view):
+        view = part.reshape(-1).view(np.uint8)
+        if file.readinto(view.data) != len(view):
             raise OSError(f"{self._path} was cut short while it was read")

@@ -142,17 +142,17 @@ def _may_write(source: Path, out: Path, job: Job) -> None:
 
 def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, job: Job) -> dict[str, Scores]:
     volume = Volume(scan, maps, source.name, _slice_range(scan, job.plan.slices), job)
-    first = volume.first()
-    check_plan(first[1], job.prior, job.plan)
-    count = slices_at_once(first[1], job.plan, job.machine.device, len(volume.numbers))
-    job.say(_summary(scan, first[1], job, len(volume.numbers), count))
+    prepared = volume.first()
+    (ready,) = prepared.values()
+    check_plan(ready, job.prior, job.plan)
+    count = slices_at_once(ready, job.plan, job.machine.device, len(volume.numbers))
+    job.say(_summary(scan, ready, job, len(volume.numbers), count))
     advance = job.progress(source.name, (len(job.levels) - 1) * job.plan.samples * len(volume.numbers))
-    provenance, mask = _provenance(source, first[1], job), first[1].sampling.mask.cpu()
+    provenance, mask = _provenance(source, ready, job), ready.sampling.mask.cpu()
+    del ready
     with _stage(out, job, len(volume.numbers)) as stage:
         records = Records(stage.folder)
-        prepared = [first]
-        del first  # nothing may hold a slice's exact data step while those of the next group are made
-        keys, refused = volume.restore(prepared.pop(), count, records, advance)
+        keys, refused = volume.restore(prepared, count, records, advance)
         _check_complete(volume, refused, provenance, source, job)
         scores = _write(volume, records, keys, stage.new / out.name, mask, provenance)
         stage.publish_files()

@@ -38,9 +38,9 @@ def recon_folder_apart(folder: Path, out: Path, plan: Plan, machine: Machine, *,
     Raises:
         InputError: as for `recon_folder`, or the job cannot be loaded, or the process cannot be started.
     """
-    parent = _Parent(say, progress)
+    parent = Parent(say, progress)
 
-    def ended(scans: _Scans, error: Exception | None) -> list[_Scans]:
+    def ended(scans: Scans, error: Exception | None) -> list[Scans]:
         if not isinstance(error, Died):
             if error is not None:
                 raise error
@@ -51,10 +51,10 @@ def recon_folder_apart(folder: Path, out: Path, plan: Plan, machine: Machine, *,
         source, _ = scans.pairs[names.index(parent.begun)]
         parent.fail(source.name, f"{source}: {error} on this scan; do it alone to see more")
         left = scans.pairs[names.index(source.name) + 1 :]
-        return [_Scans(left, again=True)] if left else []
+        return [Scans(left, again=True)] if left else []
 
     pairs = tuple(check_folder(folder, out, writing))
-    over([_Scans(pairs)], _Apart(plan, machine, reading, writing), workers=1, heard=parent, ended=ended)
+    over([Scans(pairs)], Apart(plan, machine, reading, writing), workers=1, heard=parent, ended=ended)
     return parent.failed
 
 
@@ -118,7 +118,7 @@ def _one(source: Path, target: Path, job: Job) -> str | None:
 
 
 @dataclass(frozen=True)
-class _Scans:
+class Scans:
     """What one process is to do; `again` where another one has died on the scan before these."""
 
     pairs: tuple[Pair, ...]
@@ -126,7 +126,7 @@ class _Scans:
 
 
 @dataclass(frozen=True)
-class _Apart:
+class Apart:
     """In a process of its own: loads the job, and does scan after scan."""
 
     plan: Plan
@@ -134,7 +134,7 @@ class _Apart:
     reading: Reading
     writing: Writing
 
-    def __call__(self, item: _Scans, worker: int, report: Callable[[tuple[Any, ...]], None]) -> None:
+    def __call__(self, item: Scans, worker: int, report: Callable[[tuple[Any, ...]], None]) -> None:
         def progress(label: str, total: int) -> Callable[[], None]:
             report(("bar", label, total))
             return lambda: report(("step",))
@@ -147,7 +147,7 @@ class _Apart:
 
 
 @dataclass
-class _Parent:
+class Parent:
     """What the process that does the scans reports; called with each message."""
 
     say: Callable[[str], None]
@@ -156,7 +156,7 @@ class _Parent:
     begun: str | None = None
     advance: Callable[[], None] = lambda: None
 
-    def __call__(self, item: _Scans, message: tuple[Any, ...]) -> None:
+    def __call__(self, item: Scans, message: tuple[Any, ...]) -> None:
         kind, *words = message
         if kind == "line":
             self.say(words[0])

@@ -37,6 +37,7 @@ from .plan import LEAST_SIGMA, Plan, Reading
 CG_SENSE = CGSense(lam=0.01)  # the baseline beside every reconstruction
 FASTMRI_KINDS = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
 AXES = ("slice", "coil", "row", "col")  # of coil maps in files that do not say
+ROUNDING = 1e-5  # of the data: what float32 leaves of k-space that the maps explain
 SLICE_SEEDS = 100_000  # seeds set apart for the samples of one slice
 
 
@@ -122,7 +123,8 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     sense = Sense(maps.to(device), sampling.mask.to(device))
     form = data_step(sense, plan.sampler, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb, noisy=sigma > 0)
     problem = Problem(form.operator, kspace.to(device), sigma)
-    if (left := unexplained(problem)) > sigma:  # a given level, too: fitting the model's error costs 15 dB and more
+    rounding = ROUNDING * float(torch.linalg.vector_norm(problem.y) / problem.count.sqrt())
+    if (left := unexplained(problem)) > max(sigma, rounding):  # a given level, too: to fit the model's error costs 15 dB
         problem = replace(problem, sigma=left)
         source = f"{source}, raised from {sigma:.3g} to what the coil maps leave unexplained"
     return Prepared(problem, sense, sampling, source, gain.to(device), scan.crop, reference, form)

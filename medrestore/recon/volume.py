@@ -68,8 +68,8 @@ class Volume:
         plan = replace(self.job.plan, slices=None, maps=None, dataset=None, axes=None)
         return digest_of([plain(plan), self.job.prior_key, self.file_name, self.job.machine.device, torch.__version__])
 
-    def first(self) -> tuple[int, Prepared]:
-        """The first slice that holds something, prepared.
+    def first(self) -> dict[int, Prepared]:
+        """The first slice that holds something, prepared, by its number.
 
         Raises:
             InputError: none does, or it cannot be served.
@@ -77,24 +77,23 @@ class Volume:
         for index in self.numbers:
             scan = self.scan[index]
             if not is_empty(scan):
-                return index, self._prepare(scan, self._maps(index))
+                return {index: self._prepare(scan, self._maps(index))}
         raise InputError(f"{self.scan.path}: the k-space is zero everywhere; copy or export the scan again")
 
-    def restore(self, first: tuple[int, Prepared], at_once: int, records: Records,
+    def restore(self, prepared: dict[int, Prepared], at_once: int, records: Records,
                 advance: Callable[[], None]) -> tuple[dict[int, str], dict[int, InputError]]:
         """Restores and stores all slices that are not stored yet, and goes on past those that cannot be served.
 
         Args:
-            first: as returned by `first`.
+            prepared: as returned by `first`; emptied, so that nothing holds the exact data step of a slice, hundreds of
+                megabytes, while those of the next group are made.
             at_once: slices that share a batch.
             advance: called after every step of every sample.
 
         Returns:
             The keys of the records by number, and why slices could not be served by number.
         """
-        prepared = dict([first])
-        shape, scored = _shape(first[1]), first[1].reference is not None
-        del first  # nothing may hold a slice's exact data step, hundreds of megabytes, while those of the next group are made
+        shape, scored = next((_shape(ready), ready.reference is not None) for ready in prepared.values())
         groups = self._groups(prepared, at_once, records)
         keys: dict[int, str] = {}
         refused: dict[int, InputError] = {}

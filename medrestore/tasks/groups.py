@@ -67,7 +67,7 @@ class Ends:
         return [Submitted(left, deaths, stuck)] if left else []
 
 
-def work_through(group: Group, worker: int, report: Callable[[tuple[str, ...]], None]) -> list[tuple[str, str | None]]:
+def work_through(group: Group, worker: int, report: Callable[[tuple[str | None, ...]], None]) -> list[tuple[str, str | None]]:
     """On a worker: the tasks of a group in their order.
 
     Args:

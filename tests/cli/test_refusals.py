@@ -294,12 +294,12 @@ def test_disk_full_at_the_side_files(bench, scan, monkeypatch, step):
 
 
 def test_memory_full(bench, scan, monkeypatch):
-    from medrestore.recon import files
+    from medrestore.recon import volume
 
     def full(*_args, **_options):
         raise MemoryError
 
-    monkeypatch.setattr(files, "restore_slices", full)
+    monkeypatch.setattr(volume, "restore_slices", full)
     refused(bench, scan, says="the memory is too small")
 
 
@@ -311,12 +311,12 @@ def test_debug_shows_the_traceback(bench):
 
 
 def test_mistakes_of_the_program_are_not_hidden(bench, scan, monkeypatch):
-    from medrestore.recon import files
+    from medrestore.recon import volume
 
     def broken(*_args, **_options):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(files, "restore_slices", broken)
+    monkeypatch.setattr(volume, "restore_slices", broken)
     before = bench.files()
     with pytest.raises(ZeroDivisionError):
         bench.recon(scan, "-o", bench / "out.h5")

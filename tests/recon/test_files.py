@@ -13,7 +13,7 @@ from helpers.scans import array, fastmri, kspace
 
 from medrestore.files import unfinished
 from medrestore.io import read_provenance
-from medrestore.recon import files
+from medrestore.recon import files, volume
 
 HALF = ("--undersample", "uniform1d", "--accel", "2", "--acs", "14")
 
@@ -102,16 +102,14 @@ def test_one_broken_scan(bench):
 
 
 def test_a_mistake_of_the_program_costs_one_scan(bench, monkeypatch):
-    from medrestore.recon import files
-
     def moody(*arguments, **options):
         calls.append(arguments)
         if len(calls) == 1:
             raise ZeroDivisionError("what a day")
         return reconstruct(*arguments, **options)
 
-    folder, reconstruct, calls = three_scans(bench), files.restore_slices, []
-    monkeypatch.setattr(files, "restore_slices", moody)
+    folder, reconstruct, calls = three_scans(bench), volume.restore_slices, []
+    monkeypatch.setattr(volume, "restore_slices", moody)
     outcome = bench.recon(folder, "-o", bench / "images")
     assert outcome.code == 1 and "a.h5: ZeroDivisionError: what a day; do it alone to see more" in outcome.out
     assert sorted(outputs(bench / "images")) == ["b.h5", "b.png", "c.h5", "c.png"]
@@ -200,8 +198,8 @@ def test_one_slice_is_held_at_a_time(bench, monkeypatch):
         held.append(weakref.ref(ready.problem.operator))
         return ready
 
-    real = files.prepare
-    monkeypatch.setattr(files, "prepare", prepare)
+    real = volume.prepare
+    monkeypatch.setattr(volume, "prepare", prepare)
     data, images = kspace(4)
     bench.restored(fastmri(bench / "scan.h5", data, reference=images), *HALF)
     assert alive == [0, 0, 0, 0]
