@@ -84,7 +84,7 @@ def kinds(inputs: Path) -> list[Kind]:
     return [
         Kind("recon of a folder", ["recon", f"{inputs}/scans", "-o", "OUT/images", *recon], ["images/*.h5"]),
         Kind("recon of a volume", ["recon", f"{inputs}/volume.h5", "-o", "OUT/out.h5", *recon], ["out.h5"]),
-        Kind("inpaint", ["inpaint", f"{inputs}/frames", "--mask", f"{inputs}/mask.png", "-o", "OUT/filled", "--prior", str(grey),
+        Kind("inpaint", ["inpaint", f"{inputs}/frames", "--mask", f"{inputs}/mask.png", "--mask-means", "hole", "-o", "OUT/filled", "--prior", str(grey),
                          "--steps", "3", "--resume"], ["filled/*"]),
         Kind("train", ["train", f"{inputs}/train.yaml", "out=OUT/run"], ["run/prior/**/*.safetensors"]),
         Kind("study", ["evaluate", f"{inputs}/study.yaml", "-o", "OUT/study"], ["study/tasks/**/*", "study/*.csv"]),

@@ -1,8 +1,7 @@
 """Files of scans through `recon.preparation`: whole outputs or none, resumed where they stopped."""
 
 import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,9 +17,8 @@ from ..errors import InputError
 from ..files import Stage, digest, digest_of, explained, final_names
 from ..io import KSpaceFile, ReconstructionWriter, read_provenance, read_reconstruction, write_nifti
 from ..io.guards import scan_files
+from ..jobs import PriorJob
 from ..metrics import Scores
-from ..priors import NetworkPrior, Prior, load
-from ..priors.store import describe
 from ..report import panel
 from ..restoration import image_size, in_batches, padded_size
 from ..settings import FieldError, plain
@@ -35,38 +33,21 @@ FORMAT = "slices 1"  # of what a run that stopped leaves
 
 
 @dataclass(frozen=True)
-class Job:
-    """What to do with each scan.
+class Job(PriorJob[Plan]):
+    """What to do with each scan; see `PriorJob`.
 
     Args:
-        plan: all that decides the image.
-        prior: the loaded prior; `Job.load` loads the one that the plan names.
-        prior_hash: sha256 of the prior's weights; empty for a prior that was loaded from no file.
         machine, reading, writing: what does not decide the image.
-        say: called with one line per event, for people.
-        progress: `(label, total) -> advance`, for a progress bar.
     """
 
-    plan: Plan
-    prior: Prior
-    prior_hash: str = ""
     machine: Machine = field(default_factory=Machine)
     reading: Reading = field(default_factory=Reading)
     writing: Writing = field(default_factory=Writing)
-    say: Callable[[str], None] = lambda line: None
-    progress: Callable[[str, int], Callable[[], None]] = lambda label, total: lambda: None
 
     @classmethod
-    def load(cls, plan: Plan, machine: Machine, **rest: Any) -> "Job":
-        """The job with the prior that the plan names; `rest` are its other fields.
-
-        Raises:
-            InputError: there is no such prior, its files are damaged, or it is not one of complex images.
-        """
-        about = describe(plan.prior)
+    def check_described(cls, about: Mapping[str, Any], plan: Plan) -> None:
+        """Refuses a prior that is not one of complex images."""
         check_prior(about["channels"], plan.prior)
-        prior = load(plan.prior, device=machine.device, bf16=plan.bf16, compiled=machine.compiled)
-        return cls(plan, prior, about["sha256"], machine, **rest)
 
     @cached_property
     def maps_fingerprint(self) -> str | None:
@@ -74,20 +55,9 @@ class Job:
         return None if self.plan.maps is None else fingerprint(Path(self.plan.maps))
 
     @cached_property
-    def prior_key(self) -> list[str]:
-        """What tells the prior from others; one that was loaded from no file is never taken for the one of another run."""
-        parametrisation = repr(self.prior.parametrisation) if isinstance(self.prior, NetworkPrior) else ""
-        return [self.prior_hash or uuid.uuid4().hex, parametrisation, repr(self.prior.recipe), version("medrestore")]
-
-    @cached_property
     def config_hash(self) -> str:
         """sha256 of everything that decides an output but the scan and the machine: the whole plan, the prior and the maps."""
-        return digest_of([plain(self.plan), self.prior_key, self.maps_fingerprint])
-
-    @property
-    def prior_name(self) -> str:
-        """The prior for people: as the plan names it, or by its class where it was loaded from no file."""
-        return self.plan.prior if self.prior_hash else type(self.prior).__name__
+        return digest_of([plain(self.plan), self.prior_key(), self.maps_fingerprint])
 
     @property
     def levels(self) -> list[float]:

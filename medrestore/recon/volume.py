@@ -66,7 +66,7 @@ class Volume:
     def base(self) -> str:
         """sha256 of what decides each slice, but for what the files of the scan and of the maps hold."""
         plan = replace(self.job.plan, slices=None, maps=None, dataset=None, axes=None)
-        return digest_of([plain(plan), self.job.prior_key, self.file_name, self.job.machine.device, torch.__version__])
+        return digest_of([plain(plan), self.job.prior_key(), self.file_name, self.job.machine.device, torch.__version__])
 
     def first(self) -> dict[int, Prepared]:
         """The first slice that holds something, prepared, by its number.

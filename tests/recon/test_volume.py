@@ -39,7 +39,7 @@ class Counting(Prior):
 
 def job(prior: Prior, said: list[str] | None = None, plan: Plan = PLAN, **writing: bool) -> Job:
     lines = [] if said is None else said
-    return Job(plan, prior, "sha256 of its weights", writing=Writing(**writing), say=lines.append)
+    return Job(plan, prior, {"sha256": "weights"}, writing=Writing(**writing), say=lines.append)
 
 
 @pytest.fixture(autouse=True)
