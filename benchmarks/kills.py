@@ -34,6 +34,7 @@ from medrestore.priors import EDM
 
 RESULTS = Path(__file__).parent / "results" / "kills.json"
 STREAK = 3
+DATED = "/tensorboard/"  # logs named by the time at which a run begins
 BYSTANDERS = ("mine.txt", ".mine.part", "out.old")  # files of the user beside the outputs
 
 
@@ -80,12 +81,12 @@ def kinds(inputs: Path) -> list[Kind]:
     hole[12:24, 20:34] = 255
     Image.fromarray(hole).save(inputs / "mask.png")
     (inputs / "train.yaml").write_text(yaml.safe_dump(recipe(), sort_keys=False))
-    (inputs / "study.yaml").write_text(yaml.safe_dump(TINY, sort_keys=False))
+    (inputs / "study.yaml").write_text(json.dumps(TINY))
     return [
         Kind("recon of a folder", ["recon", f"{inputs}/scans", "-o", "OUT/images", *recon], ["images/*.h5"]),
         Kind("recon of a volume", ["recon", f"{inputs}/volume.h5", "-o", "OUT/out.h5", *recon], ["out.h5"]),
-        Kind("inpaint", ["inpaint", f"{inputs}/frames", "--mask", f"{inputs}/mask.png", "--mask-means", "hole", "-o", "OUT/filled", "--prior", str(grey),
-                         "--steps", "3", "--resume"], ["filled/*"]),
+        Kind("inpaint", ["inpaint", f"{inputs}/frames", "--mask", f"{inputs}/mask.png", "--mask-means", "hole",
+                         "-o", "OUT/filled", "--prior", str(grey), "--steps", "3", "--resume"], ["filled/*"]),
         Kind("train", ["train", f"{inputs}/train.yaml", "out=OUT/run"], ["run/prior/**/*.safetensors"]),
         Kind("study", ["evaluate", f"{inputs}/study.yaml", "-o", "OUT/study"], ["study/tasks/**/*", "study/*.csv"]),
     ]
@@ -158,7 +159,8 @@ def through(words: Sequence[str], log: Path) -> float:
 def digests(out: Path, patterns: Sequence[str] = ("**/*",)) -> dict[str, str]:
     """sha256 of the files that the patterns name."""
     found = {path for pattern in patterns for path in out.glob(pattern) if path.is_file()}
-    return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(found)}
+    return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(found)
+            if DATED not in str(path)}
 
 
 def fresh(folder: Path) -> Path:

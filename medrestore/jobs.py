@@ -62,7 +62,7 @@ class PriorJob(Generic[P]):
         about = describe(plan.prior)
         cls.check_described(about, plan)
         prior = load(plan.prior, device=machine.device, bf16=plan.bf16, compiled=machine.compiled)
-        return cls(plan, prior, about, machine=machine, **rest)
+        return cls(plan, prior, about, **{"machine": machine, **rest})
 
     @classmethod
     def check_described(cls, about: Mapping[str, Any], plan: P) -> None:

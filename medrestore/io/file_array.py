@@ -14,14 +14,14 @@ class FileArray:
     """An array of which `array[index]` reads what is asked for, from the file as it is then.
 
     Args:
-        mapped: the memory map of a whole array, whose header and size have been checked; it is not read.
+        mapped: the memory map of a whole array, or a view of all of it; header and size have been checked, and it is not read.
 
     Attributes:
         shape, dtype, ndim: as of a NumPy array.
     """
 
-    def __init__(self, mapped: np.memmap) -> None:
-        assert mapped.filename is not None
+    def __init__(self, mapped: np.ndarray) -> None:
+        assert isinstance(mapped, np.memmap) and mapped.filename is not None
         self._path, self._offset = Path(mapped.filename), mapped.offset
         self.shape, self.dtype, self.ndim = mapped.shape, mapped.dtype, mapped.ndim
         self._fortran = not mapped.flags.c_contiguous

@@ -101,8 +101,8 @@ class Records:
         """
         arrays = {"image": record.image, "std": record.std, "samples": record.samples, **record.magnitudes}
         buffer = io.BytesIO()
-        np.savez(buffer, facts=np.array([record.misfit, record.noise_std]), seeds=np.array(record.seeds, np.int64),
-                 **{name: array.resolve_conj().numpy() for name, array in arrays.items() if array is not None})
+        given: dict[str, Any] = {name: array.resolve_conj().numpy() for name, array in arrays.items() if array is not None}
+        np.savez(buffer, facts=np.array([record.misfit, record.noise_std]), seeds=np.array(record.seeds, np.int64), **given)
         write_file(self.place(index, key), buffer.getvalue())
 
     def load(self, index: int, key: str) -> Record | None:

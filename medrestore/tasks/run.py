@@ -80,21 +80,22 @@ def run(
     mine = _share(tasks, shard)
     this = Run.start(out)
     try:
-        state = _State(out, tasks, mine, shard, retry_failed=retry_failed, say=say)
-        state.start(progress)
-        groups = _groups(state.pending)
-        if groups and workers == 0 and scheduler_file is None:
-            for task in state.pending:
-                state.finished(task.name, make(task, work, this, device=devices[0], threads=threads, say=say))
-        elif groups and scheduler_file is None:
-            _in_processes(groups, work, this, workers=workers, threads=threads, devices=tuple(devices),
-                          ends=Ends(this, state.finished), say=say)
-        elif groups and scheduler_file is not None:
-            from .cluster import spread
+        with this.alive():
+            state = _State(out, tasks, mine, shard, retry_failed=retry_failed, say=say)
+            state.start(progress)
+            groups = _groups(state.pending)
+            if groups and workers == 0 and scheduler_file is None:
+                for task in state.pending:
+                    state.finished(task.name, make(task, work, this, device=devices[0], threads=threads, say=say))
+            elif groups and scheduler_file is None:
+                _in_processes(groups, work, this, workers=workers, threads=threads, devices=tuple(devices),
+                              ends=Ends(this, state.finished), say=say)
+            elif groups and scheduler_file is not None:
+                from .cluster import spread
 
-            spread(groups, work, this, scheduler_file=scheduler_file, threads=threads, devices=tuple(devices),
-                   finished=state.finished, say=say)
-        return state.outcome()
+                spread(groups, work, this, scheduler_file=scheduler_file, threads=threads, devices=tuple(devices),
+                       finished=state.finished, say=say)
+            return state.outcome()
     finally:
         this.end()
 
