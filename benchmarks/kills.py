@@ -1,4 +1,4 @@
-"""Runs of every kind that are killed at random times, again and again: `python benchmarks/kills.py [--kills 20 --seed 0]`.
+"""Runs of every kind that are killed at random times: `PYTHONPATH=tests python benchmarks/kills.py [--kills 20 --seed 0]`.
 
 Each run is a process of its own, killed by SIGKILL at a time drawn over the length of an unbroken run, up to `STREAK` times in
 a row; then the same command is let through. Counted are outputs that are not those of the unbroken run, files that are there in

@@ -216,7 +216,8 @@ def _provenance(source: Path, ready: Prepared, job: Job) -> dict[str, Any]:
         "config_hash": job.config_hash, "input": {"path": str(source), "fingerprint": fingerprint(source)},
         "prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint, "levels": job.levels,
         "method": repr(job.plan.sampler), "noise_source": ready.noise_source,
-        "sampling": {"kind": sampling.kind, "acceleration": sampling.acceleration, "calibration": sampling.acs},
+        "sampling": {"kind": sampling.kind, "acceleration": sampling.acceleration, "acquired": ready.acquired,
+                     "calibration": sampling.acs},
     }
 
 
@@ -232,7 +233,7 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: 
     minutes = _seconds_a_call(ready, job, at_once) * job.calls * -(-slices // at_once) / 60
     return (
         f"{scan.path.name}: {slices} of {len(scan)} slices, {coils} coils, {height} x {width}; "
-        f"{sampling.kind} {sampling.acceleration:.2f}x, calibration {lines}; "
+        f"{sampling.kind} {ready.acceleration}, calibration {lines}; "
         f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); prior {job.prior_name}; "
         f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.sampler).__name__}, "
         f"{len(job.levels) - 1} steps, {'' if at_once == 1 else f'{at_once} slices in a batch, '}"

@@ -28,7 +28,7 @@ class Undersampling:
     Args:
         kind: take samples away in software: uniform1d, random1d, gaussian1d, gaussian2d, poisson2d, uniform2d, or fastMRI's
             random, equispaced, equispaced_fraction, magic, magic_fraction.
-        accel: acceleration of the sampling in software.
+        accel: acceleration of the sampling in software, on top of that of the scan.
         acs: calibration lines of the sampling in software; default: the kind's own rule.
     """
 

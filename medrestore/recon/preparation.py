@@ -55,6 +55,7 @@ class Prepared:
         crop: (h, w) of the image as shown.
         reference: (h, w) magnitude when the scan holds one or was undersampled in software, else None.
         data_step: the form of the operator that was chosen.
+        acquired: acceleration of the scan itself, before software took samples away.
     """
 
     problem: Problem
@@ -65,6 +66,16 @@ class Prepared:
     crop: tuple[int, int]
     reference: Tensor | None
     data_step: DataStep
+    acquired: float = 1.0
+
+    @property
+    def acceleration(self) -> str:
+        """The acceleration in words: of the whole, and what software and the scanner each have part in it."""
+        total = f"{self.sampling.acceleration:.2f}x"
+        if self.acquired == 1 or self.sampling.acceleration == self.acquired:
+            return total
+        return (f"{total}: {self.sampling.acceleration / self.acquired:.2f}x in software on top of the {self.acquired:.2f}x that "
+                "the scan was acquired with")
 
     @cached_property
     def zero_filled(self) -> Tensor:
@@ -127,7 +138,8 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     if (left := unexplained(problem)) > max(sigma, rounding):  # a given level, too: to fit the model's error costs 15 dB
         problem = replace(problem, sigma=left)
         source = f"{source}, raised from {sigma:.3g} to what the coil maps leave unexplained"
-    return Prepared(problem, sense, sampling, source, gain.to(device), scan.crop, reference, form)
+    return Prepared(problem, sense, sampling, source, gain.to(device), scan.crop, reference, form,
+                    float(scan.mask.numel() / scan.mask.sum()))
 
 
 def is_empty(scan: Scan) -> bool:
@@ -168,14 +180,8 @@ def _undersample(scan: Scan, plan: Plan, file_name: str) -> tuple[Tensor, Sampli
     mask = drawn.mask * scan.mask
     if not mask.any():
         raise InputError("nothing is left of the scan after undersampling; it was undersampled before")
-    kind = drawn.kind if bool(scan.mask.all()) else f"{drawn.kind} {_of_acquired(mask, scan.mask)},"
-    return scan.kspace * mask, Sampling(mask, kind, float(mask.numel() / mask.sum()), calibration_width(mask), drawn.seed)
-
-
-def _of_acquired(mask: Tensor, acquired: Tensor) -> str:
-    """How sampling in software relates to the scan's own, in words: both take samples away."""
-    return (f"{float(acquired.sum() / mask.sum()):.2f}x on top of the {float(acquired.numel() / acquired.sum()):.2f}x "
-            "that the scan was acquired with")
+    realised = Sampling(mask, drawn.kind, float(mask.numel() / mask.sum()), calibration_width(mask), drawn.seed)
+    return scan.kspace * mask, realised
 
 
 @dataclass(frozen=True)

@@ -96,8 +96,10 @@ def test_undersampling_is_said_on_top_of_the_acceleration_of_the_scan(scan: Any)
                     replace(PLAN, undersample=Undersampling("uniform1d", 2, 8)))
     total, on_top = twice.sampling.acceleration, float(acquired.sum() / twice.sampling.mask.sum())
     assert total == pytest.approx(2.5 * on_top) and twice.reference is None
-    assert twice.sampling.kind == f"uniform1d {on_top:.2f}x on top of the 2.50x that the scan was acquired with,"
-    assert prepare(scan, PLAN).sampling.kind == "uniform1d"
+    assert twice.acquired == 2.5 and twice.acceleration == (
+        f"{total:.2f}x: {on_top:.2f}x in software on top of the 2.50x that the scan was acquired with")
+    once = prepare(scan, PLAN)
+    assert once.acquired == 1 and once.acceleration == "2.00x"
 
 
 def test_baselines_are_computed_when_they_are_asked_for(scan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
