@@ -2,24 +2,26 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..allocator import release_freed_memory
 from ..errors import InputError
 from ..files import Busy, digest, digest_of, new_output
-from ..io import KSpaceFile, ReconstructionWriter, read_provenance, read_reconstruction, write_nifti
+from ..io import KSpaceFile, ReconstructionWriter, read_provenance, write_nifti
 from ..io.guards import scan_files
 from ..io.kspace.open import SUFFIXES
+from ..io.reconstruction import damaged
 from ..metrics import Scores
 from ..priors import NetworkPrior, Prior, load
-from ..priors.store import describe
+from ..priors.store import describe, shipped
 from ..report import Column, panel
 from ..restoration import image_size, in_batches, padded_size
 from ..settings import FieldError, plain
@@ -70,10 +72,10 @@ class Job:
 
     @cached_property
     def config_hash(self) -> str:
-        """sha256 of everything that decides an output but the scan and the machine: the whole plan, the prior and the maps."""
+        """sha256 of everything that decides an output but the scan and the machine: plan, prior and maps, wherever these lie."""
         parametrisation = repr(self.prior.parametrisation) if isinstance(self.prior, NetworkPrior) else ""
         prior = [self.prior_hash, parametrisation, repr(self.prior.recipe)]
-        return digest_of([plain(self.plan), prior, self.maps_fingerprint, version("medrestore")])
+        return digest_of([plain(replace(self.plan, prior="", maps=None)), prior, self.maps_fingerprint, version("medrestore")])
 
     @property
     def prior_name(self) -> str:
@@ -171,7 +173,7 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     job.say(_summary(scan, ready, job, last - first, count))
     advance = job.progress(source.name, (len(job.levels) - 1) * job.plan.samples * (last - first))
     volume, provenance = Volume(), _provenance(source, ready, job)
-    with new_output(out) as folder:
+    with new_output(out, replace=job.writing.overwrite or job.writing.resume) as folder:
         place = folder / out.name
         with _writer(place, ready, job, last - first, provenance) as writer:
             groups = _groups(scan, maps, [ready], range(first, last), count, source, job)
@@ -186,15 +188,17 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
                     )
                     volume.add(done)
                     if index == first + (last - first) // 2:
-                        panel(columns(done), place.with_suffix(".png"), title=source.name)
+                        panel(columns(done), place.with_suffix(".png"), title="" if job.writing.anonymous else source.name)
                     index += 1
                 del done, restored, group
                 release_freed_memory()
             scores = volume.scores(scan.reference_max)
             provenance |= {"misfit": volume.misfit, "noise_std": volume.noise_std, "seeds": volume.seeds,
                            "scores": {name: _numbers(value) for name, value in scores.items()}}
-        if job.writing.nifti:
-            _write_nifti(place, scan, first)
+            if job.writing.nifti:
+                _write_nifti(place, writer, last - first, scan, first)
+            for path in job.outputs(place)[1:]:
+                writer.add_beside(path)
     misfit, noisy = sum(volume.misfit) / len(volume.misfit), min(volume.noise_std) > 0
     explained = f"{misfit:.2f} (1 = the data are explained to their noise)" if noisy else f"{misfit:.2g} of |data|"
     job.say(f"data misfit {explained}")
@@ -243,9 +247,8 @@ def _writer(out: Path, ready: Prepared, job: Job, slices: int, provenance: dict[
     )
 
 
-def _write_nifti(out: Path, scan: KSpaceFile, first: int) -> None:
-    with read_reconstruction(out) as result:
-        volume = torch.stack([result[i] for i in range(len(result))])
+def _write_nifti(out: Path, images: ReconstructionWriter, slices: int, scan: KSpaceFile, first: int) -> None:
+    volume = np.stack([images.read(index) for index in range(slices)])
     one = scan[first]
     write_nifti(out.with_suffix(".nii.gz"), volume, pixel_mm=one.pixel_mm, affine=one.affine)
 
@@ -254,12 +257,24 @@ def _provenance(source: Path, ready: Prepared, job: Job) -> dict[str, Any]:
     """What is known of how an output is made before it is: nothing of the hour, so that a rerun gives the same bytes."""
     sampling = ready.sampling
     return {
-        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.device, "config": plain(job.plan),
-        "config_hash": job.config_hash, "input": {"path": str(source), "fingerprint": fingerprint(source)},
+        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.device,
+        "config": plain(_recorded(job)), "config_hash": job.config_hash,
+        "input": {"name": job.writing.name_of(source), "fingerprint": fingerprint(source)},
         "prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint, "levels": job.levels,
         "method": repr(job.plan.sampler), "noise_source": ready.noise_source,
         "sampling": {"kind": sampling.kind, "acceleration": sampling.acceleration, "calibration": sampling.acs},
     }
+
+
+def _recorded(job: Job) -> Plan:
+    """The plan as it is stored: files by what `writing` keeps of their paths, besides the digests in the provenance."""
+    plan, names = job.plan, job.writing
+    known = job.prior_hash and plan.prior in shipped()
+    return replace(
+        plan,
+        prior=plan.prior if known else names.name_of(plan.prior),
+        maps=None if plan.maps is None else names.name_of(plan.maps),
+    )
 
 
 def _numbers(scores: Scores) -> dict[str, float | str]:
@@ -366,15 +381,20 @@ def scans(folder: Path) -> Sequence[Path]:
 
 
 def is_done(source: Path, target: Path, job: Job) -> bool:
-    """Whether `target` is whole, with all that belongs to it, and was made from this scan by this plan."""
+    """Whether `target` is whole, with all that belongs to it, and was made from this scan by this plan.
+
+    Its data are compared with their digests, so that damaged ones are made anew.
+    """
     if not all(path.exists() for path in job.outputs(target)):
         return False
     made = _provenance_of(target)
     scan = made.get("input")
     if made.get("config_hash") != job.config_hash or not isinstance(scan, dict):
         return False
+    if scan.get("name") != job.writing.name_of(source):  # it tells more, or less, than it shall
+        return False
     try:
-        return scan.get("fingerprint") == fingerprint(source)
+        return scan.get("fingerprint") == fingerprint(source) and not damaged(target, max_gb=job.reading.max_gb)
     except (OSError, InputError):  # which is reported when the scan is read
         return False
 
