@@ -9,7 +9,7 @@ it does not list, is never replaced or removed.
 
 from .digests import altered, digest, digest_of
 from .locks import Busy, exclusive
-from .owned import MARKER, check_claimed, check_own, claim, is_own, remove_own
+from .owned import MARKER, check_claimed, check_own, claim, is_empty, is_own, remove_own
 from .publish import FileWriter, NewFile, link_or_copy, new_file, publish_first, remove_folder, write_file
 from .stages import Stage, new_folder, new_output, recover, recover_all, unfinished
 from .system import ADVICE, explained, final_names, no_room
@@ -30,6 +30,7 @@ __all__ = [
     "exclusive",
     "explained",
     "final_names",
+    "is_empty",
     "is_own",
     "link_or_copy",
     "new_file",

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from diffusers import UNet2DModel
+from helpers.networks import rewrite
 from torch import nn
 
 from medrestore.codecs import Interval
@@ -35,10 +36,6 @@ def saved(folder, net=None, **more):
 
 def about(folder) -> dict:
     return json.loads((folder / "prior.json").read_text())
-
-
-def rewrite(folder, **changes) -> None:
-    (folder / "prior.json").write_text(json.dumps(about(folder) | changes))
 
 
 def test_the_shipped_prior_is_as_it_was():
@@ -197,6 +194,7 @@ def test_absurd_depth_and_huge_descriptions_cost_nothing(tmp_path):
     for wrong in ({"layers_per_block": 10**9}, {"block_out_channels": [8] * 1000}):
         good = path.read_text()
         path.write_text(json.dumps(json.loads(good) | wrong))
+        rewrite(tmp_path)
         with pytest.raises(InputError, match="at most 64"):
             store.load(tmp_path)
         path.write_text(good)
@@ -211,7 +209,7 @@ def test_a_prior_that_a_killed_run_moved_away_is_not_lost(tmp_path):
     left = Stage(out)
     saved(left.folder / "old")
     left.leave()
-    with pytest.raises(InputError, match="allow replacing the prior"), store.new_prior(out) as folder:
+    with pytest.raises(InputError, match="pass `overwrite` to replace the prior"), store.new_prior(out) as folder:
         saved(folder)
     assert store.load(out).channels == 1 and [path.name for path in tmp_path.iterdir()] == ["out"]
 

@@ -9,7 +9,7 @@ from helpers.runs import prior_config
 
 from medrestore.errors import InputError
 from medrestore.settings import assign, build, flatten, plain
-from medrestore.training.config import Acquisition, BaselineConfig, Config, Optim, adjustable, differences, read, read_baseline
+from medrestore.training.config import Acquisition, BaselineConfig, Config, Optim, adjustable, differences, read, read_baseline, stored
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "train"
 
@@ -81,6 +81,36 @@ def test_dotted_keys() -> None:
     assert given == {"optim": {"lr": 1.0, "batch": 4}, "network": {"dropout": 0.1}}
     with pytest.raises(InputError, match=r"optim.lr.x cannot be set: lr is 1.0, not a mapping"):
         assign(given, "optim.lr.x", 1)
+
+
+SOURCES = [{"kind": "pictures", "files": "/home/jane/DOE^JANE/*.png"}, {"kind": "fastmri", "files": ["~/a.h5", "b.h5"]}]
+
+
+def test_paths_are_stored_as_names() -> None:
+    given = {"out": "runs/knee", "init": "runs/brain/prior", "data": {"train": SOURCES},
+             "card": {"about": "and/or", "licence": "https://x.org/licence"}}
+    told = stored(read(given, "x"))
+    assert (told["out"], told["init"], told["card"]["about"]) == ("knee", "prior", "and/or")
+    assert told["data"]["train"] == [{"kind": "pictures", "files": "*.png"},
+                                     {"kind": "fastmri", "files": ["a.h5", "b.h5"]}]
+    kept = stored(read(given | {"privacy": {"keep_paths": True}}, "x"))
+    assert kept["data"]["train"] == SOURCES and kept["init"] == "runs/brain/prior"
+    none = stored(read(given | {"privacy": {"anonymous": True}}, "x"))
+    assert none["data"]["train"][0] == {"kind": "pictures", "files": "omitted"} and none["init"] == "omitted"
+    with pytest.raises(InputError, match="keep_paths and `anonymous` exclude each other"):
+        read({"privacy": {"keep_paths": True, "anonymous": True}}, "x")
+
+
+@pytest.mark.parametrize("privacy", [{}, {"keep_paths": True}, {"anonymous": True}])
+def test_a_run_resumes_whatever_it_tells_of_its_paths(privacy: dict[str, bool]) -> None:
+    before = stored(read({"data": {"train": SOURCES}, "privacy": privacy}, "x"))
+    for now in ({}, {"keep_paths": True}, {"anonymous": True}):
+        assert differences(before, read({"data": {"train": SOURCES}, "privacy": now}, "x"), "x") == []
+        other = [SOURCES[0] | {"kind": "scenes"}, SOURCES[1]]
+        assert len(differences(before, read({"data": {"train": other}, "privacy": now}, "x"), "x")) == 1
+    other = [SOURCES[0] | {"files": "/home/jane/*.jpg"}, SOURCES[1]]
+    differ = differences(before, read({"data": {"train": other}}, "x"), "x")
+    assert len(differ) == (0 if privacy == {"anonymous": True} else 1)
 
 
 def test_what_may_change_on_the_way(tmp_path: Path) -> None:
