@@ -10,6 +10,7 @@ Examples:
 """
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -124,7 +125,8 @@ def _checkpoint(path: Path) -> dict[str, str]:
     from .convert import facts
 
     found = identify(path)
-    line = f"medrestore convert {path} -o {path.stem or 'prior'}"
+    name, out = (f"./{text}" if text.startswith("-") else text for text in (str(path), path.stem or "prior"))
+    line = shlex.join(["medrestore", "convert", name, "-o", out])
     try:
         return {"kind": "checkpoint"} | facts(found, found.convert({})) | {"to use it": line}
     except InputError as error:

@@ -17,7 +17,7 @@ from .schema import default_of, documented, schema, schema_of
 from .words import described, is_required
 
 __all__ = [
-    "OMITTED", "Bounds", "FieldError", "OneOf", "Privacy", "Registry", "assign", "build", "check", "default_of", "described", "documented", "dotted",
-    "flatten", "hints", "is_required", "override", "parse", "plain", "prefix", "scalar", "schema", "schema_of", "suggested",
-    "variants",
+    "OMITTED", "Bounds", "FieldError", "OneOf", "Privacy", "Registry", "assign", "build", "check",
+    "default_of", "described", "documented", "dotted", "flatten", "hints", "is_required", "override",
+    "parse", "plain", "prefix", "scalar", "schema", "schema_of", "suggested", "variants",
 ]

@@ -103,7 +103,8 @@ def test_quality_stands_for_steps_samples_and_a_start(bench, scan, monkeypatch, 
     made = read_provenance(bench / "out.h5")
     assert [made["config"][key] for key in ("steps", "samples", "start_sigma")] == [steps, samples, start]
     assert len(made["seeds"][0]) == samples and made["levels"][0] <= (start or 5.0)
-    assert bench.call("recon", "--from", bench / "out.h5", "-o", bench / "again.h5", "--maps-cache", "none", "--prior", bench.prior).code == 0
+    assert bench.call("recon", "--from", bench / "out.h5", "-o", bench / "again.h5", "--maps-cache", "none",
+                      "--prior", bench.prior).code == 0
     assert read_provenance(bench / "again.h5") == made
     changed = bench.call("recon", "--from", bench / "out.h5", "-o", bench / "other.h5", "--quality", "fast")
     assert changed.code == 2 and "--quality would change that" in changed.err
@@ -253,7 +254,8 @@ def test_slices_together(bench):
     assert relative(array(bench / "joint.h5"), alone) < 0.01
     made = read_provenance(bench / "joint.h5")
     assert made["config"]["together"] == 2 and read_provenance(bench / "alone.h5")["config"]["together"] is None
-    assert bench.call("recon", "--from", bench / "joint.h5", "-o", bench / "again.h5", "--maps-cache", "none", "--prior", bench.prior).code == 0
+    assert bench.call("recon", "--from", bench / "joint.h5", "-o", bench / "again.h5", "--maps-cache", "none",
+                      "--prior", bench.prior).code == 0
     assert (bench / "again.h5").read_bytes() == (bench / "joint.h5").read_bytes()
 
 

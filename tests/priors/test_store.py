@@ -128,6 +128,7 @@ def test_other_networks_are_built_by_their_name(tmp_path, monkeypatch):
               ({"_class_name": "Gain", "gain": 10**15}, "cannot be loaded"), ({"_class_name": "Gain"}, "cannot be loaded")]
     for wrong, says in wrongs:
         config.write_text(json.dumps(wrong))
+        rewrite(folder)
         with pytest.raises(InputError, match=says):
             store.load(folder)
 
@@ -217,6 +218,7 @@ def test_a_prior_that_a_killed_run_moved_away_is_not_lost(tmp_path):
 def test_only_a_prior_is_replaced_and_only_when_it_may_be(tmp_path):
     for replace in (False, True):
         (tmp_path / f"{replace}").mkdir()
+        (tmp_path / f"{replace}" / "photo.png").write_text("precious")
         with pytest.raises(InputError, match="it is no prior"), store.new_prior(tmp_path / f"{replace}", replace=replace):
             pass
     for _ in range(2):

@@ -9,7 +9,17 @@ from helpers.runs import prior_config
 
 from medrestore.errors import InputError
 from medrestore.settings import assign, build, flatten, plain
-from medrestore.training.config import Acquisition, BaselineConfig, Config, Optim, adjustable, differences, read, read_baseline, stored
+from medrestore.training.config import (
+    Acquisition,
+    BaselineConfig,
+    Config,
+    Optim,
+    adjustable,
+    differences,
+    read,
+    read_baseline,
+    stored,
+)
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "train"
 
@@ -139,9 +149,9 @@ def test_bounds_hold_in_python_too(kind: type, values: dict[str, Any], message: 
 
 def test_adjustable_fields_are_those_of_length_and_output() -> None:
     assert set(adjustable(Config)) == {"out", "images", "weights", "optim.decay_images", "checkpoint_images", "keep",
-                                       "sample_images", "snapshots", "card", "data.workers"}
+                                       "sample_images", "snapshots", "card", "privacy", "data.workers"}
     assert set(adjustable(BaselineConfig)) == {"out", "images", "optim.decay_images", "checkpoint_images", "keep", "card",
-                                               "data.workers"}
+                                               "privacy", "data.workers"}
 
 
 OTHERS: dict[str, Any] = {

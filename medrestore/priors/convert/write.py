@@ -13,7 +13,8 @@ from .base import Converted
 NOTICE = "Research use only. Not a medical device. Not for diagnosis. Can invent anatomy."
 
 
-def write(converted: Converted, out: Path, *, source: Path, licence: str | None = None, overwrite: bool = False) -> dict[str, Any]:
+def write(converted: Converted, out: Path, *, source: Path, licence: str | None = None,
+          overwrite: bool = False) -> dict[str, Any]:
     """Writes the prior, reads it back, compares the answers to fixed noise, and publishes it.
 
     Args:

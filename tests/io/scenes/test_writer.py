@@ -95,7 +95,8 @@ def test_a_full_disk_keeps_the_frames_for_a_run_that_resumes(tmp_path):
     with SceneWriter(tmp_path / "o", size=(400, 400), count=2, key="k", resume=True) as output:
         assert output.done == {0}
         output.put(1, noise)
-    assert sorted(path.name for path in tmp_path.rglob("*")) == [".medrestore", "000000.png", "000001.png", "o", "provenance.json"]
+    names = sorted(path.name for path in tmp_path.rglob("*"))
+    assert names == [".medrestore", "000000.png", "000001.png", "o", "provenance.json"]
 
 
 def test_output_is_whole_or_not_there(tmp_path):
