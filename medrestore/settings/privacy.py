@@ -36,12 +36,15 @@ class Privacy:
         return str(path) if self.keep_paths else Path(path).name
 
     def within(self, values: Any) -> Any:
-        """Nested plain data with `name_of` each text in it that is a path: one that has folders in it."""
+        """Nested plain data with `name_of` each text in it that is a path; where names are omitted, of files too."""
         if isinstance(values, Mapping):
             return {key: self.within(value) for key, value in values.items()}
         if isinstance(values, (list, tuple)):
             return [self.within(value) for value in values]
-        return self.name_of(values) if isinstance(values, str) and is_path(values) else values
+        if not isinstance(values, str):
+            return values
+        named = is_path(values) or (self.anonymous and Path(values).suffix != "")
+        return self.name_of(values) if named else values
 
 
 def is_path(text: str) -> bool:

@@ -225,3 +225,24 @@ def test_only_a_prior_is_replaced_and_only_when_it_may_be(tmp_path):
         with store.new_prior(tmp_path / "out", replace=True) as folder:
             saved(folder)
     assert store.load(tmp_path / "out").channels == 1 and len(list(tmp_path.iterdir())) == 3
+
+
+def test_two_writers_of_one_prior(tmp_path):
+    """The second is refused, whatever it may replace, and what the first one writes is its own."""
+    with store.new_prior(tmp_path / "out") as folder:
+        saved(folder, channels=1)
+        for replace in (False, True):
+            with pytest.raises(InputError, match="out is being written by another run"), store.new_prior(
+                tmp_path / "out", replace=replace
+            ) as other:
+                saved(other, multiple=4)
+    assert store.load(tmp_path / "out").multiple == 2 and [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_notes_in_the_folder_of_a_prior_are_never_lost(tmp_path):
+    for _ in range(2):
+        with store.new_prior(tmp_path / "out", replace=True) as folder:
+            saved(folder)
+    (tmp_path / "out" / "notes.txt").write_text("precious")
+    with pytest.raises(InputError, match=r"out holds notes\.txt, which medrestore did not write"):
+        store.check_free(tmp_path / "out", replace=True)
