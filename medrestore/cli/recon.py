@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..errors import InputError
 from ..recon.plan import Machine, Plan, Reading, Writing, quality
-from ..settings import FieldError, build
+from ..settings import OMITTED, FieldError, build
 from .command import Command, Given
 from .device import usable_device
 from .options import POSITIONAL
@@ -26,6 +26,7 @@ from .terminal import progress, say
 if TYPE_CHECKING:
     from ..recon.files import Job
 
+PLACES = ("prior", "maps")  # fields of the plan that say where a file is, which a rerun may give anew
 QUALITIES = Literal["fast", "balanced", "best"]
 
 
@@ -98,8 +99,9 @@ def _complete(given: Given) -> Given:
     """What was given with what the quality stands for; nothing that would change a rerun."""
     if given.get("origin"):
         _provenance(given["origin"])
-        changed = [one.flag for name, one in COMMAND.options.items()
-                   if (one.path[0] == "plan" or name == "quality") and given.get(name, one.default) != one.default]
+        decide = {name: one for name, one in COMMAND.options.items() if one.path[0] == "plan" or name == "quality"}
+        changed = [one.flag for name, one in decide.items()
+                   if name not in PLACES and given.get(name, one.default) != one.default]
         if changed:
             raise InputError(f"--from reruns {given['origin']} as it was made, and {', '.join(changed)} would change that; "
                              "leave it out, or leave out --from")
@@ -146,21 +148,37 @@ def _provenance(origin: str) -> dict[str, Any]:
 
     made = read_provenance(origin)
     config, scan = made.get("config"), made.get("input")
-    if not isinstance(config, dict) or not isinstance(scan, dict) or not isinstance(scan.get("path"), str):
+    if not isinstance(config, dict) or not isinstance(scan, dict) or not isinstance(scan.get("name"), str):
         raise InputError(f"{origin} does not say how it was made, so it cannot be rerun; it is no output of recon")
     return made
 
 
 def _rerun(options: Options, made: dict[str, Any]) -> Options:
-    """The options that made `options.origin`; the scan's present place, the output and the device may be given anew."""
+    """The options that made `options.origin`; present places of scan, prior and maps, output and device may be given anew."""
+    from ..priors.store import shipped
+
     try:
         plan = build(Plan, made["config"], "")
     except FieldError as error:
         raise InputError(f"{options.origin} was altered, or made by another version: {COMMAND.translate(error)}") from error
-    scan = options.scan or made["input"]["path"]
+    origin, found = Path(options.origin or ""), {}
+    for name in PLACES:
+        given, stored = getattr(options.plan, name), getattr(plan, name)
+        found[name] = given if given != getattr(Plan(), name) else _found(stored, origin)
+    scan = options.scan or _found(made["input"]["name"], origin)
     if not _is_there(Path(scan)):
+        scan = "the scan" if scan == OMITTED else scan
         raise InputError(f"{scan}, which {options.origin} was made from, is not there; give its present place as SCAN")
-    return replace(options, scan=scan, plan=plan)
+    if not Path(found["prior"], "prior.json").is_file() and found["prior"] not in shipped():
+        raise InputError(f"the prior {found['prior']}, which {options.origin} was made with, is not there; "
+                         "give its present place by --prior")
+    return replace(options, scan=scan, plan=replace(plan, **found))
+
+
+def _found(name: Any, origin: Path) -> Any:
+    """A file by the name that an output stores: here, or else beside the output, if it is there."""
+    beside = origin.with_name(Path(name).name) if name and Path(name).name else None
+    return str(beside) if beside is not None and not _is_there(Path(name)) and _is_there(beside) else name
 
 
 def _same_inputs(made: dict[str, Any], source: Path, job: "Job", options: Options) -> None:
@@ -173,9 +191,9 @@ def _same_inputs(made: dict[str, Any], source: Path, job: "Job", options: Option
         raise InputError(f"{source} is not the scan that {options.origin} was made from; give that scan as SCAN")
     if made.get("prior_sha256") != job.prior_hash:
         raise InputError(f"{options.plan.prior} is not the prior that {options.origin} was made with (its sha256 differs); "
-                         "bring that back")
+                         "give the place of that one by --prior")
     if made.get("maps_fingerprint") != job.maps_fingerprint:
-        raise InputError(f"{options.plan.maps} holds other coil maps than {options.origin} was made with; bring those back")
+        raise InputError(f"{options.plan.maps} holds other coil maps than {options.origin} was made with; give those by --maps")
     if made.get("medrestore") != version("medrestore"):
         say(f"{options.origin} was made by medrestore {made.get('medrestore')}, this is {version('medrestore')}: bits may differ")
 

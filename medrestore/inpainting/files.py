@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -16,11 +16,12 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..evaluation import FrameScore, SceneScore, score_scene, write_frames_csv
-from ..files import digest_of, new_output, unfinished
+from ..files import altered, check_own, digest, digest_of, new_output, unfinished
 from ..io.frames.video import H264_WARNING
 from ..io.scenes.base import Scene
 from ..io.scenes.writer import SceneWriter, encode_png, output_kind, provenance_place
 from ..jobs import PriorJob, PriorMachine
+from ..priors.store import shipped
 from ..report.overlay import write_overlay
 from ..settings import plain
 from .frame import check_inpaint_plan, check_rgb
@@ -60,7 +61,7 @@ class Job(PriorJob[Plan]):
 
     def key(self, fingerprint: str) -> str:
         """sha256 of all that decides an output: plan, prior, version, and the frames by their `fingerprint`."""
-        return digest_of([plain(self.plan), self.prior_key(), fingerprint])
+        return digest_of([plain(replace(self.plan, prior="")), self.prior_key(), fingerprint])
 
 
 def inpaint_scene(
@@ -87,7 +88,7 @@ def inpaint_scene(
                              "give a folder, or a name ending in .mha or .mkv")
         inspection = inspect_scene(scene, job.prior, job.plan, allow_large_hole=job.reading.allow_large_hole)
         key = job.key(inspection.fingerprint)
-        if job.writing.resume and is_done(out, key):
+        if job.writing.resume and is_done(out, key) and _tells(out) == job.writing.name_of(source):
             job.say(f"{out} is complete already")
             return False
         _may_write(out, job)
@@ -104,13 +105,15 @@ def inpaint_scene(
                     if fingerprint(grown(again, job.plan.grow)) != inspection.fingerprint:
                         raise InputError(f"{source} was changed while it was read; run again once it is complete")
                 scores, rows = _scores(given, writer)  # by the masks as given, so that numbers compare
-                write_frames_csv(table_place(out), rows)
+                named = [replace(row, scene=job.writing.name_of(row.scene)) for row in rows]
+                write_frames_csv(table_place(out), named)
             except BaseException:
                 if not writer.done:  # nothing is left that could be resumed
                     for place in (preview_place(out), table_place(out)):
                         place.unlink(missing_ok=True)
                 raise
             writer.provenance = _provenance(scene, inspection, key, coverages, scores, job, source, mask)
+            writer.provenance["beside"] = {place.name: digest(place) for place in (preview_place(out), table_place(out))}
         for line in _report(scene, scores, rows, coverages if job.plan.temporal_fill else []):
             job.say(line)
         job.say(f"{out}  {preview_place(out).name}  {table_place(out).name}")
@@ -174,8 +177,27 @@ def check_output(out: Path, *inputs: Path | None) -> None:
 
 
 def is_done(out: Path, key: str) -> bool:
-    """Whether an output, with all that belongs to it, is complete and has this key."""
-    return all(place.exists() for place in _outputs(out)) and read_record(out).get("key") == key
+    """Whether an output, with all that belongs to it, has this key, and is complete and as it was written."""
+    try:
+        return all(place.exists() for place in _outputs(out)) and read_record(out).get("key") == key and not damaged(out)
+    except InputError:
+        return False
+
+
+def damaged(out: Path) -> list[str]:
+    """The files of an output, by name, that are missing or not as they were written; empty when it is whole.
+
+    Raises:
+        InputError: there is no record of its files.
+    """
+    record = read_record(out)
+    parts = [(out if out.is_dir() else out.parent, record.get("files")), (out.parent, record.get("beside"))]
+    wrong: list[str] = []
+    for folder, digests in parts:
+        if not isinstance(digests, dict) or any(Path(name).name != name for name in digests):
+            raise InputError(f"{out} has no record of its files that can be read; make it again")
+        wrong += altered(folder, digests)
+    return wrong
 
 
 def _outputs(out: Path) -> tuple[Path, ...]:
@@ -194,12 +216,20 @@ def read_record(out: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) and "key" in record else {}
 
 
+def _tells(out: Path) -> object:
+    """What an output stores of the name of its input."""
+    given = read_record(out).get("input")
+    return given.get("name") if isinstance(given, dict) else None
+
+
 def _may_write(out: Path, job: Job) -> None:
     """Refuses to replace outputs without leave, and a folder of other files in any case."""
     if out.is_dir() and any(out.iterdir()) and not read_record(out):
         raise InputError(
             f"{out} is a folder and no output of inpaint, so it is never replaced; give another `out`"
         )
+    if out.is_dir():
+        check_own(out)
     if job.writing.overwrite:
         return
     if not (job.writing.resume or out.exists()) and unfinished(out):
@@ -233,12 +263,13 @@ class PictureWriter:
 
 
 @contextmanager
-def _one_picture(out: Path) -> Iterator[PictureWriter]:
+def _one_picture(out: Path, *, replace: bool) -> Iterator[PictureWriter]:
     """Publishes the picture and its JSON when all went well."""
-    with new_output(out) as folder:
+    with new_output(out, replace=replace) as folder:
         writer = PictureWriter()
         yield writer
         (folder / out.name).write_bytes(encode_png(writer.read(0).permute(1, 2, 0).contiguous().numpy()))
+        writer.provenance["files"] = {out.name: digest(folder / out.name)}
         text = json.dumps(writer.provenance, allow_nan=False, sort_keys=True, indent=1) + "\n"
         (folder / record_place(out).name).write_text(text, "utf-8")
 
@@ -247,12 +278,12 @@ def _writer(
     out: Path, scene: Scene, key: str, job: Job
 ) -> AbstractContextManager[SceneWriter | PictureWriter]:
     if out.suffix == ".png":
-        return _one_picture(out)
+        return _one_picture(out, replace=True)
     return SceneWriter(
         out,
         size=scene.size,
         count=scene.count,
-        names=scene.frame_name,
+        names="{:06d}".format if job.writing.anonymous else scene.frame_name,
         fps=scene.fps,
         key=key,
         overwrite=True,
@@ -302,17 +333,18 @@ def _provenance(
     mask: Path | None,
 ) -> dict[str, Any]:
     """How an output was made; holds no time of day, so that a rerun gives the same bytes."""
-    plan = job.plan
+    plan, names = job.plan, job.writing
+    prior = plan.prior if job.about and plan.prior in shipped() else names.name_of(plan.prior)
     return {
         "medrestore": version("medrestore"),
         "torch": torch.__version__,
         "device": job.machine.device,
-        "config": plain(plan),
+        "config": plain(replace(plan, prior=prior)),
         "key": key,
         "input": {
-            "path": str(source),
-            "mask": None if mask is None else str(mask),
-            "scene": scene.name,
+            "name": names.name_of(source),
+            "mask": None if mask is None else names.name_of(mask),
+            "scene": names.name_of(scene.name),
             "frames": scene.count,
             "size": list(scene.size),
             "fingerprint": inspection.fingerprint,

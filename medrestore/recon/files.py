@@ -3,22 +3,25 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import InputError
 from ..files import Stage, digest, digest_of, explained, final_names
-from ..io import KSpaceFile, ReconstructionWriter, read_provenance, read_reconstruction, write_nifti
+from ..io import KSpaceFile, ReconstructionWriter, read_provenance, write_nifti
 from ..io.guards import scan_files
+from ..io.reconstruction import damaged
 from ..jobs import PriorJob
 from ..metrics import Scores
+from ..priors.store import shipped
 from ..report import panel
 from ..restoration import image_size, in_batches, padded_size
 from ..settings import FieldError, plain
@@ -56,8 +59,8 @@ class Job(PriorJob[Plan]):
 
     @cached_property
     def config_hash(self) -> str:
-        """sha256 of everything that decides an output but the scan and the machine: the whole plan, the prior and the maps."""
-        return digest_of([plain(self.plan), self.prior_key(), self.maps_fingerprint])
+        """sha256 of everything that decides an output but the scan and the machine: plan, prior and maps, wherever these lie."""
+        return digest_of([plain(replace(self.plan, prior="", maps=None)), self.prior_key(), self.maps_fingerprint])
 
     @property
     def levels(self) -> list[float]:
@@ -125,7 +128,7 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
         keys, refused = volume.restore(prepared, count, records, advance)
         _check_complete(volume, refused, provenance, source, job)
         scores = _write(volume, records, keys, stage.new / out.name, mask, provenance)
-        stage.publish_files()
+        stage.publish_files(replace=job.writing.overwrite or job.writing.resume)
     misfits, noisy = provenance["misfit"], min(level for level in provenance["noise_std"] if level is not None) > 0
     misfit = fmean(value for value in misfits if value is not None)
     explained = f"{misfit:.2f} (1 = the data are explained to their noise)" if noisy else f"{misfit:.2g} of |data|"
@@ -182,15 +185,17 @@ def _write(volume: Volume, records: Records, keys: dict[int, str], place: Path, 
                        samples=record.samples)
             scored.add(record)
             if index == volume.pictured:
-                panel(columns(record), place.with_suffix(".png"), title=volume.file_name)
+                panel(columns(record), place.with_suffix(".png"), title="" if job.writing.anonymous else volume.file_name)
         scores = scored.scores(volume.scan.reference_max)
         provenance |= scored.facts | {"scores": {name: _numbers(value) for name, value in scores.items()}}
+        if job.writing.nifti:
+            _write_nifti(place, writer, len(volume.numbers), volume.scan, volume.numbers[0])
+        for path in job.outputs(place)[1:]:
+            writer.add_beside(path)
     empty = [index for index, seeds in zip(volume.numbers, scored.facts["seeds"], strict=True) if not seeds]
     if empty:
         job.say(f"{volume.file_name}: nothing was measured in {'slice' if len(empty) == 1 else 'slices'} "
                 f"{', '.join(map(str, empty))}; the image is zero there")
-    if job.writing.nifti:
-        _write_nifti(place, volume.scan, volume.numbers[0])
     return scores
 
 
@@ -201,9 +206,8 @@ def _slice_range(scan: KSpaceFile, slices: tuple[int, int] | None) -> range:
     return range(first, last)
 
 
-def _write_nifti(out: Path, scan: KSpaceFile, first: int) -> None:
-    with read_reconstruction(out) as result:
-        volume = torch.stack([result[i] for i in range(len(result))])
+def _write_nifti(out: Path, images: ReconstructionWriter, slices: int, scan: KSpaceFile, first: int) -> None:
+    volume = np.stack([images.read(index) for index in range(slices)])
     one = scan[first]
     write_nifti(out.with_suffix(".nii.gz"), volume, pixel_mm=one.pixel_mm, affine=one.affine)
 
@@ -212,13 +216,25 @@ def _provenance(source: Path, ready: Prepared, job: Job) -> dict[str, Any]:
     """What is known of how an output is made before it is: nothing of the hour, so that a rerun gives the same bytes."""
     sampling = ready.sampling
     return {
-        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.device, "config": plain(job.plan),
-        "config_hash": job.config_hash, "input": {"path": str(source), "fingerprint": fingerprint(source)},
+        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.device,
+        "config": plain(_recorded(job)), "config_hash": job.config_hash,
+        "input": {"name": job.writing.name_of(source), "fingerprint": fingerprint(source)},
         "prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint, "levels": job.levels,
         "method": repr(job.plan.sampler), "noise_source": ready.noise_source,
         "sampling": {"kind": sampling.kind, "acceleration": sampling.acceleration, "acquired": ready.acquired,
                      "calibration": sampling.acs},
     }
+
+
+def _recorded(job: Job) -> Plan:
+    """The plan as it is stored: files by what `writing` keeps of their paths, besides the digests in the provenance."""
+    plan, names = job.plan, job.writing
+    known = job.prior_hash and plan.prior in shipped()
+    return replace(
+        plan,
+        prior=plan.prior if known else names.name_of(plan.prior),
+        maps=None if plan.maps is None else names.name_of(plan.maps),
+    )
 
 
 def _numbers(scores: Scores) -> dict[str, float | str]:
@@ -262,15 +278,20 @@ def _seconds_a_call(ready: Prepared, job: Job, at_once: int) -> float:
 
 
 def is_done(source: Path, target: Path, job: Job) -> bool:
-    """Whether `target` is whole, with all that belongs to it, and was made from this scan by this plan."""
+    """Whether `target` is whole, with all that belongs to it, and was made from this scan by this plan.
+
+    Its data are compared with their digests, so that damaged ones are made anew.
+    """
     if not all(path.exists() for path in job.outputs(target)):
         return False
     made = _provenance_of(target)
     scan = made.get("input")
     if made.get("config_hash") != job.config_hash or not isinstance(scan, dict):
         return False
+    if scan.get("name") != job.writing.name_of(source):  # it tells more, or less, than it shall
+        return False
     try:
-        return scan.get("fingerprint") == fingerprint(source)
+        return scan.get("fingerprint") == fingerprint(source) and not damaged(target, max_gb=job.reading.max_gb)
     except (OSError, InputError):  # which is reported when the scan is read
         return False
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..levels import LADDERS, below
 from ..methods import METHODS
-from ..settings import Bounds, FieldError, OneOf, check
+from ..settings import Bounds, FieldError, OneOf, Privacy, check
 
 if TYPE_CHECKING:
     from ..methods import Method
@@ -166,22 +166,19 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Writing:
+class Writing(Privacy):
     """What is written, and over what.
 
     Args:
         nifti: write a .nii.gz beside.
         overwrite: replace existing outputs.
-        resume: skip what is complete and was made by this very plan; redo what another plan made. Slices that a stopped run
-            has finished are taken up in any case, but for `overwrite`.
+        resume: skip what is complete and was made by this very plan; redo what another plan made, and what is damaged. Slices
+            that a stopped run has finished are taken up in any case, but for `overwrite`.
     """
 
     nifti: bool = False
     overwrite: bool = False
     resume: bool = False
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 UNDECIDING = (Machine, Reading, Writing)  # classes whose fields do not decide the image

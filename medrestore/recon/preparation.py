@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..baselines import CGSense, ZeroFilled, rss
-from ..consistency import unexplained
+from ..consistency import relative_misfit, unexplained
 from ..errors import InputError
 from ..io import KSpaceFile, Scan, read_kspace
 from ..metrics import Scores, fastmri_scores
@@ -38,6 +38,7 @@ CG_SENSE = CGSense(lam=0.01)  # the baseline beside every reconstruction
 FASTMRI_KINDS = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
 AXES = ("slice", "coil", "row", "col")  # of coil maps in files that do not say
 ROUNDING = 1e-5  # of the data: what float32 leaves of k-space that the maps explain
+WORST_MISFIT = 3.0  # times that of an empty image
 SLICE_SEEDS = 100_000  # seeds set apart for the samples of one slice
 
 
@@ -231,13 +232,26 @@ def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, nu
         batch_size: samples, of whichever slices, drawn together at most; by default that of the plan.
         on_step: called with the number of the step and x (sample, channel, height, width) after it, for each batch.
     """
+    numbers = range(len(prepared)) if numbers is None else numbers
     results = restore_all(
         [one.problem for one in prepared], prior, plan.sampler, levels=plan.levels(prior), samples=plan.samples,
-        seeds=[plan.seed + SLICE_SEEDS * index for index in (range(len(prepared)) if numbers is None else numbers)],
+        seeds=[plan.seed + SLICE_SEEDS * index for index in numbers],
         batch_size=plan.batch_size if batch_size is None else batch_size, on_step=on_step,
         starts=None if plan.start_sigma is None else [one.cg_sense for one in prepared], start_sigma=plan.start_sigma,
     )
+    for index, one, result in zip(numbers, prepared, results, strict=True):
+        _check_explained(one, result, index)
     return [_as_shown(*one) for one in zip(prepared, results, strict=True)]
+
+
+def _check_explained(prepared: Prepared, result: Restoration, index: int) -> None:
+    """Refuses an image that explains the data far worse than none would: what a prior of another scale makes of them."""
+    empty = max(1.0, float(relative_misfit(prepared.problem, torch.zeros_like(result.samples[:1])).max()))
+    worst = float(result.misfit.max())
+    if not worst <= WORST_MISFIT * empty:
+        raise InputError(f"slice {index}: the image has a data misfit of {worst:.3g}, where an empty one has {empty:.3g}, so "
+                         "nothing is written; the prior is of other images or another scale, or a hyper-parameter of the method "
+                         "is far off: take another `prior`, or leave `options` at their defaults")
 
 
 def _as_shown(prepared: Prepared, result: Restoration) -> Slice:

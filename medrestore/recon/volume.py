@@ -65,8 +65,9 @@ class Volume:
     @cached_property
     def base(self) -> str:
         """sha256 of what decides each slice, but for what the files of the scan and of the maps hold."""
-        plan = replace(self.job.plan, slices=None, maps=None, dataset=None, axes=None)
-        return digest_of([plain(plan), self.job.prior_key(), self.file_name, self.job.machine.device, torch.__version__])
+        plan = replace(self.job.plan, prior="", slices=None, maps=None, dataset=None, axes=None)
+        name = None if plan.undersample is None else self.file_name  # of which masks are made
+        return digest_of([plain(plan), self.job.prior_key(), name, self.job.machine.device, torch.__version__])
 
     def first(self) -> dict[int, Prepared]:
         """The first slice that holds something, prepared, by its number.

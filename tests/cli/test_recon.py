@@ -104,7 +104,8 @@ def test_quality_stands_for_steps_samples_and_a_start(bench, scan, monkeypatch, 
     made = read_provenance(bench / "out.h5")
     assert [made["config"][key] for key in ("steps", "samples", "start_sigma")] == [steps, samples, start]
     assert len(made["seeds"][0]) == samples and made["levels"][0] <= (start or 5.0)
-    assert bench.call("recon", "--from", bench / "out.h5", "-o", bench / "again.h5", "--maps-cache", "none").code == 0
+    assert bench.call("recon", "--from", bench / "out.h5", "-o", bench / "again.h5", "--maps-cache", "none",
+                      "--prior", bench.prior).code == 0
     assert read_provenance(bench / "again.h5") == made
     changed = bench.call("recon", "--from", bench / "out.h5", "-o", bench / "other.h5", "--quality", "fast")
     assert changed.code == 2 and "--quality would change that" in changed.err
@@ -167,7 +168,7 @@ def test_provenance(bench, scan):
     assert made["prior_sha256"] == json.loads((bench.prior / "prior.json").read_text())["sha256"]
     assert made["seeds"] == [[7, 8]] and made["config"]["options"] == {"zeta": 0.25} and made["config"]["undersample"] == {
         "kind": "uniform1d", "accel": 2.0, "acs": 16}
-    assert made["input"]["path"] == str(scan) and len(made["input"]["fingerprint"]) == 64
+    assert made["input"]["name"] == "scan.h5" and len(made["input"]["fingerprint"]) == 64
     assert made["sampling"] == {"kind": "uniform1d", "acceleration": 2.0, "calibration": 17}  # a line beside the band joined it
     assert len(made["levels"]) == 3 and made["levels"][-1] == 0
 
@@ -187,7 +188,7 @@ def test_rerun(bench, scan):
     out = bench.restored(scan, *words, name="first.h5")
     for scan_again in ((), (scan,)):
         outcome = bench.call("recon", "--from", out, *scan_again, "-o", bench / "again.h5", "--overwrite",
-                             "--maps-cache", bench / "cache")
+                             "--maps-cache", bench / "cache", "--prior", bench.prior)
         assert (outcome.code, outcome.err) == (0, "")
         assert (bench / "again.h5").read_bytes() == out.read_bytes()
         assert (bench / "again.png").read_bytes() == (bench / "first.png").read_bytes()
@@ -200,7 +201,7 @@ def test_rerun_refuses_other_inputs(bench, scan):
     out = bench.restored(scan, "--maps", maps, name="first.h5")
 
     def refused(says, *words):
-        outcome = bench.call("recon", "--from", out, "-o", bench / "again.h5", *words)
+        outcome = bench.call("recon", "--from", out, "-o", bench / "again.h5", "--prior", bench.prior, *words)
         assert outcome.code == 2 and says in outcome.err and not (bench / "again.h5").exists(), outcome
 
     refused("--method, --steps would change that", "--steps", 9, "--method", "ddrm")
@@ -254,7 +255,8 @@ def test_slices_together(bench):
     assert relative(array(bench / "joint.h5"), alone) < 0.01
     made = read_provenance(bench / "joint.h5")
     assert made["config"]["together"] == 2 and read_provenance(bench / "alone.h5")["config"]["together"] is None
-    assert bench.call("recon", "--from", bench / "joint.h5", "-o", bench / "again.h5", "--maps-cache", "none").code == 0
+    assert bench.call("recon", "--from", bench / "joint.h5", "-o", bench / "again.h5", "--maps-cache", "none",
+                      "--prior", bench.prior).code == 0
     assert (bench / "again.h5").read_bytes() == (bench / "joint.h5").read_bytes()
 
 

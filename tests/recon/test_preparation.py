@@ -131,6 +131,29 @@ def test_slices_are_restored_as_alone(scan: Any) -> None:
     assert score([alone.cg_sense.abs()], [alone.image.abs()]).psnr > score([alone.zero_filled.abs()], [alone.image.abs()]).psnr
 
 
+class Loud(Prior):
+    """Images thousands of times as bright as they are."""
+
+    channels, sigma_range, recipe = 2, (0.01, 40.0), CalibratedComplex()
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        return 5000.0 * torch.ones_like(x)
+
+
+@pytest.mark.parametrize("changes", [{}, {"noise_std": 0.0}, {"method": "dps"}])
+def test_an_image_that_explains_nothing_is_refused(scan: Any, changes: dict[str, Any]) -> None:
+    plan = replace(PLAN, **changes)
+    with pytest.raises(InputError, match=r"slice 7: the image has a data misfit of .*, where an empty one has"):
+        restore_slice(prepare(scan, plan), Loud(), plan, slice_index=7)
+
+
+def test_a_slice_of_noise_alone_is_not_refused(scan: Any) -> None:
+    ready = prepare(scan, PLAN)
+    noise = ready.problem.sigma * torch.randn(ready.problem.y.shape, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    quiet = replace(ready, problem=replace(ready.problem, y=ready.sense.mask * noise))
+    assert 0.5 < float(restore_slice(quiet, Shrink(), PLAN).restoration.misfit.max()) < 3
+
+
 @pytest.mark.parametrize(("changes", "sentence"), [
     ({"sigma_max": 0.005}, "sigma_max is 0.005, not above the least noise level of the prior, 0.01"),
     ({"start_sigma": 99.0}, "start_sigma is 99, outside the noise levels of the prior, 0.01 to 40"),

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...errors import InputError
 from ..guards import PathLike, existing, require
-from .pictures import MAX_PIXELS, SUFFIXES
+from .pictures import MAX_PIXELS, SUFFIXES, check_crc
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -208,6 +208,7 @@ def decode_picture(data: bytes, where: str, *, kind: str = "frame") -> tuple[np.
                 lossless = picture.format == "PNG"
                 require(not (lossless and data[BIT_DEPTH] == 16),  # PIL drops the lower byte of colours without a word
                         f"{where} has 16 bits a channel; save it with 8 bits, grey or RGB.")
+                check_crc(io.BytesIO(data), where)
                 pixels = np.array(_plain(ImageOps.exif_transpose(picture)))
         except InputError:
             raise

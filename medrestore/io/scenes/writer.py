@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
-from ...files import Stage, final_names, link_or_copy, write_file
+from ...files import Stage, digest, final_names, link_or_copy, write_file
 from ..frames.base import decode_picture
 from ..frames.mha import MhaWriter
 from ..frames.video import VideoWriter, check_video
@@ -134,9 +134,8 @@ class SceneWriter:
         try:
             require(not missing, f"{self.out}: {len(missing)} frames, from {missing[:1]} on, were never written; "
                                  "resume to add them.")
-            text = json.dumps(self.provenance, allow_nan=False, sort_keys=True, indent=1) + "\n"
             with final_names(self._stage.new, self.out if self.kind == "png" else self.out.parent):
-                self._publish(text)
+                self._publish()
         except (OSError, TypeError, ValueError) as error:
             raise InputError(f"{self.out} cannot be saved ({error}); {ADVICE}") from error
         else:
@@ -144,19 +143,25 @@ class SceneWriter:
         finally:
             self._stage.leave()
 
-    def _publish(self, text: str) -> None:
+    def _publish(self) -> None:
         new = self._stage.new
         if self.kind == "png":
             for index, name in enumerate(self._names):
                 link_or_copy(self._place(index), new / name)
-            (new / PROVENANCE).write_text(text, "utf-8")
+            self._record(new / PROVENANCE, self._names)
             self._stage.publish_folder(replace=self._overwrite)
         else:
             with self._file_writer(new / self.out.name) as writer:
                 for frame in self._pictures():
                     writer.put(frame)
-            provenance_place(new / self.out.name, self.kind).write_text(text, "utf-8")
-            self._stage.publish_files()
+            self._record(provenance_place(new / self.out.name, self.kind), [self.out.name])
+            self._stage.publish_files(replace=self._overwrite)
+
+    def _record(self, place: Path, names: list[str]) -> None:
+        """Writes the JSON, with the sha256 of each of the files beside it."""
+        files = {name: digest(place.with_name(name)) for name in names}
+        text = json.dumps(self.provenance | {"files": files}, allow_nan=False, sort_keys=True, indent=1) + "\n"
+        place.write_text(text, "utf-8")
 
     def _file_writer(self, path: Path) -> AbstractContextManager[MhaWriter | VideoWriter]:
         if self.kind == "mha":
