@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..files import write_file
 from ..io import Scan
+from ..io.npz import npz_names, read_npz
 from ..metrics import Scores
 from ..report import Column
 from .preparation import Slice, score
@@ -107,14 +107,14 @@ class Records:
 
     def load(self, index: int, key: str) -> Record | None:
         """The record of a slice; None where there is none, or a damaged one."""
+        place = self.place(index, key)
         try:
-            with np.load(self.place(index, key), allow_pickle=False) as file:
-                arrays = {name: torch.from_numpy(file[name]) for name in file.files}
+            arrays = {name: torch.from_numpy(read_npz(place, name)) for name in npz_names(place)}
             misfit, noise_std = arrays.pop("facts").tolist()
             seeds = tuple(arrays.pop("seeds").tolist())
             return Record(arrays.pop("image"), arrays.pop("std", None), arrays.pop("samples", None), arrays, misfit, noise_std,
                           seeds)
-        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        except (InputError, KeyError, ValueError, TypeError):
             return None
 
     def read(self, index: int, keys: Mapping[int, str]) -> Record:
