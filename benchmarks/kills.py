@@ -14,7 +14,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ import torch
 import yaml
 from helpers.frames import picture
 from helpers.runs import NETWORK
-from helpers.scans import fastmri, kspace, save_prior
+from helpers.scans import SHAPE, fastmri, kspace, save_prior
 from helpers.studies import TINY
 from PIL import Image
 
@@ -68,7 +70,9 @@ class Row:
 def kinds(inputs: Path) -> list[Kind]:
     """Makes the inputs; the runs."""
     prior, grey = save_prior(inputs / "prior", 2), picture_prior(inputs / "pictures-prior")
-    recon = ["--prior", str(prior), "--maps-cache", "none", "--apart", "false", "--method", "hqs", "--steps", "6", "--resume"]
+    recon = ["--prior", str(prior), "--apart", "false", "--method", "diffpir", "--steps", "4", "--noise-std", "0.01", "--resume"]
+    np.save(inputs / "maps2.npy", np.ones((2, 4, *SHAPE), np.complex64))
+    np.save(inputs / "maps6.npy", np.ones((6, 4, *SHAPE), np.complex64))
     (inputs / "scans").mkdir()
     for seed, name in enumerate("abc"):
         data, images = kspace(2, seed=seed)
@@ -83,8 +87,10 @@ def kinds(inputs: Path) -> list[Kind]:
     (inputs / "train.yaml").write_text(yaml.safe_dump(recipe(), sort_keys=False))
     (inputs / "study.yaml").write_text(json.dumps(TINY))
     return [
-        Kind("recon of a folder", ["recon", f"{inputs}/scans", "-o", "OUT/images", *recon], ["images/*.h5"]),
-        Kind("recon of a volume", ["recon", f"{inputs}/volume.h5", "-o", "OUT/out.h5", *recon], ["out.h5"]),
+        Kind("recon of a folder", ["recon", f"{inputs}/scans", "-o", "OUT/images", "--maps", f"{inputs}/maps2.npy", *recon],
+             ["images/*.h5"]),
+        Kind("recon of a volume", ["recon", f"{inputs}/volume.h5", "-o", "OUT/out.h5", "--maps", f"{inputs}/maps6.npy", *recon],
+             ["out.h5"]),
         Kind("inpaint", ["inpaint", f"{inputs}/frames", "--mask", f"{inputs}/mask.png", "--mask-means", "hole",
                          "-o", "OUT/filled", "--prior", str(grey), "--steps", "3", "--resume"], ["filled/*"]),
         Kind("train", ["train", f"{inputs}/train.yaml", "out=OUT/run"], ["run/prior/**/*.safetensors"]),
@@ -116,6 +122,14 @@ def recipe() -> dict[str, Any]:
         "optim": {"lr": 2e-3, "batch": 8, "warmup_images": 8, "decay_images": 32}, "images": 96, "ema_images": [16],
         "checkpoint_images": 16,
     }
+
+
+def warm() -> None:
+    """Imports what the commands import when they need it, once for all processes that are forked."""
+    for name in ("accelerate", "h5py", "matplotlib.pyplot", "nibabel", "skimage.metrics", "tensorboardX", "medrestore.training",
+                 "medrestore.recon.files", "medrestore.inpainting.files", "medrestore.study.mri", "medrestore.study.run"):
+        with suppress(ImportError):
+            import_module(name)
 
 
 def start(words: Sequence[str], log: Path) -> int:
@@ -211,6 +225,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
     torch.set_num_threads(1)  # a process with threads cannot be forked safely
+    warm()
     draw, rows = np.random.default_rng(given.seed), {}
     with tempfile.TemporaryDirectory() as name:
         inputs = Path(name) / "inputs"
