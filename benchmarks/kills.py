@@ -194,7 +194,7 @@ def trial(kind: Kind, folder: Path, count: int, draw: np.random.Generator, say: 
         return [word.replace("OUT", str(out)) for word in kind.words]
 
     unbroken = [fresh(folder / name) for name in ("one", "two")]
-    seconds = max(through(words(out), log) for out in unbroken)
+    seconds = min(through(words(out), log) for out in unbroken)
     first, second = map(digests, unbroken)
     same = {name for name in first if first[name] == second.get(name)}  # others hold a time, or the name of the folder
     number = 0

@@ -143,7 +143,7 @@ def test_pairs_and_stems(bench):
     np.testing.assert_array_equal(array(bench / "images" / "a.h5"), array(bench / "images" / "b.h5"))
     single = bench.restored(folder / "a", *HALF)
     assert read_provenance(single)["input"]["fingerprint"] == read_provenance(bench / "images/a.h5")["input"]["fingerprint"]
-    assert bench.call("recon", "--from", single, bench / "a", "-o", bench / "again.h5", "--maps-cache", "none",
+    assert bench.call("recon", "--from", single, folder / "a", "-o", bench / "again.h5", "--maps-cache", "none",
                       "--prior", bench.prior).code == 0
     assert (bench / "again.h5").read_bytes() == single.read_bytes()
     (folder / "a.hdr").write_text("# Dimensions\n40 48 1 4\n")
