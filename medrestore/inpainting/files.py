@@ -348,7 +348,7 @@ def _provenance(
             "frames": scene.count,
             "size": list(scene.size),
             "fingerprint": inspection.fingerprint,
-            "notes": list(scene.notes),
+            "notes": [] if names.anonymous else [names.told(note, source, mask) for note in scene.notes],
         },
         "mask_means": scene.masks.meaning,
         "hole_fraction": inspection.survey.hole_fraction,

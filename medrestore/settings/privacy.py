@@ -35,6 +35,13 @@ class Privacy:
             return OMITTED
         return str(path) if self.keep_paths else Path(path).name
 
+    def told(self, text: str, *inputs: Path | None) -> str:
+        """A text in which the paths of inputs are what `name_of` makes of them."""
+        for path in inputs:
+            if path is not None:
+                text = text.replace(str(path), self.name_of(path))
+        return text
+
     def within(self, values: Any) -> Any:
         """Nested plain data with `name_of` each text in it that is a path; where names are omitted, of files too."""
         if isinstance(values, Mapping):

@@ -308,3 +308,45 @@ def test_resume_of_one_scan(bench, scan):
     (bench / "out.png").unlink()
     bench.restored(scan, *HALF, "--resume")
     assert (bench / "out.png").exists() and out.read_bytes() == before
+
+
+def test_a_damaged_output_is_made_again_and_inspect_says_so(bench, scan):
+    words = (scan, *HALF, "--nifti", "-o", bench / "out.h5", "--resume")
+    assert bench.recon(*words).code == 0
+    whole = {name: (bench / name).read_bytes() for name in ("out.h5", "out.png", "out.nii.gz")}
+    assert "as written" in bench.call("inspect", bench / "out.h5").out
+    for name, part in (("out.h5", "reconstruction"), ("out.png", "out.png"), ("out.nii.gz", "out.nii.gz")):
+        damaged = bytearray(whole[name])
+        at = whole[name].find(array(bench / "out.h5", "reconstruction").tobytes()[:8]) if part == "reconstruction" else -20
+        damaged[at + 3] ^= 1
+        (bench / name).write_bytes(damaged)
+        assert f"DAMAGED: {part}; make it again" in bench.call("inspect", bench / "out.h5").out
+        outcome = bench.recon(*words)
+        assert outcome.code == 0 and "is complete already" not in outcome.out
+        assert {name: (bench / name).read_bytes() for name in whole} == whole
+
+
+def test_what_an_output_tells_of_its_inputs(bench, scan):
+    folder = bench / "DOE^JANE"
+    folder.mkdir()
+    scan.rename(folder / "JANE.h5")
+    for number, (words, name, prior) in enumerate((
+        ((), "JANE.h5", "tiny"), (("--anonymous",), "omitted", "omitted"),
+        (("--keep-paths",), str(folder / "JANE.h5"), str(bench.prior)),
+    )):
+        out = bench.restored(folder / "JANE.h5", *HALF, *words, name=f"{number}.h5")
+        made = read_provenance(out)
+        assert (made["input"]["name"], made["config"]["prior"]) == (name, prior)
+        written = out.read_bytes() + out.with_suffix(".png").read_bytes()
+        assert (b"DOE" in written, b"JANE" in written) == ("/" in name, name != "omitted")
+    outcome = bench.call("recon", "--from", bench / "1.h5", "-o", bench / "again.h5")
+    assert outcome.code == 2 and "the scan, which" in outcome.err and "give its present place as SCAN" in outcome.err
+    outcome = bench.call("recon", "--from", bench / "1.h5", folder / "JANE.h5", "-o", bench / "again.h5")
+    assert outcome.code == 2 and "give its present place by --prior" in outcome.err
+    outcome = bench.call("recon", "--from", bench / "1.h5", folder / "JANE.h5", "--prior", bench.prior, "--anonymous",
+                         "-o", bench / "again.h5", "--maps-cache", bench / "cache")
+    assert outcome.code == 0 and (bench / "again.h5").read_bytes() == (bench / "1.h5").read_bytes()
+    again = bench.recon(folder / "JANE.h5", *HALF, "-o", bench / "0.h5", "--resume", "--anonymous")
+    assert again.code == 0 and b"JANE" not in (bench / "0.h5").read_bytes()
+    outcome = bench.recon(folder / "JANE.h5", "-o", bench / "x.h5", "--anonymous", "--keep-paths")
+    assert outcome.code == 2 and "--keep-paths and --anonymous exclude each other; leave one out" in outcome.err

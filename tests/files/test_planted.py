@@ -7,7 +7,7 @@ for those of its results are links to a file and to folders of somebody, or file
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,17 +100,15 @@ def inpaint(name: str) -> Callable[[Bench, Path], None]:
         given.mkdir(exist_ok=True)
         Image.fromarray(pixels).save(given / "a.png")
         Image.fromarray(mask).save(bench / "mask.png")
-        bench.call("inpaint", given / "a.png", "--mask", bench / "mask.png", "--mask-means", "hole", "-o", out / name, "--overwrite",
-                   "--prior", save_rgb_prior(bench / "rgb"), "--steps", 2, "--window", 16)
+        bench.call("inpaint", given / "a.png", "--mask", bench / "mask.png", "--mask-means", "hole", "-o", out / name,
+                   "--overwrite", "--prior", save_rgb_prior(bench / "rgb"), "--steps", 2, "--window", 16)
 
     return run
 
 
 def train(bench: Bench, out: Path) -> None:
-    try:
+    with suppress(InputError):
         train_waves(out / "run", images=32)
-    except (InputError, OSError):
-        pass
 
 
 COMMANDS: dict[str, Callable[[Bench, Path], None]] = {

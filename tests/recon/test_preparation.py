@@ -149,8 +149,8 @@ def test_an_image_that_explains_nothing_is_refused(scan: Any, changes: dict[str,
 
 def test_a_slice_of_noise_alone_is_not_refused(scan: Any) -> None:
     ready = prepare(scan, PLAN)
-    noise = ready.problem.sigma * torch.randn(ready.problem.y.shape, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
-    quiet = replace(ready, problem=replace(ready.problem, y=ready.sense.mask * noise))
+    noise = torch.randn(ready.problem.y.shape, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    quiet = replace(ready, problem=replace(ready.problem, y=ready.problem.sigma * ready.sense.mask * noise))
     assert 0.5 < float(restore_slice(quiet, Shrink(), PLAN).restoration.misfit.max()) < 3
 
 

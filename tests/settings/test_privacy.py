@@ -1,5 +1,7 @@
 """Of paths, outputs tell what is asked for."""
 
+from pathlib import Path
+
 import pytest
 
 from medrestore.settings import FieldError, Privacy
@@ -27,3 +29,9 @@ def test_the_name_of_an_input():
 
 def test_what_a_path_is():
     assert is_path("a/b") and is_path("~") and is_path("/") and not is_path("a.h5") and not is_path("")
+
+
+def test_paths_in_a_text():
+    text, source = "/home/jane/op does not say it; see /home/jane/op/a.mp4", Path("/home/jane/op")
+    assert Privacy().told(text, source, None) == "op does not say it; see op/a.mp4"
+    assert Privacy(keep_paths=True).told(text, source) == text
