@@ -49,7 +49,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Restores the sample and prints a table."""
-    if Path(options.out).suffix != ".png":
+    if Path(options.out).suffix.lower() != ".png":
         raise InputError(f"{options.out} is no .png file name; the demo writes a picture")
     if Path(options.out).is_dir():
         raise InputError(f"{options.out} is a folder; give -o the name of a picture")

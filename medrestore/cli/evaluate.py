@@ -69,7 +69,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Runs a study or scores outputs; 0, or 1 when something failed."""
-    if Path(options.what).suffix in YAML:
+    if Path(options.what).suffix.lower() in YAML:
         return _study(options)
     return _scores(options)
 

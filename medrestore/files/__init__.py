@@ -8,6 +8,7 @@ it does not list, is never replaced or removed.
 """
 
 from .digests import altered, digest, digest_of
+from .listing import files_in, globbed, has_suffix, is_glob, is_hidden, natural_key, text_of
 from .locks import Busy, exclusive
 from .owned import MARKER, check_claimed, check_own, claim, is_empty, is_own, remove_own
 from .publish import FileWriter, NewFile, link_or_copy, new_file, publish_first, remove_folder, write_file
@@ -29,10 +30,16 @@ __all__ = [
     "digest_of",
     "exclusive",
     "explained",
+    "files_in",
     "final_names",
+    "globbed",
+    "has_suffix",
     "is_empty",
+    "is_glob",
+    "is_hidden",
     "is_own",
     "link_or_copy",
+    "natural_key",
     "new_file",
     "new_folder",
     "new_output",
@@ -42,6 +49,7 @@ __all__ = [
     "recover_all",
     "remove_folder",
     "remove_own",
+    "text_of",
     "unfinished",
     "write_file",
 ]

@@ -120,8 +120,11 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     check_plan(ready, job.prior, job.plan)
     count = slices_at_once(ready, job.plan, job.machine.device, len(volume.numbers))
     job.say(_summary(scan, ready, job, len(volume.numbers), count))
+    notes = [*dict.fromkeys((*scan.notes, *ready.notes))]
+    for note in notes:
+        job.say(f"note: {note}")
     advance = job.progress(source.name, (len(job.levels) - 1) * job.plan.samples * len(volume.numbers))
-    provenance, mask = _provenance(source, ready, job), ready.sampling.mask.cpu()
+    provenance, mask = _provenance(source, ready, job) | {"notes": notes}, ready.sampling.mask.cpu()
     del ready
     with _stage(out, job, len(volume.numbers)) as stage:
         records = Records(stage.folder)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import Busy
+from ..files import Busy, files_in
 from ..io.kspace.open import SUFFIXES
 from ..tasks import Died, over
 from .files import Job, is_done, recon_file
@@ -25,6 +25,7 @@ def recon_folder(folder: Path, out: Path, job: Job) -> dict[str, str]:
         InputError: no scans, or outputs that exist and may neither be replaced nor resumed; before any work.
     """
     pairs = check_folder(folder, out, job.writing)
+    _say_passed_over(folder, job.say)
     return dict(_each(_waiting(pairs, job), job, lambda name: None))
 
 
@@ -54,6 +55,7 @@ def recon_folder_apart(folder: Path, out: Path, plan: Plan, machine: Machine, *,
         return [Scans(left, again=True)] if left else []
 
     pairs = tuple(check_folder(folder, out, writing))
+    _say_passed_over(folder, say)
     over([Scans(pairs)], Apart(plan, machine, reading, writing), workers=1, heard=parent, ended=ended)
     return parent.failed
 
@@ -74,9 +76,8 @@ def check_folder(folder: Path, out: Path, writing: Writing) -> list[Pair]:
 
 
 def scans(folder: Path) -> Sequence[Path]:
-    """The scans of a folder, by suffix, sorted by name."""
-    visible = (path for path in folder.iterdir() if not path.name.startswith("."))
-    found = sorted(path for path in visible if path.suffix in SUFFIXES and path.is_file())
+    """The scans of a folder, by suffix in capitals or not, in natural order; hidden files are left out."""
+    found = files_in(folder, SUFFIXES)
     if not found:
         raise InputError(f"{folder} holds no scan ({', '.join(SUFFIXES)}); give the folder that does")
     stems: dict[str, Path] = {}
@@ -85,6 +86,12 @@ def scans(folder: Path) -> Sequence[Path]:
             raise InputError(f"{path} and {stems[path.stem]} would both become {path.stem}.h5; rename one")
         stems[path.stem] = path
     return found
+
+
+def _say_passed_over(folder: Path, say: Callable[[str], None]) -> None:
+    others = [path.name for path in files_in(folder) if not has_suffix(path, (*SUFFIXES, ".hdr"))]
+    if others:
+        say(f"passed over, by their suffix no scans: {', '.join(others[:5])}{', ...' if len(others) > 5 else ''}")
 
 
 def _waiting(pairs: Sequence[Pair], job: Job) -> list[Pair]:

@@ -66,7 +66,10 @@ class Plan:
         prior: a prior's folder, or the name of a shipped one.
         bf16: bfloat16 inside the network where the device computes in it, float32 elsewhere.
         dataset: name of the array in an HDF5 or MATLAB file.
-        axes: its axes, as coil,slice,row,col; row is the readout.
+        axes: its axes, as coil,slice,row,col; row is the readout; complex, channel: parts as real numbers (docs/mri.md).
+        select: the value to read of a counter: contrast, phase, set, repetition, average, segment; as contrast=1.
+        uncentred: the origin of k-space is at [0, 0] of the array, as an FFT without fftshift leaves it.
+        noise_scan: use the noise scan of the file; false estimates the noise from the data.
         slices: first:last+1, from 0, or one number; default all.
         keep_samples: store every sample.
     """
@@ -89,6 +92,9 @@ class Plan:
     bf16: bool = True
     dataset: str | None = None
     axes: tuple[str, ...] | None = None
+    select: Mapping[str, Annotated[int, Bounds(at_least=0)]] = field(default_factory=dict)
+    uncentred: bool = False
+    noise_scan: bool = True
     slices: tuple[int, int] | None = None
     keep_samples: bool = False
 
@@ -157,9 +163,11 @@ class Reading:
 
     Args:
         max_gb: refuse files that declare a larger array.
+        implausible: read also what does not look like k-space.
     """
 
     max_gb: Annotated[float, Bounds(above=0)] = 16.0
+    implausible: bool = False
 
     def __post_init__(self) -> None:
         check(self)
