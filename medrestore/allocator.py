@@ -8,7 +8,7 @@ LARGEST = 2**28  # bytes: blocks below this size are kept for the next that is a
 KEPT = 2**30  # bytes of them at most, where they lie at the end
 NO_MEMORY = (  # what torch and its libraries say in a RuntimeError
     "out of memory", "can't allocate memory", "cannot allocate memory", "alloc_failed", "std::bad_alloc",
-    "could not create a memory object", "unable to allocate",
+    "could not create a memory object", "unable to allocate", "mps backend out of memory",
 )
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of mallopt(3)
 

@@ -24,7 +24,7 @@ class PriorMachine(Protocol):
     """Where a prior is loaded."""
 
     @property
-    def device(self) -> str: ...
+    def place(self) -> str: ...
 
     @property
     def compiled(self) -> bool: ...
@@ -61,7 +61,7 @@ class PriorJob(Generic[P]):
         """
         about = describe(plan.prior)
         cls.check_described(about, plan)
-        prior = load(plan.prior, device=machine.device, bf16=plan.bf16, compiled=machine.compiled)
+        prior = load(plan.prior, device=machine.place, bf16=plan.bf16, compiled=machine.compiled)
         return cls(plan, prior, about, **{"machine": machine, **rest})
 
     @classmethod

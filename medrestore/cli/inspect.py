@@ -142,12 +142,16 @@ def _checkpoint(path: Path) -> dict[str, str]:
     from .convert import facts
 
     found = identify(path)
-    name, out = (f"./{text}" if text.startswith("-") else text for text in (str(path), path.stem or "prior"))
-    line = shlex.join(["medrestore", "convert", name, "-o", out])
+    line = shlex.join(["medrestore", "convert", _as_word(path), "-o", _as_word(Path(path.stem or "prior"))])
     try:
         return {"kind": "checkpoint"} | facts(found, found.convert({})) | {"to use it": line}
     except InputError as error:
         return {"kind": "checkpoint", "family": found.family.name, "before use": str(error), "to use it": f"{line} --set ..."}
+
+
+def _as_word(path: Path) -> str:
+    """A path that no command takes for an option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def _reconstruction(path: Path, made: dict[str, Any], max_gb: float) -> dict[str, str]:

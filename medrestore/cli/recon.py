@@ -9,7 +9,6 @@ Examples:
   medrestore recon --print_config > plan.yaml; medrestore recon scan.h5 --config plan.yaml --steps 50
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from ..settings import OMITTED, FieldError, build
 from .command import Command, Given
 from .device import usable_device
 from .options import POSITIONAL
-from .terminal import progress, say
+from .terminal import complain, progress, say
 
 if TYPE_CHECKING:
     from ..recon.files import Job
@@ -69,7 +68,7 @@ def run(options: Options) -> int:
     from ..recon.files import Job, is_done, printed, recon_file
     from ..recon.folder import recon_folder, recon_folder_apart
 
-    usable_device(options.machine.device)
+    usable_device(options.machine.place)
     if source.is_dir() and options.machine.apart and made is None:
         return _code(recon_folder_apart(source, out, options.plan, options.machine, reading=options.reading,
                                         writing=options.writing, say=COMMAND.say, progress=progress))
@@ -91,7 +90,7 @@ def run(options: Options) -> int:
 def _code(failed: Mapping[str, str]) -> int:
     """0, or 1 with a line on what failed."""
     if failed:
-        print(f"medrestore recon: error: {len(failed)} scans failed: {', '.join(sorted(failed))}", file=sys.stderr)
+        complain(f"medrestore recon: error: {len(failed)} scans failed: {', '.join(sorted(failed))}")
     return 1 if failed else 0
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import InputError
-from ..files import files_in, globbed, is_glob, natural_key
+from ..files import expanded, files_in, globbed, is_glob, natural_key
 
 
 def find(files: str | tuple[str, ...], suffixes: Iterable[str], where: str) -> list[Path]:
@@ -21,7 +21,7 @@ def find(files: str | tuple[str, ...], suffixes: Iterable[str], where: str) -> l
     paths: list[Path] = []
     suffixes = tuple(suffixes)
     for text in (files,) if isinstance(files, str) else files:
-        path = Path(text).expanduser()
+        path = expanded(text)
         if path.is_file():
             paths.append(path)
             continue

@@ -72,7 +72,8 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, A
         value = _plain(column, row[column], kinds[column])
         return value if isinstance(value, str) else repr(value)
 
-    path.write_text(csv_text(columns, [[text(row, column) for column in columns] for row in rows]), encoding="utf-8", newline="")
+    rendered = csv_text(columns, [[text(row, column) for column in columns] for row in rows])
+    path.write_text(rendered, encoding="utf-8", errors="replace", newline="")
 
 
 def _write_parquet(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:

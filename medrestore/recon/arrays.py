@@ -17,7 +17,7 @@ from ..priors import Prior, load
 from ..priors.store import describe
 from ..settings import suggested
 from .plan import Plan
-from .preparation import Slice, check_plan, check_prior, prepare, restore_slices
+from .preparation import Slice, check_noise, check_plan, check_prior, prepare, restore_slices
 from .slices import images_of, slices_at_once
 
 A = TypeVar("A", np.ndarray, Tensor)
@@ -104,6 +104,7 @@ def _all(scans: list[Scan], maps: Tensor | None, prior: Prior, plan: Plan, devic
         first = len(results)
         ready = [prepare(scans[first], plan, maps=None if maps is None else maps[first, None], device=device)]
         check_plan(ready[0], prior, plan)
+        check_noise(ready[0], plan)
         count = slices_at_once(ready[0], plan, device.type, len(scans) - first)
         ready += [prepare(scans[index], plan, maps=None if maps is None else maps[index, None], device=device)
                   for index in range(first + 1, first + count)]

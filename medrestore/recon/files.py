@@ -27,12 +27,14 @@ from ..restoration import image_size, in_batches, padded_size
 from ..settings import FieldError, plain
 from .data_step import DataStep
 from .plan import Machine, Plan, Reading, Writing
-from .preparation import Prepared, check_plan, check_prior, open_scan
+from .preparation import Prepared, check_noise, check_plan, check_prior, open_scan
 from .records import Gathered, Records, columns
 from .slices import images_of, slices_at_once
 from .volume import Volume
 
 FORMAT = "slices 1"  # of what a run that stopped leaves
+
+OVERFITTED, UNEXPLAINED = 0.85, 1.3  # misfits beyond these say that an image is wrong; good ones have 0.9 to 1.15
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,8 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     prepared = volume.first()
     (ready,) = prepared.values()
     check_plan(ready, job.prior, job.plan)
-    count = slices_at_once(ready, job.plan, job.machine.device, len(volume.numbers))
+    check_noise(ready, job.plan)
+    count = slices_at_once(ready, job.plan, job.machine.place, len(volume.numbers))
     job.say(_summary(scan, ready, job, len(volume.numbers), count))
     notes = [*dict.fromkeys((*scan.notes, *ready.notes))]
     for note in notes:
@@ -134,9 +137,19 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
         stage.publish_files(replace=job.writing.overwrite or job.writing.resume)
     misfits, noisy = provenance["misfit"], min(level for level in provenance["noise_std"] if level is not None) > 0
     misfit = fmean(value for value in misfits if value is not None)
-    explained = f"{misfit:.2f} (1 = the data are explained to their noise)" if noisy else f"{misfit:.2g} of |data|"
-    job.say(f"data misfit {explained}")
+    job.say(f"data misfit {_explained(misfit, noisy=noisy)}")
     return scores
+
+
+def _explained(misfit: float, *, noisy: bool) -> str:
+    """The misfit in words."""
+    if not noisy:
+        return f"{misfit:.2g} of |data|"
+    if misfit < OVERFITTED:
+        return f"{misfit:.2f} (1 = the data are explained to their noise; so far below 1 their noise is in the image)"
+    if misfit > UNEXPLAINED:
+        return f"{misfit:.2f} (1 = the data are explained to their noise; so far above 1 the image does not explain them)"
+    return f"{misfit:.2f} (1 = the data are explained to their noise)"
 
 
 @contextmanager
@@ -219,7 +232,7 @@ def _provenance(source: Path, ready: Prepared, job: Job) -> dict[str, Any]:
     """What is known of how an output is made before it is: nothing of the hour, so that a rerun gives the same bytes."""
     sampling = ready.sampling
     return {
-        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.device,
+        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.place,
         "config": plain(_recorded(job)), "config_hash": job.config_hash,
         "input": {"name": job.writing.name_of(source), "fingerprint": fingerprint(source)},
         "prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint, "levels": job.levels,
@@ -256,7 +269,7 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: 
         f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); prior {job.prior_name}; "
         f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.sampler).__name__}, "
         f"{len(job.levels) - 1} steps, {'' if at_once == 1 else f'{at_once} slices in a batch, '}"
-        f"data steps by {_words(ready.data_step)}; "
+        f"data steps by {_words(ready.data_step)}; on {job.machine.place}; "
         + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
     )
 
@@ -271,10 +284,12 @@ def _seconds_a_call(ready: Prepared, job: Job, at_once: int) -> float:
     images = images_of(job.plan, at_once)
 
     def called(numbers: Sequence[int]) -> Tensor:
-        return job.prior(torch.zeros(len(numbers), job.prior.channels, *size, device=job.machine.device), 1.0)
+        return job.prior(torch.zeros(len(numbers), job.prior.channels, *size, device=job.machine.place), 1.0)
 
-    started = time.monotonic()
     with torch.no_grad():
+        if job.machine.place != "cpu":  # whose first call loads its kernels
+            list(in_batches(called, range(images), images))
+        started = time.monotonic()
         for denoised in in_batches(called, range(images), images):
             denoised.sum().item()  # waits for the device
     return time.monotonic() - started

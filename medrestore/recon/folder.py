@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import Busy, files_in
+from ..files import Busy, files_in, has_suffix
 from ..io.kspace.open import SUFFIXES
 from ..tasks import Died, over
 from .files import Job, is_done, recon_file

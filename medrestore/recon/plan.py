@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from ..errors import InputError
+from ..files import expanded
 from ..levels import LADDERS, below
 from ..methods import METHODS
 from ..settings import Bounds, FieldError, OneOf, Privacy, check
@@ -108,7 +110,7 @@ class Plan:
     @property
     def sampler(self) -> "Method":
         """The method with its options."""
-        return METHODS.build(self.method, self.options, "Plan", "options")
+        return METHODS.build(self.method, self.options, "Plan", "options").in_steps(self.steps)
 
     @property
     def draws(self) -> bool:
@@ -137,13 +139,13 @@ class Machine:
     """Where the work is done: nothing of it decides the image, but for rounding.
 
     Args:
-        device: cpu, cuda, cuda:1, mps.
+        device: cpu, cuda, cuda:1, mps, xpu; default: the accelerator that is there, else the CPU.
         compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs.
         maps_cache: folder of coil maps, or none.
         apart: do the scans of a folder in a process of their own, so that one which kills its process costs no other.
     """
 
-    device: str = "cpu"
+    device: str | None = None
     compiled: bool = False
     maps_cache: str | None = None
     apart: bool = False
@@ -152,9 +154,19 @@ class Machine:
         check(self)
 
     @property
+    def place(self) -> str:
+        """The device that is used."""
+        from ..devices import default_device
+
+        return default_device() if self.device is None else self.device
+
+    @property
     def cache(self) -> Path | None:
-        """The folder of coil maps."""
-        return None if self.maps_cache is None else Path(self.maps_cache).expanduser()
+        """The folder of coil maps; none where it lies in a home that the system does not know."""
+        try:
+            return None if self.maps_cache is None else expanded(self.maps_cache)
+        except InputError:
+            return None
 
 
 @dataclass(frozen=True)

@@ -313,6 +313,19 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
         raise InputError(str(error)) from error
 
 
+def check_noise(prepared: Prepared, plan: Plan) -> None:
+    """Refuses a method that takes noisy data as exact: it restores the noise, which the coils amplify, and fits it all the same.
+
+    Raises:
+        InputError: the method, and those that know the noise.
+    """
+    method = plan.sampler
+    if method.exact and prepared.problem.exact is not True:
+        raise InputError(f"{type(method).__name__} takes the data as free of noise, and these have noise of std "
+                         f"{float(prepared.problem.sigma):.3g} ({prepared.noise_source}), which it would restore as image; "
+                         "take a `method` that knows the noise: hqs, dds, diffpir, ddnm+, ddrm or dps")
+
+
 def check_levels(plan: Plan, prior: Prior) -> None:
     """Refuses noise levels that are outside those of the prior."""
     low, high = prior.sigma_range

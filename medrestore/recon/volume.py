@@ -67,7 +67,7 @@ class Volume:
         """sha256 of what decides each slice, but for what the files of the scan and of the maps hold."""
         plan = replace(self.job.plan, prior="", slices=None, maps=None, dataset=None, axes=None)
         name = None if plan.undersample is None else self.file_name  # of which masks are made
-        return digest_of([plain(plan), self.job.prior_key(), name, self.job.machine.device, torch.__version__])
+        return digest_of([plain(plan), self.job.prior_key(), name, self.job.machine.place, torch.__version__])
 
     def first(self) -> dict[int, Prepared]:
         """The first slice that holds something, prepared, by its number.
@@ -125,7 +125,7 @@ class Volume:
             except (InputError, torch.linalg.LinAlgError) as error:
                 return Group(numbers, refused=error if isinstance(error, InputError) else InputError(str(error)))
 
-        return ahead(make, self.numbers[::at_once], threaded=self.job.machine.device != "cpu")
+        return ahead(make, self.numbers[::at_once], threaded=self.job.machine.place != "cpu")
 
     def _group(self, numbers: range, prepared: dict[int, Prepared], records: Records) -> Group:
         read = {index: (self.scan[index], self._maps(index)) for index in numbers}
@@ -144,14 +144,14 @@ class Volume:
 
     def _prepare(self, scan: Scan, maps: Tensor | None) -> Prepared:
         machine = self.job.machine
-        return prepare(scan, self.job.plan, file_name=self.file_name, maps=maps, cache=machine.cache, device=machine.device)
+        return prepare(scan, self.job.plan, file_name=self.file_name, maps=maps, cache=machine.cache, device=machine.place)
 
     def _restore(self, group: Group, records: Records, advance: Callable[[], None]) -> None:
         """Restores the slices of a group in one batch, and stores them."""
         plan = self.job.plan
 
         def stepped(step: int, x: Tensor) -> None:
-            for _ in x:
+            for _ in range(len(x)):
                 advance()
 
         restored = restore_slices(list(group.ready.values()), self.job.prior, plan, numbers=list(group.ready),

@@ -18,6 +18,16 @@ from medrestore.recon import files, volume
 HALF = ("--undersample", "uniform1d", "--accel", "2", "--acs", "14")
 
 
+@pytest.mark.parametrize(("misfit", "noisy", "says"), [
+    (0.8, True, "0.80 (1 = the data are explained to their noise; so far below 1 their noise is in the image)"),
+    (0.95, True, "0.95 (1 = the data are explained to their noise)"),
+    (1.87, True, "1.87 (1 = the data are explained to their noise; so far above 1 the image does not explain them)"),
+    (0.0123, False, "0.012 of |data|"),
+])
+def test_the_misfit_in_words(misfit, noisy, says):
+    assert files._explained(misfit, noisy=noisy) == says
+
+
 def three_scans(bench):
     folder = bench / "scans"
     folder.mkdir()

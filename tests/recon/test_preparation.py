@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.phantom import head_and_maps
+from helpers.pretend_device import pretending
 from helpers.scans import NOISE, SHAPE, kspace
 from torch import Tensor
 
@@ -20,6 +21,7 @@ from medrestore.priors import Prior
 from medrestore.recon.plan import Plan, Reading, Undersampling
 from medrestore.recon.preparation import (
     CG_SENSE,
+    check_noise,
     check_plan,
     check_prior,
     open_scan,
@@ -168,6 +170,26 @@ def test_methods_that_need_the_spectrum(scan: Any) -> None:
     plan = replace(PLAN, method="ddnm", spectral_gb=0.0)
     with pytest.raises(InputError, match=r"DDNM needs the exact spectrum .* over the limit of `spectral_gb`, 0; dds"):
         check_plan(prepare(scan, plan), Shrink(), plan)
+
+
+@pytest.mark.parametrize("method", ["ddnm", "repaint"])
+def test_methods_for_data_without_noise(scan: Any, method: str) -> None:
+    plan = replace(PLAN, method=method)
+    with pytest.raises(InputError, match=r"takes the data as free of noise, and these have noise of std 0\.0\d+ \("):
+        check_noise(prepare(scan, plan), plan)
+    known = replace(plan, noise_std=0.0)
+    check_noise(prepare(scan, known), known)
+    for other in ("hqs", "dds", "diffpir", "ddnm+", "ddrm", "dps"):
+        check_noise(prepare(scan, replace(PLAN, method=other)), replace(PLAN, method=other))
+
+
+def test_an_image_as_shown_lies_where_the_slice_is(scan: Any) -> None:
+    with pretending() as device:
+        ready = prepare(scan, PLAN, device=device)
+        there = ready.shown(ready.problem.back_projected[0, 0])
+        assert there.device == ready.gain.device == device
+        here = prepare(scan, PLAN)
+        torch.testing.assert_close(there.cpu(), here.shown(here.problem.back_projected[0, 0]), rtol=1e-4, atol=1e-5)
 
 
 def test_priors_of_other_images() -> None:

@@ -20,9 +20,9 @@ from typing import IO, Any
 
 from ...errors import InputError
 from ...files import is_hidden, natural_key
-from ..frames.base import MAX_PICTURE_BYTES, Entry, PictureFrames, file_entry
+from ..frames.base import Entry, PictureFrames, file_entry
 from ..frames.masks import MaskMeaning, Masks
-from ..frames.pictures import SUFFIXES
+from ..frames.pictures import MAX_PICTURE_BYTES, SUFFIXES
 from ..guards import DEFLATE_LIMIT, GB, PathLike, require
 from .base import Scene, SceneSet
 
