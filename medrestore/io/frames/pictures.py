@@ -157,7 +157,7 @@ def read_bytes(path: PathLike) -> bytes:
 
 
 @contextmanager
-def _opened(file: io.BufferedIOBase, where: str, max_pixels: int) -> Iterator[Image.Image]:
+def _opened(file: BinaryIO, where: str, max_pixels: int) -> Iterator[Image.Image]:
     """The PIL image, its header checked before a pixel is decoded; what fails inside is told as damage."""
     from PIL import Image
 
