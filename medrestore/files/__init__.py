@@ -8,8 +8,10 @@ it does not list, is never replaced or removed.
 """
 
 from .digests import altered, digest, digest_of
+from .listing import files_in, globbed, has_suffix, is_glob, is_hidden, natural_key, text_of
 from .locks import Busy, exclusive
 from .owned import MARKER, check_claimed, check_own, claim, is_empty, is_own, remove_own
+from .paths import expanded
 from .publish import FileWriter, NewFile, link_or_copy, new_file, publish_first, remove_folder, write_file
 from .stages import Stage, new_folder, new_output, recover, recover_all, unfinished
 from .system import ADVICE, explained, final_names, no_room
@@ -28,11 +30,18 @@ __all__ = [
     "digest",
     "digest_of",
     "exclusive",
+    "expanded",
     "explained",
+    "files_in",
     "final_names",
+    "globbed",
+    "has_suffix",
     "is_empty",
+    "is_glob",
+    "is_hidden",
     "is_own",
     "link_or_copy",
+    "natural_key",
     "new_file",
     "new_folder",
     "new_output",
@@ -42,6 +51,7 @@ __all__ = [
     "recover_all",
     "remove_folder",
     "remove_own",
+    "text_of",
     "unfinished",
     "write_file",
 ]
