@@ -1,5 +1,6 @@
 """Pictures, DICOM, NIfTI and npz: read as they are meant, refused in one sentence where they are hostile or broken."""
 
+import gzip
 import struct
 from pathlib import Path
 
@@ -93,3 +94,28 @@ def test_nifti_refuses(tmp_path):
     with pytest.raises(InputError, match="exists already"):
         write_nifti(tmp_path / "a.nii", image, pixel_mm=None)
     assert nibabel.load(tmp_path / "a.nii").header.get_xyzt_units()[0] == "unknown"
+
+
+def test_a_flipped_bit_of_a_compressed_volume_is_found(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 999, (8, 9, 10)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "a.nii")
+    data = (tmp_path / "a.nii").read_bytes()
+    for level in (0, 6):
+        (tmp_path / "a.nii.gz").write_bytes(gzip.compress(data, level))
+        assert np.array_equal(open_volume(tmp_path / "a.nii.gz").read(), values)
+    packed = bytearray(gzip.compress(data, 0))  # stored, so that a bit of it is a bit of the values
+    packed[-100] ^= 1
+    (tmp_path / "a.nii.gz").write_bytes(packed)
+    volume = open_volume(tmp_path / "a.nii.gz")
+    for read in (volume.read, lambda: volume.slice("axial", 0)):
+        with pytest.raises(InputError, match="CRC check failed"):
+            read()
+
+
+def test_a_header_that_declares_more_than_the_file_can_hold(tmp_path: Path) -> None:
+    data = _with_shape(nifti(tmp_path / "a.nii").read_bytes(), (900, 900, 900))
+    (tmp_path / "a.nii").write_bytes(data)
+    (tmp_path / "b.nii.gz").write_bytes(gzip.compress(data))
+    for name in ("a.nii", "b.nii.gz"):
+        with pytest.raises(InputError, match="declares 1458000000 bytes and holds"):
+            open_volume(tmp_path / name)
