@@ -68,7 +68,7 @@ def run(options: Options) -> int:
 
         for place in places.values():
             check_output(place, source, mask, truth)
-        usable_device(options.machine.device)
+        usable_device(options.machine.place)
         job = Job.load(
             plan,
             options.machine,

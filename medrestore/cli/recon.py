@@ -65,7 +65,7 @@ def run(options: Options) -> int:
 
     from ..recon.files import Job, is_done, printed, recon_file, recon_folder
 
-    usable_device(options.machine.device)
+    usable_device(options.machine.place)
     job = Job.load(options.plan, options.machine, reading=options.reading, writing=options.writing,
                    say=COMMAND.say, progress=progress)
     if made is not None:
@@ -123,7 +123,7 @@ def _out(source: Path, options: Options) -> Path:
         raise InputError(f"{out} is the input itself, which is never replaced; give another -o")
     if source.is_dir() and out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, and a folder of scans needs a folder for its images; give another -o")
-    if not source.is_dir() and (out.is_dir() or out.suffix not in (".h5", ".hdf5")):
+    if not source.is_dir() and (out.is_dir() or out.suffix.lower() not in (".h5", ".hdf5")):
         raise InputError(f"{out} is no .h5 file name; the image of one scan is written as HDF5")
     if not source.is_dir() and out.exists() and not (options.writing.overwrite or options.writing.resume):
         raise InputError(f"{out} exists; pass --overwrite to replace it, or another -o")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..codecs import CalibratedComplex, Interval
 from ..errors import InputError
+from ..files import files_in
 from ..io.frames import pictures
 from .base import Images
 from .files import find, name_group
@@ -81,7 +82,7 @@ class Photographs(Images):
             folder = Path(str(package_files("skimage"))) / "data"
         except ModuleNotFoundError as error:
             raise InputError("photographs come with scikit-image, which is not installed; pip install scikit-image.") from error
-        bundled = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in pictures.SUFFIXES}
+        bundled = {path.stem: path for path in files_in(folder, pictures.SUFFIXES)}
         chosen = names if names is not None else tuple(Path(name).stem for name in PHOTOGRAPHS)
         unknown = [name for name in chosen if name not in bundled]
         if unknown or not chosen:

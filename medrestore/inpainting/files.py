@@ -65,7 +65,7 @@ class Job:
         """
         about = describe(plan.prior)
         check_rgb(about["channels"], (about["recipe"] or {}).get("kind") == "interval", plan.prior)
-        prior = load(plan.prior, device=machine.device, bf16=plan.bf16, compiled=machine.compiled)
+        prior = load(plan.prior, device=machine.place, bf16=plan.bf16, compiled=machine.compiled)
         check_inpaint_plan(plan, prior)
         return cls(plan, prior, about, machine, **rest)
 
@@ -286,7 +286,7 @@ def _fill(given: Scene, ahead: Scene, writer: SceneWriter | PictureWriter, job: 
     """Fills all frames and writes those that no earlier run has written."""
     done, advance = writer.done, job.progress(given.name, given.count)
     coverages: list[Coverage] = []
-    for one in fill_frames(given, job.prior, job.plan, ahead=ahead, device=job.machine.device,
+    for one in fill_frames(given, job.prior, job.plan, ahead=ahead, device=job.machine.place,
                            stored=lambda index: writer.read(index) if index in done else None):
         if one.computed:
             writer.put(one.index, one.frame)
@@ -328,7 +328,7 @@ def _provenance(
     return {
         "medrestore": version("medrestore"),
         "torch": torch.__version__,
-        "device": job.machine.device,
+        "device": job.machine.place,
         "config": plain(plan),
         "key": key,
         "input": {
@@ -372,7 +372,7 @@ def _summary(scene: Scene, inspection: Inspection, out: Path, job: Job) -> Itera
         f"{survey.hole_fraction:.1%} hidden ({f'masks grown by {plan.grow} pixels, ' if plan.grow else ''}{_meaning(scene)}; "
         f"at most {max(survey.fractions):.1%} of a frame); "
         f"prior {job.prior_name}, {type(plan.sampler).__name__}, {plan.steps} steps, at most {inspection.windows} "
-        f"{'window' if inspection.windows == 1 else 'windows'}, "
+        f"{'window' if inspection.windows == 1 else 'windows'}, on {job.machine.place}, "
         + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
     )
     if survey.empty and scene.count > 1:
@@ -398,9 +398,11 @@ def _meaning(scene: Scene) -> str:
 
 def _seconds_a_call(job: Job) -> float:
     """What one network call on one window takes on this machine, measured."""
-    x = torch.zeros(1, job.prior.channels, *job.plan.grid(job.prior)[0], device=job.machine.device)
-    started = time.monotonic()
+    x = torch.zeros(1, job.prior.channels, *job.plan.grid(job.prior)[0], device=job.machine.place)
     with torch.no_grad():
+        if job.machine.place != "cpu":  # whose first call loads its kernels
+            job.prior(x, 1.0)
+        started = time.monotonic()
         job.prior(x, 1.0).sum().item()  # waits for the device
     return time.monotonic() - started
 

@@ -113,16 +113,23 @@ class Machine:
     """Where the work is done: nothing of it decides the fill, but for rounding.
 
     Args:
-        device: cpu, cuda, cuda:1, mps.
+        device: cpu, cuda, cuda:1, mps, xpu; default: the accelerator that is there, else the CPU.
         compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on
             most CPUs.
     """
 
-    device: str = "cpu"
+    device: str | None = None
     compiled: bool = False
 
     def __post_init__(self) -> None:
         check(self)
+
+    @property
+    def place(self) -> str:
+        """The device that is used."""
+        from ..devices import default_device
+
+        return default_device() if self.device is None else self.device
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from ...errors import InputError
+from ...files import files_in
 from ..guards import PathLike, require
 from .pictures import SUFFIXES, decode, read_bytes
 
@@ -224,22 +224,9 @@ def one_channel(pixels: np.ndarray, where: str, *, tolerance: int = 0) -> np.nda
     return np.ascontiguousarray(pixels[..., 0])
 
 
-def natural_key(name: str) -> list[tuple[int, int, str, str]]:
-    """Sorts names as people do: frame2 before frame10."""
-    parts = re.split(r"([0-9]+)", name)  # numbers at odd places, compared as digits: they may be too long for an int
-    numbers = [part.lstrip("0") if at % 2 else "" for at, part in enumerate(parts)]
-    return [(1 - at % 2, len(number), number, part) for at, (part, number) in enumerate(zip(parts, numbers, strict=True)) if part]
-
-
 def picture_files(folder: PathLike) -> list[Path]:
     """The png and jpg files of a folder in natural order; hidden files are left out."""
-    folder = Path(folder)
-    try:
-        listed = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    except OSError as error:
-        raise InputError(f"{folder} cannot be listed ({error.strerror}); give a folder that can be read.") from error
-    return sorted((path for path in listed if path.suffix.lower() in SUFFIXES and path.is_file()),
-                  key=lambda path: natural_key(path.name))
+    return files_in(folder, SUFFIXES)
 
 
 def _size_text(shape: Sequence[int]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from ...errors import InputError
+from ...files import files_in
 from ..parametrisations import Epsilon, Sample, VariancePreserving, Velocity
 from .base import Converted, Shapes, assumed, network, number, only, recipe, whole
 from .bundle import DEFAULTS, SCHEDULING, bundle_facts
@@ -53,7 +54,7 @@ class MonaiUNet:
     def read(self, folder: Path) -> tuple[Checkpoint, dict[str, Any]]:
         """The weights of a bundle and what its configuration says of them."""
         facts = bundle_facts(folder)
-        candidates = sorted(path for path in (folder / "models").glob("*") if path.suffix in (".pt", ".pth", ".safetensors"))
+        candidates = files_in(folder / "models", (".pt", ".pth", ".safetensors")) if (folder / "models").is_dir() else []
         averaged = [path for path in candidates if is_averaged(path.stem)]
         models = averaged or [path for path in candidates if path.stem == "model"] or candidates
         if len(models) != 1:
