@@ -102,7 +102,8 @@ class Records:
         arrays = {"image": record.image, "std": record.std, "samples": record.samples, **record.magnitudes}
         buffer = io.BytesIO()
         given: dict[str, Any] = {name: array.resolve_conj().numpy() for name, array in arrays.items() if array is not None}
-        np.savez(buffer, facts=np.array([record.misfit, record.noise_std]), seeds=np.array(record.seeds, np.int64), **given)
+        np.savez(buffer, facts=np.array([record.misfit, record.noise_std]),
+                 seeds=np.array([len(record.seeds), *record.seeds]), **given)  # an array without entries is refused
         write_file(self.place(index, key), buffer.getvalue())
 
     def load(self, index: int, key: str) -> Record | None:
@@ -111,9 +112,9 @@ class Records:
         try:
             arrays = {name: torch.from_numpy(read_npz(place, name)) for name in npz_names(place)}
             misfit, noise_std = arrays.pop("facts").tolist()
-            seeds = tuple(arrays.pop("seeds").tolist())
+            _, *seeds = arrays.pop("seeds").tolist()
             return Record(arrays.pop("image"), arrays.pop("std", None), arrays.pop("samples", None), arrays, misfit, noise_std,
-                          seeds)
+                          tuple(seeds))
         except (InputError, KeyError, ValueError, TypeError):
             return None
 
