@@ -90,7 +90,7 @@ RECON = dict(changes(PLANS["recon"]))
 
 def current(plan: Plan, **rest: Any) -> str:
     """Files decide by their content, wherever they are."""
-    return Job(plan, Blank(), prior_hash=f"sha256 of {plan.prior}", **rest).config_hash
+    return Job(plan, Blank(), {"sha256": f"sha256 of {plan.prior}"}, **rest).config_hash
 
 
 @pytest.mark.parametrize("name", RECON)
@@ -108,7 +108,8 @@ def test_every_field_is_tried() -> None:
 
 
 def test_what_does_not_decide_does_not_change_the_hash() -> None:
-    changed = {"machine": Machine(device="cuda", compiled=True, maps_cache="x"), "reading": Reading(max_gb=3, implausible=True),
+    changed = {"machine": Machine(device="cuda", compiled=True, maps_cache="x", apart=True),
+               "reading": Reading(max_gb=3, implausible=True),
                "writing": Writing(nifti=True, overwrite=True, resume=True, anonymous=True)}
     for value in changed.values():  # every field of it is another, but for one that excludes another
         assert {one.name for one in fields(value) if getattr(value, one.name) == one.default} <= {"keep_paths"}

@@ -9,6 +9,7 @@ Examples:
   medrestore recon --print_config > plan.yaml; medrestore recon scan.h5 --config plan.yaml --steps 50
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -45,7 +46,7 @@ class Options:
     origin: str | None = None
     quality: QUALITIES = "balanced"
     plan: Plan = field(default_factory=Plan)
-    machine: Machine = field(default_factory=lambda: Machine(maps_cache="~/.cache/medrestore/maps"))
+    machine: Machine = field(default_factory=lambda: Machine(maps_cache="~/.cache/medrestore/maps", apart=True))
     reading: Reading = field(default_factory=Reading)
     writing: Writing = field(default_factory=Writing)
 
@@ -64,18 +65,19 @@ def run(options: Options) -> int:
         raise InputError(f"{options.plan.maps} does not exist; give a file of coil maps")
     out = _out(source, options)
 
-    from ..recon.files import Job, is_done, printed, recon_file, recon_folder
+    from ..recon.files import Job, is_done, printed, recon_file
+    from ..recon.folder import recon_folder, recon_folder_apart
 
     usable_device(options.machine.place)
+    if source.is_dir() and options.machine.apart and made is None:
+        return _code(recon_folder_apart(source, out, options.plan, options.machine, reading=options.reading,
+                                        writing=options.writing, say=COMMAND.say, progress=progress))
     job = Job.load(options.plan, options.machine, reading=options.reading, writing=options.writing,
                    say=COMMAND.say, progress=progress)
     if made is not None:
         _same_inputs(made, source, job, options)
     if source.is_dir():
-        failed = recon_folder(source, out, job)
-        if failed:
-            complain(f"medrestore recon: error: {len(failed)} scans failed: {', '.join(sorted(failed))}")
-        return 1 if failed else 0
+        return _code(recon_folder(source, out, job))
     if options.writing.resume and is_done(source, out, job):
         say(f"{out} is complete already")
         return 0
@@ -83,6 +85,13 @@ def run(options: Options) -> int:
         say(line)
     say(f"{out}  {out.with_suffix('.png')}")
     return 0
+
+
+def _code(failed: Mapping[str, str]) -> int:
+    """0, or 1 with a line on what failed."""
+    if failed:
+        complain(f"medrestore recon: error: {len(failed)} scans failed: {', '.join(sorted(failed))}")
+    return 1 if failed else 0
 
 
 def _complete(given: Given) -> Given:

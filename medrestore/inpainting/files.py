@@ -3,14 +3,13 @@
 import json
 import math
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -22,66 +21,48 @@ from ..io.frames.masks import runs
 from ..io.frames.video import H264_WARNING
 from ..io.scenes.base import Scene
 from ..io.scenes.writer import SceneWriter, encode_png, output_kind, provenance_place
-from ..priors import Prior, load
-from ..priors.store import describe, shipped
+from ..jobs import PriorJob, PriorMachine
+from ..priors.store import shipped
 from ..report.overlay import write_overlay
 from ..settings import plain
 from .frame import check_inpaint_plan, check_rgb
 from .plan import Machine, Plan, Reading, Writing
-from .scene import Coverage, Inspection, fill_frames, grown, inspect_scene
+from .scene import Coverage, Inspection, fill_frames, fingerprint, grown, inspect_scene
 
 LARGEST_JSON = 1 << 28  # bytes of a provenance
 
 
 @dataclass(frozen=True)
-class Job:
-    """What to do with each scene.
+class Job(PriorJob[Plan]):
+    """What to do with each scene; see `PriorJob`.
 
     Args:
-        plan: all that decides the fill.
-        prior: the loaded prior; `Job.load` loads the one that the plan names.
-        about: what the folder of the prior states of it (`priors.store.describe`), with the sha256 of its
-            weights; empty for a prior that was loaded from no file.
         machine, reading, writing: what does not decide the fill.
-        say: called with one line of text an event.
-        progress: `(label, total) -> advance`, for a progress bar.
     """
 
-    plan: Plan
-    prior: Prior
-    about: Mapping[str, Any] = field(default_factory=dict)
     machine: Machine = field(default_factory=Machine)
     reading: Reading = field(default_factory=Reading)
     writing: Writing = field(default_factory=Writing)
-    say: Callable[[str], None] = lambda line: None
-    progress: Callable[[str, int], Callable[[], None]] = lambda label, total: lambda: None
 
     @classmethod
-    def load(cls, plan: Plan, machine: Machine, **rest: Any) -> "Job":
+    def load(cls, plan: Plan, machine: PriorMachine, **rest: Any) -> Self:
         """The job with the prior that the plan names; `rest` are its other fields.
 
         Raises:
             InputError: there is no such prior, its files are damaged, or it does not suit frames or the plan.
         """
-        about = describe(plan.prior)
+        job = super().load(plan, machine, **rest)
+        check_inpaint_plan(plan, job.prior)
+        return job
+
+    @classmethod
+    def check_described(cls, about: Mapping[str, Any], plan: Plan) -> None:
+        """Refuses a prior that is not one of pictures."""
         check_rgb(about["channels"], (about["recipe"] or {}).get("kind") == "interval", plan.prior)
-        prior = load(plan.prior, device=machine.place, bf16=plan.bf16, compiled=machine.compiled)
-        check_inpaint_plan(plan, prior)
-        return cls(plan, prior, about, machine, **rest)
 
     def key(self, fingerprint: str) -> str:
-        """sha256 of all that decides an output: plan, prior, version, and the frames by their `fingerprint`.
-
-        A prior that was loaded from no file cannot be told from another, so its outputs are never current:
-        each call gives another key.
-        """
-        about = {name: value for name, value in self.about.items() if name != "card"} or uuid.uuid4().hex
-        return digest_of([plain(replace(self.plan, prior="")), about, fingerprint, version("medrestore")])
-
-    @property
-    def prior_name(self) -> str:
-        """The prior for people: as the plan names it, or its class where it was loaded from no file."""
-        return self.plan.prior if self.about else type(self.prior).__name__
+        """sha256 of all that decides an output: plan, prior, version, and the frames by their `fingerprint`."""
+        return digest_of([plain(replace(self.plan, prior="")), self.prior_key(), fingerprint])
 
 
 def inpaint_scene(
@@ -90,7 +71,7 @@ def inpaint_scene(
     """One scene to one output, with a picture of the mask, a table of its frames and a JSON record beside.
 
     Args:
-        opened: opens the scene; called twice, for two readers, so that video is read in order by each.
+        opened: opens the scene; called for each reader, so that video is read in order by all.
         out: a folder, .mha, .mkv or .mp4; .png for a scene of one frame.
         source, mask: what it was read from, for the record.
 
@@ -121,13 +102,14 @@ def inpaint_scene(
                     preview_place(out), scene.frame(inspection.fullest), scene.mask(inspection.fullest)[0]
                 )
                 coverages = _fill(given, ahead, writer, job)
+                with opened() as again:
+                    if fingerprint(grown(again, job.plan.grow)) != inspection.fingerprint:
+                        raise InputError(f"{source} was changed while it was read; run again once it is complete")
                 scores, rows = _scores(given, writer)  # by the masks as given, so that numbers compare
                 named = [replace(row, scene=job.writing.name_of(row.scene)) for row in rows]
                 write_frames_csv(table_place(out), named)
-            except BaseException as error:
-                if (
-                    isinstance(error, InputError) or out.suffix == ".png"
-                ):  # nothing is left that could be resumed
+            except BaseException:
+                if not writer.done:  # nothing is left that could be resumed
                     for place in (preview_place(out), table_place(out)):
                         place.unlink(missing_ok=True)
                 raise

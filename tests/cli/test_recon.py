@@ -73,7 +73,8 @@ def test_one_line_before_sampling(bench, scan):
 def test_the_data_are_explained_to_their_noise(bench, scan, method):
     out = bench.restored(scan, *HALF, "--method", method, "--steps", 8, "--noise-std", NOISE)
     made = read_provenance(out)
-    assert 0.5 < made["misfit"][0] < 1.5 and made["noise_std"] == [NOISE] and made["noise_source"] == "given"
+    assert 0.5 < made["misfit"][0] < 1.5 and NOISE <= made["noise_std"][0] < 3 * NOISE
+    assert made["noise_source"].startswith("given")
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -310,7 +311,8 @@ def test_starting_part_way_and_without_noise(bench, scan):
     made = read_provenance(bench.restored(scan, *HALF, "--start-sigma", 0.3, "--steps", 8))
     assert made["levels"][0] == 0.3 and len(made["levels"]) < 9
     outcome = bench.recon(scan, *HALF, "--noise-std", 0, "-o", bench / "exact.h5")
-    assert outcome.code == 0 and "of |data|" in outcome.out and read_provenance(bench / "exact.h5")["misfit"][0] < 0.05
+    made = read_provenance(bench / "exact.h5")
+    assert outcome.code == 0 and "given, raised from 0 to " in outcome.out and made["noise_std"][0] > NOISE / 2
 
 
 def test_resume_of_one_scan(bench, scan):

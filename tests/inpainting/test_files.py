@@ -39,18 +39,18 @@ HIDDEN = known((10, 20, 12, 12))
 class StoppedPrior(FieldPrior):
     """Interrupts the program at one of its calls."""
 
-    def __init__(self, after: int) -> None:
+    def __init__(self, after: int, error: BaseException | None = None) -> None:
         super().__init__()
-        self.after = after
+        self.after, self.error = after, error or KeyboardInterrupt()
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         if len(self.calls) == self.after:
-            raise KeyboardInterrupt
+            raise self.error
         return super().__call__(x, sigma)
 
 
-def film(count: int = 3) -> Scene:
-    return scene([picture(index) for index in range(count)], [HIDDEN] * count)
+def film(count: int = 3, first: int = 0) -> Scene:
+    return scene([picture(index) for index in range(first, first + count)], [HIDDEN] * count)
 
 
 def write(out: Path, job: Job = JOB, given: Callable[[], Scene] = film) -> bool:
@@ -260,3 +260,32 @@ def test_lines_say_what_is_done(tmp_path: Path) -> None:
     assert "DDNMPlus, 2 steps" in lines[0] and "of what was hidden was seen in other frames" in lines[1]
     assert lines[-1].endswith("out  out.preview.png  out.frames.csv")
     assert torch.equal(HIDDEN, film().mask(0)[0])
+
+
+class ChangedFilm:
+    """Opens another film from the third time on."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+
+    def __call__(self) -> Scene:
+        self.opened += 1
+        return film() if self.opened < 3 else film(first=1)
+
+
+def test_a_scene_that_is_changed_while_it_is_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="frames was changed while it was read; run again"):
+        write(tmp_path / "out", given=ChangedFilm())
+    assert not (tmp_path / "out").exists()
+
+
+def test_frames_that_are_done_stay_when_a_later_one_fails(tmp_path: Path) -> None:
+    job = replace(JOB, plan=replace(PLAN, temporal_fill=False))
+    with pytest.raises(InputError, match="no more"):
+        write(tmp_path / "out", replace(job, prior=StoppedPrior(after=4, error=InputError("no more"))))
+    assert unfinished(tmp_path / "out") and not (tmp_path / "out").exists()
+    again = FieldPrior()
+    assert write(tmp_path / "out", replace(job, prior=again, writing=Writing(resume=True)))
+    whole = FieldPrior()
+    write(tmp_path / "whole", replace(job, prior=whole))
+    assert len(again.calls) < len(whole.calls)

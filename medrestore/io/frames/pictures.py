@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -69,26 +69,6 @@ def decode(data: bytes, where: str, *, max_pixels: int = MAX_PIXELS) -> Decoded:
         return Decoded(pixels, lossless, picture.mode, _beside(picture))
 
 
-def check_crc(file: BinaryIO, where: str) -> None:
-    """Refuses a PNG in which the CRC of a chunk is wrong, which PIL does not look at; any other file passes.
-
-    Raises:
-        InputError: it is damaged.
-    """
-    if file.read(len(PNG)) != PNG:
-        return
-    while len(head := file.read(8)) == 8:
-        length, kind = int.from_bytes(head[:4], "big"), head[4:]
-        crc = zlib.crc32(kind)
-        while length > 0 and (block := file.read(min(length, BLOCK))):
-            crc, length = zlib.crc32(block, crc), length - len(block)
-        if length > 0 or file.read(4) != crc.to_bytes(4, "big"):
-            raise InputError(f"{where} is damaged: the checksum of one of its parts is wrong; copy it again.")
-        if kind == b"IEND":
-            return
-    raise InputError(f"{where} is cut off; copy it again.")
-
-
 def picture_size(path: PathLike) -> tuple[int, int]:
     """(height, width) of a picture as `read_picture` gives it, from its header alone.
 
@@ -130,6 +110,26 @@ def read_picture(path: PathLike, *, channels: int = 3, max_pixels: int = MAX_PIX
     return pixels if channels == 3 else pixels[..., None]
 
 
+def check_crc(file: BinaryIO, where: str) -> None:
+    """Refuses a PNG in which the CRC of a chunk is wrong, which PIL does not look at; any other file passes.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    if file.read(len(PNG)) != PNG:
+        return
+    while len(head := file.read(8)) == 8:
+        length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        crc = zlib.crc32(kind)
+        while length > 0 and (block := file.read(min(length, BLOCK))):
+            crc, length = zlib.crc32(block, crc), length - len(block)
+        if length > 0 or file.read(4) != crc.to_bytes(4, "big"):
+            raise InputError(f"{where} is damaged: the checksum of one of its parts is wrong; copy it again.")
+        if kind == b"IEND":
+            return
+    raise InputError(f"{where} is cut off; copy it again.")
+
+
 def read_values(path: PathLike, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """A grey picture of 8 or 16 bits as (height, width) float32, every value as it is stored.
 
@@ -157,7 +157,7 @@ def read_bytes(path: PathLike) -> bytes:
 
 
 @contextmanager
-def _opened(file: io.BufferedIOBase, where: str, max_pixels: int) -> Iterator[Image.Image]:
+def _opened(file: IO[bytes], where: str, max_pixels: int) -> Iterator[Image.Image]:
     """The PIL image, its header checked before a pixel is decoded; what fails inside is told as damage."""
     from PIL import Image
 

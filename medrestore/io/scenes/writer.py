@@ -48,8 +48,8 @@ def provenance_place(out: PathLike, kind: SceneKind) -> Path:
 class SceneWriter:
     """Writes a restored scene frame by frame, in any order; memory holds one frame.
 
-    As a context manager it publishes the scene when all went well. An `InputError` removes what was written; any other
-    end (a kill, a full disk, an interrupt) leaves the frames so far to a run with `resume` and the same `key`.
+    As a context manager it publishes the scene when all went well. Any other end (a kill, a full disk, a frame that cannot
+    be read, an interrupt) leaves the frames so far, if there are any, to a run with `resume` and the same `key`.
 
     Args:
         out: the folder or file to write.
@@ -95,7 +95,6 @@ class SceneWriter:
         self._overwrite = overwrite
         self._check_free()
         self._stage = Stage(self.out, key=key, resume=resume, advice=ADVICE)
-        self._keep = False
         try:
             self._check_free()  # once more: a run that was killed may have moved it away
         except InputError:
@@ -121,11 +120,9 @@ class SceneWriter:
         require(frame.dtype == torch.uint8 and tuple(frame.shape) == (3, *self._size),
                 f"{self.out}: frame {index} is {frame.dtype} {tuple(frame.shape)}, not uint8 {(3, *self._size)}.")
         require(0 <= index < self._count, f"{self.out}: there is no frame {index} in {self._count} frames.")
-        self._keep = True  # what fails now is the disk
         place = self._place(index)
         with final_names(place, self.out):
             write_file(place, encode_png(frame.permute(1, 2, 0).cpu().numpy()), advice=ADVICE)
-        self._keep = False
 
     def read(self, index: int) -> Tensor:
         """Frame `index` again, (3, height, width), once it was put by this run or the one before."""
@@ -190,10 +187,10 @@ class SceneWriter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.close()
-        elif issubclass(kind, InputError) and not self._keep:
-            self.discard()
-        else:
+        elif self.done:
             self._stage.leave()
+        else:
+            self.discard()
 
 
 def encode_png(pixels: np.ndarray) -> bytes:

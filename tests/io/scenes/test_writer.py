@@ -108,6 +108,9 @@ def test_output_is_whole_or_not_there(tmp_path):
     with pytest.raises(InputError, match="bad frame"), writer() as output:
         output.put(0, FRAMES[0])
         raise InputError("bad frame")
+    assert [path.suffix for path in tmp_path.iterdir()] == [".part"]  # what was done stays
+    with pytest.raises(InputError, match="bad frame"), writer():  # begun again, and nothing done
+        raise InputError("bad frame")
     assert not list(tmp_path.iterdir())
     with pytest.raises(InputError, match="never written"), writer():
         pass
