@@ -72,7 +72,7 @@ REFUSED = {
     "text": (["text.pt"], "text.pt is no checkpoint of PyTorch or safetensors"),
     "code": (["code.pt"], "code.pt holds Python objects"),
     "exists": (["knee.pt", "-o", "there", "--set", "num_heads=2"], "there exists and it is no prior; choose another output"),
-    "no prior there": (["knee.pt", "-o", "there", "--set", "num_heads=2", "--force"], "there exists and it is no prior"),
+    "no prior there": (["knee.pt", "-o", "there", "--set", "num_heads=2", "--overwrite"], "there exists and it is no prior"),
     "itself": (["knee.pt", "-o", "knee.pt"], "knee.pt is the checkpoint itself"),
     "not told": (["knee.pt"], "give num_heads=4"),
     "unknown word": (["knee.pt", "--set", "heads=2"], "does not take heads"),

@@ -18,8 +18,9 @@ from ..guards import DEFLATE_LIMIT, PathLike, check_size, existing, finite, requ
 from ..reconstruction import RESEARCH_USE
 
 Axis = Literal["sagittal", "coronal", "axial"]
-SURPLUS = 64  # MiB that may follow the volume in a compressed file
 AXES: tuple[Axis, ...] = ("sagittal", "coronal", "axial")  # the axis that a slice is perpendicular to: x, y, z of RAS
+CHUNK = 1 << 20  # bytes
+SLACK = 1 << 24  # bytes of header and extensions
 T = TypeVar("T")
 
 
@@ -58,8 +59,7 @@ class Volume:
 
     def _upright(self, read: Callable[[Any], Any], axes: list[int]) -> np.ndarray:
         """The result of `read`, with the stored axes `axes`, in the order and direction of RAS."""
-        opened = _unpacked if self.compressed else _open
-        array = _guarded(self.path, lambda: np.asarray(read(opened(self.path).dataobj), np.float32))
+        array = _guarded(self.path, lambda: _whole(self.path, read))
         array = array.reshape(array.shape[: len(axes)])  # axes of length 1 after the third
         order = [self.order[k] for k in axes]
         array = array[tuple(slice(None, None, direction) for _, direction in order)]
@@ -126,21 +126,18 @@ def _open(path: Path) -> Any:
     return nibabel.load(path, mmap=False, keep_file_open=False)
 
 
-def _unpacked(path: Path) -> Any:
-    """A compressed volume, unpacked to its end, where gzip has its checksum; no more than its header declares."""
-    import nibabel
-
-    header = _open(path)
-    declared = header.dataobj.offset + math.prod(header.shape) * header.get_data_dtype().itemsize
+def _whole(path: Path, read: Callable[[Any], Any]) -> np.ndarray:
+    """The result of `read` on the stored array, as float32; a gzip file is read to its end, where its CRC is checked."""
+    image = _open(path)
+    if path.suffix != ".gz":
+        return np.asarray(read(image.dataobj), np.float32)
+    most = math.prod(image.shape) * image.get_data_dtype().itemsize + SLACK
     with gzip.open(path) as file:
-        data = file.read(declared)
-        for _ in range(SURPLUS):
-            if not file.read(1 << 20):  # the end, with the checksum
-                break
-        else:
-            raise ValueError("more follows than its header declares")
-    kind = type(header)
-    return kind.from_bytes(data) if issubclass(kind, nibabel.Nifti1Image) else header
+        array = np.asarray(read(type(image).from_stream(file).dataobj), np.float32)
+        while file.read(CHUNK):
+            if file.tell() > most:
+                raise ValueError("it holds more than its header declares")
+    return array
 
 
 def _guarded(path: Path, read: Callable[[], T]) -> T:
