@@ -107,8 +107,8 @@ class Records:
         buffer = io.BytesIO()
         given: dict[str, Any] = {name: array.resolve_conj().numpy() for name, array in arrays.items() if array is not None}
         notes = np.frombuffer(json.dumps(record.notes).encode(), np.uint8)
-        np.savez(buffer, facts=np.array([record.misfit, record.noise_std]), seeds=np.array(record.seeds, np.int64), notes=notes,
-                 **given)
+        np.savez(buffer, facts=np.array([record.misfit, record.noise_std]), notes=notes,
+                 seeds=np.array([len(record.seeds), *record.seeds]), **given)  # an array without entries is refused
         write_file(self.place(index, key), buffer.getvalue())
 
     def load(self, index: int, key: str) -> Record | None:
@@ -117,9 +117,9 @@ class Records:
         try:
             arrays = {name: torch.from_numpy(read_npz(place, name)) for name in npz_names(place)}
             misfit, noise_std = arrays.pop("facts").tolist()
-            seeds, notes = tuple(arrays.pop("seeds").tolist()), tuple(json.loads(arrays.pop("notes").numpy().tobytes()))
+            (_, *seeds), notes = arrays.pop("seeds").tolist(), tuple(json.loads(arrays.pop("notes").numpy().tobytes()))
             return Record(arrays.pop("image"), arrays.pop("std", None), arrays.pop("samples", None), arrays, misfit, noise_std,
-                          seeds, notes)
+                          tuple(seeds), notes)
         except (InputError, KeyError, ValueError, TypeError):
             return None
 

@@ -59,11 +59,14 @@ def test_keys_tell_data_apart() -> None:
     assert len(set(keys)) == len(keys) and keys[0] == key_of("base", [(replace(scan, name="b"), None)])
 
 
-def test_scores_and_facts_leave_out_what_is_empty() -> None:
+def test_scores_and_facts_leave_out_what_is_empty(tmp_path: Path) -> None:
     gathered, empty = Gathered(), Record.empty(SHAPE, samples=3, keep_samples=True, scored=True)
     gathered.add(0, record())
     gathered.add(1, empty)
     assert gathered.facts == {"misfit": [1.0625, None], "noise_std": [0.1, None], "seeds": [[7, 8, 9], []]}
     assert list(gathered.scores(None)) == ["zero_filled", "cg_sense", "one_sample", "mean"]
+    records = Records(tmp_path)
+    records.save(0, KEY, empty)
+    assert records.read(0, {0: KEY}).seeds == ()
     assert empty.samples is not None and empty.samples.shape == (3, *SHAPE) and not empty.image.any()
     assert [column.title for column in columns(empty)][:3] == ["zero-filled", "CG-SENSE", "restored"]
