@@ -15,6 +15,7 @@ from ..codecs import CalibratedComplex, Interval, Recipe
 from ..errors import InputError
 from ..files import check_own, digest, digest_of, is_empty, new_folder, recover
 from .architectures import build, configuration
+from .check import not_finite
 from .compiled import Compiled
 from .network import NetworkPrior
 from .parametrisations import (
@@ -316,6 +317,9 @@ def _network(folder: Path, weights: str, config: dict[str, Any], sha256: str) ->
         with torch.device("meta"):
             net = build(config)
         tensors = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
+        if (broken := not_finite(tensors)) is not None:
+            raise InputError(f"{path}: {broken} holds NaN or infinity, so it is no trained network; "
+                             "take another snapshot of that run")
         net.load_state_dict(tensors, strict=True, assign=True)
     except InputError:
         raise

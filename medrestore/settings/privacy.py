@@ -40,6 +40,7 @@ class Privacy:
         for path in inputs:
             if path is not None:
                 text = text.replace(str(path), self.name_of(path))
+                text = text.replace(path.name, OMITTED) if self.anonymous and path.name else text
         return text
 
     def within(self, values: Any) -> Any:

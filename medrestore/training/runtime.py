@@ -123,7 +123,8 @@ def exclusive_run(folder: Path, *, enabled: bool) -> Iterator[None]:
 def stop_signals() -> Iterator[threading.Event]:
     """An event that SIGINT, SIGTERM and SIGUSR1 set; in a thread other than the main one, nothing sets it.
 
-    A second SIGINT, by somebody who does not want to wait for the checkpoint, interrupts at once.
+    A second SIGINT, by somebody who does not want to wait for the checkpoint, interrupts at once. A signal that was
+    ignored before stays so, as SIGINT does in a job that a shell has started in the background.
     """
     stop, before = threading.Event(), {}
 
@@ -133,7 +134,8 @@ def stop_signals() -> Iterator[threading.Event]:
         stop.set()
 
     if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, handle) for number in _available(STOP_SIGNALS)}
+        heard = [number for number in _available(STOP_SIGNALS) if signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield stop
     finally:

@@ -55,7 +55,7 @@ def created(folder: Path) -> Iterator[set[Path]]:
     names: set[Path] = set()
 
     def add(path: Path) -> None:
-        if path.is_absolute() and path.is_relative_to(folder):
+        if path.is_absolute() and path.is_relative_to(folder) and path != folder:
             names.add(path.relative_to(folder))
 
     watchers.append(add)

@@ -35,3 +35,4 @@ def test_paths_in_a_text():
     text, source = "/home/jane/op does not say it; see /home/jane/op/a.mp4", Path("/home/jane/op")
     assert Privacy().told(text, source, None) == "op does not say it; see op/a.mp4"
     assert Privacy(keep_paths=True).told(text, source) == text
+    assert Privacy(anonymous=True).told("op: 3 of /home/jane/op", source) == "omitted: 3 of omitted"

@@ -38,6 +38,15 @@ def test_a_second_interrupt_does_not_wait() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_signal_that_was_ignored_stays_so() -> None:
+    """As SIGINT is in a job in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with stop_signals() as stop:
+        signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+    assert not stop.is_set()
+
+
 def test_other_threads_leave_signals_alone() -> None:
     before, events = signal.getsignal(signal.SIGTERM), []
 

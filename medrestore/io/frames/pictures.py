@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -157,7 +157,7 @@ def read_bytes(path: PathLike) -> bytes:
 
 
 @contextmanager
-def _opened(file: BinaryIO, where: str, max_pixels: int) -> Iterator[Image.Image]:
+def _opened(file: IO[bytes], where: str, max_pixels: int) -> Iterator[Image.Image]:
     """The PIL image, its header checked before a pixel is decoded; what fails inside is told as damage."""
     from PIL import Image
 

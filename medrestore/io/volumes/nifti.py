@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ...files import write_file
-from ..guards import PathLike, check_size, existing, finite, require
+from ..guards import DEFLATE_LIMIT, PathLike, check_size, existing, finite, require
 from ..reconstruction import RESEARCH_USE
 
 Axis = Literal["sagittal", "coronal", "axial"]
@@ -97,6 +97,10 @@ def open_volume(path: PathLike, *, max_gb: float = 4.0) -> Volume:
     if image.get_data_dtype().kind not in "iufb":
         raise InputError(f"{path} holds {image.get_data_dtype()}, not real numbers; save magnitudes.")
     check_size(str(path), image.shape, 4, max_gb=max_gb)
+    packed = path.name.endswith(".gz")
+    declared, stored = math.prod(image.shape) * image.get_data_dtype().itemsize, path.stat().st_size
+    require(declared <= stored * (DEFLATE_LIMIT if packed else 1),
+            f"{path} declares {declared} bytes and holds {stored}; it is not complete, copy it again.")
     affine = np.asarray(image.affine, np.float64)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise InputError(f"{path} has no usable orientation (its affine is singular); write its header again.")

@@ -10,7 +10,8 @@ from PIL import Image
 
 from medrestore.errors import InputError
 from medrestore.io.frames.base import decode_picture
-from medrestore.io.frames.pictures import has_16_bits, picture_size, read_picture, read_values
+from medrestore.io.frames.pictures import decode, has_16_bits, picture_size, read_bytes, read_picture, read_values
+from medrestore.io.scenes.open import open_frames
 
 ORIENTATION = 0x0112
 
@@ -135,3 +136,14 @@ def test_one_flipped_bit_of_a_png_is_seen(tmp_path, read):
             read(path)
     path.write_bytes(good + b"what programs append")
     read(path)
+
+
+def test_what_lies_beside_the_pixels_is_named(tmp_path):
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.jpg", exif=exif, dpi=(300, 300), icc_profile=b"profile")
+    assert decode(read_bytes(tmp_path / "a.jpg"), "a").beside == ("EXIF", "a colour profile", "a resolution")
+    save(tmp_path / "b.png", np.zeros((4, 4), np.uint8), orientation=6)
+    assert decode(read_bytes(tmp_path / "b.png"), "b").beside == ()
+    with open_frames(tmp_path / "a.jpg") as frames:
+        assert frames.notes == (f"{tmp_path / 'a.jpg'} comes with EXIF, a colour profile, a resolution, not carried over.",)

@@ -35,7 +35,7 @@ def test_the_slope_of_a_nifti_is_applied_and_one_slice_read(tmp_path: Path) -> N
     (lambda p: nifti(p, (8, 9, 10, 5)), "three axes"),
     (lambda p: nifti(p, dtype=np.complex64), "not real numbers"),
     (lambda p: p.write_bytes(b"\1" * 400), "damaged"),
-    (lambda p: p.write_bytes(nifti(p).read_bytes()[:600]), "damaged"),
+    (lambda p: p.write_bytes(nifti(p).read_bytes()[:600]), "not complete"),
     (lambda p: p.write_bytes(_with_shape(nifti(p).read_bytes(), (30_000, 30_000, 30_000))), "over the limit"),
 ])  # fmt: skip
 def test_hostile_nifti_is_refused(tmp_path: Path, make, message: str) -> None:
@@ -120,3 +120,12 @@ def test_a_compressed_volume_with_more_than_it_declares_is_not_unpacked(tmp_path
             file.write(bytes(1 << 20))
     with pytest.raises(InputError, match="holds more than its header declares"):
         open_volume(tmp_path / "b.nii.gz").read()
+
+
+def test_a_header_that_declares_more_than_the_file_can_hold(tmp_path: Path) -> None:
+    data = _with_shape(nifti(tmp_path / "a.nii").read_bytes(), (900, 900, 900))
+    (tmp_path / "a.nii").write_bytes(data)
+    (tmp_path / "b.nii.gz").write_bytes(gzip.compress(data))
+    for name in ("a.nii", "b.nii.gz"):
+        with pytest.raises(InputError, match="declares 1458000000 bytes and holds"):
+            open_volume(tmp_path / name)
