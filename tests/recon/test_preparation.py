@@ -139,7 +139,7 @@ class Loud(Prior):
     channels, sigma_range, recipe = 2, (0.01, 40.0), CalibratedComplex()
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        return 5000.0 * torch.ones_like(x)
+        return 5000.0 * torch.ones_like(x) + 0 * x  # has a gradient
 
 
 @pytest.mark.parametrize("changes", [{}, {"noise_std": 0.0}, {"method": "dps"}])
@@ -178,7 +178,10 @@ def test_methods_for_data_without_noise(scan: Any, method: str) -> None:
     with pytest.raises(InputError, match=r"takes the data as free of noise, and these have noise of std 0\.0\d+ \("):
         check_noise(prepare(scan, plan), plan)
     known = replace(plan, noise_std=0.0)
-    check_noise(prepare(scan, known), known)
+    ready = prepare(scan, known)
+    with pytest.raises(InputError, match="given, raised from 0 to what the coil maps leave unexplained"):
+        check_noise(ready, known)
+    check_noise(replace(ready, problem=replace(ready.problem, sigma=0.0)), known)
     for other in ("hqs", "dds", "diffpir", "ddnm+", "ddrm", "dps"):
         check_noise(prepare(scan, replace(PLAN, method=other)), replace(PLAN, method=other))
 
