@@ -12,19 +12,16 @@ from torch import Tensor
 
 from ..codecs import Interval
 from ..errors import InputError
-from ..methods import DDNM, RePaint
+from ..methods import FRAMES, serving
 from ..noise import Noise
 from ..operators import Mask
 from ..operators.base import Window
 from ..priors import Prior
 from ..problem import Problem
-from ..settings import FieldError
 from ..tiling import hierarchical, mask_shift
 from ..tiling import plan as windows_of
 from ..tiling.mask_shift import checked
-from .plan import LEAST_SIGMA, Plan
-
-EXACT = (DDNM, RePaint)  # they take the known pixels as free of noise
+from .plan import Plan
 
 
 @dataclass(frozen=True)
@@ -52,25 +49,16 @@ def check_inpaint_plan(plan: Plan, prior: Prior) -> None:
         InputError: in one sentence, what does not fit and what would.
     """
     check_rgb(prior.channels, isinstance(prior.recipe, Interval), "the prior")
-    low, high = prior.sigma_range
-    least, sampler = max(low, LEAST_SIGMA), plan.sampler
-    if plan.sigma_max <= least:
-        raise FieldError("", "sigma_max", f"{plan.sigma_max:g} is not above the least noise level, {least:g}")
-    for name, level in (("start_sigma", plan.start_sigma), ("warm_start", plan.warm_start)):
-        if level is not None and not least < level <= high:
-            raise FieldError(
-                "", name, f"{level:g} is outside the noise levels of the prior, {low:g} to {high:g}"
-            )
-    if plan.noise_std > 0 and isinstance(sampler, EXACT):
-        raise InputError(
-            f"{type(sampler).__name__} takes the known pixels as free of noise; with `noise_std` take ddnm+, "
-            "ddrm, diffpir or dps"
-        )
+    plan.check_levels(prior)
     window, shift, step = plan.grid(prior)
     grain = math.lcm(
         step, 2 if plan.factor == "auto" else plan.factor
     )  # "auto" halves a picture once its lattice is used up
+    sampler = plan.sampler
     empty = _problem(torch.zeros(3, *window), torch.ones(window, dtype=torch.bool), 0.0, step, prior)
+    if plan.noise_std > 0 and sampler.noise_free:
+        raise InputError(f"{type(sampler).__name__} takes the known pixels as free of noise; with `noise_std` take one of "
+                         f"{serving(empty.operator, noisy=True, use=FRAMES)}")
     try:
         checked(empty, prior, sampler, window, shift, grain)
     except (TypeError, ValueError) as error:

@@ -30,13 +30,20 @@ class Method(ABC):
     Attributes:
         needs: the least that the operator must know; None for methods that take no problem.
         draws: whether results are samples, whose spread means something; False for estimates of the mean.
+        noise_free: whether the data are taken as free of noise, whatever their noise level.
     """
 
     needs: ClassVar[type[Operator] | None] = Operator
     draws: ClassVar[bool] = True
+    noise_free: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check(self)
+
+    @classmethod
+    def served_by(cls, operator: Operator | None) -> bool:
+        """Whether an operator knows enough for it; None stands for no problem at all."""
+        return operator is None if cls.needs is None else isinstance(operator, cls.needs)
 
     def begin(self, problem: Problem | None, shape: torch.Size) -> Any:
         """The memory at the start of a trajectory, and again after every rise of the noise level.

@@ -22,7 +22,7 @@ class RePaint(Method):
     code leaves regenerated.
     """
 
-    needs = SpectralOperator
+    needs, noise_free = SpectralOperator, True
 
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:

@@ -61,21 +61,19 @@ class OneOf:
     """The names that a field may hold, where they are those of a table, such as a `Registry`.
 
     Args:
-        table: all names.
-        without: names of the table that the field may not hold.
+        table: the names.
     """
 
     table: Collection[str]
-    without: Collection[str] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Those that are offered; a registry knows further ones, of one script."""
-        return tuple(name for name in self.table if name not in self.without)
+        return tuple(self.table)
 
     def admits(self, value: Any) -> bool:
         """Whether `value` is one of the names."""
-        return isinstance(value, str) and value in self.table and value not in self.without
+        return isinstance(value, str) and value in self.table
 
     def __str__(self) -> str:
         return f"one of {', '.join(self.names)}"

@@ -21,7 +21,7 @@ from ..io import Scan, read_kspace
 from ..io.guards import guarded, open_hdf5
 from ..io.kspace.open import SUFFIXES
 from ..mri import add_smooth_phase, simulate_scan, simulated_maps
-from ..recon.preparation import SLICE_SEEDS
+from ..recon.plan import SLICE_SEEDS
 from .cases import between, part_of
 from .fingerprints import Fingerprints, pseudonym
 from .mri import ScanCase
