@@ -46,7 +46,7 @@ class Plan:
         warm_start: noise level at which a frame begins from the one before (fewer steps, steadier), or off.
         temporal_fill: where the camera stands still, take what other frames have shown from there.
         feather: pixels inside the hole over which the fill goes over into what is around it.
-        bf16: bfloat16 inside the network.
+        bf16: bfloat16 inside the network where the device computes in it, float32 elsewhere.
         batch_size: windows times samples drawn together.
     """
 

@@ -1,5 +1,7 @@
 """Priors that are networks."""
 
+from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,7 +16,19 @@ from .parametrisations import Parametrisation
 if TYPE_CHECKING:
     from diffusers import DDIMPipeline, DDPMPipeline, SchedulerMixin
 
+CPU_BFLOAT16 = ("avx512_bf16", "amx_bf16")  # instructions without which a CPU emulates bfloat16, up to 8 times slower
 AT_ONCE = 2**17  # pixels in a call of a network on a CPU; more leave its cache and take longer each than fewer do
+
+
+@cache
+def computes_bfloat16(kind: str) -> bool:
+    """Whether devices of a kind ("cpu", "cuda", ...) have the arithmetic of bfloat16, and so gain time by it."""
+    if kind == "cpu":
+        capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older releases do not say
+        return any(capabilities.get(name, False) for name in CPU_BFLOAT16)
+    if kind == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return kind == "xpu"
 
 
 class NetworkPrior(Prior):
@@ -28,7 +42,8 @@ class NetworkPrior(Prior):
         multiple: height and width must be multiples of this (2 to the number of downsamplings).
         size: the only (height, width) it accepts, or None.
         recipe: how images become its coordinates.
-        bf16: run the network in bfloat16; the state and the estimate stay float32.
+        bf16: run the network in bfloat16 where its device has the arithmetic (`computes_bfloat16`), in float32 elsewhere; the
+            state and the estimate stay float32.
         class_label: the class for a class-conditional network, None for others.
 
     Raises:
@@ -63,7 +78,7 @@ class NetworkPrior(Prior):
                 gives the betas and what the network predicts.
             recipe: how images become the network's coordinates; by default [0, 1] is [-1, 1] to a network of 1 or 3
                 channels, as in these pipelines, and other networks have none.
-            bf16: run the network in bfloat16.
+            bf16: run the network in bfloat16, as above.
             class_label: the class for a class-conditional network.
 
         Raises:
@@ -110,7 +125,7 @@ class NetworkPrior(Prior):
 
     def _output(self, x: Tensor, t: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16 and computes_bfloat16(x.device.type)):
             out = self.net(x, t, **self._classes(x))
         return tensor_of(out).float()
 

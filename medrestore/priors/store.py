@@ -205,7 +205,7 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
 
     Args:
         device: where the network runs.
-        bf16: compute in bfloat16 inside the network.
+        bf16: compute in bfloat16 inside the network where the device does, as `NetworkPrior` says.
         compiled: have `torch.compile` make the network quicker, at the price of a minute or so at its first call for each size
             of image and batch; on a GPU as CUDA graphs. Where that fails the network runs as it is.
         class_label: the class for a class-conditional network; no other takes one.

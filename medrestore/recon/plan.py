@@ -64,7 +64,7 @@ class Plan:
         together: slices whose network calls are made together, as far as `spectral_gb` allows the data steps of all; default on a
             GPU as many as fill `batch_size` with their samples, on a CPU 1: little is gained there for the memory.
         prior: a prior's folder, or the name of a shipped one.
-        bf16: bfloat16 inside the network.
+        bf16: bfloat16 inside the network where the device computes in it, float32 elsewhere.
         dataset: name of the array in an HDF5 or MATLAB file.
         axes: its axes, as coil,slice,row,col; row is the readout.
         slices: first:last+1, from 0, or one number; default all.

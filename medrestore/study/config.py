@@ -132,7 +132,7 @@ class Diffusion(Tunable):
         steps, samples, batch_size, sigma_max: as the plan.
         method: of `medrestore.methods.METHODS`.
         prior: folder or name; None for the one that ships for this kind of image.
-        bf16: bfloat16 inside the network.
+        bf16: bfloat16 inside the network where the device computes in it, float32 elsewhere.
     """
 
     method: str

@@ -27,7 +27,7 @@ class Network:
 
     Args:
         prior: folder or name.
-        bf16: bfloat16 inside the network.
+        bf16: as the method says.
         sha256: of the weights and of all that decides what the network makes of them.
     """
 
@@ -245,7 +245,7 @@ def network_of(prior: str, bf16: bool, check: Callable[[Mapping[str, Any], str],
 
     Args:
         prior: folder or name.
-        bf16: bfloat16 inside the network.
+        bf16: as the method says.
         check: refuses a description (`priors.store.describe`) that does not suit the data; its second argument is the name.
 
     Raises:

@@ -1,6 +1,6 @@
 """Networks as priors: their calls, what they refuse, and pipelines of diffusers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,12 +13,49 @@ from medrestore.errors import InputError
 from medrestore.methods import DDIM
 from medrestore.noise import Noise
 from medrestore.priors import EDM, Epsilon, NetworkPrior, Sample, Velocity
+from medrestore.priors.network import computes_bfloat16
 from medrestore.restoration import sample
 
 SIDE = 8
 
 
-def test_bf16_stays_inside_the_network():
+@pytest.fixture(autouse=True)
+def forget_devices() -> Iterator[None]:
+    """What a device computes in is asked again in each test."""
+    computes_bfloat16.cache_clear()
+    yield
+    computes_bfloat16.cache_clear()
+
+
+@pytest.mark.parametrize(("capabilities", "computes"), [
+    ({"avx512_bf16": True}, True), ({"amx_bf16": True}, True), ({"avx512_bf16": False, "avx2": True}, False), ({}, False),
+])
+def test_bf16_is_used_where_the_processor_computes_in_it(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], computes: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    dtypes: list[torch.dtype] = []
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Conv2d(2, 2, 1)
+            self.net.register_forward_hook(lambda module, args, out: dtypes.append(out.dtype))
+
+        def forward(self, x: Tensor, t: Tensor) -> Tensor:
+            return self.net(x)
+
+    NetworkPrior(Net(), Epsilon(), channels=2, bf16=True)(torch.zeros(1, 2, SIDE, SIDE), 1.0)
+    assert dtypes == [torch.bfloat16 if computes else torch.float32]
+
+
+def test_a_release_of_torch_that_does_not_say_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert not computes_bfloat16("cpu") and not computes_bfloat16("mps")
+
+
+def test_bf16_stays_inside_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     net = nn.Conv2d(2, 2, 3, padding=1)
     seen = []
     net.register_forward_hook(lambda module, args, out: seen.append(out.dtype))
