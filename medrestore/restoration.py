@@ -102,7 +102,7 @@ def check_needs(problem: Problem[Operator] | None, method: Method) -> None:
     if method.needs is not None and not method.served_by(operator):
         given = "no problem was given" if operator is None else f"{operator.kind} is not one"
         raise TypeError(
-            f"{type(method).__name__} needs a {method.needs.__name__}, and {given}; {serving(operator)} do without. "
+            f"{type(method).__name__} needs a {method.needs.__name__}, and {given}; {serving(operator)} would do. "
             "Sense becomes spectral through Sense.spectral() when its mask undersamples one axis."
         )
 

@@ -16,9 +16,9 @@ PACKAGE = Path(__file__).parents[1] / "medrestore"
 TESTS = Path(__file__).parent
 
 LAYERS = (
-    {"noise", "fft", "levels", "errors", "allocator"},
+    {"noise", "fft", "errors", "allocator"},
     {"operators", "solvers", "metrics", "settings", "files"},
-    {"codecs", "io", "mri", "tasks"},
+    {"codecs", "io", "mri", "tasks", "levels"},
     {"problem"},
     {"consistency", "priors", "datasets"},
     {"methods", "baselines"},

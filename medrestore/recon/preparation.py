@@ -216,7 +216,7 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
         why = ("the mask undersamples both axes" if not prepared.sense.one_axis else
                f"that takes {exact_gb(prepared.sense):.2f} GiB, over the limit of `spectral_gb`, {plan.spectral_gb:g}")
         raise InputError(f"{type(method).__name__} needs the exact spectrum of the scan, and {why}; "
-                         f"{serving(operator, use=SCANS)} do without")
+                         f"{serving(operator, use=SCANS)} would do")
     try:
         check(prepared.problem, method, prior, padded_size(prior, image_size(prepared.problem)))
     except (TypeError, ValueError) as error:

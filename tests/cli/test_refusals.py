@@ -192,7 +192,7 @@ def test_failures_keep_the_old_output(bench, scan):
     (("another.h5",), "'another.h5' is one word too many"),
     (("-o", "image.txt"), "image.txt is no .h5 file name"),
     (("--method", "ddnm", "--undersample", "poisson2d", "--accel", 2, "--acs", 10),
-     "DDNM needs the exact spectrum of the scan, and the mask undersamples both axes; dds, diffpir, hqs and dps do without"),
+     "DDNM needs the exact spectrum of the scan, and the mask undersamples both axes; hqs, dds, diffpir and dps would do"),
     (("--method", "ddrm", "--spectral-gb", 0), "over the limit of --spectral-gb, 0"),
 ])  # fmt: skip
 def test_options(bench, scan, words, says):
