@@ -23,6 +23,11 @@ class FieldError(InputError):
         super().__init__(f"{prefix(source)}{field} {what}")
 
 
+def refused(instance: object, why: str) -> InputError:
+    """The error for fields that do not go together; `build` puts the source and the key in place of the class."""
+    return InputError(f"{type(instance).__name__}: {why}")
+
+
 @dataclass(frozen=True)
 class Bounds:
     """The numbers that a field may hold; infinities and NaN are refused.

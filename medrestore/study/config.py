@@ -13,7 +13,7 @@ from itertools import product
 from typing import Annotated, Any, Literal, Self, get_args
 
 from ..errors import InputError
-from ..settings import Bounds, build, check, default_of, hints, is_required, plain, suggested, variants
+from ..settings import Bounds, build, check, default_of, hints, is_required, plain, refused, suggested, variants
 from .sources import (
     AsRecorded,
     Condition,
@@ -26,7 +26,6 @@ from .sources import (
     Simulated,
     Source,
     Undersample,
-    refused,
 )
 
 Values = dict[str, float | None]  # hyper-parameters by name

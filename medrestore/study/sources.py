@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from ..errors import InputError
 from ..recon.plan import Undersampling
-from ..settings import Bounds, check
+from ..settings import Bounds, check, refused
 
 Slices = Literal["middle", "all"] | tuple[int, int]
 Positive = Annotated[int, Bounds(at_least=1)]
@@ -275,11 +274,6 @@ class AsRecorded(Condition):
     @property
     def name(self) -> str:
         return "scenes"
-
-
-def refused(instance: object, why: str) -> InputError:
-    """The error for fields that do not go together; `settings.build` puts the file and the key in place of the class."""
-    return InputError(f"{type(instance).__name__}: {why}")
 
 
 def _folder(path: str | None) -> tuple[str, ...]:
