@@ -42,7 +42,7 @@ class Still(Images):
         return self.first
 
     def group(self, index: int) -> str:
-        return self.images.group(index)
+        return self.images.group_of(index)
 
 
 class Kept:

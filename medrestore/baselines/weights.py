@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from ..datasets.options import build
 from ..errors import InputError
 from ..files import digest
 from ..priors.store import LARGEST_WEIGHTS
+from ..settings import build
 from .supervised import Reconstructor, Supervised
 from .unet import UNet
 from .varnet import VarNet

@@ -1,5 +1,6 @@
 """Images that are already one array: .npz archives."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ from torch import Tensor
 from ..codecs import CalibratedComplex, Interval
 from ..errors import InputError
 from ..io.npz import npz_names, read_npz
+from ..settings import check
 from .base import Images
 
 
+@dataclass(eq=False)
 class Arrays(Images):
     """The images of an .npz, (n, height, width) or (n, height, width, channels); read once and held in memory as stored.
 
@@ -25,15 +28,21 @@ class Arrays(Images):
         interval: [low, high] of the values, which becomes [-1, 1].
     """
 
-    def __init__(self, path: Path, *, key: str | None = None, group: str | None = None,
-                 interval: tuple[float, float] | None = None) -> None:
+    path: Path
+    key: str | None = None
+    group: str | None = None
+    interval: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        check(self)
+        path, key, group, interval = self.path, self.key, self.group, self.interval
         names = npz_names(path)
         if key is None and len(names) != 1:
             raise InputError(f"{path} holds {', '.join(names) or 'nothing'}; name one, as key=NAME.")
         images = read_npz(path, key if key is not None else names[0])
         if images.dtype == bool:
             raise InputError(f"{path}: its array is true or false, which is a mask and no images; give another.")
-        self.path, self._images = path, images[..., None] if images.ndim == 3 else images
+        self._images = images[..., None] if images.ndim == 3 else images
         if images.ndim not in (3, 4) or self._images.shape[-1] not in (1, 2, 3):
             raise InputError(f"{path}: its array has the shape {images.shape}; (n, height, width[, 1 to 3 channels]) is needed.")
         self._complex = images.dtype.kind == "c"
@@ -65,7 +74,7 @@ class Arrays(Images):
             raise InputError(f"{self.path}: image {index} holds NaN or infinite values; leave it out.")
         return torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1), dtype=np.float32))
 
-    def group(self, index: int) -> str:
+    def group_of(self, index: int) -> str:
         return self.path.stem if self._groups is None else self._groups[index]
 
 

@@ -6,9 +6,9 @@ truncation, as a scanner would have acquired it), tissue contrast, shading and s
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -17,14 +17,15 @@ from torch import Tensor
 from ..codecs import CalibratedComplex
 from ..errors import InputError
 from ..fft import fft2c, ifft2c
+from ..settings import Bounds, build, check
 from .base import Augment, Images
-from .options import build
 
 ZOOMS = (1.0, 1.4, 2.0, 2.7, 3.8, 5.3)  # pixel sizes, in source pixels, at which a slice may have been acquired
 COARSEST = 72  # pixels along the longer side of a slice: a coarser one shows no anatomy
 WIDEST = 1.25  # of the longer side: a crop that covers more is mostly air
 KNOTS = 7  # of a contrast curve
 SAMPLES = 12_000  # pixels of a slice that its brightness is judged by
+Share = Annotated[float, Bounds(at_least=0, at_most=1)]
 BRIGHTEST = 1.5  # magnitude at most that tells tissues apart; more are outliers such as vessels
 
 
@@ -63,11 +64,10 @@ class ComplexMR:
     """
 
     channels = 2
-    contrast: float = 0.65
+    contrast: Share = 0.65
 
     def __post_init__(self) -> None:
-        if not 0 <= self.contrast <= 1:
-            raise InputError(f"complex_mr: contrast is a share from 0 to 1, got {self.contrast}.")
+        check(self)
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         if image.shape[0] not in (1, 2) or (image.shape[0] == 1 and float(image.min()) < 0):
@@ -159,18 +159,15 @@ class Frames:
     """
 
     channels = None
-    zoom_out: float = 1.0
+    zoom_out: Share = 1.0
     flip: bool = True
     turns: bool = False
-    brightness: float = 0.2
-    contrast: float = 0.2
-    balance: float = 0.08
+    brightness: Share = 0.2
+    contrast: Share = 0.2
+    balance: Share = 0.08
 
     def __post_init__(self) -> None:
-        shares = {name: getattr(self, name) for name in ("zoom_out", "brightness", "contrast", "balance")}
-        wrong = [name for name, value in shares.items() if not 0 <= value <= 1]
-        if wrong:
-            raise InputError(f"frames: {', '.join(wrong)} must be from 0 to 1; change it.")
+        check(self)
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         height, width = image.shape[-2:]
@@ -232,7 +229,7 @@ def check_light(augment: Augment, images: Images) -> None:
                          "take complex_mr or crop.")
 
 
-KINDS: dict[str, Callable[..., Augment]] = {"complex_mr": ComplexMR, "frames": Frames, "crop": Plain}
+KINDS: dict[str, type[Augment]] = {"complex_mr": ComplexMR, "frames": Frames, "crop": Plain}
 
 
 def augmentation(spec: str | Mapping[str, Any] | Sequence[Any] | None) -> Augment:

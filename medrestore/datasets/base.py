@@ -43,12 +43,12 @@ class Images(ABC):
         """Image `index`, (channels, height, width) float32 in the prior's coordinates; sizes may differ."""
 
     @abstractmethod
-    def group(self, index: int) -> str:
+    def group_of(self, index: int) -> str:
         """The patient or scene that image `index` shows: training and validation may not share one."""
 
     def groups(self) -> set[str]:
         """All patients or scenes; needs no `prepare`."""
-        return {self.group(index) for index in range(len(self))}
+        return {self.group_of(index) for index in range(len(self))}
 
     def prepare(self, progress: Progress | None = None) -> None:
         """Does the slow work that is needed once; call it in one process before others read. Otherwise the first read does it.

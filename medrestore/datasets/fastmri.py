@@ -19,10 +19,10 @@ from ..fft import ifft2c
 from ..io import Scan, read_kspace
 from ..io.guards import guarded, has, open_hdf5
 from ..mri import calibration_scale, espirit
+from ..settings import build, check
 from .base import Images, Progress
 from .cache import cache_key, read_cached, write_array
 from .files import find
-from .options import build
 from .splits import split as load_split
 
 Target = Literal["combined", "rss"]
@@ -53,6 +53,7 @@ class _Volume:
     patient: str  # a hash
 
 
+@dataclass(eq=False)
 class FastMRI(Images):
     """Slices of fully sampled fastMRI volumes, cropped to the reconstruction's size, scaled as a scan at 4x would be.
 
@@ -68,26 +69,31 @@ class FastMRI(Images):
         target: `combined`, complex by ESPIRiT from the fully sampled k-space, or `rss`, magnitude.
     """
 
+    files: str | tuple[str, ...]
+    cache: Path
+    split: str | None = None
+    acquisitions: tuple[str, ...] | None = None
+    slices: tuple[int, int] | None = None
+    target: Target = "combined"
     recipe = CalibratedComplex()
 
-    def __init__(self, files: str | tuple[str, ...], *, cache: Path, split: str | None = None,
-                 acquisitions: tuple[str, ...] | None = None, slices: tuple[int, int] | None = None,
-                 target: Target = "combined") -> None:
-        chosen = Selection() if split is None else build(Selection, load_split("fastmri", split), f"split {split}")
-        self.cache, self.target, self._range = cache, target, slices
-        self.channels = 2 if target == "combined" else 1
-        wanted = set(acquisitions or ()) or None
+    def __post_init__(self) -> None:
+        check(self)
+        chosen = Selection() if self.split is None else build(
+            Selection, load_split("fastmri", self.split), f"split {self.split}")
+        self.channels = 2 if self.target == "combined" else 1
+        wanted = set(self.acquisitions or ()) or None
         if chosen.acquisitions is not None:
             wanted = set(chosen.acquisitions) if wanted is None else wanted & set(chosen.acquisitions)
-        headers = [_header(path, slices) for path in find(_subfolders(files, chosen.folder), (".h5",), "fastmri")
+        headers = [_header(path, self.slices) for path in find(_subfolders(self.files, chosen.folder), (".h5",), "FastMRI")
                  if chosen.files is None or path.name in chosen.files]  # fmt: skip
         low, high = chosen.share
         self.volumes = [volume for volume, acquisition in headers if (wanted is None or acquisition in wanted)
                         and low <= _hash_share(volume.patient) < high and volume.slices]  # fmt: skip
         if not self.volumes:
             seen = ", ".join(sorted({acquisition for _, acquisition in headers})) or "none"
-            raise InputError(f"fastmri: none of the {len(headers)} volumes found is selected (acquisitions {seen}); check split, "
-                             "acquisitions and slices.")  # fmt: skip
+            raise InputError(f"none of the {len(headers)} volumes found is selected (acquisitions {seen}); check split, "
+                             "acquisitions and slices")
         self._index = [(number, at) for number, volume in enumerate(self.volumes) for at in range(len(volume.slices))]
 
     def __len__(self) -> int:
@@ -97,7 +103,7 @@ class FastMRI(Images):
         number, at = self._index[index]
         return torch.from_numpy(self._images(number)[at].astype(np.float32))
 
-    def group(self, index: int) -> str:
+    def group_of(self, index: int) -> str:
         return self.volumes[self._index[index][0]].patient
 
     def groups(self) -> set[str]:
@@ -112,7 +118,7 @@ class FastMRI(Images):
     def _images(self, number: int) -> np.ndarray:
         """(slice, channels, height, width) float16, mapped for this read alone: open maps would count as memory."""
         volume = self.volumes[number]
-        key = cache_key(volume.path, ("fastmri", 1, self.target, self._range, CALIBRATION, self.recipe.quantile))
+        key = cache_key(volume.path, ("fastmri", 1, self.target, self.slices, CALIBRATION, self.recipe.quantile))
         path = self.cache / f"{key}.npy"
         images = read_cached(path)
         if images is None or images.ndim != 4 or images.shape[:2] != (len(volume.slices), self.channels):

@@ -1,5 +1,6 @@
 """Folders of pictures, and the photographs that scikit-image bundles."""
 
+from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from ..codecs import CalibratedComplex, Interval
 from ..errors import InputError
 from ..io.frames import pictures
+from ..settings import check, refused
 from .base import Images
 from .files import find, name_group
 
@@ -23,6 +25,7 @@ def as_picture(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 127.5 - 1
 
 
+@dataclass(eq=False)
 class Pictures(Images):
     """PNG and JPEG pictures, in [-1, 1].
 
@@ -34,26 +37,31 @@ class Pictures(Images):
         magnitude: whether they are magnitudes of MR images, to be left in [0, 1]; needs one channel.
     """
 
-    def __init__(self, files: str | tuple[str, ...], *, channels: int = 3, group: str = "folder",
-                 magnitude: bool = False) -> None:
-        if channels not in (1, 3) or (magnitude and channels != 1):
-            raise InputError("pictures: channels must be 3 (RGB) or 1 (grey), and 1 for magnitudes; change them.")
-        self.files = find(files, pictures.SUFFIXES, "pictures")
-        self.channels, self.magnitude = channels, magnitude
-        self.recipe = CalibratedComplex() if magnitude else Interval()
-        self._groups = [name_group(path, group, "pictures") for path in self.files]
+    files: str | tuple[str, ...]
+    channels: int = 3
+    group: str = "folder"
+    magnitude: bool = False
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.channels not in (1, 3) or (self.magnitude and self.channels != 1):
+            raise refused(self, f"channels must be 3 (RGB) or 1 (grey), and 1 for magnitudes, got {self.channels}")
+        self.paths = find(self.files, pictures.SUFFIXES, "Pictures")
+        self.recipe = CalibratedComplex() if self.magnitude else Interval()
+        self._groups = [name_group(path, self.group, "Pictures") for path in self.paths]
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
-        picture = as_picture(pictures.read_picture(self.files[index], channels=self.channels))
+        picture = as_picture(pictures.read_picture(self.paths[index], channels=self.channels))
         return (picture + 1) / 2 if self.magnitude else picture
 
-    def group(self, index: int) -> str:
+    def group_of(self, index: int) -> str:
         return self._groups[index]
 
 
+@dataclass(eq=False)
 class Photographs(Images):
     """The open photographs that scikit-image bundles, RGB in [-1, 1]; unpacked once, some 20 MB.
 
@@ -61,29 +69,31 @@ class Photographs(Images):
         names: without suffix; null for eight colour photographs. Others of the bundle may be named, grey ones too.
     """
 
+    names: tuple[str, ...] | None = None
     channels, recipe = 3, Interval()
 
-    def __init__(self, *, names: tuple[str, ...] | None = None) -> None:
+    def __post_init__(self) -> None:
+        check(self)
         try:
             folder = Path(str(package_files("skimage"))) / "data"
         except ModuleNotFoundError as error:
             raise InputError("photographs come with scikit-image, which is not installed; pip install scikit-image.") from error
         bundled = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in pictures.SUFFIXES}
-        chosen = names if names is not None else tuple(Path(name).stem for name in PHOTOGRAPHS)
+        chosen = self.names if self.names is not None else tuple(Path(name).stem for name in PHOTOGRAPHS)
         unknown = [name for name in chosen if name not in bundled]
         if unknown or not chosen:
             missing = ", ".join(unknown) or "no names"
-            raise InputError(f"photographs: {missing} given, but the bundle holds {', '.join(bundled)}; choose of these.")
-        self.files = [bundled[name] for name in chosen]
+            raise refused(self, f"names: {missing} given, but the bundle holds {', '.join(bundled)}; choose of these")
+        self.paths = [bundled[name] for name in chosen]
         self._read: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
         if index not in self._read:
-            self._read[index] = pictures.read_picture(self.files[index])
+            self._read[index] = pictures.read_picture(self.paths[index])
         return as_picture(self._read[index])
 
-    def group(self, index: int) -> str:
-        return self.files[index].stem.removesuffix("_left").removesuffix("_right")
+    def group_of(self, index: int) -> str:
+        return self.paths[index].stem.removesuffix("_left").removesuffix("_right")

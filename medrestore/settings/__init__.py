@@ -17,6 +17,6 @@ from .words import described, is_required
 
 __all__ = [
     "Bounds", "FieldError", "OneOf", "Registry", "assign", "build", "check", "default_of", "described", "documented", "dotted",
-    "flatten", "hints", "is_required", "override", "parse", "plain", "prefix", "refused", "scalar", "schema", "schema_of", "suggested",
-    "variants",
+    "flatten", "hints", "is_required", "override", "parse", "plain", "prefix", "refused", "scalar", "schema", "schema_of",
+    "suggested", "variants",
 ]

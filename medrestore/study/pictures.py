@@ -90,7 +90,7 @@ def picture_cases(source: Pictures, prints: Fingerprints, where: str) -> list[Pi
     Raises:
         InputError: no pictures, or one smaller than the crop.
     """
-    files = Photographs().files if source.folder == "bundled" else find(source.folder, SUFFIXES, where)
+    files = Photographs().paths if source.folder == "bundled" else find(source.folder, SUFFIXES, where)
     least = source.crop or Pictures.SIDES
     cases = []
     for path in files:
