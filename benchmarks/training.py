@@ -41,7 +41,7 @@ class Still(Images):
     def __getitem__(self, index: int) -> Tensor:
         return self.first
 
-    def group(self, index: int) -> str:
+    def group_of(self, index: int) -> str:
         return self.images.group_of(index)
 
 
