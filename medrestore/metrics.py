@@ -166,7 +166,7 @@ def phase_error(prediction: Array, reference: Array) -> float | None:
     return float(np.degrees(np.average(np.minimum(difference, 2 * np.pi - difference), weights=weight)))
 
 
-def consistency(measured: Array, y: Array) -> float:
+def residual(measured: Array, y: Array) -> float:
     """|A x - y| / |y|, the relative misfit of a reconstruction's own measurement `measured` = A x to the data `y`.
 
     Real or complex, of any one shape. It is not better the smaller it is: with noisy data the truth itself has about

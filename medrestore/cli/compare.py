@@ -131,9 +131,9 @@ def _same_protocol(sides: Sequence[Sequence[Row]], paths: Sequence[Path]) -> str
 
 def _metrics(sides: Sequence[Sequence[Row]], protocol: str | None, wanted: str | None) -> list[str]:
     """The metrics that both have numbers of, in the order of the protocol."""
-    from ..evaluation.protocols import BY_NAME, METRICS, metric
+    from ..evaluation.protocols import KNOWN, METRICS, metric
 
-    known = list(BY_NAME) if protocol is None else [one.name for one in METRICS.get(protocol, ())]
+    known = list(KNOWN) if protocol is None else [one.name for one in METRICS.get(protocol, ())]
     there = [name for name in known if all(any(row.get(name) is not None for row in rows) for rows in sides)]
     if wanted is not None:
         metric(wanted, protocol)

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from ..errors import InputError
 from ..files import new_file
-from .protocols import BY_NAME, Metric
+from .protocols import KNOWN, Metric
 from .protocols import metric as metric_by_name
 from .statistics import Cell
 
@@ -21,7 +21,7 @@ Show = Literal["mean", "mean ± sd", "mean [low, high]", "median [q1, q3]"]
 Mark = Literal["", "best", "second"]
 TEXT = {"case", "patient", "setting", "method", "protocol"}
 WHOLE = {"slice", "seed"}
-NUMBERS = {"accel", "calls", "data_range"} | set(BY_NAME)
+NUMBERS = {"accel", "calls", "data_range"} | set(KNOWN)
 PERCEPTUAL = {"lpips", "fid"}  # None is a score that was not asked for
 NOT_COMPUTED = "not computed"
 MISSING = "-"
@@ -210,13 +210,13 @@ def grid(
         raise InputError(f"a table cannot show {show!r}; it can show {', '.join(get_args(Show))}.")
     places = {(cell.metric, cell.setting, cell.method): cell for cell in cells}
     names, settings, methods = (list(dict.fromkeys(key[part] for key in places)) for part in range(3))
-    metrics = {name: metric_by_name(name, protocol) if name in BY_NAME else Metric(name, "", True, 4, name) for name in names}
+    metrics = {name: metric_by_name(name, protocol) if name in KNOWN else Metric(name, "", True, 4, name) for name in names}
     header, columns = ["method"], []
     for name, setting in product(names, settings):
         column = [places.get((name, setting, method)) for method in methods]
         if any(column):
             header.append(f"{setting}, {metrics[name].heading}" if len(names) > 1 else setting)
-            columns.append(_column(column, metrics[name], show, marked=name in BY_NAME))
+            columns.append(_column(column, metrics[name], show, marked=name in KNOWN))
     return header, [[method, *(column[number] for column in columns)] for number, method in enumerate(methods)]
 
 

@@ -18,6 +18,7 @@ from ..evaluation.protocols import score
 from ..files import digest_of
 from ..inpainting.frame import check_rgb
 from ..io.frames.pictures import SUFFIXES, picture_size, read_picture
+from ..metrics import residual
 from ..operators import AveragePool, Grayscale, LinearOperator, Mask, bicubic_downsample, gaussian_blur, sample_pixels
 from ..problem import Problem
 from ..recon.plan import Plan
@@ -71,14 +72,13 @@ class PictureCase(Case[Degrade, "PictureSolver"]):
         problem, truth = degraded(self, item.content.condition, item.content.seed, device)
         with clock.timing("method"):
             restored = item.solver.restore(problem, item.label, item.content.seed, device)
-        size = torch.linalg.vector_norm(problem.y)
         rows = []
         for made in restored:
-            off = torch.linalg.vector_norm(problem.operator(made.image) - problem.y) / size
+            off = residual(problem.operator(made.image), problem.y)
             shown = made.image.cpu().clamp(0, 1)
             for scores in score("natural", shown, truth, lpips=lpips_of(item.resources.lpips)):
                 scores.pop("slice")
-                rows.append({**item.row(made.label, None, None), **scores, **made.facts, "consistency": float(off),
+                rows.append({**item.row(made.label, None, None), **scores, **made.facts, "residual": off,
                              "misfit": float(relative_misfit(problem, made.image).mean())})
         main = restored[0].image.cpu().clamp(0, 1)
         return Solved(rows, main[0].permute(1, 2, 0), truth[0].permute(1, 2, 0))

@@ -27,7 +27,7 @@ def test_pictures_are_degraded_restored_and_held_to_the_data(tmp_path: Path) -> 
     assert run(given, tmp_path / "out").failed == {}
     rows = read_rows(tmp_path / "out" / "results.csv")
     exact = [row for row in rows if "noise" not in row["setting"]]
-    assert len(rows) == 8 * 5 and max(row["consistency"] for row in exact) < 1e-3
+    assert len(rows) == 8 * 5 and max(row["residual"] for row in exact) < 1e-3
     assert {row["setting"] for row in rows} >= {"super-resolution 4x", "inpainting 50%", "inpainting 8 px noise 0.05"}
     assert all(row["lpips"] is None for row in rows)
 
