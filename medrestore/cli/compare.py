@@ -42,6 +42,7 @@ class Options:
         method_b: with this one of B; by default the same
         metric: this metric alone; all of the protocol if not given
         output: also write the table: .csv (all digits), .md or .tex
+        overwrite: replace the table that is there already
         seed: of the bootstrap
     """
 
@@ -51,6 +52,7 @@ class Options:
     method_b: str | None = None
     metric: str | None = None
     output: str | None = None
+    overwrite: bool = False
     seed: Annotated[int, Bounds(at_least=0)] = 0
 
 
@@ -60,7 +62,7 @@ def run(options: Options) -> int:
     from ..evaluation.tables import read_rows
 
     paths = [_table(options.a), _table(options.b)]
-    out = _output(options.output, paths)
+    out = _output(options.output, paths, overwrite=options.overwrite)
     labels = options.method_a or options.method_b, options.method_b or options.method_a
     sides = [_chosen(read_rows(path), label, path) for path, label in zip(paths, labels, strict=True)]
     protocol = _same_protocol(sides, paths)
@@ -95,7 +97,7 @@ def _table(given: str) -> Path:
     return found[0]
 
 
-def _output(given: str | None, inputs: Sequence[Path]) -> Path | None:
+def _output(given: str | None, inputs: Sequence[Path], *, overwrite: bool) -> Path | None:
     """Where the table goes, refused before any work."""
     if given is None:
         return None
@@ -104,6 +106,8 @@ def _output(given: str | None, inputs: Sequence[Path]) -> Path | None:
         raise InputError(f"-o {path} must end in {', '.join(OUTPUTS)}")
     if any(path.resolve() == one.resolve() for one in inputs):
         raise InputError(f"-o {path} is one of the tables that are compared; give another name")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists; pass --overwrite to replace it, or another -o")
     return path
 
 

@@ -16,7 +16,6 @@ once, the peak is 255, and a frame's PSNR counts as `PSNR_CAP` at most, so that 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from math import inf, log10, nan
@@ -29,13 +28,13 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..files import new_file
+from ..files import write_file
 from ..metrics import SSIM_WINDOW, ssim_map
 from .perceptual import frechet_distance
+from .tables import NOT_COMPUTED, csv_text
 
 Protocol = Literal["dreaming-corrected", "dreaming-official"]
 PSNR_CAP = 100.0  # dB; a 1280 x 720 frame with a hundred pixels off by one has less
-NOT_COMPUTED = "not computed"
 Distance = Callable[[Tensor, Tensor], Tensor]  # two (1, 3, h, w) pictures in [-1, 1] -> (1,)
 
 
@@ -318,9 +317,5 @@ def write_scenes_csv(path: str | Path, rows: Iterable[SceneScore]) -> None:
 
 def _write(path: Path, kind: type, rows: Iterable[FrameScore | SceneScore], absent: str) -> None:
     names = [field.name for field in fields(kind)]
-    with new_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(names)
-        for row in rows:
-            values = (getattr(row, name) for name in names)
-            table.writerow([absent if value is None else value for value in values])
+    lines = [[absent if (value := getattr(row, name)) is None else str(value) for name in names] for row in rows]
+    write_file(path, csv_text(names, lines))

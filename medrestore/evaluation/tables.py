@@ -26,6 +26,7 @@ PERCEPTUAL = {"lpips", "fid"}  # None is a score that was not asked for
 NOT_COMPUTED = "not computed"
 MISSING = "-"
 LARGEST = 1 << 29  # bytes of a table
+FORMULA = re.compile(r"'*[=+\-@\t\r].")  # how a cell begins that a spreadsheet takes for one, or that was kept from it
 LONGEST = 4096  # characters of a label
 LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
          "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "×": r"$\times$", "−": "$-$", "<": r"$<$",
@@ -155,7 +156,8 @@ def _read_csv(path: Path) -> tuple[list[str], Sequence[Sequence[Any]]]:
         raise InputError(f"{path} is no CSV ({error}); give a table of scores.") from error
     if not lines or any(len(line) != len(lines[0]) for line in lines):
         raise InputError(f"{path} is empty or has lines of different lengths; give a whole table.")
-    return lines[0], lines[1:]
+    columns, *rows = (list(map(_as_written, line)) for line in lines)
+    return columns, rows
 
 
 def _read_parquet(path: Path) -> tuple[list[str], Sequence[Sequence[Any]]]:
@@ -274,7 +276,17 @@ def latex(header: Sequence[str], lines: Iterable[Sequence[str]], caption: str) -
 
 
 def csv_text(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """The table as comma-separated values, without marks."""
+    """The table as comma-separated values, without marks; `read_rows` undoes what keeps cells from being formulas."""
     file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows([header, *lines])
+    csv.writer(file, lineterminator="\n").writerows([list(map(_as_text, line)) for line in (header, *lines)])
     return file.getvalue()
+
+
+def _as_text(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula: behind an apostrophe where it begins like one and is no number."""
+    return f"'{cell}" if FORMULA.match(cell) and not _is_number(cell) else cell
+
+
+def _as_written(cell: str) -> str:
+    """The cell that `_as_text` made this of."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell

@@ -26,19 +26,20 @@ from .cases import (
     unique,
 )
 from .config import Config, PictureConfig, ScanConfig, SceneConfig, as_plain
-from .fingerprints import Fingerprints, pseudonym
+from .fingerprints import Fingerprints, short_digest
 from .methods import Candidates, Recipe, SolverMaker, build_all, recipe
 from .mri import ScanSolver, scan_solver
 from .pictures import picture_cases, picture_solver
 from .scans import scan_cases
 from .scenes import scene_cases, scene_solver
+from .score_files import STUDY
 from .sources import Condition
 from .tables import write_outputs
 from .tuning import Choices, choose, printed, summary
 from .work import StudyWork
 
-FORMAT = 2  # raise when the same config gives other numbers
-CONFIG, TUNED, TIMINGS, PRINTS, CACHE = "config.yaml", "tuned.json", "timings.csv", "fingerprints.json", "cache"
+FORMAT = 3  # raise when the same config gives other numbers
+CONFIG, TUNED, TIMINGS, CACHE = "config.yaml", "tuned.json", "timings.csv", "cache"
 AnyCase = Case[Any, Any]
 
 
@@ -71,6 +72,7 @@ class Study:
         candidates: every method, with each candidate of its tuning.
         data, validation: the cases.
         lpips: sha256 of the files with the weights of LPIPS.
+        prints: of all files that were read.
     """
 
     config: Config
@@ -80,6 +82,7 @@ class Study:
     data: Sequence[AnyCase]
     validation: Sequence[AnyCase]
     lpips: tuple[str, ...] = ()
+    prints: Fingerprints = field(default_factory=Fingerprints)
 
     def item(self, case: AnyCase, condition: Condition, method: Recipe[Any], seed: int, *,
              with_image: bool = False) -> Item[Any, Any]:
@@ -134,24 +137,21 @@ class Result:
     waiting: int = 0
 
 
-def open_study(config: Config, source: str, out: Path, *, remember: bool = True) -> Study:
-    """The study, once nothing is missing and everything fits together; writes at most fingerprints of files.
-
-    Args:
-        remember: store fingerprints of files in `out`.
+def open_study(config: Config, source: str, out: Path) -> Study:
+    """The study, once nothing is missing and everything fits together; writes nothing.
 
     Raises:
         InputError: anything missing (all of it named), unknown, or shared by validation and data.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, and a study needs a folder; give another one")
-    if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in (CONFIG, PRINTS, "tasks")):
+    if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in STUDY):
         raise InputError(f"{out} is a folder of something else than a study; give another one")
     refuse_missing(config.paths, source)
     kind = KINDS[type(config)]
     candidates = build_all(config, kind.solver, source)
     _check_served(config, candidates, source)
-    prints = Fingerprints(out / PRINTS if remember else None)
+    prints = Fingerprints()
     data = kind.cases(config.data, prints, f"{source}: data")
     validation = [] if config.validation is None else kind.cases(config.validation, prints, f"{source}: validation")
     for cases in (data, validation):
@@ -161,10 +161,8 @@ def open_study(config: Config, source: str, out: Path, *, remember: bool = True)
     _check_folders(config.methods, source)
     _check_folders([condition.name for condition in config.conditions], source)
     lpips = tuple(prints(Path(path).expanduser()) for path in config.lpips)
-    if remember:
-        prints.save()
     tuned = any(method.tuned for method in config.methods.values())
-    return Study(config, source, out, candidates, data, validation if tuned else [], lpips)
+    return Study(config, source, out, candidates, data, validation if tuned else [], lpips, prints)
 
 
 def _check_served(config: Config, candidates: Candidates, source: str) -> None:
@@ -234,14 +232,14 @@ def slug(text: str) -> str:
     """A folder's name for a label; labels that differ in more than a space for a dash get names that differ."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-") or "x"
     short = len(name) <= 80
-    return name if short and text in (name, name.replace("-", " ", 1)) else f"{name[:80]}-{pseudonym(text)[:6]}"
+    return name if short and text in (name, name.replace("-", " ", 1)) else f"{name[:80]}-{short_digest(text)}"
 
 
 def run_study(study: Study, running: Running) -> Result:
     """Runs the tasks without an output and writes the tables and the report.
 
     Raises:
-        InputError: nothing can be written.
+        InputError: nothing can be written, or a file of the data was changed meanwhile.
     """
     import yaml
 
@@ -266,6 +264,7 @@ def run_study(study: Study, running: Running) -> Result:
     if waiting:
         say(f"{waiting} tasks are left to other shards; the tables are written by the last one")
     else:
+        study.prints.check_unchanged()
         stored = [task for task in tasks if is_whole(out, task)]
         if write_outputs(study.config, out, stored, choices, failed, _provenance(study, running.command)):
             say(f"{out / 'report.html'}  tables.md  results.csv  volumes.csv")

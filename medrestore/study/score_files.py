@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..datasets.fastmri import patient_of
 from ..datasets.files import find
 from ..errors import InputError
 from ..evaluation import (
@@ -24,7 +25,7 @@ from ..evaluation import (
 from ..evaluation.perceptual import LPIPS
 from ..evaluation.protocols import METRICS, score
 from ..evaluation.statistics import per_case
-from ..evaluation.tables import write_rows
+from ..evaluation.tables import NOT_COMPUTED, write_rows
 from ..io.frames.base import Frames, PictureFrames, natural_key
 from ..io.frames.pictures import SUFFIXES, read_picture
 from ..io.guards import checked_dataset, guarded, has, open_hdf5, to_complex64
@@ -35,12 +36,11 @@ from ..io.scenes.grand_challenge import output_place
 from ..io.scenes.open import open_frames, open_scenes
 from .cases import MOST_NAMED, Row
 from .config import PICTURE_PROTOCOLS, SCENE_PROTOCOLS, ScanProtocol, SceneProtocol
-from .fingerprints import pseudonym
 
 TARGETS = ("reconstruction_rss", "reconstruction_esc", "reconstruction")  # fastMRI's, then our own
 STACKS = (".mha", ".mkv", ".mp4", ".zip")
 MAX_GB = 8.0
-NOT_COMPUTED = "not computed"
+STUDY = ("config.yaml", "tasks")  # what is in the folder of a study alone
 Progress = Callable[[str, int], Callable[[], None]]
 Features = tuple[np.ndarray, np.ndarray]  # of outputs and truth, (picture, 2048)
 
@@ -64,7 +64,7 @@ class Scored:
 
 
 def score_outputs(
-    outputs: Path, reference: Path, protocol: str, *, out: Path | None = None, lpips: tuple[str, ...] = (),
+    outputs: Path, reference: Path, protocol: str, *, out: Path | None = None, overwrite: bool = False, lpips: tuple[str, ...] = (),
     features: tuple[str | None, str | None] = (None, None), progress: Progress = lambda label, total: lambda: None,
 ) -> Scored:
     """Scores outputs against references of the same names.
@@ -73,13 +73,14 @@ def score_outputs(
         outputs: .h5 with `reconstruction` (for `complex`, `reconstruction_complex`), pictures for `natural`, or restored scenes:
             folders, .mha, .mkv, .mp4 or zip archives called like the scene; one file or a folder of them.
         reference: fastMRI files or such outputs, pictures, or a DREAMING data set.
-        out: folder for CSV tables; None writes none.
+        out: folder for CSV tables; None writes none. That of a study is refused.
+        overwrite: replace tables of earlier scores there.
         lpips: files with the weights of LPIPS; not computed without.
         features: .npz of the Inception features (picture, 2048) of outputs and truth, an array for each scene; FID is not
             computed without.
 
     Raises:
-        InputError: outputs without a reference (all of them named), or nothing to score.
+        InputError: outputs without a reference (all of them named), nothing to score, or tables that are there already.
     """
     for path in (outputs, reference):
         if not path.exists():
@@ -89,10 +90,21 @@ def score_outputs(
         raise InputError("features of outputs and of references belong together, and to the protocols of DREAMING")
     if lpips and protocol not in (*SCENE_PROTOCOLS, *PICTURE_PROTOCOLS):
         raise InputError(f"{protocol} has no LPIPS; leave out its weights")
+    if out is not None:
+        _check_free(out, ("frames.csv", "scenes.csv") if protocol in SCENE_PROTOCOLS else ("results.csv", "volumes.csv"), overwrite)
     network = load_lpips(*lpips) if lpips else None
     if protocol in SCENE_PROTOCOLS:
         return _scenes(outputs, reference, protocol, out, network, files, progress)
     return _images(outputs, reference, protocol, out, network, progress)
+
+
+def _check_free(out: Path, names: Sequence[str], overwrite: bool) -> None:
+    """Refuses to write over a study, or over other scores without being asked to."""
+    if any((out / part).exists() for part in STUDY):
+        raise InputError(f"{out} is the folder of a study, whose tables would be replaced; give another one")
+    there = next((out / name for name in names if (out / name).exists()), None)
+    if there is not None and not overwrite:
+        raise InputError(f"{there} exists; pass `overwrite` to replace it, or give another folder")
 
 
 def _images(outputs: Path, reference: Path, protocol: str, out: Path | None, lpips: LPIPS | None, progress: Progress) -> Scored:
@@ -101,9 +113,10 @@ def _images(outputs: Path, reference: Path, protocol: str, out: Path | None, lpi
     advance = progress(outputs.name, len(pairs))
     rows: list[Row] = []
     failed: dict[str, str] = {}
+    first: dict[str, str] = {}
     for path, truth in pairs:
         try:
-            rows += _picture(path, truth, outputs, lpips) if of_pictures else _volume(path, truth, outputs, protocol)
+            rows += _picture(path, truth, outputs, lpips) if of_pictures else _volume(path, truth, outputs, protocol, first)
         except InputError as error:
             text = str(error)
             failed[path.name] = text if str(path) in text else f"{path}: {text}"
@@ -139,15 +152,17 @@ def _pairs(outputs: Path, reference: Path, suffixes: Sequence[str]) -> tuple[lis
     return [(path, by_stem[path.stem]) for path in restored], len(truths) - len(restored)
 
 
-def _volume(path: Path, truth: Path, outputs: Path, protocol: str) -> list[Row]:
+def _volume(path: Path, truth: Path, outputs: Path, protocol: str, first: dict[str, str]) -> list[Row]:
+    """Its rows; `first` is filled with the first case of each patient, which stands for the patient in tables."""
     with open_hdf5(truth) as file:
         known = ("reconstruction_complex",) if protocol == "complex" else TARGETS
         reference = _stack(file, next((name for name in known if has(file, name)), known[0]), truth)
-        named = guarded(truth, lambda: file.attrs.get("patient_id"))
+        identity = patient_of(file, truth)
     with open_hdf5(path) as file:
         prediction = _stack(file, "reconstruction_complex" if protocol == "complex" else "reconstruction", path)
-    base = _base(truth.stem, pseudonym(named) if isinstance(named, str) and named else truth.stem, outputs)
-    return [base | row for row in score(cast(ScanProtocol, protocol), prediction, reference)]
+    rows = score(cast(ScanProtocol, protocol), prediction, reference)
+    patient = truth.stem if identity is None else first.setdefault(identity, truth.stem)
+    return [_base(truth.stem, patient, outputs) | row for row in rows]
 
 
 def _stack(file: Any, name: str, path: Path) -> Tensor:

@@ -76,7 +76,7 @@ def run(
     _check(tasks, workers, scheduler_file, shard, threads, devices)
     mine = _share(tasks, shard)
     this = Run.start(out)
-    try:
+    with this.alive():
         state = _State(out, tasks, mine, shard, retry_failed=retry_failed, say=say)
         state.start(progress)
         groups = _groups(state.pending)
@@ -89,8 +89,6 @@ def run(
             spread(groups, work, this, workers=min(workers, len(groups)), scheduler_file=scheduler_file, threads=threads,
                    devices=tuple(devices), finished=state.finished, say=say)
         return state.outcome()
-    finally:
-        this.end()
 
 
 def failures(out: Path, tasks: Iterable[Task] | None = None) -> dict[str, str]:

@@ -37,7 +37,7 @@ def case(tmp_path: Path) -> PictureCase:
     pixels = np.random.default_rng(0).integers(0, 255, (50, 70, 3), dtype=np.uint8)
     (tmp_path / "pictures").mkdir()
     Image.fromarray(pixels).save(tmp_path / "pictures" / "one.png")
-    (case,) = picture_cases(Pictures(folder=str(tmp_path / "pictures")), Fingerprints(None), "data")
+    (case,) = picture_cases(Pictures(folder=str(tmp_path / "pictures")), Fingerprints(), "data")
     return case
 
 
@@ -49,7 +49,7 @@ def test_sides_are_multiples_of_16_around_the_centre(case: PictureCase) -> None:
 
 def test_pictures_that_are_smaller_than_the_crop_are_refused(case: PictureCase) -> None:
     with pytest.raises(InputError, match="has a side of 50 pixels, less than 64; leave it out"):
-        picture_cases(Pictures(folder=str(Path(case.path).parent), crop=64), Fingerprints(None), "data")
+        picture_cases(Pictures(folder=str(Path(case.path).parent), crop=64), Fingerprints(), "data")
 
 
 @pytest.mark.parametrize("condition", [
