@@ -64,8 +64,9 @@ class Scored:
 
 
 def score_outputs(
-    outputs: Path, reference: Path, protocol: str, *, out: Path | None = None, overwrite: bool = False, lpips: tuple[str, ...] = (),
-    features: tuple[str | None, str | None] = (None, None), progress: Progress = lambda label, total: lambda: None,
+    outputs: Path, reference: Path, protocol: str, *, out: Path | None = None, overwrite: bool = False,
+    lpips: tuple[str, ...] = (), features: tuple[str | None, str | None] = (None, None),
+    progress: Progress = lambda label, total: lambda: None,
 ) -> Scored:
     """Scores outputs against references of the same names.
 
@@ -91,7 +92,8 @@ def score_outputs(
     if lpips and protocol not in (*SCENE_PROTOCOLS, *PICTURE_PROTOCOLS):
         raise InputError(f"{protocol} has no LPIPS; leave out its weights")
     if out is not None:
-        _check_free(out, ("frames.csv", "scenes.csv") if protocol in SCENE_PROTOCOLS else ("results.csv", "volumes.csv"), overwrite)
+        tables = ("frames.csv", "scenes.csv") if protocol in SCENE_PROTOCOLS else ("results.csv", "volumes.csv")
+        _check_free(out, tables, overwrite)
     network = load_lpips(*lpips) if lpips else None
     if protocol in SCENE_PROTOCOLS:
         return _scenes(outputs, reference, protocol, out, network, files, progress)
