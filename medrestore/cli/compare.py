@@ -22,13 +22,13 @@ from .options import POSITIONAL
 from .terminal import say
 
 if TYPE_CHECKING:
+    from ..evaluation.protocols import Row
     from ..evaluation.statistics import Pair
 
 TABLES = ("results.parquet", "results.csv")  # what `evaluate` leaves in its folder
 OUTPUTS = (".csv", ".md", ".tex")
 ENOUGH = 6  # patients; fewer cannot reach p < 0.05
 HEADER = ["metric", "setting", "method", "patients", "A", "B", "B − A", "95 % interval", "p", "Holm p", "B better"]
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def run(options: Options) -> int:
     for note in _notes(pairs, protocol):
         say(note)
     if out is not None:
-        _write(out, pairs, protocol)
+        _write_table(out, pairs, protocol)
         say(str(out))
     return 0
 
@@ -217,7 +217,7 @@ def _aligned(lines: Sequence[Sequence[str]]) -> None:
         say("  ".join(cells).rstrip())
 
 
-def _write(path: Path, pairs: Sequence[Pair], protocol: str | None) -> None:
+def _write_table(path: Path, pairs: Sequence[Pair], protocol: str | None) -> None:
     from ..evaluation import tables
     from ..files import write_file
 

@@ -16,7 +16,7 @@ once, the peak is 255, and a frame's PSNR counts as `PSNR_CAP` at most, so that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from math import inf, log10, nan
 from pathlib import Path
@@ -30,12 +30,11 @@ from torch import Tensor
 from ..errors import InputError
 from ..files import write_file
 from ..metrics import SSIM_WINDOW, ssim_map
-from .perceptual import frechet_distance
+from .perceptual import Distance, distance_of, frechet_distance
 from .tables import NOT_COMPUTED, csv_text
 
 Protocol = Literal["dreaming-corrected", "dreaming-official"]
 PSNR_CAP = 100.0  # dB; a 1280 x 720 frame with a hundred pixels off by one has less
-Distance = Callable[[Tensor, Tensor], Tensor]  # two (1, 3, h, w) pictures in [-1, 1] -> (1,)
 
 
 class TrueScene(Interface):
@@ -189,7 +188,7 @@ def _score_frame(
     in_hole = error[hole.expand_as(error)]
     return FrameScore(
         scene, index, fraction, mae, psnr, ssim, float(in_hole.mean()), _psnr(in_hole), hole_ssim,
-        None if lpips is None else _lpips(frame, truth, protocol, lpips),
+        None if lpips is None else _scene_lpips(frame, truth, protocol, lpips),
         int(((error > 0).any(0, keepdim=True) & ~hole).sum()), change, true_change,
     )
 
@@ -234,13 +233,12 @@ def _frame_ssim(frame: Tensor, truth: Tensor, hole: Tensor) -> tuple[float | Non
     return float(values.mean()), _mean_over(values, inside) if bool(inside.any()) else None
 
 
-def _lpips(frame: Tensor, truth: Tensor, protocol: Protocol, lpips: Distance) -> float:
+def _scene_lpips(frame: Tensor, truth: Tensor, protocol: Protocol, lpips: Distance) -> float:
     """On [-1, 1]; the official scorer rounds its input to half precision on the way."""
     pictures = (x[None].float() / 255 for x in (frame, truth))
     if protocol == "dreaming-official":
         pictures = (x.half().float() for x in pictures)
-    with torch.no_grad():
-        return float(lpips(*(2 * x - 1 for x in pictures)).mean())
+    return distance_of(lpips, *pictures)
 
 
 def _score_rows(scene: str, rows: Sequence[FrameScore], protocol: Protocol, fid: float | None) -> SceneScore:
@@ -248,9 +246,9 @@ def _score_rows(scene: str, rows: Sequence[FrameScore], protocol: Protocol, fid:
     if not scored:
         raise InputError(f"{scene} hides nothing in any of its {len(rows)} frames, so nothing is scored; check its masks.")
     official = protocol == "dreaming-official"
-    mae, psnr, lpips = _mean(_values(scored, "mae")), _mean(_values(scored, "psnr")), _common_mean(scored, "lpips")
+    mae, psnr, lpips = _plain_mean(_values(scored, "mae")), _plain_mean(_values(scored, "psnr")), _common_mean(scored, "lpips")
     if not official:
-        psnr = _mean([min(value, PSNR_CAP) for value in _values(scored, "psnr")])
+        psnr = _plain_mean([min(value, PSNR_CAP) for value in _values(scored, "psnr")])
     mae_term = mae / 255 * 200 / (255 if official else 1)
     psnr_term = 1 - psnr / 50
     lpips_term = None if lpips is None else lpips * 10
@@ -260,9 +258,9 @@ def _score_rows(scene: str, rows: Sequence[FrameScore], protocol: Protocol, fid:
         scene=scene, protocol=protocol, frames=len(rows), scored=len(scored), mae_term=mae_term, psnr_term=psnr_term,
         lpips_term=lpips_term, fid_term=fid_term, accuracy=(mae_term + psnr_term) / 2,
         consistency=_mean_of_both(lpips_term, fid_term), mae=mae, psnr=psnr, ssim=_common_mean(scored, "ssim"),
-        hole_mae=_mean(_values(scored, "hole_mae")),
-        hole_psnr=_mean([min(value, PSNR_CAP) for value in _values(scored, "hole_psnr")]),
-        hole_ssim=_common_mean(scored, "hole_ssim"), lpips=lpips, fid=fid, flicker=_mean(flicker) if flicker else None,
+        hole_mae=_plain_mean(_values(scored, "hole_mae")),
+        hole_psnr=_plain_mean([min(value, PSNR_CAP) for value in _values(scored, "hole_psnr")]),
+        hole_ssim=_common_mean(scored, "hole_ssim"), lpips=lpips, fid=fid, flicker=_plain_mean(flicker) if flicker else None,
     )
 
 
@@ -276,7 +274,7 @@ def summarise(scenes: Sequence[SceneScore]) -> Summary:
     if len(protocols) != 1:
         raise InputError(f"{len(scenes)} scenes of the protocols {', '.join(sorted(protocols)) or 'none'} have no summary; "
                          "score at least one scene, all by one protocol.")
-    mae_term, psnr_term = (_mean([getattr(scene, name) for scene in scenes]) for name in ("mae_term", "psnr_term"))
+    mae_term, psnr_term = (_plain_mean([getattr(scene, name) for scene in scenes]) for name in ("mae_term", "psnr_term"))
     lpips_term, fid_term = (_common_mean(scenes, name) for name in ("lpips_term", "fid_term"))
     return Summary(
         protocol=protocols.pop(), scenes=len(scenes), mae_term=mae_term, psnr_term=psnr_term, lpips_term=lpips_term,
@@ -289,7 +287,7 @@ def _values(rows: Sequence[FrameScore | SceneScore], name: str) -> list[float]:
     return [value for row in rows if (value := getattr(row, name)) is not None]
 
 
-def _mean(values: Sequence[float]) -> float:
+def _plain_mean(values: Sequence[float]) -> float:
     """The mean; infinities of both signs have none."""
     return nan if {inf, -inf} <= set(values) else sum(values) / len(values)
 
@@ -297,25 +295,25 @@ def _mean(values: Sequence[float]) -> float:
 def _common_mean(rows: Sequence[FrameScore | SceneScore], name: str) -> float | None:
     """The mean of a field over all rows; None when any row has none."""
     values = _values(rows, name)
-    return _mean(values) if len(values) == len(rows) else None
+    return _plain_mean(values) if len(values) == len(rows) else None
 
 
 def _mean_of_both(first: float | None, second: float | None) -> float | None:
     """The mean of two numbers; None when either is."""
-    return None if first is None or second is None else _mean([first, second])
+    return None if first is None or second is None else _plain_mean([first, second])
 
 
 def write_frames_csv(path: str | Path, rows: Iterable[FrameScore]) -> None:
     """One line a frame; a value that is not there is left empty."""
-    _write(Path(path), FrameScore, rows, "")
+    _write_scores(Path(path), FrameScore, rows, "")
 
 
 def write_scenes_csv(path: str | Path, rows: Iterable[SceneScore]) -> None:
     """One line a scene; a value that is not there reads "not computed"."""
-    _write(Path(path), SceneScore, rows, NOT_COMPUTED)
+    _write_scores(Path(path), SceneScore, rows, NOT_COMPUTED)
 
 
-def _write(path: Path, kind: type, rows: Iterable[FrameScore | SceneScore], absent: str) -> None:
+def _write_scores(path: Path, kind: type, rows: Iterable[FrameScore | SceneScore], absent: str) -> None:
     names = [field.name for field in fields(kind)]
     lines = [[absent if (value := getattr(row, name)) is None else str(value) for name in names] for row in rows]
     write_file(path, csv_text(names, lines))

@@ -7,7 +7,7 @@ particular graph whose published files can only be run as code, and another netw
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ SCALE = tuple(2 * value for value in STD)
 LEAST = 63  # pixels along a side, so that the last layer has any
 CONVOLUTION_KEY = re.compile(r"(?:^|\.)(?:features|slice[1-5])\.(\d+)\.(weight|bias)$")
 LINEAR_KEY = re.compile(r"(?:^|\.)lins?\.?([0-4])(?:\.model\.1)?\.weight$")
+
+
+Distance = Callable[[Tensor, Tensor], Tensor]  # two (1, 3, h, w) pictures in [-1, 1] -> (1,)
 
 
 class LPIPS(nn.Module):
@@ -112,6 +115,12 @@ def _tensors(path: Path) -> Mapping[str, Tensor]:
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise InputError(f"{path} is no plain state dict; save the tensors by name as .safetensors.")
     return content
+
+
+def distance_of(distance: Distance, first: Tensor, second: Tensor) -> float:
+    """The distance of two pictures (1, 3, h, w) in [0, 1]."""
+    with torch.no_grad():
+        return float(distance(2 * first - 1, 2 * second - 1).mean())
 
 
 def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:

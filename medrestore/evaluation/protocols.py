@@ -21,12 +21,10 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..metrics import complex_nrmse, fastmri_frames, nmse, phase_error, psnr, ssim
-from .perceptual import frechet_distance
+from ..metrics import Array, complex_nrmse, fastmri_frames, nmse, phase_error, psnr, ssim
+from .perceptual import Distance, distance_of, frechet_distance
 
 ProtocolName = Literal["fastmri", "fastmri-slice", "complex", "natural"]
-Distance = Callable[[Tensor, Tensor], Tensor]  # two (1, 3, h, w) pictures in [-1, 1] -> (1,)
-Array = Tensor | np.ndarray
 Row = dict[str, Any]
 
 
@@ -175,16 +173,13 @@ def _natural(
     if float(reference.min()) < 0 or float(reference.max()) > 1:
         raise InputError(f"natural scores RGB in [0, 1], but the reference spans {float(reference.min()):.4g} to "
                          f"{float(reference.max()):.4g}; convert both pictures alike.")
-    rows = [_row("natural", index, x, y, 1.0) | {"lpips": None if lpips is None else _lpips(lpips, x, y)}
-            for index, (x, y) in enumerate(zip(prediction, reference, strict=True))]
+    rows = []
+    for index, (x, y) in enumerate(zip(prediction, reference, strict=True)):
+        distance = None if lpips is None else distance_of(lpips, x[None].float(), y[None].float())
+        rows.append(_row("natural", index, x, y, 1.0) | {"lpips": distance})
     if features is None:
         return [row | {"fid": None} for row in rows]
     return [*rows, {"slice": None, "protocol": "natural", "fid": frechet_distance(*features), "data_range": 1.0}]
-
-
-def _lpips(lpips: Distance, x: Tensor, y: Tensor) -> float:
-    with torch.no_grad():
-        return float(lpips(*(2 * picture[None].float() - 1 for picture in (x, y))).mean())
 
 
 def _same_shape(prediction: Array, reference: Array, protocol: str, axes: str, *, dimensions: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor
 
 from ..errors import InputError
+from ..evaluation.protocols import Row
 from .config import MethodConfig
 from .methods import SEEDS_APART, Solver
 from .sources import Condition
@@ -18,7 +19,6 @@ from .sources import Condition
 C = TypeVar("C", bound=Condition)
 S = TypeVar("S", bound=Solver)
 T = TypeVar("T")
-Row = dict[str, Any]
 MOST_NAMED = 20  # missing files in one sentence
 
 
@@ -203,7 +203,7 @@ def refuse_missing(paths: Sequence[str | Path], source: str) -> None:
         raise InputError(f"{source}: not there: {', '.join(missing[:MOST_NAMED])}{more}; correct the paths or bring the files")
 
 
-def disjoint(data: Sequence[Case[Any, Any]], validation: Sequence[Case[Any, Any]], source: str) -> None:
+def check_disjoint(data: Sequence[Case[Any, Any]], validation: Sequence[Case[Any, Any]], source: str) -> None:
     """Refuses to tune on what is tested on.
 
     Raises:
@@ -216,7 +216,7 @@ def disjoint(data: Sequence[Case[Any, Any]], validation: Sequence[Case[Any, Any]
         raise InputError(f"{source}: validation and data share {shared[0].name}{more}; tune on patients that are not tested on")
 
 
-def unique(cases: Sequence[Case[Any, Any]], source: str) -> None:
+def check_unique(cases: Sequence[Case[Any, Any]], source: str) -> None:
     """Refuses two cases of one name, whose results would fall together."""
     names = [case.name for case in cases]
     twice = next((name for name in names if names.count(name) > 1), None)

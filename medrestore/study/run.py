@@ -20,10 +20,10 @@ from .cases import (
     Item,
     MethodRecord,
     Resources,
-    disjoint,
+    check_disjoint,
+    check_unique,
     part_of,
     refuse_missing,
-    unique,
 )
 from .config import Config, PictureConfig, ScanConfig, SceneConfig, as_plain
 from .fingerprints import Fingerprints, short_digest
@@ -155,9 +155,9 @@ def open_study(config: Config, source: str, out: Path) -> Study:
     data = kind.cases(config.data, prints, f"{source}: data")
     validation = [] if config.validation is None else kind.cases(config.validation, prints, f"{source}: validation")
     for cases in (data, validation):
-        unique(cases, source)
+        check_unique(cases, source)
         _check_folders([case.name for case in cases], source)
-    disjoint(data, validation, source)
+    check_disjoint(data, validation, source)
     _check_folders(config.methods, source)
     _check_folders([condition.name for condition in config.conditions], source)
     lpips = tuple(prints(Path(path).expanduser()) for path in config.lpips)

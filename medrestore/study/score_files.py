@@ -1,6 +1,6 @@
 """Scores of outputs that exist, whoever made them: fastMRI-style volumes, pictures, and restored scenes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..datasets.base import Progress
 from ..datasets.fastmri import patient_of
 from ..datasets.files import find
 from ..errors import InputError
@@ -41,7 +42,6 @@ TARGETS = ("reconstruction_rss", "reconstruction_esc", "reconstruction")  # fast
 STACKS = (".mha", ".mkv", ".mp4", ".zip")
 MAX_GB = 8.0
 STUDY = ("config.yaml", "tasks")  # what is in the folder of a study alone
-Progress = Callable[[str, int], Callable[[], None]]
 Features = tuple[np.ndarray, np.ndarray]  # of outputs and truth, (picture, 2048)
 
 
