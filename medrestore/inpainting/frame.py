@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -212,36 +213,15 @@ def _fill(
     codec, size = _codec(prior), (known.shape[0], known.shape[1])
     problem = _problem(frame.to(device) / 255, known.to(device), plan.noise_std / 255, step, prior)
     noise = Noise([_seed(plan.seed + k, *corner) for k in range(plan.samples)], device)
+    common: dict[str, Any] = dict(
+        size=size, window=window, shift=shift, noise=noise, batch=plan.batch_size, progress=progress)
     if start is None:
         factor = plan.factor if plan.factor == "auto" or plan.factor <= min(size) else 1
-        z = hierarchical(
-            problem,
-            prior,
-            plan.sampler,
-            plan.levels(prior),
-            factor=factor,
-            size=size,
-            window=window,
-            shift=shift,
-            noise=noise,
-            batch=plan.batch_size,
-            progress=progress,
-        )
+        z = hierarchical(problem, prior, plan.sampler, plan.levels(prior), factor=factor, **common)
     else:  # a picture to begin from has the layout that a coarser one would give
         first, level = start
-        z = mask_shift(
-            problem,
-            prior,
-            plan.sampler,
-            plan.levels(prior, level),
-            start=codec.encode(first[None].to(device) / 255),
-            size=size,
-            window=window,
-            shift=shift,
-            noise=noise,
-            batch=plan.batch_size,
-            progress=progress,
-        )
+        first = codec.encode(first[None].to(device) / 255)
+        z = mask_shift(problem, prior, plan.sampler, plan.levels(prior, level), start=first, **common)
     return (255 * codec.decode(z).mean(0)).round().clamp(0, 255).to(torch.uint8).cpu()
 
 

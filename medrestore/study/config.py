@@ -13,7 +13,8 @@ from itertools import product
 from typing import Annotated, Any, Literal, Self, get_args
 
 from ..errors import InputError
-from ..settings import Bounds, build, check, default_of, hints, is_required, plain, refused, suggested, variants
+from ..levels import LADDERS
+from ..settings import Bounds, OneOf, build, check, default_of, hints, is_required, plain, refused, suggested, variants
 from .sources import (
     AsRecorded,
     Condition,
@@ -30,7 +31,7 @@ from .sources import (
 
 Values = dict[str, float | None]  # hyper-parameters by name
 Seed = Annotated[int, Bounds(at_least=0)]
-Ladder = Literal["karras", "ddpm", "quadratic"]
+Ladder = Annotated[str, OneOf(LADDERS)]
 ScanProtocol = Literal["fastmri", "fastmri-slice", "complex"]
 PictureProtocol = Literal["natural"]
 SceneProtocol = Literal["dreaming-corrected", "dreaming-official"]
