@@ -16,15 +16,18 @@ from .base import Images
 
 @dataclass(eq=False)
 class Arrays(Images):
-    """The images of an .npz, (n, height, width) or (n, height, width, channels); read once and held in memory as stored.
+    """The images of an .npz, (n, height, width) or (n, height, width, channels); read once and held in memory
+    as stored.
 
-    Complex arrays become (real, imaginary), scaled so that the 99 % quantile of each image's magnitude is 1. Bytes are pictures
-    from 0 to 255. Other numbers need `interval`, or are magnitudes if they have one channel, scaled in the same way.
+    Complex arrays become (real, imaginary), scaled so that the 99 % quantile of each image's magnitude is 1.
+    Bytes are pictures from 0 to 255. Other numbers need `interval`, or are magnitudes if they have one
+    channel, scaled in the same way.
 
     Args:
         path: the .npz.
         key: name of the array; null where there is one only.
-        group: name of an array of n texts or numbers that tell patients or scenes apart; null takes the file as one.
+        group: name of an array of n texts or numbers that tell patients or scenes apart; null takes the file
+            as one.
         interval: [low, high] of the values, which becomes [-1, 1].
     """
 

@@ -21,8 +21,8 @@ class Dicom(Images):
 
     Args:
         files: files, folders (to any depth, names that end in .dcm or .ima) or globs.
-        interval: [low, high] in the units of the images (Hounsfield units for CT), which becomes [-1, 1] and is cut off there;
-            null takes them for magnitudes and scales each so that its 99.5 % quantile is 1.
+        interval: [low, high] in the units of the images (Hounsfield units for CT), which becomes [-1, 1] and
+            is cut off there; null takes them for magnitudes and scales each so that its 99.5 % quantile is 1.
     """
 
     files: str | tuple[str, ...]

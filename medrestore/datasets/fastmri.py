@@ -1,4 +1,5 @@
-"""fastMRI volumes as clean images: coil-combined complex ones or root-sum-of-squares, computed once and cached on disk.
+"""fastMRI volumes as clean images: coil-combined complex ones or root-sum-of-squares, computed once and
+cached on disk.
 
 Data: Zbontar et al., "fastMRI: An Open Dataset and Benchmarks for Accelerated MRI", arXiv:1811.08839.
 """
@@ -35,7 +36,8 @@ class Selection:
     Args:
         folder: of the download that the files are in, such as multicoil_train.
         acquisitions: those of which files are taken; null for all.
-        share: [from, to) of the patients, ordered by a hash of their identifier, so that one patient is in one part only.
+        share: [from, to) of the patients, ordered by a hash of their identifier, so that one patient is in
+            one part only.
         files: names; null for all.
     """
 
@@ -54,10 +56,11 @@ class _Volume:
 
 @dataclass(eq=False)
 class FastMRI(Images):
-    """Slices of fully sampled fastMRI volumes, cropped to the reconstruction's size, scaled as a scan at 4x would be.
+    """Slices of fully sampled fastMRI volumes, cropped to the reconstruction's size, scaled as a scan at 4x
+    would be.
 
-    `prepare` makes one file per volume in the cache folder; killed, it goes on with the volume it was at. Without it each
-    volume is made when one of its slices is first read. ESPIRiT takes seconds a slice.
+    `prepare` makes one file per volume in the cache folder; killed, it goes on with the volume it was at.
+    Without it each volume is made when one of its slices is first read. ESPIRiT takes seconds a slice.
 
     Args:
         files: files, folders (to any depth) or globs; the download itself when there is a split.
@@ -115,9 +118,12 @@ class FastMRI(Images):
             advance()
 
     def _images(self, number: int) -> np.ndarray:
-        """(slice, channels, height, width) float16, mapped for this read alone: open maps would count as memory."""
+        """(slice, channels, height, width) float16, mapped for this read alone: open maps would count as
+        memory.
+        """
         volume = self.volumes[number]
-        key = cache_key(volume.path, ("fastmri", 1, self.target, self.slices, CALIBRATION, self.recipe.quantile))
+        key = cache_key(volume.path,
+                        ("fastmri", 1, self.target, self.slices, CALIBRATION, self.recipe.quantile))
         path = self.cache / f"{key}.npy"
         images = read_cached(path)
         if images is None or images.ndim != 4 or images.shape[:2] != (len(volume.slices), self.channels):
@@ -128,9 +134,11 @@ class FastMRI(Images):
 
 
 def clean_image(scan: Scan, target: Target, *, quantile: float = CalibratedComplex().quantile) -> Tensor:
-    """The image of a fully sampled slice: (2, h, w) real and imaginary, or (1, h, w) magnitude, about 1 at its brightest.
+    """The image of a fully sampled slice: (2, h, w) real and imaginary, or (1, h, w) magnitude, about 1 at
+    its brightest.
 
-    Scaled by the magnitude of the calibration image of 8 % of the columns, which is what a scan at 4x would know.
+    Scaled by the magnitude of the calibration image of 8 % of the columns, which is what a scan at 4x would
+    know.
 
     Raises:
         InputError: the slice is undersampled, or its calibration region holds no signal.
@@ -182,8 +190,8 @@ def _header(path: Path, slices: tuple[int, int] | None) -> tuple[_Volume, str]:
 def patient_of(file: Any, path: Path) -> str | None:
     """What tells the patient of a fastMRI file apart from others; None where the file names none.
 
-    It is a plain hash of the identifier, by which published splits divide patients: whoever has a list of identifiers finds
-    the one that it is of, so it is not to be stored or shown.
+    It is a plain hash of the identifier, by which published splits divide patients: whoever has a list of
+    identifiers finds the one that it is of, so it is not to be stored or shown.
     """
     named = guarded(path, lambda: file.attrs.get("patient_id"))
     return _hash(named) if isinstance(named, str) and named else None

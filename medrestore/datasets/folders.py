@@ -16,7 +16,8 @@ from .base import Images
 from .files import find, name_group
 
 # Colour, and no two of the same thing; the second of the stereo pair would be.
-PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "ihc.png", "motorcycle_left.png",
+PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "ihc.png",
+               "motorcycle_left.png",
                "retina.jpg", "rocket.jpg")  # fmt: skip
 
 
@@ -32,8 +33,8 @@ class Pictures(Images):
     Args:
         files: files, folders (to any depth) or globs.
         channels: 3 for RGB, 1 for luminance.
-        group: what the pictures of one patient or scene share: `folder`, `file` (the name without suffix), or a regular
-            expression that is searched in the path.
+        group: what the pictures of one patient or scene share: `folder`, `file` (the name without suffix), or
+            a regular expression that is searched in the path.
         magnitude: whether they are magnitudes of MR images, to be left in [0, 1]; needs one channel.
     """
 
@@ -45,7 +46,8 @@ class Pictures(Images):
     def __post_init__(self) -> None:
         check(self)
         if self.channels not in (1, 3) or (self.magnitude and self.channels != 1):
-            raise refused(self, f"channels must be 3 (RGB) or 1 (grey), and 1 for magnitudes, got {self.channels}")
+            raise refused(self,
+                          f"channels must be 3 (RGB) or 1 (grey), and 1 for magnitudes, got {self.channels}")
         self.paths = find(self.files, pictures.SUFFIXES, "Pictures")
         self.recipe = CalibratedComplex() if self.magnitude else Interval()
         self._groups = [name_group(path, self.group, "Pictures") for path in self.paths]
@@ -66,7 +68,8 @@ class Photographs(Images):
     """The open photographs that scikit-image bundles, RGB in [-1, 1]; unpacked once, some 20 MB.
 
     Args:
-        names: without suffix; null for eight colour photographs. Others of the bundle may be named, grey ones too.
+        names: without suffix; null for eight colour photographs. Others of the bundle may be named, grey ones
+            too.
     """
 
     names: tuple[str, ...] | None = None

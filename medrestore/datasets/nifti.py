@@ -38,16 +38,17 @@ class _Summary:
 class Nifti(Images):
     """Slices of NIfTI volumes in RAS orientation, magnitudes scaled so that a volume's 99.5 % quantile is 1.
 
-    Empty slices are skipped. `prepare` reads each volume once. After that a slice of a .nii is read alone; a .nii.gz must be
-    unpacked whole, so it is kept as float16, in the cache folder or, without one, in memory.
+    Empty slices are skipped. `prepare` reads each volume once. After that a slice of a .nii is read alone; a
+    .nii.gz must be unpacked whole, so it is kept as float16, in the cache folder or, without one, in memory.
 
     Args:
         files: files, folders (to any depth) or globs.
         axis: axial, coronal or sagittal, or a list of them.
-        group: what the volumes of one patient share: `file`, `folder`, or a regular expression that is searched in the path;
-            by default the BIDS subject, else the file's name.
-        skip: [axis, low, high]: nothing of the slab between these world millimetres along that axis is ever shown. Slices
-            inside it go; slices across it are cut there and their larger part is kept, faded out towards the cut.
+        group: what the volumes of one patient share: `file`, `folder`, or a regular expression that is
+            searched in the path; by default the BIDS subject, else the file's name.
+        skip: [axis, low, high]: nothing of the slab between these world millimetres along that axis is ever
+            shown. Slices inside it go; slices across it are cut there and their larger part is kept, faded
+            out towards the cut.
         cache: folder for what `prepare` makes.
     """
 
@@ -131,7 +132,9 @@ class Nifti(Images):
         return torch.from_numpy(np.ascontiguousarray(plane))[None].clamp(min=0)
 
     def _stored(self, number: int) -> np.ndarray:
-        """The unpacked volume; a mapped one for this read alone, because pages of a map that stays open count as memory."""
+        """The unpacked volume; a mapped one for this read alone, because pages of a map that stays open count
+        as memory.
+        """
         if self.cache is None:
             return self._unpacked[number]
         return open_npy(self.cache / f"{self._key(self.volumes[number])}.npy")
@@ -156,9 +159,12 @@ def _span(volume: Volume, skip: tuple[Axis, float, float]) -> tuple[int, int]:
 
 
 def _cut(plane: np.ndarray, axis: Axis, slab: Axis, span: tuple[int, int]) -> np.ndarray:
-    """The larger part of a plane (rows, columns) on either side of a slab that crosses it, faded out at the cut."""
+    """The larger part of a plane (rows, columns) on either side of a slab that crosses it, faded out at the
+    cut.
+    """
     columns, _ = (name for name in AXES if name != axis)
-    along = plane.T if slab == columns else plane[::-1]  # the slab's axis first, running its way; rows run downwards
+    # the slab's axis first, running its way; rows run downwards
+    along = plane.T if slab == columns else plane[::-1]
     before, after = along[: span[0]], along[span[1] :]
     part = before if len(before) >= len(after) else after[::-1]  # the cut is at the end
     fade = min(FADE, len(part))

@@ -17,7 +17,8 @@ MOST = 10**9  # phantoms
 
 @dataclass(eq=False)
 class Phantoms(Images):
-    """Head-like phantoms, magnitude about 1: scalp and skull, grey and white matter, ventricles, lesions, texture.
+    """Head-like phantoms, magnitude about 1: scalp and skull, grey and white matter, ventricles, lesions,
+    texture.
 
     Args:
         count: the number of phantoms.
@@ -76,17 +77,21 @@ def head_phantom(size: tuple[int, int], *, generator: torch.Generator) -> Tensor
     scalp = between(0.88, 0.94)
     inside = between(0.78, 0.86)
     head, bone, brain = (ellipse(y, x, k * tall, k * wide, turn) for k in (1.0, scalp, inside))
-    folds = torch.sigmoid(between(4, 9) * (_field(size, 11, generator)[0] + between(-0.3, 0.3)))  # white against grey matter
+    # white against grey matter
+    folds = torch.sigmoid(between(4, 9) * (_field(size, 11, generator)[0] + between(-0.3, 0.3)))
     white = ellipse(y, x, 0.85 * inside * tall, 0.85 * inside * wide, turn) * folds
-    level_bone, level_grey, level_white, level_water = (between(0, 0.15), *(between(0.15, 1) for _ in range(3)))
+    level_bone, level_grey, level_white, level_water = (between(0, 0.15),
+                                                        *(between(0.15, 1) for _ in range(3)))
     image = between(0.5, 1.0) * (head - bone) + level_bone * (bone - brain) + level_grey * (brain - white) + level_white * white
     for side in (-1, 1):  # ventricles
         at = 0.14 * side * wide
-        water = ellipse(y - at * math.sin(turn), x + at * math.cos(turn), between(0.15, 0.35) * tall, between(0.05, 0.1),
+        water = ellipse(y - at * math.sin(turn), x + at * math.cos(turn), between(0.15, 0.35) * tall,
+                        between(0.05, 0.1),
                         turn + side * between(0, 0.4))  # fmt: skip
         image = image + (level_water - image) * water
     for _ in range(int(between(0, 4))):  # lesions
-        lesion = ellipse(y + between(-0.4, 0.4), x + between(-0.3, 0.3), between(0.03, 0.12), between(0.03, 0.12), between(0, 3))
+        lesion = ellipse(y + between(-0.4, 0.4), x + between(-0.3, 0.3), between(0.03, 0.12),
+                         between(0.03, 0.12), between(0, 3))
         image = image + (between(0.1, 1.2) - image) * lesion * brain
     texture = 1 + between(0.02, 0.08) * _field(size, 24, generator)[0]
     return (image * texture).clamp(min=0)[None]

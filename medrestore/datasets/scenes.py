@@ -1,4 +1,6 @@
-"""Simulated operating-room scenes: frames with and without what hides the patient, to train on and to score with."""
+"""Simulated operating-room scenes: frames with and without what hides the patient, to train on and to score
+with.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,8 +77,9 @@ def _check(seed: int, scene: int, frame: int, size: tuple[int, int]) -> None:
 class Scenes(Images):
     """Ground-truth frames of simulated scenes, as RGB in [-1, 1]: no instrument and no glove in any of them.
 
-    Rendering a frame costs far more than cropping it, so up to CACHE_BYTES of frames are kept in memory as they are first
-    read; those beyond are rendered again each time. A copy sent to another process starts empty.
+    Rendering a frame costs far more than cropping it, so up to CACHE_BYTES of frames are kept in memory as
+    they are first read; those beyond are rendered again each time. A copy sent to another process starts
+    empty.
 
     Args:
         scenes: first scene and the one after the last.
@@ -127,9 +130,11 @@ class Scenes(Images):
         return {**self.__dict__, "_kept": {}}
 
 
-def write_scene(folder: Path | str, seed: int, scene: int, *, frames: int, size: tuple[int, int], every: int = 1,
+def write_scene(folder: Path | str, seed: int, scene: int, *, frames: int, size: tuple[int, int],
+                every: int = 1,
                 lossless: bool = True, progress: Callable[[int, int], None] | None = None) -> Path:
-    """A simulated scene on disk in the layout of DREAMING: `scene_NNNN` with `input`, `gt` and `mask`, one file a frame.
+    """A simulated scene on disk in the layout of DREAMING: `scene_NNNN` with `input`, `gt` and `mask`, one
+    file a frame.
 
     A mask is 0 where hands and instruments hide the patient and 255 elsewhere. The scene is published
     when it is complete.
@@ -140,8 +145,8 @@ def write_scene(folder: Path | str, seed: int, scene: int, *, frames: int, size:
         frames: how many.
         size: (height, width) in pixels.
         every: from one frame to the next, in 25ths of a second.
-        lossless: pictures as png, with input and gt equal wherever the mask is 255; else as jpg, as DREAMING has them, whose
-            compression leaves small differences there. Masks are always png.
+        lossless: pictures as png, with input and gt equal wherever the mask is 255; else as jpg, as DREAMING
+            has them, whose compression leaves small differences there. Masks are always png.
         progress: called with (frames written, frames in all).
 
     Returns:

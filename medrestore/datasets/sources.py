@@ -25,7 +25,8 @@ from .scenes import Scenes
 Weight = Annotated[float, Bounds(at_least=0.01, at_most=100)]
 
 KINDS: dict[str, type[Images]] = {
-    "fastmri": FastMRI, "nifti": Nifti, "icbm": Nifti, "dicom": Dicom, "volumes": Volumes, "npz": Arrays, "phantoms": Phantoms,
+    "fastmri": FastMRI, "nifti": Nifti, "icbm": Nifti, "dicom": Dicom, "volumes": Volumes, "npz": Arrays,
+    "phantoms": Phantoms,
     "dreaming": Dreaming, "scenes": Scenes, "pictures": Pictures, "photographs": Photographs,
 }  # fmt: skip
 
@@ -34,13 +35,15 @@ def images(sources: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Images:
     """The images of one source or of several after one another.
 
     Args:
-        sources: mappings with `kind`, the settings of that kind and, where wanted, `weight`: how often an image of the
-            source comes relative to one of the others (default 1). An epoch holds every image at least once: weights
-            are divided by the smallest one, and a source of n images then fills n times its weight positions, its images
-            repeated evenly in turn. Complex and magnitude sources may be mixed; magnitudes then get an imaginary part of 0.
+        sources: mappings with `kind`, the settings of that kind and, where wanted, `weight`: how often an
+            image of the source comes relative to one of the others (default 1). An epoch holds every image at
+            least once: weights are divided by the smallest one, and a source of n images then fills n times
+            its weight positions, its images repeated evenly in turn. Complex and magnitude sources may be
+            mixed; magnitudes then get an imaginary part of 0.
 
     Raises:
-        InputError: an unknown kind or setting, files that are missing or broken, sources that no one prior can learn from.
+        InputError: an unknown kind or setting, files that are missing or broken, sources that no one prior
+            can learn from.
     """
     listed = [sources] if isinstance(sources, Mapping) else list(sources)
     if not listed:
@@ -60,7 +63,8 @@ def _source(settings: Mapping[str, Any]) -> tuple[Images, str, float]:
 
 
 class Mixture(Images):
-    """Sources after one another, each repeated by its weight; groups are named by kind, so that kinds cannot collide.
+    """Sources after one another, each repeated by its weight; groups are named by kind, so that kinds cannot
+    collide.
 
     Args:
         parts: the sources.
@@ -87,7 +91,9 @@ class Mixture(Images):
             part.prepare(progress)
 
     def _bounds(self) -> list[int]:
-        """The end position of each source; computed late, because a source may need `prepare` before its length is known."""
+        """The end position of each source; computed late, because a source may need `prepare` before its
+        length is known.
+        """
         if self._ends is None:
             self._ends = list(accumulate(round(w * len(part)) for w, part in zip(self._weights, self.parts, strict=True)))
         return self._ends
@@ -117,7 +123,8 @@ class Mixture(Images):
         return f"{self.kinds[at]}: {self.parts[at].group_of(number)}"
 
     def groups(self) -> set[str]:
-        return {f"{kind}: {name}" for kind, part in zip(self.kinds, self.parts, strict=True) for name in part.groups()}
+        return {f"{kind}: {name}"
+                for kind, part in zip(self.kinds, self.parts, strict=True) for name in part.groups()}
 
 
 def disjoint(train: Grouped, validation: Grouped) -> None:

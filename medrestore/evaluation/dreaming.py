@@ -1,17 +1,22 @@
 """Scores of restored scenes against the truth, under two protocols that must not be mixed.
 
-`dreaming-official` gives the numbers of the DREAMING challenge's scorer, faults and all, under torchmetrics 1.3.1, which was
+`dreaming-official` gives the numbers of the DREAMING challenge's scorer, faults and all, under torchmetrics
+1.3.1, which was
 current when it was published (what its servers had installed is not known):
 
-- It subtracts 8-bit numbers without widening them, prediction - truth, so differences wrap at 256: one grey level too bright
-  costs 1, one too dark 255. Their squares wrap once more, which caps the mean squared error at 255.
-- PSNR takes the largest value of the true frame for its peak. Equal frames have an infinite one, and the scene -infinity.
+- It subtracts 8-bit numbers without widening them, prediction - truth, so differences wrap at 256: one grey
+  level too bright costs 1, one too dark 255. Their squares wrap once more, which caps the mean squared error
+  at 255.
+- PSNR takes the largest value of the true frame for its peak. Equal frames have an infinite one, and the
+  scene -infinity.
 - Frames whose mask hides nothing are skipped; the others count as a whole, known pixels included.
-- MAE is divided by 255 twice, then multiplied by 200; PSNR becomes 1 - PSNR / 50; LPIPS x 10; FID / 100. Lower is better.
+- MAE is divided by 255 twice, then multiplied by 200; PSNR becomes 1 - PSNR / 50; LPIPS x 10; FID / 100.
+  Lower is better.
 - Accuracy is the mean of the first two, consistency of the last two. No term looks at time.
 
-`dreaming-corrected` keeps the terms and their weights and takes the faults away: differences do not wrap, MAE is divided by 255
-once, the peak is 255, and a frame's PSNR counts as `PSNR_CAP` at most, so that one perfect frame does not swallow the mean.
+`dreaming-corrected` keeps the terms and their weights and takes the faults away: differences do not wrap, MAE
+is divided by 255 once, the peak is 255, and a frame's PSNR counts as `PSNR_CAP` at most, so that one perfect
+frame does not swallow the mean.
 """
 
 from __future__ import annotations
@@ -61,11 +66,13 @@ class FrameScore:
         mae: mean absolute error in grey levels, as the protocol has it.
         psnr: of the whole frame in dB, as the protocol has it; infinite for a perfect one.
         ssim: of the whole frame, RGB, 7 x 7 uniform window, range 255; in both protocols.
-        hole_mae, hole_psnr, hole_ssim: over the hidden pixels alone (range 255, nothing wraps); in both protocols.
+        hole_mae, hole_psnr, hole_ssim: over the hidden pixels alone (range 255, nothing wraps); in both
+            protocols.
         lpips: of the whole frame.
         known_changed: how many known pixels differ from the truth.
-        change, true_change: mean absolute difference to the frame before, of the prediction and of the truth, over the pixels
-            hidden in either; `change` above `true_change` is flicker, below it is a fill that does not move along.
+        change, true_change: mean absolute difference to the frame before, of the prediction and of the truth,
+            over the pixels hidden in either; `change` above `true_change` is flicker, below it is a fill that
+            does not move along.
     """
 
     scene: str
@@ -85,13 +92,15 @@ class FrameScore:
 
 @dataclass(frozen=True)
 class SceneScore:
-    """One scene: the terms of the challenge (lower is better; None = not computed), and plain means over its scored frames.
+    """One scene: the terms of the challenge (lower is better; None = not computed), and plain means over its
+    scored frames.
 
     Attributes:
         frames, scored: how many there are, and how many hide something.
         mae_term, psnr_term, lpips_term, fid_term: normalised and weighted as the protocol has it.
         accuracy, consistency: means of the first two and of the last two terms.
-        mae, psnr, ssim, hole_mae, hole_psnr, hole_ssim, lpips: means over the scored frames, units as in `FrameScore`.
+        mae, psnr, ssim, hole_mae, hole_psnr, hole_ssim, lpips: means over the scored frames, units as in
+            `FrameScore`.
         fid: Frechet distance of the features given.
         flicker: mean change from frame to frame in the hole minus that of the truth, grey levels.
     """
@@ -145,8 +154,8 @@ def score_scene(
         prediction: the restored frames in order, (3, height, width) uint8.
         scene: masks and truth.
         lpips: such as `load_lpips`; the term is not computed without.
-        features: Inception features (picture, 2048) of the predicted and of the true frames that hide something; FID is not
-            computed without.
+        features: Inception features (picture, 2048) of the predicted and of the true frames that hide
+            something; FID is not computed without.
 
     Raises:
         InputError: no truth, counts or sizes that differ, or a scene that hides nothing.
@@ -172,7 +181,8 @@ def score_scene(
 
 
 def _score_frame(
-    scene: str, index: int, frame: Tensor, truth: Tensor, hole: Tensor, before: tuple[Tensor, Tensor, Tensor] | None,
+    scene: str, index: int, frame: Tensor, truth: Tensor, hole: Tensor,
+    before: tuple[Tensor, Tensor, Tensor] | None,
     protocol: Protocol, lpips: Distance | None,
 ) -> FrameScore:
     fraction = float(hole.double().mean())
@@ -194,7 +204,8 @@ def _score_frame(
 
 
 def official_errors(prediction: Tensor, truth: Tensor) -> tuple[float, float]:
-    """MAE and PSNR of uint8 tensors as the official scorer has them: 8-bit differences, and squares of them, that wrap.
+    """MAE and PSNR of uint8 tensors as the official scorer has them: 8-bit differences, and squares of them,
+    that wrap.
 
     The sums here are exact; the scorer kept them in float32, which moves the seventh digit.
     """
@@ -253,14 +264,18 @@ def _score_rows(scene: str, rows: Sequence[FrameScore], protocol: Protocol, fid:
     psnr_term = 1 - psnr / 50
     lpips_term = None if lpips is None else lpips * 10
     fid_term = None if fid is None else fid / 100
-    flicker = [row.change - row.true_change for row in rows if row.change is not None and row.true_change is not None]
+    flicker = [row.change - row.true_change
+               for row in rows if row.change is not None and row.true_change is not None]
     return SceneScore(
-        scene=scene, protocol=protocol, frames=len(rows), scored=len(scored), mae_term=mae_term, psnr_term=psnr_term,
+        scene=scene, protocol=protocol, frames=len(rows), scored=len(scored), mae_term=mae_term,
+        psnr_term=psnr_term,
         lpips_term=lpips_term, fid_term=fid_term, accuracy=(mae_term + psnr_term) / 2,
-        consistency=_mean_of_both(lpips_term, fid_term), mae=mae, psnr=psnr, ssim=_common_mean(scored, "ssim"),
+        consistency=_mean_of_both(lpips_term, fid_term), mae=mae, psnr=psnr,
+        ssim=_common_mean(scored, "ssim"),
         hole_mae=_plain_mean(_values(scored, "hole_mae")),
         hole_psnr=_plain_mean([min(value, PSNR_CAP) for value in _values(scored, "hole_psnr")]),
-        hole_ssim=_common_mean(scored, "hole_ssim"), lpips=lpips, fid=fid, flicker=_plain_mean(flicker) if flicker else None,
+        hole_ssim=_common_mean(scored, "hole_ssim"), lpips=lpips, fid=fid,
+        flicker=_plain_mean(flicker) if flicker else None,
     )
 
 
@@ -277,8 +292,10 @@ def summarise(scenes: Sequence[SceneScore]) -> Summary:
     mae_term, psnr_term = (_plain_mean([getattr(scene, name) for scene in scenes]) for name in ("mae_term", "psnr_term"))
     lpips_term, fid_term = (_common_mean(scenes, name) for name in ("lpips_term", "fid_term"))
     return Summary(
-        protocol=protocols.pop(), scenes=len(scenes), mae_term=mae_term, psnr_term=psnr_term, lpips_term=lpips_term,
-        fid_term=fid_term, accuracy=(mae_term + psnr_term) / 2, consistency=_mean_of_both(lpips_term, fid_term),
+        protocol=protocols.pop(), scenes=len(scenes), mae_term=mae_term, psnr_term=psnr_term,
+        lpips_term=lpips_term,
+        fid_term=fid_term, accuracy=(mae_term + psnr_term) / 2,
+        consistency=_mean_of_both(lpips_term, fid_term),
     )
 
 

@@ -1,12 +1,14 @@
 """Protocols with names: what is scored, in which frame, against which range, and what is printed of it.
 
-A score without its protocol cannot be compared: see docs/metrics.md. None of them normalises or aligns anything.
+A score without its protocol cannot be compared: see docs/metrics.md. None of them normalises or aligns
+anything.
 
 - `fastmri`: one row a volume; PSNR, SSIM and NMSE of magnitudes as fastMRI's public evaluation has them.
-- `fastmri-slice`: one row a slice, same frame, same peak (the volume's). The mean of its SSIM is that of `fastmri`; the mean of
-  its PSNR is not.
+- `fastmri-slice`: one row a slice, same frame, same peak (the volume's). The mean of its SSIM is that of
+  `fastmri`; the mean of its PSNR is not.
 - `complex`: one row a slice; relative error and phase error of complex images, which magnitudes hide.
-- `natural`: one row a frame of RGB in [0, 1], range 1; LPIPS and FID only with weights and features that the caller gives.
+- `natural`: one row a frame of RGB in [0, 1], range 1; LPIPS and FID only with weights and features that the
+  caller gives.
 - `dreaming-corrected`, `dreaming-official`: scenes; see `score_scene`.
 """
 
@@ -38,8 +40,8 @@ class Metric:
         higher_is_better: which end is the good one.
         digits: decimals worth printing.
         title: as printed.
-        measure: (prediction, reference, peak) to its value, of what a row stands for; None for those that need more than two
-            images, which `score_scene` or the caller adds.
+        measure: (prediction, reference, peak) to its value, of what a row stands for; None for those that
+            need more than two images, which `score_scene` or the caller adds.
     """
 
     name: str
@@ -62,12 +64,15 @@ _NRMSE = Metric("nrmse", "", False, 4, "NRMSE", lambda x, y, peak: complex_nrmse
 _PHASE = Metric("phase_error", "degrees", False, 2, "phase error", lambda x, y, peak: phase_error(x, y))
 _LPIPS, _FID = Metric("lpips", "", False, 4, "LPIPS"), Metric("fid", "", False, 2, "FID")
 _SCENES = (
-    Metric("accuracy", "", False, 4, "accuracy term"), Metric("consistency", "", False, 4, "consistency term"), _PSNR, _SSIM,
+    Metric("accuracy", "", False, 4, "accuracy term"),
+    Metric("consistency", "", False, 4, "consistency term"), _PSNR, _SSIM,
     Metric("mae", "grey levels", False, 2, "MAE"), Metric("hole_psnr", "dB", True, 2, "PSNR in the hole"),
-    Metric("hole_ssim", "", True, 4, "SSIM in the hole"), Metric("hole_mae", "grey levels", False, 2, "MAE in the hole"),
+    Metric("hole_ssim", "", True, 4, "SSIM in the hole"),
+    Metric("hole_mae", "grey levels", False, 2, "MAE in the hole"),
     _LPIPS, _FID,
 )
-METRICS: dict[str, tuple[Metric, ...]] = {  # the first of each is the one to tune by; a name means one metric in all of them
+# the first of each is the one to tune by; a name means one metric in all of them
+METRICS: dict[str, tuple[Metric, ...]] = {
     "fastmri": (_PSNR, _SSIM, _NMSE),
     "fastmri-slice": (_PSNR, _SSIM, _NMSE),
     "complex": (_NRMSE, _PHASE),
@@ -96,23 +101,26 @@ def score(
     protocol: ProtocolName, prediction: Array, reference: Array, *, data_range: float | None = None,
     lpips: Distance | None = None, features: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> list[Row]:
-    """One row of scores for the volume (`fastmri`) or for each of its slices or frames, metrics by the names of `METRICS`.
+    """One row of scores for the volume (`fastmri`) or for each of its slices or frames, metrics by the names
+    of `METRICS`.
 
     Args:
-        prediction, reference: (slice, height, width), real or complex (of complex ones `fastmri` takes the magnitude,
-            `complex` takes no other); (frame, 3, height, width) in [0, 1] for `natural`.
-        data_range: peak of PSNR and SSIM; the maximum of the reference's frame where not given, and always 1 for `natural`.
-            Give the volume's maximum when scoring only some of its slices. `complex` needs none.
+        prediction, reference: (slice, height, width), real or complex (of complex ones `fastmri` takes the
+            magnitude, `complex` takes no other); (frame, 3, height, width) in [0, 1] for `natural`.
+        data_range: peak of PSNR and SSIM; the maximum of the reference's frame where not given, and always 1
+            for `natural`. Give the volume's maximum when scoring only some of its slices. `complex` needs
+            none.
         lpips: for `natural`, such as `load_lpips` gives; not computed (None) without.
-        features: for `natural`, Inception features (picture, 2048) of prediction and reference; FID, in a row of its own with
-            slice None, is not computed (None) without.
+        features: for `natural`, Inception features (picture, 2048) of prediction and reference; FID, in a row
+            of its own with slice None, is not computed (None) without.
 
     Returns:
-        Rows with `slice` (None for the whole), `protocol`, `data_range` and the metrics. PSNR is infinite for a perfect
-        slice; relative scores are None where the reference is zero.
+        Rows with `slice` (None for the whole), `protocol`, `data_range` and the metrics. PSNR is infinite for
+        a perfect slice; relative scores are None where the reference is zero.
 
     Raises:
-        InputError: an unknown protocol, shapes or values that do not fit it, or an option that it has no use for.
+        InputError: an unknown protocol, shapes or values that do not fit it, or an option that it has no use
+            for.
     """
     if protocol not in get_args(ProtocolName):
         scenes = "; scenes are scored by score_scene" if protocol in METRICS else ""
@@ -179,7 +187,8 @@ def _natural(
         rows.append(_row("natural", index, x, y, 1.0) | {"lpips": distance})
     if features is None:
         return [row | {"fid": None} for row in rows]
-    return [*rows, {"slice": None, "protocol": "natural", "fid": frechet_distance(*features), "data_range": 1.0}]
+    return [*rows,
+            {"slice": None, "protocol": "natural", "fid": frechet_distance(*features), "data_range": 1.0}]
 
 
 def _same_shape(prediction: Array, reference: Array, protocol: str, axes: str, *, dimensions: int) -> None:

@@ -26,10 +26,13 @@ PERCEPTUAL = {"lpips", "fid"}  # None is a score that was not asked for
 NOT_COMPUTED = "not computed"
 MISSING = "-"
 LARGEST = 1 << 29  # bytes of a table
-FORMULA = re.compile(r"'*[=+\-@\t\r].")  # how a cell begins that a spreadsheet takes for one, or that was kept from it
+# how a cell begins that a spreadsheet takes for one, or that was kept from it
+FORMULA = re.compile(r"'*[=+\-@\t\r].")
 LONGEST = 4096  # characters of a label
-LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-         "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "×": r"$\times$", "−": "$-$", "<": r"$<$",
+LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
+         "}": r"\}",
+         "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "×": r"$\times$", "−": "$-$",
+         "<": r"$<$",
          ">": r"$>$", "|": r"\textbar{}"}
 
 
@@ -46,13 +49,15 @@ class Entry(str):
 
 
 def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows as .csv or .parquet, one column a key in the order in which keys come up; written whole or not at all.
+    """Rows as .csv or .parquet, one column a key in the order in which keys come up; written whole or not at
+    all.
 
-    A missing value is an empty place (null in Parquet). In CSV a perceptual score that is None reads "not computed", and
-    numbers have all digits, so that `read_rows` gives them back exactly.
+    A missing value is an empty place (null in Parquet). In CSV a perceptual score that is None reads "not
+    computed", and numbers have all digits, so that `read_rows` gives them back exactly.
 
     Raises:
-        InputError: another suffix, a value that is no text, number or None, or a place that cannot be written.
+        InputError: another suffix, a value that is no text, number or None, or a place that cannot be
+            written.
     """
     path = Path(path)
     write = {".csv": _write_csv, ".parquet": _write_parquet}.get(path.suffix)
@@ -72,7 +77,8 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, A
         value = _plain(column, row[column], kinds[column])
         return value if isinstance(value, str) else repr(value)
 
-    path.write_text(csv_text(columns, [[text(row, column) for column in columns] for row in rows]), encoding="utf-8", newline="")
+    path.write_text(csv_text(columns, [[text(row, column) for column in columns] for row in rows]),
+                    encoding="utf-8", newline="")
 
 
 def _write_parquet(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -81,7 +87,8 @@ def _write_parquet(path: Path, columns: Sequence[str], rows: Sequence[Mapping[st
     for name in columns:
         values = [row.get(name) for row in rows]
         kind = _kind(name, values)
-        arrays[name] = arrow.array([None if value is None else _plain(name, value, kind) for value in values], types[kind])
+        arrays[name] = arrow.array([None if value is None else _plain(name, value, kind) for value in values],
+                                   types[kind])
     parquet.write_table(arrow.table(arrays), path)
 
 
@@ -121,7 +128,8 @@ def _whole(value: Any) -> int:
 
 
 def read_rows(path: str | Path) -> list[dict[str, Any]]:
-    """The rows of a .csv or .parquet table: text, whole numbers and floats by the names of the columns, None where empty.
+    """The rows of a .csv or .parquet table: text, whole numbers and floats by the names of the columns, None
+    where empty.
 
     Raises:
         InputError: no such file, no table of scores, or one too large.
@@ -195,15 +203,17 @@ def _arrow(path: Path) -> tuple[Any, Any]:
 def grid(
     cells: Iterable[Cell], *, show: Show = "mean ± sd", protocol: str | None = None,
 ) -> tuple[list[str], list[list[str]]]:
-    """Methods as rows and settings as columns, metric by metric; the best and the second of each column are marked.
+    """Methods as rows and settings as columns, metric by metric; the best and the second of each column are
+    marked.
 
-    Places are `Entry`s, whose marks `markdown` and `latex` show; equal as printed is equally good. What is missing is "-".
+    Places are `Entry`s, whose marks `markdown` and `latex` show; equal as printed is equally good. What is
+    missing is "-".
 
     Args:
         cells: such as `statistics.cells` gives, of one metric or, one after the other, of several.
         show: which numbers.
-        protocol: whose metrics give digits, headings and the good end; of names that several have, the first otherwise. A metric
-            of no protocol has 4 digits and no marks.
+        protocol: whose metrics give digits, headings and the good end; of names that several have, the first
+            otherwise. A metric of no protocol has 4 digits and no marks.
 
     Raises:
         InputError: an unknown `show` or protocol.
@@ -254,11 +264,14 @@ def markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
         return {"best": f"**{plain}**", "second": f"<ins>{plain}</ins>"}.get(getattr(value, "mark", ""), plain)
 
     rule = ["---"] + ["---:"] * (len(header) - 1)
-    return "".join(f"| {' | '.join(line)} |\n" for line in (list(map(text, header)), rule, *(map(text, line) for line in lines)))
+    return "".join(f"| {' | '.join(line)} |\n"
+                   for line in (list(map(text, header)), rule, *(map(text, line) for line in lines)))
 
 
 def latex(header: Sequence[str], lines: Iterable[Sequence[str]], caption: str) -> str:
-    r"""A `table` for the packages booktabs and (for any Unicode left) inputenc: the best \textbf, the second \underline."""
+    r"""A `table` for the packages booktabs and (for any Unicode left) inputenc: the best \textbf, the second
+    \underline.
+    """
     def plain(value: str) -> str:
         return re.sub(r"[\\&%$#_{}~^±×−<>|]", lambda match: LATEX[match[0]], " ".join(value.split()))
 
@@ -270,20 +283,25 @@ def latex(header: Sequence[str], lines: Iterable[Sequence[str]], caption: str) -
     return "\n".join([
         r"\begin{table}", r"  \centering", rf"  \caption{{{plain(caption)}}}",
         rf"  \begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
-        r"    \toprule", f"    {body[0]}", r"    \midrule", *(f"    {line}" for line in body[1:]), r"    \bottomrule",
+        r"    \toprule", f"    {body[0]}", r"    \midrule", *(f"    {line}" for line in body[1:]),
+        r"    \bottomrule",
         r"  \end{tabular}", r"\end{table}", "",
     ])
 
 
 def csv_text(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """The table as comma-separated values, without marks; `read_rows` undoes what keeps cells from being formulas."""
+    """The table as comma-separated values, without marks; `read_rows` undoes what keeps cells from being
+    formulas.
+    """
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerows([list(map(_as_text, line)) for line in (header, *lines)])
     return file.getvalue()
 
 
 def _as_text(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula: behind an apostrophe where it begins like one and is no number."""
+    """A cell that no spreadsheet takes for a formula: behind an apostrophe where it begins like one and is no
+    number.
+    """
     return f"'{cell}" if FORMULA.match(cell) and not _is_number(cell) else cell
 
 

@@ -1,4 +1,6 @@
-"""What a study tests on: one case is a volume, a scene or a picture, described by plain data that travels to any worker."""
+"""What a study tests on: one case is a volume, a scene or a picture, described by plain data that travels to
+any worker.
+"""
 
 import time
 from abc import ABC, abstractmethod
@@ -118,7 +120,8 @@ class Item(Generic[C, S]):
     def row(self, label: str, number: int | None, accel: float | None, calls: float = 0.0) -> Row:
         """What every row begins with; `number` is that of the slice or frame, None for the whole case."""
         about = self.content
-        return {"case": about.case.name, "patient": about.case.patient, "slice": number, "setting": about.condition.name,
+        return {"case": about.case.name, "patient": about.case.patient, "slice": number,
+                "setting": about.condition.name,
                 "accel": accel, "method": label, "seed": about.seed, "calls": calls}
 
 
@@ -181,13 +184,15 @@ class Case(CaseRecord, ABC, Generic[C, S]):
         """Restores the case and scores it."""
 
     def prepare(self, item: Item[C, S], device: str) -> bool:
-        """Prepares the first image without any store, to be timed; False where there is nothing to prepare."""
+        """Prepares the first image without any store, to be timed; False where there is nothing to prepare.
+        """
         return False
 
 
 def part_of(kind: type[T], instance: Any) -> T:
     """The fields that `instance` shares with the dataclass `kind`, such as a base class of its own."""
-    return kind(**{one.name: getattr(instance, one.name) for one in fields(kind)})  # type: ignore[arg-type]  # a dataclass
+    # a dataclass
+    return kind(**{one.name: getattr(instance, one.name) for one in fields(kind)})  # type: ignore[arg-type]
 
 
 def refuse_missing(paths: Sequence[str | Path], source: str) -> None:

@@ -10,7 +10,8 @@ from ..io.guards import scan_files
 
 
 class Fingerprints:
-    """sha256 of the contents of files. Each is read once a process, and again only where it was written to since.
+    """sha256 of the contents of files. Each is read once a process, and again only where it was written to
+    since.
 
     Nothing is stored: paths, sizes and times of an earlier run say nothing about what a file holds now.
     """
@@ -46,7 +47,9 @@ class Fingerprints:
 
 
 def _state(path: Path) -> tuple[tuple[int, ...], ...]:
-    """What any write to the files of a scan changes; the time of the last status change cannot be set by hand."""
+    """What any write to the files of a scan changes; the time of the last status change cannot be set by
+    hand.
+    """
     states = [part.stat() for part in scan_files(path)]
     return tuple((one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for one in states)
 

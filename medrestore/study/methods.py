@@ -1,4 +1,6 @@
-"""Methods of a study: solvers built from their configs, checked against the data and the prior before any work."""
+"""Methods of a study: solvers built from their configs, checked against the data and the prior before any
+work.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -18,7 +20,8 @@ from .sources import Condition
 S = TypeVar("S", bound="Solver")
 P = TypeVar("P", bound="SamplingPlan")
 Facts = dict[str, float | None]
-SEEDS_APART = 100_000_007  # between the samples of two seeds of a study: sample k of an image adds k to its own
+# between the samples of two seeds of a study: sample k of an image adds k to its own
+SEEDS_APART = 100_000_007
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,8 @@ class Restored:
     facts: Facts
 
 
-def mean_and_first(label: str, mean: Tensor, samples: Tensor, facts: Facts, of_first: Facts) -> list[Restored]:
+def mean_and_first(label: str, mean: Tensor, samples: Tensor, facts: Facts,
+                   of_first: Facts) -> list[Restored]:
     """The mean of the samples and, where there are several, the first of them."""
     restored = [Restored(label, mean, facts)]
     if len(samples) > 1:
@@ -209,7 +213,8 @@ def build_all(config: Config, make: SolverMaker, source: str) -> Candidates:
             for label, method in config.methods.items()}
 
 
-def planned(kind: type[P], config: Diffusion, check: Callable[[Mapping[str, Any], str], None], fits: Callable[[P, Prior], None],
+def planned(kind: type[P], config: Diffusion, check: Callable[[Mapping[str, Any], str], None],
+            fits: Callable[[P, Prior], None],
             **further: Any) -> tuple[P, Network]:
     """The plan and the network of a config, checked against one another.
 
@@ -246,7 +251,8 @@ def network_of(prior: str, bf16: bool, check: Callable[[Mapping[str, Any], str],
     Args:
         prior: folder or name.
         bf16: as the method says.
-        check: refuses a description (`priors.store.describe`) that does not suit the data; its second argument is the name.
+        check: refuses a description (`priors.store.describe`) that does not suit the data; its second
+            argument is the name.
 
     Raises:
         InputError: no such prior, or one that does not suit the data.

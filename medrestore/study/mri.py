@@ -35,7 +35,8 @@ from .sources import Condition, Undersample
 MASK_SEEDS = 1_000_003  # masks set apart for the seeds of a study
 CACHE_BYTES = 2 * 2**30  # of prepared slices that a process remembers for the other methods of a group
 CLASSICAL: Registry[BaselineMethod] = Registry("medrestore.baselines", {
-    "ZeroFilled": "zero_filled:ZeroFilled", "CGSense": "regularised:CGSense", "TotalVariation": "regularised:TotalVariation",
+    "ZeroFilled": "zero_filled:ZeroFilled", "CGSense": "regularised:CGSense",
+    "TotalVariation": "regularised:TotalVariation",
     "L1Wavelet": "regularised:L1Wavelet", "DeepImagePrior": "deep_image_prior:DeepImagePrior",
 })
 TRAINED = {kind.__name__: name for name, kind in trained.KINDS.items()}
@@ -68,7 +69,8 @@ class ScanCase(Case[Undersample, "ScanSolver"]):
         return number
 
     def peak(self) -> float | None:
-        """The largest value of the whole stored reference, which scores are taken against; None without one."""
+        """The largest value of the whole stored reference, which scores are taken against; None without one.
+        """
         return None
 
     @property
@@ -91,7 +93,8 @@ class ScanCase(Case[Undersample, "ScanSolver"]):
         return True
 
     def solve(self, item: Item[Undersample, "ScanSolver"], device: str, clock: Clock) -> Solved:
-        """The rows of a volume, one for each slice or for the whole, and the middle slice with its reference."""
+        """The rows of a volume, one for each slice or for the whole, and the middle slice with its reference.
+        """
         complex_valued = item.content.protocol == "complex"
         volumes: dict[str, list[Restored]] = {}
         references: list[Tensor] = []
@@ -108,7 +111,8 @@ class ScanCase(Case[Undersample, "ScanSolver"]):
         middle = len(self.slices) // 2
         return Solved(rows, volumes[item.label][middle].image.abs(), references[middle].abs())
 
-    def _rows(self, item: Item[Undersample, "ScanSolver"], made: Sequence[Restored], references: Sequence[Tensor],
+    def _rows(self, item: Item[Undersample, "ScanSolver"], made: Sequence[Restored],
+              references: Sequence[Tensor],
               accel: float | None) -> list[Row]:
         """The scores of all slices by one method."""
         protocol = cast(ScanProtocol, item.content.protocol)
@@ -162,18 +166,21 @@ def prepared_slice(case: ScanCase, number: int, condition: Undersample, seed: in
         InputError: the slice has no reference, or cannot be prepared.
     """
     scan = case.scan(number)
-    # for all methods at once: with the spectrum, which some need and all can use, so that none depends on the others
+    # for all methods at once: with the spectrum, which some need and all can use, so that none depends on the
+    # others
     plan = Plan(method="ddnm", seed=case.seed + MASK_SEEDS * seed, spectral_gb=spectral_gb,
                 undersample=part_of(Undersampling, condition))
     prepared = prepare(scan, plan, file_name=case.file_name, cache=cache, device=device)
     if prepared.reference is None:
         raise InputError(f"{case.file_name} is undersampled and holds no reference, so nothing made of it can be scored")
-    full = scan.kspace if scan.noise is None else prewhiten(scan.kspace, whitening(noise_covariance(scan.noise)))
+    full = scan.kspace if scan.noise is None else prewhiten(scan.kspace,
+                                                            whitening(noise_covariance(scan.noise)))
     combined = (prepared.sense.maps.conj() * ifft2c(full.to(device))).sum(1)[0]
     sampled = rss(scan.kspace * prepared.sampling.mask)[0, 0]
     height, width = sampled.shape
     inner = (min(scan.crop[0], height), min(scan.crop[1], width))
-    return PreparedSlice(prepared, prepared.reference, prepared.shown(combined).cpu(), Crop((height, width), inner)(sampled))
+    return PreparedSlice(prepared, prepared.reference, prepared.shown(combined).cpu(),
+                         Crop((height, width), inner)(sampled))
 
 
 @dataclass
@@ -201,7 +208,8 @@ class SliceCache:
 _CACHE = SliceCache()  # of this process
 
 
-def _remembered(case: ScanCase, number: int, item: Item[Undersample, "ScanSolver"], device: str) -> PreparedSlice:
+def _remembered(case: ScanCase, number: int, item: Item[Undersample, "ScanSolver"],
+                device: str) -> PreparedSlice:
     content, resources = item.content, item.resources
     cache = _CACHE.of((content.case, content.condition, content.seed, device, resources.spectral_gb))
     if number not in cache.slices:
@@ -221,7 +229,8 @@ class ScanSolver(Solver, ABC):
         return None
 
     @abstractmethod
-    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int, device: str) -> list[Restored]:
+    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
+                    device: str) -> list[Restored]:
         """The slice; where several samples were drawn, also the first of them.
 
         Args:
@@ -234,7 +243,8 @@ class ScanSolver(Solver, ABC):
 class SumOfSquares(ScanSolver):
     """Root-sum-of-squares of what was sampled."""
 
-    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int, device: str) -> list[Restored]:
+    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
+                    device: str) -> list[Restored]:
         return [Restored(label, prepared.rss, {"calls": 0.0, "misfit": None})]
 
 
@@ -244,7 +254,8 @@ class Classical(ScanSolver):
 
     baseline: BaselineMethod
 
-    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int, device: str) -> list[Restored]:
+    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
+                    device: str) -> list[Restored]:
         baseline = self.baseline
         if isinstance(baseline, DeepImagePrior):
             baseline = replace(baseline, seed=baseline.seed + seed)
@@ -267,7 +278,8 @@ class Trained(ScanSolver):
     def weights(self) -> str:
         return self.sha256
 
-    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int, device: str) -> list[Restored]:
+    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
+                    device: str) -> list[Restored]:
         return [_by_baseline(_loaded(self.folder, device), prepared, label)]
 
 
@@ -304,7 +316,8 @@ class ScanDiffusion(NetworkSolver[Plan], ScanSolver):
         both = isinstance(condition, Undersample) and KINDS[condition.kind][1] == 2
         return not (both and needs is not None and issubclass(needs, SpectralOperator))
 
-    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int, device: str) -> list[Restored]:
+    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
+                    device: str) -> list[Restored]:
         about, prior, plan = prepared.prepared, self.network.load(device), self.seeded(seed)
         check_plan(about, prior, plan)
         made = restore_slice(about, prior, plan, slice_index=stream)
@@ -335,7 +348,8 @@ def scan_solver(config: Baseline | ScanMethod, protocol: str, source: str, where
     """The solver of a method; see `methods.SolverMaker`."""
     if isinstance(config, Baseline):
         return _baseline(config, protocol, source, where)
-    plan, network = planned(Plan, config, lambda about, prior: check_prior(about["channels"], prior), Plan.check_levels)
+    plan, network = planned(Plan, config, lambda about, prior: check_prior(about["channels"], prior),
+                            Plan.check_levels)
     return ScanDiffusion(plan, network, config.uncertainty)
 
 

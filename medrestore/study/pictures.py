@@ -63,7 +63,8 @@ class PictureCase(Case[Degrade, "PictureSolver"]):
     def picture(self) -> Tensor:
         """(1, 3, h, w) in [0, 1]; sides are multiples of `Pictures.SIDES`."""
         pixels = torch.from_numpy(read_picture(Path(self.path)).copy()).permute(2, 0, 1)
-        sides = [(side if self.crop is None else self.crop) // Pictures.SIDES * Pictures.SIDES for side in pixels.shape[-2:]]
+        sides = [(side if self.crop is None else self.crop) // Pictures.SIDES * Pictures.SIDES
+                 for side in pixels.shape[-2:]]
         top, left = ((side - inner) // 2 for side, inner in zip(pixels.shape[-2:], sides, strict=True))
         return pixels[None, :, top : top + sides[0], left : left + sides[1]].float() / 255
 
@@ -146,7 +147,8 @@ class PictureSolver(Solver, ABC):
 
     @abstractmethod
     def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[Restored]:
-        """The picture; where several samples were drawn, also the first of them. `seed` is that of the study."""
+        """The picture; where several samples were drawn, also the first of them. `seed` is that of the study.
+        """
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,8 @@ class PictureDiffusion(NetworkSolver[Plan], PictureSolver):
         made = restore(problem, prior, plan.sampler, levels=levels, steps=plan.steps, samples=plan.samples,
                        seed=plan.seed, batch_size=plan.batch_size)
         facts: Facts = {"calls": float(prior.calls)}
-        return mean_and_first(label, made.mean[None], made.samples[:, None], facts, {"calls": prior.calls / plan.samples})
+        return mean_and_first(label, made.mean[None], made.samples[:, None], facts,
+                              {"calls": prior.calls / plan.samples})
 
 
 def picture_solver(config: Baseline | PictureMethod, protocol: str, source: str, where: str) -> PictureSolver:

@@ -1,4 +1,6 @@
-"""A study from its config to its tables: what is missing is named first, methods are tuned, then everything is scored."""
+"""A study from its config to its tables: what is missing is named first, methods are tuned, then everything
+is scored.
+"""
 
 import json
 import re
@@ -88,7 +90,8 @@ class Study:
              with_image: bool = False) -> Item[Any, Any]:
         """What a task does."""
         record = MethodRecord(method.label, method.config, method.solver.settings, method.solver.weights)
-        content = Content(self.config.protocol, part_of(CaseRecord, case), condition, record, seed, with_image, self.lpips)
+        content = Content(self.config.protocol, part_of(CaseRecord, case), condition, record, seed,
+                          with_image, self.lpips)
         cache = self.out / CACHE if self.config.cache is None else Path(self.config.cache).expanduser()
         resources = Resources(self._spectral_gb(method), cache, self.config.lpips)
         return Item(content, case, method.solver, resources)
@@ -128,7 +131,8 @@ class Result:
     Attributes:
         failed: tasks that failed, name to sentence; of all shards where the tables are written.
         done, skipped: how many tasks were run, and how many had their output already.
-        waiting: tasks that other shards have still to run; the tables are written by the shard that finds none.
+        waiting: tasks that other shards have still to run; the tables are written by the shard that finds
+            none.
     """
 
     failed: dict[str, str] = field(default_factory=dict)
@@ -192,7 +196,9 @@ def tuning_tasks(study: Study) -> list[Task]:
 
 
 def scored_tasks(study: Study, choices: Choices) -> list[Task]:
-    """Every method in every condition that it serves, on the data; methods whose tuning gave nothing are left out."""
+    """Every method in every condition that it serves, on the data; methods whose tuning gave nothing are left
+    out.
+    """
     tasks = []
     for seed in study.config.seeds:
         for number, case in enumerate(study.data):
@@ -216,7 +222,8 @@ def _settled(study: Study, label: str, condition: Condition, choices: Choices) -
         return None
     chosen = choice["chosen"]
     built = next((one for values, one in study.candidates[label] if values == chosen), None)
-    return built or recipe(label, config.settled(chosen), study.config.protocol, KINDS[type(study.config)].solver, study.source)
+    return built or recipe(label, config.settled(chosen), study.config.protocol,
+                           KINDS[type(study.config)].solver, study.source)
 
 
 def _task(phase: str, item: Item[Any, Any], last: str) -> Task:
@@ -229,7 +236,8 @@ def _task(phase: str, item: Item[Any, Any], last: str) -> Task:
 
 
 def slug(text: str) -> str:
-    """A folder's name for a label; labels that differ in more than a space for a dash get names that differ."""
+    """A folder's name for a label; labels that differ in more than a space for a dash get names that differ.
+    """
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-") or "x"
     short = len(name) <= 80
     return name if short and text in (name, name.replace("-", " ", 1)) else f"{name[:80]}-{short_digest(text)}"
@@ -252,7 +260,8 @@ def run_study(study: Study, running: Running) -> Result:
     if waiting := _waiting(study, tuning):
         say(f"{waiting} tuning tasks are left to other shards; run this again when they are done")
         return replace(first, waiting=waiting)
-    choices = choose(tuning, out, study.config.methods, study.candidates, study.config.protocol, len(study.validation))
+    choices = choose(tuning, out, study.config.methods, study.candidates, study.config.protocol,
+                     len(study.validation))
     if tuning:
         write_file(out / TUNED, json.dumps(choices, indent=1) + "\n")
         for line in summary(choices):
@@ -299,10 +308,12 @@ def _provenance(study: Study, command: str) -> dict[str, Any]:
     for label, candidates in study.candidates.items():
         solver = candidates[0][1].solver
         network = solver.prior_network
-        methods[label] = {"prior": None if network is None else network.prior, "weights_sha256": solver.weights or None}
+        methods[label] = {"prior": None if network is None else network.prior,
+                          "weights_sha256": solver.weights or None}
     return {
         "medrestore": version("medrestore"), "torch": torch.__version__, "python": platform.python_version(),
-        "command": command, "config_sha256": digest_of(as_plain(study.config)), "protocol": study.config.protocol,
+        "command": command, "config_sha256": digest_of(as_plain(study.config)),
+        "protocol": study.config.protocol,
         "seeds": list(study.config.seeds), "methods": methods,
         "cases": {case.name: case.fingerprint for case in study.data},
         "validation": {case.name: case.fingerprint for case in study.validation},

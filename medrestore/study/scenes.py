@@ -35,7 +35,8 @@ from .pictures import check_rgb_prior
 from .sources import AsRecorded, Scenes
 
 Box = tuple[slice, slice]
-PLACE_OF_SCORE = ("scene", "frame", "frames", "scored", "protocol")  # columns that a row of a study has by other names
+# columns that a row of a study has by other names
+PLACE_OF_SCORE = ("scene", "frame", "frames", "scored", "protocol")
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,9 @@ class Excerpt(Frames):
 
 
 def rendered_scene(name: str, seed: int, number: int, size: tuple[int, int]) -> Scene:
-    """A simulated scene with its truth, of SPAN frames of (height, width) `size`, rendered when they are read."""
+    """A simulated scene with its truth, of SPAN frames of (height, width) `size`, rendered when they are
+    read.
+    """
     mask = Masks(RenderedFrames(seed, number, size, "mask"), "hole")
     return Scene(name, RenderedFrames(seed, number, size, "obstructed"), mask,
                  RenderedFrames(seed, number, size, "truth"))
@@ -334,7 +337,8 @@ def scene_solver(config: Fill | SceneMethod, protocol: str, source: str, where: 
                                    travel_repeat=repeat))
 
 
-def _row(item: Item[AsRecorded, SceneSolver], number: int | None, calls: float, scores: dict[str, object]) -> Row:
+def _row(item: Item[AsRecorded, SceneSolver], number: int | None, calls: float,
+         scores: dict[str, object]) -> Row:
     row = item.row(item.label, number, None, calls) | {"protocol": item.content.protocol}
     return row | {name: value for name, value in scores.items() if name not in PLACE_OF_SCORE}
 

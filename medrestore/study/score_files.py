@@ -71,17 +71,19 @@ def score_outputs(
     """Scores outputs against references of the same names.
 
     Args:
-        outputs: .h5 with `reconstruction` (for `complex`, `reconstruction_complex`), pictures for `natural`, or restored scenes:
-            folders, .mha, .mkv, .mp4 or zip archives called like the scene; one file or a folder of them.
+        outputs: .h5 with `reconstruction` (for `complex`, `reconstruction_complex`), pictures for `natural`,
+            or restored scenes: folders, .mha, .mkv, .mp4 or zip archives called like the scene; one file or a
+            folder of them.
         reference: fastMRI files or such outputs, pictures, or a DREAMING data set.
         out: folder for CSV tables; None writes none. That of a study is refused.
         overwrite: replace tables of earlier scores there.
         lpips: files with the weights of LPIPS; not computed without.
-        features: .npz of the Inception features (picture, 2048) of outputs and truth, an array for each scene; FID is not
-            computed without.
+        features: .npz of the Inception features (picture, 2048) of outputs and truth, an array for each
+            scene; FID is not computed without.
 
     Raises:
-        InputError: outputs without a reference (all of them named), nothing to score, or tables that are there already.
+        InputError: outputs without a reference (all of them named), nothing to score, or tables that are
+            there already.
     """
     for path in (outputs, reference):
         if not path.exists():
@@ -109,7 +111,8 @@ def _check_free(out: Path, names: Sequence[str], overwrite: bool) -> None:
         raise InputError(f"{there} exists; pass `overwrite` to replace it, or give another folder")
 
 
-def _images(outputs: Path, reference: Path, protocol: str, out: Path | None, lpips: LPIPS | None, progress: Progress) -> Scored:
+def _images(outputs: Path, reference: Path, protocol: str, out: Path | None, lpips: LPIPS | None,
+            progress: Progress) -> Scored:
     of_pictures = protocol in PICTURE_PROTOCOLS
     pairs, left = _pairs(outputs, reference, SUFFIXES if of_pictures else (".h5", ".hdf5"))
     advance = progress(outputs.name, len(pairs))
@@ -155,13 +158,16 @@ def _pairs(outputs: Path, reference: Path, suffixes: Sequence[str]) -> tuple[lis
 
 
 def _volume(path: Path, truth: Path, outputs: Path, protocol: str, first: dict[str, str]) -> list[Row]:
-    """Its rows; `first` is filled with the first case of each patient, which stands for the patient in tables."""
+    """Its rows; `first` is filled with the first case of each patient, which stands for the patient in
+    tables.
+    """
     with open_hdf5(truth) as file:
         known = ("reconstruction_complex",) if protocol == "complex" else TARGETS
         reference = _stack(file, next((name for name in known if has(file, name)), known[0]), truth)
         identity = patient_of(file, truth)
     with open_hdf5(path) as file:
-        prediction = _stack(file, "reconstruction_complex" if protocol == "complex" else "reconstruction", path)
+        prediction = _stack(file, "reconstruction_complex" if protocol == "complex" else "reconstruction",
+                            path)
     rows = score(cast(ScanProtocol, protocol), prediction, reference)
     patient = truth.stem if identity is None else first.setdefault(identity, truth.stem)
     return [_base(truth.stem, patient, outputs) | row for row in rows]
@@ -181,12 +187,14 @@ def _stack(file: Any, name: str, path: Path) -> Tensor:
 
 
 def _picture(path: Path, truth: Path, outputs: Path, lpips: LPIPS | None) -> list[Row]:
-    pair = [torch.from_numpy(read_picture(path).copy()).permute(2, 0, 1)[None].float() / 255 for path in (path, truth)]
+    pair = [torch.from_numpy(read_picture(path).copy()).permute(2, 0, 1)[None].float() / 255
+            for path in (path, truth)]
     return [_base(truth.stem, truth.stem, outputs) | row | {"slice": None} for row in score("natural", *pair, lpips=lpips)]
 
 
 def _base(case: str, patient: str, outputs: Path) -> Row:
-    return {"case": case, "patient": patient, "slice": None, "setting": "as given", "method": outputs.resolve().stem, "seed": 0}
+    return {"case": case, "patient": patient, "slice": None, "setting": "as given",
+            "method": outputs.resolve().stem, "seed": 0}
 
 
 def _means(protocol: str, rows: Sequence[Row], volumes: Sequence[Row], left: int) -> Iterator[str]:
@@ -233,9 +241,12 @@ def _scenes(outputs: Path, reference: Path, protocol: str, out: Path | None, lpi
 
 
 def _place(outputs: Path, name: str, truths: SceneSet) -> Path | None:
-    """Where the output of a scene lies: called like it, where a container writes it, or the only one of the only scene."""
+    """Where the output of a scene lies: called like it, where a container writes it, or the only one of the
+    only scene.
+    """
     if outputs.is_dir():
-        names = (outputs / name, *(outputs / f"{name}{suffix}" for suffix in STACKS), output_place(outputs, name))
+        names = (outputs / name, *(outputs / f"{name}{suffix}" for suffix in STACKS),
+                 output_place(outputs, name))
         place = next((path for path in names if path.exists()), None)
         if place is not None:
             return place
@@ -255,7 +266,8 @@ def _scene(truths: SceneSet, name: str, place: Path, protocol: str, lpips: LPIPS
 
 
 def _frames(place: Path, name: str, stack: ExitStack) -> Frames:
-    """The frames of an output: a folder, a stack, a video, or the pictures of an archive, in a folder called like the scene
+    """The frames of an output: a folder, a stack, a video, or the pictures of an archive, in a folder called
+    like the scene
     where it has one."""
     if place.suffix.lower() != ".zip":
         return stack.enter_context(open_frames(place))
