@@ -15,7 +15,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..evaluation.protocols import Row
 from .config import MethodConfig
-from .methods import SEEDS_APART, Solver
+from .methods import Solver
 from .sources import Condition
 
 C = TypeVar("C", bound=Condition)
@@ -111,11 +111,6 @@ class Item(Generic[C, S]):
     def label(self) -> str:
         """Of the method."""
         return self.content.method.label
-
-    @property
-    def first_seed(self) -> int:
-        """Of the samples."""
-        return SEEDS_APART * self.content.seed
 
     def row(self, label: str, number: int | None, accel: float | None, calls: float = 0.0) -> Row:
         """What every row begins with; `number` is that of the slice or frame, None for the whole case."""
