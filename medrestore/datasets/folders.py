@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..codecs import CalibratedComplex, Interval
 from ..errors import InputError
+from ..files import files_in
 from ..io.frames import pictures
 from ..settings import check, refused
 from .base import Images
@@ -36,27 +37,41 @@ class Pictures(Images):
         group: what the pictures of one patient or scene share: `folder`, `file` (the name without suffix), or
             a regular expression that is searched in the path.
         magnitude: whether they are magnitudes of MR images, to be left in [0, 1]; needs one channel.
+        interval: [low, high] of the grey values as they are stored, which becomes [-1, 1] (for magnitudes [0, 1]) and is cut
+            off there; needed for pictures of 16 bits, whose range no header tells. Needs one channel.
     """
 
     files: str | tuple[str, ...]
     channels: int = 3
     group: str = "folder"
     magnitude: bool = False
+    interval: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         check(self)
         if self.channels not in (1, 3) or (self.magnitude and self.channels != 1):
-            raise refused(self,
-                          f"channels must be 3 (RGB) or 1 (grey), and 1 for magnitudes, got {self.channels}")
+            raise refused(self, f"channels must be 3 (RGB) or 1 (grey), and 1 for magnitudes, got {self.channels}")
+        if self.interval is not None and not (self.channels == 1 and self.interval[0] < self.interval[1]):
+            raise refused(self, f"interval must rise and needs channels: 1, got {list(self.interval)} and "
+                                f"{self.channels} channels")
         self.paths = find(self.files, pictures.SUFFIXES, "Pictures")
-        self.recipe = CalibratedComplex() if self.magnitude else Interval()
+        self.recipe = CalibratedComplex() if self.magnitude else Interval(*(self.interval or (0.0, 1.0)))
+        deep = [] if self.interval is not None else [path for path in self.paths if pictures.has_16_bits(path)]
+        if deep:
+            raise InputError(f"{deep[0]} has 16 bits a channel, and no header tells the range of its values; "
+                             "state it, as interval: [0, 4095] for 12 bits, with channels: 1, or save it with 8 bits")
         self._groups = [name_group(path, self.group, "Pictures") for path in self.paths]
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
-        picture = as_picture(pictures.read_picture(self.paths[index], channels=self.channels))
+        if self.interval is None:
+            picture = as_picture(pictures.read_picture(self.paths[index], channels=self.channels))
+        else:
+            low, high = self.interval
+            values = pictures.read_values(self.paths[index])
+            picture = torch.from_numpy(((values - low) * (2 / (high - low)) - 1).clip(-1, 1))[None]
         return (picture + 1) / 2 if self.magnitude else picture
 
     def group_of(self, index: int) -> str:
@@ -81,7 +96,7 @@ class Photographs(Images):
             folder = Path(str(package_files("skimage"))) / "data"
         except ModuleNotFoundError as error:
             raise InputError("photographs come with scikit-image, which is not installed; pip install scikit-image.") from error
-        bundled = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in pictures.SUFFIXES}
+        bundled = {path.stem: path for path in files_in(folder, pictures.SUFFIXES)}
         chosen = self.names if self.names is not None else tuple(Path(name).stem for name in PHOTOGRAPHS)
         unknown = [name for name in chosen if name not in bundled]
         if unknown or not chosen:

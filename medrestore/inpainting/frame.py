@@ -57,7 +57,7 @@ def check_inpaint_plan(plan: Plan, prior: Prior) -> None:
     )  # "auto" halves a picture once its lattice is used up
     sampler = plan.sampler
     empty = _problem(torch.zeros(3, *window), torch.ones(window, dtype=torch.bool), 0.0, step, prior)
-    if plan.noise_std > 0 and sampler.noise_free:
+    if plan.noise_std > 0 and sampler.exact:
         raise InputError(f"{type(sampler).__name__} takes the known pixels as free of noise; with `noise_std` take one of "
                          f"{serving(empty.operator, noisy=True, use=FRAMES)}")
     try:

@@ -53,7 +53,7 @@ def serving(operator: "Operator | None", *, noisy: bool = False, use: str | None
         use: only those that are offered for it; None for all.
     """
     names = [name for name in (METHODS if use is None else METHODS.offered(use))
-             if METHODS[name].served_by(operator) and not (noisy and METHODS[name].noise_free)]
+             if METHODS[name].served_by(operator) and not (noisy and METHODS[name].exact)]
     return " and ".join(one for one in (", ".join(names[:-1]), *names[-1:]) if one)
 
 

@@ -191,7 +191,10 @@ def _simple(kind: type, value: Any, source: str, where: str) -> Any:
     if kind is str and isinstance(value, os.PathLike):
         value = os.fspath(value)
     if kind is Path and isinstance(value, str | os.PathLike) and os.fspath(value):
-        return Path(value).expanduser()
+        try:
+            return Path(value).expanduser()
+        except RuntimeError as error:
+            raise FieldError(source, where, "begins with ~, and this system knows no home for it; write the path in full") from error
     if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
         got = "null" if value is None else repr(value)
         raise FieldError(source, where, f"must be {WORDS.get(kind, kind.__name__)}, got {got}")

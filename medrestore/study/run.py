@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import digest_of, write_file
+from ..files import digest_of, expanded, write_file
 from ..settings import plain
 from ..tasks.run import Task, failures, is_whole
 from ..tasks.run import run as run_tasks
@@ -92,7 +92,7 @@ class Study:
         record = MethodRecord(method.label, method.config, method.solver.settings, method.solver.weights)
         content = Content(self.config.protocol, part_of(CaseRecord, case), condition, record, seed,
                           with_image, self.lpips)
-        cache = self.out / CACHE if self.config.cache is None else Path(self.config.cache).expanduser()
+        cache = self.out / CACHE if self.config.cache is None else expanded(self.config.cache)
         resources = Resources(self._spectral_gb(method), cache, self.config.lpips)
         return Item(content, case, method.solver, resources)
 
@@ -164,7 +164,7 @@ def open_study(config: Config, source: str, out: Path) -> Study:
     check_disjoint(data, validation, source)
     _check_folders(config.methods, source)
     _check_folders([condition.name for condition in config.conditions], source)
-    lpips = tuple(prints(Path(path).expanduser()) for path in config.lpips)
+    lpips = tuple(prints(expanded(path)) for path in config.lpips)
     tuned = any(method.tuned for method in config.methods.values())
     return Study(config, source, out, candidates, data, validation if tuned else [], lpips, prints)
 

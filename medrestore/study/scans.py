@@ -206,7 +206,7 @@ def _chosen(source: KSpace, where: str) -> list[tuple[Path, str | None]]:
 
 
 def _identity(path: Path) -> str | None:
-    if path.suffix not in (".h5", ".hdf5"):
+    if path.suffix.lower() not in (".h5", ".hdf5"):
         return None
     with open_hdf5(path) as file:
         return patient_of(file, path)

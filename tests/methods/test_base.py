@@ -120,4 +120,9 @@ def test_noise_free_methods_project() -> None:
         operator = mr.operators.Mask(torch.ones(4, 4))
         problem = mr.Problem(operator, torch.full((1, 1, 4, 4), 0.5), 0.4)
         restored = mr.restore(problem, PRIOR, kind(), steps=4, seed=1, codec=mr.codecs.Interval(-1, 1)).mean
-        assert (float((restored - 0.5).abs().max()) < 1e-5) == kind.noise_free, name
+        assert (float((restored - 0.5).abs().max()) < 1e-5) == kind.exact, name
+
+
+def test_hyper_parameters_that_follow_from_the_steps() -> None:
+    changed = {name for name in METHODS if METHODS[name]().in_steps(10) != METHODS[name]()}
+    assert changed == {"dps"}
