@@ -194,7 +194,8 @@ def _simple(kind: type, value: Any, source: str, where: str) -> Any:
         try:
             return Path(value).expanduser()
         except RuntimeError as error:
-            raise FieldError(source, where, "begins with ~, and this system knows no home for it; write the path in full") from error
+            what = "begins with ~, and this system knows no home for it; write the path in full"
+            raise FieldError(source, where, what) from error
     if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
         got = "null" if value is None else repr(value)
         raise FieldError(source, where, f"must be {WORDS.get(kind, kind.__name__)}, got {got}")
