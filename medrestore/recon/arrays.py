@@ -108,7 +108,8 @@ def _all(scans: list[Scan], maps: Tensor | None, prior: Prior, plan: Plan, devic
         count = slices_at_once(ready[0], plan, device.type, len(scans) - first)
         ready += [prepare(scans[index], plan, maps=None if maps is None else maps[index, None], device=device)
                   for index in range(first + 1, first + count)]
-        results += restore_slices(ready, prior, plan, first=first, batch_size=images_of(plan, count), on_step=on_step)
+        results += restore_slices(ready, prior, plan, numbers=range(first, first + count), batch_size=images_of(plan, count),
+                                  on_step=on_step)
     return results
 
 

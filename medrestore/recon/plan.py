@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..files import expanded
 from ..levels import LADDERS, below, check_reach
 from ..methods import METHODS, SCANS
-from ..settings import Bounds, FieldError, OneOf, check
+from ..settings import Bounds, FieldError, OneOf, Privacy, check
 
 if TYPE_CHECKING:
     from ..methods import Method
@@ -30,7 +30,7 @@ class Undersampling:
     Args:
         kind: take samples away in software: uniform1d, random1d, gaussian1d, gaussian2d, poisson2d, uniform2d, or fastMRI's
             random, equispaced, equispaced_fraction, magic, magic_fraction.
-        accel: acceleration of the sampling in software.
+        accel: acceleration of the sampling in software, on top of that of the scan.
         acs: calibration lines of the sampling in software; default: the kind's own rule.
     """
 
@@ -147,11 +147,13 @@ class Machine:
         device: cpu, cuda, cuda:1, mps, xpu; default: the accelerator that is there, else the CPU.
         compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs.
         maps_cache: folder of coil maps, or none.
+        apart: do the scans of a folder in a process of their own, so that one which kills its process costs no other.
     """
 
     device: str | None = None
     compiled: bool = False
     maps_cache: str | None = None
+    apart: bool = False
 
     def __post_init__(self) -> None:
         check(self)
@@ -189,21 +191,19 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Writing:
+class Writing(Privacy):
     """What is written, and over what.
 
     Args:
         nifti: write a .nii.gz beside.
         overwrite: replace existing outputs.
-        resume: skip what is complete and was made by this very plan; redo what another plan made.
+        resume: skip what is complete and was made by this very plan; redo what another plan made, and what is damaged. Slices
+            that a stopped run has finished are taken up in any case, but for `overwrite`.
     """
 
     nifti: bool = False
     overwrite: bool = False
     resume: bool = False
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 UNDECIDING = (Machine, Reading, Writing)  # classes whose fields do not decide the image
