@@ -86,7 +86,7 @@ def test_data_without_noise_are_exact_where_the_maps_explain_them() -> None:
     full = torch.ones(1, SHAPE[1])
     data = Sense(maps, full)(image)
     scan = Scan("exact", 0, data, full, None, None, None, SHAPE, None, None)
-    ready = prepare(scan, replace(PLAN, noise_std=0.0), maps=maps)
+    ready = prepare(scan, replace(PLAN, noise_std=0.0, steps=50), maps=maps)
     assert ready.problem.sigma == 0 and ready.noise_source == "given"
 
 
