@@ -171,7 +171,7 @@ class Sense(Encoding):
     def _check_one_axis(self, what: str) -> None:
         if not self.one_axis:
             raise TypeError(f"Sense has {what} only for masks along one phase-encode axis; "
-                            "DDS, DiffPIR, HQS and DPS do without")
+                            "take a method that needs a LinearOperator or less")
 
 
 def virtual_coils(maps: Tensor) -> Tensor:

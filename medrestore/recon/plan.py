@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..errors import InputError
 from ..files import expanded
-from ..levels import LADDERS, below
-from ..methods import METHODS
+from ..levels import LADDERS, below, check_reach
+from ..methods import METHODS, SCANS
 from ..settings import Bounds, FieldError, OneOf, Privacy, check
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..priors import Prior
 
 LEAST_SIGMA = 1e-3  # image brightness being about 1
-WITHOUT_DATA = ("ddim", "ddpm", "probability-flow", "dpm-solver++")  # methods that sample the prior alone
+SLICE_SEEDS = 100_000  # seeds set apart for the samples of one slice
 QUALITY = {  # network calls a sample, samples, and the level to begin at from CG-SENSE: points on the curve of docs/speed.md
     "fast": (20, 1, 0.5), "balanced": (50, 1, None), "best": (100, 1, None),
 }
@@ -76,7 +76,7 @@ class Plan:
         keep_samples: store every sample.
     """
 
-    method: Annotated[Any, OneOf(METHODS, without=WITHOUT_DATA)] = "hqs"
+    method: Annotated[Any, OneOf(METHODS.offered(SCANS))] = "hqs"
     options: Mapping[str, int | float | None] = field(default_factory=dict)
     steps: Annotated[int, Bounds(at_least=2)] = 50
     ladder: Annotated[str, OneOf(LADDERS)] = "karras"
@@ -116,6 +116,11 @@ class Plan:
     def draws(self) -> bool:
         """Whether the method draws samples, whose spread means something."""
         return METHODS[self.method].draws
+
+    def check_levels(self, prior: "Prior") -> None:
+        """Refuses noise levels that are outside those of the prior."""
+        low, high = prior.sigma_range
+        check_reach(self.sigma_max, max(low, LEAST_SIGMA), high, start_sigma=self.start_sigma)
 
     def levels(self, prior: "Prior") -> list[float]:
         """The noise levels over the range of a prior, before any start part-way."""

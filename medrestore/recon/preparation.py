@@ -14,6 +14,7 @@ from ..consistency import relative_misfit, unexplained
 from ..errors import InputError
 from ..io import KSpaceFile, Scan, read_kspace
 from ..io.kspace.base import sampled
+from ..methods import SCANS, serving
 from ..metrics import Scores, fastmri_scores
 from ..mri import (
     Sampling,
@@ -32,16 +33,14 @@ from ..operators import Crop, Sense
 from ..priors import Prior
 from ..problem import Problem
 from ..restoration import Restoration, check, image_size, padded_size, restore_all
-from ..settings import FieldError
 from .data_step import DataStep, data_step, exact_gb
-from .plan import LEAST_SIGMA, Plan, Reading
+from .plan import SLICE_SEEDS, Plan, Reading
 
 CG_SENSE = CGSense(lam=0.01)  # the baseline beside every reconstruction
 FASTMRI_KINDS = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
 AXES = ("slice", "coil", "row", "col")  # of coil maps in files that do not say
 ROUNDING = 1e-4  # of the data: what float32 leaves of k-space that the maps explain
 WORST_MISFIT = 3.0  # times that of an empty image
-SLICE_SEEDS = 100_000  # seeds set apart for the samples of one slice
 
 
 @dataclass(frozen=True)
@@ -300,13 +299,13 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
         InputError: in one sentence, what does not fit and what would.
     """
     check_prior(prior.channels, "the prior")
-    check_levels(plan, prior)
+    plan.check_levels(prior)
     operator, method = prepared.problem.operator, plan.sampler
     if method.needs is not None and not isinstance(operator, method.needs):
         why = ("the mask undersamples both axes" if not prepared.sense.one_axis else
                f"that takes {exact_gb(prepared.sense):.2f} GiB, over the limit of `spectral_gb`, {plan.spectral_gb:g}")
         raise InputError(f"{type(method).__name__} needs the exact spectrum of the scan, and {why}; "
-                         "dds, diffpir, hqs and dps do without")
+                         f"{serving(operator, use=SCANS)} would do")
     try:
         check(prepared.problem, method, prior, padded_size(prior, image_size(prepared.problem)))
     except (TypeError, ValueError) as error:
@@ -323,18 +322,7 @@ def check_noise(prepared: Prepared, plan: Plan) -> None:
     if method.exact and prepared.problem.exact is not True:
         raise InputError(f"{type(method).__name__} takes the data as free of noise, and these have noise of std "
                          f"{float(prepared.problem.sigma):.3g} ({prepared.noise_source}), which it would restore as image; "
-                         "take a `method` that knows the noise: hqs, dds, diffpir, ddnm+, ddrm or dps")
-
-
-def check_levels(plan: Plan, prior: Prior) -> None:
-    """Refuses noise levels that are outside those of the prior."""
-    low, high = prior.sigma_range
-    least = max(low, LEAST_SIGMA)
-    if plan.sigma_max <= least:
-        raise FieldError("Plan", "sigma_max", f"is {plan.sigma_max:g}, not above the least noise level of the prior, {least:g}")
-    if plan.start_sigma is not None and not low < plan.start_sigma <= high:
-        raise FieldError("Plan", "start_sigma", f"is {plan.start_sigma:g}, outside the noise levels of the prior, "
-                         f"{low:g} to {high:g}")
+                         f"take a `method` that knows the noise: {serving(prepared.problem.operator, noisy=True, use=SCANS)}")
 
 
 def check_prior(channels: int, name: str) -> None:
