@@ -78,9 +78,9 @@ def _mri(options: Options) -> int:
     say(f"8 simulated coils, {tuple(truth.shape)} pixels, {ready.sampling.acceleration:.2f}x along one axis, "
         f"{ready.sampling.acs} calibration lines, noise {ready.problem.sigma:.3g} ({ready.noise_source})")
 
-    images = {"zero-filled": ready.shown(ready.sense.adjoint(ready.problem.y)[0, 0]).abs()}
+    images = {"zero-filled": ready.shown(ready.sense.adjoint(ready.kspace)[0, 0]).abs()}
     for name, kind in (("CG-SENSE", CGSense), ("L1-wavelet", L1Wavelet)):
-        tried = [ready.shown(kind(lam=lam).reconstruct(ready.problem.y, sense.maps, sense.mask)[0, 0]).abs() for lam in WEIGHTS]
+        tried = [ready.shown(kind(lam=lam).reconstruct(ready.kspace, sense.maps, sense.mask)[0, 0]).abs() for lam in WEIGHTS]
         images[f"{name}, best weight"] = max(tried, key=lambda image: score([image], [truth]).psnr)
     for name, plan in plans.items():
         advance = progress(name, plan.steps * -(-plan.samples // plan.batch_size))

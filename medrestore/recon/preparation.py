@@ -31,6 +31,7 @@ from ..problem import Problem
 from ..restoration import Restoration, check, image_size, padded_size, restore_all
 from ..settings import FieldError
 from .data_step import DataStep, data_step, exact_gb
+from .noise_model import noise_profile
 from .plan import LEAST_SIGMA, Plan, Reading
 
 FASTMRI_KINDS = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
@@ -43,8 +44,10 @@ class Prepared:
     """A slice that is ready to be restored: the problem, and how its solution becomes the image that a scanner shows.
 
     Attributes:
-        problem: prewhitened k-space under the SENSE model; its operator is `sense` or an exact form of it.
-        sense: the operator without its spectrum or resolvent.
+        problem: prewhitened k-space under the SENSE model, its samples weighted where their noise differs; its operator is
+            `sense` or an exact form of it, weighted alike.
+        sense: the operator without weights, spectrum or resolvent.
+        kspace: (1, coil, h, w) the data of `sense`: prewhitened, without weights.
         sampling: the realised mask.
         noise_source: where the noise level comes from, in words.
         gain: (1, 1, h, w), root-sum-of-squares of the coils before whitening: magnitude times gain is comparable to a
@@ -56,6 +59,7 @@ class Prepared:
 
     problem: Problem
     sense: Sense
+    kspace: Tensor
     sampling: Sampling
     noise_source: str
     gain: Tensor
@@ -106,13 +110,20 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     norm = maps.abs().square().sum(1, keepdim=True).sqrt()
     maps = torch.where(norm > 0, maps / norm.where(norm > 0, 1.0), 0.0)
     gain = torch.einsum("cv,bvhw->bchw", unmix, maps).abs().square().sum(1, keepdim=True).sqrt()
-    sense = Sense(maps.to(device), sampling.mask.to(device))
-    form = data_step(sense, plan.sampler, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb, noisy=sigma > 0)
-    problem = Problem(form.operator, kspace.to(device), sigma)
-    if plan.noise_std is None and (left := unexplained(problem)) > sigma:
-        problem = replace(problem, sigma=left)
-        source = f"{source}, raised from {sigma:.3g} to what the coil maps leave unexplained"
-    return Prepared(problem, sense, sampling, source, gain.to(device), scan.crop, reference, form)
+    sense, kspace = Sense(maps.to(device), sampling.mask.to(device)), kspace.to(device)
+    profile = noise_profile(Problem(sense, kspace, sigma)) if plan.noise_std is None else None
+    weighted = sense if profile is None else replace(sense, mask=profile.weights)
+    form = data_step(weighted, plan.sampler, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb, noisy=sigma > 0)
+    if profile is not None:
+        problem = Problem(form.operator, profile.weights * kspace, profile.sigma)
+        source = (f"{source}, with what the coil maps leave unexplained {profile.sigma:.3g} to {profile.largest:.3g} "
+                  "from the edge of k-space to its centre")
+    else:
+        problem = Problem(form.operator, kspace, sigma)
+        if plan.noise_std is None and (left := unexplained(problem)) > sigma:
+            problem = replace(problem, sigma=left)
+            source = f"{source}, raised from {sigma:.3g} to what the coil maps leave unexplained"
+    return Prepared(problem, sense, kspace, sampling, source, gain.to(device), scan.crop, reference, form)
 
 
 def _reference(scan: Scan, plan: Plan) -> Tensor | None:
@@ -182,7 +193,7 @@ def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, fi
         batch_size: samples, of whichever slices, drawn together at most; by default that of the plan.
         on_step: called with the number of the step and x (sample, channel, height, width) after it, for each batch.
     """
-    cg_sense = [CG_SENSE.reconstruct(one.problem.y, one.sense.maps, one.sense.mask) for one in prepared]
+    cg_sense = [CG_SENSE.reconstruct(one.kspace, one.sense.maps, one.sense.mask) for one in prepared]
     results = restore_all(
         [one.problem for one in prepared], prior, plan.sampler, levels=plan.levels(prior), samples=plan.samples,
         seeds=[plan.seed + SLICE_SEEDS * index for index in range(first, first + len(prepared))],
@@ -194,7 +205,7 @@ def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, fi
 
 def _as_shown(prepared: Prepared, result: Restoration, cg_sense: Tensor) -> Slice:
     """A restoration and the baselines beside it, cropped and in the units of the scanner's image."""
-    zero_filled = ZeroFilled().reconstruct(prepared.problem.y, prepared.sense.maps, prepared.sense.mask)
+    zero_filled = ZeroFilled().reconstruct(prepared.kspace, prepared.sense.maps, prepared.sense.mask)
 
     def shown(image: Tensor) -> Tensor:
         return prepared.shown(image).cpu()

@@ -296,7 +296,7 @@ def _loaded(folder: str, device: str) -> BaselineMethod:
 def _by_baseline(baseline: BaselineMethod, prepared: PreparedSlice, label: str) -> Reconstruction:
     """A baseline takes no noise level, so its misfit has no scale."""
     about = prepared.prepared
-    image = baseline.reconstruct(about.problem.y, about.sense.maps, about.sense.mask)
+    image = baseline.reconstruct(about.kspace, about.sense.maps, about.sense.mask)
     return Reconstruction(label, about.shown(image[0, 0]).cpu(), {"calls": 0.0, "misfit": None})
 
 
