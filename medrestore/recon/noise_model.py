@@ -21,7 +21,7 @@ class NoiseProfile:
 
     Attributes:
         sigma: std of every real number of the quietest sample.
-        weights: like the mask, (1, w) or (h, w): `sigma` over the std of each sample, 0 where not sampled. Data and operator
+        weights: (h, w), or (1, w) along an axis: `sigma` over the std of each sample, 0 where not sampled. Data and operator
             so weighted have white noise of `sigma`.
         largest: std of the loudest sample.
     """
@@ -31,21 +31,24 @@ class NoiseProfile:
     largest: float
 
 
-def noise_profile(problem: Problem[Sense]) -> NoiseProfile | None:
+def noise_profile(problem: Problem[Sense], *, along_axis: bool = False) -> NoiseProfile | None:
     """The noise of a scan whose coil maps leave more unexplained in some parts of k-space than in others.
 
     The error of coil maps is largest where the signal is, in the centre of k-space. One raised noise level would distrust the
     quiet outer k-space, where fine detail is, as much. So the variance of what a least-squares fit leaves is taken ring by
-    ring, per degree of freedom, and never below that of thermal noise; for masks along the phase-encode axis, along that axis
-    alone, which keeps the exact forms of the data step.
+    ring, per degree of freedom, and never below that of thermal noise.
 
     Args:
         problem: data as sampled; its sigma is that of thermal noise.
+        along_axis: for a mask along the phase-encode axis, one weight a line: what its samples have on average. That keeps the
+            exact forms of the data step, and trusts the loud middle of each line too much.
 
     Returns:
         None where the rings differ by no more than chance, or where the data hold too little in excess of the unknowns to tell.
     """
     mask, thermal = problem.operator.mask, float(problem.sigma) ** 2
+    if not along_axis:
+        mask = mask.expand(problem.y.shape[-2], -1)
     left, white = (_by_ring(residual, mask) for residual in fit_residuals(problem))
     if white.sum() < float(problem.count[0]) / 10:
         return None

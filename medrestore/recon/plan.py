@@ -1,7 +1,7 @@
 """All that decides the image of a scan, and what does not. Importing it loads no torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 LEAST_SIGMA = 1e-3  # image brightness being about 1
 WITHOUT_DATA = ("ddim", "ddpm", "probability-flow", "dpm-solver++")  # methods that sample the prior alone
 QUALITY = {  # network calls a sample, samples, and the level to begin at from CG-SENSE: points on the curve of docs/speed.md
-    "fast": (20, 1, 0.5), "balanced": (50, 1, None), "best": (100, 1, None),
+    "fast": (10, 1, 0.5), "balanced": (25, 1, None), "best": (50, 1, None),
 }
-QUALITY_OF_SAMPLES = QUALITY | {"best": (50, 4, None)}  # for methods that draw samples, to which more steps do no good
+QUALITY_OF_SAMPLES = {  # for methods that draw samples, to which more steps do no good
+    "fast": (20, 1, 0.5), "balanced": (50, 1, None), "best": (50, 4, None),
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Plan:
     Args:
         method: how the data are made to agree; the default was best on validation subjects, the others but it draw samples.
         options: the method's hyper-parameters, by the names of its paper, such as lam.
+        weight: lam of hqs, dds and diffpir, how much less to trust the data than their noise justifies; default the method's
+            own. auto chooses it for each scan by how well held-out samples are predicted, in no more time than three slices.
         steps: noise levels, a network call each.
         ladder: spacing of the noise levels.
         sigma_max: noise level to begin at (image brightness about 1); above it the calibration data decide.
@@ -73,6 +77,7 @@ class Plan:
 
     method: Annotated[Any, OneOf(METHODS, without=WITHOUT_DATA)] = "hqs"
     options: Mapping[str, int | float | None] = field(default_factory=dict)
+    weight: Annotated[float, Bounds(above=0)] | Literal["auto"] | None = None
     steps: Annotated[int, Bounds(at_least=2)] = 50
     ladder: Annotated[str, OneOf(LADDERS)] = "karras"
     sigma_max: Annotated[float, Bounds(above=0)] = 5.0
@@ -95,14 +100,24 @@ class Plan:
     def __post_init__(self) -> None:
         METHODS.settle(self, "method", "options")
         check(self)
+        if self.weight is not None and not self.weighable:
+            raise FieldError("Plan", "weight", "is lam of hqs, dds (without gamma) and diffpir, and stands once: "
+                             f"leave it out with {self.method} and these options")
         if self.samples > 1 and not self.draws:
             raise FieldError("Plan", "samples", f"must be 1 with {self.method}, which estimates the mean and draws no samples; "
                              "take a `method` that draws them, such as dds")
 
     @property
     def sampler(self) -> "Method":
-        """The method with its options."""
-        return METHODS.build(self.method, self.options, "Plan", "options")
+        """The method with its options and the weight; its own default weight where one is yet to be chosen."""
+        weight = {} if self.weight in (None, "auto") else {"lam": self.weight}
+        return METHODS.build(self.method, {**self.options, **weight}, "Plan", "options")
+
+    @property
+    def weighable(self) -> bool:
+        """Whether the method has a weight that the options leave open."""
+        has = any(one.name == "lam" for one in fields(METHODS[self.method]))  # type: ignore[arg-type]  # a dataclass, as all methods
+        return has and "lam" not in self.options and self.options.get("gamma") is None
 
     @property
     def draws(self) -> bool:

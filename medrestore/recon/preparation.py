@@ -25,7 +25,7 @@ from ..mri import (
     sampling_mask,
     whitening,
 )
-from ..operators import Crop, Sense
+from ..operators import Crop, Sense, SpectralOperator
 from ..priors import Prior
 from ..problem import Problem
 from ..restoration import Restoration, check, image_size, padded_size, restore_all
@@ -111,7 +111,8 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     maps = torch.where(norm > 0, maps / norm.where(norm > 0, 1.0), 0.0)
     gain = torch.einsum("cv,bvhw->bchw", unmix, maps).abs().square().sum(1, keepdim=True).sqrt()
     sense, kspace = Sense(maps.to(device), sampling.mask.to(device)), kspace.to(device)
-    profile = noise_profile(Problem(sense, kspace, sigma)) if plan.noise_std is None else None
+    exact = plan.sampler.needs is SpectralOperator and sense.one_axis
+    profile = noise_profile(Problem(sense, kspace, sigma), along_axis=exact) if plan.noise_std is None else None
     weighted = sense if profile is None else replace(sense, mask=profile.weights)
     form = data_step(weighted, plan.sampler, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb, noisy=sigma > 0)
     if profile is not None:

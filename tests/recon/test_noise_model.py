@@ -53,9 +53,8 @@ def test_wrong_maps_are_distrusted_where_the_signal_is(kind: str) -> None:
 def loud(kind: str, seed: int = 0) -> tuple[Problem[Sense], Tensor]:
     """True maps, and noise that is louder in the centre of k-space, with the std of every sample."""
     problem = scan(kind, seed=seed)
-    axes = [torch.arange(n) - n // 2 for n in SHAPE]
-    radius = (axes[1] / (SHAPE[1] / 2)).abs()[None] if kind == "uniform1d" else torch.hypot(
-        axes[0][:, None] / (SHAPE[0] / 2), axes[1] / (SHAPE[1] / 2))
+    axes = [(torch.arange(n) - n // 2) / (n / 2) for n in SHAPE]
+    radius = torch.hypot(axes[0][:, None], axes[1])
     std = SIGMA * (1 + 4 * torch.exp(-((radius / 0.4) ** 2)))
     further = torch.randn(problem.y.shape, dtype=torch.complex64, generator=torch.Generator().manual_seed(seed + 9)) * 2**0.5
     return replace(problem, y=problem.y + (problem.operator.mask > 0) * (std**2 - SIGMA**2).sqrt() * further), std
@@ -64,12 +63,21 @@ def loud(kind: str, seed: int = 0) -> tuple[Problem[Sense], Tensor]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_weights_are_those_of_the_noise(kind: str) -> None:
     problem, std = loud(kind)
-    mask = problem.operator.mask
+    mask = problem.operator.mask.expand(SHAPE)
     profile = noise_profile(problem)
-    assert profile is not None and profile.weights.shape == mask.shape and float(profile.weights.max()) == 1
+    assert profile is not None and profile.weights.shape == mask.shape and float(profile.weights.max()) == pytest.approx(1)
     assert bool(((profile.weights > 0) == (mask > 0)).all())
     torch.testing.assert_close((profile.sigma / profile.weights)[mask > 0], std[mask > 0], rtol=0.35, atol=0)
     assert profile.largest == pytest.approx(float((profile.sigma / profile.weights)[mask > 0].max()), rel=1e-5)
+
+
+def test_along_an_axis_a_line_has_the_mean_of_its_samples() -> None:
+    problem, std = loud("uniform1d")
+    mask = problem.operator.mask
+    profile = noise_profile(problem, along_axis=True)
+    assert profile is not None and profile.weights.shape == mask.shape
+    expected = std.square().mean(0, keepdim=True).sqrt()[mask > 0]
+    torch.testing.assert_close((profile.sigma / profile.weights)[mask > 0], expected, rtol=0.35, atol=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -100,7 +108,7 @@ def test_weighted_data_bring_the_image_nearer(kind: str, seed: int) -> None:
 def test_without_data_in_excess_it_says_nothing() -> None:
     generator = torch.Generator().manual_seed(0)
     maps = simulated_maps(2, SHAPE, generator=generator)
-    mask = sampling_mask("uniform1d", SHAPE, 3, acs=8, seed=0).mask
+    mask = sampling_mask("uniform1d", SHAPE, 6, acs=4, seed=0).mask
     y = simulate_scan(head(), maps.flip(1), mask, noise_std=SIGMA, generator=generator)
     assert noise_profile(Problem(Sense(maps, mask), y, SIGMA)) is None
 
