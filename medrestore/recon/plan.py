@@ -16,11 +16,9 @@ if TYPE_CHECKING:
 LEAST_SIGMA = 1e-3  # image brightness being about 1
 WITHOUT_DATA = ("ddim", "ddpm", "probability-flow", "dpm-solver++")  # methods that sample the prior alone
 QUALITY = {  # network calls a sample, samples, and the level to begin at from CG-SENSE: points on the curve of docs/speed.md
-    "fast": (10, 1, 0.5), "balanced": (25, 1, None), "best": (50, 1, None),
+    "fast": (20, 1, 0.5), "balanced": (50, 1, None), "best": (100, 1, None),
 }
-QUALITY_OF_SAMPLES = {  # for methods that draw samples, to which more steps do no good
-    "fast": (20, 1, 0.5), "balanced": (50, 1, None), "best": (50, 4, None),
-}
+QUALITY_OF_SAMPLES = QUALITY | {"best": (50, 4, None)}  # for methods that draw samples, to which more steps do no good
 
 
 @dataclass(frozen=True)
