@@ -19,7 +19,7 @@ LEAST_SQUARES = 30  # conjugate-gradient steps to a least-squares fit
 
 def project(problem: Problem[SpectralOperator], x: Tensor) -> Tensor:
     """x - A^+ (A x - y): the nearest image that explains y exactly. For spectral operators."""
-    S = problem.operator.spectrum
+    S = problem.spectrum
     return S.synthesise(torch.where(S.s > 0, problem.observed, S.analyse(x)))
 
 
@@ -38,7 +38,7 @@ def prox(problem: Problem[LinearOperator], x: Tensor, gamma: float | Tensor, *, 
     """
     A = problem.operator
     if cg_steps is None and isinstance(A, SpectralOperator):
-        S = A.spectrum
+        S = problem.spectrum
         return S.correct(x, _trust(S.s.square(), gamma), problem.observed)
     if cg_steps is None and isinstance(A, ResolventOperator):
         if not isinstance(gamma, Tensor):
@@ -108,7 +108,7 @@ def unexplained(problem: Problem[LinearOperator]) -> float:
     A = problem.operator
     y = problem.y[:1]
     if isinstance(A, SpectralOperator):
-        S = A.spectrum
+        S = problem.spectrum
         left = y - A(S.synthesise(problem.observed[:1]))
         unknowns = torch.broadcast_to(S.s > 0, problem.observed.shape)[0].sum() * (2 if problem.observed.is_complex() else 1)
         spare = float(problem.count[0] - unknowns)

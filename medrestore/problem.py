@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .codecs import AffineCodec, Codec, Interval, Padded
 from .errors import InputError
-from .operators import CoIsometry, Decoded, Isometry, LinearOperator, Operator, ResolventOperator, SpectralOperator
+from .operators import CoIsometry, Decoded, Isometry, LinearOperator, Operator, ResolventOperator, SpectralOperator, Spectrum
 from .operators import stack as stack_operators
 from .operators.base import Window, required
 from .operators.local import LocalOperator, as_local
@@ -70,10 +70,16 @@ class Problem(ShortRepr, Generic[A]):
         exact = self.sigma == 0
         return bool(exact.all()) if bool(exact.all() | ~exact.any()) else exact
 
+    @property
+    def spectrum(self) -> Spectrum:
+        """That of the operator, on the device of the data; for spectral operators."""
+        with self.y.device:  # an operator without tensors of its own, such as a crop, makes its singular values there
+            return required(self.operator, SpectralOperator).spectrum  # type: ignore[type-abstract]  # any subclass will do
+
     @cached_property
     def observed(self) -> Tensor:
         """A^+ y on the grid of V's coefficients, zero in the null space; for spectral operators."""
-        S = required(self.operator, SpectralOperator).spectrum  # type: ignore[type-abstract]  # any subclass will do
+        S = self.spectrum
         return S.invert(S.unmeasure(self.y))
 
     @cached_property

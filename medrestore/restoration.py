@@ -53,6 +53,8 @@ def sample(
     check(problem, method, prior, size)
     check_levels(levels)
     exact = [spectral(constraint) for constraint in constraints]
+    for one in (*constraints, *([] if problem is None else [problem])):
+        _read_ahead(one)
     shape = (len(noise.seeds), prior.channels, *size)
 
     def constrain(x0: Tensor) -> Tensor:
@@ -76,6 +78,15 @@ def sample(
             if on_step is not None:
                 on_step(i, x)
     return x
+
+
+def _read_ahead(problem: Problem[Operator]) -> None:
+    """Computes what the steps share, some of which is read back from the device: during steps that would wait for it."""
+    operator, _ = problem.operator, problem.exact
+    if isinstance(operator, SpectralOperator):
+        problem.observed.size()
+    elif isinstance(operator, LinearOperator):
+        operator.normal(problem.back_projected)
 
 
 def check(problem: Problem[Operator] | None, method: Method, prior: Prior, size: tuple[int, int]) -> None:
@@ -400,4 +411,6 @@ def in_batches(draw: Callable[[Sequence[Item]], Tensor], items: Sequence[Item], 
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, on a GPU or on the CPU."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    said = str(error)
+    return (isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in said
+            or "MPS backend out of memory" in said)

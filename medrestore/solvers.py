@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-LOOK = 8  # steps between two tests of the residual on a GPU, which would otherwise wait for the CPU at every step
+LOOK = 8  # steps to the first test of the residual, and between two, on a GPU: each test waits for all that it was asked before
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def cg(A: Callable[[Tensor], Tensor], b: Tensor, *, max_steps: int, rtol: float 
     every = 1 if b.device.type == "cpu" else LOOK
     for step in range(max_steps):
         active = rr > stop
-        if step % every == 0 and not active.any():
+        if (step > 0 or every == 1) and step % every == 0 and not active.any():
             break
         Ap = A(p)
         alpha = torch.where(active, rz / _dot(p, Ap).where(active, 1.0), 0.0)

@@ -30,8 +30,7 @@ import torch
 
 import medrestore as mr
 from medrestore.consistency import misfit, prox, unexplained
-from medrestore.methods.budget import ddim_split
-from medrestore.methods.budget import justified_gamma
+from medrestore.methods.budget import ddim_split, justified_gamma
 from medrestore.restoration import codec_for
 
 STEPS = 8

@@ -29,10 +29,10 @@ import torch
 import medrestore as mr
 from medrestore.datasets.scenes import write_scene
 from medrestore.evaluation import score_scene
-from medrestore.io.scenes.open import open_scenes
 from medrestore.inpainting.frame import inpaint_frame, smooth_fill
 from medrestore.inpainting.plan import Plan as InpaintPlan
 from medrestore.inpainting.temporal import stretches, view
+from medrestore.io.scenes.open import open_scenes
 from medrestore.report.overlay import overlay
 
 SCENE, FRAMES, EVERY, SIZE = 1010, 5, 25, (144, 256)

@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "medrestore"
 TESTS = Path(__file__).parent
 
 LAYERS = (
+    {"devices"},
     {"noise", "fft", "levels", "errors", "allocator"},
     {"operators", "solvers", "metrics", "settings", "files"},
     {"codecs", "io", "mri", "tasks"},

@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from helpers.pretend_device import counting, pretending
 
+from medrestore import noise as noises
 from medrestore.noise import Noise
 
 SHAPE = (2, 5, 4)
@@ -38,3 +40,25 @@ def test_noise_leaves_the_global_stream_alone() -> None:
 def test_a_stream_for_every_sample() -> None:
     with pytest.raises(ValueError, match="2 streams, but the batch has 3"):
         Noise([0, 1])((3, *SHAPE))
+
+
+def test_noise_is_the_same_on_every_device_and_copied_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(noises, "PIECE", 4 * 4 * 2 * 40)  # four draws of two samples
+    here = Noise([3, 4])
+    with pretending() as device, counting() as counts:
+        there = Noise([3, 4], device)
+        for count in range(1, 12):
+            drawn = there((2, *SHAPE))
+            assert drawn.device.type == "pretend"
+            assert torch.equal(drawn.to("cpu"), here((2, *SHAPE)))
+            assert counts.copies == sum(count > first for first in (0, 1, 3, 7))  # pieces of 1, 2, 4, 4 draws
+    assert counts.waits == 0
+
+
+def test_another_shape_takes_nothing_from_the_streams() -> None:
+    """What was drawn ahead and not used is drawn again."""
+    here = Noise([3, 4])
+    with pretending() as device:
+        there = Noise([3, 4], device)
+        for shape in [SHAPE] * 4 + [(1, 7, 3)] * 2 + [SHAPE] * 2:
+            assert torch.equal(there((2, *shape)).cpu(), here((2, *shape)))

@@ -27,7 +27,8 @@ class Blank(Prior):
 
 
 PLANS: dict[str, Any] = {
-    "recon": Plan(method="dds", options={"eta": 1.0}, samples=2, undersample=Undersampling("uniform1d", 4, 20)),
+    "recon": Plan(method="dds", options={"eta": 1.0}, samples=2, undersample=Undersampling("uniform1d", 4, 20),
+                  select={"contrast": 1}),
     "inpaint": InpaintPlan(options={"eta": 0.5}),
 }
 NOT_FILES = {"maps"}  # a file whose content is in the hash; it need not exist for the plan
@@ -57,7 +58,7 @@ def other(hint: Any, value: Any, *, name: str) -> Any:
         inner = next(one for one in arguments if one is not NoneType)
         return None if value is not None else other(inner, None, name=name)
     if isinstance(value, dict):
-        return {key: item + 0.125 for key, item in value.items()}
+        return {key: item + (1 if isinstance(item, int) else 0.125) for key, item in value.items()}
     if arguments:
         return other(next(one for one in arguments if isinstance(value, one) or value is None), value, name=name)
     raise AssertionError(f"{name}: no other value of {hint}")
@@ -106,7 +107,7 @@ def test_every_field_is_tried() -> None:
 
 
 def test_what_does_not_decide_does_not_change_the_hash() -> None:
-    changed = {"machine": Machine(device="cuda", compiled=True, maps_cache="x"), "reading": Reading(max_gb=3),
+    changed = {"machine": Machine(device="cuda", compiled=True, maps_cache="x"), "reading": Reading(max_gb=3, implausible=True),
                "writing": Writing(nifti=True, overwrite=True, resume=True)}
     for value in changed.values():
         assert all(getattr(value, one.name) != one.default for one in fields(value))  # every field of it is another

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from helpers.pretend_device import counting, pretending
 from laws import close, white
 from torch import Tensor
 
-from medrestore.solvers import cg
+from medrestore.solvers import LOOK, cg
 
 COMPLEX = torch.complex64
 
@@ -74,3 +75,14 @@ def test_nothing_to_solve() -> None:
     x = cg(lambda z: 2 * z, b, max_steps=5)
     assert torch.equal(x, b / 2)
     assert torch.equal(cg(lambda z: 2 * z, b, max_steps=0), torch.zeros_like(b))
+
+
+@pytest.mark.parametrize("max_steps", [1, 7, 8, 9, 30])
+def test_the_residual_is_read_back_every_eighth_step(max_steps: int) -> None:
+    H = systems(torch.float32, [3000.0, 3000.0])
+    b = white((2, 1, 3, 4), seed=6)
+    here = cg(apply(H), b, max_steps=max_steps, rtol=0.0)
+    with pretending() as device, counting() as counts:
+        there = cg(apply(H.to(device)), b.to(device), max_steps=max_steps, rtol=0.0)
+        assert counts.reads == (max_steps - 1) // LOOK and counts.waits == 2  # the matrices and b
+        close(there.cpu(), here, 1e-3)

@@ -34,7 +34,7 @@ from ..errors import InputError
 from ..settings import FieldError, plain, prefix, scalar, schema, schema_of, suggested
 from .config import read
 from .options import NULLS, Option, built, get, options_of, put
-from .terminal import Help, say
+from .terminal import Help, say, shows_unicode
 
 T = TypeVar("T")
 Given = dict[str, Any]  # option to value, of those that were given
@@ -274,7 +274,7 @@ class Command(Generic[T]):
         import yaml
 
         values = {name: given.get(name, one.default) for name, one in self.options.items()}
-        print(yaml.safe_dump(plain(values), sort_keys=False, allow_unicode=True), end="")
+        print(yaml.safe_dump(plain(values), sort_keys=False, allow_unicode=shows_unicode()), end="")
         raise SystemExit(0)
 
     def schema(self) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def _output(given: str | None, inputs: Sequence[Path]) -> Path | None:
     if given is None:
         return None
     path = Path(given)
-    if path.suffix not in OUTPUTS:
+    if path.suffix.lower() not in OUTPUTS:
         raise InputError(f"-o {path} must end in {', '.join(OUTPUTS)}")
     if any(path.resolve() == one.resolve() for one in inputs):
         raise InputError(f"-o {path} is one of the tables that are compared; give another name")
@@ -218,10 +218,10 @@ def _write(path: Path, pairs: Sequence[Pair], protocol: str | None) -> None:
     from ..files import write_file
 
     lines = [_line(pair, protocol) for pair in pairs]
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         rows = [asdict(pair) for pair in pairs]
         text = tables.csv_text(list(rows[0]), [[str(value) for value in row.values()] for row in rows])
-    elif path.suffix == ".md":
+    elif path.suffix.lower() == ".md":
         text = tables.markdown(HEADER, lines) + "\n" + "\n".join(_notes(pairs, protocol)) + "\n"
     else:
         text = tables.latex(HEADER, lines, " ".join(_notes(pairs, protocol)))

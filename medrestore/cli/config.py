@@ -15,7 +15,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST:
             raise InputError(f"{path} is larger than 1 MiB, which no config is; give a YAML file of options")
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); give a YAML file of options") from error
     except UnicodeDecodeError as error:

@@ -47,7 +47,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Restores the sample and prints a table."""
-    if Path(options.out).suffix != ".png":
+    if Path(options.out).suffix.lower() != ".png":
         raise InputError(f"{options.out} is no .png file name; the demo writes a picture")
     if Path(options.out).is_dir():
         raise InputError(f"{options.out} is a folder; give -o the name of a picture")
@@ -58,6 +58,7 @@ def _mri(options: Options) -> int:
     from importlib.resources import files
 
     from ..baselines import CGSense, L1Wavelet
+    from ..devices import default_device
     from ..io import read_kspace
     from ..priors import load
     from ..recon.plan import Plan, Undersampling
@@ -65,30 +66,33 @@ def _mri(options: Options) -> int:
     from ..report import Column, panel
     from ..restoration import restore
 
-    started = time.monotonic()
+    started, device = time.monotonic(), default_device()
     scan = read_kspace(Path(str(files("medrestore.data"))) / "samples" / "brain-scan.h5")[0]
     asked = Undersampling("uniform1d", options.accel)
     sampled = Plan("dds", steps=options.steps, samples=options.samples, undersample=asked)
     single = replace(sampled, method="hqs", steps=2 * options.steps, samples=1)
     plans = {f"DDS, mean of {options.samples}": sampled, "HQS": single}
-    prior = load("brain-mr-starter", bf16=True)
-    ready = prepare(scan, sampled)
+    prior = load("brain-mr-starter", device=device, bf16=True)
+    ready = prepare(scan, sampled, device=device)
     sense, truth = ready.sense, ready.reference
     assert truth is not None  # the sample is fully sampled
     say(f"8 simulated coils, {tuple(truth.shape)} pixels, {ready.sampling.acceleration:.2f}x along one axis, "
-        f"{ready.sampling.acs} calibration lines, noise {ready.problem.sigma:.3g} ({ready.noise_source})")
+        f"{ready.sampling.acs} calibration lines, noise {ready.problem.sigma:.3g} ({ready.noise_source}); on {device}")
 
-    images = {"zero-filled": ready.shown(ready.sense.adjoint(ready.kspace)[0, 0]).abs()}
+    def shown(image: "Tensor") -> "Tensor":
+        return ready.shown(image).abs().cpu()
+
+    images = {"zero-filled": shown(ready.sense.adjoint(ready.kspace)[0, 0])}
     for name, kind in (("CG-SENSE", CGSense), ("L1-wavelet", L1Wavelet)):
-        tried = [ready.shown(kind(lam=lam).reconstruct(ready.kspace, sense.maps, sense.mask)[0, 0]).abs() for lam in WEIGHTS]
+        tried = [shown(kind(lam=lam).reconstruct(ready.kspace, sense.maps, sense.mask)[0, 0]) for lam in WEIGHTS]
         images[f"{name}, best weight"] = max(tried, key=lambda image: score([image], [truth]).psnr)
     for name, plan in plans.items():
         advance = progress(name, plan.steps * -(-plan.samples // plan.batch_size))
         result = restore(ready.problem, prior, plan.sampler, levels=plan.levels(prior), samples=plan.samples,
                          batch_size=plan.batch_size, on_step=_stepped(advance))
-        images[name] = ready.shown(result.mean[0]).abs()
+        images[name] = shown(result.mean[0])
         if plan is sampled:
-            spread = ready.shown(result.std[0])
+            spread = shown(result.std[0])
     say(f"{'':24s} {'PSNR dB':>8s} {'SSIM':>7s} {'NMSE':>8s}")
     for name, image in images.items():
         value = score([image], [truth])
@@ -140,13 +144,15 @@ def _surgical(options: Options) -> int:
 
     import torch
 
+    from ..devices import default_device
     from ..evaluation import score_scene
     from ..inpainting.frame import inpaint_frame, smooth_fill
     from ..inpainting.plan import Plan as InpaintPlan
     from ..report import frames_panel
 
     started = time.monotonic()
-    prior, scene = load("surgical-starter", bf16=True), _Operation()
+    device, scene = default_device(), _Operation()
+    prior = load("surgical-starter", device=device, bf16=True)
     plan = InpaintPlan(steps=options.steps, window=WINDOW, start_sigma=START)
     fills: dict[str, list[Tensor]] = {"obstructed": [], "mean fill": [], "smooth fill": [], "DDNM+": []}
     advance = progress("DDNM+", scene.count)
@@ -156,11 +162,11 @@ def _surgical(options: Options) -> int:
         fills["obstructed"].append(frame)
         fills["mean fill"].append(torch.where(known, frame, mean))
         fills["smooth fill"].append(smooth_fill(frame, known))
-        fills["DDNM+"].append(inpaint_frame(frame, known, prior, plan))
+        fills["DDNM+"].append(inpaint_frame(frame, known, prior, plan, device=device))
         advance()
     hidden = sum(float((~scene.mask(index)).double().mean()) for index in range(scene.count)) / scene.count
     say(f"{scene.name}: {scene.count} frames of {SIZE[1]} x {SIZE[0]}, {hidden:.1%} hidden, {options.steps} steps, "
-        f"begun at noise level {START:g} from the smooth fill")
+        f"begun at noise level {START:g} from the smooth fill; on {device}")
     say(f"{'':16s} {'hole PSNR dB':>12s} {'hole SSIM':>10s} {'PSNR dB':>8s} {'SSIM':>7s} {'known changed':>14s}")
     for name, frames in fills.items():
         score, rows = score_scene(frames, scene)

@@ -11,10 +11,12 @@ def usable_device(name: str) -> str:
     """
     import torch
 
+    from ..devices import ACCELERATORS
+
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
-        known = name.split(":")[0] in ("cpu", "cuda", "mps", "xpu")
+        known = name.split(":")[0] in ("cpu", *ACCELERATORS)
         why = str(error).splitlines()[0] if known else "there is no such device"
         raise InputError(f"--device {name} is not usable ({why}); cpu always is") from error
     return name

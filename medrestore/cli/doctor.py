@@ -2,7 +2,7 @@
 
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..operators import Sense
+    from ..restoration import Restoration
 
 PACKAGES = ("medrestore", "torch", "numpy", "scipy", "sigpy", "h5py", "nibabel", "scikit-image", "diffusers", "accelerate",
             "monai", "safetensors", "PyYAML", "matplotlib")
@@ -33,9 +34,14 @@ def run(options: Options) -> int:
         say(f"{name:14s} {_version(name)}")
     import torch
 
-    devices = [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
-    say(f"devices        cpu ({torch.get_num_threads()} threads){''.join(', ' + name for name in devices)}")
-    return 0 if all([_told(name, check) for name, check in _checks()]) else 1
+    from ..devices import accelerator, default_device
+
+    found = accelerator()
+    others = [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
+    others += [found] if found not in (None, "cuda") else []
+    say(f"devices        {', '.join([f'cpu ({torch.get_num_threads()} threads)', *others])}; used where none is given: "
+        f"{default_device()}")
+    return 0 if all([_told(name, check) for name, check in _checks(("cpu", *([found] if found else [])))]) else 1
 
 
 def _version(name: str) -> str:
@@ -54,17 +60,22 @@ def _told(name: str, check: Callable[[], bool]) -> bool:
     return ok
 
 
-def _checks() -> Iterator[tuple[str, Callable[[], bool]]]:
+def _checks(devices: Sequence[str]) -> Iterator[tuple[str, Callable[[], bool]]]:
+    """What is tried on each device."""
     from ..priors.store import shipped
 
-    yield "the exact data step equals conjugate gradients", _exact_step
-    yield "a multi-coil restoration explains its data to their noise", _explains
-    for name in shipped():
-        yield f"the prior {name} loads and runs", partial(_runs, name)
+    for device in devices:
+        on = "" if device == "cpu" else f" on {device}"
+        yield f"the exact data step equals conjugate gradients{on}", partial(_exact_step, device)
+        yield f"a multi-coil restoration explains its data to their noise{on}", partial(_explains, device)
+        if device != "cpu":
+            yield f"a multi-coil restoration{on} equals that on the CPU", partial(_equals_the_cpu, device)
+        for name in shipped():
+            yield f"the prior {name} loads and runs{on}", partial(_runs, name, device)
 
 
-def _problem() -> tuple["Sense", "Tensor"]:
-    """A small scan: its acquisition and its samples."""
+def _problem(device: str) -> tuple["Sense", "Tensor"]:
+    """A small scan on a device: its acquisition and its samples."""
     import torch
 
     from ..mri import sampling_mask, simulate_scan, simulated_maps
@@ -75,22 +86,33 @@ def _problem() -> tuple["Sense", "Tensor"]:
     maps = simulated_maps(4, (32, 32), generator=generator)
     mask = sampling_mask("uniform1d", (32, 32), 2, acs=8, seed=0).mask
     y = simulate_scan(image, maps, mask, noise_std=0.01, generator=generator)
-    return Sense(maps, mask), y
+    return Sense(maps.to(device), mask.to(device)), y.to(device)
 
 
-def _exact_step() -> bool:
+def _exact_step(device: str) -> bool:
     import torch
 
     from ..consistency import prox
     from ..problem import Problem
 
-    sense, y = _problem()
-    start = torch.zeros(1, 1, 32, 32, dtype=torch.complex64)
+    sense, y = _problem(device)
+    start = torch.zeros(1, 1, 32, 32, dtype=torch.complex64, device=device)
     exact, iterated = (prox(Problem(operator, y, 0.01), start, 5.0, rtol=1e-4) for operator in (sense.spectral(), sense))
     return torch.allclose(exact, iterated, atol=1e-3)
 
 
-def _explains() -> bool:
+def _explains(device: str) -> bool:
+    return bool((_restored(device).misfit < 1.5).all())
+
+
+def _equals_the_cpu(device: str) -> bool:
+    import torch
+
+    here, there = _restored("cpu").samples, _restored(device).samples.cpu()
+    return torch.allclose(here, there, atol=1e-2 * float(here.abs().max()))
+
+
+def _restored(device: str) -> "Restoration":
     import torch
 
     from ..codecs import ComplexChannels
@@ -99,20 +121,19 @@ def _explains() -> bool:
     from ..problem import Problem
     from ..restoration import restore
 
-    sense, y = _problem()
-    prior = StationaryGaussian(torch.ones(32, 32), channels=2)
-    result = restore(Problem(sense.spectral(), y, 0.01), prior, DDNMPlus(), codec=ComplexChannels(1.0), steps=10)
-    return bool((result.misfit < 1.5).all())
+    sense, y = _problem(device)
+    prior = StationaryGaussian(torch.ones(32, 32, device=device), channels=2)
+    return restore(Problem(sense.spectral(), y, 0.01), prior, DDNMPlus(), codec=ComplexChannels(1.0), steps=10)
 
 
-def _runs(name: str) -> bool:
+def _runs(name: str, device: str) -> bool:
     import torch
 
     from ..priors import load
 
-    net = load(name)
+    net = load(name, device=device)
     height, width = net.size or (8 * net.multiple,) * 2
-    return bool(torch.isfinite(net(torch.zeros(1, net.channels, height, width), 0.1)).all())
+    return bool(torch.isfinite(net(torch.zeros(1, net.channels, height, width, device=device), 0.1)).all())
 
 
 COMMAND = Command("doctor", Options, run, __doc__)

@@ -12,7 +12,6 @@ A study that was stopped goes on with the same command. A method that is added l
 """
 
 import shlex
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from .command import Command
 from .config import read
 from .device import usable_device
 from .options import POSITIONAL
-from .terminal import progress, say
+from .terminal import complain, progress, say
 
 YAML = (".yaml", ".yml")
 
@@ -43,7 +42,8 @@ class Options:
         shard: i/n: the i-th of n parts, for job arrays; the last one writes the tables
         retry_failed: try again what has failed before
         dry_run: how many tasks, about how long and how large; writes nothing
-        device: cpu, cuda, mps; several for workers in turn, as cuda:0,cuda:1
+        device: cpu, cuda, mps, xpu; several for workers in turn, as cuda:0,cuda:1; default: the accelerator that is there, else
+            the CPU, and on a dask cluster the CPU
         reference: what outputs are scored against: fastMRI files, pictures or DREAMING
         protocol: how outputs are scored
         lpips_weights: AlexNet's weights and LPIPS's heads: a file with both, or two, as alexnet.pth,heads.pth
@@ -59,7 +59,7 @@ class Options:
     shard: str = "1/1"
     retry_failed: bool = False
     dry_run: bool = False
-    device: str = "cpu"
+    device: str | None = None
     reference: str | None = None
     protocol: Annotated[str, OneOf(PROTOCOLS)] | None = None
     lpips_weights: str | None = None
@@ -69,7 +69,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Runs a study or scores outputs; 0, or 1 when something failed."""
-    if Path(options.what).suffix in YAML:
+    if Path(options.what).suffix.lower() in YAML:
         return _study(options)
     return _scores(options)
 
@@ -82,7 +82,7 @@ def _study(options: Options) -> int:
         raise InputError("give -o, the folder of the study")
     given = read(Path(options.what))
     override(given, options.settings)
-    devices = tuple(usable_device(name) for name in options.device.split(","))
+    devices = _devices(options)
     shard = _shard(options.shard)
 
     from ..study.config import read as build
@@ -127,8 +127,19 @@ def _exit(failed: Mapping[str, str], then: str) -> int:
     if failed:
         name, why = next(iter(failed.items()))
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-        print(f"medrestore evaluate: error: {name}{more} failed ({COMMAND.mentions(why)}); {then}", file=sys.stderr)
+        complain(f"medrestore evaluate: error: {name}{more} failed ({COMMAND.mentions(why)}); {then}")
     return 1 if failed else 0
+
+
+def _devices(options: Options) -> tuple[str, ...]:
+    """Where the tasks run, said where it was not given."""
+    from ..devices import default_device
+
+    if options.device is not None:
+        return tuple(usable_device(name) for name in options.device.split(","))
+    device = "cpu" if options.scheduler_file else default_device()
+    say(f"on {device}")
+    return (device,)
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -9,7 +9,6 @@ Examples:
   medrestore inpaint --print_config > plan.yaml; medrestore inpaint frames/ --config plan.yaml
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from ..inpainting.plan import Machine, Plan, Reading, Writing
 from .command import Command
 from .device import usable_device
 from .options import POSITIONAL
-from .terminal import progress
+from .terminal import complain, progress
 
 if TYPE_CHECKING:
     from ..io.scenes.base import SceneSet
@@ -61,6 +60,7 @@ def run(options: Options) -> int:
     source, plan = Path(options.input), options.plan
     mask, truth = (None if place is None else Path(place) for place in (options.mask, options.truth))
     with open_scenes(source, mask=mask, means=plan.mask_means, truth=options.truth, dataset=plan.dataset,
+                     hole_values=plan.hole_values or (),
                      max_gb=options.reading.max_gb) as scenes:
         places = _places(scenes, source, Path(options.out))
 
@@ -68,7 +68,7 @@ def run(options: Options) -> int:
 
         for place in places.values():
             check_output(place, source, mask, truth)
-        usable_device(options.machine.device)
+        usable_device(options.machine.place)
         job = Job.load(
             plan,
             options.machine,
@@ -83,10 +83,7 @@ def run(options: Options) -> int:
             return 0
         failed = inpaint_scenes(scenes, places, job, source=source, mask=mask)
     if failed:
-        print(
-            f"medrestore inpaint: error: {len(failed)} of {len(places)} scenes failed: {', '.join(sorted(failed))}",
-            file=sys.stderr,
-        )
+        complain(f"medrestore inpaint: error: {len(failed)} of {len(places)} scenes failed: {', '.join(sorted(failed))}")
     return 1 if failed else 0
 
 
@@ -101,4 +98,15 @@ def _places(scenes: "SceneSet", source: Path, out: Path) -> Mapping[str, Path]:
     return {name: out / name if len(scenes) > 1 else out for name in scenes}
 
 
-COMMAND = Command("inpaint", Options, run, __doc__, config=True)
+def _levels(text: str) -> tuple[int, ...]:
+    """85,170,255 or 1-255: numbers and ranges with commas between."""
+    levels: list[int] = []
+    for part in str(text).split(","):
+        first, dash, last = part.strip().partition("-")
+        if not (first.isdecimal() and (last.isdecimal() or not dash) and len(first) < 4 and len(last) < 4):
+            raise InputError(f"takes grey levels and ranges of them, as 85,170,255 or 1-255, got {text!r}")
+        levels += range(int(first), int(last or first) + 1)
+    return tuple(levels)
+
+
+COMMAND = Command("inpaint", Options, run, __doc__, config=True, readers={"hole_values": _levels})

@@ -10,15 +10,20 @@ Examples:
 """
 
 import json
-from dataclasses import dataclass
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from ..errors import InputError
 from ..settings import Bounds
 from .command import Command
 from .options import POSITIONAL
 from .terminal import say
+
+if TYPE_CHECKING:
+    from ..io import Scan
 
 CHECKPOINTS = (".pt", ".pth", ".ckpt", ".safetensors", ".bin")
 FOLDERS = ("model_index.json", "config.json", "unet/config.json", "configs/metadata.json", "configs/inference.json")
@@ -32,12 +37,16 @@ class Options:
         file: a scan, an output of recon, a prior (folder or name), a baseline, or a checkpoint
         dataset: name of the array in an HDF5 or MATLAB file
         axes: its axes, as coil,slice,row,col
+        select: the value to read of a counter: contrast, phase, set, repetition, average, segment; as contrast=1
+        uncentred: the origin of k-space is at [0, 0] of the array, as an FFT without fftshift leaves it
         max_gb: refuse files that declare a larger array
     """
 
     file: Annotated[str, POSITIONAL]
     dataset: str | None = None
     axes: str | None = None
+    select: Mapping[str, Annotated[int, Bounds(at_least=0)]] = field(default_factory=dict)
+    uncentred: bool = False
     max_gb: Annotated[float, Bounds(above=0)] = 16.0
 
 
@@ -65,9 +74,9 @@ def _facts(options: Options) -> dict[str, str]:
     for kind in ("prior", "baseline"):
         if (path / kind / f"{kind}.json").is_file():
             raise InputError(f"{path} is the folder of a training run; its result is in {path / kind}")
-    if path.suffix in CHECKPOINTS or any((path / name).is_file() for name in FOLDERS):
+    if path.suffix.lower() in CHECKPOINTS or any((path / name).is_file() for name in FOLDERS):
         return _checkpoint(path)
-    if path.suffix in (".h5", ".hdf5") and path.is_file() and options.axes is None and (made := read_provenance(path)):
+    if path.suffix.lower() in (".h5", ".hdf5") and path.is_file() and options.axes is None and (made := read_provenance(path)):
         return _reconstruction(path, made)
     return _scan(options)
 
@@ -124,11 +133,16 @@ def _checkpoint(path: Path) -> dict[str, str]:
     from .convert import facts
 
     found = identify(path)
-    line = f"medrestore convert {path} -o {path.stem or 'prior'}"
+    line = shlex.join(["medrestore", "convert", _as_word(path), "-o", _as_word(Path(path.stem or "prior"))])
     try:
         return {"kind": "checkpoint"} | facts(found, found.convert({})) | {"to use it": line}
     except InputError as error:
         return {"kind": "checkpoint", "family": found.family.name, "before use": str(error), "to use it": f"{line} --set ..."}
+
+
+def _as_word(path: Path) -> str:
+    """A path that no command takes for an option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def _reconstruction(path: Path, made: dict[str, Any]) -> dict[str, str]:
@@ -143,15 +157,29 @@ def _reconstruction(path: Path, made: dict[str, Any]) -> dict[str, str]:
 
 def _scan(options: Options) -> dict[str, str]:
     from ..io import inspect_file, read_kspace
+
+    axes = options.axes.split(",") if options.axes else None
+    how: dict[str, Any] = dict(dataset=options.dataset, axes=axes, select=options.select, uncentred=options.uncentred,
+                               max_gb=options.max_gb)
+    facts = {name: COMMAND.mentions(value) for name, value in inspect_file(options.file, **how).items()}
+    with read_kspace(options.file, implausible=True, **how) as file:
+        scan = file[len(file) // 2]
+    return facts | {"calibration": _calibration(scan)}
+
+
+def _calibration(scan: "Scan") -> str:
+    """The calibration lines of a slice, and whether they suffice for coil maps."""
+    from ..io.kspace.base import sampled
     from ..mri import calibration_width
 
-    dataset, axes, max_gb = options.dataset, options.axes.split(",") if options.axes else None, options.max_gb
-    facts = inspect_file(options.file, dataset=dataset, axes=axes, max_gb=max_gb)
-    with read_kspace(options.file, dataset=dataset, axes=axes, max_gb=max_gb) as scan:
-        found = calibration_width(scan[len(scan) // 2].mask)
+    found = calibration_width(scan.mask)
     width = min(found) if isinstance(found, tuple) else found
     lines = "{} x {} points".format(*found) if isinstance(found, tuple) else f"{found} lines"
-    return facts | {"calibration": lines if width >= 8 else f"{lines}: TOO FEW for coil maps, which then must be given by --maps"}
+    if scan.calibration is not None:
+        lines += f", and {int(sampled(scan.calibration).amax(0).sum())} separate lines"
+    elif width < 8 and scan.kspace.shape[1] > 1:
+        lines += ": TOO FEW for coil maps, which then must be given by --maps"
+    return lines
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:

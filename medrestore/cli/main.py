@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..settings import suggested
 from . import compare, completion, convert, demo, doctor, evaluate, inpaint, inspect, recon, train
 from .command import Command
+from .terminal import complain, settle_streams
 
 COMMANDS: dict[str, Command[Any]] = {module.COMMAND.name: module.COMMAND for module in (
     recon, inpaint, evaluate, compare, train, convert, inspect, doctor, demo, completion)}
@@ -19,6 +20,7 @@ NOTICE = "Research use only. Not a medical device. Not for diagnosis. Generative
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0, 1 when part of a folder failed, 2 for bad input."""
+    settle_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     debug, words = "--debug" in words, [word for word in words if word != "--debug"]
     command = COMMANDS.get(words[0]) if words else None
@@ -29,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         keep_freed_memory()
         return command.run(options)
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        complain("stopped")
         return 130
     except BrokenPipeError:  # whoever read our lines has gone: no more of them, also at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -40,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         if debug:
             sys.excepthook(type(error), error, error.__traceback__)
-        print(f"{'medrestore' if command is None else f'medrestore {command.name}'}: error: {sentence}", file=sys.stderr)
+        complain(f"{'medrestore' if command is None else f'medrestore {command.name}'}: error: {sentence}")
         return 2
 
 

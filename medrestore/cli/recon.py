@@ -9,7 +9,6 @@ Examples:
   medrestore recon --print_config > plan.yaml; medrestore recon scan.h5 --config plan.yaml --steps 50
 """
 
-import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,7 +19,7 @@ from ..settings import FieldError, build
 from .command import Command, Given
 from .device import usable_device
 from .options import POSITIONAL
-from .terminal import progress, say
+from .terminal import complain, progress, say
 
 if TYPE_CHECKING:
     from ..recon.files import Job
@@ -66,7 +65,7 @@ def run(options: Options) -> int:
 
     from ..recon.files import Job, is_done, printed, recon_file, recon_folder
 
-    usable_device(options.machine.device)
+    usable_device(options.machine.place)
     job = Job.load(options.plan, options.machine, reading=options.reading, writing=options.writing,
                    say=COMMAND.say, progress=progress)
     if made is not None:
@@ -74,7 +73,7 @@ def run(options: Options) -> int:
     if source.is_dir():
         failed = recon_folder(source, out, job)
         if failed:
-            print(f"medrestore recon: error: {len(failed)} scans failed: {', '.join(sorted(failed))}", file=sys.stderr)
+            complain(f"medrestore recon: error: {len(failed)} scans failed: {', '.join(sorted(failed))}")
         return 1 if failed else 0
     if options.writing.resume and is_done(source, out, job):
         say(f"{out} is complete already")
@@ -124,7 +123,7 @@ def _out(source: Path, options: Options) -> Path:
         raise InputError(f"{out} is the input itself, which is never replaced; give another -o")
     if source.is_dir() and out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, and a folder of scans needs a folder for its images; give another -o")
-    if not source.is_dir() and (out.is_dir() or out.suffix not in (".h5", ".hdf5")):
+    if not source.is_dir() and (out.is_dir() or out.suffix.lower() not in (".h5", ".hdf5")):
         raise InputError(f"{out} is no .h5 file name; the image of one scan is written as HDF5")
     if not source.is_dir() and out.exists() and not (options.writing.overwrite or options.writing.resume):
         raise InputError(f"{out} exists; pass --overwrite to replace it, or another -o")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from .command import Command
 from .config import read
 from .options import POSITIONAL
-from .terminal import progress, say
+from .terminal import complain, decoration, progress, say
 
 if TYPE_CHECKING:
     from ..training import Summary
@@ -117,33 +117,35 @@ def _terminal(total: int) -> Any:
                 f"{summary.parameters / 1e6:.2f} million parameters on {summary.hardware}; "
                 f"{total:,} images{start}; to {summary.out}"
             )
-            self.bar = tqdm(
-                total=total, initial=summary.images, unit="image", disable=None, dynamic_ncols=True
-            )
+            with decoration():
+                self.bar = tqdm(total=total, initial=summary.images, unit="image", disable=None, dynamic_ncols=True)
 
         def on_prepare(self, label: str, total: int) -> Callable[[], None]:
             return progress(label, total)
 
         def on_warning(self, message: str) -> None:
-            print(f"medrestore train: warning: {message}", file=sys.stderr, flush=True)
+            complain(f"medrestore train: warning: {message}")
 
         def on_step(self, images: int) -> None:
-            self.bar.update(images - self.bar.n)
+            with decoration():
+                if self.bar is not None:
+                    self.bar.update(images - self.bar.n)
 
         def on_checkpoint(self, row: Mapping[str, float]) -> None:
             left = (total - row["images"]) / max(row["images_per_second"], 1e-9)
             line = "  ".join(
                 f"{key} {value:,.5g}" for key, value in row.items() if key != "images" and "(" not in key
             )
-            self.bar.write(
-                f"{row['images']:,.0f} of {total:,} images  {line}  about {left / 60:.0f} min left"
-            )
-            sys.stdout.flush()
+            with decoration():
+                bar = self.bar or tqdm
+                bar.write(f"{row['images']:,.0f} of {total:,} images  {line}  about {left / 60:.0f} min left")
+                sys.stdout.flush()
 
         def end(self, line: str) -> None:
             """Removes the bar and prints the last line, on the main process."""
             if self.bar is not None:
-                self.bar.close()
+                with decoration():
+                    self.bar.close()
                 say(line)
 
     return Terminal()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..codecs import Interval
 from ..errors import InputError
-from ..io.frames.base import natural_key
+from ..files import files_in
 from ..io.frames.pictures import SUFFIXES, read_picture
 from .base import Images
 from .folders import as_picture
@@ -96,9 +96,7 @@ def _scenes(folder: Path) -> dict[int, Path]:
 
 
 def _frames(truth: Path) -> list[Path]:
-    frames = sorted(
-        (p for p in truth.iterdir() if p.suffix.lower() in SUFFIXES), key=lambda p: natural_key(p.name)
-    )
+    frames = files_in(truth, SUFFIXES)
     if not frames:
         raise InputError(f"{truth} holds no .jpg or .png; unpack the scene again.")
     return frames

@@ -16,6 +16,7 @@ from torch import Tensor
 from ..codecs import CalibratedComplex
 from ..errors import InputError
 from ..fft import ifft2c
+from ..files import expanded
 from ..io import Scan, read_kspace
 from ..io.guards import guarded, has, open_hdf5
 from ..mri import calibration_scale, espirit
@@ -158,7 +159,7 @@ def _subfolders(files: str | tuple[str, ...], folder: str | None) -> str | tuple
     """The named folder of each download, unless what is given is that folder."""
     if folder is None:
         return files
-    roots = [Path(text).expanduser() for text in ((files,) if isinstance(files, str) else files)]
+    roots = [expanded(text) for text in ((files,) if isinstance(files, str) else files)]
     return tuple(str(root if root.name == folder else root / folder) for root in roots)
 
 

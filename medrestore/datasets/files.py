@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import InputError
-from ..io.frames.base import natural_key
+from ..files import expanded, files_in, globbed, is_glob, natural_key
 
 
 def find(files: str | tuple[str, ...], suffixes: Iterable[str], where: str) -> list[Path]:
@@ -21,14 +21,12 @@ def find(files: str | tuple[str, ...], suffixes: Iterable[str], where: str) -> l
     paths: list[Path] = []
     suffixes = tuple(suffixes)
     for text in (files,) if isinstance(files, str) else files:
-        path = Path(text).expanduser()
+        path = expanded(text)
         if path.is_file():
             paths.append(path)
             continue
-        if path.is_dir():
-            inside = [p for p in path.rglob("*") if p.name.lower().endswith(suffixes) and p.is_file()]
-        else:
-            inside = [p for p in _globbed(path, where) if p.is_file()] if _is_glob(text) else []
+        folder = path.is_dir()
+        inside = files_in(path, suffixes or ("",), deep=True) if folder else _globbed(path, where) if is_glob(text) else []
         if not inside:
             kinds = " or ".join(suffixes) if suffixes else "any"
             raise InputError(f"{where}: {text} holds no {kinds} files or does not exist; give a file, a folder or a glob.")
@@ -37,15 +35,10 @@ def find(files: str | tuple[str, ...], suffixes: Iterable[str], where: str) -> l
 
 
 def _globbed(path: Path, where: str) -> list[Path]:
-    anchor = Path(path.anchor) if path.is_absolute() else Path()
     try:
-        return list(anchor.glob(str(path.relative_to(path.anchor))))
-    except ValueError as error:
-        raise InputError(f"{where}: {path} is no pattern ({error}); write ** between slashes alone, as DIR/**/*.png.") from error
-
-
-def _is_glob(text: str) -> bool:
-    return any(sign in text for sign in "*?[")
+        return globbed(path)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
 
 
 def name_group(path: Path, group: str, where: str) -> str:

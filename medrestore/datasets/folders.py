@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..codecs import CalibratedComplex, Interval
 from ..errors import InputError
+from ..files import files_in
 from ..io.frames import pictures
 from .base import Images
 from .files import find, name_group
@@ -32,22 +33,35 @@ class Pictures(Images):
         group: what the pictures of one patient or scene share: `folder`, `file` (the name without suffix), or a regular
             expression that is searched in the path.
         magnitude: whether they are magnitudes of MR images, to be left in [0, 1]; needs one channel.
+        interval: [low, high] of the grey values as they are stored, which becomes [-1, 1] (for magnitudes [0, 1]) and is cut
+            off there; needed for pictures of 16 bits, whose range no header tells. Needs one channel.
     """
 
     def __init__(self, files: str | tuple[str, ...], *, channels: int = 3, group: str = "folder",
-                 magnitude: bool = False) -> None:
+                 magnitude: bool = False, interval: tuple[float, float] | None = None) -> None:
         if channels not in (1, 3) or (magnitude and channels != 1):
             raise InputError("pictures: channels must be 3 (RGB) or 1 (grey), and 1 for magnitudes; change them.")
+        if interval is not None and not (channels == 1 and interval[0] < interval[1]):
+            raise InputError(f"pictures: interval must rise and needs channels: 1, got {list(interval)} and {channels} channels.")
         self.files = find(files, pictures.SUFFIXES, "pictures")
-        self.channels, self.magnitude = channels, magnitude
-        self.recipe = CalibratedComplex() if magnitude else Interval()
+        self.channels, self.magnitude, self.interval = channels, magnitude, interval
+        self.recipe = CalibratedComplex() if magnitude else Interval(*(interval or (0.0, 1.0)))
+        deep = [] if interval is not None else [path for path in self.files if pictures.has_16_bits(path)]
+        if deep:
+            raise InputError(f"pictures: {deep[0]} has 16 bits a channel, and no header tells the range of its values; "
+                             "state it, as interval: [0, 4095] for 12 bits, with channels: 1, or save it with 8 bits.")
         self._groups = [name_group(path, group, "pictures") for path in self.files]
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> Tensor:
-        picture = as_picture(pictures.read_picture(self.files[index], channels=self.channels))
+        if self.interval is None:
+            picture = as_picture(pictures.read_picture(self.files[index], channels=self.channels))
+        else:
+            low, high = self.interval
+            values = pictures.read_values(self.files[index])
+            picture = torch.from_numpy(((values - low) * (2 / (high - low)) - 1).clip(-1, 1))[None]
         return (picture + 1) / 2 if self.magnitude else picture
 
     def group(self, index: int) -> str:
@@ -68,7 +82,7 @@ class Photographs(Images):
             folder = Path(str(package_files("skimage"))) / "data"
         except ModuleNotFoundError as error:
             raise InputError("photographs come with scikit-image, which is not installed; pip install scikit-image.") from error
-        bundled = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in pictures.SUFFIXES}
+        bundled = {path.stem: path for path in files_in(folder, pictures.SUFFIXES)}
         chosen = names if names is not None else tuple(Path(name).stem for name in PHOTOGRAPHS)
         unknown = [name for name in chosen if name not in bundled]
         if unknown or not chosen:

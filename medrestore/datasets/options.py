@@ -7,6 +7,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ..errors import InputError
+from ..files import expanded
 
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ def _fit(value: Any, hint: Any) -> Any:
     if hint is str and isinstance(value, Path):
         return str(value)
     if hint is Path:
-        return Path(value).expanduser() if isinstance(value, str | Path) and str(value) else _MISFIT
+        return expanded(value) if isinstance(value, str | Path) and str(value) else _MISFIT
     if hint in (NoneType, None):
         return None if value is None else _MISFIT
     return value if isinstance(value, hint) else _MISFIT

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from ..errors import InputError
+from ..files import expanded
 
 MAX_BYTES = 1 << 22  # of a split; a list of all fastMRI volumes has half a megabyte
 
@@ -24,7 +25,7 @@ def split(dataset: str, name: str) -> dict[str, Any]:
     """
     path_text, _, key = name.rpartition(":")
     if path_text:
-        path, text = path_text, _read(Path(path_text).expanduser())
+        path, text = path_text, _read(expanded(path_text))
     else:
         path, text = f"data/splits/{dataset}.yaml", (files("medrestore.data") / "splits" / f"{dataset}.yaml").read_text("utf-8")
     try:

@@ -318,7 +318,7 @@ def write_scenes_csv(path: str | Path, rows: Iterable[SceneScore]) -> None:
 
 def _write(path: Path, kind: type, rows: Iterable[FrameScore | SceneScore], absent: str) -> None:
     names = [field.name for field in fields(kind)]
-    with new_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with new_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8", errors="replace") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(names)
         for row in rows:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..errors import InputError
-from ..files import new_file
+from ..files import has_suffix, new_file, text_of
 from .protocols import BY_NAME, Metric
 from .protocols import metric as metric_by_name
 from .statistics import Cell
@@ -27,6 +27,7 @@ NOT_COMPUTED = "not computed"
 MISSING = "-"
 LARGEST = 1 << 29  # bytes of a table
 LONGEST = 4096  # characters of a label
+DECIMAL_COMMA = re.compile(r"^(-?\d+),(\d+(?:[eE][-+]?\d+)?)$")
 LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
          "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "×": r"$\times$", "−": "$-$", "<": r"$<$",
          ">": r"$>$", "|": r"\textbar{}"}
@@ -54,7 +55,7 @@ def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
         InputError: another suffix, a value that is no text, number or None, or a place that cannot be written.
     """
     path = Path(path)
-    write = {".csv": _write_csv, ".parquet": _write_parquet}.get(path.suffix)
+    write = {".csv": _write_csv, ".parquet": _write_parquet}.get(path.suffix.lower())
     if write is None:
         raise InputError(f"{path} is no .csv and no .parquet; name the table by one of them.")
     columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -71,7 +72,8 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, A
         value = _plain(column, row[column], kinds[column])
         return value if isinstance(value, str) else repr(value)
 
-    path.write_text(csv_text(columns, [[text(row, column) for column in columns] for row in rows]), encoding="utf-8", newline="")
+    rendered = csv_text(columns, [[text(row, column) for column in columns] for row in rows])
+    path.write_text(rendered, encoding="utf-8", errors="replace", newline="")
 
 
 def _write_parquet(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -126,7 +128,7 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
         InputError: no such file, no table of scores, or one too large.
     """
     path = Path(path)
-    read = {".csv": _read_csv, ".parquet": _read_parquet}.get(path.suffix)
+    read = _read_csv if has_suffix(path, (".csv",)) else _read_parquet if has_suffix(path, (".parquet",)) else None
     if read is None or not path.is_file():
         raise InputError(f"{path} {'does not exist' if read else 'is no .csv and no .parquet'}; give a table of scores.")
     if path.stat().st_size > LARGEST:
@@ -148,11 +150,16 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
 
 
 def _read_csv(path: Path) -> tuple[list[str], Sequence[Sequence[Any]]]:
+    """As this package writes it, or as a spreadsheet saves it again: a byte order mark, semicolons with decimal commas, tabs."""
+    text = text_of(path)
+    first = text.partition("\n")[0]
+    separator = max(",;\t", key=first.count)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = list(csv.reader(file, strict=True))
-    except (csv.Error, UnicodeDecodeError) as error:
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+    except csv.Error as error:
         raise InputError(f"{path} is no CSV ({error}); give a table of scores.") from error
+    if separator == ";":
+        lines = [[DECIMAL_COMMA.sub(r"\1.\2", value) for value in line] for line in lines]
     if not lines or any(len(line) != len(lines[0]) for line in lines):
         raise InputError(f"{path} is empty or has lines of different lengths; give a whole table.")
     return lines[0], lines[1:]

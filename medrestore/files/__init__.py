@@ -7,7 +7,9 @@ same output recognises what a killed run has left.
 """
 
 from .digests import digest, digest_of
+from .listing import files_in, globbed, has_suffix, is_glob, is_hidden, natural_key, text_of
 from .locks import Busy, exclusive
+from .paths import expanded
 from .publish import FileWriter, NewFile, link_or_copy, new_file, publish_first, remove_folder, write_file
 from .stages import Stage, new_folder, new_output, recover, recover_all, unfinished
 from .system import ADVICE, explained, final_names, no_room
@@ -21,9 +23,16 @@ __all__ = [
     "digest",
     "digest_of",
     "exclusive",
+    "expanded",
     "explained",
+    "files_in",
     "final_names",
+    "globbed",
+    "has_suffix",
+    "is_glob",
+    "is_hidden",
     "link_or_copy",
+    "natural_key",
     "new_file",
     "new_folder",
     "new_output",
@@ -32,6 +41,7 @@ __all__ = [
     "recover",
     "recover_all",
     "remove_folder",
+    "text_of",
     "unfinished",
     "write_file",
 ]

@@ -35,7 +35,7 @@ def write_file(
 
     Args:
         path: the file.
-        data: its content; text is written as UTF-8, line ends as they are.
+        data: its content; text is written as UTF-8, line ends as they are, bytes of file names that are no text as "?".
         overwrite: replace an existing file.
         advice: what the message of a failed write proposes.
 
@@ -43,7 +43,7 @@ def write_file(
         InputError: the file exists and `overwrite` is False, or it cannot be written; an old file stays.
     """
     with new_file(path, overwrite=overwrite, advice=advice) as place:
-        place.write_bytes(data.encode() if isinstance(data, str) else data)
+        place.write_bytes(data.encode("utf-8", "replace") if isinstance(data, str) else data)
 
 
 @contextmanager

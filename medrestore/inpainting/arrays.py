@@ -66,7 +66,8 @@ def inpaint(
     scene = Scene(
         "the frame",
         ArrayFrames(pixels, "the frame"),
-        Masks(ArrayFrames(_array(mask), "the mask"), plan.mask_means),
+        Masks(ArrayFrames(_array(mask), "the mask"), plan.mask_means,
+              hole_values=plan.hole_values or ()),
     )
     inspect_scene(grown(scene, plan.grow), prior, plan, allow_large_hole=allow_large_hole)
     (filled,) = fill_frames(scene, prior, plan, device=device)

@@ -18,6 +18,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..evaluation import FrameScore, SceneScore, score_scene, write_frames_csv
 from ..files import digest_of, new_output, unfinished
+from ..io.frames.masks import runs
 from ..io.frames.video import H264_WARNING
 from ..io.scenes.base import Scene
 from ..io.scenes.writer import SceneWriter, encode_png, output_kind, provenance_place
@@ -64,7 +65,7 @@ class Job:
         """
         about = describe(plan.prior)
         check_rgb(about["channels"], (about["recipe"] or {}).get("kind") == "interval", plan.prior)
-        prior = load(plan.prior, device=machine.device, bf16=plan.bf16, compiled=machine.compiled)
+        prior = load(plan.prior, device=machine.place, bf16=plan.bf16, compiled=machine.compiled)
         check_inpaint_plan(plan, prior)
         return cls(plan, prior, about, machine, **rest)
 
@@ -111,7 +112,7 @@ def inpaint_scene(
             job.say(f"{out} is complete already")
             return False
         _may_write(out, job)
-        for line in (*scene.notes, *_summary(scene, inspection, out, job)):
+        for line in (*scene.notes, *_dropped(scene, out), *_summary(scene, inspection, out, job)):
             job.say(line)
         with _writer(out, scene, key, job) as writer:
             try:
@@ -273,6 +274,8 @@ def _writer(
         count=scene.count,
         names=scene.frame_name,
         fps=scene.fps,
+        times=scene.times,
+        geometry=scene.geometry,
         key=key,
         overwrite=True,
         resume=job.writing.resume,
@@ -283,7 +286,7 @@ def _fill(given: Scene, ahead: Scene, writer: SceneWriter | PictureWriter, job: 
     """Fills all frames and writes those that no earlier run has written."""
     done, advance = writer.done, job.progress(given.name, given.count)
     coverages: list[Coverage] = []
-    for one in fill_frames(given, job.prior, job.plan, ahead=ahead, device=job.machine.device,
+    for one in fill_frames(given, job.prior, job.plan, ahead=ahead, device=job.machine.place,
                            stored=lambda index: writer.read(index) if index in done else None):
         if one.computed:
             writer.put(one.index, one.frame)
@@ -325,7 +328,7 @@ def _provenance(
     return {
         "medrestore": version("medrestore"),
         "torch": torch.__version__,
-        "device": job.machine.device,
+        "device": job.machine.place,
         "config": plain(plan),
         "key": key,
         "input": {
@@ -338,6 +341,7 @@ def _provenance(
             "notes": list(scene.notes),
         },
         "mask_means": scene.masks.meaning,
+        "hole_values": list(scene.masks.hole_values) or None,
         "hole_fraction": inspection.survey.hole_fraction,
         "prior_sha256": job.about.get("sha256"),
         "method": repr(plan.sampler),
@@ -365,10 +369,10 @@ def _summary(scene: Scene, inspection: Inspection, out: Path, job: Job) -> Itera
     minutes = _seconds_a_call(job) * calls / 60
     yield (
         f"{scene.name}: {scene.count} {'frame' if scene.count == 1 else 'frames'} of {width} x {height}, "
-        f"{survey.hole_fraction:.1%} hidden ({f'masks grown by {plan.grow} pixels, ' if plan.grow else ''}white means "
-        f"{scene.masks.meaning}; at most {max(survey.fractions):.1%} of a frame); "
+        f"{survey.hole_fraction:.1%} hidden ({f'masks grown by {plan.grow} pixels, ' if plan.grow else ''}{_meaning(scene)}; "
+        f"at most {max(survey.fractions):.1%} of a frame); "
         f"prior {job.prior_name}, {type(plan.sampler).__name__}, {plan.steps} steps, at most {inspection.windows} "
-        f"{'window' if inspection.windows == 1 else 'windows'}, "
+        f"{'window' if inspection.windows == 1 else 'windows'}, on {job.machine.place}, "
         + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
     )
     if survey.empty and scene.count > 1:
@@ -377,11 +381,28 @@ def _summary(scene: Scene, inspection: Inspection, out: Path, job: Job) -> Itera
         yield H264_WARNING
 
 
+def _dropped(scene: Scene, out: Path) -> Iterator[str]:
+    """What the frames know that the output has no place for."""
+    if scene.geometry is not None and scene.geometry.fields and out.suffix.lower() != ".mha":
+        yield (f"{scene.name}: spacing, origin and orientation are not carried over, which {out.suffix or 'png'} has no place "
+               "for; name the output .mha to have them")
+    if scene.times is not None and out.suffix.lower() not in (".mkv", ".mp4"):
+        yield (f"{scene.name}: the frames are not evenly spaced in time, which {out.suffix or 'png'} has no place for; name the "
+               "output .mkv or .mp4 to have their times")
+
+
+def _meaning(scene: Scene) -> str:
+    levels = scene.masks.hole_values
+    return f"the levels {runs(levels)} hide" if levels else f"white means {scene.masks.meaning}"
+
+
 def _seconds_a_call(job: Job) -> float:
     """What one network call on one window takes on this machine, measured."""
-    x = torch.zeros(1, job.prior.channels, *job.plan.grid(job.prior)[0], device=job.machine.device)
-    started = time.monotonic()
+    x = torch.zeros(1, job.prior.channels, *job.plan.grid(job.prior)[0], device=job.machine.place)
     with torch.no_grad():
+        if job.machine.place != "cpu":  # whose first call loads its kernels
+            job.prior(x, 1.0)
+        started = time.monotonic()
         job.prior(x, 1.0).sum().item()  # waits for the device
     return time.monotonic() - started
 

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from ..codecs import Interval
 from ..errors import InputError
-from ..methods import DDNM, RePaint
 from ..noise import Noise
 from ..operators import Mask
 from ..operators.base import Window
@@ -23,8 +22,6 @@ from ..tiling import hierarchical, mask_shift
 from ..tiling import plan as windows_of
 from ..tiling.mask_shift import checked
 from .plan import LEAST_SIGMA, Plan
-
-EXACT = (DDNM, RePaint)  # they take the known pixels as free of noise
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ def check_inpaint_plan(plan: Plan, prior: Prior) -> None:
             raise FieldError(
                 "", name, f"{level:g} is outside the noise levels of the prior, {low:g} to {high:g}"
             )
-    if plan.noise_std > 0 and isinstance(sampler, EXACT):
+    if plan.noise_std > 0 and sampler.exact:
         raise InputError(
             f"{type(sampler).__name__} takes the known pixels as free of noise; with `noise_std` take ddnm+, "
             "ddrm, diffpir or dps"

@@ -31,6 +31,7 @@ class Plan:
 
     Args:
         mask_means: what white means in the masks, hole or keep; never guessed.
+        hole_values: the grey levels that hide, of masks of labels or soft ones, in place of `mask_means`.
         dataset: dreaming, whose masks are white where the pixel is kept.
         prior: a prior's folder, or the name of a shipped one.
         method: how the known pixels decide the fill, by name; in Python also a `Method`, whose name and
@@ -59,6 +60,7 @@ class Plan:
     """
 
     mask_means: Literal["hole", "keep"] | None = None
+    hole_values: tuple[Annotated[int, Bounds(at_least=0, at_most=255)], ...] | None = None
     dataset: str | None = None
     prior: str = "surgical-starter"
     method: Annotated[Any, OneOf(METHODS, without=OTHERS)] = "ddnm+"
@@ -111,16 +113,23 @@ class Machine:
     """Where the work is done: nothing of it decides the fill, but for rounding.
 
     Args:
-        device: cpu, cuda, cuda:1, mps.
+        device: cpu, cuda, cuda:1, mps, xpu; default: the accelerator that is there, else the CPU.
         compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on
             most CPUs.
     """
 
-    device: str = "cpu"
+    device: str | None = None
     compiled: bool = False
 
     def __post_init__(self) -> None:
         check(self)
+
+    @property
+    def place(self) -> str:
+        """The device that is used."""
+        from ..devices import default_device
+
+        return default_device() if self.device is None else self.device
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..errors import InputError
+from .causes import cause, is_unlockable
 
 if TYPE_CHECKING:
     import h5py
 
 GB = 1e9
+CFL_SUFFIXES = (".cfl", ".hdr")
 MAX_TEXT = 1 << 20  # bytes of an XML or .hdr header; real ones hold some kilobytes
 DEFLATE_LIMIT = 1100  # deflate cannot shrink by more than 1032 : 1 (zlib's technical notes), so more is not real data
 COMPLEX_NAMES = {("real", "imag"), ("r", "i"), ("re", "im")}
@@ -51,11 +53,14 @@ def open_hdf5(path: PathLike) -> h5py.File:
 
     path = existing(path)
     try:
-        return h5py.File(path, "r")
+        try:
+            return h5py.File(path, "r")
+        except OSError as error:
+            if not is_unlockable(error):
+                raise
+            return h5py.File(path, "r", locking=False)
     except OSError as error:
-        if not os.access(path, os.R_OK):
-            raise InputError(f"{path} may not be read; ask for read permission on it.") from error
-        raise InputError(f"{path} is not a complete HDF5 file (truncated, damaged or another format); copy it again.") from error
+        raise InputError(cause(path, error)) from error
 
 
 def lookup(file: h5py.File, name: str) -> h5py.Dataset | h5py.Group:
@@ -158,11 +163,11 @@ def is_numeric(dtype: np.dtype) -> bool:
 
 
 def is_complex(dtype: np.dtype) -> bool:
-    """Complex numbers, native or as a compound of two float fields (real, imag), (re, im) or (r, i)."""
+    """Complex numbers, native or as a compound of two fields of numbers: (real, imag), (re, im) or (r, i)."""
     if dtype.names is None:
         return dtype.kind == "c"
     fields = tuple(name.lower() for name in dtype.names)
-    return fields in COMPLEX_NAMES and all(dtype[name].kind == "f" and not dtype[name].shape for name in dtype.names)
+    return fields in COMPLEX_NAMES and all(dtype[name].kind in "fiu" and not dtype[name].shape for name in dtype.names)
 
 
 def to_complex64(array: np.ndarray) -> np.ndarray:
@@ -180,7 +185,11 @@ def guarded(path: PathLike, read: Callable[[], T]) -> T:
     """The result of `read()`; errors that a damaged file causes become an `InputError`."""
     try:
         return read()
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, MemoryError) as error:
+    except OSError as error:
+        raise InputError(cause(path, error)) from error
+    except MemoryError as error:
+        raise InputError(f"{path} cannot be read, memory is short; close other programs or read on a larger computer.") from error
+    except (ValueError, RuntimeError, KeyError, TypeError) as error:
         raise InputError(f"{path} cannot be read, it is damaged or uses a compression that is not installed: {error}.") from error
 
 
@@ -227,14 +236,16 @@ def open_npy(path: PathLike, *, max_gb: float = 16.0) -> np.ndarray:
 def cfl_files(path: PathLike) -> tuple[Path, Path]:
     """The .hdr and the .cfl of a BART pair; `path` may end in .cfl, .hdr or neither."""
     base = Path(path)
-    base = base.with_suffix("") if base.suffix in (".cfl", ".hdr") else base
+    if base.suffix == base.suffix.upper() != "" and base.suffix.lower() in CFL_SUFFIXES:
+        return existing(base.with_suffix(".HDR")), existing(base.with_suffix(".CFL"))
+    base = base.with_suffix("") if base.suffix in CFL_SUFFIXES else base
     return existing(f"{base}.hdr"), existing(f"{base}.cfl")
 
 
 def is_cfl(path: PathLike) -> bool:
     """Whether `path` names a BART pair: it ends in .cfl or .hdr, or is the name of a pair without either."""
     path = Path(path)
-    return path.suffix in (".cfl", ".hdr") or (not path.exists() and Path(f"{path}.hdr").is_file())
+    return path.suffix.lower() in CFL_SUFFIXES or (not path.exists() and Path(f"{path}.hdr").is_file())
 
 
 def scan_files(path: PathLike) -> tuple[Path, ...]:
@@ -254,7 +265,7 @@ def open_cfl(path: PathLike, *, max_gb: float = 16.0) -> np.ndarray:
     header, data = cfl_files(path)
     if header.stat().st_size > MAX_TEXT:
         raise InputError(f"{header} is longer than {MAX_TEXT} bytes, which no .hdr is; write it again by BART.")
-    lines = [line for line in header.read_text("utf-8", "replace").splitlines() if line.strip() and not line.startswith("#")]
+    lines = [line for line in header.read_text("utf-8-sig", "replace").splitlines() if line.strip() and not line.startswith("#")]
     fields = lines[0].split() if lines else []
     if not 1 <= len(fields) <= 32 or not all(n.isascii() and n.isdigit() and 0 < len(n) < 12 for n in fields):
         raise InputError(f"{header} does not list its dimensions as whole numbers; write it again by BART.")

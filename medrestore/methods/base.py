@@ -30,10 +30,12 @@ class Method(ABC):
     Attributes:
         needs: the least that the operator must know; None for methods that take no problem.
         draws: whether results are samples, whose spread means something; False for estimates of the mean.
+        exact: whether it takes all data as free of noise, and so restores the noise of others.
     """
 
     needs: ClassVar[type[Operator] | None] = Operator
     draws: ClassVar[bool] = True
+    exact: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check(self)
@@ -46,6 +48,10 @@ class Method(ABC):
             shape: of x, (batch, channel, height, width).
         """
         return None
+
+    def in_steps(self, steps: int) -> "Method":
+        """The method for trajectories of so many steps: itself, unless a hyper-parameter that was left open follows from them."""
+        return self
 
     @abstractmethod
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Any, denoise: Prior,

@@ -23,6 +23,7 @@ class DDNM(Method):
     """
 
     needs = SpectralOperator
+    exact = True
     eta: Annotated[float, Bounds(at_least=0, at_most=1)] = 0.85
 
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
@@ -48,7 +49,7 @@ class DDNMPlus(Method):
 
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:
-        S = problem.operator.spectrum
+        S = problem.spectrum
         trust, kept, fresh = spectral_gains(S.s, problem.sigma, sigma_next, self.eta)
         x0 = denoise(x, sigma)                                                      # predict
         e = (x - x0) / sigma

@@ -1,6 +1,6 @@
 """Guidance by the gradient of the misfit through the prior."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import torch
@@ -13,6 +13,9 @@ from ..settings import Bounds
 from .base import Constrain, Draw, Method
 from .budget import ddim_split
 
+IN_ALL = 400.0  # steps times their size: on simulated 8-coil scans 19 levels were best with 20, 99 with 5 to 10
+LONGEST = 20.0  # on the shipped scan at 4x, 10 levels: 20 gives 25.2 dB, 40 gives 20.1, zero-filling 22.3
+
 
 @dataclass(frozen=True)
 class DPS(Method):
@@ -22,13 +25,17 @@ class DPS(Method):
     over the batch, so that its result depends on the batch.
 
     Args:
-        step_size: of the gradient of that norm, 0.3 to 1 in the published code; the paper's zeta', on the gradient of the
-            squared norm, is half of it.
+        step_size: of the gradient of that norm, 0.3 to 1 in the published code, for a thousand steps; the paper's zeta', on the
+            gradient of the squared norm, is half of it. Fewer steps must be longer to reach the data: `recon` takes
+            `IN_ALL` over their number, 1 to `LONGEST`, where none is given; 1 elsewhere.
         eta: share of fresh noise; 1 is the paper's DDPM.
     """
 
-    step_size: Annotated[float, Bounds(above=0)] = 1.0
+    step_size: Annotated[float | None, Bounds(above=0)] = None
     eta: Annotated[float, Bounds(at_least=0)] = 1.0
+
+    def in_steps(self, steps: int) -> "DPS":
+        return replace(self, step_size=min(max(IN_ALL / steps, 1.0), LONGEST)) if self.step_size is None else self
 
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:
@@ -39,5 +46,6 @@ class DPS(Method):
         x, x0 = x.detach(), x0.detach()
         kept, fresh = ddim_split(sigma, sigma_next, self.eta)
         scale = ((1 + sigma**2) * (1 + sigma_next**2)) ** 0.5  # Alg. 1 is stated for sqrt(abar) x
-        guided = constrain(x0 - self.step_size * scale * gradient)
+        step_size = 1.0 if self.step_size is None else self.step_size
+        guided = constrain(x0 - step_size * scale * gradient)
         return guided + kept * (x - x0) / sigma + fresh * noise()

@@ -23,10 +23,11 @@ class RePaint(Method):
     """
 
     needs = SpectralOperator
+    exact = True
 
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:
-        S = problem.operator.spectrum
+        S = problem.spectrum
         x0 = constrain(project(problem, denoise(x, sigma)))
         kept, fresh = ddim_split(sigma, sigma_next, eta=1.0)
         unknown = kept * (x - x0) / sigma + fresh * noise()

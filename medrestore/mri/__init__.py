@@ -1,7 +1,7 @@
 """MRI before reconstruction: sampling masks, coil maps, noise, simulated scans."""
 
 from .coils import calibration_scale, espirit, low_resolution, simulated_maps
-from .noise import NoiseEstimate, estimate_noise, noise_covariance, noise_std, prewhiten, whitening
+from .noise import NoiseEstimate, dead_coils, estimate_noise, noise_covariance, noise_std, prewhiten, whitening
 from .sampling import Sampling, calibration_region, calibration_width, fastmri_seed, sampling_mask
 from .simulate import add_smooth_phase, simulate_scan
 
@@ -12,6 +12,7 @@ __all__ = [
     "calibration_region",
     "calibration_scale",
     "calibration_width",
+    "dead_coils",
     "espirit",
     "estimate_noise",
     "fastmri_seed",

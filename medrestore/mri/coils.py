@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..fft import ifft2c
+from ..fft import fft2c, ifft2c
 from ..files import new_file
+from ..solvers import cg
 from .sampling import Width, calibration_region
 
 _MAX_WIDTH = 32  # calibration lines used at most: more cost time and change little
 _MIN_WIDTH = 8  # calibration lines: below, even a 3 x 3 kernel has too few positions to tell signal from the rest
+_UNFOLDED, _STEPS, _REGULARISATION = 24, 20, 1e-3  # central lines of the image by SENSE, steps to it and their damping
 _CACHE_VERSION = 2  # raise when the maps of the same samples change
 _BLOCK_BYTES = 2**21  # pixels' operators in memory at once on a CPU: about the size of its cache
 _BLOCK_BYTES_GPU = 2**28
@@ -41,8 +43,11 @@ def espirit(
     The maps have unit root-sum-of-squares inside the support and are exactly 0 outside. Their phase is that of a
     virtual coil, the principal component of the calibration data, which is far from zero inside most objects, so
     that the combined image has a smooth phase. With `cache`, a folder, maps are stored in it by a hash of the
-    calibration samples and settings. Raises InputError with fewer than 8 calibration lines.
+    calibration samples and settings. A single coil with fewer than 8 calibration lines has the map 1 everywhere.
+    Raises InputError for several coils with fewer than 8.
     """
+    if kspace.shape[1] == 1 and _calibration_lines(kspace, mask, acs) < _MIN_WIDTH:
+        return torch.ones(kspace.shape, dtype=torch.complex64, device=kspace.device)
     calibration = _calibration(kspace, mask, acs)
     kernel = min(kernel, (calibration.shape[-1] + 2) // 3)
     coils, height, width = kspace.shape[1:]
@@ -81,15 +86,35 @@ def calibration_scale(kspace: Tensor, mask: Tensor, maps: Tensor | None = None, 
 
     It needs the calibration region only, so that it is the same for any undersampling around it. Blur
     lowers bright details, so it is below the quantile of the full image: on a 96 x 96 brain 0.83, 0.80, 0.69 and 0.57
-    of it from 32, 24, 13 and 8 lines.
+    of it from 32, 24, 13 and 8 lines. Where the scan has fewer than 8 lines, and its maps come from elsewhere, the maps tell
+    what 24 lines would show.
     """
-    magnitude = low_resolution(kspace, mask, maps).abs()
+    if maps is not None and _calibration_lines(kspace, mask, None) < _MIN_WIDTH:
+        magnitude = _unfolded(kspace, mask, maps).abs()
+    else:
+        magnitude = low_resolution(kspace, mask, maps).abs()
     inside = magnitude.flatten() if maps is None else magnitude[(maps != 0).any(dim=1, keepdim=True)]
     if inside.numel() == 0 or not inside.any():
         raise InputError(
             "The calibration image is zero inside the coil maps, so the scan has no scale; check that the maps belong to it."
         )
     return float(np.quantile(inside.cpu().numpy(), quantile))
+
+
+def _unfolded(kspace: Tensor, mask: Tensor, maps: Tensor) -> Tensor:
+    """(1, 1, h, w): the image of the central lines as SENSE finds it by least squares, Hamming-apodised."""
+    sampled = (mask > 0).to(kspace.real.dtype)
+
+    def combined(k: Tensor) -> Tensor:
+        return (maps.conj() * ifft2c(k)).sum(1, keepdim=True)
+
+    image = cg(lambda x: combined(sampled * fft2c(maps * x)) + _REGULARISATION * x, combined(sampled * kspace), max_steps=_STEPS)
+    window = torch.zeros(kspace.shape[-2:], device=kspace.device)
+    rows, columns = (slice(n // 2 - min(_UNFOLDED, n) // 2, n // 2 - min(_UNFOLDED, n) // 2 + min(_UNFOLDED, n))
+                     for n in kspace.shape[-2:])
+    rows = slice(0, kspace.shape[-2]) if mask.shape[0] == 1 else rows
+    window[rows, columns] = (_hamming(rows)[:, None] * _hamming(columns)).to(kspace.device)
+    return ifft2c(fft2c(image) * window)
 
 
 def simulated_maps(coils: int, shape: tuple[int, int], *, generator: torch.Generator) -> Tensor:
@@ -112,8 +137,20 @@ def _region(kspace: Tensor, mask: Tensor) -> tuple[slice, slice]:
     """The calibration region of a mask in k-space: all rows for a mask along one axis."""
     rows, columns = calibration_region(mask)
     if columns.stop == columns.start or rows.stop == rows.start:
-        raise InputError("The centre of k-space is not sampled, so there are no calibration lines; give coil maps.")
+        raise InputError("The centre of k-space is not sampled, so there are no calibration lines; give coil maps by `maps`.")
     return (slice(0, kspace.shape[-2]) if mask.shape[0] == 1 else rows), columns
+
+
+def _calibration_lines(kspace: Tensor, mask: Tensor | None, acs: Width | None) -> int:
+    """The calibration lines that there are, along both axes; 0 where the centre of k-space is not sampled."""
+    if mask is None:
+        mask = (kspace != 0).any(dim=1)[0].float()
+    rows, columns = calibration_region(mask)
+    if columns.stop == columns.start or rows.stop == rows.start:
+        return 0
+    asked = (_MAX_WIDTH,) * 2 if acs is None else (acs if isinstance(acs, tuple) else (_MAX_WIDTH, acs))
+    height = kspace.shape[-2] if mask.shape[0] == 1 else rows.stop - rows.start
+    return min(_MAX_WIDTH, height, columns.stop - columns.start, *asked)
 
 
 def _calibration(kspace: Tensor, mask: Tensor | None, acs: Width | None) -> Tensor:
@@ -121,14 +158,13 @@ def _calibration(kspace: Tensor, mask: Tensor | None, acs: Width | None) -> Tens
     if mask is None:
         mask = (kspace != 0).any(dim=1)[0].float()
     rows, columns = _region(kspace, mask)
-    asked = (_MAX_WIDTH,) * 2 if acs is None else (acs if isinstance(acs, tuple) else (_MAX_WIDTH, acs))
-    width = min(_MAX_WIDTH, rows.stop - rows.start, columns.stop - columns.start, *asked)
+    width = _calibration_lines(kspace, mask, acs)
     if width < _MIN_WIDTH:
-        raise InputError(f"ESPIRiT needs {_MIN_WIDTH} calibration lines but finds {width}; give coil maps.")
+        raise InputError(f"ESPIRiT needs {_MIN_WIDTH} calibration lines but finds {width}; give coil maps by `maps`.")
     square = kspace[0, :, _middle(rows, kspace.shape[-2], width), _middle(columns, kspace.shape[-1], width)].detach()
     square = square.to("cpu", torch.complex64).contiguous()
     if not square.isfinite().all() or not square.any():
-        raise InputError("The calibration region holds no signal or values that are not finite; give coil maps.")
+        raise InputError("The calibration region holds no signal or values that are not finite; give coil maps by `maps`.")
     return square
 
 
@@ -156,7 +192,7 @@ def _espirit(
         maps[rows], inside[rows] = vectors.reshape(-1, width, coils), (eigenvalues > crop).reshape(-1, width)
     if not inside.any():
         raise InputError(f"ESPIRiT finds no object in the {calibration.shape[-1]} calibration lines: they are too few or too "
-                         "noisy; lower `crop` or give coil maps.")
+                         "noisy; lower `crop` or give coil maps by `maps`.")
     reference = maps @ principal_coil(calibration).conj().to(device)
     maps = torch.where(inside[..., None], maps * reference.conj().sgn()[..., None], 0)
     return maps.permute(2, 0, 1)[None].contiguous()

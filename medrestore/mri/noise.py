@@ -13,7 +13,10 @@ _BLOCK = 24  # calibration lines a side that are looked at: a matrix of 576 x 57
 _GRID = 4  # pixels a calibration line, of the grid on which air is told from object
 _AIR = (0.05, 0.02, 0.01, 0.005, 0.002)  # of the brightest pixel of the calibration image: what is darker is air
 _LEAK = 1e-6  # of a functional's energy may lie in the object
-_FEWEST = 128  # noise samples, over all coils, that make an estimate (a std to 4 %)
+_ENOUGH = 128  # noise samples, over all coils, that make an estimate (a std to 4 %)
+_FEWEST = 32  # that do where there are no more, as with a single coil (a std to 9 %)
+_DEAD = 1e-12  # of the strongest coil's power: below it a coil is dead
+CORNERS = "the corners of k-space, which hold signal too: at most this"
 _CORNERS = 0.02  # of the samples, those farthest out in k-space
 
 
@@ -35,9 +38,26 @@ def noise_covariance(samples: Tensor) -> Tensor:
     """
     coils, count = samples.shape
     if count < coils or not torch.isfinite(torch.view_as_real(samples)).all():
-        raise InputError(f"The noise scan has {count} samples for {coils} coils; it needs at least one a coil, and finite ones.")
+        raise InputError(f"The noise scan has {count} samples for {coils} coils; it needs at least one a coil, and finite ones: "
+                         "leave it out by `noise_scan` false.")
     n = samples.to(torch.complex128)
     return n @ n.mH / count
+
+
+def dead_coils(kspace: Tensor, noise: Tensor | None = None) -> Tensor:
+    """(coil,) booleans: coils without signal, or without noise where there is a noise scan; they measure nothing.
+
+    Args:
+        kspace: (1, coil, h, w).
+        noise: (coil, n) samples of noise alone.
+    """
+    dead = _silent(kspace[0].flatten(1))
+    return dead if noise is None else dead | _silent(noise.to(dead.device))
+
+
+def _silent(samples: Tensor) -> Tensor:
+    power = samples.to(torch.complex128).abs().square().sum(1)
+    return power <= _DEAD * power.max()
 
 
 def noise_std(covariance: Tensor) -> float:
@@ -55,8 +75,8 @@ def whitening(covariance: Tensor) -> Tensor:
     factor, failed = torch.linalg.cholesky_ex(psi)
     pivots = factor.diagonal().real
     if failed or not torch.isfinite(pivots).all() or (pivots**2 <= 1e-12 * psi.diagonal().real.max()).any():
-        raise InputError("The noise covariance is singular, so a coil is dead or the noise scan too short; "
-                         "leave that coil out, or reconstruct without the noise scan.")  # fmt: skip
+        raise InputError("The noise covariance is singular, so a coil is dead, two coils are one, or the noise scan is too "
+                         "short; leave the noise scan out by `noise_scan` false.")
     scale = psi.diagonal().real.mean().sqrt()
     return scale * torch.linalg.solve_triangular(factor, torch.eye(len(psi), dtype=psi.dtype, device=psi.device), upper=False)
 
@@ -81,7 +101,7 @@ def estimate_noise(kspace: Tensor, mask: Tensor) -> NoiseEstimate:
     places = {
         "air in the calibration image": _calibration_air(kspace[0], mask),
         "air at the ends of the readout": _readout_air(kspace[0], mask) if mask.shape[0] == 1 else None,
-        "the corners of k-space": _corners(kspace[0], mask),
+        CORNERS: _corners(kspace[0], mask),
     }
     estimates = []
     for source, samples in places.items():
@@ -89,7 +109,10 @@ def estimate_noise(kspace: Tensor, mask: Tensor) -> NoiseEstimate:
             covariance = samples @ samples.mH / samples.shape[1]
             estimates.append(NoiseEstimate(noise_std(covariance), samples.numel(), source, covariance))
     if not estimates:
-        raise InputError("The scan has too few samples to estimate its noise from; give the noise std.")
+        raise InputError("The scan has too few samples to estimate its noise from; give `noise_std`.")
+    many = [estimate for estimate in estimates if estimate.samples_used >= _ENOUGH]
+    if any(estimate.source != CORNERS for estimate in many):
+        estimates = many  # of few samples the least is too low
     return min(estimates, key=lambda estimate: estimate.std)
 
 
@@ -107,10 +130,10 @@ def _calibration_air(kspace: Tensor, mask: Tensor) -> Tensor | None:
     height, width = block.shape[1:]
     window = _hann(height)[:, None] * _hann(width)
     image = torch.fft.ifftn(block * window, s=(_GRID * height, _GRID * width), dim=(1, 2)).abs().square().sum(dim=0).sqrt()
-    candidates = []
+    candidates: list[Tensor] = []
     for level in _AIR:
         samples = block.flatten(1) @ _air_functions(image > level * image.max(), (height, width))
-        if samples.numel() < _FEWEST:
+        if samples.numel() < (_ENOUGH if candidates else _FEWEST):
             break
         candidates.append(samples)
     return min(candidates, key=lambda samples: float(samples.abs().square().mean()), default=None)
@@ -162,7 +185,7 @@ def _corners(kspace: Tensor, mask: Tensor) -> Tensor:
     y, x = ((torch.arange(n) - n // 2) / (n / 2) for n in (height, width))
     taken = torch.nonzero((mask > 0).expand(height, width).flatten())[:, 0]
     radius = torch.hypot(y[:, None], x).flatten()[taken]
-    outermost = taken[radius.topk(min(len(taken), max(_FEWEST, int(_CORNERS * len(taken))))).indices]
+    outermost = taken[radius.topk(min(len(taken), max(_ENOUGH, int(_CORNERS * len(taken))))).indices]
     samples = kspace.flatten(1)[:, outermost].to(torch.complex128)
     # The median lets single strong samples pass; for complex Gaussian noise it is ln 2 of the mean power.
     power = samples.abs().square()

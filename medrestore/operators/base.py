@@ -199,7 +199,8 @@ class SpectralOperator(PseudoInvertible):
 
     def pinv(self, y: Tensor) -> Tensor:
         """A^+ y, exact, from the spectrum."""
-        S = self.spectrum
+        with y.device:
+            S = self.spectrum
         return S.synthesise(S.invert(S.unmeasure(y)))
 
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..devices import decomposing
 from .base import SpectralOperator, Spectrum
 
 CUTOFF = 1e-3  # relative to the largest singular value: what is weaker counts as null space
@@ -64,7 +65,7 @@ class Separable(SpectralOperator):
 
 def _svd(A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(U, s, V) of an (m, n) matrix: U is (m, n) and s is (n,), both zero beyond the rank that m allows; V is (n, n)."""
-    U, s, Vh = torch.linalg.svd(A.double(), full_matrices=True)
+    U, s, Vh = torch.linalg.svd(A.to(decomposing(A.device)).double(), full_matrices=True)
     n, k = A.shape[1], len(s)
     return F.pad(U[:, :k], (0, n - k)).to(A), F.pad(s, (0, n - k)).to(A), Vh.T.contiguous().to(A)
 
@@ -152,8 +153,9 @@ class CircularBlur(SpectralOperator):
     def _transfer(self) -> Tensor:
         """(h, w) complex transfer function."""
         a, b = self.kernel.shape
-        padded = F.pad(self.kernel.double(), (0, self.size[1] - b, 0, self.size[0] - a))
-        return torch.fft.fftn(padded.roll((-(a // 2), -(b // 2)), (0, 1))).to(torch.complex64)
+        kernel = self.kernel.to(decomposing(self.kernel.device)).double()
+        padded = F.pad(kernel, (0, self.size[1] - b, 0, self.size[0] - a))
+        return torch.fft.fftn(padded.roll((-(a // 2), -(b // 2)), (0, 1))).to(torch.complex64).to(self.kernel.device)
 
     def __call__(self, x: Tensor) -> Tensor:
         return _filtered(x, self._transfer)

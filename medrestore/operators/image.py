@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..devices import has_doubles
 from .base import CoIsometry, FromSpectrum, Operator, Spectrum, Window, same
 from .local import Identity, LocalOperator
 
@@ -81,7 +82,7 @@ def share(total: int, fraction: float) -> int:
 
 
 @dataclass(frozen=True)
-class Crop(LocalOperator, FromSpectrum, CoIsometry):
+class Crop(LocalOperator, CoIsometry):
     """A part of a larger image, by default its centre; its adjoint pads with zeros.
 
     Args:
@@ -106,6 +107,12 @@ class Crop(LocalOperator, FromSpectrum, CoIsometry):
     def _padding(self) -> tuple[int, int, int, int]:
         (h, w), (m, n), (top, left) = self.size, self.inner, self._corner
         return left, w - n - left, top, h - m - top
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self._cut(x)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return self._pad(y)
 
     def _cut(self, c: Tensor) -> Tensor:
         left, _, top, _ = self._padding
@@ -196,8 +203,8 @@ class AveragePool(LocalOperator, CoIsometry):
 
     def _cosines(self, x: Tensor) -> Tensor:
         """The orthonormal cosine transform (type II) as a matrix, (frequency, pixel)."""
-        r = self.factor
-        frequency, pixel = torch.arange(r, dtype=torch.float64, device=x.device), torch.arange(r, device=x.device)
+        r, dtype = self.factor, torch.float64 if has_doubles(x.device) else torch.float32
+        frequency, pixel = torch.arange(r, dtype=dtype, device=x.device), torch.arange(r, dtype=dtype, device=x.device)
         D = torch.cos(math.pi / r * frequency[:, None] * (pixel + 0.5)) * (2 / r) ** 0.5
         D[0] /= 2**0.5
         return D.to(x.dtype)
@@ -268,22 +275,17 @@ class Grayscale(LocalOperator, CoIsometry):
         return math.hypot(*self.weights)
 
     def __call__(self, x: Tensor) -> Tensor:
-        return (self._column(x) * x).sum(1, keepdim=True)
+        return _weighed(self.weights, x)
 
     def adjoint(self, y: Tensor) -> Tensor:
-        return self._column(y) * y
-
-    def _column(self, x: Tensor) -> Tensor:
-        return x.new_tensor(self.weights)[:, None, None]
+        return _times(self.weights, y)
 
     def _reflect(self, x: Tensor) -> Tensor:
         """Q x along the channels: Q is symmetric, its own inverse, and its first row is weights / scale."""
-        u = torch.tensor(self.weights, dtype=torch.float64, device=x.device) / self.scale
+        u = [weight / self.scale for weight in self.weights]
         sign = 1.0 if u[0] < 0 else -1.0  # of the two reflections the one whose mirror is not degenerate
-        v = u.clone()
-        v[0] -= sign
-        Q = sign * (torch.eye(len(u), dtype=u.dtype, device=x.device) - 2 * torch.outer(v, v) / v.dot(v))
-        return torch.einsum("ij,bjyx->biyx", Q.to(x.dtype), x)
+        v = [u[0] - sign, *u[1:]]
+        return sign * (x - _times([2 * one / math.hypot(*v) ** 2 for one in v], _weighed(v, x)))
 
     def _unmeasure(self, y: Tensor) -> Tensor:
         return F.pad(y, (0, 0, 0, 0, 0, len(self.weights) - 1))
@@ -304,3 +306,14 @@ class Grayscale(LocalOperator, CoIsometry):
 
     def coarsen(self, factor: int) -> tuple["Grayscale", int]:
         return self, factor
+
+
+def _weighed(weights: Sequence[float], x: Tensor) -> Tensor:
+    """The weighted sum of the channels, (batch, 1, h, w), by numbers on the host: nothing is copied to the device."""
+    first, *others = (weight * channel for weight, channel in zip(weights, x.split(1, 1), strict=True))
+    return sum(others, first)
+
+
+def _times(weights: Sequence[float], y: Tensor) -> Tensor:
+    """A channel (batch, 1, h, w) times each of the weights, as so many channels."""
+    return torch.cat([weight * y for weight in weights], 1)

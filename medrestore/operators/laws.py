@@ -66,7 +66,7 @@ def white(shape: tuple[int, ...], dtype: torch.dtype = torch.float32, seed: int 
 
 def inner(a: Tensor, b: Tensor) -> float:
     """Re<a, b>."""
-    return float((a.conj().to(torch.complex128) * b).real.sum())
+    return float((a.conj().cpu().to(torch.complex128) * b.cpu()).real.sum())
 
 
 def _like(x: Tensor, seed: int) -> Tensor:

@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ..devices import decomposing
 from ..fft import fft2c, ifft2c
 from .base import Encoding, FromSpectrum, Spectrum
 from .sense_exact import ResolvedSense, SpectralSense, span
@@ -181,8 +182,8 @@ def virtual_coils(maps: Tensor) -> Tensor:
     principal axes the last are nearly empty. Ah A changes by no more, in norm, than the most energy left out at a pixel,
     which is held to the rounding of the transforms.
     """
-    rows = maps.transpose(0, 1).to(torch.complex128)
+    rows = maps.transpose(0, 1).to(decomposing(maps.device)).to(torch.complex128)
     rows = torch.linalg.eigh(rows @ rows.mH)[1].flip(-1).mH @ rows
     energy = rows.abs().square().flip(1).cumsum(1).flip(1).amax((0, 2))  # of each virtual coil and those after it
     needed = max(1, int((energy > 2.5 * torch.finfo(maps.dtype).eps * energy[0]).sum()))
-    return rows[:, :needed].transpose(0, 1).to(maps.dtype).contiguous()
+    return rows[:, :needed].transpose(0, 1).to(maps.dtype).contiguous().to(maps.device)

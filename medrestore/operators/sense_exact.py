@@ -8,12 +8,12 @@ values and every data step; its inverse, with the identity added, one data step 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
 
+from ..devices import decomposing
 from .base import Encoding, ResolventOperator, SpectralOperator, Spectrum, Window
 from .sense_rows import by_row, by_row_adjoint, corrected_by_row
 
@@ -77,24 +77,23 @@ class SpectralSense(KnownSense, SpectralOperator):
         basis: (rows, columns, columns) complex: Vh of every row, so row k of matrix r is the k-th right singular vector of
             row r, conjugated.
         s: (h, w) singular values, 0 in the null space.
+        seen: the columns of the box in which any row has a singular value: eigenvalues ascend, so the null space comes first.
     """
 
     sense: "Sense"
     box: Window
     basis: Tensor
     s: Tensor
+    seen: slice
 
     @classmethod
     def of(cls, sense: "Sense", *, cutoff: float) -> "SpectralSense":
         """Diagonalises `sense`; see `Sense.spectral`."""
-        box, solved = each_row(sense, eigh, torch.complex64)
-        maps = sense.maps
-        basis, s = identities(box, maps.to(torch.complex64)), torch.zeros(maps.shape[2:], device=maps.device)
-        for row, inside, (eigenvalues, vectors) in solved:
-            here = slice(inside.start - box[1].start, inside.stop - box[1].start)
-            basis[row - box[0].start, here, here] = vectors.mH
-            s[row, inside] = eigenvalues.clamp(min=0).sqrt()
-        return cls(sense, box, basis, torch.where(s > cutoff, s, 0.0))
+        box, values, basis = _decomposed(sense)
+        s = torch.zeros(sense.maps.shape[2:], device=sense.maps.device)
+        s[box] = values.clamp(min=0).sqrt()
+        s = torch.where(s > cutoff, s, 0.0)
+        return cls(sense, box, basis, s, span((s[box] > 0).any(0)))
 
     def _analyse(self, x: Tensor) -> Tensor:
         c, here = x.clone(), (..., *self.box)
@@ -106,14 +105,9 @@ class SpectralSense(KnownSense, SpectralOperator):
         x[here] = by_row_adjoint(self.basis, c[here])
         return x
 
-    @cached_property
-    def _seen(self) -> slice:
-        """The columns of the box in which any row has a singular value: eigenvalues ascend, so the null space comes first."""
-        return span((self.s[self.box] > 0).any(0))
-
     def _correct(self, x: Tensor, trust: Tensor, target: Tensor) -> Tensor:
         """`Spectrum.correct` without the coefficients of the null space, which stay as they are."""
-        (rows, columns), seen = self.box, self._seen
+        (rows, columns), seen = self.box, self.seen
         range_ = (..., rows, slice(columns.start + seen.start, columns.start + seen.stop))
         out = x.clone()
         out[..., rows, columns] = corrected_by_row(self.basis[:, seen], x[..., rows, columns], trust[range_], target[range_])
@@ -152,17 +146,7 @@ class ResolvedSense(KnownSense, ResolventOperator):
     def of(cls, sense: "Sense", gamma: float) -> "ResolvedSense":
         """Inverts for one gamma; see `Sense.resolvent`."""
 
-        def invert(matrix: Tensor) -> Tensor:
-            matrix *= gamma
-            matrix.diagonal().add_(1)
-            return torch.cholesky_inverse(torch.linalg.cholesky(matrix))
-
-        box, solved = each_row(sense, invert, torch.complex64 if gamma <= SINGLE else torch.complex128)
-        inverses = identities(box, sense.maps.to(torch.complex64))
-        for row, inside, inverse in solved:
-            here = slice(inside.start - box[1].start, inside.stop - box[1].start)
-            inverses[row - box[0].start, here, here] = inverse.to(inverses.dtype)
-        return cls(sense, gamma, box, inverses)
+        return cls(sense, gamma, *_inverted(sense, gamma))
 
     def resolve(self, x: Tensor) -> Tensor:
         out, here = x.clone(), (..., *self.box)
@@ -170,67 +154,131 @@ class ResolvedSense(KnownSense, ResolventOperator):
         return out
 
 
-def identities(box: Window, like: Tensor) -> Tensor:
-    """An identity matrix (rows, columns, columns) for every row of the box."""
-    rows, columns = (side.stop - side.start for side in box)
-    return torch.eye(columns, dtype=like.dtype, device=like.device).repeat(rows, 1, 1)
+def _decomposed(sense: "Sense") -> tuple[Window, Tensor, Tensor]:
+    """The box of `SpectralSense`, the eigenvalues (rows, columns) of Ah A in it, ascending, and the basis."""
+    rows = Rows.of(sense, torch.complex64)
+    if rows.batched:
+        values, vectors = eigh(rows.matrices())
+        return rows.box, values, vectors.mH.contiguous()
+    values, basis = torch.zeros(rows.shape[:2], device="cpu"), rows.identities()
+    for row, here, (eigenvalues, vectors) in rows.each(eigh):
+        basis[row, here, here] = vectors.mH
+        values[row, here] = eigenvalues
+    return rows.box, values.to(sense.maps.device), basis.to(sense.maps.device)
 
 
-def each_row(sense: "Sense", work: Callable[[Tensor], Result],
-             dtype: torch.dtype) -> tuple[Window, Iterator[tuple[int, slice, Result]]]:
-    """`work` of every readout row's matrix in Ah A, restricted to the columns that hold the object.
+def _inverted(sense: "Sense", gamma: float) -> tuple[Window, Tensor]:
+    """The box and the inverses of `ResolvedSense`."""
 
-    Returns:
-        The rows and columns that hold the object, and for each of these rows its number, its columns and the result.
+    def invert(matrix: Tensor) -> Tensor:
+        matrix *= gamma
+        matrix.diagonal(dim1=-2, dim2=-1).add_(1)
+        return torch.cholesky_inverse(torch.linalg.cholesky(matrix))
+
+    rows = Rows.of(sense, torch.complex64 if gamma <= SINGLE else torch.complex128)
+    if rows.batched:
+        return rows.box, invert(rows.matrices()).to(torch.complex64)
+    inverses = rows.identities()
+    for row, here, inverse in rows.each(invert):
+        inverses[row, here, here] = inverse.to(inverses.dtype)
+    return rows.box, inverses.to(sense.maps.device)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The matrix of each readout row in Ah A, over the columns that hold the object.
+
+    Attributes:
+        maps: (coil, rows, columns) complex, of the box.
+        circulant: (columns, columns) of the mask, of the box.
+        box: the rows and columns that hold the object.
     """
-    maps = sense.maps[0].to(dtype)  # (coil, h, w)
-    seen = (maps != 0).any(0)
-    rows, columns = span(seen.any(1)), span(seen.any(0))
-    kernel = torch.fft.ifft(torch.fft.ifftshift(sense.mask[0].square(), dim=-1).to(dtype))
-    index = torch.arange(maps.shape[-1], device=maps.device)
-    circulant = kernel[(index[:, None] - index) % len(index)]
 
-    def solve(row: int) -> tuple[int, slice, Result]:
-        inside = span(seen[row])
-        coils = maps[:, row, inside]
-        return row, inside, work(circulant[inside, inside] * (coils.conj().T @ coils))
+    maps: Tensor
+    circulant: Tensor
+    box: Window
 
-    return (rows, columns), in_threads(solve, range(rows.start, rows.stop), maps.device)
+    @classmethod
+    def of(cls, sense: "Sense", dtype: torch.dtype) -> "Rows":
+        """Those of an operator, where they can be decomposed (`devices.decomposing`)."""
+        place = decomposing(sense.maps.device)
+        maps = sense.maps[0].to(place).to(dtype)
+        box = _box((maps != 0).any(0))
+        kernel = torch.fft.ifft(torch.fft.ifftshift(sense.mask[0].square().to(place), dim=-1).to(dtype))
+        index = torch.arange(maps.shape[-1], device=place)
+        circulant = kernel[(index[:, None] - index) % len(index)]
+        return cls(maps[(..., *box)], circulant[box[1], box[1]], box)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(rows, columns, columns)."""
+        _, rows, columns = self.maps.shape
+        return rows, columns, columns
+
+    @property
+    def batched(self) -> bool:
+        """Whether one decomposition of all matrices is better than one for each row."""
+        return self.maps.device.type != "cpu"
+
+    def matrices(self) -> Tensor:
+        """All of them, (rows, columns, columns); zero in columns of a row where there is no object."""
+        coils = self.maps.permute(1, 0, 2)
+        return self.circulant * (coils.mH @ coils)
+
+    def identities(self) -> Tensor:
+        """An identity matrix (rows, columns, columns) complex64 for every row."""
+        rows, columns, _ = self.shape
+        return torch.eye(columns, dtype=torch.complex64, device=self.maps.device).repeat(rows, 1, 1)
+
+    def each(self, work: Callable[[Tensor], Result]) -> Iterator[tuple[int, slice, Result]]:
+        """For every row its number, its columns that hold the object, and `work` of its matrix over these."""
+        seen = (self.maps != 0).any(0)
+
+        def solve(row: int) -> tuple[int, slice, Result]:
+            here = span(seen[row])
+            coils = self.maps[:, row, here]
+            return row, here, work(self.circulant[here, here] * (coils.conj().T @ coils))
+
+        return in_threads(solve, range(len(seen)))
 
 
-def eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues and eigenvectors of a Hermitian complex64 matrix, both in single precision.
+def eigh(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and eigenvectors of Hermitian complex64 matrices (..., n, n), both in single precision.
 
     Divide and conquer in single precision now and then fails to converge where many eigenvalues are nearly equal, as
     those in the null space are, and not every library says so: some return eigenvectors that are not numbers. In double
     precision it converges.
     """
     try:
-        values, vectors = torch.linalg.eigh(matrix)
+        values, vectors = torch.linalg.eigh(matrices)
         if vectors.isfinite().all():
             return values, vectors
     except torch.linalg.LinAlgError:
         pass
-    values, vectors = torch.linalg.eigh(matrix.to(torch.complex128))
-    return values.float(), vectors.to(matrix.dtype)
+    values, vectors = torch.linalg.eigh(matrices.to(torch.complex128))
+    return values.float(), vectors.to(matrices.dtype)
+
+
+def _box(seen: Tensor) -> Window:
+    """The rows and columns from the first to the last that hold something, of (height, width) bool; read back once."""
+    rows, columns = seen.any(1), seen.any(0)
+    both = torch.cat([rows, columns]).cpu()
+    return span(both[: len(rows)]), span(both[len(rows) :])
 
 
 def span(seen: Tensor) -> slice:
     """From the first to the last that is not zero."""
-    where = seen.nonzero()[:, 0].tolist()
+    where = seen.cpu().nonzero()[:, 0].tolist()
     return slice(where[0], where[-1] + 1) if where else slice(0, 0)
 
 
-def in_threads(work: Callable[[Item], Result], items: Iterable[Item], device: torch.device) -> Iterator[Result]:
-    """`work` of each item, in order, for many matrices of a few hundred rows.
+def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """`work` of each item, in order, for many matrices of a few hundred rows on a CPU.
 
-    On a CPU in as many Python threads as torch has, each with one thread for its linear algebra, which gains nothing from
+    In as many Python threads as torch has, each with one thread for its linear algebra, which gains nothing from
     more at this size; torch has one thread as long as results are awaited, so that none spin on the cores of these. The
     results have the same bits for any number of threads.
     """
-    if device.type != "cpu":
-        yield from map(work, items)
-        return
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)

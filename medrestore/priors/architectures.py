@@ -41,24 +41,27 @@ def _module(net: Any) -> torch.nn.Module:
 
 
 def _unet2d(config: Config) -> torch.nn.Module:
-    """A diffusers `UNet2DModel`, and two things that its own configuration cannot say.
+    """A diffusers `UNet2DModel`, and three things that its own configuration cannot say.
 
-    `num_heads` splits every attention into that many heads, whatever its width; `time_channels` is the number of sines and
-    cosines of the time, where that is not the width of the first level. Neither changes what follows it.
+    `num_heads` splits every attention into that many heads, whatever its width, and `num_heads_upsample` those on the way up
+    into another number; `time_channels` is the number of sines and
+    cosines of the time, where that is not the width of the first level. None changes what follows it.
     """
     from diffusers import UNet2DModel
     from diffusers.models.attention_processor import Attention
     from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 
     num_heads, time_channels = config.pop("num_heads", None), config.pop("time_channels", None)
+    number_up = config.pop("num_heads_upsample", num_heads)
     net: Any = UNet2DModel(**config)  # diffusers has no types of its modules
     if num_heads is not None:
-        for module in net.modules():
+        for name, module in net.named_modules():
             if isinstance(module, Attention):
-                if module.inner_dim % num_heads != 0:
-                    raise ValueError(f"an attention of {module.inner_dim} channels cannot have {num_heads} heads")
-                module.heads = module.sliceable_head_dim = num_heads
-                module.scale = (module.inner_dim // num_heads) ** -0.5
+                number = number_up if name.startswith("up_blocks.") else num_heads
+                if module.inner_dim % number != 0:
+                    raise ValueError(f"an attention of {module.inner_dim} channels cannot have {number} heads")
+                module.heads = module.sliceable_head_dim = number
+                module.scale = (module.inner_dim // number) ** -0.5
     if time_channels is not None:
         net.time_proj = Timesteps(time_channels, net.config.flip_sin_to_cos, net.config.freq_shift)
         net.time_embedding = TimestepEmbedding(time_channels, net.config.time_embedding_dim)

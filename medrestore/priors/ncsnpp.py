@@ -17,23 +17,23 @@ def groups(channels: int) -> int:
     return max(min(channels // 4, 32), 1)
 
 
-def _block(inside: int, out: int, embedded: int, *, up: bool = False, down: bool = False) -> nn.Module:
+def _block(inside: int, out: int, embedded: int, halving: float, *, up: bool = False, down: bool = False) -> nn.Module:
     """A residual block of BigGAN: its resampling, if any, by `FILTER` ("fir") in both branches."""
     from diffusers.models.resnet import ResnetBlock2D
 
     return ResnetBlock2D(
         in_channels=inside, out_channels=out, temb_channels=embedded, groups=groups(inside), groups_out=groups(out), eps=EPS,
         kernel="fir",  # type: ignore[arg-type]  # a name, whatever its annotation
-        up=up, down=down, use_in_shortcut=inside != out or up or down, output_scale_factor=HALVING,
+        up=up, down=down, use_in_shortcut=inside != out or up or down, output_scale_factor=halving,
     )
 
 
-def _attention(channels: int) -> nn.Module:
+def _attention(channels: int, halving: float) -> nn.Module:
     """Self-attention of one head over all pixels."""
     from diffusers.models.attention_processor import Attention
 
     return Attention(channels, heads=1, dim_head=channels, norm_num_groups=groups(channels), eps=EPS, bias=True,
-                     residual_connection=True, rescale_output_factor=HALVING, _from_deprecated_attn_block=True)
+                     residual_connection=True, rescale_output_factor=halving, _from_deprecated_attn_block=True)
 
 
 def _filtered(inside: int, out: int) -> nn.Module:
@@ -71,6 +71,8 @@ class NCSNpp(nn.Module):
             as an image and added to them ("input_skip").
         progressive: the output is made of the finest features ("none"), or every resolution adds to it ("output_skip").
         centred: images come in [-1, 1]; else in [0, 1], and the network centres them.
+        skip_rescale: every sum of two branches is divided by sqrt(2).
+        scale_by_sigma: what the last layer gives is divided by the noise level.
 
     Raises:
         ValueError: other words for `progressive` and `progressive_input`.
@@ -80,10 +82,13 @@ class NCSNpp(nn.Module):
 
     def __init__(self, channels: int = 1, width: int = 128, mults: Sequence[int] = (1, 2, 2, 2), blocks: int = 4,
                  attention: Sequence[bool] = (False, False, False, False), progressive_input: str = "residual",
-                 progressive: str = "none", centred: bool = False) -> None:
+                 progressive: str = "none", centred: bool = False,
+                 skip_rescale: bool = True, scale_by_sigma: bool = True) -> None:
         super().__init__()
         if progressive_input not in ("residual", "input_skip") or progressive not in ("none", "output_skip"):
             raise ValueError(f"no NCSN++ has progressive_input {progressive_input!r} and progressive {progressive!r}")
+        self.scale_by_sigma, halving = scale_by_sigma, HALVING if skip_rescale else 1.0
+        self.halving = halving
         self.centred, self.residual, self.shows = centred, progressive_input == "residual", progressive == "output_skip"
         embedded, widths, here, skips = 4 * width, [width * mult for mult in mults], width, [width]
         last = len(widths) - 1
@@ -92,22 +97,23 @@ class NCSNpp(nn.Module):
         self.first = nn.Conv2d(channels, width, 3, padding=1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for i, out in enumerate(widths):
-            made = [_block(here if j == 0 else out, out, embedded) for j in range(blocks)]
+            made = [_block(here if j == 0 else out, out, embedded, halving) for j in range(blocks)]
             see = _filtered(channels if i == 0 else here, out) if self.residual else nn.Conv2d(channels, out, 1)
-            coarser = {"resample": _block(out, out, embedded, down=True), "see": see} if i < last else {}
-            self.down.append(_Level(made, [_attention(out) for _ in made if attention[i]], **coarser))
+            coarser = {"resample": _block(out, out, embedded, halving, down=True), "see": see} if i < last else {}
+            self.down.append(_Level(made, [_attention(out, halving) for _ in made if attention[i]], **coarser))
             skips += [out] * (blocks + (i < last))
             here = out
-        self.middle = nn.ModuleList([_block(here, here, embedded), _attention(here), _block(here, here, embedded)])
+        self.middle = nn.ModuleList([_block(here, here, embedded, halving), _attention(here, halving),
+                                     _block(here, here, embedded, halving)])
         for i, out in reversed(list(enumerate(widths))):
             made = []
             for _ in range(blocks + 1):
-                made.append(_block(here + skips.pop(), out, embedded))
+                made.append(_block(here + skips.pop(), out, embedded, halving))
                 here = out
-            others = {"resample": _block(out, out, embedded, up=True)} if i > 0 else {}
+            others = {"resample": _block(out, out, embedded, halving, up=True)} if i > 0 else {}
             if self.shows or i == 0:
                 others |= {"norm": nn.GroupNorm(groups(out), out, eps=EPS), "show": nn.Conv2d(out, channels, 3, padding=1)}
-            self.up.append(_Level(made, [_attention(out)] if attention[i] else [], **others))
+            self.up.append(_Level(made, [_attention(out, halving)] if attention[i] else [], **others))
 
     def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
         """The score, shaped like `x` (batch, channels, height, width); `sigma` (batch,) is the std of the noise in `x`."""
@@ -127,7 +133,7 @@ class NCSNpp(nn.Module):
             if hasattr(level, "resample"):
                 h = level.resample(h, time)
                 if self.residual:
-                    h = image = (level.see(image) + h) / HALVING
+                    h = image = (level.see(image) + h) / self.halving
                 else:
                     image = downsample_2d(image, FILTER)  # type: ignore[arg-type]  # takes numbers too
                     h = h + level.see(image)
@@ -145,4 +151,4 @@ class NCSNpp(nn.Module):
             if hasattr(level, "resample"):
                 h = level.resample(h, time)
         assert total is not None  # the finest level always shows
-        return total / sigma[:, None, None, None]
+        return total / sigma[:, None, None, None] if self.scale_by_sigma else total

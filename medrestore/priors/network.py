@@ -24,7 +24,7 @@ AT_ONCE = 2**17  # pixels in a call of a network on a CPU; more leave its cache 
 def computes_bfloat16(kind: str) -> bool:
     """Whether devices of a kind ("cpu", "cuda", ...) have the arithmetic of bfloat16, and so gain time by it."""
     if kind == "cpu":
-        capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older releases do not say
+        capabilities: Mapping[str, Any] = vars(torch.cpu).get("get_capabilities", dict)()  # older releases do not say
         return any(capabilities.get(name, False) for name in CPU_BFLOAT16)
     if kind == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)

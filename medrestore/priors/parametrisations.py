@@ -135,12 +135,19 @@ class VariancePreserving(Parametrisation):
 
     @cached_property
     def _log_sigmas(self) -> Tensor:
-        abar = torch.cumprod(1 - torch.tensor(self.betas, dtype=torch.float64), 0)
+        abar = torch.cumprod(1 - torch.tensor(self.betas, dtype=torch.float64, device="cpu"), 0)
         return (0.5 * (1 / abar - 1).log()).float()
+
+    @cached_property
+    def _grids(self) -> dict[torch.device, Tensor]:
+        """`_log_sigmas` on the devices where it was asked for."""
+        return {}
 
     def timestep(self, sigma: Tensor) -> Tensor:
         """The (fractional) training step whose noise level is `sigma`."""
-        grid = self._log_sigmas.to(sigma.device)
+        if sigma.device not in self._grids:  # copied once
+            self._grids[sigma.device] = self._log_sigmas.to(sigma.device)
+        grid = self._grids[sigma.device]
         at = sigma.log().clamp(grid[0], grid[-1])
         i = torch.searchsorted(grid, at).clamp(1, len(grid) - 1)
         return i - 1 + (at - grid[i - 1]) / (grid[i] - grid[i - 1])

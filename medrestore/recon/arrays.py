@@ -12,11 +12,12 @@ from torch import Tensor
 from ..errors import InputError
 from ..io import Scan
 from ..io.kspace.base import sampled
+from ..io.kspace.plausible import doubt
 from ..priors import Prior, load
 from ..priors.store import describe
 from ..settings import suggested
 from .plan import Plan
-from .preparation import Slice, check_plan, check_prior, prepare, restore_slices
+from .preparation import Slice, check_noise, check_plan, check_prior, prepare, restore_slices
 from .slices import images_of, slices_at_once
 
 A = TypeVar("A", np.ndarray, Tensor)
@@ -53,7 +54,7 @@ class Reconstruction(Generic[A]):
 def reconstruct(kspace: A, mask: np.ndarray | Tensor | None = None, *, maps: np.ndarray | Tensor | None = None,
                 noise: np.ndarray | Tensor | None = None, prior: Prior | str | Path | None = None, plan: Plan | None = None,
                 device: torch.device | str | None = None, on_step: Callable[[int, Tensor], None] | None = None,
-                **plan_fields: Any) -> Reconstruction[A]:
+                implausible: bool = False, **plan_fields: Any) -> Reconstruction[A]:
     """Undersampled multi-coil k-space to images, as `medrestore recon` makes them.
 
     Args:
@@ -66,6 +67,7 @@ def reconstruct(kspace: A, mask: np.ndarray | Tensor | None = None, *, maps: np.
         plan: all that decides the image; None takes the defaults of `Plan`.
         device: where to compute; None for the device of a tensor, the CPU for a NumPy array.
         on_step: called with the number of the step and x after it, for each batch.
+        implausible: take also what does not look like k-space: a peak far from the centre, axes that look like others.
         plan_fields: fields of the plan that are to have other values, such as `method="dds"`, `samples=4`, `noise_std=0.01`.
 
     Returns:
@@ -79,12 +81,17 @@ def reconstruct(kspace: A, mask: np.ndarray | Tensor | None = None, *, maps: np.
     masks = _mask(mask, data)
     given = None if maps is None else _like(_tensor(maps), data.reshape(_tensor(kspace).shape), "maps").reshape(data.shape)
     plan = _plan(plan or Plan(), prior, plan_fields)
+    if plan.uncentred:
+        data = torch.fft.fftshift(data, dim=(-2, -1))
+        masks = None if masks is None else torch.fft.fftshift(masks, dim=tuple(range(-masks.ndim + (masks.shape[0] == 1), 0)))
+    if not implausible:
+        _check_layout(data)
     if device is None:
         device = kspace.device if isinstance(kspace, Tensor) else "cpu"
     if not isinstance(prior, Prior):
         check_prior(describe(plan.prior)["channels"], plan.prior)
         prior = load(plan.prior, device=str(device), bf16=plan.bf16)
-    scans = [_scan(slice_, index, masks, noise) for index, slice_ in enumerate(data)]
+    scans = [_scan(slice_, index, masks, noise, plan.noise_scan) for index, slice_ in enumerate(data)]
     results = _all(scans, given, prior, plan, torch.device(device), on_step)
     return _as_given(results, kspace)
 
@@ -97,6 +104,7 @@ def _all(scans: list[Scan], maps: Tensor | None, prior: Prior, plan: Plan, devic
         first = len(results)
         ready = [prepare(scans[first], plan, maps=None if maps is None else maps[first, None], device=device)]
         check_plan(ready[0], prior, plan)
+        check_noise(ready[0], plan)
         count = slices_at_once(ready[0], plan, device.type, len(scans) - first)
         ready += [prepare(scans[index], plan, maps=None if maps is None else maps[index, None], device=device)
                   for index in range(first + 1, first + count)]
@@ -162,17 +170,26 @@ def _like(given: Tensor, kspace: Tensor, name: str) -> Tensor:
     return given.to(torch.complex64)
 
 
-def _scan(kspace: Tensor, index: int, mask: Tensor | None, noise: np.ndarray | Tensor | None) -> Scan:
+def _scan(kspace: Tensor, index: int, mask: Tensor | None, noise: np.ndarray | Tensor | None,
+          noise_scan: bool) -> Scan:
     """A slice (coil, height, width) as a file would give it."""
     kspace = kspace[None] if mask is None else kspace[None] * mask
     if not bool(kspace.any()):
         raise InputError(f"kspace of slice {index} is zero everywhere; leave the slice out, or correct the mask")
-    samples = None if noise is None else _tensor(noise).to(torch.complex64)
+    samples = None if noise is None or not noise_scan else _tensor(noise).to(torch.complex64)
     if samples is not None and (samples.ndim != 2 or len(samples) != kspace.shape[1]):
         raise InputError(f"noise must be (coil, samples) with {kspace.shape[1]} coils, got {tuple(samples.shape)}")
     height, width = kspace.shape[-2:]
     return Scan(name="array", index=index, kspace=kspace, mask=sampled(kspace) if mask is None else mask, acs=None,
                 noise=samples, reference=None, crop=(height, width), pixel_mm=None, affine=None)
+
+
+def _check_layout(kspace: Tensor) -> None:
+    """Refuses what does not look like (slice, coil, height, width) of centred k-space."""
+    for index, slice_ in enumerate(kspace):
+        if (found := doubt(slice_)) is not None:
+            raise InputError(f"kspace of slice {index} does not look like k-space, {found.what}; {found.remedy}, or pass "
+                             "`implausible` where it is right as it is")
 
 
 def _plan(plan: Plan, prior: Prior | str | Path | None, changes: Mapping[str, Any]) -> Plan:
@@ -181,7 +198,7 @@ def _plan(plan: Plan, prior: Prior | str | Path | None, changes: Mapping[str, An
     for name in changes:
         if name not in known:
             raise InputError(f"Plan: {name} is no option; {suggested('', name, known)}")
-        if name in ("maps", "dataset", "axes", "slices"):
+        if name in ("maps", "dataset", "axes", "select", "slices"):
             raise InputError(f"Plan: {name} says how a file is read; select from the arrays, or use `recon.recon_file`")
     if isinstance(prior, str | Path):
         changes = {**changes, "prior": str(prior)}

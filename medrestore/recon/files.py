@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..allocator import release_freed_memory
 from ..errors import InputError
-from ..files import Busy, digest, digest_of, new_output
+from ..files import Busy, digest, digest_of, files_in, has_suffix, new_output
 from ..io import KSpaceFile, ReconstructionWriter, read_provenance, read_reconstruction, write_nifti
 from ..io.guards import scan_files
 from ..io.kspace.open import SUFFIXES
@@ -25,8 +25,10 @@ from ..restoration import image_size, in_batches, padded_size
 from ..settings import FieldError, plain
 from .data_step import DataStep
 from .plan import Machine, Plan, Reading, Writing
-from .preparation import Prepared, Slice, check_plan, check_prior, open_scan, prepare, restore_slices, score
+from .preparation import Prepared, Slice, check_noise, check_plan, check_prior, open_scan, prepare, restore_slices, score
 from .slices import ahead, images_of, slices_at_once
+
+OVERFITTED, UNEXPLAINED = 0.85, 1.3  # misfits beyond these say that an image is wrong; good ones have 0.9 to 1.15
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Job:
         """
         about = describe(plan.prior)
         check_prior(about["channels"], plan.prior)
-        prior = load(plan.prior, device=machine.device, bf16=plan.bf16, compiled=machine.compiled)
+        prior = load(plan.prior, device=machine.place, bf16=plan.bf16, compiled=machine.compiled)
         return cls(plan, prior, about["sha256"], machine, **rest)
 
     @cached_property
@@ -167,10 +169,14 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     first, last = _slice_range(scan, job.plan.slices)
     ready = _prepare(scan, maps, first, source, job)
     check_plan(ready, job.prior, job.plan)
-    count = slices_at_once(ready, job.plan, job.machine.device, last - first)
+    check_noise(ready, job.plan)
+    count = slices_at_once(ready, job.plan, job.machine.place, last - first)
     job.say(_summary(scan, ready, job, last - first, count))
+    notes = [*dict.fromkeys((*scan.notes, *ready.notes))]
+    for note in notes:
+        job.say(f"note: {note}")
     advance = job.progress(source.name, (len(job.levels) - 1) * job.plan.samples * (last - first))
-    volume, provenance = Volume(), _provenance(source, ready, job)
+    volume, provenance = Volume(), _provenance(source, ready, job) | {"notes": notes}
     with new_output(out) as folder:
         place = folder / out.name
         with _writer(place, ready, job, last - first, provenance) as writer:
@@ -195,10 +201,19 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
                            "scores": {name: _numbers(value) for name, value in scores.items()}}
         if job.writing.nifti:
             _write_nifti(place, scan, first)
-    misfit, noisy = sum(volume.misfit) / len(volume.misfit), min(volume.noise_std) > 0
-    explained = f"{misfit:.2f} (1 = the data are explained to their noise)" if noisy else f"{misfit:.2g} of |data|"
-    job.say(f"data misfit {explained}")
+    job.say(f"data misfit {_explained(sum(volume.misfit) / len(volume.misfit), noisy=min(volume.noise_std) > 0)}")
     return scores
+
+
+def _explained(misfit: float, *, noisy: bool) -> str:
+    """The misfit in words."""
+    if not noisy:
+        return f"{misfit:.2g} of |data|"
+    if misfit < OVERFITTED:
+        return f"{misfit:.2f} (1 = the data are explained to their noise; so far below 1 their noise is in the image)"
+    if misfit > UNEXPLAINED:
+        return f"{misfit:.2f} (1 = the data are explained to their noise; so far above 1 the image does not explain them)"
+    return f"{misfit:.2f} (1 = the data are explained to their noise)"
 
 
 def _groups(scan: KSpaceFile, maps: KSpaceFile | None, made: list[Prepared], numbers: range, count: int, source: Path,
@@ -209,14 +224,14 @@ def _groups(scan: KSpaceFile, maps: KSpaceFile | None, made: list[Prepared], num
         group = range(first, min(first + count, numbers.stop))
         return [made.pop() if made else _prepare(scan, maps, index, source, job) for index in group]
 
-    return ahead(make, numbers[::count], threaded=job.machine.device != "cpu")
+    return ahead(make, numbers[::count], threaded=job.machine.place != "cpu")
 
 
 def _restored(group: Sequence[Prepared], first: int, job: Job, advance: Callable[[], None]) -> list[Slice]:
     """Slices from `first` on, restored in one batch."""
 
     def stepped(step: int, x: Tensor) -> None:
-        for _ in x:
+        for _ in range(len(x)):
             advance()
 
     return restore_slices(group, job.prior, job.plan, first=first, batch_size=images_of(job.plan, len(group)), on_step=stepped)
@@ -224,7 +239,7 @@ def _restored(group: Sequence[Prepared], first: int, job: Job, advance: Callable
 
 def _prepare(scan: KSpaceFile, maps: KSpaceFile | None, index: int, source: Path, job: Job) -> Prepared:
     given = None if maps is None else maps[index].kspace
-    return prepare(scan[index], job.plan, file_name=source.name, maps=given, cache=job.machine.cache, device=job.machine.device)
+    return prepare(scan[index], job.plan, file_name=source.name, maps=given, cache=job.machine.cache, device=job.machine.place)
 
 
 def _slice_range(scan: KSpaceFile, slices: tuple[int, int] | None) -> tuple[int, int]:
@@ -254,7 +269,7 @@ def _provenance(source: Path, ready: Prepared, job: Job) -> dict[str, Any]:
     """What is known of how an output is made before it is: nothing of the hour, so that a rerun gives the same bytes."""
     sampling = ready.sampling
     return {
-        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.device, "config": plain(job.plan),
+        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.place, "config": plain(job.plan),
         "config_hash": job.config_hash, "input": {"path": str(source), "fingerprint": fingerprint(source)},
         "prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint, "levels": job.levels,
         "method": repr(job.plan.sampler), "noise_source": ready.noise_source,
@@ -278,7 +293,7 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: 
         f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); prior {job.prior_name}; "
         f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.sampler).__name__}, "
         f"{len(job.levels) - 1} steps, {'' if at_once == 1 else f'{at_once} slices in a batch, '}"
-        f"data steps by {_words(ready.data_step)}; "
+        f"data steps by {_words(ready.data_step)}; on {job.machine.place}; "
         + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
     )
 
@@ -293,10 +308,12 @@ def _seconds_a_call(ready: Prepared, job: Job, at_once: int) -> float:
     images = images_of(job.plan, at_once)
 
     def called(numbers: Sequence[int]) -> Tensor:
-        return job.prior(torch.zeros(len(numbers), job.prior.channels, *size, device=job.machine.device), 1.0)
+        return job.prior(torch.zeros(len(numbers), job.prior.channels, *size, device=job.machine.place), 1.0)
 
-    started = time.monotonic()
     with torch.no_grad():
+        if job.machine.place != "cpu":  # whose first call loads its kernels
+            list(in_batches(called, range(images), images))
+        started = time.monotonic()
         for denoised in in_batches(called, range(images), images):
             denoised.sum().item()  # waits for the device
     return time.monotonic() - started
@@ -335,6 +352,8 @@ def recon_folder(folder: Path, out: Path, job: Job) -> dict[str, str]:
         raise InputError(f"{existing[0]} exists; pass `resume` to do the rest, `overwrite` to replace it, or give another place")
     waiting = [pair for pair in pairs if not (job.writing.resume and is_done(*pair, job))]
     job.say(f"{len(waiting)} of {len(pairs)} scans to do")
+    if others := [path.name for path in files_in(folder) if not has_suffix(path, (*SUFFIXES, ".hdr"))]:
+        job.say(f"passed over, by their suffix no scans: {', '.join(others[:5])}{', ...' if len(others) > 5 else ''}")
     failed: dict[str, str] = {}
     for source, target in waiting:
         try:
@@ -352,9 +371,8 @@ def recon_folder(folder: Path, out: Path, job: Job) -> dict[str, str]:
 
 
 def scans(folder: Path) -> Sequence[Path]:
-    """The scans of a folder, by suffix, sorted by name."""
-    visible = (path for path in folder.iterdir() if not path.name.startswith("."))
-    found = sorted(path for path in visible if path.suffix in SUFFIXES and path.is_file())
+    """The scans of a folder, by suffix in capitals or not, in natural order; hidden files are left out."""
+    found = files_in(folder, SUFFIXES)
     if not found:
         raise InputError(f"{folder} holds no scan ({', '.join(SUFFIXES)}); give the folder that does")
     stems: dict[str, Path] = {}

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from ..errors import InputError
+from ..files import expanded
 from ..levels import LADDERS, below
 from ..methods import METHODS
 from ..settings import Bounds, FieldError, OneOf, check
@@ -68,7 +70,10 @@ class Plan:
         prior: a prior's folder, or the name of a shipped one.
         bf16: bfloat16 inside the network where the device computes in it, float32 elsewhere.
         dataset: name of the array in an HDF5 or MATLAB file.
-        axes: its axes, as coil,slice,row,col; row is the readout.
+        axes: its axes, as coil,slice,row,col; row is the readout; complex, channel: parts as real numbers (docs/mri.md).
+        select: the value to read of a counter: contrast, phase, set, repetition, average, segment; as contrast=1.
+        uncentred: the origin of k-space is at [0, 0] of the array, as an FFT without fftshift leaves it.
+        noise_scan: use the noise scan of the file; false estimates the noise from the data.
         slices: first:last+1, from 0, or one number; default all.
         keep_samples: store every sample.
     """
@@ -92,6 +97,9 @@ class Plan:
     bf16: bool = True
     dataset: str | None = None
     axes: tuple[str, ...] | None = None
+    select: Mapping[str, Annotated[int, Bounds(at_least=0)]] = field(default_factory=dict)
+    uncentred: bool = False
+    noise_scan: bool = True
     slices: tuple[int, int] | None = None
     keep_samples: bool = False
 
@@ -109,7 +117,7 @@ class Plan:
     def sampler(self) -> "Method":
         """The method with its options and the weight; its own default weight where one is yet to be chosen."""
         weight = {} if self.weight in (None, "auto") else {"lam": self.weight}
-        return METHODS.build(self.method, {**self.options, **weight}, "Plan", "options")
+        return METHODS.build(self.method, {**self.options, **weight}, "Plan", "options").in_steps(self.steps)
 
     @property
     def weighable(self) -> bool:
@@ -144,12 +152,12 @@ class Machine:
     """Where the work is done: nothing of it decides the image, but for rounding.
 
     Args:
-        device: cpu, cuda, cuda:1, mps.
+        device: cpu, cuda, cuda:1, mps, xpu; default: the accelerator that is there, else the CPU.
         compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs.
         maps_cache: folder of coil maps, or none.
     """
 
-    device: str = "cpu"
+    device: str | None = None
     compiled: bool = False
     maps_cache: str | None = None
 
@@ -157,9 +165,19 @@ class Machine:
         check(self)
 
     @property
+    def place(self) -> str:
+        """The device that is used."""
+        from ..devices import default_device
+
+        return default_device() if self.device is None else self.device
+
+    @property
     def cache(self) -> Path | None:
-        """The folder of coil maps."""
-        return None if self.maps_cache is None else Path(self.maps_cache).expanduser()
+        """The folder of coil maps; none where it lies in a home that the system does not know."""
+        try:
+            return None if self.maps_cache is None else expanded(self.maps_cache)
+        except InputError:
+            return None
 
 
 @dataclass(frozen=True)
@@ -168,9 +186,11 @@ class Reading:
 
     Args:
         max_gb: refuse files that declare a larger array.
+        implausible: read also what does not look like k-space.
     """
 
     max_gb: Annotated[float, Bounds(above=0)] = 16.0
+    implausible: bool = False
 
     def __post_init__(self) -> None:
         check(self)

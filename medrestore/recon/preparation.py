@@ -12,10 +12,12 @@ from ..baselines import CGSense, ZeroFilled, rss
 from ..consistency import unexplained
 from ..errors import InputError
 from ..io import KSpaceFile, Scan, read_kspace
+from ..io.kspace.base import sampled
 from ..metrics import Scores, fastmri_scores
 from ..mri import (
     Sampling,
     calibration_width,
+    dead_coils,
     espirit,
     estimate_noise,
     fastmri_seed,
@@ -55,6 +57,7 @@ class Prepared:
         crop: (h, w) of the image as shown.
         reference: (h, w) magnitude when the scan holds one or was undersampled in software, else None.
         data_step: the form of the operator that was chosen.
+        notes: what was assumed or left out, one sentence each.
     """
 
     problem: Problem
@@ -66,6 +69,7 @@ class Prepared:
     crop: tuple[int, int]
     reference: Tensor | None
     data_step: DataStep
+    notes: tuple[str, ...] = ()
 
     def shown(self, image: Tensor) -> Tensor:
         """Complex (..., h, w) of the reconstruction grid to the image as shown, in units of the coils' root-sum-of-squares."""
@@ -89,13 +93,16 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
         InputError: no calibration lines, maps of the wrong shape, noise that cannot be estimated.
     """
     reference = _reference(scan, plan)
+    scan, maps, notes = _living(scan, maps)
     kspace, sampling = _undersample(scan, plan, file_name)
+    calibration = _calibration(scan, sampling)
     unmix = torch.eye(kspace.shape[1], dtype=torch.complex64)
     if scan.noise is not None:
         covariance = noise_covariance(scan.noise)
         W = whitening(covariance)
         kspace, unmix = prewhiten(kspace, W), torch.linalg.inv(W).to(torch.complex64)
         maps = None if maps is None else prewhiten(maps, W)
+        calibration = None if calibration is None else prewhiten(calibration, W)
         sigma, source = noise_std(covariance), "the noise scan"
     if plan.noise_std is not None:
         sigma, source = plan.noise_std, "given"
@@ -103,7 +110,7 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
         estimate = estimate_noise(kspace, sampling.mask)
         sigma, source = estimate.std, estimate.source
     if maps is None:
-        maps = espirit(kspace, mask=sampling.mask, cache=cache)
+        maps = espirit(kspace, mask=sampling.mask, cache=cache) if calibration is None else espirit(calibration, cache=cache)
     elif maps.shape != kspace.shape:
         raise InputError(f"the coil maps are {tuple(maps.shape[1:])} and the k-space is {tuple(kspace.shape[1:])} "
                          "(coil, height, width); give the maps of this scan")
@@ -124,7 +131,30 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
         if plan.noise_std is None and (left := unexplained(problem)) > sigma:
             problem = replace(problem, sigma=left)
             source = f"{source}, raised from {sigma:.3g} to what the coil maps leave unexplained"
-    return Prepared(problem, sense, kspace, sampling, source, gain.to(device), scan.crop, reference, form)
+    return Prepared(problem, sense, kspace, sampling, source, gain.to(device), scan.crop, reference, form,
+                    (*scan.notes, *notes))
+
+
+def _living(scan: Scan, maps: Tensor | None) -> tuple[Scan, Tensor | None, tuple[str, ...]]:
+    """The scan and given maps without dead coils, and a note that names these."""
+    dead = dead_coils(scan.kspace, scan.noise)
+    if not bool(dead.any()) or bool(dead.all()) or (maps is not None and maps.shape != scan.kspace.shape):
+        return scan, maps, ()
+    numbers = torch.nonzero(dead).flatten().tolist()
+    listed = f"{'coil' if len(numbers) == 1 else 'coils'} {', '.join(map(str, numbers))}"
+    scan = replace(scan, kspace=scan.kspace[:, ~dead], noise=None if scan.noise is None else scan.noise[~dead],
+                   calibration=None if scan.calibration is None else scan.calibration[:, ~dead])
+    notes = (f"No signal or no noise comes from {listed} (counted from 0), left out.",)
+    return scan, None if maps is None else maps[:, ~dead], notes
+
+
+def _calibration(scan: Scan, sampling: Sampling) -> Tensor | None:
+    """The separate calibration lines of a scan, where there are more of them than in the image's own centre; else None."""
+    if scan.calibration is None:
+        return None
+    own, separate = (width if isinstance(width, int) else min(width)
+                     for width in (sampling.acs, calibration_width(sampled(scan.calibration))))
+    return scan.calibration if separate > own else None
 
 
 def _reference(scan: Scan, plan: Plan) -> Tensor | None:
@@ -236,6 +266,19 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
         raise InputError(str(error)) from error
 
 
+def check_noise(prepared: Prepared, plan: Plan) -> None:
+    """Refuses a method that takes noisy data as exact: it restores the noise, which the coils amplify, and fits it all the same.
+
+    Raises:
+        InputError: the method, and those that know the noise.
+    """
+    method = plan.sampler
+    if method.exact and prepared.problem.exact is not True:
+        raise InputError(f"{type(method).__name__} takes the data as free of noise, and these have noise of std "
+                         f"{float(prepared.problem.sigma):.3g} ({prepared.noise_source}), which it would restore as image; "
+                         "take a `method` that knows the noise: hqs, dds, diffpir, ddnm+, ddrm or dps")
+
+
 def check_levels(plan: Plan, prior: Prior) -> None:
     """Refuses noise levels that are outside those of the prior."""
     low, high = prior.sigma_range
@@ -257,13 +300,14 @@ def check_prior(channels: int, name: str) -> None:
 @contextmanager
 def open_scan(path: Path, plan: Plan, reading: Reading) -> Iterator[tuple[KSpaceFile, KSpaceFile | None]]:
     """The scan and, when the plan names one, the file of its coil maps."""
-    with read_kspace(path, dataset=plan.dataset, axes=plan.axes, max_gb=reading.max_gb) as scan:
+    with read_kspace(path, dataset=plan.dataset, axes=plan.axes, select=plan.select, uncentred=plan.uncentred,
+                     noise_scan=plan.noise_scan, implausible=reading.implausible, max_gb=reading.max_gb) as scan:
         if plan.maps is None:
             yield scan, None
             return
         place = Path(plan.maps)
-        stated = AXES if place.suffix in (".h5", ".hdf5", ".mat") else None
-        with read_kspace(place, axes=stated, max_gb=reading.max_gb) as maps:
+        stated = AXES if place.suffix.lower() in (".h5", ".hdf5", ".mat") else None
+        with read_kspace(place, axes=stated, implausible=True, max_gb=reading.max_gb) as maps:
             if maps.shape != scan.shape:
                 raise InputError(f"{place} holds maps of shape {maps.shape}, and {path} is {scan.shape} "
                                  "(slice, coil, height, width); give the maps of this scan")

@@ -1,5 +1,6 @@
 """Dark matplotlib figures of images in rows and columns, written as PNG."""
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,13 @@ def dark_figure(rows: int, columns: int, size: tuple[float, float], title: str) 
     for place in axes:
         place.set_axis_off()
     if title:
-        figure.suptitle(title, color="white", fontsize=9)
+        figure.suptitle(drawable(title), color="white", fontsize=9, parse_math=False)
     return figure, axes
+
+
+def drawable(words: str) -> str:
+    """A text that can be drawn: bytes of file names that are no text, and control signs, as replacement signs."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in words)
 
 
 def save_png(figure: "Figure", path: Path) -> None:
@@ -31,5 +37,6 @@ def save_png(figure: "Figure", path: Path) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    with new_file(path) as temporary:
+    with new_file(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # it is drawn as a box
         figure.savefig(temporary, format="png", dpi=110)

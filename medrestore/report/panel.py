@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from .figure import dark_figure, save_png
+from .figure import dark_figure, drawable, save_png
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def panel(columns: Sequence[Column], path: Path, *, title: str = "", rows: int =
     figure, axes = dark_figure(rows, count, (2.8 * count, 2.8 * height / width * rows + 0.45), title)
     for place, column in zip(axes, columns, strict=False):
         place.imshow(column.image.numpy(), cmap="gray", vmin=0, vmax=max(column.peak, 1e-30), interpolation="nearest")
-        place.set_title(column.title, color="white", fontsize=10)
+        place.set_title(drawable(column.title), color="white", fontsize=10, parse_math=False)
     save_png(figure, path)
 
 
@@ -55,5 +55,5 @@ def frames_panel(rows: Sequence[Sequence[tuple[str, Tensor]]], path: Path, *, ti
     figure, axes = dark_figure(len(rows), len(rows[0]), size, title)
     for place, (words, frame) in zip(axes, [frame for row in rows for frame in row], strict=True):
         place.imshow(frame.permute(1, 2, 0).numpy(), interpolation="nearest")
-        place.set_title(words, color="white", fontsize=10)
+        place.set_title(drawable(words), color="white", fontsize=10, parse_math=False)
     save_png(figure, path)

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor
 
 from ..errors import InputError
+from ..files import expanded
 from .config import MethodConfig
 from .methods import SEEDS_APART, Solver
 from .sources import Condition
@@ -197,7 +198,7 @@ def refuse_missing(paths: Sequence[str | Path], source: str) -> None:
         InputError: a path does not exist.
     """
     missing = [str(path) for path in dict.fromkeys(map(str, paths))
-               if not Path(path).expanduser().exists() and not Path(f"{path}.hdr").exists()]
+               if not expanded(path).exists() and not Path(f"{path}.hdr").exists()]
     if missing:
         more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
         raise InputError(f"{source}: not there: {', '.join(missing[:MOST_NAMED])}{more}; correct the paths or bring the files")

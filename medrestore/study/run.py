@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import digest_of, write_file
+from ..files import digest_of, expanded, write_file
 from ..settings import plain
 from ..tasks.run import Task, failures, is_whole
 from ..tasks.run import run as run_tasks
@@ -86,7 +86,7 @@ class Study:
         """What a task does."""
         record = MethodRecord(method.label, method.config, method.solver.settings, method.solver.weights)
         content = Content(self.config.protocol, part_of(CaseRecord, case), condition, record, seed, with_image, self.lpips)
-        cache = self.out / CACHE if self.config.cache is None else Path(self.config.cache).expanduser()
+        cache = self.out / CACHE if self.config.cache is None else expanded(self.config.cache)
         resources = Resources(self._spectral_gb(method), cache, self.config.lpips)
         return Item(content, case, method.solver, resources)
 
@@ -160,7 +160,7 @@ def open_study(config: Config, source: str, out: Path, *, remember: bool = True)
     disjoint(data, validation, source)
     _check_folders(config.methods, source)
     _check_folders([condition.name for condition in config.conditions], source)
-    lpips = tuple(prints(Path(path).expanduser()) for path in config.lpips)
+    lpips = tuple(prints(expanded(path)) for path in config.lpips)
     if remember:
         prints.save()
     tuned = any(method.tuned for method in config.methods.values())

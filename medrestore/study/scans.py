@@ -206,7 +206,7 @@ def _chosen(source: KSpace, where: str) -> list[tuple[Path, str | None]]:
 
 def _patient(path: Path) -> str | None:
     """A pseudonym of the patient that an HDF5 file names, as `datasets.fastmri` makes it."""
-    if path.suffix not in (".h5", ".hdf5"):
+    if path.suffix.lower() not in (".h5", ".hdf5"):
         return None
     with open_hdf5(path) as file:
         named = guarded(path, lambda: file.attrs.get("patient_id"))

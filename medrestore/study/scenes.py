@@ -178,7 +178,7 @@ def excerpt(scene: Scene, numbers: Sequence[int], box: Box | None = None) -> Sce
     of_masks = (0,) if len(masks) == 1 else numbers
     reference = None if scene.reference is None else Excerpt(scene.reference, numbers, box)
     return replace(scene, obstructed=Excerpt(scene.obstructed, numbers, box), reference=reference,
-                   masks=Masks(Excerpt(masks, of_masks, box), scene.masks.meaning))
+                   masks=Masks(Excerpt(masks, of_masks, box), scene.masks.meaning, hole_values=scene.masks.hole_values))
 
 
 def scene_cases(source: Scenes, prints: Fingerprints, where: str) -> list[SceneCase]:

@@ -25,7 +25,8 @@ from ..evaluation.perceptual import LPIPS
 from ..evaluation.protocols import METRICS, score
 from ..evaluation.statistics import per_case
 from ..evaluation.tables import write_rows
-from ..io.frames.base import Frames, PictureFrames, natural_key
+from ..files import files_in, natural_key
+from ..io.frames.base import Frames, PictureFrames
 from ..io.frames.pictures import SUFFIXES, read_picture
 from ..io.guards import checked_dataset, guarded, has, open_hdf5, to_complex64
 from ..io.npz import read_npz
@@ -222,7 +223,7 @@ def _place(outputs: Path, name: str, truths: SceneSet) -> Path | None:
         place = next((path for path in names if path.exists()), None)
         if place is not None:
             return place
-        pictures = any(path.suffix.lower() in SUFFIXES for path in outputs.iterdir())
+        pictures = files_in(outputs, SUFFIXES)
         return outputs if pictures and len(truths) == 1 else None
     return outputs if len(truths) == 1 or outputs.suffix.lower() == ".zip" else None
 

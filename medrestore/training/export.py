@@ -55,7 +55,7 @@ def export(folder: Path, result: Result, initial: Initial, data: ImageData, conf
         write_run(part, config, progress)
         parameters = sum(weight.numel() for weight in net.parameters())
         text = card(initial, data, config, progress, result.scores, facts, parameters=parameters)
-        (part / "CARD.md").write_text(text, encoding="utf-8")
+        (part / "CARD.md").write_text(text, encoding="utf-8", errors="replace")
 
 
 def write_run(folder: Path, config: RunConfig, progress: Progress) -> None:

@@ -125,13 +125,16 @@ def noise_levels(objective: Objective, target: Parametrisation) -> Draw:
 
     def schedule(batch: int, generator: torch.Generator) -> Tensor:
         steps = torch.randint(len(ladder), (batch,), generator=generator, device=generator.device)
-        return ladder.to(generator.device)[steps]
+        if generator.device not in placed:  # copied once
+            placed[generator.device] = ladder.to(generator.device)
+        return placed[generator.device][steps]
 
-    ladder = schedule_sigmas(target) if isinstance(target, VariancePreserving) else torch.empty(0)
+    ladder = schedule_sigmas(target) if isinstance(target, VariancePreserving) else torch.empty(0, device="cpu")
+    placed: dict[torch.device, Tensor] = {}
     return {"log_normal": log_normal, "log_uniform": log_uniform, "schedule": schedule}[kind]
 
 
 def schedule_sigmas(target: VariancePreserving) -> Tensor:
     """The noise level of every timestep, (steps,), rising: sigma^2 = (1 - abar) / abar."""
-    abar = torch.cumprod(1 - torch.tensor(target.betas, dtype=torch.float64), 0)
+    abar = torch.cumprod(1 - torch.tensor(target.betas, dtype=torch.float64, device="cpu"), 0)
     return (1 / abar - 1).sqrt().float()

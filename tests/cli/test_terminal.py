@@ -1,11 +1,14 @@
 """Progress bars are for people."""
 
 import io
+import os
+import shlex
+import subprocess
 import sys
 
 import pytest
 
-from medrestore.cli.terminal import progress, say
+from medrestore.cli.terminal import complain, progress, say
 
 
 class Terminal(io.StringIO):
@@ -25,3 +28,52 @@ def test_bars_only_on_a_terminal(monkeypatch, stream, shown):
 def test_lines_are_written_at_once(capsys):
     say("a line")
     assert capsys.readouterr().out == "a line\n"
+
+
+class Broken(io.StringIO):
+    """A terminal that has gone."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), OSError(28, "No space left on device"), BrokenPipeError(),
+                                   UnicodeEncodeError("ascii", "ü", 0, 1, "no such sign"), ValueError("closed")])
+def test_no_decoration_ends_the_work(monkeypatch, error):
+    monkeypatch.setattr(sys, "stdout", Broken(error))
+    monkeypatch.setattr(sys, "stderr", Broken(error))
+    say("a line")
+    complain("another")
+    advance = progress("scan", 2)
+    advance()
+    advance()
+
+
+def test_bytes_that_are_no_text_are_shown_by_a_replacement():
+    code = (
+        "import os, sys; from medrestore.cli.terminal import complain, progress, say, settle_streams, shows_unicode\n"
+        "settle_streams(); say(os.fsdecode(b'm\\xfcller')); complain('\\u5934'); print(shows_unicode())"
+    )
+    for encoding, shown in (("utf-8", (b"m?ller\nTrue\n", "头\n".encode())), ("ascii", (b"m?ller\nFalse\n", b"?\n"))):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=True,
+                              env={**os.environ, "PYTHONIOENCODING": encoding})
+        assert (done.stdout, done.stderr) == shown
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_no_file_of_ours_takes_the_place_of_a_closed_stream(tmp_path, closed):
+    """A file that got number 2 would be given every line that a C library complains with."""
+    code = (
+        "import os, sys; from medrestore.cli.terminal import complain, progress, say, settle_streams\n"
+        f"settle_streams(); f = open({str(tmp_path / 'out')!r}, 'w'); assert f.fileno() > 2; say('a'); complain('b')\n"
+        "advance = progress('x', 1); advance(); os.write(2, b'from C'); f.write('whole'); f.close()"
+    )
+    subprocess.run(f"exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} {closed}", shell=True, timeout=60, check=True)
+    assert (tmp_path / "out").read_text() == "whole"

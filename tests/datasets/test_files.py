@@ -33,3 +33,11 @@ def test_the_group_of_a_file(group: str, name: str) -> None:
     assert name_group(Path("scans/a.png"), "folder", "data") == str(Path("scans").resolve())
     with pytest.raises(InputError, match="no regular expression"):
         name_group(Path("a.png"), "(", "data")
+
+
+def test_hidden_files_are_none_of_the_data(tmp_path):
+    for name in ("a.png", "._a.png", ".ipynb_checkpoints/a.png", "sub/B.PNG"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert [path.name for path in find(str(tmp_path), (".png",), "t")] == ["a.png", "B.PNG"]
+    assert [path.name for path in find(f"{tmp_path}/*.png", (".png",), "t")] == ["a.png"]

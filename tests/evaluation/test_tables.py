@@ -72,7 +72,7 @@ def test_tables_that_are_none(tmp_path):
     refused("a.csv", b"case,slice\na,1.5\n", "no whole number")
     refused("a.csv", b"case,case\na,b\n", "twice")
     refused("a.csv", b"volume,psnr\na,1\n", "no column is named case")
-    refused("a.csv", b"\xff\xfe\x00", "no CSV")
+    refused("a.csv", b"\xff\xfe\x00", "not UTF-8 text .*; save it as UTF-8")
     refused("a.parquet", b"PAR1 nothing", "not a whole Parquet file")
     refused("a.xlsx", b"", "no .csv and no .parquet")
     with pytest.raises(InputError, match="does not exist"):
@@ -151,3 +151,14 @@ def test_markdown_latex_and_csv():
 def test_entries_travel():
     entry = pickle.loads(pickle.dumps(Entry("1", "second")))
     assert entry == "1" and entry.mark == "second"
+
+
+@pytest.mark.parametrize(("name", "content"), [
+    ("a.csv", b"\xef\xbb\xbfcase,psnr\r\na,31.5\r\n"),
+    ("a.csv", b"\xef\xbb\xbfcase;psnr\r\na;31,5\r\n"),
+    ("a.csv", b"case\tpsnr\na\t31.5\n"),
+    ("A.CSV", b"case,psnr\na,31.5\n"),
+])
+def test_tables_that_a_spreadsheet_saved_again(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    assert read_rows(tmp_path / name) == [{"case": "a", "psnr": 31.5}]

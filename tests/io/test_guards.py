@@ -35,7 +35,7 @@ def test_truncated_hdf5(tmp_path):
     path.write_bytes(path.read_bytes()[:4000])
     refused(path, "not a complete HDF5 file")
     path.write_bytes(b"\x89HDF\r\n\x1a\n")
-    refused(path, "not a complete HDF5 file")
+    refused(path, "copy it again")
 
 
 def test_damaged_chunk(tmp_path):

@@ -102,3 +102,12 @@ def test_a_method_without_memory_is_its_step() -> None:
     assert method.begin(None, x.shape) is None
     advanced, memory = method.advance(x, 2.0, 1.0, None, **lent)
     assert memory is None and torch.equal(advanced, method.step(x, 2.0, 1.0, **lent))
+
+
+def test_methods_that_take_data_as_exact() -> None:
+    assert {name for name in METHODS if METHODS[name].exact} == {"ddnm", "repaint"}
+
+
+def test_hyper_parameters_that_follow_from_the_steps() -> None:
+    changed = {name for name in METHODS if METHODS[name]().in_steps(10) != METHODS[name]()}
+    assert changed == {"dps"}

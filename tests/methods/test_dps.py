@@ -16,3 +16,10 @@ def test_dps(sigma, tau):
     squared = 2 * slope * (residual @ A)
     want = (vp.posterior_mean(vp.x0) + vp.beta_tilde**0.5 * vp.n - zeta / residual.norm(dim=1, keepdim=True) * squared)
     close(step(DPS(2 * zeta), sigma, tau, sigma_y=0.2), want)
+
+
+def test_fewer_steps_are_longer_where_the_size_is_left_open() -> None:
+    assert [DPS().in_steps(steps).step_size for steps in (10, 20, 100, 1000)] == [20.0, 20.0, 4.0, 1.0]
+    assert DPS(0.3).in_steps(10) == DPS(0.3)
+    sigma, tau = 2.0, 0.6
+    close(step(DPS(), sigma, tau, sigma_y=0.2), step(DPS(1.0), sigma, tau, sigma_y=0.2))

@@ -266,7 +266,7 @@ class CoupledDPS(DPS):
         x, x0 = x.detach(), x0.detach()
         kept, fresh = ddim_split(sigma, sigma_next, self.eta)
         scale = ((1 + sigma**2) * (1 + sigma_next**2)) ** 0.5
-        return x0 + kept * (x - x0) / sigma + fresh * noise() - self.step_size * scale * gradient
+        return x0 + kept * (x - x0) / sigma + fresh * noise() - (self.step_size or 1.0) * scale * gradient
 
 
 @pytest.mark.parametrize("family", ["single-coil MRI", "multi-coil MRI, one axis", "multi-coil MRI, both axes"])

@@ -176,3 +176,26 @@ def test_simulated_maps_are_smooth_normalised_and_reproducible():
 def test_importing_the_room_does_not_import_sigpy():
     code = "import sys, medrestore.mri; sys.exit('sigpy' in sys.modules or 'numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_single_coil_needs_no_calibration(scan):
+    single = fft2c(scan[0])
+    for middle in (0, 5):  # no central line, and few
+        mask = (torch.arange(SHAPE[1]) % 4 == 1).float()[None]
+        mask[0, SHAPE[1] // 2] = 0
+        mask[0, SHAPE[1] // 2 : SHAPE[1] // 2 + middle] = 1
+        assert torch.equal(espirit(single * mask, mask=mask), torch.ones_like(single))
+
+
+@pytest.mark.parametrize("lines", [0, 1, 3])
+def test_the_scale_of_a_scan_without_calibration_lines_is_that_of_one_with_them(scan, lines):
+    """With maps from elsewhere."""
+    _, true, _, full = scan
+    mask = torch.zeros(1, SHAPE[1])
+    mask[0, (SHAPE[1] // 2 + 1) % 2 :: 2] = 1
+    mask[0, SHAPE[1] // 2] = 0
+    if lines:
+        mask[0, SHAPE[1] // 2 - lines // 2 : SHAPE[1] // 2 + lines // 2 + 1] = 1
+    central = torch.zeros(1, SHAPE[1])
+    central[0, SHAPE[1] // 2 - 12 : SHAPE[1] // 2 + 12] = 1
+    assert calibration_scale(full * mask, mask, true) == pytest.approx(calibration_scale(full * central, central, true), rel=0.1)

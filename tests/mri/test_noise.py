@@ -9,7 +9,16 @@ from helpers.phantom import head_and_maps
 
 from medrestore.errors import InputError
 from medrestore.fft import ifft2c
-from medrestore.mri import estimate_noise, noise_covariance, noise_std, prewhiten, sampling_mask, simulate_scan, whitening
+from medrestore.mri import (
+    dead_coils,
+    estimate_noise,
+    noise_covariance,
+    noise_std,
+    prewhiten,
+    sampling_mask,
+    simulate_scan,
+    whitening,
+)
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "kspace"
 
@@ -102,3 +111,36 @@ def test_noise_of_a_real_scan_is_that_of_the_air_in_its_full_image():
     assert estimate_noise(kspace * lines, lines).std == pytest.approx(std, rel=0.15)
     points = sampling_mask("poisson2d", (96, 96), 4, seed=1).mask  # no readout to separate faint signal from air
     assert std * 0.9 < estimate_noise(kspace * points, points).std < std * 2
+
+
+def test_dead_coils_have_no_signal_or_no_noise():
+    generator = torch.Generator().manual_seed(3)
+    kspace = torch.randn(1, 4, 16, 12, dtype=torch.complex64, generator=generator)
+    noise = torch.randn(4, 64, dtype=torch.complex64, generator=generator)
+    assert not dead_coils(kspace).any() and not dead_coils(kspace, noise).any()
+    kspace[0, 1], noise[3] = 0, 0
+    assert dead_coils(kspace).tolist() == [False, True, False, False]
+    assert dead_coils(kspace, noise).tolist() == [False, True, False, True]
+    assert dead_coils(torch.zeros(1, 2, 4, 4, dtype=torch.complex64)).all()
+    quiet = kspace.clone()
+    quiet[0, 2] *= 1e-3  # a weak coil is not dead
+    assert not dead_coils(quiet)[2]
+
+
+@pytest.mark.parametrize(("kind", "accel"), [("gaussian2d", 4), ("poisson2d", 6), ("full", 1)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_noise_of_a_single_coil(kind, accel, seed):
+    """A smooth complex head at high signal, whose corners of k-space hold signal too."""
+    image, _, generator = head_and_maps((160, 128), 1, seed=seed)
+    mask = torch.ones(1, 128) if kind == "full" else sampling_mask(kind, (160, 128), accel, seed=0).mask
+    kspace = simulate_scan(image, torch.ones(1, 1, 160, 128, dtype=torch.complex64), mask, noise_std=0.002, generator=generator)
+    found = estimate_noise(kspace, mask)
+    assert 0.002 / 1.5 < found.std < 0.002 * 1.5 and "corners" not in found.source, found
+
+
+def test_an_estimate_from_the_corners_is_said_to_be_at_most_that():
+    mask = torch.zeros(24, 24)
+    mask[9:15, 9:15] = 1
+    mask[::3, ::2] = 1
+    found = estimate_noise(torch.randn(1, 1, 24, 24, dtype=torch.complex64, generator=torch.Generator().manual_seed(0)) * mask, mask)
+    assert found.source == "the corners of k-space, which hold signal too: at most this"

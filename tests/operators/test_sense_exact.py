@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers.pretend_device import counting, pretending
 from laws import close, white
 from torch import Tensor
 
@@ -80,3 +81,38 @@ def test_rows_that_single_precision_cannot_diagonalise(
     x = torch.randn(1, 1, 12, 16, dtype=torch.complex64, generator=generator)
     S = found.spectrum
     assert torch.allclose(S.synthesise(S.s**2 * S.analyse(x)), sense.normal(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [6, 30])
+def test_an_accelerator_decomposes_all_rows_at_once(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many values are read back for any number of rows, and one decomposition is asked for."""
+    A = Sense(simulated_maps(4, (rows, 16), generator=torch.Generator().manual_seed(0)),
+              sampling_mask("uniform1d", (rows, 16), 4, acs=4, seed=0).mask)
+    x = white((2, 1, rows, 16), torch.complex64)
+    expected, calls, eigh = A.spectral(cutoff=0.1).spectrum, [], torch.linalg.eigh
+    with pretending() as device:
+        there = Sense(A.maps.to(device), A.mask.to(device))
+        monkeypatch.setattr(torch.linalg, "eigh", lambda matrix: calls.append(matrix.shape) or eigh(matrix))
+        with counting() as counts:
+            spectral = there.spectral(cutoff=0.1)
+        assert calls == [(rows, 16, 16)] and counts.reads <= 5
+        S = spectral.spectrum
+        close(S.synthesise(S.s * S.analyse(x.to(device))).cpu(), expected.synthesise(expected.s * expected.analyse(x)), 1e-5)
+        trust = torch.where(S.s > 0, 0.7, 0.0)
+        close(S.correct(x[:1].to(device), trust, S.analyse(x[1:].to(device))).cpu(),
+              expected.correct(x[:1], trust.cpu(), expected.analyse(x[1:])), 1e-5)
+
+
+def test_all_rows_at_once_in_double_precision_where_single_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    A, eigh = sense("uniform1d", maps_of_an_object()), torch.linalg.eigh
+    expected = A.spectral(cutoff=0.1)
+
+    def fails(matrix: Tensor) -> tuple[Tensor, Tensor]:
+        if matrix.dtype == torch.complex64:
+            raise torch.linalg.LinAlgError("failed to converge")
+        return eigh(matrix)
+
+    with pretending() as device:
+        monkeypatch.setattr(torch.linalg, "eigh", fails)
+        there = Sense(A.maps.to(device), A.mask.to(device)).spectral(cutoff=0.1)
+        close(there.s.sort(1).values.cpu(), expected.s.sort(1).values, 1e-4)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from medrestore.consistency import prox
-from medrestore.methods import DDS, DPS, HQS, DDNMPlus, DiffPIR, Method
+from medrestore.methods import DDNM, DDRM, DDS, DPS, HQS, DDNMPlus, DiffPIR, Method, RePaint
 from medrestore.mri import sampling_mask, simulated_maps
 from medrestore.operators import ResolvedSense, Sense, SpectralSense
 from medrestore.problem import Problem
@@ -52,6 +52,17 @@ def test_every_form_takes_the_same_step() -> None:
     first, *others = (prox(Problem(form, y, 0.1), x, 5.0, rtol=1e-7) for form in forms)
     for other in others:
         assert (other - first).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(("method", "noisy", "cutoff"), [
+    (DDNM(), False, 0.2), (RePaint(), False, 0.2), (DDNMPlus(), False, 0.2), (DDNMPlus(), True, 0.01), (DDRM(), True, 0.01),
+    (HQS(), True, 1e-3), (DDS(), False, 1e-3), (DDNM(), True, 1e-3),
+])
+def test_which_coefficients_count_as_missing(method: Method, noisy: bool, cutoff: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, real = [], Sense.spectral
+    monkeypatch.setattr(Sense, "spectral", lambda self, *, cutoff=1e-3: asked.append(cutoff) or real(self, cutoff=cutoff))
+    data_step(sense(), method, steps=50, samples=1, most_gb=1.0, noisy=noisy)
+    assert asked == [cutoff]
 
 
 @pytest.mark.parametrize("threaded", [False, True])

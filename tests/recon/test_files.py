@@ -18,6 +18,16 @@ from medrestore.recon import files
 HALF = ("--undersample", "uniform1d", "--accel", "2", "--acs", "14")
 
 
+@pytest.mark.parametrize(("misfit", "noisy", "says"), [
+    (0.8, True, "0.80 (1 = the data are explained to their noise; so far below 1 their noise is in the image)"),
+    (0.95, True, "0.95 (1 = the data are explained to their noise)"),
+    (1.87, True, "1.87 (1 = the data are explained to their noise; so far above 1 the image does not explain them)"),
+    (0.0123, False, "0.012 of |data|"),
+])
+def test_the_misfit_in_words(misfit, noisy, says):
+    assert files._explained(misfit, noisy=noisy) == says
+
+
 def three_scans(bench):
     folder = bench / "scans"
     folder.mkdir()
@@ -205,3 +215,69 @@ def test_one_slice_is_held_at_a_time(bench, monkeypatch):
     data, images = kspace(4)
     bench.restored(fastmri(bench / "scan.h5", data, reference=images), *HALF)
     assert alive == [0, 0, 0, 0]
+
+
+def test_what_was_left_out_is_said_and_stored(bench):
+    data = np.stack([kspace(seed=seed)[0][0] for seed in (0, 1)])  # two repetitions of one slice
+    np.save(bench / "scan.npy", data)
+    outcome = bench.recon(bench / "scan.npy", "-o", bench / "a.h5", "--axes", "repetition,coil,row,col")
+    assert outcome.code == 0, outcome.err
+    assert "note: 2 repetitions are averaged; set --select.repetition to read one." in outcome.out
+    assert read_provenance(bench / "a.h5")["notes"] == ["2 repetitions are averaged; set `select.repetition` to read one."]
+    for words in (("--select", "repetition=1"), ("--select.repetition", "1")):  # the advice, followed
+        chosen = bench.recon(bench / "scan.npy", "-o", bench / "b.h5", "--axes", "repetition,coil,row,col", *words, "--overwrite")
+        assert chosen.code == 0 and "note: Of 2 repetitions only repetition 1 is read, as selected." in chosen.out
+    np.save(bench / "one.npy", data[1])
+    assert bench.recon(bench / "one.npy", "-o", bench / "c.h5").code == 0
+    assert np.array_equal(array(bench / "b.h5", "reconstruction"), array(bench / "c.h5", "reconstruction"))
+    wrong = bench.recon(bench / "scan.npy", "-o", bench / "d.h5", "--axes", "repetition,coil,row,col", "--select", "repetition=2")
+    assert wrong.code == 2 and "--select.repetition may be 0 to 1" in wrong.err and not (bench / "d.h5").exists()
+
+
+def test_implausible_data_are_refused_with_options_that_help(bench):
+    data = kspace()[0][0]
+    np.save(bench / "u.npy", np.fft.ifftshift(data, axes=(-2, -1)))
+    refused = bench.recon(bench / "u.npy", "-o", bench / "u.h5")
+    assert refused.code == 2 and "pass --uncentred, or pass --implausible" in refused.err and not (bench / "u.h5").exists()
+    assert bench.recon(bench / "u.npy", "-o", bench / "u.h5", "--uncentred").code == 0
+    np.save(bench / "c.npy", data)
+    assert bench.recon(bench / "c.npy", "-o", bench / "c.h5").code == 0
+    assert np.array_equal(array(bench / "u.h5", "reconstruction"), array(bench / "c.h5", "reconstruction"))
+    assert bench.recon(bench / "u.npy", "-o", bench / "i.h5", "--implausible", "--noise-std", "0.01").code == 0
+    np.save(bench / "m.npy", np.abs(data))
+    magnitudes = bench.recon(bench / "m.npy", "-o", bench / "m.h5")
+    assert magnitudes.code == 2 and "holds float32, and k-space is complex" in magnitudes.err and "--axes" in magnitudes.err
+
+
+def test_the_first_slice_written_lies_where_it_lies_in_the_whole(bench):
+    nibabel = pytest.importorskip("nibabel")
+    from helpers.mrd import COLUMNS, ROWS, write
+
+    data = kspace(3, shape=(2 * ROWS, COLUMNS), coils=3)[0]
+
+    def fill(writer):
+        for counter, place in enumerate((0, 2, 1)):
+            writer.origin = type(writer).origin + 7.0 * (place - counter) * writer.normal
+            writer.image(data[place].astype(np.complex64), slice=counter)
+
+    write(bench / "scan.mrd", fill)
+    common = ("--nifti", "--noise-std", "0.01", "--maps", bench / "maps.npy")
+    np.save(bench / "maps.npy", np.ones((3, 3, ROWS, COLUMNS), np.complex64))
+    whole = bench.recon(bench / "scan.mrd", "-o", bench / "whole.h5", *common)
+    assert whole.code == 0 and "the order of their positions" in whole.out, whole.err
+    assert bench.recon(bench / "scan.mrd", "-o", bench / "part.h5", "--slices", "1:3", *common).code == 0
+    all_of_it, part = (nibabel.load(bench / f"{name}.nii.gz") for name in ("whole", "part"))
+    np.testing.assert_allclose(part.affine @ [0, 0, 0, 1], all_of_it.affine @ [0, 0, 1, 1], atol=1e-4)
+    assert all_of_it.header.get_zooms()[2] == pytest.approx(7)
+
+
+def test_scans_in_capitals_are_done_and_hidden_ones_are_not(bench):
+    folder = bench / "scans"
+    folder.mkdir()
+    for name in ("one.npy", "TWO.NPY", "._one.npy"):
+        np.save(folder / "x.npy", kspace()[0][0])
+        (folder / "x.npy").rename(folder / name)
+    (folder / "three.nrrd").write_bytes(b"")
+    assert [path.name for path in files.scans(folder)] == ["TWO.NPY", "one.npy"]
+    outcome = bench.recon(folder, "-o", bench / "images")
+    assert outcome.code == 0 and "2 of 2 scans to do" in outcome.out and "no scans: three.nrrd" in outcome.out

@@ -1,5 +1,6 @@
 """Plans of a reconstruction: what they refuse, in terms of the API, and what they stand for."""
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -107,3 +108,9 @@ def test_importing_plans_loads_no_torch() -> None:
     code = "import sys; from medrestore.recon.plan import Plan; Plan(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_cache_in_a_home_that_nobody_knows_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert Machine(maps_cache="~/.cache/maps").cache is None
+    assert str(Machine(maps_cache="/cache").cache) == "/cache"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.pretend_device import pretending
 from helpers.scans import NOISE, SHAPE, kspace
 from torch import Tensor
 
@@ -16,7 +17,16 @@ from medrestore.io import read_kspace
 from medrestore.operators import Sense, SpectralSense
 from medrestore.priors import Prior
 from medrestore.recon.plan import Plan, Reading, Undersampling
-from medrestore.recon.preparation import check_plan, check_prior, open_scan, prepare, restore_slice, restore_slices, score
+from medrestore.recon.preparation import (
+    check_noise,
+    check_plan,
+    check_prior,
+    open_scan,
+    prepare,
+    restore_slice,
+    restore_slices,
+    score,
+)
 from medrestore.settings import FieldError
 
 PLAN = Plan("diffpir", steps=2, undersample=Undersampling("uniform1d", 2, 16))
@@ -84,6 +94,26 @@ def test_methods_that_need_the_spectrum(scan: Any) -> None:
         check_plan(prepare(scan, plan), Shrink(), plan)
 
 
+@pytest.mark.parametrize("method", ["ddnm", "repaint"])
+def test_methods_for_data_without_noise(scan: Any, method: str) -> None:
+    plan = replace(PLAN, method=method)
+    with pytest.raises(InputError, match=r"takes the data as free of noise, and these have noise of std 0\.0\d+ \("):
+        check_noise(prepare(scan, plan), plan)
+    known = replace(plan, noise_std=0.0)
+    check_noise(prepare(scan, known), known)
+    for other in ("hqs", "dds", "diffpir", "ddnm+", "ddrm", "dps"):
+        check_noise(prepare(scan, replace(PLAN, method=other)), replace(PLAN, method=other))
+
+
+def test_an_image_as_shown_lies_where_the_slice_is(scan: Any) -> None:
+    with pretending() as device:
+        ready = prepare(scan, PLAN, device=device)
+        there = ready.shown(ready.problem.back_projected[0, 0])
+        assert there.device == ready.gain.device == device
+        here = prepare(scan, PLAN)
+        torch.testing.assert_close(there.cpu(), here.shown(here.problem.back_projected[0, 0]), rtol=1e-4, atol=1e-5)
+
+
 def test_priors_of_other_images() -> None:
     with pytest.raises(InputError, match="grey is a prior of 1 channels, and a complex image needs one of two"):
         check_prior(1, "grey")
@@ -95,3 +125,68 @@ def test_maps_of_another_scan(tmp_path: Path) -> None:
     with (pytest.raises(InputError, match=r"maps\.npy holds maps of shape \(1, 3, 48, 40\)"),
           open_scan(tmp_path / "scan.npy", replace(PLAN, maps=str(tmp_path / "maps.npy")), Reading())):
         pass
+
+
+def noisy(scan: Any, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return NOISE * torch.view_as_complex(torch.randn(scan.kspace.shape[1], 500, 2, generator=generator))
+
+
+@pytest.mark.parametrize("dead", ["signal", "noise", "both"])
+@pytest.mark.parametrize("given", [False, True])
+def test_a_dead_coil_is_left_out(scan: Any, dead: str, given: bool) -> None:
+    """With a noise scan, which cannot be inverted then, without one, and with given maps, which do not know of it."""
+    maps = prepare(scan, PLAN).sense.maps if given else None
+    kspace, noise = scan.kspace.clone(), noisy(scan)
+    if dead != "noise":
+        kspace[0, 2] = 0
+    if dead != "signal":
+        noise[2] = 0
+    others = [0, 1, 3]
+    for with_noise in (True, False) if dead != "noise" else (True,):
+        broken = replace(scan, kspace=kspace, noise=noise if with_noise else None)
+        without = replace(scan, kspace=scan.kspace[:, others], noise=noise[others] if with_noise else None)
+        ready = prepare(broken, PLAN, maps=maps)
+        expected = prepare(without, PLAN, maps=None if maps is None else maps[:, others])
+        assert ready.notes == ("No signal or no noise comes from coil 2 (counted from 0), left out.",) and expected.notes == ()
+        assert ready.problem.sigma == expected.problem.sigma and torch.equal(ready.problem.y, expected.problem.y)
+        torch.testing.assert_close(ready.sense.maps, expected.sense.maps)
+
+
+def test_separate_calibration_lines_give_the_maps(scan: Any) -> None:
+    mask = torch.zeros(1, SHAPE[1])
+    mask[0, ::2] = 1
+    central = torch.zeros(1, SHAPE[1])
+    central[0, SHAPE[1] // 2 - 10 : SHAPE[1] // 2 + 10] = 1
+    bare = replace(scan, kspace=scan.kspace * mask, mask=mask)
+    plan = Plan("diffpir", steps=2, noise_std=NOISE)
+    with pytest.raises(InputError, match="needs 8 calibration lines but finds 1; give coil maps by `maps`"):
+        prepare(bare, plan)
+    apart = replace(bare, calibration=scan.kspace * central * 3j)  # of another contrast
+    ready, whole = prepare(apart, plan), prepare(scan, plan)
+    both = (ready.sense.maps != 0) & (whole.sense.maps != 0)
+    assert both.float().mean() > 0.3 and (ready.sense.maps - whole.sense.maps)[both].abs().mean() < 0.1
+    assert torch.equal(ready.problem.y, bare.kspace)  # they are no part of the data
+    prepare(bare, plan, maps=whole.sense.maps)  # the advice, followed
+    few = replace(scan, calibration=scan.kspace * 0 + 1)  # the scan has as many of its own
+    torch.testing.assert_close(prepare(few, plan).sense.maps, whole.sense.maps)
+
+
+def test_a_noise_scan_that_is_too_short_can_be_left_out(tmp_path: Path, scan: Any) -> None:
+    with pytest.raises(InputError, match=r"leave it out by `noise_scan` false"):
+        prepare(replace(scan, noise=noisy(scan)[:, :3]), PLAN)
+    alike = noisy(scan)
+    alike[1] = alike[0]
+    with pytest.raises(InputError, match=r"two coils are one.*leave the noise scan out by `noise_scan` false"):
+        prepare(replace(scan, noise=alike), PLAN)
+    np.save(tmp_path / "s.npy", kspace()[0])
+    with open_scan(tmp_path / "s.npy", replace(PLAN, noise_scan=False), Reading()) as (file, _):
+        assert not file.request.noise_scan and prepare(file[0], PLAN).noise_source != "the noise scan"
+
+
+def test_maps_look_like_images_and_are_read_all_the_same(tmp_path: Path) -> None:
+    data = kspace()[0]
+    np.save(tmp_path / "scan.npy", data)
+    np.save(tmp_path / "maps.npy", np.ones(data.shape, np.float32))  # real, as those of a birdcage may be
+    with open_scan(tmp_path / "scan.npy", replace(PLAN, maps=str(tmp_path / "maps.npy")), Reading()) as (_, maps):
+        assert maps is not None and torch.equal(maps[0].kspace, torch.ones(1, 4, *SHAPE, dtype=torch.complex64))

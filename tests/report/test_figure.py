@@ -1,10 +1,12 @@
 """Dark figures and their PNG files."""
 
+import os
+
 import pytest
 from PIL import Image
 
 from medrestore.errors import InputError
-from medrestore.report.figure import dark_figure, save_png
+from medrestore.report.figure import dark_figure, drawable, save_png
 
 
 def test_axes_row_after_row_without_ticks(tmp_path):
@@ -22,3 +24,11 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(InputError, match="is a folder"):
         save_png(figure, tmp_path / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"m\xfcller.npy"), "头部.npy", "price $\\frac{$.h5", "bell\x07\n.h5", "$a$"])
+def test_any_file_name_can_be_a_title(tmp_path, name):
+    figure, axes = dark_figure(1, 1, (2, 2), name)
+    axes[0].set_title(drawable(name), parse_math=False)
+    save_png(figure, tmp_path / "figure.png")
+    assert Image.open(tmp_path / "figure.png").size == (220, 220)

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import io
-import re
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from ...errors import InputError
-from ..guards import PathLike, existing, require
-from .pictures import MAX_PIXELS, SUFFIXES
+from ...files import files_in
+from ..guards import PathLike, require
+from .pictures import SUFFIXES, decode, read_bytes
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from .mha import Geometry
 
-MAX_PICTURE_BYTES = 256_000_000  # of one encoded picture, above what MAX_PIXELS can need
 MAX_FRAMES = 1_000_000  # of one sequence; ten hours at 25 frames a second
-BIT_DEPTH = 24  # where the header of a png, which always comes first, has its bits a channel
 
 
 class Frames(ABC):
@@ -37,7 +34,9 @@ class Frames(ABC):
         channels: 3 for RGB, 1 for a single channel.
         lossless: whether the values are those that were stored, as in png and .mha but not in jpg and most videos.
         fps: frames a second, where that is known.
-        notes: what was assumed, one sentence each.
+        notes: what was assumed, and what is not carried over, one sentence each.
+        geometry: where the pixels of a .mha stack lie; None for others.
+        times: seconds of each frame of a video from its first, where they are not evenly spaced.
     """
 
     where: str
@@ -46,6 +45,8 @@ class Frames(ABC):
     lossless: bool
     fps: Fraction | None = None
     notes: tuple[str, ...] = ()
+    geometry: Geometry | None = None
+    times: tuple[Fraction, ...] | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.where!r}: {len(self)} of {_size_text(self.size)})"
@@ -138,16 +139,7 @@ class Entry:
 
 def file_entry(path: Path) -> Entry:
     """The entry of a file on disk."""
-
-    def read() -> bytes:
-        try:
-            size = existing(path).stat().st_size
-            require(size <= MAX_PICTURE_BYTES, f"{path} has {size} bytes, more than a picture can have; give a picture.")
-            return path.read_bytes()
-        except OSError as error:
-            raise InputError(f"{path} cannot be read ({error.strerror}); ask for read permission on it.") from error
-
-    return Entry(str(path), path.stem, read)
+    return Entry(str(path), path.stem, partial(read_bytes, path))
 
 
 class PictureFrames(Frames):
@@ -163,8 +155,11 @@ class PictureFrames(Frames):
         require(0 < len(entries) <= MAX_FRAMES, f"{where} holds {len(entries)} pictures; from 1 to {MAX_FRAMES} are read.")
         self.where, self._entries, self._kind = where, entries, kind
         self.channels = 1 if kind == "mask" else 3
-        first, self.lossless = decode_picture(entries[0].read(), entries[0].where, kind=kind)
+        data = entries[0].read()
+        first, self.lossless = decode_picture(data, entries[0].where, kind=kind)
         self.size = first.shape[:2]
+        beside = decode(data, entries[0].where).beside if kind == "frame" else ()
+        self.notes = (f"{entries[0].where} comes with {', '.join(beside)}, not carried over.",) if beside else ()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -194,37 +189,10 @@ def decode_picture(data: bytes, where: str, *, kind: str = "frame") -> tuple[np.
     Raises:
         InputError: another format, damage, more than MAX_PIXELS, 16 bits, transparency, or a mask in colour.
     """
-    from PIL import Image, ImageOps
-
-    with warnings.catch_warnings():  # sizes are checked below, before a pixel is decoded; damaged EXIF also warns
-        warnings.simplefilter("ignore")
-        try:
-            with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
-                require(picture.width * picture.height <= MAX_PIXELS,
-                        f"{where} declares {picture.width} x {picture.height} pixels, over the limit of {MAX_PIXELS}; "
-                        "give it in parts.")
-                require(not picture.mode.startswith(("I", "F")) and picture.mode != "CMYK",
-                        f"{where} has pixels of the kind {picture.mode}; save it with 8 bits, grey or RGB.")
-                lossless = picture.format == "PNG"
-                require(not (lossless and data[BIT_DEPTH] == 16),  # PIL drops the lower byte of colours without a word
-                        f"{where} has 16 bits a channel; save it with 8 bits, grey or RGB.")
-                pixels = np.array(_plain(ImageOps.exif_transpose(picture)))
-        except InputError:
-            raise
-        except Image.DecompressionBombError as error:
-            raise InputError(f"{where} declares over {MAX_PIXELS} pixels, the most that is read; give it in parts.") from error
-        except Exception as error:  # what a damaged picture makes the decoder throw has no common type
-            raise InputError(f"{where} is no complete png or jpg (damaged, cut or another format); copy it again.") from error
-    return (_one_channel if kind == "mask" else _rgb)(pixels, where), lossless
-
-
-def _plain(picture: Image.Image) -> Image.Image:
-    """The picture in a mode whose array holds grey, grey + alpha, RGB or RGBA."""
-    if picture.mode == "P" or "transparency" in picture.info:
-        return picture.convert("RGBA")
-    if picture.mode == "1":
-        return picture.convert("L")
-    return picture if picture.mode in ("L", "LA", "RGBA") else picture.convert("RGB")
+    decoded = decode(data, where)
+    require(decoded.kind != "CMYK", f"{where} has pixels of the kind CMYK; save it with 8 bits, grey or RGB.")
+    require(decoded.pixels.dtype == np.uint8, f"{where} has 16 bits a channel; save it with 8 bits, grey or RGB.")
+    return (_one_channel if kind == "mask" else _rgb)(decoded.pixels, where), decoded.lossless
 
 
 def _opaque(pixels: np.ndarray, where: str) -> np.ndarray:
@@ -256,22 +224,9 @@ def one_channel(pixels: np.ndarray, where: str, *, tolerance: int = 0) -> np.nda
     return np.ascontiguousarray(pixels[..., 0])
 
 
-def natural_key(name: str) -> list[tuple[int, int, str, str]]:
-    """Sorts names as people do: frame2 before frame10."""
-    parts = re.split(r"([0-9]+)", name)  # numbers at odd places, compared as digits: they may be too long for an int
-    numbers = [part.lstrip("0") if at % 2 else "" for at, part in enumerate(parts)]
-    return [(1 - at % 2, len(number), number, part) for at, (part, number) in enumerate(zip(parts, numbers, strict=True)) if part]
-
-
 def picture_files(folder: PathLike) -> list[Path]:
     """The png and jpg files of a folder in natural order; hidden files are left out."""
-    folder = Path(folder)
-    try:
-        listed = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    except OSError as error:
-        raise InputError(f"{folder} cannot be listed ({error.strerror}); give a folder that can be read.") from error
-    return sorted((path for path in listed if path.suffix.lower() in SUFFIXES and path.is_file()),
-                  key=lambda path: natural_key(path.name))
+    return files_in(folder, SUFFIXES)
 
 
 def _size_text(shape: Sequence[int]) -> str:

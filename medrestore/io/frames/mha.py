@@ -6,8 +6,9 @@ the pixels, raw or as one zlib stream, x fastest, channels interleaved.
 
 from __future__ import annotations
 
+import math
 import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,32 @@ import numpy as np
 from ...errors import InputError
 from ...files import FileWriter, NewFile, explained
 from ..guards import DEFLATE_LIMIT, PathLike, check_size, existing, require
-from .base import MAX_FRAMES, MAX_PIXELS, StreamedFrames
+from .base import MAX_FRAMES, StreamedFrames
+from .pictures import MAX_PIXELS
 
 MAX_HEADER = 1 << 16  # bytes; real headers have half a kilobyte
 BLOCK = 1 << 20  # compressed bytes read at a time
 AUTO = 47  # zlib's window bits for automatic detection of zlib or gzip
 SIZE_DIGITS = 19  # width of the header's field for the number that is only known at the end
+
+
+GEOMETRY = {"TransformMatrix": 2, "Offset": 1, "CenterOfRotation": 1, "ElementSpacing": 1, "ElementSize": 1}  # powers of the axes
+SYNONYMS = {"Rotation": "TransformMatrix", "Orientation": "TransformMatrix", "Position": "Offset", "Origin": "Offset"}
+DEFAULT_GEOMETRY = {"TransformMatrix": "1 0 0 0 1 0 0 0 1", "Offset": "0 0 0", "CenterOfRotation": "0 0 0",
+                    "AnatomicalOrientation": "RAI", "ElementSpacing": "1 1 1"}
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the pixels of a stack lie, as its header says it.
+
+    Attributes:
+        axes: 2 for one picture, 3 for a stack.
+        fields: of the header, by their names: numbers as they were written, and the letters of the orientation.
+    """
+
+    axes: int
+    fields: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -34,11 +55,15 @@ class MhaHeader:
         shape: (frames, height, width, channels); channels is 1 or 3.
         compressed: the bytes of the zlib stream, -1 when it is compressed but does not say, None when it is raw.
         offset: where the pixels start.
+        geometry: where they lie, of two or three axes; None where the colours are an axis of their own.
+        notes: fields that make no geometry, one sentence each.
     """
 
     shape: tuple[int, int, int, int]
     compressed: int | None
     offset: int
+    geometry: Geometry | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_mha_header(path: PathLike, *, max_gb: float = 16.0) -> MhaHeader:
@@ -68,7 +93,7 @@ def read_mha_header(path: PathLike, *, max_gb: float = 16.0) -> MhaHeader:
     needed = size if compressed is None else max(compressed, size // DEFLATE_LIMIT)
     require(stored - offset >= needed, f"{path} holds {stored - offset} bytes of pixels where its header needs "
                                        f"{needed}; it was cut, copy it again.")
-    return MhaHeader(shape, compressed, offset)
+    return MhaHeader(shape, compressed, offset, *_geometry(path, fields))
 
 
 def _fields(path: Path, head: bytes) -> tuple[dict[str, str], int]:
@@ -112,6 +137,35 @@ def _shape(path: Path, fields: dict[str, str]) -> tuple[int, int, int, int]:
     return count, height, width, channels
 
 
+def _geometry(path: Path, fields: Mapping[str, str]) -> tuple[Geometry | None, tuple[str, ...]]:
+    """The geometry, and what of it cannot be carried over."""
+    axes = len(fields["DimSize"].split())
+    given = {SYNONYMS.get(key, key): value for key, value in fields.items()}
+    if axes not in (2, 3):
+        named = sorted(given.keys() & GEOMETRY.keys())
+        return None, (f"{path} has {axes} axes, so its {', '.join(named)} are not carried over.",) if named else ()
+    found, notes = {}, []
+    for key, power in GEOMETRY.items():
+        if key not in given:
+            continue
+        words = given[key].split()
+        if len(words) == axes**power and all(_is_number(word) for word in words):
+            found[key] = " ".join(words)
+        else:
+            notes.append(f"{path} gives no {axes**power} numbers as {key}, which is not carried over.")
+    letters = given.get("AnatomicalOrientation", "")
+    if letters.isalpha() and letters.isascii() and len(letters) == axes:
+        found["AnatomicalOrientation"] = letters
+    return Geometry(axes, found), tuple(notes)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        return len(word) < 40 and math.isfinite(float(word))
+    except ValueError:
+        return False
+
+
 def _yes(text: str) -> bool:
     return text.lower() in ("true", "1")
 
@@ -127,6 +181,7 @@ class MhaFrames(StreamedFrames):
         self.header = read_mha_header(path, max_gb=max_gb)
         self._count, height, width, self.channels = self.header.shape
         self.size = (height, width)
+        self.geometry, self.notes = self.header.geometry, self.header.notes
 
     def __len__(self) -> int:
         return self._count
@@ -205,6 +260,7 @@ class MhaWriter(FileWriter):
         size: (height, width).
         count: how many frames will be put.
         channels: 3 for RGB frames, 1 for masks.
+        geometry: where the pixels lie, as `MhaFrames` has read it; unit spacing at the origin if not given.
         overwrite: replace an existing file.
 
     Raises:
@@ -218,6 +274,7 @@ class MhaWriter(FileWriter):
         size: tuple[int, int],
         count: int,
         channels: int = 3,
+        geometry: Geometry | None = None,
         overwrite: bool = False,
     ):
         self.path = Path(path)
@@ -225,7 +282,7 @@ class MhaWriter(FileWriter):
         self._shape = (*size, channels) if channels > 1 else size
         self._left, self._packed = count, 0
         self._deflate = zlib.compressobj(6)
-        before, after = _header_text(size, count, channels)
+        before, after = _header_text(size, count, channels, geometry)
         self._file = self._output.temporary.open("wb")
         self._place = len(before)  # of the number that is filled in at the end
         self._write(before + b" " * SIZE_DIGITS + after)
@@ -273,15 +330,20 @@ class MhaWriter(FileWriter):
             self._output.discard()
 
 
-def _header_text(size: tuple[int, int], count: int, channels: int) -> tuple[bytes, bytes]:
+def _header_text(
+    size: tuple[int, int], count: int, channels: int, geometry: Geometry | None
+) -> tuple[bytes, bytes]:
     """The header before and after the number of compressed bytes, with the fields that ITK writes."""
+    axes = 2 if geometry is not None and geometry.axes == 2 and count == 1 else 3
+    carried = geometry.fields if geometry is not None and geometry.axes == axes else {}
+    defaults = DEFAULT_GEOMETRY if axes == 3 else {}
+    placed = "".join(f"{key} = {value}\n" for key, value in {**defaults, **carried}.items())
     before = (
-        "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\nCompressedData = True\n"
+        f"ObjectType = Image\nNDims = {axes}\nBinaryData = True\nBinaryDataByteOrderMSB = False\nCompressedData = True\n"
         "CompressedDataSize = "
     )
     after = (
-        "\nTransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 0 0 0\nCenterOfRotation = 0 0 0\nAnatomicalOrientation = RAI\n"
-        f"ElementSpacing = 1 1 1\nDimSize = {size[1]} {size[0]} {count}\n"
+        f"\n{placed}DimSize = {size[1]} {size[0]}{f' {count}' if axes == 3 else ''}\n"
         + (f"ElementNumberOfChannels = {channels}\n" if channels > 1 else "")
         + "ElementType = MET_UCHAR\nElementDataFile = LOCAL\n"
     )

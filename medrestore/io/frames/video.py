@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +14,8 @@ import numpy as np
 from ...errors import InputError
 from ...files import FileWriter, NewFile
 from ..guards import PathLike, existing, require
-from .base import MAX_FRAMES, MAX_PIXELS, StreamedFrames
+from .base import MAX_FRAMES, StreamedFrames
+from .pictures import MAX_PIXELS
 
 if TYPE_CHECKING:
     import av
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 VIDEOS = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v")
 H264_WARNING = "H.264 is lossy: known pixels come back changed by a few grey levels; FFV1 or png keep them exactly."
 DEFAULT_FPS = Fraction(25)
+STAMP = Fraction(1, 1000)  # seconds: what the times of uneven frames are kept to
 OPTIONS = {  # one thread and a fixed number of slices, so that a rerun gives the same bytes
     "ffv1": {"slices": "4", "threads": "1", "slicecrc": "1"},
     "h264": {"crf": "12", "preset": "medium", "threads": "1"},
@@ -48,17 +51,20 @@ class VideoFrames(StreamedFrames):
             rate = stream.average_rate
             self.fps = Fraction(rate) if rate else DEFAULT_FPS
             self.notes = () if rate else (f"{self.where} does not say its frame rate; {DEFAULT_FPS} a second is assumed.",)
-            self._count = 0
+            if container.streams.audio or container.streams.subtitles:
+                self.notes += (f"{self.where} has sound or subtitles, not carried over.",)
+            self._count, stamps = 0, list[Fraction | None]()
             size: tuple[int, int] | None = None
             for frame in _decoded(self.where, container, stream):
                 self._count += 1
+                stamps.append(None if frame.pts is None or frame.time_base is None else frame.pts * Fraction(frame.time_base))
                 upright = _quarter_turns(self.where, frame) % 2 == 0
                 shown = (frame.height, frame.width) if upright else (frame.width, frame.height)
                 size = size or shown
                 require(size == shown, f"{self.where} changes its size at frame {self._count - 1}; cut it there.")
         if size is None:
             raise InputError(f"{self.where} has no frames in it; give a video that plays.")
-        self.size = size
+        self.size, self.times = size, _uneven(stamps, self.fps)
 
     def __len__(self) -> int:
         return self._count
@@ -68,6 +74,15 @@ class VideoFrames(StreamedFrames):
             for frame in _decoded(self.where, container, stream):
                 pixels = frame.to_ndarray(format="rgb24")
                 yield np.ascontiguousarray(np.rot90(pixels, _quarter_turns(self.where, frame)))
+
+
+def _uneven(stamps: Sequence[Fraction | None], fps: Fraction) -> tuple[Fraction, ...] | None:
+    """Seconds from the first frame; None where they are missing, do not rise, or are those of an even rate to half a frame."""
+    known = [stamp for stamp in stamps if stamp is not None]
+    if len(known) != len(stamps) or any(after <= before for before, after in pairwise(known)):
+        return None
+    times = tuple(stamp - known[0] for stamp in known)
+    return None if all(abs(time * fps - index) < Fraction(1, 2) for index, time in enumerate(times)) else times
 
 
 @contextmanager
@@ -134,6 +149,7 @@ class VideoWriter(FileWriter):
         path: the file, .mkv for ffv1, .mkv or .mp4 for h264; its folder is made when missing.
         size: (height, width); h264 needs even ones.
         fps: frames a second.
+        times: seconds of each frame, rising from 0, where they are not evenly spaced; kept to a millisecond.
         codec: "ffv1" keeps every value; "h264" does not, see `H264_WARNING`.
         overwrite: replace an existing file.
 
@@ -147,10 +163,12 @@ class VideoWriter(FileWriter):
         *,
         size: tuple[int, int],
         fps: Fraction | None,
+        times: Sequence[Fraction] | None = None,
         codec: VideoCodec = "ffv1",
         overwrite: bool = False,
     ):
         self.path, self._size = Path(path), size
+        self._times = None if times is None else iter(times)
         check_video(self.path, size, codec)
         self._output = NewFile(self.path, overwrite=overwrite)
         self._container, self._stream = self._open(codec, fps or DEFAULT_FPS)
@@ -167,6 +185,8 @@ class VideoWriter(FileWriter):
             self._output.discard()
             raise InputError(f"{self.path} cannot be written as {codec} ({error}); write png instead.") from error
         stream.height, stream.width = self._size
+        if self._times is not None:
+            stream.codec_context.time_base = STAMP
         stream.pix_fmt = "bgr0" if codec == "ffv1" else "yuv420p"
         if codec == "h264":  # as the pixels are converted; players guess another matrix for large frames that do not say
             stream.codec_context.colorspace = av.video.reformatter.Colorspace.SMPTE170M
@@ -180,7 +200,12 @@ class VideoWriter(FileWriter):
         require(frame.dtype == np.uint8 and frame.shape == (*self._size, 3),
                 f"{self.path}: a frame is {frame.dtype} {frame.shape}, not uint8 {(*self._size, 3)}.")
         self._empty = False
-        self._mux(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24"))
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        if self._times is not None:
+            time = next(self._times, None)
+            require(time is not None, f"{self.path}: there are more frames than times.")
+            picture.time_base, picture.pts = STAMP, round((time or 0) / STAMP)
+        self._mux(picture)
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
         import av

@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from ...errors import InputError
 from ..guards import (
     checked_dataset,
     guarded,
+    has,
     is_complex,
     is_own,
     lookup,
     names,
+    open_hdf5,
     open_npy,
     own_dataset,
     require,
     to_complex64,
 )
-from .base import KSpaceFile, Scan, sampled
+from .base import DEFAULT, KSpaceFile, Request, Scan, sampled
+from .counters import AVERAGED, COUNTERS, check_select, note
 from .matlab import list_variables, load_variable
+from .plausible import SLICES, Doubt, slices_doubt
 
 if TYPE_CHECKING:
     import h5py
 
 AXES = ("slice", "coil", "row", "col")  # row is the readout (height), col the phase encode (width)
+PARTS = ("complex", "channel")  # real and imaginary part on an axis of two, or one after the other along that of the coils
+NAMES = (*AXES, *PARTS, *COUNTERS)
 
 
 class ArrayFile(KSpaceFile):
@@ -35,50 +43,120 @@ class ArrayFile(KSpaceFile):
 
     Args:
         array: anything that slices like a numpy array: an HDF5 dataset, a memory map, an array.
-        axes: the name of each axis, of `AXES`; an axis `coil` or `slice` that is not named has length 1.
+        axes: the name of each axis, of `NAMES`; an axis `coil` or `slice` that is not named has length 1.
+        request: how to read it.
     """
 
-    def __init__(self, path: Path, array: Any, axes: Sequence[str], *, kind: str, close: Callable[[], None] = lambda: None):
+    def __init__(self, path: Path, array: Any, axes: Sequence[str], *, kind: str, request: Request = DEFAULT,
+                 close: Callable[[], None] = lambda: None):
         self._array, self._axes, self._close = array, check_axes(axes, array.shape, path), close
         self.kind, self.dtype = kind, str(array.dtype)
-        length = dict(zip(self._axes, array.shape, strict=True))
-        slices, coils, height, width = (int(length.get(name, 1)) for name in AXES)
-        super().__init__(path, (slices, coils, height, width))
+        self._length = dict(zip(self._axes, map(int, array.shape), strict=True))
+        if not (request.implausible or set(PARTS) & set(self._axes)):
+            check_complex(path, array)
+        require(not (is_complex(array.dtype) and set(PARTS) & set(self._axes)),
+                f"{path} is complex already; leave complex and channel out of its axes.")
+        coils = self._length.get("channel", 0) // 2 or self._length.get("coil", 1)
+        sizes = (self._length.get("slice", 1), coils, self._length["row"], self._length["col"])
+        super().__init__(path, sizes, request)
+        self._select, self.notes = self._counters()
+
+    def _counters(self) -> tuple[dict[str, int], tuple[str, ...]]:
+        """Of each axis that is a counter and not averaged, the number to read; and notes on those that are longer than 1."""
+        present, asked = [name for name in COUNTERS if name in self._axes], self.request.select
+        check_select(asked, present, self.path)
+        chosen, notes = {}, []
+        for name in present:
+            count, number = self._length[name], asked.get(name, 0)
+            require(0 <= number < count, f"{self.path} holds no {name} {number}; `select.{name}` may be 0 to {count - 1}.")
+            if name in asked or name not in AVERAGED:
+                chosen[name] = number
+            if count > 1:
+                notes.append(note(name, count, number, name in asked, range(count)))
+        return chosen, tuple(notes)
 
     def _read(self, index: int) -> Scan:
-        chosen = tuple(index if name == "slice" else slice(None) for name in self._axes)
-        remaining = [name for name in self._axes if name != "slice"]
-        part = to_complex64(guarded(self.path, lambda: np.asarray(self._array[chosen])))
-        part = part.transpose([remaining.index(name) for name in AXES[1:] if name in remaining])
-        kspace = self._finite(np.ascontiguousarray(part).reshape(self.shape[1:]), index)
-        return Scan(
-            name=self.name,
-            index=index,
-            kspace=kspace,
-            mask=sampled(kspace),
-            acs=None,
-            noise=None,
-            reference=None,
-            crop=self.shape[-2:],
-            pixel_mm=None,
-            affine=None,
-        )
+        kspace = self._finite(self._slice(index), index)
+        if self.request.uncentred:
+            kspace = torch.fft.fftshift(kspace, dim=(-2, -1))
+        return Scan(name=self.name, index=index, kspace=kspace, mask=sampled(kspace), acs=None, noise=None, reference=None,
+                    crop=self.shape[-2:], pixel_mm=None, affine=None)
+
+    def _slice(self, index: int) -> np.ndarray:
+        """(coil, row, col) complex64 of a slice, repetitions averaged."""
+        at = self._select | {"slice": index}
+        part = guarded(self.path, lambda: np.asarray(self._array[tuple(at.get(name, slice(None)) for name in self._axes)]))
+        axes = [name for name in self._axes if name not in at]
+        if "complex" in axes:
+            part = np.moveaxis(part, axes.index("complex"), -1)
+            axes.remove("complex")
+            part = _paired(part[..., 0], part[..., 1])
+        elif "channel" in axes:
+            part = np.moveaxis(part, axes.index("channel"), 0)
+            axes.remove("channel")
+            axes.insert(0, "coil")
+            part = _paired(part[::2], part[1::2])
+        else:
+            part = to_complex64(part)
+        repeated = [name for name in AVERAGED if name in axes]
+        part = part.transpose([axes.index(name) for name in (*repeated, *AXES[1:]) if name in axes])
+        part = part.reshape(-1, *self.shape[1:])
+        if len(part) > 1:  # over the times that a sample was taken
+            part = part.sum(0) / np.maximum((part != 0).any(1).sum(0), 1).astype(np.float32)
+        return np.ascontiguousarray(part.reshape(self.shape[1:]))
+
+    def _doubt(self, scan: Scan) -> Doubt | None:
+        return super()._doubt(scan) or self._slices_doubt
+
+    @cached_property
+    def _slices_doubt(self) -> Doubt | None:
+        """Whether the axis of the slices is one of k-space."""
+        count = self.shape[0]
+        if count < SLICES:
+            return None
+        middle, before, after = (float(np.square(np.abs(self._slice(count // 2 + step), dtype=np.float64)).sum())
+                                 for step in (0, -(count // 8), count // 8))
+        return slices_doubt((middle, before, after))
 
     def close(self) -> None:
         self._close()
 
 
+def _paired(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
+    out = np.empty(real.shape, np.complex64)
+    with np.errstate(over="ignore"):  # infinity is found when a slice is read
+        out.real, out.imag = real, imaginary
+    return out
+
+
+def check_complex(path: Path, array: Any) -> None:
+    """Refuses real numbers, which k-space never is."""
+    if not is_complex(array.dtype):
+        raise InputError(
+            f"{path}: the array {tuple(array.shape)} holds {array.dtype}, and k-space is complex; where real and imaginary "
+            "parts are stored, name their axis by `axes`: complex where they lie on an axis of two, channel where they take "
+            "turns along that of the coils, as axes=('slice', 'row', 'col', 'channel'); magnitudes alone cannot be used."
+        )
+
+
 def check_axes(axes: Sequence[str], shape: tuple[int, ...], path: Path) -> tuple[str, ...]:
     """The axes themselves, refused unless they are known names, each once, as many as the array has, with row and col."""
     axes = tuple(axes)
-    unknown = [name for name in axes if name not in AXES]
-    require(not unknown, f"{path}: unknown axes {', '.join(map(repr, unknown))}; the names are {', '.join(AXES)}.")
+    unknown = [name for name in axes if name not in NAMES]
+    require(not unknown, f"{path}: unknown axes {', '.join(map(repr, unknown))}; the names are {', '.join(NAMES)}.")
     require(len(set(axes)) == len(axes), f"{path}: the axes {','.join(axes)} name one twice; name each axis once.")
     require(
         len(axes) == len(shape),
         f"{path}: the array has the shape {tuple(shape)}, but {len(axes)} axes are named ({','.join(axes)}); name each.",
     )
     require({"row", "col"} <= set(axes), f"{path}: the axes {','.join(axes)} lack row or col; both are needed.")
+    length = dict(zip(axes, shape, strict=True))
+    require(length.get("complex", 2) == 2, f"{path}: its axis complex has {length.get('complex')} entries, not a real and an "
+            "imaginary part; name another axis so.")
+    alone = "channel" not in axes or not {"coil", "complex"} & set(axes)
+    require(length.get("channel", 2) % 2 == 0 and alone,
+            f"{path}: an axis channel has the real and the imaginary part of each coil in turn, an even number, and takes the "
+            "place of coil and complex.")
     return axes
 
 
@@ -93,30 +171,58 @@ def _stated(axes: Sequence[str] | None, name: str, shape: tuple[int, ...], path:
     return axes
 
 
-def read_npy(path: Path, *, axes: Sequence[str] | None, max_gb: float) -> ArrayFile:
+def recognises_npy(path: Path, begin: bytes, request: Request) -> bool:
+    """NumPy's mark at the beginning."""
+    return begin.startswith(b"\x93NUMPY")
+
+
+def read_npy(path: Path, request: Request) -> ArrayFile:
     """A .npy array: (coil, row, col) or (slice, coil, row, col), or as the axes say."""
-    array = open_npy(path, max_gb=max_gb)
+    array, axes = open_npy(path, max_gb=request.max_gb), request.axes
     if axes is None:
         require(array.ndim in (3, 4), f"{path} has the shape {array.shape}; state its axes, as axes=('row', 'col').")
         axes = AXES[-array.ndim :]
-    return ArrayFile(path, array, axes, kind="NumPy array")
+    return ArrayFile(path, array, axes, kind="NumPy array", request=request)
 
 
-def read_hdf5(
-    path: Path, file: h5py.File, *, dataset: str | None, axes: Sequence[str] | None, max_gb: float, kind: str
-) -> ArrayFile:
+def recognises_hdf5(path: Path, begin: bytes, request: Request) -> bool:
+    """Any HDF5 file, also behind the 512 bytes of text that MATLAB v7.3 puts before it."""
+    return has_mark(begin)
+
+
+def has_mark(begin: bytes) -> bool:
+    """Whether a file that begins so is HDF5."""
+    return any(begin[at:].startswith(b"\x89HDF\r\n\x1a\n") for at in (0, 512))
+
+
+def read_hdf5(path: Path, request: Request) -> ArrayFile:
     """An array of an HDF5 file (MATLAB v7.3 is one), its axes in the order in which h5py shows them.
 
     Without `dataset`, the only complex array at the root is taken.
     """
+    with path.open("rb") as stream:
+        kind = "MATLAB v7.3 array" if stream.read(10) == b"MATLAB 7.3" else "HDF5 array"
+    file = open_hdf5(path)
+    try:
+        name = request.dataset or _only_array(file, path)
+        array = checked_dataset(file, name, max_gb=request.max_gb)
+        axes = _stated(request.axes, name, array.shape, path)
+        found = ArrayFile(path, array, axes, kind=kind, request=request, close=file.close)
+        beside = [other for other in ("ismrmrd_header", "mask", "reconstruction_rss", "reconstruction_esc") if has(file, other)]
+        if beside and name == "kspace":
+            found.notes += (f"As `axes` are stated, {', '.join(beside)} beside the array are left aside.",)
+        return found
+    except BaseException:
+        file.close()
+        raise
+
+
+def _only_array(file: h5py.File, path: Path) -> str:
     import h5py
 
-    if dataset is None:
-        found = [name for name in names(file, 1000) if is_own(file, name)]
-        arrays = [own_dataset(file, name) for name in found if isinstance(lookup(file, name), h5py.Dataset)]
-        dataset = _only([array.name.lstrip("/") for array in arrays if is_complex(array.dtype)], found, path)
-    array = checked_dataset(file, dataset, max_gb=max_gb)
-    return ArrayFile(path, array, _stated(axes, dataset, array.shape, path), kind=kind, close=file.close)
+    found = [name for name in names(file, 1000) if is_own(file, name)]
+    arrays = [own_dataset(file, name) for name in found if isinstance(lookup(file, name), h5py.Dataset)]
+    return _only([array.name.lstrip("/") for array in arrays if is_complex(array.dtype)], found, path)
 
 
 def _only(complex_arrays: list[str], all_names: list[str], path: Path) -> str:
@@ -128,16 +234,23 @@ def _only(complex_arrays: list[str], all_names: list[str], path: Path) -> str:
     return complex_arrays[0]
 
 
-def read_mat(path: Path, *, dataset: str | None, axes: Sequence[str] | None, max_gb: float) -> ArrayFile:
+def recognises_mat(path: Path, begin: bytes, request: Request) -> bool:
+    """MATLAB's text of level 5 at the beginning."""
+    return begin.startswith(b"MATLAB 5.0")
+
+
+def read_mat(path: Path, request: Request) -> ArrayFile:
     """An array of a MATLAB file up to v7 (not HDF5), its axes in MATLAB's order, which is also the one that scipy shows.
 
     Without `dataset`, the only complex array is taken. Structs, cells and objects are never loaded.
     """
     listed = list_variables(path)
+    dataset = request.dataset
     if dataset is None:
         dataset = _only([found.name for found in listed if found.is_complex], [found.name for found in listed], path)
     numeric = {found.name: found for found in listed if found.is_numeric}
     require(dataset in numeric, f"{path} holds no numeric array {dataset!r}; it holds {', '.join(numeric) or 'none'}.")
     shape = numeric[dataset].shape
-    axes = check_axes(_stated(axes, dataset, shape, path), shape, path)
-    return ArrayFile(path, load_variable(path, numeric[dataset], max_gb=max_gb), axes, kind="MATLAB array")
+    axes = check_axes(_stated(request.axes, dataset, shape, path), shape, path)
+    array = load_variable(path, numeric[dataset], max_gb=request.max_gb)
+    return ArrayFile(path, array, axes, kind="MATLAB array", request=request)

@@ -1,35 +1,42 @@
 """BART .cfl/.hdr pairs."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from ..guards import cfl_files, open_cfl, require
+from ..guards import cfl_files, is_cfl, open_cfl, require
 from .arrays import ArrayFile
+from .base import Request
+
+ROLES = {3: "coil", 5: "contrast", 10: "phase", 13: "slice", 14: "average"}  # of BART's dimensions (TE, TIME, AVG)
 
 
-def read_cfl(path: Path, *, axes: Sequence[str] | None, max_gb: float) -> ArrayFile:
+def recognises(path: Path, begin: bytes, request: Request) -> bool:
+    """A name that ends in .cfl or .hdr, or in neither where there is a .hdr."""
+    return is_cfl(path)
+
+
+def read(path: Path, request: Request) -> ArrayFile:
     """A BART .cfl/.hdr pair, dimensions (x, y, z, coil, maps, ..., slice = dimension 13).
 
     The rule: the image plane is the two of x, y, z that are longer than 1. With x among them, x is the readout and
     becomes the height, the other one the width; without x (both phase encodes of a 3-D scan, x already decoded), z becomes
-    the height and y the width. All three longer than 1 is a 3-D scan and is refused, as is any dimension beside coil and
-    slice. `axes` names the dimensions longer than 1, in the .hdr's order, and overrides the rule: with it one of x, y, z can
+    the height and y the width. All three longer than 1 is a 3-D scan and is refused, as is any dimension beside those of
+    `ROLES`. `axes` names the dimensions longer than 1, in the .hdr's order, and overrides the rule: with it one of x, y, z can
     be the slice, which is only right once the data are in hybrid space (an image along that dimension).
     """
-    array = open_cfl(path, max_gb=max_gb)
+    array, axes = open_cfl(path, max_gb=request.max_gb), request.axes
     dims = array.shape
     long = [axis for axis, n in enumerate(dims) if n > 1]
     if axes is None:
         plane = [axis for axis in long if axis < 3]
-        other = [axis for axis in long if axis > 3 and axis != 13]
+        other = [axis for axis in long if axis > 3 and axis not in ROLES]
         require(
             len(plane) == 2 and not other,
-            f"{path} has the dimensions {dims}; a stack of 2-D slices (two of x, y, z; coil; dimension 13 = slice) is needed: "
-            "decode the third by 'bart fft -iu', then name the dimensions longer than 1, "
+            f"{path} has the dimensions {dims}; a stack of 2-D slices (two of x, y, z; coil; dimensions 5 = echo, 10 = time, "
+            "13 = slice, 14 = average) is needed: decode the third by 'bart fft -iu', then name the dimensions longer than 1, "
             "as axes=('slice', 'row', 'col', 'coil').",
         )
-        role = {3: "coil", 13: "slice"} | dict(zip(plane, ("row", "col") if plane[0] == 0 else ("col", "row"), strict=True))
+        role = ROLES | dict(zip(plane, ("row", "col") if plane[0] == 0 else ("col", "row"), strict=True))
         axes = [role[axis] for axis in long]
     squeezed = array.reshape([dims[axis] for axis in long], order="F")
     _, data = cfl_files(path)
-    return ArrayFile(data, squeezed, axes, kind="BART cfl")
+    return ArrayFile(data, squeezed, axes, kind="BART cfl", request=request)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -12,8 +12,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...errors import InputError
 from ...fft import fft2c, ifft2c
 from ..guards import finite
+from .plausible import Doubt, doubt
+
+
+@dataclass(frozen=True)
+class Request:
+    """How a file shall be read; the fields are the arguments of `read_kspace`."""
+
+    dataset: str | None = None
+    axes: Sequence[str] | None = None
+    select: Mapping[str, int] = field(default_factory=dict)
+    uncentred: bool = False
+    noise_scan: bool = True
+    implausible: bool = False
+    max_gb: float = 16.0
+
+
+DEFAULT = Request()
 
 
 @dataclass(frozen=True)
@@ -33,7 +51,9 @@ class Scan:
     reference: Tensor | None  # (h, w) float32 magnitude reference stored in the file
     crop: tuple[int, int]  # (h, w) of the reconstructed image, a centre crop that starts at (n - crop) // 2
     pixel_mm: tuple[float, float, float] | None  # (row, column, slice) spacing when the file says so
-    affine: np.ndarray | None  # 4x4, (row, column, slice) of the cropped image to RAS mm, only if the file knows it
+    affine: np.ndarray | None  # 4x4, (row, column, slice) of the cropped image, this slice being 0, to RAS mm, if known
+    calibration: Tensor | None = None  # shaped like kspace: separate calibration lines, zeros elsewhere; None without
+    notes: tuple[str, ...] = ()  # what was assumed of this slice, one sentence each
 
     def __repr__(self) -> str:
         shape = tuple(self.kspace.shape)
@@ -53,8 +73,8 @@ class KSpaceFile(ABC):
     has_reference: bool = False  # a reference image is stored
     notes: tuple[str, ...] = ()  # what was left out or assumed, one sentence each
 
-    def __init__(self, path: Path, shape: tuple[int, int, int, int]):
-        self.path = path
+    def __init__(self, path: Path, shape: tuple[int, int, int, int], request: Request = DEFAULT):
+        self.path, self.request = path, request
         self.shape = shape  # (slices, coils, height, width), readout oversampling already removed
 
     @property
@@ -74,11 +94,27 @@ class KSpaceFile(ABC):
 
         Raises:
             IndexError: no such slice.
-            InputError: the slice cannot be read, or holds NaN or infinity.
+            InputError: the slice cannot be read, holds NaN or infinity, or does not look like k-space.
         """
         if not -len(self) <= index < len(self):
             raise IndexError(f"{self.path} has {len(self)} slices, numbers 0 to {len(self) - 1}, there is no slice {index}")
-        return self._read(index % len(self))
+        scan = self._read(index % len(self))
+        if not self.request.implausible and (found := self._doubt(scan)) is not None:
+            raise InputError(f"{self.path}: slice {scan.index} does not look like k-space, {found.what}; {self._remedy(found)}, "
+                             "or pass `implausible` where it is right as it is.")
+        return scan
+
+    def doubt(self, index: int) -> str | None:
+        """What speaks against slice `index` being k-space of this layout, in words; None where nothing does."""
+        found = self._doubt(self._read(index))
+        return None if found is None else f"{found.what}; {self._remedy(found)}"
+
+    def _doubt(self, scan: Scan) -> Doubt | None:
+        return doubt(scan.kspace[0])
+
+    def _remedy(self, found: Doubt) -> str:
+        """What would make it right, for this format."""
+        return found.remedy
 
     def __iter__(self) -> Iterator[Scan]:
         return (self[index] for index in range(len(self)))

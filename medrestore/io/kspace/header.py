@@ -27,9 +27,41 @@ class Header:
     recon_mm: tuple[float, float, float] | None
     center: int | None  # the phase encode step at the centre of k-space
     maximum: int | None  # the last phase encode step
+    slices: int | None  # that the scan was to have
     trajectory: str
     calibration: str | None  # embedded, separate, external, interleaved, other
     noise_bandwidth: float | None  # relative receiver noise bandwidth of the noise scan
+
+    @property
+    def kept(self) -> tuple[int, int]:
+        """(readout, phase encode) samples of the encoded grid that the image keeps: oversampling beyond it goes.
+
+        The recon field of view decides, for the recon matrix may be interpolated; it is the matrix itself where pixels are
+        of one size, or no fields of view are known.
+        """
+        first, second = (self._kept(axis) for axis in (0, 1))
+        return first, second
+
+    def _kept(self, axis: int) -> int:
+        encoded, recon = self.encoded[axis], self.recon[axis]
+        if self.is_interpolated(axis):
+            assert self.encoded_mm is not None and self.recon_mm is not None
+            recon = round(encoded * self.recon_mm[axis] / self.encoded_mm[axis])
+        return max(1, min(encoded, recon))
+
+    def is_interpolated(self, axis: int) -> bool:
+        """Whether the recon matrix has pixels of another size than the encoded grid, by more than a pixel in all."""
+        if self.encoded_mm is None or self.recon_mm is None:
+            return False
+        return abs(self.encoded[axis] * self.recon_mm[axis] / self.encoded_mm[axis] - self.recon[axis]) > 1
+
+    @property
+    def pixel_mm(self) -> tuple[float, float, float] | None:
+        """(row, column, slice) in mm of the encoded grid; the slice is as thick as the recon space says."""
+        if self.encoded_mm is None:
+            return None
+        row, column = (self.encoded_mm[axis] / self.encoded[axis] for axis in (0, 1))
+        return row, column, (self.recon_mm or self.encoded_mm)[2] / self.recon[2]
 
 
 def parse_header(xml: str, where: str) -> Header:
@@ -45,6 +77,7 @@ def parse_header(xml: str, where: str) -> Header:
         raise InputError(f"{where}: the XML header describes no encoding; export the file again.")
     limits = "encodingLimits/kspace_encoding_step_1"
     try:
+        last = _number(encoding, "encodingLimits/slice/maximum", int)
         return Header(
             encoded=_triple(encoding, "encodedSpace/matrixSize", int),
             recon=_triple(encoding, "reconSpace/matrixSize", int),
@@ -52,6 +85,7 @@ def parse_header(xml: str, where: str) -> Header:
             recon_mm=_field_of_view(encoding, "reconSpace"),
             center=_number(encoding, f"{limits}/center", int),
             maximum=_number(encoding, f"{limits}/maximum", int),
+            slices=None if last is None else last + 1,
             trajectory=(_text(encoding, "trajectory") or "cartesian").lower(),
             calibration=_text(encoding, "parallelImaging/calibrationMode"),
             noise_bandwidth=_number(root, "acquisitionSystemInformation/relativeReceiverNoiseBandwidth", float),

@@ -5,7 +5,7 @@ Format: Inati et al., "ISMRM Raw data format: A proposed standard for MRI raw da
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +21,17 @@ from ..guards import (
     is_own,
     lookup,
     names,
+    open_hdf5,
     own_dataset,
     read_text,
     require,
 )
+from .arrays import has_mark
+from .base import Request
+from .counters import COUNTERS, choose
+from .geometry import Placement, place
 from .header import Header, parse_header
-from .lines import LINE, Grid, LineFile, line_start
+from .lines import LINE, Grid, LineFile, fitted, line_start
 
 if TYPE_CHECKING:
     import h5py
@@ -34,8 +39,7 @@ if TYPE_CHECKING:
 # Flag numbers of the standard, counted from 1.
 NOISE, CALIBRATION, CALIBRATION_AND_IMAGE, REVERSE = 19, 20, 21, 22
 NOT_IMAGE = (NOISE, 23, 24, 26, 27, 28, 29, 30, 31)  # navigators, phase correction, feedback, dummies, coil correction
-FIRST_ONLY = ("repetition", "contrast", "phase", "set")
-COUNTERS = {"kspace_encode_step_1", "kspace_encode_step_2", "slice", *FIRST_ONLY}
+INDICES = {"kspace_encode_step_1", "kspace_encode_step_2", "slice", *COUNTERS}
 FIELDS = {"flags", "number_of_samples", "active_channels", "discard_pre", "discard_post", "center_sample", "encoding_space_ref"}
 FIELDS |= {"sample_time_us", "position", "read_dir", "phase_dir", "slice_dir", "idx"}
 
@@ -43,8 +47,9 @@ FIELDS |= {"sample_time_us", "position", "read_dir", "phase_dir", "slice_dir", "
 class MRDFile(LineFile):
     """A Cartesian 2-D ISMRMRD file.
 
-    Lines of one phase encode step are averaged; of repetitions, contrasts, phases and sets the first is read and `notes`
-    says so. Calibration-only lines belong to the image unless the header calls the calibration separate or external.
+    Lines of one phase encode step are averaged, repetitions among them; of contrasts, phases and sets the first is read, or
+    the selected one, and `notes` says so. Calibration-only lines belong to the image unless the header calls the calibration
+    separate or external; then they give the coil maps alone. Slices are in the order of their positions.
 
     The affine assumes s(k) = sum rho(x) exp(-2 pi i k x) with k growing along read_dir and phase_dir, `position` at the
     centre of the field of view, and the patient frame of the standard (LPS), which is turned to RAS.
@@ -52,41 +57,51 @@ class MRDFile(LineFile):
 
     kind = "ISMRMRD"
 
-    def __init__(self, path: Path, file: h5py.File, group: str, *, max_gb: float):
+    def __init__(self, path: Path, file: h5py.File, group: str, request: Request):
         self._file = file
-        self._records = _acquisitions(file, f"{group}/data", max_gb=max_gb)
+        self._records = _acquisitions(file, f"{group}/data", max_gb=request.max_gb)
         self._header = parse_header(read_text(file, f"{group}/xml"), str(path))
         self.dtype = "complex64"
         head = guarded(path, lambda: self._records.fields("head")[:])
-        head, self.notes = self._image_heads(path, head)
+        head, separate = self._image_heads(path, head, request)
+        self._image = image = head[~separate]
         grid = _grid(self._header)
         lines = _lines(head, grid, self._header)
-        coils = np.unique(head["active_channels"])
+        lines["separate"] = separate
+        if len(image):
+            grid, notes = fitted(grid, lines[~separate], (image["center_sample"] - image["discard_pre"]).astype(np.int64))
+            self.notes += notes
+            lines["at"] = _starts(head, lines, grid)
+        found, announced = len(np.unique(image["idx"]["slice"])), self._header.slices
+        if announced is not None and 0 < found < announced:
+            self.notes += (f"The header announces {announced} slices and the file holds {found}.",)
+        coils = np.unique(image["active_channels"])
         require(len(coils) <= 1, f"{path} changes its number of coils ({', '.join(map(str, coils))}) during the scan.")
-        super().__init__(path, lines, grid, coils=int(coils[0]) if len(coils) else 0, max_gb=max_gb)
-        self._head = head
+        super().__init__(path, lines, grid, _placement(image), coils=int(coils[0]) if len(coils) else 0, request=request)
         self.has_noise = len(self._noise_heads) > 0
 
-    def _image_heads(self, path: Path, head: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-        """The headers of the image lines, with their record numbers kept in `_image_records`, and notes."""
+    def _image_heads(self, path: Path, head: np.ndarray, request: Request) -> tuple[np.ndarray, np.ndarray]:
+        """The headers of the image and of separate calibration lines, and which are the latter; their record numbers are kept
+        in `_image_records`."""
         require(
             self._header.trajectory == "cartesian",
             f"{path} has a {self._header.trajectory} trajectory; only Cartesian scans are read, grid it first.",
         )
-        dropped = list(NOT_IMAGE)
-        if self._header.calibration in ("separate", "external"):
-            dropped.append(CALIBRATION)
-        image = ~_flagged(head, *dropped) | (_flagged(head, CALIBRATION_AND_IMAGE) & ~_flagged(head, *NOT_IMAGE))
-        image &= head["encoding_space_ref"] == 0
+        none = _flagged(head, *NOT_IMAGE)
+        separate = _flagged(head, CALIBRATION) & ~_flagged(head, CALIBRATION_AND_IMAGE) & ~none
+        separate &= self._header.calibration in ("separate", "external")
+        image, here = ~none & ~separate, head["encoding_space_ref"] == 0
         noise = _flagged(head, NOISE)
         self._noise_records, self._noise_heads = np.flatnonzero(noise), head[noise]
-        notes = []
-        for counter in FIRST_ONLY:
-            values = np.unique(head["idx"][counter][image])
-            if len(values) > 1:
-                image &= head["idx"][counter] == values[0]
-                notes.append(f"The file holds {len(values)} of {counter}; only {counter} {values[0]} is read.")
-        self._image_records, head = np.flatnonzero(image), head[image]
+        elsewhere = int(((image | separate) & ~here).sum())
+        if elsewhere:
+            self.notes += (f"{elsewhere} lines belong to another encoding space and are left out.",)
+        numbers = {name: head["idx"][name] for name in COUNTERS}
+        image, notes = _chosen(image & here, numbers, request.select, path)
+        self.notes += notes
+        separate, _ = _chosen(separate & here & np.isin(head["idx"]["slice"], head["idx"]["slice"][image]), numbers, {}, path)
+        used = image | separate
+        self._image_records, head = np.flatnonzero(used), head[used]
         require(
             not head["idx"]["kspace_encode_step_2"].any(),
             f"{path} is a 3-D scan (it encodes a second phase direction); only stacks of 2-D slices are read.",
@@ -95,7 +110,7 @@ class MRDFile(LineFile):
             not _flagged(head, REVERSE).any(),
             f"{path} reads lines in reverse (EPI), which needs a phase correction first; export corrected data.",
         )
-        return head, tuple(notes)
+        return head, separate[used]
 
     def _data(self, records: np.ndarray) -> Iterable[np.ndarray]:
         rows = guarded(self.path, lambda: self._records[self._image_records[records]])
@@ -121,19 +136,11 @@ class MRDFile(LineFile):
             return None
         rows = guarded(self.path, lambda: self._records[self._noise_records])
         noise = np.concatenate([self._samples(row) for row in rows], axis=1)
-        ratio, image_us, noise_us = 1.0, float(self._head["sample_time_us"][0]), float(self._noise_heads["sample_time_us"][0])
+        ratio, image_us, noise_us = 1.0, float(self._image["sample_time_us"][0]), float(self._noise_heads["sample_time_us"][0])
         if image_us > 0 and noise_us > 0:
             ratio = noise_us / image_us
         bandwidth = self._header.noise_bandwidth
         return noise * np.float32(np.sqrt(ratio / (bandwidth if bandwidth is not None and bandwidth > 0 else 1.0)))
-
-    def _affine(self) -> np.ndarray | None:
-        if self._grid.pixel_mm is None:
-            return None
-        _, first = np.unique(self._head["idx"]["slice"], return_index=True)
-        directions = np.stack([self._head[key][first].astype(np.float64) for key in ("read_dir", "phase_dir", "slice_dir")], -1)
-        positions = self._head["position"][first].astype(np.float64)
-        return _affine(directions, positions, self._grid.pixel_mm, self._centre())
 
     def close(self) -> None:
         self._file.close()
@@ -159,7 +166,7 @@ def _acquisitions(file: h5py.File, name: str, *, max_gb: float) -> h5py.Dataset:
     if fields is None or not {"head", "data"} <= set(fields):
         raise InputError(f"{file.filename}: {name!r} is not a list of ISMRMRD acquisitions; export the file again.")
     head, data = records.dtype["head"], h5py.check_vlen_dtype(records.dtype["data"])
-    complete = set(head.names or ()) >= FIELDS and set(head["idx"].names or ()) >= COUNTERS
+    complete = set(head.names or ()) >= FIELDS and set(head["idx"].names or ()) >= INDICES
     if not complete or data != np.float32 or records.dtype.itemsize > MAX_TEXT:
         raise InputError(f"{file.filename}: {name!r} does not have the fields of ISMRMRD; convert it to version 1.")
     size = check_size(f"{file.filename}: {name!r}", records.shape, records.dtype.itemsize, max_gb=max_gb)
@@ -172,17 +179,21 @@ def _flagged(head: np.ndarray, *numbers: int) -> np.ndarray:
     return (head["flags"].astype(np.uint64) & bits) != 0
 
 
+def _chosen(lines: np.ndarray, numbers: dict[str, np.ndarray], select: Mapping[str, int],
+            path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Of the lines marked, those of the selected counters; and notes."""
+    keep, notes = choose({name: values[lines] for name, values in numbers.items()}, select, path)
+    chosen = lines.copy()
+    chosen[lines] = keep
+    return chosen, notes
+
+
 def _grid(header: Header) -> Grid:
     """The grid: what the recon field of view keeps of the encoded one, along the readout and along the phase encode."""
     samples, columns, _ = header.encoded
-    pixel = None
-    if header.encoded_mm is not None and header.recon_mm is not None:
-        keep = [min(n, round(n * r / e)) for n, r, e in zip(header.encoded, header.recon_mm, header.encoded_mm, strict=True)]
-        rows, crop = keep[:2]
-        pixel = (header.encoded_mm[0] / samples, header.encoded_mm[1] / columns, header.recon_mm[2] / header.recon[2])
-    else:
-        rows, crop = min(samples, header.recon[0]), min(columns, header.recon[1])
-    return Grid(samples=samples, rows=max(rows, 1), columns=columns, crop_columns=max(crop, 1), pixel_mm=pixel)
+    rows, crop = header.kept
+    pixel = header.pixel_mm if header.recon_mm is not None else None
+    return Grid(samples=samples, rows=rows, columns=columns, crop_columns=crop, pixel_mm=pixel)
 
 
 def _lines(head: np.ndarray, grid: Grid, header: Header) -> np.ndarray:
@@ -194,31 +205,42 @@ def _lines(head: np.ndarray, grid: Grid, header: Header) -> np.ndarray:
     lines["column"] = head["idx"]["kspace_encode_step_1"].astype(np.int64) + grid.columns // 2 - centre
     lines["skip"] = pre
     lines["count"] = head["number_of_samples"].astype(np.int64) - pre - post
-    middle = head["center_sample"].astype(np.int64) - pre
-    lines["at"] = [line_start(grid.samples, count, at) for count, at in zip(lines["count"], middle, strict=True)]
+    lines["at"] = _starts(head, lines, grid)
     lines["acs"] = _flagged(head, CALIBRATION, CALIBRATION_AND_IMAGE)
     return lines
 
 
-def _affine(
-    directions: np.ndarray, positions: np.ndarray, pixel_mm: tuple[float, float, float], centre: tuple[int, int]
-) -> np.ndarray | None:
-    """4x4 from (row, column, slice) to RAS mm; None unless the slices are parallel, equally spaced and orthonormal.
+def _starts(head: np.ndarray, lines: np.ndarray, grid: Grid) -> list[int]:
+    """The sample of the grid on which each line begins."""
+    middle = head["center_sample"].astype(np.int64) - lines["skip"]
+    return [line_start(grid.samples, count, at) for count, at in zip(lines["count"], middle, strict=True)]
 
-    Args:
-        directions: (slice, xyz, 3) unit vectors along the readout, the phase encode and the slice, LPS.
-        positions: (slice, xyz) of the centre of the field of view, LPS mm.
-    """
-    frame = directions[0]
-    if not np.allclose(frame.T @ frame, np.eye(3), atol=1e-3) or not np.allclose(directions, frame, atol=1e-3):
-        return None
-    step = frame[:, 2] * pixel_mm[2]
-    if len(positions) > 1:
-        step = (positions[-1] - positions[0]) / (len(positions) - 1)
-        regular = positions[0] + np.arange(len(positions))[:, None] * step
-        if np.linalg.norm(step) < 1e-6 or not np.allclose(positions, regular, atol=1e-2):
-            return None
-    affine = np.eye(4)
-    affine[:3, 0], affine[:3, 1], affine[:3, 2] = frame[:, 0] * pixel_mm[0], frame[:, 1] * pixel_mm[1], step
-    affine[:3, 3] = positions[0] - affine[:3, 0] * centre[0] - affine[:3, 1] * centre[1]
-    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+
+def _placement(head: np.ndarray) -> Placement:
+    """Where the slices lie, from the first line of each."""
+    if not len(head):
+        return Placement(())
+    counters, first = np.unique(head["idx"]["slice"], return_index=True)
+    directions = np.stack([head[key][first].astype(np.float64) for key in ("read_dir", "phase_dir", "slice_dir")], -1)
+    return place(counters, head["position"][first].astype(np.float64), directions)
+
+
+def recognises(path: Path, begin: bytes, request: Request) -> bool:
+    """A group with a text `xml` and records `data`; stated axes make the file a plain array."""
+    if not has_mark(begin) or request.axes is not None:
+        return False
+    with open_hdf5(path) as file:
+        group = find_group(file)
+    return group is not None and request.dataset in (None, group)
+
+
+def read(path: Path, request: Request) -> MRDFile:
+    """An ISMRMRD file."""
+    file = open_hdf5(path)
+    try:
+        group = find_group(file)
+        assert group is not None  # as `recognises` has seen
+        return MRDFile(path, file, group, request)
+    except BaseException:
+        file.close()
+        raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,12 +14,16 @@ from torch import Tensor
 
 from ..guards import check_size, finite, require
 from .base import (
+    DEFAULT,
     KSpaceFile,
+    Request,
     Scan,
     calibration_width,
     centre_index,
     remove_oversampling,
 )
+from .geometry import Placement
+from .plausible import Doubt
 
 LINE = np.dtype(
     [
@@ -30,6 +34,7 @@ LINE = np.dtype(
         ("skip", "i8"),  # samples to discard before
         ("count", "i8"),  # valid samples
         ("acs", "?"),  # calibration line
+        ("separate", "?"),  # of a calibration scan beside the image
     ]
 )
 
@@ -51,7 +56,7 @@ def line_start(samples: int, count: int, centre: int) -> int:
 
 
 class LineFile(KSpaceFile):
-    """Lines put on their grid, repeated ones averaged, readout oversampling removed.
+    """Lines put on their grid, repeated ones averaged, readout oversampling removed; slices in the order of their positions.
 
     The noise samples are divided by the square root of the number of averages (its harmonic mean over the lines), so that
     they have the std of the noise in the averaged k-space.
@@ -59,18 +64,21 @@ class LineFile(KSpaceFile):
 
     has_header = True
 
-    def __init__(self, path: Path, lines: np.ndarray, grid: Grid, *, coils: int, max_gb: float):
-        require(len(lines) > 0, f"{path} holds no lines of an image; give the file of an imaging scan.")
-        check_size(str(path), (coils, grid.samples, grid.columns), 8, max_gb=max_gb)
+    def __init__(self, path: Path, lines: np.ndarray, grid: Grid, placement: Placement, *, coils: int,
+                 request: Request = DEFAULT):
+        require(bool((~lines["separate"]).any()), f"{path} holds no lines of an image; give the file of an imaging scan.")
+        check_size(str(path), (coils, grid.samples, grid.columns), 8, max_gb=request.max_gb)
         fits = (lines["column"] >= 0) & (lines["column"] < grid.columns) & (lines["count"] > 0)
         fits &= (lines["at"] >= 0) & (lines["at"] + lines["count"] <= grid.samples)
         require(
-            bool(fits.all()),
+            bool(fits[~lines["separate"]].all()),
             f"{path} has lines that fall outside its grid of {grid.samples} samples x {grid.columns} lines; its header is wrong.",
         )
-        self._lines, self._grid = lines, grid
-        self._slices = np.unique(lines["slice"])
-        super().__init__(path, (len(self._slices), coils, grid.rows, grid.columns))
+        self._lines, self._placement = lines[fits], placement
+        self._grid = replace(grid, pixel_mm=_spaced(grid.pixel_mm, placement))
+        self._slices = np.unique(lines["slice"][~lines["separate"]])[list(placement.order)]
+        self.notes = (*self.notes, *placement.notes, *_separate_notes(lines, fits), *_uneven_notes(lines))
+        super().__init__(path, (len(self._slices), coils, grid.rows, grid.columns), request)
 
     @abstractmethod
     def _data(self, records: np.ndarray) -> Iterable[np.ndarray]:
@@ -80,12 +88,29 @@ class LineFile(KSpaceFile):
         """(coil, samples) complex64 noise, scaled to one readout of the image lines; None without a noise scan."""
         return None
 
-    def _affine(self) -> np.ndarray | None:
-        return None
-
     def _read(self, index: int) -> Scan:
-        lines = np.sort(self._lines[self._lines["slice"] == self._slices[index]], order="record")
+        lines = self._lines[self._lines["slice"] == self._slices[index]]
+        separate, lines = lines[lines["separate"]], lines[~lines["separate"]]
+        kspace, mask = self._gridded(lines, index)
         grid = self._grid
+        affine = None if grid.pixel_mm is None else self._placement.affine(index, grid.pixel_mm, self._centre())
+        return Scan(
+            name=self.name,
+            index=index,
+            kspace=kspace,
+            mask=mask,
+            acs=calibration_width(lines["column"][lines["acs"]], grid.columns) if lines["acs"].any() else None,
+            noise=self._noise,
+            reference=None,
+            crop=(grid.rows, grid.crop_columns),
+            pixel_mm=grid.pixel_mm,
+            affine=affine,
+            calibration=self._gridded(separate, index)[0] if len(separate) else None,
+        )
+
+    def _gridded(self, lines: np.ndarray, index: int) -> tuple[Tensor, Tensor]:
+        """k-space (1, coil, height, width) of lines of slice `index`, and its mask."""
+        lines, grid = np.sort(lines, order="record"), self._grid
         full = np.zeros((self.shape[1], grid.samples, grid.columns), np.complex64)
         hits = np.zeros((grid.samples, grid.columns), np.int32)
         for line, data in zip(lines, self._data(lines["record"]), strict=True):
@@ -99,18 +124,7 @@ class LineFile(KSpaceFile):
             hits[at : at + count, column] += 1
         kspace = remove_oversampling(self._finite(full / np.maximum(hits, 1).astype(np.float32), index), grid.rows)
         mask = self._mask(hits > 0)
-        return Scan(
-            name=self.name,
-            index=index,
-            kspace=kspace * mask,
-            mask=mask,
-            acs=calibration_width(lines["column"][lines["acs"]], grid.columns) if lines["acs"].any() else None,
-            noise=self._noise,
-            reference=None,
-            crop=(grid.rows, grid.crop_columns),
-            pixel_mm=grid.pixel_mm,
-            affine=self._affine(),
-        )
+        return kspace * mask, mask
 
     def _mask(self, hit: np.ndarray) -> Tensor:
         """The mask after oversampling was removed: row r stands where sample (r - rows // 2) * samples / rows stood."""
@@ -122,12 +136,15 @@ class LineFile(KSpaceFile):
 
     @cached_property
     def _noise(self) -> Tensor | None:
+        if not self.request.noise_scan:
+            return None
         with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity are found below
             noise = self._noise_samples()
         if noise is None:
             return None
-        require(noise.shape[0] == self.shape[1], f"{self.path}: its noise scan has {noise.shape[0]} coils, not {self.shape[1]}.")
-        _, averages = np.unique(self._lines[["slice", "column"]], return_counts=True)
+        require(noise.shape[0] == self.shape[1], f"{self.path}: its noise scan has {noise.shape[0]} coils, not {self.shape[1]}; "
+                "leave it out by `noise_scan` false.")
+        _, averages = np.unique(self._lines[~self._lines["separate"]][["slice", "column"]], return_counts=True)
         scale = np.float32(np.sqrt(np.mean(1.0 / averages)))
         return torch.from_numpy(finite(noise.astype(np.complex64), self.path, "the noise scan") * scale)
 
@@ -135,3 +152,48 @@ class LineFile(KSpaceFile):
         """(row, column) of the cropped image on which the centre of the field of view falls."""
         grid = self._grid
         return centre_index(grid.samples, grid.rows), centre_index(grid.columns, grid.crop_columns)
+
+    def _remedy(self, found: Doubt) -> str:
+        """The header says where each line goes, so it is what has to be right."""
+        return "its header and its data disagree, export it again"
+
+
+def fitted(grid: Grid, lines: np.ndarray, centre: np.ndarray) -> tuple[Grid, tuple[str, ...]]:
+    """The grid as the lines have it, and a note where that is not what the header says.
+
+    Lines as long as the image has rows, whose centre is in their middle, had their readout oversampling removed before.
+
+    Args:
+        lines: of the image alone; their `count` alone is looked at.
+        centre: (line,) the sample of each that falls on the origin.
+    """
+    counts = np.unique(lines["count"])
+    if len(counts) != 1 or counts[0] >= grid.samples or not (centre == counts[0] // 2).all():
+        return grid, ()
+    said = f"The header says {grid.samples} samples a line and each has {counts[0]}, its centre in the middle"
+    if counts[0] == grid.rows:
+        return replace(grid, samples=grid.rows), (f"{said}: the readout oversampling is taken as removed.",)
+    return grid, (f"{said}: the others are taken as not acquired.",)
+
+
+def _spaced(pixel_mm: tuple[float, float, float] | None, placement: Placement) -> tuple[float, float, float] | None:
+    """The pixel with the spacing of the slices."""
+    return None if pixel_mm is None else (*pixel_mm[:2], placement.spacing(pixel_mm[2]))
+
+
+def _separate_notes(lines: np.ndarray, fits: np.ndarray) -> tuple[str, ...]:
+    """What is said of separate calibration lines."""
+    outside = int((lines["separate"] & ~fits).sum())
+    count = len(np.unique(lines["column"][lines["separate"] & fits]))
+    used = (f"{count} separate calibration lines give the coil maps and are no part of the image.",) if count else ()
+    left = (f"{outside} separate calibration lines lie outside the grid of the image and are left out.",) if outside else ()
+    return used + left
+
+
+def _uneven_notes(lines: np.ndarray) -> tuple[str, ...]:
+    """What is said of slices of which fewer lines were acquired than of others, as in a scan that was broken off."""
+    pairs = np.unique(lines[~lines["separate"]][["slice", "column"]])
+    _, counts = np.unique(pairs["slice"], return_counts=True)
+    if counts.min() == counts.max():
+        return ()
+    return (f"The slices have different numbers of lines, {counts.min()} to {counts.max()}: the scan may have been broken off.",)

@@ -2,28 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
+
+import torch
 
 from ...errors import InputError
-from ..guards import PathLike, existing, is_cfl, open_hdf5
-from . import arrays, bart
-from .base import KSpaceFile
-from .fastmri import FastMRIFile, looks_like_fastmri
-from .ismrmrd import MRDFile, find_group
-from .twix import TwixFile, looks_like_twix
+from ..causes import cause
+from ..guards import PathLike, existing, is_cfl
+from . import arrays, bart, fastmri, ismrmrd, twix
+from .base import KSpaceFile, Request
 
-if TYPE_CHECKING:
-    import h5py
+BEGIN = 520  # bytes of a file that a recogniser is given
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-SUFFIXES = (".h5", ".hdf5", ".mrd", ".mat", ".npy", ".cfl", ".dat")  # by which scans are found in a folder
-FORMATS = "fastMRI, ISMRMRD or plain HDF5, BART .cfl/.hdr, Siemens twix .dat, MATLAB .mat, NumPy .npy"
+
+@dataclass(frozen=True)
+class Format:
+    """A format of k-space.
+
+    Args:
+        name: for people.
+        suffixes: by which its files are found in a folder.
+        recognises: whether a file, given with its first bytes and with how it shall be read, is one.
+        read: opens it.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    recognises: Callable[[Path, bytes, Request], bool]
+    read: Callable[[Path, Request], KSpaceFile]
+
+
+FORMATS = (  # the first that recognises a file reads it
+    Format("BART .cfl/.hdr", (".cfl",), bart.recognises, bart.read),
+    Format("ISMRMRD", (".h5", ".mrd"), ismrmrd.recognises, ismrmrd.read),
+    Format("fastMRI", (".h5",), fastmri.recognises, fastmri.read),
+    Format("plain HDF5", (".h5", ".hdf5", ".mat"), arrays.recognises_hdf5, arrays.read_hdf5),
+    Format("NumPy .npy", (".npy",), arrays.recognises_npy, arrays.read_npy),
+    Format("MATLAB .mat", (".mat",), arrays.recognises_mat, arrays.read_mat),
+    Format("Siemens twix .dat", (".dat",), twix.recognises, twix.read),
+)
+SUFFIXES = tuple(dict.fromkeys(suffix for one in FORMATS for suffix in one.suffixes))
 
 
 def read_kspace(
-    path: PathLike, *, dataset: str | None = None, axes: Sequence[str] | None = None, max_gb: float = 16.0
+    path: PathLike, *, dataset: str | None = None, axes: Sequence[str] | None = None, select: Mapping[str, int] | None = None,
+    uncentred: bool = False, noise_scan: bool = True, implausible: bool = False, max_gb: float = 16.0,
 ) -> KSpaceFile:
     """Opens a k-space file; slices are read on access.
 
@@ -31,49 +57,43 @@ def read_kspace(
         path: the file; for BART with .cfl, .hdr or neither.
         dataset: the array to read of an HDF5 or MATLAB file, or the group of an ISMRMRD file, where there are several.
         axes: the names of the array's axes in the order in which h5py, scipy or numpy shows them, out of slice, coil,
-            row (readout, becomes height) and col (phase encode, becomes width). Needed for plain HDF5 and MATLAB files, and
-            it makes any HDF5 file be read as a plain array.
+            row (readout, becomes height) and col (phase encode, becomes width); complex is an axis of real and imaginary part,
+            channel one of coils with both in turn; average, repetition, contrast, phase, set and segment are counters. Needed
+            for plain HDF5 and MATLAB files, and it makes any HDF5 file be read as a plain array.
+        select: the one value to read of a counter, such as {"contrast": 1}.
+        uncentred: the origin of k-space is at [0, 0] of an array, as an FFT without fftshift leaves it, not at n // 2.
+        noise_scan: whether a noise scan in the file is used.
+        implausible: read also what does not look like k-space, real numbers among it, such as a file of coil maps.
         max_gb: the most gigabytes (1e9 bytes) that an array of the file may declare.
 
     Raises:
         InputError: no such file, an unknown or damaged format, or data that is unsafe or not a stack of Cartesian slices.
     """
     path = Path(path)
-    if is_cfl(path):
-        return bart.read_cfl(path, axes=axes, max_gb=max_gb)
-    with existing(path).open("rb") as stream:
-        begin = stream.read(520)
-    if begin.startswith(_HDF5) or begin[512:].startswith(_HDF5):
-        return _read_hdf5(path, dataset, axes, max_gb, matlab=begin.startswith(b"MATLAB 7.3"))
-    if begin.startswith(b"\x93NUMPY"):
-        return arrays.read_npy(path, axes=axes, max_gb=max_gb)
-    if begin.startswith(b"MATLAB 5.0"):
-        return arrays.read_mat(path, dataset=dataset, axes=axes, max_gb=max_gb)
-    if looks_like_twix(path):
-        return TwixFile(path, max_gb=max_gb)
-    raise InputError(f"{path} is of no known k-space format, or damaged; known are {FORMATS}.")
+    request = Request(dataset, axes, dict(select or {}), uncentred, noise_scan, implausible, max_gb)
+    begin = b"" if is_cfl(path) else _begin(existing(path))
+    for one in FORMATS:
+        if one.recognises(path, begin, request):
+            return one.read(path, request)
+    known = ", ".join(one.name for one in FORMATS)
+    raise InputError(f"{path} is of no known k-space format, or damaged; known are {known}.")
 
 
-def _read_hdf5(path: Path, dataset: str | None, axes: Sequence[str] | None, max_gb: float, *, matlab: bool) -> KSpaceFile:
-    file: h5py.File = open_hdf5(path)
+def _begin(path: Path) -> bytes:
     try:
-        group = find_group(file) if axes is None else None
-        if group is not None and dataset in (None, group):
-            return MRDFile(path, file, group, max_gb=max_gb)
-        if axes is None and dataset in (None, "kspace") and looks_like_fastmri(file):
-            return FastMRIFile(path, file, max_gb=max_gb)
-        kind = "MATLAB v7.3 array" if matlab else "HDF5 array"
-        return arrays.read_hdf5(path, file, dataset=dataset, axes=axes, max_gb=max_gb, kind=kind)
-    except BaseException:
-        file.close()
-        raise
+        with path.open("rb") as stream:
+            return stream.read(BEGIN)
+    except OSError as error:
+        raise InputError(cause(path, error)) from error
 
 
 def inspect_file(
-    path: PathLike, *, dataset: str | None = None, axes: Sequence[str] | None = None, max_gb: float = 16.0
+    path: PathLike, *, dataset: str | None = None, axes: Sequence[str] | None = None, select: Mapping[str, int] | None = None,
+    uncentred: bool = False, max_gb: float = 16.0,
 ) -> dict[str, str]:
     """What a k-space file holds, in words, judged from its header and its middle slice. Never any patient data."""
-    with read_kspace(path, dataset=dataset, axes=axes, max_gb=max_gb) as file:
+    how: dict[str, Any] = {"dataset": dataset, "axes": axes, "select": select, "uncentred": uncentred, "max_gb": max_gb}
+    with read_kspace(path, implausible=True, **how) as file:
         slices, coils, height, width = file.shape
         scan = file[len(file) // 2]
         magnitude = scan.kspace.abs()
@@ -81,6 +101,7 @@ def inspect_file(
         both = scan.mask.shape[0] > 1
         fraction = float(scan.mask.mean())
         where = "both axes" if both else "the phase-encode axis"
+        found = file.doubt(scan.index)
         lines = {
             "file": file.path.name,
             "kind": file.kind,
@@ -95,5 +116,9 @@ def inspect_file(
             "pixel size": "unknown" if scan.pixel_mm is None else " x ".join(f"{mm:.3g}" for mm in scan.pixel_mm) + " mm",
             "orientation": "no" if scan.affine is None else "yes",
             "magnitude": f"up to {largest:.3g}, rms {rms:.3g} (slice {scan.index})",
+            "plausible": "yes" if found is None else f"NO: {found}",
         }
-        return lines | ({"notes": " ".join(file.notes)} if file.notes else {})
+        dead = [str(coil) for coil in torch.nonzero(~scan.kspace[0].flatten(1).any(1)).flatten().tolist()]
+        lines |= {"dead coils": ", ".join(dead)} if dead and len(dead) < coils else {}
+        notes = (*file.notes, *scan.notes)
+        return lines | ({"notes": " ".join(notes)} if notes else {})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,36 +17,48 @@ import numpy as np
 
 from ...errors import InputError
 from ..guards import existing, guarded, require
-from .lines import LINE, Grid, LineFile, line_start
+from .base import Request
+from .counters import choose
+from .geometry import Placement, place
+from .lines import LINE, Grid, LineFile, fitted, line_start
 
 MAX_PROTOCOL = 64 << 20  # bytes of protocol text; real ones hold some hundred kilobytes
 RAID_ENTRY = 152  # bytes of a directory entry of a VD/VE file, the first one at byte 8
 NOISE_HZ = 130.0  # bandwidth per pixel of the noise adjustment scan
-FIRST_ONLY = ("Rep", "Eco", "Phs", "Set")
+COUNTERS = {"average": "Ave", "repetition": "Rep", "contrast": "Eco", "phase": "Phs", "set": "Set", "segment": "Seg"}
 REFUSED = {"REFLECT": "reads lines in reverse (EPI), which needs a phase correction", "PHASCOR": "is phase-corrected (EPI)"}
 
 
 class TwixFile(LineFile):
     """A Cartesian 2-D twix file; the last measurement in it is the image, earlier ones may hold the noise scan.
 
-    Of repetitions, echoes, phases and sets the first is read and `notes` says so. Separate reference lines are left out,
-    integrated ones are part of the image. The orientation is not read: `affine` is None.
+    Averages and repetitions are averaged; of contrasts (echoes), phases and sets the first is read, or the selected one, and
+    `notes` says so. Separate reference lines give the coil maps, integrated ones are part of the image. Slices are in the order
+    of their positions; their orientation is not read: `affine` is None.
     """
 
     kind = "Siemens twix"
 
-    def __init__(self, path: Path, *, max_gb: float):
+    def __init__(self, path: Path, request: Request):
         with existing(path).resolve().open("rb") as stream:  # a block opens it again by its name to read samples
             measurements = list(_measurements(stream, path))
         protocol, blocks = measurements[-1]
-        self._blocks, self.notes = _image_blocks(blocks, protocol, path)
+        image, separate, self.notes = _image_blocks(blocks, protocol, request.select, path)
+        self._blocks = image + separate
         self._noise_blocks = [block for _, part in measurements for block in part if block.is_flag_set("NOISEADJSCAN")]
         self.has_noise = len(self._noise_blocks) > 0
         self._dwell_ns = protocol.number("sRXSPEC.alDwellTime[0]")
-        coils = {int(block.mdh.UsedChannels) for block in self._blocks}
+        coils = {int(block.mdh.UsedChannels) for block in image}
         require(len(coils) <= 1, f"{path} changes its number of coils during the scan.")
-        grid = _grid(protocol, self._blocks, path)
-        super().__init__(path, _lines(self._blocks, grid), grid, coils=max(coils, default=0), max_gb=max_gb)
+        grid = _grid(protocol, image, path)
+        lines = _lines(self._blocks, grid)
+        lines["separate"] = np.arange(len(lines)) >= len(image)
+        centre = np.array([int(block.mdh.CenterCol) - int(block.mdh.CutOff.Pre) for block in image], np.int64)
+        fitting, notes = fitted(grid, lines[: len(image)], centre)
+        if fitting != grid:
+            grid, self.notes = fitting, self.notes + notes
+            lines["at"] = _lines(self._blocks, grid)["at"]
+        super().__init__(path, lines, grid, _placement(image), coils=max(coils, default=0), request=request)
 
     def _data(self, records: np.ndarray) -> Iterable[np.ndarray]:
         return (guarded(self.path, partial(getattr, self._blocks[record], "data")) for record in records)
@@ -88,7 +100,7 @@ class Protocol:
             return None
 
 
-def looks_like_twix(path: Path) -> bool:
+def recognises(path: Path, begin: bytes, request: Request) -> bool:
     """A directory (VD/VE) or a header length (VB) at the start, followed by protocol text."""
     with path.open("rb") as stream:
         try:
@@ -97,6 +109,11 @@ def looks_like_twix(path: Path) -> bool:
             return b"<XProtocol>" in stream.read(1 << 16)
         except InputError:
             return False
+
+
+def read(path: Path, request: Request) -> TwixFile:
+    """A twix file."""
+    return TwixFile(path, request)
 
 
 def _directory(stream: BinaryIO, path: Path) -> list[tuple[int, int]]:
@@ -145,8 +162,9 @@ def _measurements(stream: BinaryIO, path: Path) -> Iterator[tuple[Protocol, list
         yield protocol, blocks
 
 
-def _image_blocks(blocks: list[Any], protocol: Protocol, path: Path) -> tuple[list[Any], tuple[str, ...]]:
-    """The blocks of the image, and a sentence for each counter of which only the first value is read."""
+def _image_blocks(blocks: list[Any], protocol: Protocol, select: Mapping[str, int],
+                  path: Path) -> tuple[list[Any], list[Any], tuple[str, ...]]:
+    """The blocks of the image, those of a separate calibration, and notes on the counters."""
     for key, only, sentence in (("sKSpace.ucTrajectory", 1, "is not Cartesian"), ("sKSpace.ucDimension", 2, "is a 3-D scan")):
         value = protocol.number(key)
         require(value in (None, only), f"{path} {sentence}; only Cartesian stacks of 2-D slices are read.")
@@ -154,14 +172,33 @@ def _image_blocks(blocks: list[Any], protocol: Protocol, path: Path) -> tuple[li
     image = [block for block in blocks if block.is_image_scan() or (integrated and _is_reference(block))]
     for flag, sentence in REFUSED.items():
         require(not any(block.is_flag_set(flag) for block in blocks), f"{path} {sentence}; export corrected data as ISMRMRD.")
-    notes = []
-    for counter in FIRST_ONLY:
-        values = sorted({int(getattr(block.mdh.Counter, counter)) for block in image})
-        if len(values) > 1:
-            image = [block for block in image if getattr(block.mdh.Counter, counter) == values[0]]
-            notes.append(f"The file holds {len(values)} of {counter}; only {counter} {values[0]} is read.")
+    image, notes = _chosen(image, select, path)
+    slices = {int(block.cSlc) for block in image}
+    separate = [] if integrated else [
+        block for block in blocks if _is_reference(block) and not block.is_image_scan() and int(block.cSlc) in slices
+        and (not image or block.mdh.UsedChannels == image[0].mdh.UsedChannels)]
+    separate, _ = _chosen(separate, {}, path)
     require(not any(block.cPar for block in image), f"{path} is a 3-D scan; only Cartesian stacks of 2-D slices are read.")
-    return image, tuple(notes)
+    return image, [block for block in separate if not block.cPar], notes
+
+
+def _chosen(blocks: list[Any], select: Mapping[str, int], path: Path) -> tuple[list[Any], tuple[str, ...]]:
+    """Of some blocks those of the selected counters; and notes."""
+    numbers = {name: np.array([int(getattr(block.mdh.Counter, key)) for block in blocks], np.int64)
+               for name, key in COUNTERS.items()}
+    keep, notes = choose(numbers, select, path)
+    return [block for block, kept in zip(blocks, keep, strict=True) if kept], notes
+
+
+def _placement(image: list[Any]) -> Placement:
+    """Where the slices lie, from the first block of each."""
+    first: dict[int, Any] = {}
+    for block in image:
+        first.setdefault(int(block.cSlc), block.mdh.SliceData.SlicePos)
+    if not first:
+        return Placement(())
+    positions = [[float(getattr(first[number], axis)) for axis in ("Sag", "Cor", "Tra")] for number in sorted(first)]
+    return place(np.array(sorted(first)), np.array(positions))
 
 
 def _is_reference(block: Any) -> bool:
@@ -196,5 +233,5 @@ def _lines(image: list[Any], grid: Grid) -> np.ndarray:
         at = line_start(grid.samples, count, int(mdh.CenterCol) - pre)
         column = int(block.cLin) + grid.columns // 2 - int(mdh.CenterLin)
         acs = block.is_flag_set("PATREFSCAN") or block.is_flag_set("PATREFANDIMASCAN")
-        lines[record] = (record, int(block.cSlc), column, at, pre, count, acs)
+        lines[record] = (record, int(block.cSlc), column, at, pre, count, acs, False)
     return lines

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..frames.base import Frames
 from ..frames.masks import Masks, Survey
+from ..frames.mha import Geometry
 from ..guards import require
 
 
@@ -60,6 +61,16 @@ class Scene:
     def fps(self) -> Fraction | None:
         """Frames a second; None when unknown."""
         return self.obstructed.fps
+
+    @property
+    def geometry(self) -> Geometry | None:
+        """Where the pixels of a .mha stack lie; None for others."""
+        return self.obstructed.geometry
+
+    @property
+    def times(self) -> tuple[Fraction, ...] | None:
+        """Seconds of each frame of a video from its first, where they are not evenly spaced."""
+        return self.obstructed.times
 
     def frame(self, index: int) -> Tensor:
         """(3, height, width) uint8 RGB of frame `index`, counted from 0."""
@@ -123,6 +134,13 @@ class SceneSet(Mapping[str, Scene]):
 
     def __len__(self) -> int:
         return len(self._openers)
+
+    def changed(self, change: Callable[[Scene], Scene]) -> SceneSet:
+        """The same scenes, each changed when it is opened."""
+        def opener(name: str) -> Callable[[], Scene]:
+            return lambda: change(self[name])
+
+        return SceneSet(self.where, {name: opener(name) for name in self}, self._close)
 
     def close(self) -> None:
         """Releases what the scenes share; may be called twice."""

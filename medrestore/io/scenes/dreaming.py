@@ -19,9 +19,10 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from ...errors import InputError
-from ..frames.base import MAX_PICTURE_BYTES, Entry, PictureFrames, file_entry, natural_key
+from ...files import is_hidden, natural_key
+from ..frames.base import Entry, PictureFrames, file_entry
 from ..frames.masks import MaskMeaning, Masks
-from ..frames.pictures import SUFFIXES
+from ..frames.pictures import MAX_PICTURE_BYTES, SUFFIXES
 from ..guards import DEFLATE_LIMIT, GB, PathLike, require
 from .base import Scene, SceneSet
 
@@ -110,12 +111,12 @@ def listing_of(root: Path, stack: ExitStack, max_gb: float) -> Listing:
     listing: Listing = {}
     for folder, names, files in os.walk(root):
         place = Path(folder).relative_to(root).parts
-        names[:] = [] if len(place) >= DEPTH else sorted(name for name in names if not _hidden(name))
+        names[:] = [] if len(place) >= DEPTH else sorted(name for name in names if not is_hidden(name))
         for name in sorted(files):
             path = Path(folder) / name
             if name.lower().endswith(".zip"):
                 listing |= {(*place, path.stem, *parts): entry for parts, entry in _archive(path, str(path), stack, max_gb)}
-            elif not _hidden(name):
+            elif not is_hidden(name):
                 listing[(*place, name)] = file_entry(path)
     return listing
 
@@ -130,7 +131,7 @@ def _archive(
         raise InputError(f"{where} is no complete zip archive (cut, damaged or another format); download it again.") from error
     for info in archive.infolist():
         parts = PurePosixPath(info.filename.replace("\\", "/").lstrip("/")).parts  # below the root, whatever it says
-        if not parts or info.is_dir() or any(_hidden(part) for part in parts):
+        if not parts or info.is_dir() or any(is_hidden(part) for part in parts):
             continue
         place = f"{where}/{info.filename}"
         if info.filename.lower().endswith(".zip") and not inner:
@@ -210,8 +211,3 @@ class _Window(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
-
-
-def _hidden(name: str) -> bool:
-    """Whether a name is one of operating systems' own files, such as .DS_Store, ._frame.jpg, __MACOSX."""
-    return name.startswith(".") or name == "__MACOSX"

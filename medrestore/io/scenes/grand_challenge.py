@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...errors import InputError
+from ...files import files_in
 from ..frames.masks import MaskMeaning, Masks
 from ..frames.mha import MhaFrames, read_mha_header
 from ..guards import MAX_TEXT, PathLike, existing, require
@@ -112,7 +113,7 @@ def _images(root: Path) -> Path | None:
 
 
 def _stacks(folder: Path, role: str) -> list[Path]:
-    return sorted(path for path in folder.glob(f"{role}*.mha") if not path.name.startswith(".") and path.is_file())
+    return [path for path in files_in(folder, (".mha",)) if path.name.startswith(role)]
 
 
 def _number(path: Path) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from ...errors import InputError
 from ..frames.base import Frames, PictureFrames, file_entry, picture_files
-from ..frames.masks import MaskMeaning, Masks, check_meaning
+from ..frames.masks import MaskMeaning, Masks, check_hole_values, check_meaning
 from ..frames.mha import MhaFrames
 from ..frames.pictures import SUFFIXES
 from ..frames.video import VIDEOS, VideoFrames
@@ -31,6 +32,7 @@ def open_scenes(
     means: MaskMeaning | None = None,
     truth: PathLike | None = None,
     dataset: str | None = None,
+    hole_values: Collection[int] = (),
     max_gb: float = 16.0,
 ) -> SceneSet:
     """The scenes of a source, by name; each is opened and checked on access.
@@ -43,11 +45,16 @@ def open_scenes(
         means: what white means in the masks; only `dataset="dreaming"` implies it.
         truth: the unobstructed frames, where there are any, of any of these kinds.
         dataset: "dreaming", or None.
+        hole_values: the grey levels that hide, of masks of labels (85, 170, 255) or soft ones (1 to 255); in place of `means`.
         max_gb: the most gigabytes (1e9 bytes) that a stack may declare.
 
     Raises:
         InputError: no such source, no masks, no meaning, or sizes and counts that differ.
     """
+    if hole_values:
+        check_hole_values(hole_values, means, str(source if mask is None else mask))
+        scenes = open_scenes(source, mask=mask, means="hole", truth=truth, dataset=dataset, max_gb=max_gb)
+        return scenes.changed(lambda scene: replace(scene, masks=Masks(scene.masks.frames, "hole", hole_values=hole_values)))
     source = Path(source)
     require(source.exists(), f"{source} does not exist; give frames, a stack, a video or a data set.")
     require(dataset in (None, "dreaming"), f"there is no data set {dataset!r}; the one known by name is dreaming.")

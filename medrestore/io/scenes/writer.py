@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +21,7 @@ from torch import Tensor
 from ...errors import InputError
 from ...files import Stage, final_names, link_or_copy, write_file
 from ..frames.base import decode_picture
-from ..frames.mha import MhaWriter
+from ..frames.mha import Geometry, MhaWriter
 from ..frames.video import VideoWriter, check_video
 from ..guards import PathLike, require
 from .base import to_tensor
@@ -58,6 +58,8 @@ class SceneWriter:
         kind: what to write; from the name of `out` if not given. "h264" changes known pixels, see `video.H264_WARNING`.
         names: the stem of frame i for a folder of png; its number if not given.
         fps: frames a second of a video.
+        times: seconds of each frame of a video, where they are not evenly spaced.
+        geometry: where the pixels of a .mha stack lie.
         key: hash of all that decides the pixels; frames left by another key are removed.
         overwrite: replace an existing output.
         resume: go on with the frames that a killed run has left.
@@ -75,11 +77,14 @@ class SceneWriter:
         kind: SceneKind | None = None,
         names: Callable[[int], str] = "{:06d}".format,
         fps: Fraction | None = None,
+        times: Sequence[Fraction] | None = None,
+        geometry: Geometry | None = None,
         key: str = "",
         overwrite: bool = False,
         resume: bool = False,
     ):
         self.out, self._size, self._count, self._fps = Path(out), size, count, fps
+        self._times, self._geometry = times, geometry
         self._names = [f"{names(index)}.png" for index in range(count)]
         require(len(set(self._names)) == count and all(Path(name).name == name for name in self._names),
                 f"{out}: two frames would have one name, or one that is no file name; give other names.")
@@ -163,9 +168,9 @@ class SceneWriter:
 
     def _file_writer(self, path: Path) -> AbstractContextManager[MhaWriter | VideoWriter]:
         if self.kind == "mha":
-            return MhaWriter(path, size=self._size, count=self._count)
+            return MhaWriter(path, size=self._size, count=self._count, geometry=self._geometry)
         assert self.kind != "png"
-        return VideoWriter(path, size=self._size, fps=self._fps, codec=self.kind)
+        return VideoWriter(path, size=self._size, fps=self._fps, times=self._times, codec=self.kind)
 
     def _pictures(self) -> Iterator[np.ndarray]:
         return (self._picture(index) for index in range(self._count))

@@ -1,14 +1,14 @@
 """OpenAI's guided diffusion (ADM): Dhariwal & Nichol, NeurIPS 2021; and what was trained in its layout (FFHQ-10M, DDS)."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
 
 from ...errors import InputError
 from ..parametrisations import Epsilon
-from .base import RANGE, SCHEDULE, Converted, Shapes, axis, betas, compare, network, only, recipe, whole
+from .base import RANGE, SCHEDULE, Converted, Shapes, assumed, axis, betas, compare, network, only, recipe, whole
 
 RESNET = {"in_layers.0": "norm1", "in_layers.2": "conv1", "emb_layers.1": "time_emb_proj", "out_layers.0": "norm2",
           "out_layers.3": "conv2", "skip_connection": "conv_shortcut"}
@@ -24,6 +24,7 @@ class Heads:
         name: the network that is published in this shape.
         channels: width of a head, or None where the number is fixed.
         number: of heads at every width, or None where the width is fixed.
+        number_up: of heads on the way up, where they are others (`num_heads_upsample`).
         new_order: q, k and v lie one after the other, heads within; else heads first (the older order).
         schedule: of the noise.
         trained_at: pixels a side.
@@ -32,9 +33,18 @@ class Heads:
     name: str
     channels: int | None = None
     number: int | None = None
+    number_up: int | None = None
     new_order: bool = False
     schedule: str = "linear"
     trained_at: int | None = None
+
+    @property
+    def text(self) -> str:
+        """How attention is split, for people."""
+        if not self.number:
+            return f"{self.channels} channels each"
+        up = "" if self.number_up in (None, self.number) else f", {self.number_up} on the way up"
+        return f"{self.number} at every width{up}"
 
 
 @dataclass(frozen=True)
@@ -211,6 +221,8 @@ def config(arch: Architecture, heads: Heads) -> dict[str, Any]:
     }
     if heads.number is not None:
         made["num_heads"] = heads.number
+    if heads.number_up is not None and heads.number_up != heads.number:
+        made["num_heads_upsample"] = heads.number_up
     if arch.time_channels != arch.widths[0]:
         made["time_channels"] = arch.time_channels
     if arch.classes is not None:
@@ -238,7 +250,8 @@ def renamed(state: Mapping[str, Tensor], arch: Architecture, heads: Heads) -> di
 def _attention(state: Mapping[str, Tensor], block: _Block, heads: Heads, kind: str) -> dict[str, Tensor]:
     """The older order has q, k and v of one head together: (heads, 3, channels of a head)."""
     together = state[f"{block.old}.qkv.{kind}"].reshape(3 * block.channels[1], -1)
-    number = heads.number or block.channels[1] // (heads.channels or block.channels[1])
+    up = heads.number_up if block.old.startswith("output_blocks.") else None
+    number = up or heads.number or block.channels[1] // (heads.channels or block.channels[1])
     apart = together.chunk(3) if heads.new_order else together.unflatten(0, (number, 3, -1)).transpose(0, 1).flatten(1, 2)
     shape = (-1,) if kind == "bias" else (block.channels[1], -1)
     return {
@@ -254,7 +267,7 @@ class ADM:
     name = "guided diffusion (ADM)"
     signature = ("time_embed.0.weight", "input_blocks.0.0.weight", "middle_block.0.in_layers.2.weight",
                  "output_blocks.0.0.in_layers.2.weight", "out.2.weight")
-    takes = (*RANGE, *SCHEDULE, "num_heads", "num_head_channels", "new_attention_order", "image_size")
+    takes = (*RANGE, *SCHEDULE, "num_heads", "num_heads_upsample", "num_head_channels", "new_attention_order", "image_size")
 
     def recognises(self, shapes: Shapes) -> bool:
         """Whether the keys of every part of the network are there, and the image goes in at full resolution."""
@@ -277,9 +290,10 @@ class ADM:
             about={
                 "layout of": heads.name, "schedule": said, "learned variance": arch.out_channels > arch.in_channels,
                 "attention at levels": [level for level, here in enumerate(arch.attention) if here] or "the middle alone",
-                "heads": f"{heads.number} at every width" if heads.number else f"{heads.channels} channels each",
+                "heads": heads.text,
                 "order of q, k, v": "one after the other" if heads.new_order else "by heads (older)",
                 "trained at": whole(given, "image_size") or heads.trained_at or "not stated",
+                **_assumed(given, heads, arch),
             },
         )
 
@@ -289,6 +303,10 @@ class ADM:
         order = given.get("new_attention_order")
         if order is not None and not isinstance(order, bool):
             raise InputError(f"new_attention_order must be true or false, got {order!r}")
+        number_up = whole(given, "num_heads_upsample")
+        if number_up is not None and number is None:
+            raise InputError("num_heads_upsample needs num_heads beside it, and neither goes with num_head_channels; "
+                             "give the flags of its training")
         if number is not None and channels is not None:
             raise InputError("num_heads and num_head_channels exclude each other; give the one of its training flags")
         levels = tuple(level for level, here in enumerate(arch.attention) if here)
@@ -300,11 +318,23 @@ class ADM:
                                  "num_heads=4 or num_head_channels=64, as its training flags say")
             number, channels = known.number, known.channels
         split = {arch.widths[level] for level in (*levels, -1)}
-        if any(width % (number or channels or 1) != 0 for width in split):
+        if any(width % parts != 0 for width in split for parts in (number or channels or 1, number_up or 1)):
             raise InputError(f"attention of {', '.join(map(str, sorted(split)))} channels cannot be split into "
                              f"{f'{number} heads' if number else f'heads of {channels}'}; give the flags of its training")
         known = known or Heads("a network of its own")
-        return Heads(known.name, channels, number, known.new_order if order is None else order, known.schedule, known.trained_at)
+        return replace(known, channels=channels, number=number, number_up=number_up,
+                       new_order=known.new_order if order is None else order)
+
+
+def _assumed(given: Mapping[str, Any], heads: Heads, arch: Architecture) -> dict[str, str]:
+    """What was taken of the published network of this shape, or of the family's defaults."""
+    stated = {*given, *(("num_heads", "num_head_channels") if {"num_heads", "num_head_channels"} & set(given) else ())}
+    three = arch.in_channels == 3
+    return assumed(
+        dict.fromkeys(stated), num_heads=heads.number, num_head_channels=heads.channels,
+        num_heads_upsample="as num_heads" if heads.number and not heads.number_up else None,
+        new_attention_order=heads.new_order, schedule=heads.schedule, low=0 if three else None, high=1 if three else None,
+        quantile=0.99 if arch.in_channels == 2 and not {"low", "high"} & set(given) else None)
 
 
 FAMILY = ADM()

@@ -13,7 +13,8 @@ from ...codecs import CalibratedComplex, Interval, Recipe
 from ...errors import InputError
 from ..architectures import build
 from ..parametrisations import Parametrisation, cosine_betas, linear_betas, scaled_linear_betas
-from .checkpoint import floats, shown
+from .checkpoint import Checkpoint, floats
+from .load import shown
 
 Shapes = Mapping[str, tuple[int, ...]]  # key of a tensor -> its shape
 
@@ -80,7 +81,7 @@ class FolderFamily(Family, Protocol):
     def opens(self, folder: Path) -> bool:
         """Whether the folder is of this family."""
 
-    def read(self, folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def read(self, folder: Path) -> tuple[Checkpoint, dict[str, Any]]:
         """The tensors, and plain data of its configuration that `convert` gets with what a user gives."""
 
 
@@ -151,6 +152,13 @@ def recipe(channels: int, given: Mapping[str, Any], *, unit_interval: bool = Tru
     if not low < high:
         raise InputError(f"low must be below high, got {low:g} and {high:g}")
     return Interval(low, high)
+
+
+def assumed(given: Mapping[str, Any], **settings: Any) -> dict[str, str]:
+    """What no tensor tells and nobody has stated, as an entry of `Converted.about`: `settings` that are not in `given`."""
+    taken = [f"{key}={str(value).lower() if isinstance(value, bool) else value}" for key, value in settings.items()
+             if key not in given and value is not None]
+    return {"assumed": ", ".join(taken)} if taken else {}
 
 
 def compare(state: Mapping[str, Tensor], expected: Shapes, family: str) -> None:

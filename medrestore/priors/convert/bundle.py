@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
+from ...files import files_in
 
 LARGEST = 1 << 20  # bytes of a configuration
 DEEPEST = 16  # references that lead to references, and values inside values
@@ -29,7 +30,7 @@ def bundle_facts(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: unreadable ones, no such network, a latent network, a needed value that is an expression.
     """
-    files = sorted(path for path in (folder / "configs").iterdir() if path.suffix in (".json", ".yaml", ".yml"))
+    files = files_in(folder / "configs", (".json", ".yaml", ".yml"))
     files = [path for path in files if path.stem not in ("metadata", "logging")]
     files.sort(key=lambda path: (path.stem != "inference", path.stem != "train"))
     configs = [(path, _config_file(path)) for path in files]

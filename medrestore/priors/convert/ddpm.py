@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ..parametrisations import Epsilon
-from .base import RANGE, SCHEDULE, Converted, Shapes, axis, betas, compare, network, only, recipe, whole
+from .base import RANGE, SCHEDULE, Converted, Shapes, assumed, axis, betas, compare, network, only, recipe, whole
 
 RESNET = {"norm1": "norm1", "conv1": "conv1", "temb_proj": "time_emb_proj", "norm2": "norm2", "conv2": "conv2",
           "nin_shortcut": "conv_shortcut"}
@@ -159,7 +159,9 @@ class DDPM:
             self.name, made, network(made, renamed(state, arch), self.name), Epsilon(schedule),
             recipe(arch.in_channels, given, unit_interval=arch.in_channels == 3), arch.in_channels, multiple, (side, side),
             about={"schedule": said, "learned variance": arch.out_channels > arch.in_channels,
-                   "attention at levels": [level for level, here in enumerate(arch.attention) if here] or "the middle alone"},
+                   "attention at levels": [level for level, here in enumerate(arch.attention) if here] or "the middle alone",
+                   **assumed(given, image_size=side, schedule="linear", low=0 if arch.in_channels == 3 else None,
+                             high=1 if arch.in_channels == 3 else None)},
         )
 
     def side(self, arch: Architecture, given: Mapping[str, Any]) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ..parametrisations import EDM
-from .base import RANGE, Converted, Shapes, network, number, only, recipe, some
+from .base import RANGE, Converted, Shapes, assumed, network, number, only, recipe, some
 from .shapes import shape_of
 
 NAME = "EDM (ADM U-Net)"
@@ -57,7 +57,9 @@ class EDMLayout:
         if not (sigma_data > 0 and 0 < low < high):
             raise InputError(f"sigma_data, sigma_min and sigma_max must be positive and the last the largest level, got "
                              f"{sigma_data:g}, {low:g} and {high:g}")
-        about = {"trained at": sides[0], "attention at levels": attention or "the middle alone", **about}
+        about = {"trained at": sides[0], "attention at levels": attention or "the middle alone", **about,
+                 **assumed(given, sigma_data=sigma_data, sigma_min=low, sigma_max=high, num_head_channels=HEAD_CHANNELS,
+                           **({} if channels == 2 else {"low": 0, "high": 1}))}
         return Converted(NAME, config, network(config, tensors, NAME), EDM(sigma_data, 0.25, (low, high)),
                          recipe(channels, given), channels, multiple=2 ** (len(sides) - 1), about=about)
 

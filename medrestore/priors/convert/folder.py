@@ -1,7 +1,9 @@
 """Folders of diffusers: a `UNet2DModel` pipeline, or its `unet/` alone with the scheduler beside it."""
 
+import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,16 @@ from torch import Tensor
 
 from ...errors import InputError
 from ..parametrisations import Epsilon, Sample, VariancePreserving, Velocity
-from .base import RANGE, Converted, Shapes, betas, network, only, recipe, whole
-from .checkpoint import State, read
+from .base import RANGE, Converted, Shapes, assumed, betas, network, only, recipe, some, whole
+from .checkpoint import Checkpoint, State, is_averaged, noted, read
+from .load import shown
 
 LARGEST_JSON = 1 << 20  # bytes; configurations have some kilobytes
-WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+STEM = "diffusion_pytorch_model"  # of all files of weights; a variant such as fp16 stands behind it
+SUFFIXES = (".safetensors", ".bin")
+MOST_SHARDS = 256
+AVERAGING = {"decay", "min_decay", "optimization_step", "update_after_step", "use_ema_warmup", "inv_gamma", "power",
+             "num_updates", "ema_decay"}  # what diffusers' EMAModel writes into the configuration of the network
 SCHEDULERS = {  # samplers of a variance-preserving schedule of betas
     "DDPMScheduler", "DDIMScheduler", "DDIMInverseScheduler", "PNDMScheduler", "LMSDiscreteScheduler", "EulerDiscreteScheduler",
     "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler",
@@ -68,21 +75,18 @@ class DiffusersFolder:
         """Whether the folder is a pipeline, or the network of one."""
         return any((folder / name).is_file() for name in ("model_index.json", "unet/config.json", "config.json"))
 
-    def read(self, folder: Path) -> tuple[State, dict[str, Any]]:
-        """The weights, and the configurations of network and scheduler."""
-        unet = folder / "unet" if (folder / "unet" / "config.json").is_file() else folder
+    def read(self, folder: Path) -> tuple[Checkpoint, dict[str, Any]]:
+        """The weights, averaged ones first, and the configurations of network and scheduler."""
+        networks = networks_in(folder)
+        unet = networks[0]
         config = json_file(unet / "config.json")
         if config.get("_class_name") != "UNet2DModel":
             raise InputError(f"{unet}/config.json describes {config.get('_class_name')!r}; of diffusers, pipelines of an "
                              "unconditional UNet2DModel are priors (text-conditioned and latent ones are not)")
-        weights = next((unet / name for name in WEIGHTS if (unet / name).is_file()), None)
-        if weights is None:
-            raise InputError(f"{unet} holds none of {', '.join(WEIGHTS)}; take the whole folder from its source "
-                             "(sharded weights have to be joined by save_pretrained)")
         places = [place / "scheduler_config.json" for place in (folder / "scheduler", unet.parent / "scheduler", folder)]
         scheduler = next((place for place in places if place.is_file()), None)
         facts = {"config": config, "scheduler": json_file(scheduler) if scheduler else None}
-        return read(weights)[0].state, facts
+        return noted(weights_of(unet), unet, networks), facts
 
     def recognises(self, shapes: Shapes) -> bool:
         """Never: a bare file of these keys does not say how it is wired."""
@@ -94,7 +98,7 @@ class DiffusersFolder:
         stated = {key: value for key, value in given.items() if key not in ("config", "scheduler")}
         only(stated, self.takes, self.name)
         checked_unet(config)
-        made = {key: value for key, value in config.items() if not key.startswith("_")} | {"_class_name": "UNet2DModel"}
+        made = settings_of(config) | {"_class_name": "UNet2DModel"}
         net = network(made, modern(state), self.name)
         channels = _size(config, "in_channels")
         kind, said = target(scheduler, stated)
@@ -102,8 +106,104 @@ class DiffusersFolder:
             self.name, made, net, kind, recipe(channels, stated, unit_interval=channels in (1, 3)), channels,
             2 ** (len(made.get("down_block_types", (0,) * 4)) - 1),
             about={"schedule": said, "learned variance": config.get("out_channels", 3) > channels,
-                   "trained at": whole(stated, "image_size") or config.get("sample_size") or "not stated"},
+                   "trained at": whole(stated, "image_size") or config.get("sample_size") or "not stated",
+                   **assumed(stated, low=0, high=1)},
         )
+
+
+def networks_in(folder: Path) -> list[Path]:
+    """The folders of a pipeline, or of a training run of diffusers, that hold its network: averaged weights first.
+
+    `train_unconditional.py` leaves `unet` and `unet_ema`; a folder of one network is its own only one.
+    """
+    inside = [path.parent for path in sorted(folder.glob("*/config.json"))
+              if path.parent.name == "unet" or json_file(path).get("_class_name") == "UNet2DModel"]
+    if not inside:
+        return [folder]
+    return sorted(inside, key=lambda path: (not is_averaged(path.name), path.name != "unet"))
+
+
+def weights_of(folder: Path) -> Checkpoint:
+    """The tensors of a network in a folder: one file, a variant such as fp16, or shards that an index lists.
+
+    Raises:
+        InputError: no weights, several variants without a plain file, or shards that miss.
+    """
+    files = [path for path in sorted(folder.glob(f"{STEM}*")) if path.is_file()]
+    indexes = [path for path in files if path.name.endswith(".index.json")]
+    listed = {name for index in indexes for name in _shards(index)}
+    whole_files = [path for path in files if path.suffix in SUFFIXES and path.name not in listed]
+    sets = sorted([*whole_files, *indexes], key=lambda path: (_variant(path) != "", _suffix_rank(path)))
+    if not sets:
+        there = some(path.name for path in sorted(folder.iterdir())) or "nothing"
+        raise InputError(f"{folder} holds no {STEM}.safetensors, .bin, variant or index of shards; it holds {there}; "
+                         "take the whole folder from its source")
+    variants = sorted({_variant(path) for path in sets})
+    if "" not in variants and len(variants) > 1:
+        raise InputError(f"{folder} holds weights in the variants {', '.join(variants)} and none without; copy the one that is "
+                         f"wanted to {STEM}{sets[0].suffix if sets[0] in whole_files else '.safetensors'} there")
+    taken = sets[0]
+    found = _joined(folder, _shards(taken)) if taken in indexes else Checkpoint(read(taken)[0].state)
+    if _variant(taken):
+        found = Checkpoint(found.state, (f"the variant {shown(_variant(taken))} taken", *found.notes))
+    return noted(found, taken, [path for path in sets if _variant(path) != _variant(taken) or path == taken])
+
+
+def _variant(path: Path) -> str:
+    """`fp16` of diffusion_pytorch_model.fp16.safetensors; empty for the plain file."""
+    name = path.name.removesuffix(".index.json")
+    for suffix in SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name.removeprefix(STEM).strip(".")
+
+
+def _suffix_rank(path: Path) -> int:
+    name = path.name.removesuffix(".index.json")
+    return next((rank for rank, suffix in enumerate(SUFFIXES) if name.endswith(suffix)), len(SUFFIXES))
+
+
+def _shards(index: Path) -> list[str]:
+    """The files that an index of shards names, each once; names that lead out of the folder are refused."""
+    table = json_file(index).get("weight_map")
+    names = sorted({str(name) for name in table.values()}) if isinstance(table, dict) else []
+    if not 0 < len(names) <= MOST_SHARDS or not all(
+        name.startswith(STEM) and name.endswith(SUFFIXES) and not set(name) & set("/\\\0") for name in names
+    ):
+        raise InputError(f"{index} is no index of shards; take the whole folder from its source")
+    return names
+
+
+def _joined(folder: Path, names: Sequence[str]) -> Checkpoint:
+    """The tensors of all shards; which ones there have to be is checked against the network later."""
+    state: State = {}
+    for name in names:
+        if not (folder / name).is_file():
+            raise InputError(f"{folder} lacks {shown(name)}, one of {len(names)} shards of its weights; take the whole folder "
+                             "from its source")
+        shard = read(folder / name)[0].state
+        twice = state.keys() & shard.keys()
+        if twice:
+            raise InputError(f"{folder / name} holds {some(sorted(twice))}, which another shard holds too; take the whole folder "
+                             "from its source")
+        state |= shard
+    return Checkpoint(state, (f"{len(names)} shards joined",))
+
+
+def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `UNet2DModel` in a configuration, without what diffusers writes beside them.
+
+    Raises:
+        InputError: an argument that is in use and that the installed diffusers does not know.
+    """
+    from diffusers import UNet2DModel
+
+    given = {key: value for key, value in config.items() if not key.startswith("_") and key not in AVERAGING}
+    known = inspect.signature(UNet2DModel.__init__).parameters
+    unknown = [key for key, value in given.items() if key not in known and value not in (None, False)]
+    if unknown:
+        raise InputError(f"its config.json sets {some(unknown)}, which the UNet2DModel of diffusers {version('diffusers')} does "
+                         "not know; install the diffusers that wrote it (config.json says so as _diffusers_version)")
+    return {key: value for key, value in given.items() if key in known}
 
 
 def target(scheduler: Mapping[str, Any] | None, given: Mapping[str, Any]) -> tuple[VariancePreserving, str]:

@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import InputError
 from . import adm, ddpm, edm, folder, ldm, monai, ncsnpp
 from .base import Converted, Family, FolderFamily, some
-from .checkpoint import Checkpoint, State, read
+from .checkpoint import Checkpoint, State, choose, is_averaged, read
 
 FAMILIES: tuple[Family, ...] = tuple(module.FAMILY for module in (adm, ddpm, edm, ncsnpp, ldm, monai, folder))
 
@@ -71,10 +71,10 @@ def identify(path: Path, name: str | None = None) -> Found:
     if path.is_dir():
         return _folder(path, wanted)
     views = read(path)
-    for view in views:
-        for one in wanted:
-            if one.recognises(view.shapes):
-                return Found(path, one, view.state, view.notes)
+    chosen = choose(views, lambda view: any(one.recognises(view.shapes) for one in wanted))
+    if chosen is not None:
+        recognised = next(one for one in wanted if one.recognises(chosen.shapes))
+        return Found(path, recognised, chosen.state, (*chosen.notes, *_beside(path)))
     if name is not None:  # its own complaint says more
         view = max(views, key=lambda view: len(view.state.keys() & set(wanted[0].signature)))
         return Found(path, wanted[0], view.state, view.notes)
@@ -86,10 +86,20 @@ def identify(path: Path, name: str | None = None) -> Found:
 def _folder(path: Path, wanted: tuple[Family, ...]) -> Found:
     for one in wanted:
         if isinstance(one, FolderFamily) and one.opens(path):
-            state, facts = one.read(path)
-            return Found(path, one, state, facts=facts)
+            checkpoint, facts = one.read(path)
+            return Found(path, one, checkpoint.state, checkpoint.notes, facts)
     raise InputError(f"{path} is a folder, but of no known kind; give a checkpoint file, or a folder with model_index.json or "
                      "config.json and its weights")
+
+
+def _beside(path: Path) -> tuple[str, ...]:
+    """A note of files beside a checkpoint that are named as averaged weights, unless it is one itself."""
+    if is_averaged(path.stem):
+        return ()
+    names = sorted(one.name for one in path.parent.iterdir() if one.suffix == path.suffix and is_averaged(one.stem))
+    if not names:
+        return ()
+    return (f"beside it lie {some(names)}, averaged weights (EMA) by their names: convert those where they are of this run",)
 
 
 def _closest(views: list[Checkpoint]) -> str:

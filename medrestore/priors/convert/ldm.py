@@ -16,7 +16,7 @@ from ..architectures import configuration
 from ..latent import AUTOENCODER
 from ..parametrisations import Epsilon
 from . import adm
-from .base import SCHEDULE, Converted, Shapes, betas, compare, network, only, some, whole
+from .base import SCHEDULE, Converted, Shapes, assumed, betas, compare, network, only, some, whole
 from .shapes import shape_of
 
 NAME = "latent diffusion, super-resolution"
@@ -83,6 +83,7 @@ class LatentSR:
                 "weights": "averaged (EMA)" if averaged else "the last ones",
                 "enlarges by": 2 ** (len(codes['block_out_channels']) - 1),
                 "code book": f"{codes['num_vq_embeddings']} codes of {codes['vq_embed_dim']} channels",
+                **assumed(given, num_head_channels=wide, schedule=None if "betas" in state else "scaled_linear"),
             },
             parts={AUTOENCODER: autoencoder},
         )

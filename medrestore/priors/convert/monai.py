@@ -14,10 +14,11 @@ from typing import Any
 from torch import Tensor
 
 from ...errors import InputError
+from ...files import files_in
 from ..parametrisations import Epsilon, Sample, VariancePreserving, Velocity
-from .base import Converted, Shapes, network, number, only, recipe, whole
+from .base import Converted, Shapes, assumed, network, number, only, recipe, whole
 from .bundle import DEFAULTS, SCHEDULING, bundle_facts
-from .checkpoint import State, read
+from .checkpoint import Checkpoint, choose, is_averaged, noted, read
 from .shapes import shape_of
 
 NAME = "MONAI DiffusionModelUNet"
@@ -30,9 +31,9 @@ IRRELEVANT = ("use_flash_attention", "dropout_cattn", "transformer_num_layers", 
               "num_class_embeds", "cross_attention_dim", "with_conditioning")  # of memory, of training, or said by the tensors
 OLD = (  # names of MONAI Generative
     (re.compile(r"(attentions?(?:\.\d+)?)\.to_([qkv])\."), r"\1.attn.to_\2."),
-    (re.compile(r"(attentions?(?:\.\d+)?)\.proj_attn\."), r"\1.attn.out_proj."),
     (re.compile(r"\.upsampler\.conv\."), ".upsampler.postconv."),
 )
+UNUSED = re.compile(r"\.attentions?(?:\.\d+)?\.proj_attn\.(?:weight|bias)$")
 
 
 class MonaiUNet:
@@ -50,24 +51,25 @@ class MonaiUNet:
         """Whether the folder is a bundle."""
         return (folder / "configs").is_dir()
 
-    def read(self, folder: Path) -> tuple[State, dict[str, Any]]:
+    def read(self, folder: Path) -> tuple[Checkpoint, dict[str, Any]]:
         """The weights of a bundle and what its configuration says of them."""
         facts = bundle_facts(folder)
-        candidates = sorted(path for path in (folder / "models").glob("*") if path.suffix in (".pt", ".pth", ".safetensors"))
-        models = [path for path in candidates if path.stem == "model"] or candidates
+        candidates = files_in(folder / "models", (".pt", ".pth", ".safetensors")) if (folder / "models").is_dir() else []
+        averaged = [path for path in candidates if is_averaged(path.stem)]
+        models = averaged or [path for path in candidates if path.stem == "model"] or candidates
         if len(models) != 1:
             raise InputError(f"{folder}/models holds {', '.join(path.name for path in models) or 'no weights'}; leave the one "
                              "file of this network there, as model.pt or model.safetensors")
-        for view in read(models[0]):
-            if self.recognises(view.shapes):
-                return view.state, facts
+        chosen = choose(read(models[0]), lambda view: self.recognises(view.shapes))
+        if chosen is not None:
+            return noted(chosen, models[0], candidates), facts
         raise InputError(f"{models[0]} holds no DiffusionModelUNet, which the bundle's configuration names; "
                          "take the bundle from its source again")
 
     def convert(self, state: dict[str, Tensor], given: Mapping[str, Any]) -> Converted:
         """The network of this state dict; see `Family`."""
         only(given, (*self.takes, *SHAPED, *IRRELEVANT), NAME)
-        state = {modern(key): value for key, value in state.items()}
+        state, unused = without_unused({modern(key): value for key, value in state.items()})
         config = {"_class_name": "DiffusionModelUNet", **_architecture(state), **_untold(given)}
         for key in SHAPED:
             if key in given and _plain(given[key], key, config) != config[key]:
@@ -84,9 +86,28 @@ class MonaiUNet:
             about={
                 "schedule": said, "learned variance": config["out_channels"] > channels,
                 "attention at levels": [i for i, here in enumerate(config["attention_levels"]) if here] or "the middle alone",
-                "groups": f"{config['norm_num_groups']}" + ("" if "norm_num_groups" in given else ", MONAI's default"),
+                "groups": config["norm_num_groups"],
+                **({"left out": f"proj_attn of {unused} attentions, which MONAI Generative makes and never applies"}
+                   if unused else {}),
+                **assumed(given, norm_num_groups=config["norm_num_groups"], norm_eps=config["norm_eps"],
+                          upcast_attention=config["upcast_attention"]),
             },
         )
+
+
+def without_unused(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], int]:
+    """The state dict without what MONAI Generative makes and its own forward never uses, and how many layers that are.
+
+    Its `AttentionBlock` has a layer `proj_attn`, whose place in MONAI (`attn.out_proj`) is applied: filled with it, the
+    network would be another one.
+    """
+    unused = {key for key in state if UNUSED.search(key)}
+    for key in unused:
+        norm, value = f"{key.rpartition('.proj_attn.')[0]}.norm.weight", state[key]
+        if norm not in state or any(n != len(state[norm]) for n in value.shape) or value.ndim != 1 + key.endswith("weight"):
+            raise InputError(f"this is nearly {NAME}, but {key} is {tuple(value.shape)}, which no attention of it has; "
+                             "take the file that the network was published in")
+    return {key: value for key, value in state.items() if key not in unused}, sum(key.endswith("weight") for key in unused)
 
 
 def modern(key: str) -> str:

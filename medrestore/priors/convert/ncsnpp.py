@@ -1,8 +1,8 @@
 """NCSN++ (Song et al., ICLR 2021, app. H) as score-MRI trained it (Chung & Ye, Medical Image Analysis 2022).
 
 Keys number the modules in the order in which the network runs, `all_modules.N.*`, so what kind of module stands where tells the
-architecture. Fourier features of log sigma and BigGAN blocks are required; what no tensor tells (the FIR filter, the scaling by
-sqrt(2) and by 1 / sigma) is that of all published variance-exploding networks.
+architecture. Fourier features of log sigma and BigGAN blocks are required; what no tensor tells (the FIR filter, `skip_rescale`
+and `scale_by_sigma`) is that of all published variance-exploding networks unless it is stated.
 """
 
 import re
@@ -14,17 +14,18 @@ from torch import Tensor
 from ...codecs import Interval
 from ...errors import InputError
 from ..parametrisations import VarianceExploding
-from .base import Converted, Shapes, network, number, only
+from .base import Converted, Shapes, assumed, network, number, only
 from .shapes import shape_of
 
 NAME = "NCSN++ (score-MRI)"
-SET = ("low", "high", "centered", "sigma_min", "sigma_max")
+FLAGS = {"centered": False, "skip_rescale": True, "scale_by_sigma": True}  # of training; no tensor tells them
+SET = ("low", "high", "sigma_min", "sigma_max", *FLAGS)
 KEY = re.compile(r"(?:module\.)?all_modules\.(\d{1,4})\.(.+)")
 FIRST_BLOCK = 4  # after the frequencies, two layers of the time and the first convolution
 LAYERS = {  # the layers of a module of each kind, ours by theirs
     "frequencies": {"W": "frequencies"},
     "layer": {"weight": "weight", "bias": "bias"},
-    "input_skip": {"Conv.weight": "weight", "Conv.bias": "bias"},
+    "input_skip": {"Conv_0.weight": "weight", "Conv_0.bias": "bias"},
     "residual": {"Conv2d_0.weight": "Conv2d_0.weight", "Conv2d_0.bias": "Conv2d_0.bias"},
     "block": {f"{old}.{kind}": f"{new}.{kind}" for old, new in (
         ("GroupNorm_0", "norm1"), ("Conv_0", "conv1"), ("Dense_0", "time_emb_proj"), ("GroupNorm_1", "norm2"),
@@ -49,13 +50,15 @@ class ScoreMRI:
 
     def convert(self, state: dict[str, Tensor], given: Mapping[str, Any]) -> Converted:
         only(given, SET, NAME)
-        centred = given.get("centered", False)
-        if not isinstance(centred, bool):
-            raise InputError(f"centered must be true (images in [-1, 1]) or false (in [0, 1]), got {centred!r}")
+        flags = {name: given.get(name, default) for name, default in FLAGS.items()}
+        for name, value in flags.items():
+            if not isinstance(value, bool):
+                raise InputError(f"{name} must be true or false, got {value!r}")
+        centred = flags["centered"]
         sigmas = [state[key] for key in state if key.removeprefix("module.") == "sigmas"]
         tensors = {f"{int(found[1])}.{found[2]}" if (found := KEY.fullmatch(key)) else key: value for key, value in state.items()
                    if key.removeprefix("module.") != "sigmas"}
-        config = _config({key: tuple(value.shape) for key, value in tensors.items()}, centred)
+        config = _config({key: tuple(value.shape) for key, value in tensors.items()}, flags)
         net = network(config, dict(_renamed(tensors, config)), NAME)
         low, high = _levels(sigmas, given)
         about = {
@@ -63,6 +66,8 @@ class ScoreMRI:
             "attention at levels": [i for i, here in enumerate(config["attention"]) if here] or "the middle alone",
             "image on its way": f"down {config['progressive_input']}, up {config['progressive']}",
             "noise levels": "those of the checkpoint" if sigmas else "the published ones",
+            **assumed(given, **flags, fir_kernel="1 3 3 1", sigma_min=None if sigmas else low, sigma_max=None if sigmas else high,
+                      low=0, high=1),
         }
         return Converted(NAME, config, net, VarianceExploding((low, high)), _recipe(given, centred), config["channels"],
                          multiple=2 ** (len(config["mults"]) - 1), about=about)
@@ -85,7 +90,7 @@ def _levels(sigmas: list[Tensor], given: Mapping[str, Any]) -> tuple[float, floa
     return low, high
 
 
-def _config(shapes: Shapes, centred: bool) -> dict[str, Any]:
+def _config(shapes: Shapes, flags: Mapping[str, bool]) -> dict[str, Any]:
     """The architecture, from the kinds of the modules in their order.
 
     Raises:
@@ -96,7 +101,8 @@ def _config(shapes: Shapes, centred: bool) -> dict[str, Any]:
     def shape(key: str, axes: int = 4) -> tuple[int, ...]:
         return shape_of(shapes, key, axes, NAME, prefix="all_modules.")
 
-    sees = sorted(int(found[1]) for key in present if (found := re.fullmatch(r"(\d{1,4})\.Conv(?:2d_0)?\.weight", key)))
+    numbers = [(int(found[1]), found[2]) for key in present if (found := re.fullmatch(r"(\d{1,4})\.Conv(2d)?_0\.weight", key))]
+    sees = sorted(number for number, residual in numbers if residual or f"{number}.Conv_1.weight" not in present)
     starts = [FIRST_BLOCK, *(index + 1 for index in sees)]
     attention = [f"{start + 1}.NIN_3.W" in present for start in starts]
     per_block = 2 if attention[0] else 1
@@ -112,7 +118,8 @@ def _config(shapes: Shapes, centred: bool) -> dict[str, Any]:
     outputs = sum(len(here) == 1 and re.fullmatch(r"\d+\.weight", key) is not None for key, here in shapes.items())
     return {
         "_class_name": "NCSNpp", "channels": shape("3.weight")[1], "width": width, "mults": [out // width for out in widths],
-        "blocks": blocks, "attention": attention, "centred": centred,
+        "blocks": blocks, "attention": attention, "centred": flags["centered"],
+        **{name: flags[name] for name in ("skip_rescale", "scale_by_sigma") if flags[name] != FLAGS[name]},
         "progressive_input": "residual" if f"{sees[0]}.Conv2d_0.weight" in present else "input_skip",
         "progressive": "none" if outputs < len(starts) else "output_skip",
     }

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from medrestore.errors import InputError
-from medrestore.io.frames.base import decode_picture, natural_key
+from medrestore.files import natural_key
+from medrestore.io.frames.base import decode_picture
 from medrestore.io.scenes.open import open_frames, open_scenes
 from medrestore.io.scenes.writer import encode_png
 

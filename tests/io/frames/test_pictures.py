@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from medrestore.errors import InputError
-from medrestore.io.frames.pictures import picture_size, read_picture
+from medrestore.io.frames.pictures import has_16_bits, picture_size, read_picture, read_values
 
 ORIENTATION = 0x0112
 
@@ -29,10 +29,29 @@ def test_size_from_the_header_is_that_of_the_pixels(tmp_path, orientation):
     assert picture_size(path) == read_picture(path).shape[:2] == ((5, 9) if orientation < 5 else (9, 5))
 
 
-def test_16_bits_are_scaled_not_clipped(tmp_path):
-    values = np.array([[0, 255, 256, 65535]], np.uint16)
+def test_16_bits_keep_every_level_or_are_refused(tmp_path):
+    values = np.array([[0, 255, 256, 3000, 65535]], np.uint16)
     Image.fromarray(values).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_picture(tmp_path / "a.png", channels=1)[..., 0], [[0, 0, 1, 255]])
+    assert has_16_bits(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_values(tmp_path / "a.png"), values.astype(np.float32))
+    with pytest.raises(InputError, match=r"16 bits a channel, of which 8 would be lost; .* state the interval of its values"):
+        read_picture(tmp_path / "a.png", channels=1)
+    assert picture_size(tmp_path / "a.png") == (1, 5)
+
+
+def test_values_are_grey_ones(tmp_path):
+    pixels = RNG.integers(0, 256, (4, 6), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    assert not has_16_bits(tmp_path / "a.png") and np.array_equal(read_values(tmp_path / "a.png"), pixels)
+    Image.fromarray(np.stack([pixels] * 3, -1)).save(tmp_path / "b.png")
+    with pytest.raises(InputError, match="is in colour"):
+        read_values(tmp_path / "b.png")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_16_bits_are_turned_upright_too(tmp_path, orientation):
+    path = save(tmp_path / "a.png", np.arange(45, dtype=np.uint16).reshape(5, 9) * 1000, orientation)
+    assert read_values(path).shape == picture_size(path)
 
 
 def test_other_formats_damage_and_size_are_refused(tmp_path):
@@ -40,7 +59,7 @@ def test_other_formats_damage_and_size_are_refused(tmp_path):
     whole = save(tmp_path / "a.png", np.zeros((50, 60, 3), np.uint8) + np.arange(60, dtype=np.uint8)[:, None])
     (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:-60])
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "a.gif")
-    for name, match in (("text.png", "no PNG or JPEG"), ("cut.png", "damaged"), ("a.gif", "no PNG or JPEG")):
+    for name, match in (("text.png", "no complete PNG or JPEG"), ("cut.png", "damaged"), ("a.gif", "no complete PNG or JPEG")):
         with pytest.raises(InputError, match=match):
             read_picture(tmp_path / name)
     with pytest.raises(InputError, match="declares 60 x 50 pixels, over the limit of 100"):
@@ -67,14 +86,10 @@ def test_pictures_are_turned_upright(tmp_path: Path, orientation: int) -> None:
     assert picture_size(tmp_path / "a.png") == (4, 6)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16", "CMYK"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK"])
 def test_pictures_of_every_mode_become_rgb(tmp_path: Path, mode: str) -> None:
     path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
-    if mode == "I;16":
-        Image.fromarray(np.array([[0, 0xFFFF], [0x8000, 0]], np.uint16)).save(path)
-        assert read_picture(path)[..., 0].tolist() == [[0, 255], [128, 0]]
-    else:
-        Image.fromarray(RNG.integers(0, 256, (8, 8, 3), dtype=np.uint8)).convert(mode).save(path)
+    Image.fromarray(RNG.integers(0, 256, (8, 8, 3), dtype=np.uint8)).convert(mode).save(path)
     assert read_picture(path).shape[-1] == 3
 
 
@@ -88,11 +103,11 @@ def png(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize(("data", "message"), [
-    (png(100_000, 100_000), "cannot be opened|over the limit"),
+    (png(100_000, 100_000), "declares over|over the limit"),
     (png(12_000, 12_000), "over the limit"),
     (png(50, 50), "damaged"),
-    (b"no picture at all", "no PNG or JPEG"),
-    (b"GIF89a\1\0\1\0\0\0\0;", "no PNG or JPEG"),
+    (b"no picture at all", "no complete PNG or JPEG"),
+    (b"GIF89a\1\0\1\0\0\0\0;", "no complete PNG or JPEG"),
 ])  # fmt: skip
 def test_hostile_pictures_are_refused(tmp_path: Path, data: bytes, message: str) -> None:
     (tmp_path / "a.png").write_bytes(data)

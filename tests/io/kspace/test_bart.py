@@ -54,3 +54,16 @@ def test_real_cfl():
     file = read_kspace(DATA / "brain_8ch_pics" / "ksp")
     assert file.shape == (1, 8, 230, 180) and file.name == "ksp"
     assert 1 / float(file[0].mask.mean()) == pytest.approx(7.9, abs=0.1)
+
+
+def test_echoes_and_averages(tmp_path):
+    array = complex_normal(5, 6, 8, 1, 3, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 2)  # x, y, -, coil, -, echo, ..., average
+    (tmp_path / "a.hdr").write_text("# Dimensions\n" + " ".join(map(str, array.shape)) + "\n")
+    array.ravel(order="F").tofile(tmp_path / "a.cfl")
+    file = read_kspace(tmp_path / "a.cfl", select={"contrast": 1})
+    expected = array[:, :, 0, :, 0, 1].reshape(6, 8, 3, 2).mean(-1).transpose(2, 0, 1)
+    assert torch.allclose(file[0].kspace[0], torch.from_numpy(expected), atol=1e-6)
+    assert "2 averages are averaged; set `select.average` to read one." in file.notes
+    (tmp_path / "a.cfl").rename(tmp_path / "B.CFL")
+    (tmp_path / "a.hdr").rename(tmp_path / "B.HDR")
+    assert read_kspace(tmp_path / "B.CFL").shape == (1, 3, 6, 8)

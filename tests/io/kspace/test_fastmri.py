@@ -19,7 +19,7 @@ def xml(encoded=(12, 10), recon=(6, 6), center=None, maximum=None, before=""):
         f'<?xml version="1.0" encoding="utf-8"?>{before}<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD">'
         "<subjectInformation><patientName>Doe^Jane</patientName></subjectInformation><encoding>"
         + space.format("encodedSpace", *encoded, 24.0, 10.0)
-        + space.format("reconSpace", *recon, 12.0, 6.0)
+        + space.format("reconSpace", *recon, 24.0 * recon[0] / max(encoded[0], 1), 10.0 * recon[1] / encoded[1])
         + "<encodingLimits><kspace_encoding_step_1><minimum>0</minimum>"
         f"<maximum>{maximum}</maximum><center>{center}</center></kspace_encoding_step_1></encodingLimits>"
         "<trajectory>cartesian</trajectory></encoding></ismrmrdHeader>"
@@ -190,3 +190,58 @@ def test_inspection_says_no_patient_data(tmp_path):
     assert found["kind"] == "fastMRI multi-coil" and found["sampling"] == "50.0 % (2.00x) along the phase-encode axis"
     assert found["header"] == "yes" and found["reference"] == "no" and found["shape"].startswith("2 slices, 4 coils, 6 rows")
     assert not any(word in str(found) for word in ("Doe", "Jane", "0a1b2c3d", "patient"))
+
+
+def interpolated(encoded, encoded_mm, recon, recon_mm):
+    """A header whose recon matrix has other pixels than the encoded one."""
+    return (
+        xml(encoded, recon)
+        .replace("<x>24.0</x><y>10.0</y>", f"<x>{encoded_mm[0]}</x><y>{encoded_mm[1]}</y>")
+        .replace(f"<x>{24.0 * recon[0] / encoded[0]}</x><y>{10.0 * recon[1] / encoded[1]}</y>", f"<x>{recon_mm[0]}</x><y>{recon_mm[1]}</y>")
+    )
+
+
+def test_an_interpolated_recon_matrix_is_cropped_by_its_field_of_view(tmp_path):
+    header = interpolated((32, 19), (460, 204.5), (32, 36), (230, 194))
+    scan = read_kspace(write(tmp_path / "a.h5", complex_normal(1, 1, 2, 32, 19), header=header))[0]
+    assert scan.kspace.shape == (1, 2, 16, 19) and scan.crop == (16, 18)
+    assert scan.pixel_mm == pytest.approx((460 / 32, 204.5 / 19, 3))
+
+
+def test_a_header_of_another_grid_is_left_aside_and_said(tmp_path):
+    kspace = complex_normal(2, 1, 2, 12, 9)
+    narrow = read_kspace(write(tmp_path / "n.h5", kspace, header=xml(center=3, maximum=6)))  # of 10 columns
+    assert narrow.notes == ("The header describes 12 x 10 samples and the array has 12 x 9; its limits and fields of view are left "
+                            "aside.",)
+    assert narrow.shape == (1, 2, 6, 9) and torch.equal(narrow[0].mask, torch.ones(1, 9)) and narrow[0].pixel_mm is None
+    other = read_kspace(write(tmp_path / "o.h5", complex_normal(2, 1, 2, 8, 10), header=xml()))
+    assert other.shape == (1, 2, 8, 10) and "it is left aside" in other.notes[0]
+    cut = read_kspace(write(tmp_path / "c.h5", complex_normal(2, 1, 2, 6, 10), header=xml()))  # oversampling removed before
+    assert cut.notes == () and cut.shape == (1, 2, 6, 10) and cut[0].pixel_mm == (2.0, 1.0, 3.0)
+
+
+def test_a_stored_mask_is_held_against_the_samples(tmp_path):
+    kspace = complex_normal(3, 1, 2, 12, 10) * np.array([1, 1, 0, 1, 1, 1, 1, 0, 1, 1])
+    mask = np.array([0, 1, 1, 1, 1, 1, 1, 0, 1, 1])
+    scan = read_kspace(write(tmp_path / "m.h5", kspace, mask=mask))[0]
+    assert scan.mask.tolist() == [[0, 1, 0, 1, 1, 1, 1, 0, 1, 1]]
+    assert scan.notes == ("1 columns that hold samples are left out, as the stored mask says.",
+                          "1 columns of the stored mask hold no sample and count as not sampled.")
+
+
+def test_real_numbers_and_axes_against_the_layout_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"r\.h5: the array \(2, 12, 10, 4\) holds float32, and k-space is complex"):
+        read_kspace(write(tmp_path / "r.h5", complex_normal(0, 2, 12, 10, 4).real))
+    path = write(tmp_path / "a.h5", complex_normal(0, 2, 4, 12, 10), header=xml())
+    with pytest.raises(InputError, match="whose axes are slice,coil,row,col, and `axes` says coil,slice,row,col; leave `axes` out"):
+        read_kspace(path, axes=("coil", "slice", "row", "col"))
+    assert read_kspace(path, axes=("coil", "slice", "row", "col"), implausible=True).shape == (4, 2, 12, 10)
+    assert read_kspace(path).shape == read_kspace(path, axes=("slice", "coil", "row", "col")).shape == (2, 4, 6, 10)
+
+
+def test_uncentred(tmp_path):
+    kspace = complex_normal(4, 1, 2, 12, 10) * (np.arange(10) % 3 > 0)
+    mask = np.arange(10) % 3 > 0
+    path = write(tmp_path / "u.h5", np.fft.ifftshift(kspace, axes=(-2, -1)), mask=np.fft.ifftshift(mask))
+    scan = read_kspace(path, uncentred=True)[0]
+    assert torch.equal(scan.kspace[0], torch.from_numpy(kspace[0])) and scan.mask[0].tolist() == mask.tolist()

@@ -40,3 +40,12 @@ def test_no_encoding_and_too_long():
         parse_header('<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"/>', "a")
     with pytest.raises(InputError, match="too long"):
         parse_header(xml().decode() + " " * (1 << 20), "a")
+
+
+def test_what_the_image_keeps():
+    header = parse_header(xml().decode(), "a")
+    assert header.kept == (8, 8) and header.pixel_mm == (2.0, 3.0, 5.0) and not header.is_interpolated(0)
+    interpolated = xml().decode().replace("<x>8</x><y>8</y>", "<x>16</x><y>24</y>")  # finer pixels in the same field of view
+    assert parse_header(interpolated, "a").kept == (8, 8) and parse_header(interpolated, "a").is_interpolated(1)
+    unknown = interpolated.replace("<x>16.0</x>", "<x>0</x>")
+    assert parse_header(unknown, "a").kept == (16, 10)

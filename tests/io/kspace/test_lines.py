@@ -27,7 +27,7 @@ def test_two_slices_in_any_order(tmp_path, kspace):
         for index, scan in enumerate(file):
             torch.testing.assert_close(ifft2c(scan.kspace)[0], image_of(kspace[index]), rtol=0, atol=1e-5)
             assert torch.equal(scan.mask, torch.ones(1, COLUMNS)) and scan.crop == (8, 8)
-            assert scan.pixel_mm == (2.0, 3.0, 5.0) and scan.acs is None and scan.noise is None
+            assert scan.pixel_mm == pytest.approx((2.0, 3.0, 7.0)) and scan.acs is None and scan.noise is None
 
 
 def test_undersampled_lines_land_around_the_centre(tmp_path, kspace):
@@ -73,3 +73,19 @@ def test_asymmetric_echo(tmp_path, kspace):
     scan = read_kspace(write(tmp_path / "a.h5", fill))[0]
     assert scan.mask.shape == (ROWS, COLUMNS) and scan.mask[:, 0].tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
     torch.testing.assert_close(scan.kspace[0], fft2c(image_of(full)) * scan.mask, rtol=0, atol=1e-5)
+
+
+def test_a_scan_that_was_broken_off_is_noticed(tmp_path, kspace):
+    import h5py
+
+    def fill(writer):
+        writer.image(kspace[0], slice=0)
+        writer.image(kspace[1], range(4), slice=1)
+
+    path = write(tmp_path / "a.h5", fill)
+    said = ("The slices have different numbers of lines, 4 to 10: the scan may have been broken off.",)
+    assert read_kspace(path).notes == said
+    with h5py.File(path, "r+") as file:
+        header = file["dataset/xml"][0].decode().replace("</encodingLimits>", "<slice><maximum>4</maximum></slice></encodingLimits>")
+        file["dataset/xml"][0] = header
+    assert read_kspace(path).notes == ("The header announces 5 slices and the file holds 2.", *said)

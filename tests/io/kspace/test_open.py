@@ -48,7 +48,7 @@ def test_reprs_are_one_line_without_numbers_of_the_data(tmp_path):
 
 def test_unknown_and_missing_files_are_refused(tmp_path):
     (tmp_path / "a.dat").write_bytes(b"no k-space" * 100)
-    with pytest.raises(InputError, match=r"a\.dat is of no known k-space format.*known are fastMRI, ISMRMRD"):
+    with pytest.raises(InputError, match=r"a\.dat is of no known k-space format.*known are BART .cfl/.hdr, ISMRMRD, fastMRI"):
         read_kspace(tmp_path / "a.dat")
     with pytest.raises(InputError, match="does not exist"):
         read_kspace(tmp_path / "none.h5")
@@ -62,3 +62,27 @@ def test_inspection(tmp_path):
     assert facts["shape"] == "2 slices, 3 coils, 8 rows, 6 columns" and facts["kind"] == "NumPy array"
     assert facts["sampling"] == "50.0 % (2.00x) along the phase-encode axis" and facts["noise scan"] == "no"
     assert facts["magnitude"].startswith(f"up to {np.abs(array[1]).max():.3g}, rms")
+
+
+def test_a_new_format_is_one_row_of_the_table(tmp_path, monkeypatch):
+    from medrestore.io.kspace import open as opening
+    from medrestore.io.kspace.arrays import AXES, ArrayFile
+
+    def read(path, request):
+        return ArrayFile(path, np.frombuffer(path.read_bytes()[4:], np.complex64).reshape(1, 2, 8, 6), AXES, kind="mine", request=request)
+
+    row = opening.Format("mine", (".mine",), lambda path, begin, request: begin.startswith(b"MINE"), read)
+    monkeypatch.setattr(opening, "FORMATS", (*opening.FORMATS, row))
+    array = complex_normal(0, 1, 2, 8, 6)
+    (tmp_path / "a.mine").write_bytes(b"MINE" + array.tobytes())
+    with read_kspace(tmp_path / "a.mine") as file:
+        assert file.kind == "mine" and file.shape == (1, 2, 8, 6)
+
+
+def test_inspection_names_doubts_and_dead_coils(tmp_path):
+    array = np.zeros((3, 32, 32), np.complex64)
+    array[:2, 0, 0], array[:2, 16, 16] = 100, 1
+    np.save(tmp_path / "a.npy", array)
+    facts = inspect_file(tmp_path / "a.npy")
+    assert facts["plausible"].startswith("NO: its peak lies at (0, 0)") and facts["dead coils"] == "2"
+    assert inspect_file(tmp_path / "a.npy", uncentred=True)["plausible"] == "yes"

@@ -75,3 +75,58 @@ def test_twix_noise_averages_and_undersampling(twix, tmp_path):
     torch.testing.assert_close(scan.kspace, original.kspace * scan.mask, rtol=0, atol=1e-9)
     expected = noise * np.sqrt(1e9 / 130 / 320 / 11600 / 2)
     torch.testing.assert_close(scan.noise, torch.from_numpy(expected.astype(np.complex64)), rtol=1e-5, atol=1e-6)
+
+
+def rewritten(twix, path, change):
+    """The file with other blocks: `change` gets lists of local copies of them, one call a copy, and returns those to write."""
+    import twixtools
+
+    scans = twixtools.read_twix(str(twix), parse_pmu=False, parse_geometry=False, verbose=False, keep_acqend=True)
+    *lines, end = scans[-1]["mdb"]
+    scans[-1]["mdb"] = [*change(lambda part=slice(None): [block.convert_to_local() for block in lines[part]]), end]
+    twixtools.write_twix(scans, str(path))
+    return path
+
+
+def test_echoes_are_selected_and_slices_sorted_by_their_position(twix, tmp_path):
+    def two_echoes(copy):
+        second = copy()
+        for block in second:
+            block.mdh.Counter.Eco = 1
+            block.data = block.data * 2
+        return [*copy(), *second]
+
+    path = rewritten(twix, tmp_path / "e.dat", two_echoes)
+    original = read_kspace(twix)[0].kspace
+    assert read_kspace(path).notes == ("Of 2 contrasts only contrast 0 is read; set `select.contrast` to 1 for another.",)
+    torch.testing.assert_close(read_kspace(path, select={"contrast": 1})[0].kspace, 2 * original, rtol=1e-5, atol=1e-9)
+
+    def three_slices(copy):
+        blocks = []
+        for counter, place in enumerate((0, 2, 1)):
+            for block in copy(slice(60, 100)):
+                block.mdh.Counter.Sli = counter
+                block.mdh.SliceData.SlicePos.Tra += 6.0 * place
+                block.data = block.data * (1 + place)
+                blocks.append(block)
+        return blocks
+
+    file = read_kspace(rewritten(twix, tmp_path / "s.dat", three_slices))
+    sizes = [float(scan.kspace.abs().sum()) for scan in file]
+    assert [round(size / sizes[0]) for size in sizes] == [1, 2, 3] and file[0].pixel_mm == pytest.approx((1.25, 1.25, 6))
+    assert "their counters, which then run 0, 2, 1." in file.notes[0] and file[0].affine is None
+
+
+def test_separate_reference_lines_give_the_maps(twix, tmp_path):
+    def referenced(copy):
+        reference = copy(slice(68, 92))
+        for block in reference:
+            block.add_flag("PATREFSCAN")
+        return [*reference, *copy(slice(0, None, 3))]
+
+    file = read_kspace(rewritten(twix, tmp_path / "r.dat", referenced))
+    scan, original = file[0], read_kspace(twix)[0]
+    assert int(scan.mask.sum()) == 54 and "24 separate calibration lines give the coil maps" in file.notes[-1]
+    columns = (scan.calibration[0] != 0).any(0).any(0)
+    assert torch.nonzero(columns).flatten().tolist() == list(range(68, 92))
+    torch.testing.assert_close(scan.calibration[..., columns], original.kspace[..., columns], rtol=1e-5, atol=1e-9)

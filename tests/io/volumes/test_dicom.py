@@ -1,11 +1,16 @@
 """DICOM images: rescaled, anonymous, and refused when hostile."""
 
 import hashlib
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from helpers.dicoms import dicom
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from medrestore.errors import InputError
 from medrestore.io.volumes.dicom import read_dicom, read_dicom_header
@@ -40,3 +45,61 @@ def test_what_is_no_dicom_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.dcm").write_bytes(b"not dicom" * 40)
     with pytest.raises(InputError, match="no DICOM file"):
         read_dicom_header(tmp_path / "a.dcm")
+
+
+def transformation(slope: object, intercept: object) -> Sequence:
+    inner, group = Dataset(), Dataset()
+    inner.RescaleSlope, inner.RescaleIntercept = slope, intercept
+    group.PixelValueTransformationSequence = Sequence([inner])
+    return Sequence([group])
+
+
+@pytest.mark.parametrize(("elements", "slope", "intercept"), [
+    ({}, 1, 0),
+    ({"RescaleSlope": "", "RescaleIntercept": ""}, 1, 0),
+    ({"RescaleSlope": "2", "RescaleIntercept": ""}, 2, 0),
+    ({"SamplesPerPixel": None, "NumberOfFrames": ""}, 1, 0),
+    ({"SharedFunctionalGroupsSequence": transformation("3", "-7")}, 3, -7),
+    ({"PerFrameFunctionalGroupsSequence": transformation("4", ""),
+      "SharedFunctionalGroupsSequence": transformation("3", "-7")}, 4, -7),
+    ({"RescaleSlope": "", "SharedFunctionalGroupsSequence": transformation("3", "")}, 3, 0),
+    ({"PerFrameFunctionalGroupsSequence": Sequence([])}, 1, 0),
+])  # fmt: skip
+def test_rescaling_is_read_wherever_it_stands(tmp_path: Path, elements: dict[str, object], slope: int, intercept: int) -> None:
+    pixels = RNG.integers(-500, 500, (6, 8), dtype=np.int16)
+    found = read_dicom(dicom(tmp_path / "a.dcm", pixels, **elements))
+    assert np.array_equal(found, pixels.astype(np.float32) * slope + intercept)
+
+
+@pytest.mark.parametrize("slope", ["0", "1e400"])
+def test_a_rescaling_that_is_none_is_named(tmp_path: Path, slope: str) -> None:
+    path = dicom(tmp_path / "a.dcm", np.ones((6, 8), np.uint16), RescaleSlope=slope)
+    with pytest.raises(InputError, match="as its RescaleSlope"):
+        read_dicom(path)
+
+
+def deflated(path: Path, pixels: np.ndarray, **elements: object) -> Path:
+    data = pydicom.dcmread(dicom(path, pixels, **elements))
+    data.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    data.save_as(path)
+    return path
+
+
+def test_a_deflated_image(tmp_path: Path) -> None:
+    pixels = RNG.integers(-500, 500, (6, 8), dtype=np.int16)
+    path = deflated(tmp_path / "a.dcm", pixels, RescaleSlope="2")
+    assert np.array_equal(read_dicom(path), pixels.astype(np.float32) * 2)
+    assert read_dicom_header(path).shape == (6, 8)
+
+
+def test_a_deflated_image_unpacks_to_what_it_declares_and_no_more(tmp_path: Path) -> None:
+    path = deflated(tmp_path / "a.dcm", np.zeros((6, 8), np.uint16), PixelData=bytes(100 << 20))
+    assert path.stat().st_size < 1 << 20
+    tracemalloc.start()
+    with pytest.raises(InputError, match="unpacks to more than the 96 bytes"):
+        read_dicom(path)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 64 << 20
+    with pytest.raises(InputError):
+        read_dicom(deflated(tmp_path / "b.dcm", np.zeros((6, 8), np.uint16), ImageComments="x" * (40 << 20)))

@@ -59,7 +59,7 @@ def layout(*, width: int = 128, mults: tuple[int, ...] = (1, 2, 2, 2), blocks: i
             if residual:
                 module(("Conv2d_0", (here, channels if i == 0 else width * mults[i - 1], 3, 3)))
             else:
-                module(("Conv", (here, channels, 1, 1)))
+                module(("Conv_0", (here, channels, 1, 1)))
             skips.append(here)
     block(here, here)
     attend(here)
@@ -165,7 +165,7 @@ def forward(state: State, x: Tensor, sigma: Tensor, *, levels: int, blocks: int,
                 h = seen = (F.conv2d(wide, *take("Conv2d_0"), stride=2) + h) / math.sqrt(2)
             else:
                 seen = resampled(seen, up=False)
-                h = h + F.conv2d(seen, *take("Conv"))
+                h = h + F.conv2d(seen, *take("Conv_0"))
             hs.append(h)
             at += 1
     h = block(attend(block(hs[-1])))
@@ -264,7 +264,7 @@ def test_recognised_by_its_numbers_alone():
     (lambda s: s.update({"other": torch.zeros(1)}), "other"),
     (lambda s: s.update({"all_modules.4.Conv_0.weight": torch.zeros(17, 16, 3, 3)}), "17"),
     (lambda s: s.update({"all_modules.9.NIN_1.W": torch.zeros(4, 4, 1)}), "to_k.weight"),
-    (lambda s: s.update({"all_modules.6.Conv.weight": torch.zeros(1)}), "has in addition"),
+    (lambda s: s.update({"all_modules.6.Conv_5.weight": torch.zeros(1)}), "has in addition"),
     (lambda s: s.update({"all_modules.0.W": torch.zeros(())}), "0.W of 1 axes"),
     (lambda s: s["all_modules.0.W"].fill_(math.inf), "NaN"),
     (lambda s: s["sigmas"].fill_(0), "noise levels"),
