@@ -15,7 +15,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 demo: setup
-	$(BIN)/medrestore demo
+	$(BIN)/medrestore demo --overwrite
 
 test: setup
 	$(BIN)/python -m pytest -m "not slow"

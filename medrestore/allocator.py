@@ -1,4 +1,4 @@
-"""What the C library does with memory that is no longer used."""
+"""What the C library does with memory that is no longer used, and how libraries say that there is none left."""
 
 import ctypes
 import platform
@@ -6,7 +6,19 @@ import platform
 LARGEST = 2**28  # bytes: blocks below this size are kept for the next that is asked for; larger ones, matrices of the exact data
 # step and not layers, would leave holes that little else fits
 KEPT = 2**30  # bytes of them at most, where they lie at the end
+NO_MEMORY = (  # what torch and its libraries say in a RuntimeError
+    "out of memory", "can't allocate memory", "cannot allocate memory", "alloc_failed", "std::bad_alloc",
+    "could not create a memory object", "unable to allocate", "mps backend out of memory",
+)
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of mallopt(3)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of a GPU or of this computer: on a CPU torch raises a plain `RuntimeError`."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported for this
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(words in text for words in NO_MEMORY)
 
 
 def keep_freed_memory() -> bool:

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+from .allocator import is_out_of_memory
 from .codecs import AffineCodec, Codec, Interval, Padded
 from .errors import InputError
 from .operators import CoIsometry, Decoded, Isometry, LinearOperator, Operator, ResolventOperator, SpectralOperator, Spectrum
@@ -165,9 +166,9 @@ def check_data(problem: Problem[Operator]) -> None:
 def _back_projected(problem: Problem[Operator], operator: LinearOperator) -> Tensor:
     try:
         return problem.back_projected
-    except torch.OutOfMemoryError:
-        raise
     except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
         raise InputError(f"{operator.kind} cannot have measured y of shape {tuple(problem.y.shape)}, {problem.y.dtype} "
                          f"({str(error).splitlines()[0]}); give the data as the operator returns them") from error
 
@@ -194,9 +195,9 @@ def check_fits(problem: Problem[Operator], codec: Codec, field: Padded, channels
                              f"makes images of {tuple(image.shape[1:])}; take a prior of as many channels")
     try:
         measured = operator(image)
-    except torch.OutOfMemoryError:
-        raise
     except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
         raise InputError(f"{operator.kind} cannot be applied to an image of shape {tuple(image.shape)}, {image.dtype} "
                          f"({str(error).splitlines()[0]}); take a prior and a size that suit it") from error
     if measured.shape != y.shape:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from .allocator import is_out_of_memory
 from .codecs import CalibratedComplex, Codec, ComplexChannels, Interval, Padded
 from .consistency import project, relative_misfit
 from .errors import InputError
@@ -401,16 +402,9 @@ def in_batches(draw: Callable[[Sequence[Item]], Tensor], items: Sequence[Item], 
         try:
             drawn = draw(items[done : done + batch_size])
         except (RuntimeError, MemoryError) as error:
-            if batch_size == 1 or not out_of_memory(error):
+            if batch_size == 1 or not is_out_of_memory(error):
                 raise
             batch_size //= 2
         else:
             done += len(drawn)
             yield drawn
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, on a GPU or on the CPU."""
-    said = str(error)
-    return (isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in said
-            or "MPS backend out of memory" in said)

@@ -23,7 +23,7 @@ LAYERS = (
     {"problem"},
     {"consistency", "priors", "datasets"},
     {"methods", "baselines"},
-    {"restoration", "training"},
+    {"restoration", "training", "jobs"},
     {"tiling", "evaluation", "report"},
     {"recon", "inpainting"},
     {"study"},

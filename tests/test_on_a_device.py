@@ -334,13 +334,14 @@ def test_inpaint(words: tuple[str, ...], frames: Path, tmp_path: Path) -> None:
 
 # Networks, training, studies
 
-NETWORKS = [UNET, {**UNET, "num_heads": 2, "attention_head_dim": None, "time_channels": 12}, MONAI, NCSNPP,
-            {**NCSNPP, "progressive_input": "input_skip", "progressive": "output_skip", "centred": True}]
+NETWORKS = [
+    (UNET, EDM()), (UNET, Epsilon()), (UNET, Velocity()), (MONAI, Epsilon()), (MONAI, Sample()),
+    ({**UNET, "num_heads": 2, "attention_head_dim": None, "time_channels": 12}, Epsilon()), (NCSNPP, VarianceExploding()),
+    ({**NCSNPP, "progressive_input": "input_skip", "progressive": "output_skip", "centred": True}, VarianceExploding()),
+]
 
 
-@pytest.mark.parametrize("config", NETWORKS, ids=lambda config: config["_class_name"])
-@pytest.mark.parametrize("parametrisation", [EDM(), Epsilon(), Velocity(), Sample(), VarianceExploding()],
-                         ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize(("config", "parametrisation"), NETWORKS)
 def test_networks(config: dict[str, Any], parametrisation: Parametrisation, device: torch.device) -> None:
     net = build(dict(config)).requires_grad_(False)
     random = generator()

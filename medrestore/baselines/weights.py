@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from ..datasets.options import build
 from ..errors import InputError
 from ..files import digest
 from ..priors.store import LARGEST_WEIGHTS
+from ..priors.tensors import write_tensors
 from .supervised import Reconstructor, Supervised
 from .unet import UNet
 from .varnet import VarNet
@@ -41,10 +42,8 @@ def save(folder: Path, baseline: Supervised) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     net = baseline.net
-    tensors = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    about = {"format": FORMAT, "kind": net.kind, "arguments": net.arguments, "sha256": digest(folder / WEIGHTS),
-             "card": baseline.card}
+    sha256 = write_tensors(folder / WEIGHTS, net.state_dict())
+    about = {"format": FORMAT, "kind": net.kind, "arguments": net.arguments, "sha256": sha256, "card": baseline.card}
     (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 

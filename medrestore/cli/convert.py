@@ -31,7 +31,7 @@ class Options:
         family: of the checkpoint, where it shall not be recognised
         set: what no tensor tells, as key=value, again for more: num_heads, num_head_channels, low, high, schedule, ...
         licence: of the weights, noted in the prior
-        force: replace an existing prior
+        overwrite: replace an existing prior
     """
 
     checkpoint: Annotated[str, POSITIONAL]
@@ -39,7 +39,7 @@ class Options:
     family: str | None = None
     set: tuple[str, ...] = ()
     licence: str | None = None
-    force: bool = False
+    overwrite: bool = False
 
 
 def run(options: Options) -> int:
@@ -55,12 +55,12 @@ def run(options: Options) -> int:
     from ..priors.convert import identify, write
     from ..priors.store import check_free
 
-    check_free(out, replace=options.force)
+    check_free(out, replace=options.overwrite)
     found = identify(source, options.family)
     converted = found.convert(given)
     for name, value in facts(found, converted).items():
         say(f"{name + ':':20s} {value}")
-    about = write(converted, out, source=source, licence=options.licence, force=options.force)
+    about = write(converted, out, source=source, licence=options.licence, overwrite=options.overwrite)
     answer = about["check"]
     say(f"{'licence:':20s} {about['licence']}")
     say(f"{'check:':20s} answers noise of {answer['size'][0]} x {answer['size'][1]} with mean {answer['mean']:.6f}, "

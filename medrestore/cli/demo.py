@@ -36,6 +36,7 @@ class Options:
         accel: mri: acceleration, along the phase-encode axis
         steps: network calls a sample of DDS (HQS takes twice as many, once), or a window of DDNM+
         samples: mri: posterior samples of DDS; its image is their mean
+        overwrite: replace an existing picture
     """
 
     what: Annotated[Literal["mri", "surgical"], POSITIONAL] = "mri"
@@ -43,6 +44,7 @@ class Options:
     accel: Annotated[float, Bounds(at_least=1)] = 4.0
     steps: Annotated[int, Bounds(at_least=2)] = 25
     samples: Annotated[int, Bounds(at_least=1)] = 4
+    overwrite: bool = False
 
 
 def run(options: Options) -> int:
@@ -51,6 +53,8 @@ def run(options: Options) -> int:
         raise InputError(f"{options.out} is no .png file name; the demo writes a picture")
     if Path(options.out).is_dir():
         raise InputError(f"{options.out} is a folder; give -o the name of a picture")
+    if Path(options.out).exists() and not options.overwrite:
+        raise InputError(f"{options.out} exists; pass --overwrite to replace it, or another -o")
     return _surgical(options) if options.what == "surgical" else _mri(options)
 
 

@@ -11,7 +11,7 @@ Examples:
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,7 +34,7 @@ class Options:
     """The options of `inspect`.
 
     Args:
-        file: a scan, an output of recon, a prior (folder or name), a baseline, or a checkpoint
+        file: a scan, an output of recon or inpaint, a prior (folder or name), a baseline, or a checkpoint
         dataset: name of the array in an HDF5 or MATLAB file
         axes: its axes, as coil,slice,row,col
         select: the value to read of a counter: contrast, phase, set, repetition, average, segment; as contrast=1
@@ -77,8 +77,17 @@ def _facts(options: Options) -> dict[str, str]:
     if path.suffix.lower() in CHECKPOINTS or any((path / name).is_file() for name in FOLDERS):
         return _checkpoint(path)
     if path.suffix.lower() in (".h5", ".hdf5") and path.is_file() and options.axes is None and (made := read_provenance(path)):
-        return _reconstruction(path, made)
+        return _reconstruction(path, made, options.max_gb)
+    if _is_inpainted(path):
+        return _inpainted(path)
     return _scan(options)
+
+
+def _is_inpainted(path: Path) -> bool:
+    from ..inpainting.files import read_record
+    from ..io.scenes.writer import KINDS
+
+    return path.exists() and path.suffix in (*KINDS, ".png") and bool(read_record(path))
 
 
 def _prior(name: str) -> dict[str, str]:
@@ -145,14 +154,33 @@ def _as_word(path: Path) -> str:
     return f"./{path}" if str(path).startswith("-") else str(path)
 
 
-def _reconstruction(path: Path, made: dict[str, Any]) -> dict[str, str]:
+def _reconstruction(path: Path, made: dict[str, Any], max_gb: float) -> dict[str, str]:
     from ..io import read_reconstruction
+    from ..io.reconstruction import damaged
 
     with read_reconstruction(path) as images:
         slices, height, width = images.shape
         dark = sum(not images[index].isfinite().all() or not images[index].any() for index in range(slices))
     sane = "yes" if dark == 0 else f"NO: {dark} slices are empty or not finite"
-    return {"kind": "reconstruction by medrestore", "images": f"{slices} of {height} x {width}", "sane": sane} | _flat(made)
+    return {"kind": "reconstruction by medrestore", "images": f"{slices} of {height} x {width}", "sane": sane,
+            "data": _as_written(lambda: damaged(path, max_gb=max_gb))} | _flat(made)
+
+
+def _inpainted(path: Path) -> dict[str, str]:
+    from ..inpainting.files import damaged, read_record
+
+    return {"kind": "frames restored by medrestore", "data": _as_written(lambda: damaged(path))} | _flat(
+        {key: value for key, value in read_record(path).items() if key != "files"})
+
+
+def _as_written(damaged: Callable[[], list[str]]) -> str:
+    """Whether data have the digests that were stored of them."""
+    try:
+        wrong = damaged()
+    except InputError as error:
+        return f"NOT KNOWN: {error}"
+    more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+    return f"DAMAGED: {', '.join(wrong[:5])}{more}; make it again" if wrong else "as written, by the sha256 of each part"
 
 
 def _scan(options: Options) -> dict[str, str]:

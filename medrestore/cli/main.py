@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from ..allocator import keep_freed_memory
+from ..allocator import is_out_of_memory, keep_freed_memory
 from ..errors import InputError
 from ..settings import suggested
 from . import compare, completion, convert, demo, doctor, evaluate, inpaint, inspect, recon, train
 from .command import Command
+from .signals import exit_code, stoppable
 from .terminal import complain, settle_streams
 
 COMMANDS: dict[str, Command[Any]] = {module.COMMAND.name: module.COMMAND for module in (
@@ -29,10 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _without_command(words)
         options = command.parse(words[1:])
         keep_freed_memory()
-        return command.run(options)
-    except KeyboardInterrupt:
+        with stoppable():
+            return command.run(options)
+    except KeyboardInterrupt as stop:
         complain("stopped")
-        return 130
+        return exit_code(stop)
     except BrokenPipeError:  # whoever read our lines has gone: no more of them, also at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -75,7 +77,7 @@ def _sentence(error: Exception, command: Command[Any] | None) -> str | None:
         error = error if command is None else command.translate(error)
         return " ".join(str(error).split())
     text = " ".join(str(error).split())
-    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text:
+    if is_out_of_memory(error):
         return "the memory is too small for this; draw fewer samples in a batch (--batch-size 1) or use another --device"
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'}: {error.strerror or text}; check that it can be read and written"

@@ -9,13 +9,14 @@ Examples:
   medrestore recon --print_config > plan.yaml; medrestore recon scan.h5 --config plan.yaml --steps 50
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..errors import InputError
 from ..recon.plan import Machine, Plan, Reading, Writing, quality
-from ..settings import FieldError, build
+from ..settings import OMITTED, FieldError, build
 from .command import Command, Given
 from .device import usable_device
 from .options import POSITIONAL
@@ -24,6 +25,7 @@ from .terminal import complain, progress, say
 if TYPE_CHECKING:
     from ..recon.files import Job
 
+PLACES = ("prior", "maps")  # fields of the plan that say where a file is, which a rerun may give anew
 QUALITIES = Literal["fast", "balanced", "best"]
 
 
@@ -44,7 +46,7 @@ class Options:
     origin: str | None = None
     quality: QUALITIES = "balanced"
     plan: Plan = field(default_factory=Plan)
-    machine: Machine = field(default_factory=lambda: Machine(maps_cache="~/.cache/medrestore/maps"))
+    machine: Machine = field(default_factory=lambda: Machine(maps_cache="~/.cache/medrestore/maps", apart=True))
     reading: Reading = field(default_factory=Reading)
     writing: Writing = field(default_factory=Writing)
 
@@ -63,18 +65,19 @@ def run(options: Options) -> int:
         raise InputError(f"{options.plan.maps} does not exist; give a file of coil maps")
     out = _out(source, options)
 
-    from ..recon.files import Job, is_done, printed, recon_file, recon_folder
+    from ..recon.files import Job, is_done, printed, recon_file
+    from ..recon.folder import recon_folder, recon_folder_apart
 
     usable_device(options.machine.place)
+    if source.is_dir() and options.machine.apart and made is None:
+        return _code(recon_folder_apart(source, out, options.plan, options.machine, reading=options.reading,
+                                        writing=options.writing, say=COMMAND.say, progress=progress))
     job = Job.load(options.plan, options.machine, reading=options.reading, writing=options.writing,
                    say=COMMAND.say, progress=progress)
     if made is not None:
         _same_inputs(made, source, job, options)
     if source.is_dir():
-        failed = recon_folder(source, out, job)
-        if failed:
-            complain(f"medrestore recon: error: {len(failed)} scans failed: {', '.join(sorted(failed))}")
-        return 1 if failed else 0
+        return _code(recon_folder(source, out, job))
     if options.writing.resume and is_done(source, out, job):
         say(f"{out} is complete already")
         return 0
@@ -84,12 +87,20 @@ def run(options: Options) -> int:
     return 0
 
 
+def _code(failed: Mapping[str, str]) -> int:
+    """0, or 1 with a line on what failed."""
+    if failed:
+        complain(f"medrestore recon: error: {len(failed)} scans failed: {', '.join(sorted(failed))}")
+    return 1 if failed else 0
+
+
 def _complete(given: Given) -> Given:
     """What was given with what the quality stands for; nothing that would change a rerun."""
     if given.get("origin"):
         _provenance(given["origin"])
-        changed = [one.flag for name, one in COMMAND.options.items()
-                   if (one.path[0] == "plan" or name == "quality") and given.get(name, one.default) != one.default]
+        decide = {name: one for name, one in COMMAND.options.items() if one.path[0] == "plan" or name == "quality"}
+        changed = [one.flag for name, one in decide.items()
+                   if name not in PLACES and given.get(name, one.default) != one.default]
         if changed:
             raise InputError(f"--from reruns {given['origin']} as it was made, and {', '.join(changed)} would change that; "
                              "leave it out, or leave out --from")
@@ -136,21 +147,37 @@ def _provenance(origin: str) -> dict[str, Any]:
 
     made = read_provenance(origin)
     config, scan = made.get("config"), made.get("input")
-    if not isinstance(config, dict) or not isinstance(scan, dict) or not isinstance(scan.get("path"), str):
+    if not isinstance(config, dict) or not isinstance(scan, dict) or not isinstance(scan.get("name"), str):
         raise InputError(f"{origin} does not say how it was made, so it cannot be rerun; it is no output of recon")
     return made
 
 
 def _rerun(options: Options, made: dict[str, Any]) -> Options:
-    """The options that made `options.origin`; the scan's present place, the output and the device may be given anew."""
+    """The options that made `options.origin`; present places of scan, prior and maps, output and device may be given anew."""
+    from ..priors.store import shipped
+
     try:
         plan = build(Plan, made["config"], "")
     except FieldError as error:
         raise InputError(f"{options.origin} was altered, or made by another version: {COMMAND.translate(error)}") from error
-    scan = options.scan or made["input"]["path"]
+    origin, found = Path(options.origin or ""), {}
+    for name in PLACES:
+        given, stored = getattr(options.plan, name), getattr(plan, name)
+        found[name] = given if given != getattr(Plan(), name) else _found(stored, origin)
+    scan = options.scan or _found(made["input"]["name"], origin)
     if not _is_there(Path(scan)):
+        scan = "the scan" if scan == OMITTED else scan
         raise InputError(f"{scan}, which {options.origin} was made from, is not there; give its present place as SCAN")
-    return replace(options, scan=scan, plan=plan)
+    if not Path(found["prior"], "prior.json").is_file() and found["prior"] not in shipped():
+        raise InputError(f"the prior {found['prior']}, which {options.origin} was made with, is not there; "
+                         "give its present place by --prior")
+    return replace(options, scan=scan, plan=replace(plan, **found))
+
+
+def _found(name: Any, origin: Path) -> Any:
+    """A file by the name that an output stores: here, or else beside the output, if it is there."""
+    beside = origin.with_name(Path(name).name) if name and Path(name).name else None
+    return str(beside) if beside is not None and not _is_there(Path(name)) and _is_there(beside) else name
 
 
 def _same_inputs(made: dict[str, Any], source: Path, job: "Job", options: Options) -> None:
@@ -163,9 +190,9 @@ def _same_inputs(made: dict[str, Any], source: Path, job: "Job", options: Option
         raise InputError(f"{source} is not the scan that {options.origin} was made from; give that scan as SCAN")
     if made.get("prior_sha256") != job.prior_hash:
         raise InputError(f"{options.plan.prior} is not the prior that {options.origin} was made with (its sha256 differs); "
-                         "bring that back")
+                         "give the place of that one by --prior")
     if made.get("maps_fingerprint") != job.maps_fingerprint:
-        raise InputError(f"{options.plan.maps} holds other coil maps than {options.origin} was made with; bring those back")
+        raise InputError(f"{options.plan.maps} holds other coil maps than {options.origin} was made with; give those by --maps")
     if made.get("medrestore") != version("medrestore"):
         say(f"{options.origin} was made by medrestore {made.get('medrestore')}, this is {version('medrestore')}: bits may differ")
 

@@ -3,12 +3,14 @@
 An output is written under a temporary name in the folder that it will lie in, and renamed when it is complete:
 a reader sees the old output or the new one. Temporary names are random and created exclusively, so that nothing of
 anybody else is followed, reused or removed. A folder of temporary files carries a marker; by it a later run for the
-same output recognises what a killed run has left.
+same output recognises what a killed run has left. So does every published folder: one without it, or with files that
+it does not list, is never replaced or removed.
 """
 
-from .digests import digest, digest_of
+from .digests import altered, digest, digest_of
 from .listing import files_in, globbed, has_suffix, is_glob, is_hidden, natural_key, text_of
 from .locks import Busy, exclusive
+from .owned import MARKER, check_claimed, check_own, claim, is_empty, is_own, remove_own
 from .paths import expanded
 from .publish import FileWriter, NewFile, link_or_copy, new_file, publish_first, remove_folder, write_file
 from .stages import Stage, new_folder, new_output, recover, recover_all, unfinished
@@ -16,10 +18,15 @@ from .system import ADVICE, explained, final_names, no_room
 
 __all__ = [
     "ADVICE",
+    "MARKER",
     "Busy",
     "FileWriter",
     "NewFile",
     "Stage",
+    "altered",
+    "check_claimed",
+    "check_own",
+    "claim",
     "digest",
     "digest_of",
     "exclusive",
@@ -29,8 +36,10 @@ __all__ = [
     "final_names",
     "globbed",
     "has_suffix",
+    "is_empty",
     "is_glob",
     "is_hidden",
+    "is_own",
     "link_or_copy",
     "natural_key",
     "new_file",
@@ -41,6 +50,7 @@ __all__ = [
     "recover",
     "recover_all",
     "remove_folder",
+    "remove_own",
     "text_of",
     "unfinished",
     "write_file",

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
+from pathlib import Path
 
 
 def digest(*paths: str | os.PathLike[str]) -> str:
@@ -17,6 +19,18 @@ def digest(*paths: str | os.PathLike[str]) -> str:
             while block := file.read(2**20):
                 total.update(block)
     return total.hexdigest()
+
+
+def altered(folder: Path, digests: Mapping[str, object]) -> list[str]:
+    """The files, by name, that are missing from a folder or do not have the sha256 that was recorded of them."""
+    return [name for name, sha256 in digests.items() if not _is(folder / name, sha256)]
+
+
+def _is(path: Path, sha256: object) -> bool:
+    try:
+        return path.is_file() and digest(path) == sha256
+    except OSError:
+        return False
 
 
 def digest_of(value: object) -> str:

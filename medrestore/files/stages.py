@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from .locks import Busy, exclusive
+from .owned import MARKER, check_own, is_empty, seal
 from .system import (
     ADVICE,
     exists_already,
@@ -23,7 +24,7 @@ from .system import (
     temporary,
 )
 
-MARKER = ".medrestore"  # in a stage: the name of its output and the key of its content
+# the marker of a stage holds the name of its output and the key of its content
 NEW, OLD = "new", "old"  # in a stage: the new output, and the output that it replaces
 LONGEST_MARKER = 4096  # bytes
 
@@ -38,7 +39,8 @@ def new_folder(
 
     Args:
         path: the folder; missing folders above it are created.
-        replace: whether an existing folder is replaced, at the last moment.
+        replace: whether an existing folder is replaced, at the last moment; only one that was published like this,
+            and that nobody has added anything to, ever is.
         advice: what the message of a failed write proposes.
 
     Raises:
@@ -50,8 +52,8 @@ def new_folder(
     try:
         if os.path.lexists(out) and not out.is_dir():
             raise InputError(f"{out} is no folder; choose another output")
-        if out.is_dir() and not replace:
-            raise exists_already(out)
+        if out.is_dir():
+            _check_replaced(out, replace)
         with explained(out, advice), final_names(stage.new, out):
             yield stage.new
         stage.publish_folder(replace=replace)
@@ -60,7 +62,9 @@ def new_folder(
 
 
 @contextmanager
-def new_output(path: str | os.PathLike[str], *, advice: str = ADVICE) -> Iterator[Path]:
+def new_output(
+    path: str | os.PathLike[str], *, replace: bool = False, advice: str = ADVICE
+) -> Iterator[Path]:
     """A file with others beside it: yields an empty temporary folder, whose files are published at the end.
 
     The file called `path.name` in it becomes `path`, the others lie beside. No mix of two runs is ever complete: old
@@ -68,18 +72,20 @@ def new_output(path: str | os.PathLike[str], *, advice: str = ADVICE) -> Iterato
 
     Args:
         path: the main file; missing folders are created.
+        replace: whether existing files are replaced; else they are refused, and nothing is published.
         advice: what the message of a failed write proposes.
 
     Raises:
         Busy: another run is writing this output.
-        InputError: nothing can be written there, or the disk is full; nothing new is left.
+        InputError: a file exists and may not be replaced, nothing can be written there, or the disk is full; nothing
+            new is left.
     """
     out = Path(path)
     stage = Stage(out, advice=advice)
     try:
         with explained(out, advice, full_only=True), final_names(stage.new, out.parent):
             yield stage.new
-        stage.publish_files()
+        stage.publish_files(replace=replace)
     finally:
         stage.remove()
 
@@ -132,13 +138,14 @@ class Stage:
         """Puts the folder `new` in the place of the output.
 
         Raises:
-            InputError: the output exists and `replace` is False, or it cannot be written; an old one stays.
+            InputError: the output exists and `replace` is False or it is not ours, or it cannot be written; an old
+                one stays.
         """
         with explained(self.out, self._advice):
+            seal(self.new)
             sync_tree(self.new)
             if os.path.lexists(self.out):
-                if not replace:
-                    raise exists_already(self.out)
+                _check_replaced(self.out, replace)
                 os.replace(self.out, self.folder / OLD)
             try:
                 os.replace(self.new, self.out)
@@ -147,14 +154,17 @@ class Stage:
                 raise
             sync_names(self.out.parent)
 
-    def publish_files(self) -> None:
+    def publish_files(self, *, replace: bool) -> None:
         """Gives the files in `new` their names: old files beside the output go, the output comes, then the others.
 
         Raises:
-            InputError: they cannot be written.
+            InputError: one exists and `replace` is False, or they cannot be written.
         """
         with explained(self.out, self._advice):
             sync_tree(self.new)
+            for path in sorted(self.new.iterdir()):
+                if not replace and os.path.lexists(self.out.with_name(path.name)):
+                    raise exists_already(self.out.with_name(path.name))
             beside = sorted(path.name for path in self.new.iterdir() if path.name != self.out.name)
             for name in beside:
                 self.out.with_name(name).unlink(missing_ok=True)
@@ -227,6 +237,14 @@ def _stages(out: Path) -> list[Path]:
         return []
     beside = (out.parent / name for name in sorted(names))
     return [stage for stage in beside if _marker_of(stage).startswith(_marker(out, ""))]
+
+
+def _check_replaced(out: Path, replace: bool) -> None:
+    """Refuses to replace what exists without leave, and a folder that is not ours in any case; not an empty one."""
+    if not replace and not is_empty(out):
+        raise exists_already(out)
+    if out.is_dir() and not out.is_symlink():
+        check_own(out)
 
 
 def _marker(out: Path, key: str) -> bytes:

@@ -3,85 +3,66 @@
 import json
 import math
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from ..errors import InputError
 from ..evaluation import FrameScore, SceneScore, score_scene, write_frames_csv
-from ..files import digest_of, new_output, unfinished
+from ..files import altered, check_own, digest, digest_of, new_output, unfinished
 from ..io.frames.masks import runs
 from ..io.frames.video import H264_WARNING
 from ..io.scenes.base import Scene
 from ..io.scenes.writer import SceneWriter, encode_png, output_kind, provenance_place
-from ..priors import Prior, load
-from ..priors.store import describe
+from ..jobs import PriorJob, PriorMachine
+from ..priors.store import shipped
 from ..report.overlay import write_overlay
 from ..settings import plain
 from .frame import check_inpaint_plan, check_rgb
 from .plan import Machine, Plan, Reading, Writing
-from .scene import Coverage, Inspection, fill_frames, grown, inspect_scene
+from .scene import Coverage, Inspection, fill_frames, fingerprint, grown, inspect_scene
 
 LARGEST_JSON = 1 << 28  # bytes of a provenance
 
 
 @dataclass(frozen=True)
-class Job:
-    """What to do with each scene.
+class Job(PriorJob[Plan]):
+    """What to do with each scene; see `PriorJob`.
 
     Args:
-        plan: all that decides the fill.
-        prior: the loaded prior; `Job.load` loads the one that the plan names.
-        about: what the folder of the prior states of it (`priors.store.describe`), with the sha256 of its
-            weights; empty for a prior that was loaded from no file.
         machine, reading, writing: what does not decide the fill.
-        say: called with one line of text an event.
-        progress: `(label, total) -> advance`, for a progress bar.
     """
 
-    plan: Plan
-    prior: Prior
-    about: Mapping[str, Any] = field(default_factory=dict)
     machine: Machine = field(default_factory=Machine)
     reading: Reading = field(default_factory=Reading)
     writing: Writing = field(default_factory=Writing)
-    say: Callable[[str], None] = lambda line: None
-    progress: Callable[[str, int], Callable[[], None]] = lambda label, total: lambda: None
 
     @classmethod
-    def load(cls, plan: Plan, machine: Machine, **rest: Any) -> "Job":
+    def load(cls, plan: Plan, machine: PriorMachine, **rest: Any) -> Self:
         """The job with the prior that the plan names; `rest` are its other fields.
 
         Raises:
             InputError: there is no such prior, its files are damaged, or it does not suit frames or the plan.
         """
-        about = describe(plan.prior)
+        job = super().load(plan, machine, **rest)
+        check_inpaint_plan(plan, job.prior)
+        return job
+
+    @classmethod
+    def check_described(cls, about: Mapping[str, Any], plan: Plan) -> None:
+        """Refuses a prior that is not one of pictures."""
         check_rgb(about["channels"], (about["recipe"] or {}).get("kind") == "interval", plan.prior)
-        prior = load(plan.prior, device=machine.place, bf16=plan.bf16, compiled=machine.compiled)
-        check_inpaint_plan(plan, prior)
-        return cls(plan, prior, about, machine, **rest)
 
     def key(self, fingerprint: str) -> str:
-        """sha256 of all that decides an output: plan, prior, version, and the frames by their `fingerprint`.
-
-        A prior that was loaded from no file cannot be told from another, so its outputs are never current:
-        each call gives another key.
-        """
-        about = {name: value for name, value in self.about.items() if name != "card"} or uuid.uuid4().hex
-        return digest_of([plain(self.plan), about, fingerprint, version("medrestore")])
-
-    @property
-    def prior_name(self) -> str:
-        """The prior for people: as the plan names it, or its class where it was loaded from no file."""
-        return self.plan.prior if self.about else type(self.prior).__name__
+        """sha256 of all that decides an output: plan, prior, version, and the frames by their `fingerprint`."""
+        return digest_of([plain(replace(self.plan, prior="")), self.prior_key(), fingerprint])
 
 
 def inpaint_scene(
@@ -90,7 +71,7 @@ def inpaint_scene(
     """One scene to one output, with a picture of the mask, a table of its frames and a JSON record beside.
 
     Args:
-        opened: opens the scene; called twice, for two readers, so that video is read in order by each.
+        opened: opens the scene; called for each reader, so that video is read in order by all.
         out: a folder, .mha, .mkv or .mp4; .png for a scene of one frame.
         source, mask: what it was read from, for the record.
 
@@ -108,7 +89,7 @@ def inpaint_scene(
                              "give a folder, or a name ending in .mha or .mkv")
         inspection = inspect_scene(scene, job.prior, job.plan, allow_large_hole=job.reading.allow_large_hole)
         key = job.key(inspection.fingerprint)
-        if job.writing.resume and is_done(out, key):
+        if job.writing.resume and is_done(out, key) and _tells(out) == job.writing.name_of(source):
             job.say(f"{out} is complete already")
             return False
         _may_write(out, job)
@@ -121,16 +102,19 @@ def inpaint_scene(
                     preview_place(out), scene.frame(inspection.fullest), scene.mask(inspection.fullest)[0]
                 )
                 coverages = _fill(given, ahead, writer, job)
+                with opened() as again:
+                    if fingerprint(grown(again, job.plan.grow)) != inspection.fingerprint:
+                        raise InputError(f"{source} was changed while it was read; run again once it is complete")
                 scores, rows = _scores(given, writer)  # by the masks as given, so that numbers compare
-                write_frames_csv(table_place(out), rows)
-            except BaseException as error:
-                if (
-                    isinstance(error, InputError) or out.suffix == ".png"
-                ):  # nothing is left that could be resumed
+                named = [replace(row, scene=job.writing.name_of(row.scene)) for row in rows]
+                write_frames_csv(table_place(out), named)
+            except BaseException:
+                if not writer.done:  # nothing is left that could be resumed
                     for place in (preview_place(out), table_place(out)):
                         place.unlink(missing_ok=True)
                 raise
             writer.provenance = _provenance(scene, inspection, key, coverages, scores, job, source, mask)
+            writer.provenance["beside"] = {place.name: digest(place) for place in (preview_place(out), table_place(out))}
         for line in _report(scene, scores, rows, coverages if job.plan.temporal_fill else []):
             job.say(line)
         job.say(f"{out}  {preview_place(out).name}  {table_place(out).name}")
@@ -194,8 +178,27 @@ def check_output(out: Path, *inputs: Path | None) -> None:
 
 
 def is_done(out: Path, key: str) -> bool:
-    """Whether an output, with all that belongs to it, is complete and has this key."""
-    return all(place.exists() for place in _outputs(out)) and read_record(out).get("key") == key
+    """Whether an output, with all that belongs to it, has this key, and is complete and as it was written."""
+    try:
+        return all(place.exists() for place in _outputs(out)) and read_record(out).get("key") == key and not damaged(out)
+    except InputError:
+        return False
+
+
+def damaged(out: Path) -> list[str]:
+    """The files of an output, by name, that are missing or not as they were written; empty when it is whole.
+
+    Raises:
+        InputError: there is no record of its files.
+    """
+    record = read_record(out)
+    parts = [(out if out.is_dir() else out.parent, record.get("files")), (out.parent, record.get("beside"))]
+    wrong: list[str] = []
+    for folder, digests in parts:
+        if not isinstance(digests, dict) or any(Path(name).name != name for name in digests):
+            raise InputError(f"{out} has no record of its files that can be read; make it again")
+        wrong += altered(folder, digests)
+    return wrong
 
 
 def _outputs(out: Path) -> tuple[Path, ...]:
@@ -214,12 +217,20 @@ def read_record(out: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) and "key" in record else {}
 
 
+def _tells(out: Path) -> object:
+    """What an output stores of the name of its input."""
+    given = read_record(out).get("input")
+    return given.get("name") if isinstance(given, dict) else None
+
+
 def _may_write(out: Path, job: Job) -> None:
     """Refuses to replace outputs without leave, and a folder of other files in any case."""
     if out.is_dir() and any(out.iterdir()) and not read_record(out):
         raise InputError(
             f"{out} is a folder and no output of inpaint, so it is never replaced; give another `out`"
         )
+    if out.is_dir():
+        check_own(out)
     if job.writing.overwrite:
         return
     if not (job.writing.resume or out.exists()) and unfinished(out):
@@ -253,12 +264,13 @@ class PictureWriter:
 
 
 @contextmanager
-def _one_picture(out: Path) -> Iterator[PictureWriter]:
+def _one_picture(out: Path, *, replace: bool) -> Iterator[PictureWriter]:
     """Publishes the picture and its JSON when all went well."""
-    with new_output(out) as folder:
+    with new_output(out, replace=replace) as folder:
         writer = PictureWriter()
         yield writer
         (folder / out.name).write_bytes(encode_png(writer.read(0).permute(1, 2, 0).contiguous().numpy()))
+        writer.provenance["files"] = {out.name: digest(folder / out.name)}
         text = json.dumps(writer.provenance, allow_nan=False, sort_keys=True, indent=1) + "\n"
         (folder / record_place(out).name).write_text(text, "utf-8")
 
@@ -267,12 +279,12 @@ def _writer(
     out: Path, scene: Scene, key: str, job: Job
 ) -> AbstractContextManager[SceneWriter | PictureWriter]:
     if out.suffix == ".png":
-        return _one_picture(out)
+        return _one_picture(out, replace=True)
     return SceneWriter(
         out,
         size=scene.size,
         count=scene.count,
-        names=scene.frame_name,
+        names="{:06d}".format if job.writing.anonymous else scene.frame_name,
         fps=scene.fps,
         times=scene.times,
         geometry=scene.geometry,
@@ -324,21 +336,22 @@ def _provenance(
     mask: Path | None,
 ) -> dict[str, Any]:
     """How an output was made; holds no time of day, so that a rerun gives the same bytes."""
-    plan = job.plan
+    plan, names = job.plan, job.writing
+    prior = plan.prior if job.about and plan.prior in shipped() else names.name_of(plan.prior)
     return {
         "medrestore": version("medrestore"),
         "torch": torch.__version__,
         "device": job.machine.place,
-        "config": plain(plan),
+        "config": plain(replace(plan, prior=prior)),
         "key": key,
         "input": {
-            "path": str(source),
-            "mask": None if mask is None else str(mask),
-            "scene": scene.name,
+            "name": names.name_of(source),
+            "mask": None if mask is None else names.name_of(mask),
+            "scene": names.name_of(scene.name),
             "frames": scene.count,
             "size": list(scene.size),
             "fingerprint": inspection.fingerprint,
-            "notes": list(scene.notes),
+            "notes": [] if names.anonymous else [names.told(note, source, mask) for note in scene.notes],
         },
         "mask_means": scene.masks.meaning,
         "hole_values": list(scene.masks.hole_values) or None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..levels import below, karras, time_travel
 from ..methods import METHODS
-from ..settings import Bounds, OneOf, check
+from ..settings import Bounds, OneOf, Privacy, check
 
 if TYPE_CHECKING:
     from ..methods import Method
@@ -149,16 +149,14 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Writing:
+class Writing(Privacy):
     """What may be replaced.
 
     Args:
         overwrite: replace existing outputs, but never a folder of other files.
-        resume: go on where a killed run stopped; skip what is complete; redo what another plan made.
+        resume: go on where a killed run stopped; skip what is complete; redo what another plan made, and what is
+            damaged.
     """
 
     overwrite: bool = False
     resume: bool = False
-
-    def __post_init__(self) -> None:
-        check(self)

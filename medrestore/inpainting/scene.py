@@ -84,22 +84,38 @@ def inspect_scene(scene: Scene, prior: Prior, plan: Plan, *, allow_large_hole: b
         InputError: a frame or mask that cannot be read, nothing hidden, a frame or more than half of the
             scene hidden.
     """
-    digest = hashlib.sha256(repr((scene.count, scene.size)).encode())
     fractions: list[float] = []
     windows = 0
-    for index in range(scene.count):
-        frame, known = scene.frame(index), scene.mask(index)[0]
-        digest.update(frame.numpy().tobytes())
-        digest.update(known.numpy().tobytes())
+
+    def look(known: Tensor) -> None:
+        nonlocal windows
         fractions.append(float((~known).double().mean()))
         if fractions[-1] > 0:
             windows += windows_of(known, prior, plan)
+
+    digest = fingerprint(scene, look)
     survey = Survey(scene.masks.where, tuple(fractions))
     survey.check(allow_full=allow_large_hole and min(fractions) < 1)
     if survey.mostly_hole and not allow_large_hole:
         raise InputError(f"{survey.where} hides {survey.hole_fraction:.0%} of {scene.name}, more than half: "
                          "check `mask_means`, or pass `allow_large_hole` if it is so")
-    return Inspection(survey, digest.hexdigest(), windows)
+    return Inspection(survey, digest, windows)
+
+
+def fingerprint(scene: Scene, look: Callable[[Tensor], None] = lambda known: None) -> str:
+    """sha256 of all frames and masks of a scene.
+
+    Args:
+        scene: with its masks grown already.
+        look: called with each mask, (height, width) bool, True where known.
+    """
+    digest = hashlib.sha256(repr((scene.count, scene.size)).encode())
+    for index in range(scene.count):
+        frame, known = scene.frame(index), scene.mask(index)[0]
+        digest.update(frame.numpy().tobytes())
+        digest.update(known.numpy().tobytes())
+        look(known)
+    return digest.hexdigest()
 
 
 def fill_frames(scene: Scene, prior: Prior, plan: Plan, *, ahead: Scene | None = None,

@@ -220,7 +220,7 @@ def read_text(file: h5py.File, name: str) -> str:
         raise InputError(f"{where} is not UTF-8 text; export the file again.") from error
 
 
-def open_npy(path: PathLike, *, max_gb: float = 16.0) -> np.ndarray:
+def open_npy(path: PathLike, *, max_gb: float = 16.0) -> np.memmap:
     """A numeric .npy file as a read-only memory map; pickled objects are refused, never loaded."""
     path = existing(path)
     try:
@@ -257,7 +257,7 @@ def scan_files(path: PathLike) -> tuple[Path, ...]:
     return cfl_files(path) if is_cfl(path) else (Path(path),)
 
 
-def open_cfl(path: PathLike, *, max_gb: float = 16.0) -> np.ndarray:
+def open_cfl(path: PathLike, *, max_gb: float = 16.0) -> np.memmap:
     """A BART .cfl/.hdr pair as a read-only complex64 memory map in the .hdr's order of dimensions.
 
     `path` may end in .cfl, .hdr or neither.

@@ -5,9 +5,11 @@ A file appears under its name when it is complete.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..files import FileWriter, NewFile
+from ..files import FileWriter, NewFile, altered, digest
 from .guards import (
     MAX_TEXT,
     PathLike,
@@ -24,6 +26,7 @@ from .guards import (
     finite,
     guarded,
     has,
+    names,
     open_hdf5,
     require,
     to_complex64,
@@ -31,6 +34,7 @@ from .guards import (
 
 RESEARCH_USE = "Research use only. Not a medical device. Not for diagnosis."
 PROVENANCE = "medrestore_provenance"
+DIGESTS = "medrestore_sha256"  # JSON: sha256 of the bytes of each dataset in C order, of the provenance, of files beside
 PRIVATE = ("patient", "birth", "subject", "study", "date")  # never in the name of an attribute that is written
 
 Array = np.ndarray | Tensor
@@ -101,6 +105,7 @@ class ReconstructionWriter(FileWriter):
         self.path, self.provenance = Path(path), provenance
         private = [key for key in attributes or {} if any(word in key.lower() for word in PRIVATE)]
         require(not private, f"{path}: the attribute {', '.join(private)} could identify a patient and is not written.")
+        self._beside: dict[str, str] = {}
         self._output = NewFile(self.path, overwrite=overwrite)
         self._missing = set(range(slices))
         plane = (height, width)
@@ -140,6 +145,16 @@ class ReconstructionWriter(FileWriter):
                 self._put(name, index, finite(_numpy(value), self.path, what))
         self._missing.discard(index)
 
+    def read(self, index: int) -> np.ndarray:
+        """The magnitude of slice `index` again, (h, w) float32, once it was put."""
+        require(index not in self._missing, f"{self.path}: slice {index} was not written yet.")
+        values: np.ndarray = self._file["reconstruction"][index]
+        return values
+
+    def add_beside(self, path: Path) -> None:
+        """Records the sha256 of a complete file that belongs to this one and lies beside it."""
+        self._beside[path.name.removeprefix(self.path.stem)] = digest(path)
+
     def _put(self, name: str, index: int, value: np.ndarray) -> None:
         dataset = self._file[name]
         require(0 <= index < len(dataset), f"{self.path}: there is no slice {index} in {len(dataset)} slices.")
@@ -160,7 +175,11 @@ class ReconstructionWriter(FileWriter):
         """Writes the provenance and publishes the file; refused, leaving nothing, while slices are missing."""
         try:
             require(not self._missing, f"{self.path}: slices {sorted(self._missing)} were never written; nothing was saved.")
-            self._file.attrs[PROVENANCE] = json.dumps(self.provenance, allow_nan=False, sort_keys=True)
+            text = json.dumps(self.provenance, allow_nan=False, sort_keys=True)
+            self._file.attrs[PROVENANCE] = text
+            digests = {name: _dataset_digest(dataset) for name, dataset in self._file.items()}
+            digests["provenance"] = hashlib.sha256(text.encode()).hexdigest()
+            self._file.attrs[DIGESTS] = json.dumps(digests | {"beside": self._beside}, sort_keys=True)
             self._file.close()
             self._sink.close()
             self._written()
@@ -301,8 +320,47 @@ def read_provenance(path: PathLike) -> dict[str, Any]:
         return _provenance(file)
 
 
+def damaged(path: PathLike, *, max_gb: float = 16.0) -> list[str]:
+    """What of a reconstruction is not as it was written: datasets, "provenance", files beside it that are still there.
+
+    Raises:
+        InputError: it cannot be read, or has no digests: another program wrote it.
+    """
+    with open_hdf5(path) as file:
+        digests = _json_attribute(file, DIGESTS)
+        if not digests:
+            raise InputError(f"{path} has no digests, so nothing can be said of its data; write the reconstruction again.")
+        found = names(file)
+        wrong = [name for name in digests if name not in (*found, "provenance", "beside")]
+        for name in found:
+            dataset = checked_dataset(file, name, max_gb=max_gb)
+            if guarded(path, partial(_dataset_digest, dataset)) != digests.get(name):
+                wrong.append(name)
+        text = guarded(path, lambda: file.attrs.get(PROVENANCE))
+        if not isinstance(text, str) or hashlib.sha256(text.encode()).hexdigest() != digests.get("provenance"):
+            wrong.append("provenance")
+    folder, beside = Path(path).parent, digests.get("beside")
+    if not isinstance(beside, dict):
+        return [*wrong, "beside"]
+    named = {Path(f"{Path(path).stem}{end}").name: sha256 for end, sha256 in beside.items()}
+    return wrong + altered(folder, {name: sha256 for name, sha256 in named.items() if (folder / name).exists()})
+
+
+def _dataset_digest(dataset: Any) -> str:
+    """sha256 of the bytes in C order, one entry along the first axis in memory at a time."""
+    total = hashlib.sha256()
+    for index in range(len(dataset)):
+        total.update(np.ascontiguousarray(dataset[index]).tobytes())
+    return total.hexdigest()
+
+
 def _provenance(file: Any) -> dict[str, Any]:
-    text = guarded(file.filename, lambda: file.attrs.get(PROVENANCE))
+    return _json_attribute(file, PROVENANCE)
+
+
+def _json_attribute(file: Any, name: str) -> dict[str, Any]:
+    """An attribute that holds a JSON object; empty when there is none."""
+    text = guarded(file.filename, lambda: file.attrs.get(name))
     if text is None:
         return {}
     try:
@@ -310,7 +368,7 @@ def _provenance(file: Any) -> dict[str, Any]:
     except (json.JSONDecodeError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise InputError(f"{file.filename}: its provenance is damaged or too long; write the reconstruction again.")
+        raise InputError(f"{file.filename}: its {name} is damaged or too long; write the reconstruction again.")
     return value
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..allocator import is_out_of_memory
 from ..errors import InputError
 from .base import CoIsometry, LinearOperator, Operator, PseudoInvertible, ResolventOperator, SpectralOperator
 from .local import LocalOperator
@@ -43,9 +44,9 @@ def check(A: Operator, shape: tuple[int, int, int], *, dtype: torch.dtype = torc
                 law(A, x, tolerance)
         except BrokenLaw as error:
             raise BrokenLaw(f"{A.kind} breaks a law of its {law.__name__.replace('_', ' ')}: {error}") from None
-        except torch.OutOfMemoryError:
-            raise
         except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
             raise BrokenLaw(f"{A.kind} cannot be applied to images of shape {tuple(x.shape)}, {x.dtype} "
                             f"({str(error).splitlines()[0]}); give the shape and dtype of its images") from error
 

@@ -115,7 +115,7 @@ class Sense(Encoding):
 
     @cached_property
     def _circulant(self) -> Tensor:
-        """(h, w): the diagonal of F Ah A Fh, held up, for transforms without shifts: the squared mask correlated with the maps' power."""
+        """(h, w): diagonal of F Ah A Fh, held up, without shifts: the squared mask correlated with the power of the maps."""
         power = torch.fft.fftn(self.maps[0], dim=self._axes, norm="ortho").abs().square().sum(0)
         power, mask = (torch.fft.fftn(each, dim=self._axes) for each in (power, self._uncentred_power))
         diagonal = torch.fft.ifftn(power.conj() * mask, dim=self._axes).real

@@ -1,6 +1,7 @@
 """A network's output for fixed noise, in a few numbers: the same weights in the same architecture give it again."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,6 +13,11 @@ from .network import NetworkPrior
 PLACES = 8  # single values that are recorded, evenly spread
 SMALLEST = 32  # pixels a side, at least
 TOLERANCE = 1e-3  # of the std of the output: float32 sums in another order stay below 1e-5
+
+
+def not_finite(state: Mapping[str, Tensor]) -> str | None:
+    """The name of the first tensor with NaN or infinity in it; None where there is none."""
+    return next((key for key, value in state.items() if value.is_floating_point() and not bool(value.isfinite().all())), None)
 
 
 def answer(prior: NetworkPrior, *, condition_channels: int = 0) -> dict[str, Any]:

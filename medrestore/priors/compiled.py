@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..allocator import is_out_of_memory
 from .architectures import tensor_of
 
 
@@ -28,9 +29,9 @@ class Compiled(torch.nn.Module):
         if self.run is not self.net:
             try:
                 return self._compiled(*inputs, **named)
-            except torch.OutOfMemoryError:
-                raise
             except Exception as error:  # no compiler, an unsupported operation, ...: the network runs without
+                if is_out_of_memory(error):
+                    raise
                 warnings.warn(f"the network could not be compiled and runs as it is ({type(error).__name__}: "
                               f"{(str(error).splitlines() or [''])[0][:200]})", stacklevel=2)
                 self.run = self.net

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-FILTER = (1, 3, 3, 1)  # of all resampling, in both directions of the image
+from .resampling import Halved, doubled, halved
+
 EPS = 1e-6  # of group normalisation
 HALVING = 2**0.5  # a sum of two branches is divided by it, so that its variance stays
 
@@ -18,14 +19,19 @@ def groups(channels: int) -> int:
 
 
 def _block(inside: int, out: int, embedded: int, halving: float, *, up: bool = False, down: bool = False) -> nn.Module:
-    """A residual block of BigGAN: its resampling, if any, by `FILTER` ("fir") in both branches."""
+    """A residual block of BigGAN, which resamples, if it does, in both branches."""
     from diffusers.models.resnet import ResnetBlock2D
 
-    return ResnetBlock2D(
+    block: Any = ResnetBlock2D(
         in_channels=inside, out_channels=out, temb_channels=embedded, groups=groups(inside), groups_out=groups(out), eps=EPS,
         kernel="fir",  # type: ignore[arg-type]  # a name, whatever its annotation
         up=up, down=down, use_in_shortcut=inside != out or up or down, output_scale_factor=halving,
     )
+    if up:
+        block.upsample = doubled
+    if down:
+        block.downsample = halved
+    return cast("nn.Module", block)
 
 
 def _attention(channels: int, halving: float) -> nn.Module:
@@ -34,13 +40,6 @@ def _attention(channels: int, halving: float) -> nn.Module:
 
     return Attention(channels, heads=1, dim_head=channels, norm_num_groups=groups(channels), eps=EPS, bias=True,
                      residual_connection=True, rescale_output_factor=halving, _from_deprecated_attn_block=True)
-
-
-def _filtered(inside: int, out: int) -> nn.Module:
-    """A 3 x 3 convolution of the image halved by `FILTER`."""
-    from diffusers.models.downsampling import FirDownsample2D
-
-    return FirDownsample2D(inside, out, use_conv=True, fir_kernel=FILTER)
 
 
 class _Level(nn.Module):
@@ -98,7 +97,7 @@ class NCSNpp(nn.Module):
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for i, out in enumerate(widths):
             made = [_block(here if j == 0 else out, out, embedded, halving) for j in range(blocks)]
-            see = _filtered(channels if i == 0 else here, out) if self.residual else nn.Conv2d(channels, out, 1)
+            see = Halved(channels if i == 0 else here, out) if self.residual else nn.Conv2d(channels, out, 1)
             coarser = {"resample": _block(out, out, embedded, halving, down=True), "see": see} if i < last else {}
             self.down.append(_Level(made, [_attention(out, halving) for _ in made if attention[i]], **coarser))
             skips += [out] * (blocks + (i < last))
@@ -117,9 +116,6 @@ class NCSNpp(nn.Module):
 
     def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
         """The score, shaped like `x` (batch, channels, height, width); `sigma` (batch,) is the std of the noise in `x`."""
-        from diffusers.models.downsampling import downsample_2d
-        from diffusers.models.upsampling import upsample_2d
-
         angles = 2 * math.pi * sigma.log()[:, None] * self.frequencies
         time = self.embed(torch.cat([angles.sin(), angles.cos()], 1))
         image = x if self.centred else 2 * x - 1
@@ -135,7 +131,7 @@ class NCSNpp(nn.Module):
                 if self.residual:
                     h = image = (level.see(image) + h) / self.halving
                 else:
-                    image = downsample_2d(image, FILTER)  # type: ignore[arg-type]  # takes numbers too
+                    image = halved(image)
                     h = h + level.see(image)
                 skips.append(h)
         first, attention, second = self.middle
@@ -147,7 +143,7 @@ class NCSNpp(nn.Module):
             h = level.attentions[0](h) if level.attentions else h
             if hasattr(level, "show"):
                 here = level.show(nn.functional.silu(level.norm(h)))
-                total = here if total is None else upsample_2d(total, FILTER) + here  # type: ignore[arg-type]  # takes numbers too
+                total = here if total is None else doubled(total) + here
             if hasattr(level, "resample"):
                 h = level.resample(h, time)
         assert total is not None  # the finest level always shows

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from ..codecs import CalibratedComplex, Interval, Recipe
 from ..errors import InputError
-from ..files import digest, new_folder, recover
+from ..files import check_own, digest, digest_of, is_empty, new_folder, recover
 from .architectures import build, configuration
+from .check import not_finite
 from .compiled import Compiled
 from .network import NetworkPrior
 from .parametrisations import (
@@ -28,6 +29,7 @@ from .parametrisations import (
     linear_betas,
     scaled_linear_betas,
 )
+from .tensors import write_tensors
 
 FORMAT = 1
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
@@ -38,6 +40,7 @@ PARAMETRISATIONS: dict[str, type[Parametrisation]] = {
 RECIPES: dict[str, type[Interval] | type[CalibratedComplex]] = {"interval": Interval, "calibrated_complex": CalibratedComplex}
 SCHEDULES: dict[str, Callable[..., tuple[float, ...]]] = {"linear": linear_betas, "scaled_linear": scaled_linear_betas}
 FIELDS = {"format", "parametrisation", "recipe", "channels", "multiple", "sha256"}  # of prior.json, besides its card
+PROSE = {"card", "licence", "digest"}  # entries of prior.json that may be edited, and the digest of the others
 LARGEST_WEIGHTS = 8 * 2**30  # bytes
 LARGEST_JSON = 16 * 2**20  # bytes; a schedule of single betas has some
 LONGEST_SCHEDULE = 100_000  # steps
@@ -59,9 +62,9 @@ def save(folder: Path, net: torch.nn.Module, *, parametrisation: Parametrisation
         half: keep the weights of the network as float16, in half the space; they are read as float32 again.
     """
     kind, said = _name(PARAMETRISATIONS, parametrisation), None if recipe is None else _name(RECIPES, recipe)
-    _write_network(folder / "unet", net, config, torch.float16 if half else None)
-    for name, part in (parts or {}).items():
-        _write_network(folder / name, part, None)
+    sha256 = _write_network(folder / "unet", net, config, torch.float16 if half else None)
+    hashes = {name: _write_network(folder / name, part, None) for name, part in (parts or {}).items()}
+    configs = {name: digest(folder / name / Path(CONFIG).name) for name in ("unet", *hashes)}
     about = {
         "format": FORMAT,
         "parametrisation": {"kind": kind, **_plain(parametrisation)},
@@ -69,25 +72,30 @@ def save(folder: Path, net: torch.nn.Module, *, parametrisation: Parametrisation
         "channels": channels,
         "multiple": multiple,
         "size": size,
-        "sha256": digest(folder / WEIGHTS),
+        "sha256": sha256,
+        "config_sha256": configs,
         **(facts or {}),
         "card": card,
     }
-    if parts:
-        about["parts"] = {name: digest(folder / name / Path(WEIGHTS).name) for name in parts}
-    (folder / "prior.json").write_text(json.dumps(about, indent=2) + "\n")
+    if hashes:
+        about["parts"] = hashes
+    (folder / "prior.json").write_text(json.dumps(sealed(about), indent=2) + "\n")
+
+
+def sealed(about: Mapping[str, Any]) -> dict[str, Any]:
+    """A description with the sha256 of all in it that decides what the prior does: all but the prose."""
+    return {**about, "digest": digest_of({key: value for key, value in about.items() if key not in PROSE})}
 
 
 def _write_network(folder: Path, net: torch.nn.Module, config: Mapping[str, Any] | None,
-                   kept_as: torch.dtype | None = None) -> None:
+                   dtype: torch.dtype | None = None) -> str:
+    """Writes a network, and returns the sha256 of its weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
-    if kept_as is not None:
-        tensors = {key: value.to(kept_as) if value.is_floating_point() else value for key, value in tensors.items()}
-    save_file(tensors, folder / Path(WEIGHTS).name, metadata={"format": "pt"})
+    sha256 = write_tensors(folder / Path(WEIGHTS).name, net.state_dict(), dtype=dtype)
     said = dict(configuration(net) if config is None else config)
     said.setdefault("_class_name", type(net).__name__)
     (folder / Path(CONFIG).name).write_text(json.dumps(said, indent=2, default=list) + "\n")
+    return sha256
 
 
 def _name(kinds: dict[str, Any], instance: object) -> str:
@@ -122,12 +130,13 @@ def check_free(out: Path, *, replace: bool = False) -> None:
     Raises:
         InputError: the place is taken.
     """
-    if not out.exists():
+    if not out.exists() or is_empty(out):
         return
     if not (out / "prior.json").is_file():
         raise InputError(f"{out} exists and it is no prior; choose another output")
     if not replace:
-        raise InputError(f"{out} exists already; allow replacing the prior or choose another output")
+        raise InputError(f"{out} exists already; pass `overwrite` to replace the prior, or choose another output")
+    check_own(out)
 
 
 @contextmanager
@@ -192,6 +201,9 @@ def describe(name: str | Path) -> dict[str, Any]:
     )):
         raise InputError(f"{path} gives {size!r} as size, which must be two whole numbers, height and width, each a multiple of "
                          f"{about['multiple']}; restore it from where the prior came from")
+    if "digest" in about and sealed(about)["digest"] != about["digest"]:  # priors of earlier versions have none
+        raise InputError(f"{path} was altered after it was written (its digest differs); restore it from where the prior "
+                         "came from")
     return about
 
 
@@ -222,7 +234,7 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
                          "open it by medrestore.priors.latent.load")
     parametrisation = _build(PARAMETRISATIONS, about["parametrisation"], folder)
     recipe = None if about["recipe"] is None else _build(RECIPES, about["recipe"], folder)
-    config = {"_class_name": "UNet2DModel"} | _json(folder / CONFIG, folder)
+    config = {"_class_name": "UNet2DModel"} | _config(folder, "unet", about)
     check_class(config, class_label, folder)
     net = _network(folder, WEIGHTS, config, about["sha256"])
     if config.get("in_channels", about["channels"]) != about["channels"] + about.get("condition_channels", 0):
@@ -242,10 +254,11 @@ def load_part(name: str | Path, part: str, *, device: torch.device | str = "cpu"
         InputError: there is no such part, or its files are missing, truncated, altered or mismatching.
     """
     folder = find(name)
-    parts = describe(folder).get("parts")
+    about = describe(folder)
+    parts = about.get("parts")
     if not isinstance(parts, dict) or not isinstance(parts.get(part), str):
         raise InputError(f"{folder} has no part {part!r}; it has: {', '.join(parts) if isinstance(parts, dict) else 'none'}")
-    config = _json(folder / part / Path(CONFIG).name, folder)
+    config = _config(folder, part, about)
     return _network(folder, f"{part}/{Path(WEIGHTS).name}", config, parts[part]).to(device)
 
 
@@ -282,6 +295,15 @@ def _json(path: Path, folder: Path) -> dict[str, Any]:
     return values
 
 
+def _config(folder: Path, part: str, about: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a network of a prior, which must be the one that was written."""
+    path, hashes = folder / part / Path(CONFIG).name, about.get("config_sha256", {})
+    values = _json(path, folder)
+    if hashes and digest(path) != hashes.get(part):
+        raise InputError(f"{path} was altered after it was written (its sha256 differs); copy the prior again")
+    return values
+
+
 def _network(folder: Path, weights: str, config: dict[str, Any], sha256: str) -> torch.nn.Module:
     """The network of a configuration with the weights of a file, strictly; nothing is allocated that the file does not hold."""
     path = folder / weights
@@ -295,6 +317,9 @@ def _network(folder: Path, weights: str, config: dict[str, Any], sha256: str) ->
         with torch.device("meta"):
             net = build(config)
         tensors = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
+        if (broken := not_finite(tensors)) is not None:
+            raise InputError(f"{path}: {broken} holds NaN or infinity, so it is no trained network; "
+                             "take another snapshot of that run")
         net.load_state_dict(tensors, strict=True, assign=True)
     except InputError:
         raise

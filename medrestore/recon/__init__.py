@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .arrays import reconstruct as reconstruct
     from .files import Job as Job
     from .files import recon_file as recon_file
-    from .files import recon_folder as recon_folder
+    from .folder import recon_folder as recon_folder
     from .plan import Machine as Machine
     from .plan import Plan as Plan
     from .plan import Reading as Reading
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "arrays": ["Reconstruction", "reconstruct"],
-    "files": ["Job", "recon_file", "recon_folder"],
+    "files": ["Job", "recon_file"],
+    "folder": ["recon_folder"],
     "plan": ["Machine", "Plan", "Reading", "Undersampling", "Writing"],
     "preparation": ["Prepared", "Slice", "prepare", "restore_slice", "restore_slices"],
 })

@@ -1,69 +1,58 @@
-"""Files and folders of scans through `recon.preparation`: whole outputs or none, resumed where they stopped."""
+"""Files of scans through `recon.preparation`: whole outputs or none, resumed where they stopped."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ..allocator import release_freed_memory
 from ..errors import InputError
-from ..files import Busy, digest, digest_of, files_in, has_suffix, new_output
-from ..io import KSpaceFile, ReconstructionWriter, read_provenance, read_reconstruction, write_nifti
+from ..files import Stage, digest, digest_of, explained, final_names
+from ..io import KSpaceFile, ReconstructionWriter, read_provenance, write_nifti
 from ..io.guards import scan_files
-from ..io.kspace.open import SUFFIXES
+from ..io.reconstruction import damaged
+from ..jobs import PriorJob
 from ..metrics import Scores
-from ..priors import NetworkPrior, Prior, load
-from ..priors.store import describe
-from ..report import Column, panel
+from ..priors.store import shipped
+from ..report import panel
 from ..restoration import image_size, in_batches, padded_size
 from ..settings import FieldError, plain
 from .data_step import DataStep
 from .plan import Machine, Plan, Reading, Writing
-from .preparation import Prepared, Slice, check_noise, check_plan, check_prior, open_scan, prepare, restore_slices, score
-from .slices import ahead, images_of, slices_at_once
+from .preparation import Prepared, check_noise, check_plan, check_prior, open_scan
+from .records import Gathered, Records, columns
+from .slices import images_of, slices_at_once
+from .volume import Volume
+
+FORMAT = "slices 1"  # of what a run that stopped leaves
 
 OVERFITTED, UNEXPLAINED = 0.85, 1.3  # misfits beyond these say that an image is wrong; good ones have 0.9 to 1.15
 
 
 @dataclass(frozen=True)
-class Job:
-    """What to do with each scan.
+class Job(PriorJob[Plan]):
+    """What to do with each scan; see `PriorJob`.
 
     Args:
-        plan: all that decides the image.
-        prior: the loaded prior; `Job.load` loads the one that the plan names.
-        prior_hash: sha256 of the prior's weights; empty for a prior that was loaded from no file.
         machine, reading, writing: what does not decide the image.
-        say: called with one line per event, for people.
-        progress: `(label, total) -> advance`, for a progress bar.
     """
 
-    plan: Plan
-    prior: Prior
-    prior_hash: str = ""
     machine: Machine = field(default_factory=Machine)
     reading: Reading = field(default_factory=Reading)
     writing: Writing = field(default_factory=Writing)
-    say: Callable[[str], None] = lambda line: None
-    progress: Callable[[str, int], Callable[[], None]] = lambda label, total: lambda: None
 
     @classmethod
-    def load(cls, plan: Plan, machine: Machine, **rest: Any) -> "Job":
-        """The job with the prior that the plan names; `rest` are its other fields.
-
-        Raises:
-            InputError: there is no such prior, its files are damaged, or it is not one of complex images.
-        """
-        about = describe(plan.prior)
+    def check_described(cls, about: Mapping[str, Any], plan: Plan) -> None:
+        """Refuses a prior that is not one of complex images."""
         check_prior(about["channels"], plan.prior)
-        prior = load(plan.prior, device=machine.place, bf16=plan.bf16, compiled=machine.compiled)
-        return cls(plan, prior, about["sha256"], machine, **rest)
 
     @cached_property
     def maps_fingerprint(self) -> str | None:
@@ -72,15 +61,8 @@ class Job:
 
     @cached_property
     def config_hash(self) -> str:
-        """sha256 of everything that decides an output but the scan and the machine: the whole plan, the prior and the maps."""
-        parametrisation = repr(self.prior.parametrisation) if isinstance(self.prior, NetworkPrior) else ""
-        prior = [self.prior_hash, parametrisation, repr(self.prior.recipe)]
-        return digest_of([plain(self.plan), prior, self.maps_fingerprint, version("medrestore")])
-
-    @property
-    def prior_name(self) -> str:
-        """The prior for people: as the plan names it, or by its class where it was loaded from no file."""
-        return self.plan.prior if self.prior_hash else type(self.prior).__name__
+        """sha256 of everything that decides an output but the scan and the machine: plan, prior and maps, wherever these lie."""
+        return digest_of([plain(replace(self.plan, prior="", maps=None)), self.prior_key(), self.maps_fingerprint])
 
     @property
     def levels(self) -> list[float]:
@@ -97,39 +79,6 @@ class Job:
         return out, out.with_suffix(".png"), *([out.with_suffix(".nii.gz")] if self.writing.nifti else [])
 
 
-@dataclass
-class Volume:
-    """What is gathered over the slices of a volume: magnitudes (h, w) as shown for the scores, and facts for the record."""
-
-    zero_filled: list[Tensor] = field(default_factory=list)
-    cg_sense: list[Tensor] = field(default_factory=list)
-    mean: list[Tensor] = field(default_factory=list)
-    one_sample: list[Tensor] = field(default_factory=list)
-    reference: list[Tensor] = field(default_factory=list)
-    misfit: list[float] = field(default_factory=list)
-    noise_std: list[float] = field(default_factory=list)
-    seeds: list[list[int]] = field(default_factory=list)
-
-    def add(self, done: Slice) -> None:
-        """Takes in one slice; its magnitudes only where there is a reference to score them by."""
-        self.misfit.append(float(done.restoration.misfit.mean()))
-        self.noise_std.append(float(done.prepared.problem.sigma))
-        self.seeds.append(list(done.restoration.seeds))
-        if done.reference is not None:
-            self.zero_filled.append(done.zero_filled.abs())
-            self.cg_sense.append(done.cg_sense.abs())
-            self.mean.append(done.image.abs())
-            self.one_sample.append(done.samples[0].abs())
-            self.reference.append(done.reference)
-
-    def scores(self, data_range: float | None) -> dict[str, Scores]:
-        """fastMRI scores of every image that was gathered; empty without a reference."""
-        if not self.reference:
-            return {}
-        names = ["zero_filled", "cg_sense", *(["one_sample"] if len(self.seeds[0]) > 1 else []), "mean"]
-        return {name: score(getattr(self, name), self.reference, data_range=data_range) for name in names}
-
-
 def fingerprint(path: Path) -> str:
     """sha256 of a scan or of coil maps; of header and data for a BART pair, by whichever of its three names."""
     return digest(*scan_files(path))
@@ -139,7 +88,8 @@ def recon_file(source: Path, out: Path, job: Job) -> dict[str, Scores]:
     """One scan to one HDF5 file and a picture beside it; returns the scores, empty without a reference.
 
     Raises:
-        InputError: anything that is wrong with the scan or the plan; nothing is left behind then.
+        InputError: anything that is wrong with the scan or the plan. No output is left then; slices that are done are stored
+            in a hidden folder beside, and the next run takes those up whose data and plan are the same.
     """
     _may_write(source, out, job)
     try:
@@ -166,42 +116,29 @@ def _may_write(source: Path, out: Path, job: Job) -> None:
 
 
 def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, job: Job) -> dict[str, Scores]:
-    first, last = _slice_range(scan, job.plan.slices)
-    ready = _prepare(scan, maps, first, source, job)
+    volume = Volume(scan, maps, source.name, _slice_range(scan, job.plan.slices), job)
+    prepared = volume.first()
+    (ready,) = prepared.values()
     check_plan(ready, job.prior, job.plan)
     check_noise(ready, job.plan)
-    count = slices_at_once(ready, job.plan, job.machine.place, last - first)
-    job.say(_summary(scan, ready, job, last - first, count))
+    count = slices_at_once(ready, job.plan, job.machine.place, len(volume.numbers))
+    job.say(_summary(scan, ready, job, len(volume.numbers), count))
     notes = [*dict.fromkeys((*scan.notes, *ready.notes))]
     for note in notes:
         job.say(f"note: {note}")
-    advance = job.progress(source.name, (len(job.levels) - 1) * job.plan.samples * (last - first))
-    volume, provenance = Volume(), _provenance(source, ready, job) | {"notes": notes}
-    with new_output(out) as folder:
-        place = folder / out.name
-        with _writer(place, ready, job, last - first, provenance) as writer:
-            groups = _groups(scan, maps, [ready], range(first, last), count, source, job)
-            del ready  # nothing may hold a slice's exact data step, hundreds of megabytes, while those of the next group are made
-            index = first
-            while group := next(groups, None):
-                restored = _restored(group, index, job, advance)
-                for done in restored:
-                    writer.put(
-                        index - first, reconstruction=done.image.abs(), complex_image=done.image,
-                        std=done.std if job.plan.samples > 1 else None, samples=done.samples if job.plan.keep_samples else None,
-                    )
-                    volume.add(done)
-                    if index == first + (last - first) // 2:
-                        panel(columns(done), place.with_suffix(".png"), title=source.name)
-                    index += 1
-                del done, restored, group
-                release_freed_memory()
-            scores = volume.scores(scan.reference_max)
-            provenance |= {"misfit": volume.misfit, "noise_std": volume.noise_std, "seeds": volume.seeds,
-                           "scores": {name: _numbers(value) for name, value in scores.items()}}
-        if job.writing.nifti:
-            _write_nifti(place, scan, first)
-    job.say(f"data misfit {_explained(sum(volume.misfit) / len(volume.misfit), noisy=min(volume.noise_std) > 0)}")
+    volume = volume.weighed(prepared)
+    advance = job.progress(source.name, (len(job.levels) - 1) * job.plan.samples * len(volume.numbers))
+    provenance, mask = _provenance(source, ready, volume, notes), ready.sampling.mask.cpu()
+    del ready
+    with _stage(out, job, len(volume.numbers)) as stage:
+        records = Records(stage.folder)
+        keys, refused = volume.restore(prepared, count, records, advance)
+        _check_complete(volume, refused, provenance, source, job)
+        scores = _write(volume, records, keys, stage.new / out.name, mask, provenance)
+        stage.publish_files(replace=job.writing.overwrite or job.writing.resume)
+    misfits, noisy = provenance["misfit"], min(level for level in provenance["noise_std"] if level is not None) > 0
+    misfit = fmean(value for value in misfits if value is not None)
+    job.say(f"data misfit {_explained(misfit, noisy=noisy)}")
     return scores
 
 
@@ -216,65 +153,107 @@ def _explained(misfit: float, *, noisy: bool) -> str:
     return f"{misfit:.2f} (1 = the data are explained to their noise)"
 
 
-def _groups(scan: KSpaceFile, maps: KSpaceFile | None, made: list[Prepared], numbers: range, count: int, source: Path,
-            job: Job) -> Iterator[list[Prepared]]:
-    """Slices made ready, `count` at a time; the first is in `made`, and is taken out of it."""
-
-    def make(first: int) -> list[Prepared]:
-        group = range(first, min(first + count, numbers.stop))
-        return [made.pop() if made else _prepare(scan, maps, index, source, job) for index in group]
-
-    return ahead(make, numbers[::count], threaded=job.machine.place != "cpu")
-
-
-def _restored(group: Sequence[Prepared], first: int, job: Job, advance: Callable[[], None]) -> list[Slice]:
-    """Slices from `first` on, restored in one batch."""
-
-    def stepped(step: int, x: Tensor) -> None:
-        for _ in range(len(x)):
-            advance()
-
-    return restore_slices(group, job.prior, job.plan, first=first, batch_size=images_of(job.plan, len(group)), on_step=stepped)
+@contextmanager
+def _stage(out: Path, job: Job, slices: int) -> Iterator[Stage]:
+    """Where slices gather; removed at the end, and left to a later run when some are stored and the others fail."""
+    stage = Stage(out, key=FORMAT, resume=job.writing.resume or not job.writing.overwrite)
+    try:
+        with explained(out, full_only=True), final_names(stage.folder, out.parent):
+            if stage.resumed:
+                job.say(f"{out.name}: goes on where an earlier run stopped")
+            yield stage
+    except BaseException:
+        stored = Records(stage.folder).count
+        if stored:
+            job.say(f"{out.name}: {stored} of {slices} slices are stored; the same command goes on from there")
+        (stage.leave if stored else stage.remove)()
+        raise
+    stage.remove()
 
 
-def _prepare(scan: KSpaceFile, maps: KSpaceFile | None, index: int, source: Path, job: Job) -> Prepared:
-    given = None if maps is None else maps[index].kspace
-    return prepare(scan[index], job.plan, file_name=source.name, maps=given, cache=job.machine.cache, device=job.machine.place)
+def _check_complete(volume: Volume, refused: dict[int, InputError], made: dict[str, Any], source: Path, job: Job) -> None:
+    """Refuses a volume with slices that could not be served, or whose files were changed while they were read."""
+    if refused:
+        names = ", ".join(map(str, refused))
+        first, why = next(iter(refused.items()))
+        raise InputError(f"{source}: {f'slice {first}' if len(refused) == 1 else f'slices {names}'} cannot be restored "
+                         f"({why}); mend the scan or choose other `slices`: those that are stored stay")
+    given = job.plan.maps
+    if made["input"]["fingerprint"] != fingerprint(source) or (
+            given is not None and made["maps_fingerprint"] != fingerprint(Path(given))):
+        raise InputError(f"{source}{'' if given is None else f' or {given}'} was changed while it was read; "
+                         "run again once it is complete")
 
 
-def _slice_range(scan: KSpaceFile, slices: tuple[int, int] | None) -> tuple[int, int]:
+def _write(volume: Volume, records: Records, keys: dict[int, str], place: Path, mask: Tensor,
+           provenance: dict[str, Any]) -> dict[str, Scores]:
+    """Writes the output, its picture and NIfTI from the records, and completes the provenance; returns the scores."""
+    job, scored = volume.job, Gathered()
+    one = records.read(volume.numbers[0], keys)
+    height, width = one.image.shape
+    with ReconstructionWriter(
+        place, slices=len(volume.numbers), height=height, width=width, mask=mask, std=job.plan.samples > 1,
+        samples=job.plan.samples if job.plan.keep_samples else 0, provenance=provenance,
+        attributes={"acceleration": provenance["sampling"]["acceleration"]},
+    ) as writer:
+        for number, index in enumerate(volume.numbers):
+            record = records.read(index, keys)
+            writer.put(number, reconstruction=record.image.abs(), complex_image=record.image, std=record.std,
+                       samples=record.samples)
+            scored.add(record)
+            if index == volume.pictured:
+                panel(columns(record), place.with_suffix(".png"), title="" if job.writing.anonymous else volume.file_name)
+        scores = scored.scores(volume.scan.reference_max)
+        provenance |= scored.facts | {"scores": {name: _numbers(value) for name, value in scores.items()}}
+        if job.writing.nifti:
+            _write_nifti(place, writer, len(volume.numbers), volume.scan, volume.numbers[0])
+        for path in job.outputs(place)[1:]:
+            writer.add_beside(path)
+    empty = [index for index, seeds in zip(volume.numbers, scored.facts["seeds"], strict=True) if not seeds]
+    if empty:
+        job.say(f"{volume.file_name}: nothing was measured in {'slice' if len(empty) == 1 else 'slices'} "
+                f"{', '.join(map(str, empty))}; the image is zero there")
+    return scores
+
+
+def _slice_range(scan: KSpaceFile, slices: tuple[int, int] | None) -> range:
     first, last = (0, len(scan)) if slices is None else slices
     if not 0 <= first < last <= len(scan):
         raise InputError(f"{scan.path} has slices 0 to {len(scan) - 1}, and `slices` {first}:{last} asks for others")
-    return first, last
+    return range(first, last)
 
 
-def _writer(out: Path, ready: Prepared, job: Job, slices: int, provenance: dict[str, Any]) -> ReconstructionWriter:
-    height, width = ready.shown(ready.problem.back_projected[0, 0]).shape
-    return ReconstructionWriter(
-        out, slices=slices, height=height, width=width, mask=ready.sampling.mask.cpu(), std=job.plan.samples > 1,
-        samples=job.plan.samples if job.plan.keep_samples else 0, provenance=provenance,
-        attributes={"acceleration": ready.sampling.acceleration},
-    )
-
-
-def _write_nifti(out: Path, scan: KSpaceFile, first: int) -> None:
-    with read_reconstruction(out) as result:
-        volume = torch.stack([result[i] for i in range(len(result))])
+def _write_nifti(out: Path, images: ReconstructionWriter, slices: int, scan: KSpaceFile, first: int) -> None:
+    volume = np.stack([images.read(index) for index in range(slices)])
     one = scan[first]
     write_nifti(out.with_suffix(".nii.gz"), volume, pixel_mm=one.pixel_mm, affine=one.affine)
 
 
-def _provenance(source: Path, ready: Prepared, job: Job) -> dict[str, Any]:
+def _provenance(source: Path, ready: Prepared, volume: Volume, notes: list[str]) -> dict[str, Any]:
     """What is known of how an output is made before it is: nothing of the hour, so that a rerun gives the same bytes."""
-    sampling = ready.sampling
+    sampling, job, choice = ready.sampling, volume.job, volume.choice
     return {
-        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.place, "config": plain(job.plan),
-        "config_hash": job.config_hash, "input": {"path": str(source), "fingerprint": fingerprint(source)},
+        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.place,
+        "config": plain(_recorded(job)), "config_hash": job.config_hash,
+        "input": {"name": job.writing.name_of(source), "fingerprint": fingerprint(source)},
         "prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint, "levels": job.levels,
-        "method": repr(job.plan.sampler), "noise_source": ready.noise_source,
-        "sampling": {"kind": sampling.kind, "acceleration": sampling.acceleration, "calibration": sampling.acs},
+        "method": repr(volume.plan.sampler), "noise_source": ready.noise_source,
+        "held_out_errors": {f"{weight:g}": error for weight, error in choice.errors.items()},
+        "sampling": {"kind": sampling.kind, "acceleration": sampling.acceleration, "acquired": ready.acquired,
+                     "calibration": sampling.acs},
+        "notes": [job.writing.told(note, source) for note in notes],
     }
+
+
+def _recorded(job: Job) -> Plan:
+    """The plan as it is stored: files by what `writing` keeps of their paths, besides the digests in the provenance."""
+    plan, names = job.plan, job.writing
+    known = job.prior_hash and plan.prior in shipped()
+    return replace(
+        plan,
+        prior=plan.prior if known else names.name_of(plan.prior),
+        maps=None if plan.maps is None else names.name_of(plan.maps),
+    )
 
 
 def _numbers(scores: Scores) -> dict[str, float | str]:
@@ -289,7 +268,7 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: 
     minutes = _seconds_a_call(ready, job, at_once) * job.calls * -(-slices // at_once) / 60
     return (
         f"{scan.path.name}: {slices} of {len(scan)} slices, {coils} coils, {height} x {width}; "
-        f"{sampling.kind} {sampling.acceleration:.2f}x, calibration {lines}; "
+        f"{sampling.kind} {ready.acceleration}, calibration {lines}; "
         f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); prior {job.prior_name}; "
         f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.sampler).__name__}, "
         f"{len(job.levels) - 1} steps, {'' if at_once == 1 else f'{at_once} slices in a batch, '}"
@@ -319,80 +298,21 @@ def _seconds_a_call(ready: Prepared, job: Job, at_once: int) -> float:
     return time.monotonic() - started
 
 
-def columns(done: Slice) -> list[Column]:
-    """Zero-filled | CG-SENSE | restored | spread of the samples, or reference and error where there is a reference.
-
-    Images alone: whoever draws them, and leaves cycles of references behind, holds no slice with its exact data step.
-    """
-    peak = float((done.image if done.reference is None else done.reference).abs().max())
-    shown = [Column("zero-filled", done.zero_filled.abs(), peak), Column("CG-SENSE", done.cg_sense.abs(), peak),
-             Column("restored", done.image.abs(), peak)]
-    if done.reference is not None:
-        error = (done.image.abs() - done.reference).abs()
-        shown += [Column("reference", done.reference, peak), Column("error x 10", error, peak / 10)]
-    if len(done.samples) > 1:
-        shown.append(Column("spread x 10", done.std, peak / 10))
-    return shown
-
-
-def recon_folder(folder: Path, out: Path, job: Job) -> dict[str, str]:
-    """Every scan of a folder to a file of the same stem; returns what failed, name to sentence.
-
-    A scan that fails does not keep the others from being done. Several runs may share a folder: with `job.writing.resume` each
-    leaves alone what is whole and what another is at.
-
-    Raises:
-        InputError: no scans, or outputs that exist and may neither be replaced nor resumed; before any work.
-    """
-    if out.exists() and out.samefile(folder):
-        raise InputError(f"{out} is the folder of the scans; give another place")
-    pairs = [(source, out / f"{source.stem}.h5") for source in scans(folder)]
-    existing = [target for _, target in pairs if target.exists()]
-    if existing and not (job.writing.overwrite or job.writing.resume):
-        raise InputError(f"{existing[0]} exists; pass `resume` to do the rest, `overwrite` to replace it, or give another place")
-    waiting = [pair for pair in pairs if not (job.writing.resume and is_done(*pair, job))]
-    job.say(f"{len(waiting)} of {len(pairs)} scans to do")
-    if others := [path.name for path in files_in(folder) if not has_suffix(path, (*SUFFIXES, ".hdr"))]:
-        job.say(f"passed over, by their suffix no scans: {', '.join(others[:5])}{', ...' if len(others) > 5 else ''}")
-    failed: dict[str, str] = {}
-    for source, target in waiting:
-        try:
-            if not (job.writing.resume and is_done(source, target, job)):  # another run may have done it in the meantime
-                recon_file(source, target, job)
-        except Busy as busy:
-            job.say(f"left alone: {busy}")
-        except InputError as error:
-            failed[source.name] = str(error)
-        except Exception as error:  # whatever it is, the other scans are not to blame
-            failed[source.name] = f"{source}: {type(error).__name__}: {error}; do it alone to see more"
-        if source.name in failed:
-            job.say(f"failed: {failed[source.name]}")
-    return failed
-
-
-def scans(folder: Path) -> Sequence[Path]:
-    """The scans of a folder, by suffix in capitals or not, in natural order; hidden files are left out."""
-    found = files_in(folder, SUFFIXES)
-    if not found:
-        raise InputError(f"{folder} holds no scan ({', '.join(SUFFIXES)}); give the folder that does")
-    stems: dict[str, Path] = {}
-    for path in found:
-        if path.stem in stems:
-            raise InputError(f"{path} and {stems[path.stem]} would both become {path.stem}.h5; rename one")
-        stems[path.stem] = path
-    return found
-
-
 def is_done(source: Path, target: Path, job: Job) -> bool:
-    """Whether `target` is whole, with all that belongs to it, and was made from this scan by this plan."""
+    """Whether `target` is whole, with all that belongs to it, and was made from this scan by this plan.
+
+    Its data are compared with their digests, so that damaged ones are made anew.
+    """
     if not all(path.exists() for path in job.outputs(target)):
         return False
     made = _provenance_of(target)
     scan = made.get("input")
     if made.get("config_hash") != job.config_hash or not isinstance(scan, dict):
         return False
+    if scan.get("name") != job.writing.name_of(source):  # it tells more, or less, than it shall
+        return False
     try:
-        return scan.get("fingerprint") == fingerprint(source)
+        return scan.get("fingerprint") == fingerprint(source) and not damaged(target, max_gb=job.reading.max_gb)
     except (OSError, InputError):  # which is reported when the scan is read
         return False
 

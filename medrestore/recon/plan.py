@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..files import expanded
 from ..levels import LADDERS, below
 from ..methods import METHODS
-from ..settings import Bounds, FieldError, OneOf, check
+from ..settings import Bounds, FieldError, OneOf, Privacy, check
 
 if TYPE_CHECKING:
     from ..methods import Method
@@ -30,7 +30,7 @@ class Undersampling:
     Args:
         kind: take samples away in software: uniform1d, random1d, gaussian1d, gaussian2d, poisson2d, uniform2d, or fastMRI's
             random, equispaced, equispaced_fraction, magic, magic_fraction.
-        accel: acceleration of the sampling in software.
+        accel: acceleration of the sampling in software, on top of that of the scan.
         acs: calibration lines of the sampling in software; default: the kind's own rule.
     """
 
@@ -106,7 +106,7 @@ class Plan:
     def __post_init__(self) -> None:
         METHODS.settle(self, "method", "options")
         check(self)
-        if self.weight is not None and not self.weighable:
+        if self.weight is not None and self.own_weight is None:
             raise FieldError("Plan", "weight", "is lam of hqs, dds (without gamma) and diffpir, and stands once: "
                              f"leave it out with {self.method} and these options")
         if self.samples > 1 and not self.draws:
@@ -120,10 +120,11 @@ class Plan:
         return METHODS.build(self.method, {**self.options, **weight}, "Plan", "options").in_steps(self.steps)
 
     @property
-    def weighable(self) -> bool:
-        """Whether the method has a weight that the options leave open."""
-        has = any(one.name == "lam" for one in fields(METHODS[self.method]))  # type: ignore[arg-type]  # a dataclass, as all methods
-        return has and "lam" not in self.options and self.options.get("gamma") is None
+    def own_weight(self) -> float | None:
+        """The method's default lam; None where it has none or the options settle it."""
+        kind: Any = METHODS[self.method]
+        own: Any = {one.name: one.default for one in fields(kind)}.get("lam")
+        return None if "lam" in self.options or self.options.get("gamma") is not None else own
 
     @property
     def draws(self) -> bool:
@@ -155,11 +156,13 @@ class Machine:
         device: cpu, cuda, cuda:1, mps, xpu; default: the accelerator that is there, else the CPU.
         compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs.
         maps_cache: folder of coil maps, or none.
+        apart: do the scans of a folder in a process of their own, so that one which kills its process costs no other.
     """
 
     device: str | None = None
     compiled: bool = False
     maps_cache: str | None = None
+    apart: bool = False
 
     def __post_init__(self) -> None:
         check(self)
@@ -197,21 +200,19 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Writing:
+class Writing(Privacy):
     """What is written, and over what.
 
     Args:
         nifti: write a .nii.gz beside.
         overwrite: replace existing outputs.
-        resume: skip what is complete and was made by this very plan; redo what another plan made.
+        resume: skip what is complete and was made by this very plan; redo what another plan made, and what is damaged. Slices
+            that a stopped run has finished are taken up in any case, but for `overwrite`.
     """
 
     nifti: bool = False
     overwrite: bool = False
     resume: bool = False
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 UNDECIDING = (Machine, Reading, Writing)  # classes whose fields do not decide the image

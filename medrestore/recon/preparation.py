@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..baselines import CGSense, ZeroFilled, rss
-from ..consistency import unexplained
+from ..consistency import relative_misfit, unexplained
 from ..errors import InputError
 from ..io import KSpaceFile, Scan, read_kspace
 from ..io.kspace.base import sampled
@@ -36,8 +37,11 @@ from .data_step import DataStep, data_step, exact_gb
 from .noise_model import noise_profile
 from .plan import LEAST_SIGMA, Plan, Reading
 
+CG_SENSE = CGSense(lam=0.01)  # the baseline beside every reconstruction
 FASTMRI_KINDS = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
 AXES = ("slice", "coil", "row", "col")  # of coil maps in files that do not say
+ROUNDING = 1e-5  # of the data: what float32 leaves of k-space that the maps explain
+WORST_MISFIT = 3.0  # times that of an empty image
 SLICE_SEEDS = 100_000  # seeds set apart for the samples of one slice
 
 
@@ -57,6 +61,7 @@ class Prepared:
         crop: (h, w) of the image as shown.
         reference: (h, w) magnitude when the scan holds one or was undersampled in software, else None.
         data_step: the form of the operator that was chosen.
+        acquired: acceleration of the scan itself, before software took samples away.
         notes: what was assumed or left out, one sentence each.
     """
 
@@ -70,6 +75,26 @@ class Prepared:
     reference: Tensor | None
     data_step: DataStep
     notes: tuple[str, ...] = ()
+    acquired: float = 1.0
+
+    @property
+    def acceleration(self) -> str:
+        """The acceleration in words: of the whole, and what software and the scanner each have part in it."""
+        total = f"{self.sampling.acceleration:.2f}x"
+        if self.acquired == 1 or self.sampling.acceleration == self.acquired:
+            return total
+        return (f"{total}: {self.sampling.acceleration / self.acquired:.2f}x in software on top of the {self.acquired:.2f}x that "
+                "the scan was acquired with")
+
+    @cached_property
+    def zero_filled(self) -> Tensor:
+        """(1, 1, height, width) complex on the reconstruction grid, computed when it is first asked for."""
+        return ZeroFilled().reconstruct(self.kspace, self.sense.maps, self.sense.mask)
+
+    @cached_property
+    def cg_sense(self) -> Tensor:
+        """(1, 1, height, width) complex on the reconstruction grid, computed when it is first asked for."""
+        return CG_SENSE.reconstruct(self.kspace, self.sense.maps, self.sense.mask)
 
     def shown(self, image: Tensor) -> Tensor:
         """Complex (..., h, w) of the reconstruction grid to the image as shown, in units of the coils' root-sum-of-squares."""
@@ -90,8 +115,9 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
         maps: (1, coil, h, w) given coil maps; None estimates them by ESPIRiT, cached under `cache`.
 
     Raises:
-        InputError: no calibration lines, maps of the wrong shape, noise that cannot be estimated.
+        InputError: nothing was sampled, no calibration lines, maps of the wrong shape, noise that cannot be estimated.
     """
+    check_sampled(scan)
     reference = _reference(scan, plan)
     scan, maps, notes = _living(scan, maps)
     kspace, sampling = _undersample(scan, plan, file_name)
@@ -117,22 +143,49 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     norm = maps.abs().square().sum(1, keepdim=True).sqrt()
     maps = torch.where(norm > 0, maps / norm.where(norm > 0, 1.0), 0.0)
     gain = torch.einsum("cv,bvhw->bchw", unmix, maps).abs().square().sum(1, keepdim=True).sqrt()
-    sense, kspace = Sense(maps.to(device), sampling.mask.to(device)), kspace.to(device)
-    exact = plan.sampler.needs is SpectralOperator and sense.one_axis
-    profile = noise_profile(Problem(sense, kspace, sigma), along_axis=exact) if plan.noise_std is None else None
+    sense = Sense(maps.to(device), sampling.mask.to(device))
+    problem, form, source = _weighted(sense, kspace.to(device), sigma, source, plan)
+    return Prepared(problem, sense, kspace.to(device), sampling, source, gain.to(device), scan.crop, reference, form,
+                    (*scan.notes, *notes), float(scan.mask.numel() / scan.mask.sum()))
+
+
+def _weighted(sense: Sense, kspace: Tensor, sigma: float, source: str, plan: Plan) -> tuple[Problem, DataStep, str]:
+    """The problem with samples weighted by their noise, the form of its operator, and where the noise comes from, in words.
+
+    A given noise level is held against what the coil maps leave unexplained, too: to fit the model's error costs up to 15 dB.
+    """
+    rounding = ROUNDING * float(torch.linalg.vector_norm(kspace) / Problem(sense, kspace).count.sqrt())
+    along_axis = plan.sampler.needs is SpectralOperator and sense.one_axis  # whose exact spectrum has one weight a line
+    profile = noise_profile(Problem(sense, kspace, max(sigma, rounding)), along_axis=along_axis)
     weighted = sense if profile is None else replace(sense, mask=profile.weights)
     form = data_step(weighted, plan.sampler, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb, noisy=sigma > 0)
     if profile is not None:
-        problem = Problem(form.operator, profile.weights * kspace, profile.sigma)
         source = (f"{source}, with what the coil maps leave unexplained {profile.sigma:.3g} to {profile.largest:.3g} "
                   "from the edge of k-space to its centre")
-    else:
-        problem = Problem(form.operator, kspace, sigma)
-        if plan.noise_std is None and (left := unexplained(problem)) > sigma:
-            problem = replace(problem, sigma=left)
-            source = f"{source}, raised from {sigma:.3g} to what the coil maps leave unexplained"
-    return Prepared(problem, sense, kspace, sampling, source, gain.to(device), scan.crop, reference, form,
-                    (*scan.notes, *notes))
+        return Problem(form.operator, profile.weights * kspace, profile.sigma), form, source
+    problem = Problem(form.operator, kspace, sigma)
+    if (left := unexplained(problem)) > max(sigma, rounding):
+        problem = replace(problem, sigma=left)
+        source = f"{source}, raised from {sigma:.3g} to what the coil maps leave unexplained"
+    return problem, form, source
+
+
+def is_empty(scan: Scan) -> bool:
+    """Whether a slice holds nothing: padded, or lost in transfer."""
+    return not bool(scan.kspace.any())
+
+
+def check_sampled(scan: Scan) -> None:
+    """Refuses a slice of which nothing was measured.
+
+    Raises:
+        InputError: what is missing.
+    """
+    if not bool(scan.mask.any()):
+        raise InputError(f"the mask of slice {scan.index} marks no line as sampled; correct the mask, "
+                         "or leave the slice out by `slices`")
+    if is_empty(scan):
+        raise InputError(f"the k-space of slice {scan.index} is zero everywhere; leave the slice out by `slices`")
 
 
 def _living(scan: Scan, maps: Tensor | None) -> tuple[Scan, Tensor | None, tuple[str, ...]]:
@@ -189,7 +242,6 @@ class Slice:
         image: (h, w) complex, the mean of the samples.
         samples: (sample, h, w) complex.
         std: (h, w) spread of the samples.
-        zero_filled, cg_sense: (h, w) complex, the baselines beside it.
         reference: (h, w) or None.
         restoration: seeds, levels and misfit.
         prepared: what was restored.
@@ -198,52 +250,67 @@ class Slice:
     image: Tensor
     samples: Tensor
     std: Tensor
-    zero_filled: Tensor
-    cg_sense: Tensor
     reference: Tensor | None
     restoration: Restoration
     prepared: Prepared
 
+    @property
+    def zero_filled(self) -> Tensor:
+        """(h, w) complex, a baseline beside it."""
+        return self.prepared.shown(self.prepared.zero_filled[0, 0]).cpu()
 
-CG_SENSE = CGSense(lam=0.01)  # the baseline beside every reconstruction
+    @property
+    def cg_sense(self) -> Tensor:
+        """(h, w) complex, a baseline beside it."""
+        return self.prepared.shown(self.prepared.cg_sense[0, 0]).cpu()
 
 
 def restore_slice(prepared: Prepared, prior: Prior, plan: Plan, *, slice_index: int = 0,
                   on_step: Callable[[int, Tensor], None] | None = None) -> Slice:
     """Restores one prepared slice; see `restore_slices`."""
-    (restored,) = restore_slices([prepared], prior, plan, first=slice_index, on_step=on_step)
+    (restored,) = restore_slices([prepared], prior, plan, numbers=[slice_index], on_step=on_step)
     return restored
 
 
-def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, first: int = 0, batch_size: int | None = None,
-                    on_step: Callable[[int, Tensor], None] | None = None) -> list[Slice]:
+def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, numbers: Sequence[int] | None = None,
+                   batch_size: int | None = None, on_step: Callable[[int, Tensor], None] | None = None) -> list[Slice]:
     """Restores prepared slices with joint calls of the prior.
 
     Args:
-        first: number of the first slice, which sets the seeds of each apart.
+        numbers: of the slices, which set the seeds of each apart; by default from 0.
         batch_size: samples, of whichever slices, drawn together at most; by default that of the plan.
         on_step: called with the number of the step and x (sample, channel, height, width) after it, for each batch.
     """
-    cg_sense = [CG_SENSE.reconstruct(one.kspace, one.sense.maps, one.sense.mask) for one in prepared]
+    numbers = range(len(prepared)) if numbers is None else numbers
     results = restore_all(
         [one.problem for one in prepared], prior, plan.sampler, levels=plan.levels(prior), samples=plan.samples,
-        seeds=[plan.seed + SLICE_SEEDS * index for index in range(first, first + len(prepared))],
+        seeds=[plan.seed + SLICE_SEEDS * index for index in numbers],
         batch_size=plan.batch_size if batch_size is None else batch_size, on_step=on_step,
-        starts=None if plan.start_sigma is None else cg_sense, start_sigma=plan.start_sigma,
+        starts=None if plan.start_sigma is None else [one.cg_sense for one in prepared], start_sigma=plan.start_sigma,
     )
-    return [_as_shown(*one) for one in zip(prepared, results, cg_sense, strict=True)]
+    for index, one, result in zip(numbers, prepared, results, strict=True):
+        _check_explained(one, result, index)
+    return [_as_shown(*one) for one in zip(prepared, results, strict=True)]
 
 
-def _as_shown(prepared: Prepared, result: Restoration, cg_sense: Tensor) -> Slice:
-    """A restoration and the baselines beside it, cropped and in the units of the scanner's image."""
-    zero_filled = ZeroFilled().reconstruct(prepared.kspace, prepared.sense.maps, prepared.sense.mask)
+def _check_explained(prepared: Prepared, result: Restoration, index: int) -> None:
+    """Refuses an image that explains the data far worse than none would: what a prior of another scale makes of them."""
+    empty = max(1.0, float(relative_misfit(prepared.problem, torch.zeros_like(result.samples[:1])).max()))
+    worst = float(result.misfit.max())
+    if not worst <= WORST_MISFIT * empty:
+        raise InputError(f"slice {index}: the image has a data misfit of {worst:.3g}, where an empty one has {empty:.3g}, so "
+                         "nothing is written; the prior is of other images or another scale, or a hyper-parameter of the method "
+                         "is far off: take another `prior`, or leave `options` at their defaults")
+
+
+def _as_shown(prepared: Prepared, result: Restoration) -> Slice:
+    """A restoration, cropped and in the units of the scanner's image."""
 
     def shown(image: Tensor) -> Tensor:
         return prepared.shown(image).cpu()
 
     return Slice(image=shown(result.mean[0]), samples=shown(result.samples[:, 0]), std=shown(result.std[0]),
-                 zero_filled=shown(zero_filled[0, 0]), cg_sense=shown(cg_sense[0, 0]), reference=prepared.reference,
-                 restoration=result, prepared=prepared)
+                 reference=prepared.reference, restoration=result, prepared=prepared)
 
 
 def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:

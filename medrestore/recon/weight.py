@@ -16,8 +16,7 @@ from .plan import Plan
 from .preparation import Prepared
 
 WEIGHTS = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0)  # lam: larger is less trust in the data
-FIRST = WEIGHTS.index(0.25)
-BETTER = 0.98  # of the error at the first weight, that another must be below: folds of a few lines do not tell less apart
+BETTER = 0.98  # of the error at the method's own weight, below which that of another must be: less is chance
 FOLDS, SHARE = 2, 0.15  # times that so much of the samples outside the calibration region is held out
 CALLS = 12  # of the network for each fold and weight: the best weight hardly depends on their number
 MOST = 3  # times the network calls of one slice that the search may make
@@ -46,7 +45,8 @@ def chosen_weight(prepared: Prepared, prior: Prior, plan: Plan, *, on_call: Call
     """The weight for a volume, from one of its slices; the same for the same data and plan.
 
     The slice is restored from fewer samples with a few weights. The error of the samples left out has one minimum, which is
-    followed downhill from `FIRST`, and left there unless it falls by more than chance. Samples near the calibration region count most, being the loudest.
+    followed downhill from the method's own weight; that one stays unless the error falls by more than chance. Samples near the
+    calibration region count most, being the loudest.
 
     Args:
         prepared: a slice in the middle of the volume.
@@ -57,15 +57,17 @@ def chosen_weight(prepared: Prepared, prior: Prior, plan: Plan, *, on_call: Call
     if search is None or not folds or prepared.problem.exact is True:
         return Choice()
     errors: dict[int, float] = {}
-    following: int | None = FIRST
+    own = plan.own_weight or 1.0
+    first = min(range(len(WEIGHTS)), key=lambda index: abs(np.log(WEIGHTS[index] / own)))
+    following: int | None = first
     while following is not None and len(errors) < search.weights:
         trial = replace(plan, samples=1, steps=search.calls, start_sigma=None, weight=WEIGHTS[following])
         errors[following] = _error(prepared, prior, trial, folds[:search.folds], on_call)
         best = min(errors, key=errors.__getitem__)
         beside = [index for index in (best - 1, best + 1) if 0 <= index < len(WEIGHTS) and index not in errors]
         following = beside[0] if beside else None
-    if errors[best] > BETTER * errors[FIRST]:
-        best = FIRST
+    if errors[best] > BETTER * errors[first]:
+        best = first
     return Choice(WEIGHTS[best], {WEIGHTS[index]: errors[index] for index in sorted(errors)})
 
 
@@ -86,7 +88,7 @@ class Search:
     @classmethod
     def of(cls, plan: Plan, prior: Prior) -> "Search | None":
         """The search of a plan, no longer than three slices take; None where there is nothing to choose."""
-        if plan.weight != "auto" or not plan.weighable:
+        if plan.weight != "auto" or plan.own_weight is None:
             return None
         allowed = MOST * (len(plan.sampled_levels(prior)) - 1) * plan.samples
         calls = max(1, min(CALLS, plan.steps - 1))

@@ -11,12 +11,13 @@ its own name for it; the field that a `FieldError` is about is its attribute `fi
 from .bounds import Bounds, FieldError, OneOf, dotted, prefix, suggested
 from .build import build, check, hints, parse, variants
 from .plain import assign, flatten, override, plain, scalar
+from .privacy import OMITTED, Privacy
 from .registry import Registry
 from .schema import default_of, documented, schema, schema_of
 from .words import described, is_required
 
 __all__ = [
-    "Bounds", "FieldError", "OneOf", "Registry", "assign", "build", "check", "default_of", "described", "documented", "dotted",
-    "flatten", "hints", "is_required", "override", "parse", "plain", "prefix", "scalar", "schema", "schema_of", "suggested",
-    "variants",
+    "OMITTED", "Bounds", "FieldError", "OneOf", "Privacy", "Registry", "assign", "build", "check",
+    "default_of", "described", "documented", "dotted", "flatten", "hints", "is_required", "override",
+    "parse", "plain", "prefix", "scalar", "schema", "schema_of", "suggested", "variants",
 ]

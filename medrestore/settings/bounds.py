@@ -22,6 +22,9 @@ class FieldError(InputError):
         self.source, self.field, self.what = source, field, what
         super().__init__(f"{prefix(source)}{field} {what}")
 
+    def __reduce__(self) -> tuple[type["FieldError"], tuple[str, str, str]]:  # so that it passes between processes
+        return type(self), (self.source, self.field, self.what)
+
 
 @dataclass(frozen=True)
 class Bounds:

@@ -17,7 +17,8 @@ ENTRY = re.compile(r"    (\w+(?:, \w+)*): (.*)")  # of the Args of a docstring
 
 @cache
 def documented(kind: type) -> dict[str, str]:
-    """What each field means, from the `Args:` of the class's docstring; `a, b: ...` there serves both."""
+    """What each field means, from the `Args:` of the docstrings of a class and its bases; `a, b: ...` serves both."""
+    inherited = {name: text for base in kind.__bases__ if is_dataclass(base) for name, text in documented(base).items()}
     lines = inspect.cleandoc(kind.__doc__ or "").splitlines()
     entries: list[tuple[list[str], list[str]]] = []
     for line in lines[lines.index("Args:") + 1 :] if "Args:" in lines else []:
@@ -27,7 +28,7 @@ def documented(kind: type) -> dict[str, str]:
             entries.append((found[1].split(", "), [found[2]]))
         elif line and entries:
             entries[-1][1].append(line.strip())
-    return {name: " ".join(text) for names, text in entries for name in names}
+    return inherited | {name: " ".join(text) for names, text in entries for name in names}
 
 
 def schema(kind: type, default: Any = None) -> dict[str, Any]:

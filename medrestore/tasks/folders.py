@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import digest, no_room, publish_first, remove_folder
+from ..files import Busy, digest, exclusive, no_room, publish_first, remove_folder
 
 RECORD = "task.json"  # {"key": ..., "files": {name: [bytes, sha256]}}: the last file of a complete folder
 PARTS = ".parts"  # OUT/.parts/<run>/: incomplete folders, on the file system of OUT so that they can be renamed
 DEATHS = 3  # a task on which so many workers died is not tried again
 LARGEST_CHECKED = 64 * 2**20  # bytes; of larger files only the size is compared
-OLD_ON_THIS_HOST = 600.0  # seconds; a run whose process is gone: containers may share a host's name, not its processes
+OLD_ON_THIS_HOST = 600.0  # seconds; a run without a lock: containers may share a host's name, not its processes
+LOCK = "lock"  # in the folder of a run: locked as long as its process lives
 OLD_ELSEWHERE = 7 * 86400.0  # seconds; whether a process of another host lives cannot be asked
 BEGUN, FILES = "begun", "files"  # in the folder of a try: goes with it when it is removed; the files of the task
 DEAD, GONE = ".dead", ".gone"  # ends of names: a try whose process died, a folder that is being removed
@@ -106,6 +107,12 @@ class Run:
     def folder(self) -> Path:
         return self.out / PARTS / self.name
 
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """Keeps other runs from taking this one for dead; the system ends that with the process."""
+        with exclusive(self.out, lock=self.folder / LOCK):
+            yield
+
     def end(self) -> None:
         """Removes the folder, with what workers that still live write into it."""
         remove_folder(self.folder)
@@ -155,7 +162,14 @@ def _is_dead(left: Path) -> bool:
     named = re.fullmatch(r"(?P<host>\w+)-(?P<pid>\d+)-[0-9a-f]{8}(\..*)?", left.name)
     if named is None:
         return False
-    here = named["host"] == _host() and os.name != "nt"  # where signal 0 would end the process
+    here = named["host"] == _host()
+    if here and (left / LOCK).exists():
+        try:
+            with exclusive(left, lock=left / LOCK):
+                return True
+        except (Busy, OSError):
+            return False
+    here = here and os.name != "nt"  # where signal 0 would end the process
     if here and _is_alive(int(named["pid"])):
         return False
     with suppress(OSError):

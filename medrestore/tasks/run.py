@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from ..files import write_file
 from .folders import Run, Task, Work, folder_of, is_whole, make
+from .groups import Ends, Group, Submitted, work_through
+from .processes import Died, over
 
 __all__ = ["Outcome", "Task", "Work", "failures", "folder_of", "is_whole", "run"]
 
@@ -59,7 +62,7 @@ def run(
     Args:
         tasks: in the order in which they are begun; those of one group stay together.
         work: fills a task's folder; with workers it is pickled. It may fail in any way: the other tasks go on.
-        workers: processes on this machine; 0 works in this one and needs no dask. A script that asks for workers has its
+        workers: processes on this machine; 0 works in this one. Neither needs dask. A script that asks for workers has its
             main part under `if __name__ == "__main__"`, as for every process started with "spawn".
         scheduler_file: that a dask scheduler has written; its workers see `out` under the same path.
         shard: (i, n): every n-th group, beginning with the i-th, for job arrays.
@@ -77,20 +80,58 @@ def run(
     mine = _share(tasks, shard)
     this = Run.start(out)
     try:
-        state = _State(out, tasks, mine, shard, retry_failed=retry_failed, say=say)
-        state.start(progress)
-        groups = _groups(state.pending)
-        if groups and workers == 0 and scheduler_file is None:
-            for task in state.pending:
-                state.finished(task.name, make(task, work, this, device=devices[0], threads=threads, say=say))
-        elif groups:
-            from .cluster import spread
+        with this.alive():
+            state = _State(out, tasks, mine, shard, retry_failed=retry_failed, say=say)
+            state.start(progress)
+            groups = _groups(state.pending)
+            if groups and workers == 0 and scheduler_file is None:
+                for task in state.pending:
+                    state.finished(task.name, make(task, work, this, device=devices[0], threads=threads, say=say))
+            elif groups and scheduler_file is None:
+                _in_processes(groups, work, this, workers=workers, threads=threads, devices=tuple(devices),
+                              ends=Ends(this, state.finished), say=say)
+            elif groups and scheduler_file is not None:
+                from .cluster import spread
 
-            spread(groups, work, this, workers=min(workers, len(groups)), scheduler_file=scheduler_file, threads=threads,
-                   devices=tuple(devices), finished=state.finished, say=say)
-        return state.outcome()
+                spread(groups, work, this, scheduler_file=scheduler_file, threads=threads, devices=tuple(devices),
+                       finished=state.finished, say=say)
+            return state.outcome()
     finally:
         this.end()
+
+
+def _in_processes(groups: Sequence[tuple[Task, ...]], work: Work, this: Run, *, workers: int, threads: int,
+                  devices: tuple[str, ...], ends: Ends, say: Callable[[str], None]) -> None:
+    """Every group in some process of this machine."""
+
+    def heard(group: Submitted, event: tuple[Any, ...]) -> None:
+        if event[0] == "line":
+            say(event[1])
+        else:
+            ends.finished(*event[1:])
+
+    def ended(group: Submitted, error: Exception | None) -> list[Submitted]:
+        if isinstance(error, Died):
+            return ends.after_death(group)
+        if error is not None:
+            ends.failed(group, str(error))
+        return []
+
+    over(map(Submitted, groups), _Worker(work, this, devices, threads), workers=min(workers, len(groups)), heard=heard,
+         ended=ended)
+
+
+@dataclass(frozen=True)
+class _Worker:
+    """In a worker process: the tasks of a group."""
+
+    work: Work
+    run: Run
+    devices: tuple[str, ...]
+    threads: int
+
+    def __call__(self, group: Submitted, worker: int, report: Callable[[Any], None]) -> None:
+        work_through(Group(group.tasks, self.work, self.run, self.devices, self.threads), worker, report)
 
 
 def failures(out: Path, tasks: Iterable[Task] | None = None) -> dict[str, str]:

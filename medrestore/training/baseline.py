@@ -50,7 +50,7 @@ def train_baseline(
     Raises:
         InputError: a config, data or folder that cannot work, each before any heavy work; a full disk;
             divergence.
-        Stopped: SIGTERM or SIGUSR1 came; a checkpoint is written, and the same call resumes from it.
+        Stopped: SIGINT, SIGTERM or SIGUSR1 came; a checkpoint is written, and the same call resumes from it.
     """
     return runs.run(
         BaselineTask(config, *load_scans(config, images, validation)), callbacks=callbacks, resume=resume

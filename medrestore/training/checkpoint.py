@@ -6,7 +6,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import InputError
-from ..files import new_folder, recover_all
+from ..files import new_folder, recover_all, remove_own
+from ..priors.tensors import write_tensors
 
 FORMAT = 1
 ABOUT = "checkpoint.json"
@@ -68,15 +68,12 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
         InputError: the disk is full or cannot be written to; nothing of this checkpoint is left then, and the
             others stay.
     """
-    from safetensors.torch import save
-
     final = folder / f"{checkpoint.progress.seen:09d}"
     with new_folder(final, replace=True, advice=ADVICE) as temporary:
-        hashes = {}
-        for name, tensors in checkpoint.tensors.items():
-            data = save(tensors, metadata={"format": "pt"})
-            hashes[name] = hashlib.sha256(data).hexdigest()
-            (temporary / f"{name}.safetensors").write_bytes(data)
+        hashes = {
+            name: write_tensors(temporary / f"{name}.safetensors", tensors)
+            for name, tensors in checkpoint.tensors.items()
+        }
         about = {"format": FORMAT, "progress": asdict(checkpoint.progress), "config": checkpoint.config,
                  "facts": checkpoint.facts, "sha256": hashes}
         (temporary / ABOUT).write_text(json.dumps(about), encoding="utf-8")
@@ -145,7 +142,10 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def prune(folder: Path, keep: int, score: str) -> None:
-    """Leaves the last `keep` checkpoints and the one with the lowest `score`; removes partial ones."""
+    """Leaves the last `keep` checkpoints and the one with the lowest `score`; removes partial ones.
+
+    Folders that were not written by this program, or hold files of others, stay.
+    """
     recover_all(folder)
     paths = folders(folder)
     scores: dict[Path, float] = {}
@@ -157,7 +157,7 @@ def prune(folder: Path, keep: int, score: str) -> None:
     best = min(scores, key=scores.__getitem__, default=None)
     for path in paths[:-keep]:
         if path != best:
-            shutil.rmtree(path, ignore_errors=True)
+            remove_own(path)
 
 
 def packed(state: Mapping[str, Mapping[str, Any]]) -> Tensors:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
 
 from ..errors import InputError
 from ..mri.sampling import KINDS
-from ..settings import Bounds, build, check, flatten, hints, plain
+from ..settings import OMITTED, Bounds, Privacy, build, check, flatten, hints, plain
 
 T = TypeVar("T")
 _ADJUSTABLE = "may change when a run resumes"
@@ -77,6 +77,8 @@ class RunConfig(Protocol):
     def checkpoint_images(self) -> int: ...
     @property
     def keep(self) -> int: ...
+    @property
+    def privacy(self) -> Privacy: ...
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,7 @@ class Config:
         sample_images: between pictures; 0: none.
         snapshots: epochs after which the averaged weights become a prior in `out/snapshots/epoch-NN`.
         card: what the run cannot know.
+        privacy: what checkpoints and the prior tell of the paths of the training data.
     """
 
     out: Adjustable[str] = "runs/prior"
@@ -220,6 +223,7 @@ class Config:
     sample_images: Adjustable[Whole] = 0
     snapshots: Adjustable[tuple[Count, ...]] = ()
     card: Adjustable[Card] = field(default_factory=Card)
+    privacy: Adjustable[Privacy] = field(default_factory=Privacy)
 
     def __post_init__(self) -> None:
         check(self)
@@ -316,6 +320,7 @@ class BaselineConfig:
         checkpoint_images: between checkpoints.
         keep: how many of the last checkpoints stay, besides the best.
         card: what the run cannot know.
+        privacy: what checkpoints and the baseline tell of the paths of the training data.
     """
 
     baseline: Literal["unet", "varnet"]
@@ -333,6 +338,7 @@ class BaselineConfig:
     checkpoint_images: Adjustable[Count] = 2_000
     keep: Adjustable[Count] = 2
     card: Adjustable[Card] = field(default_factory=Card)
+    privacy: Adjustable[Privacy] = field(default_factory=Privacy)
 
     def __post_init__(self) -> None:
         check(self)
@@ -352,21 +358,43 @@ def read_baseline(given: Mapping[str, Any], source: str) -> BaselineConfig:
     return build(BaselineConfig, given, source)
 
 
+def stored(config: RunConfig) -> dict[str, Any]:
+    """A config as plain data to write down: of the paths in it, what its `privacy` lets be told."""
+    return _told(plain(config), config.privacy)
+
+
+def _told(values: Mapping[str, Any], privacy: Privacy) -> dict[str, Any]:
+    return {key: privacy.within(value) if key in ("out", "init", "data") else value for key, value in values.items()}
+
+
 def differences(before: Mapping[str, Any], now: RunConfig, source: str) -> list[str]:
     """What may not change when a run resumes and did, as `key was a and is b`.
 
     Args:
-        before: the plain config that the run began with; keys that an earlier version did not write have
-            their defaults.
+        before: the config that the run began with, as `stored`: of paths, only what it tells can be compared;
+            keys that an earlier version did not write have their defaults.
         now: the config of today.
         source: of `before`, for messages.
     """
-    old, new = flatten(plain(build(type(now), before, source))), flatten(plain(now))
+    names = Privacy()
+    old = flatten(_told(plain(build(type(now), before, source)), names))
+    new = flatten(_told(plain(now), names))
     free = tuple(f"{key}." for key in adjustable(type(now)))
     keys = [key for key in {**old, **new} if not f"{key}.".startswith(free)]
     return [
-        f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in keys if old.get(key) != new.get(key)
+        f"{key} was {old.get(key)!r} and is {new.get(key)!r}"
+        for key in keys
+        if _tell_apart(old.get(key), new.get(key))
     ]
+
+
+def _tell_apart(old: Any, new: Any) -> bool:
+    """Whether two values differ, as far as texts that were omitted let it be known."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old.keys() != new.keys() or any(_tell_apart(old[key], new[key]) for key in old)
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) != len(new) or any(map(_tell_apart, old, new))
+    return bool(old != new) and old != OMITTED
 
 
 def adjustable(kind: type, within: str = "") -> Iterator[str]:

@@ -6,10 +6,9 @@ from pathlib import Path
 import torch
 
 from ..files import new_folder
-from ..settings import plain
 from .card import card
 from .checkpoint import ADVICE, Progress
-from .config import Config, RunConfig
+from .config import Config, RunConfig, stored
 from .log import write_log
 from .start import ImageData, Initial
 from .task import Result
@@ -62,6 +61,6 @@ def write_run(folder: Path, config: RunConfig, progress: Progress) -> None:
     """Writes `config.yaml`, and the log where it has a row, beside a trained network."""
     import yaml
 
-    (folder / "config.yaml").write_text(yaml.safe_dump(plain(config), sort_keys=False), encoding="utf-8")
+    (folder / "config.yaml").write_text(yaml.safe_dump(stored(config), sort_keys=False), encoding="utf-8")
     if progress.log:
         write_log(folder, "log", progress.log)

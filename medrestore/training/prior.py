@@ -48,7 +48,7 @@ def train(
     Raises:
         InputError: a config, data or folder that cannot work, each before any heavy work; a full disk;
             divergence.
-        Stopped: SIGTERM or SIGUSR1 came; a checkpoint is written, and the same call resumes from it.
+        Stopped: SIGINT, SIGTERM or SIGUSR1 came; a checkpoint is written, and the same call resumes from it.
     """
     return runs.run(
         PriorTask(config, load_images(config, images, validation, augment)),

@@ -19,10 +19,9 @@ from torch.distributed.checkpoint import state_dict as gathered
 
 from ..errors import InputError
 from ..files import explained
-from ..settings import plain
 from . import checkpoint as checkpoints
 from .checkpoint import Checkpoint, Progress, Tensors
-from .config import differences
+from .config import differences, stored
 from .ema import ExponentialMovingAverage
 from .log import write_log
 from .runtime import Process, accelerated, exclusive_run, stop_signals
@@ -46,7 +45,7 @@ def run(task: Task[Any], *, callbacks: Callbacks | None = None, resume: bool = T
     Raises:
         InputError: a config, data or folder that cannot work, each before any heavy work; a full disk;
             divergence.
-        Stopped: SIGTERM or SIGUSR1 came; a checkpoint is written, and the same call resumes from it.
+        Stopped: SIGINT, SIGTERM or SIGUSR1 came; a checkpoint is written, and the same call resumes from it.
     """
     with accelerated(task.acceleration) as accelerator, stop_signals() as stop:
         this = Run(task, accelerator, callbacks if callbacks and accelerator.is_main_process else Callbacks())
@@ -288,7 +287,7 @@ class Run(Generic[Batch]):
             | self.task.facts()
             | {"images": self.task.counts()}
         )
-        return Checkpoint(self.progress, plain(self.config), tensors, facts)
+        return Checkpoint(self.progress, stored(self.config), tensors, facts)
 
     def _weights(self) -> Tensors:
         """A copy of the network's weights by their own names, on the CPU; on the main process only."""

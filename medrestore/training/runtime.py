@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from ..errors import InputError
-from ..files import Busy, exclusive, explained
+from ..files import Busy, claim, exclusive, explained
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 TIMEOUT = timedelta(hours=24)  # the other processes wait for the one that prepares the data
-STOP_SIGNALS = ("SIGTERM", "SIGUSR1")  # what schedulers send before they end a job
+KIND = "training run"  # of the folder of a run, by its marker
+STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR1")  # Ctrl-C, and what schedulers send before they end a job
 
 
 @dataclass(frozen=True)
@@ -100,16 +101,16 @@ def accelerated(settings: Acceleration) -> Iterator["Accelerator"]:
 
 @contextmanager
 def exclusive_run(folder: Path, *, enabled: bool) -> Iterator[None]:
-    """Keeps other runs out of a folder; the system frees it with the process, however that ends.
+    """Claims a folder for training, and keeps other runs out of it; the system frees it with the process.
 
     Raises:
-        InputError: another run is in it, or it cannot be written to.
+        InputError: another run is in it, it is a folder of other files, or it cannot be written to.
     """
     with ExitStack() as stack:
         if enabled:
+            claim(folder, KIND)
             try:
                 with explained(folder):
-                    folder.mkdir(parents=True, exist_ok=True)
                     stack.enter_context(exclusive(folder, lock=folder / ".lock"))
             except Busy as error:
                 raise InputError(
@@ -120,14 +121,21 @@ def exclusive_run(folder: Path, *, enabled: bool) -> Iterator[None]:
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGUSR1 set; in a thread other than the main one, nothing sets it."""
+    """An event that SIGINT, SIGTERM and SIGUSR1 set; in a thread other than the main one, nothing sets it.
+
+    A second SIGINT, by somebody who does not want to wait for the checkpoint, interrupts at once. A signal that was
+    ignored before stays so, as SIGINT does in a job that a shell has started in the background.
+    """
     stop, before = threading.Event(), {}
 
     def handle(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and stop.is_set():
+            signal.default_int_handler(number, frame)
         stop.set()
 
     if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, handle) for number in _available(STOP_SIGNALS)}
+        heard = [number for number in _available(STOP_SIGNALS) if signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield stop
     finally:
@@ -137,7 +145,7 @@ def stop_signals() -> Iterator[threading.Event]:
 
 def ignore_signals(worker: int) -> None:
     """For worker processes: signals to the group are for the trainer, which ends its workers."""
-    for number in _available(("SIGINT", *STOP_SIGNALS)):
+    for number in _available(STOP_SIGNALS):
         signal.signal(number, signal.SIG_IGN)
 
 

@@ -1,6 +1,7 @@
 """`medrestore convert` and `medrestore inspect` of checkpoints."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ REFUSED = {
     "text": (["text.pt"], "text.pt is no checkpoint of PyTorch or safetensors"),
     "code": (["code.pt"], "code.pt holds Python objects"),
     "exists": (["knee.pt", "-o", "there", "--set", "num_heads=2"], "there exists and it is no prior; choose another output"),
-    "no prior there": (["knee.pt", "-o", "there", "--set", "num_heads=2", "--force"], "there exists and it is no prior"),
+    "no prior there": (["knee.pt", "-o", "there", "--set", "num_heads=2", "--overwrite"], "there exists and it is no prior"),
     "itself": (["knee.pt", "-o", "knee.pt"], "knee.pt is the checkpoint itself"),
     "not told": (["knee.pt"], "give num_heads=4"),
     "unknown word": (["knee.pt", "--set", "heads=2"], "does not take heads"),
@@ -97,3 +98,14 @@ def test_refusals_are_one_sentence_and_leave_nothing(bench, monkeypatch, case):
     assert outcome.code == 2 and len(lines) == 1, outcome
     assert lines[0].startswith("medrestore convert: error: ") and says in lines[0]
     assert bench.files() == before and outcome.out == ""
+
+
+def test_the_line_that_inspect_gives_can_be_pasted(bench, monkeypatch):
+    monkeypatch.chdir(bench / ".")
+    name = "-a $(touch exploded) 'b'.ckpt"
+    checkpoint(bench / name, ddpm.layout(FACES))
+    line = facts(bench.call("inspect", f"./{name}").out)["to use it"]
+    words = shlex.split(line)
+    assert words[:3] == ["medrestore", "convert", f"./{name}"] and words[4] == f"./{name.removesuffix('.ckpt')}"
+    assert bench.call(*words[1:]).code == 0 and (bench / words[4] / "prior.json").is_file()
+    assert not (bench / "exploded").exists()

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from fractions import Fraction
 from itertools import count
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from medrestore.cli.main import COMMANDS
 from medrestore.files import unfinished
 from medrestore.inpainting import scene as inpainting_scene
 from medrestore.inpainting.plan import Plan
-from medrestore.io.frames.mha import MhaWriter
+from medrestore.io.frames.mha import Geometry, MhaWriter
+from medrestore.io.frames.video import VideoWriter
 from medrestore.io.scenes.open import open_frames
 from medrestore.settings import plain
 
@@ -257,7 +259,7 @@ COLOUR = np.stack([hole(), hole(3), hole()], -1)
     (np.zeros(SIZE, np.uint8), "hides nothing"), (np.full(SIZE, 255, np.uint8), "hides all"),
     (np.where(np.arange(40) < 30, 255, 0).astype(np.uint8)[None].repeat(24, 0),
      "75% of a, more than half: check --mask-means, or"),
-    (hole() // 255, "only 0 and 1"),
+    (hole() // 255, "grey levels 0, 1: "),
 ], ids=["size", "colour", "empty", "all", "large", "0 and 1"])
 def test_bad_masks(bench, mask, says):
     refused(bench, *pair(bench, mask), says=says)
@@ -462,3 +464,50 @@ def test_the_surgical_demo(bench, monkeypatch):
     rows = {line.split("  ")[0]: line.split()[-1] for line in outcome.out.splitlines() if line[:4] in ("mean", "smoo", "DDNM")}
     assert rows == {"mean fill": "0", "smooth fill": "0", "DDNM+": "0"}  # known pixels that changed
     assert (bench / "demo.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_levels_of_a_mask_of_labels_are_asked_for(bench):
+    """The refusal's own words lead on."""
+    labels = hole()
+    labels[6:9][labels[6:9] > 0], labels[9:12][labels[9:12] > 0] = 85, 170
+    words = (save(bench / "a.png", frame(0)), "--mask", save(bench / "m.png", labels))
+    refused(bench, *words, "--mask-means", "hole", "-o", bench / "o.png",
+            says="--hole-values 85,170,255, or save it as 0 and 255")
+    out = restored(bench, *words, "--hole-values", "85,170,255", "-o", bench / "o.png")
+    assert "the levels 85, 170, 255 hide" in out
+    changed = (picture(bench / "o.png") != frame(0)).any(-1)
+    assert not changed[labels == 0].any() and all(changed[labels == level].mean() > 0.9 for level in (85, 170, 255))
+    assert json.loads((bench / "o.png.json").read_text())["hole_values"] == [85, 170, 255]
+    restored(bench, *words, "--hole-values", "1-255", "-o", bench / "p.png")
+    assert (bench / "p.png").read_bytes() == (bench / "o.png").read_bytes()
+    for wrong in ("85;170", "a", "1-", "-5"):
+        refused(bench, *words, f"--hole-values={wrong}", "-o", bench / "q.png", says="--hole-values takes grey levels")
+    refused(bench, *words, "--hole-values", "300", "-o", bench / "q.png", says="--hole-values")
+
+
+def test_what_a_stack_knows_beside_its_pixels(bench):
+    geometry = Geometry(3, {"ElementSpacing": "0.5 0.6 2", "Offset": "1 2 3", "TransformMatrix": "0 -1 0 1 0 0 0 0 1"})
+    with MhaWriter(bench / "s.mha", size=SIZE, count=1, geometry=geometry) as writer:
+        writer.put(frame(0))
+    words = (bench / "s.mha", "--mask", save(bench / "m.png", hole()), "--mask-means", "hole")
+    assert "carried over" not in restored(bench, *words, "-o", bench / "o.mha")
+    with open_frames(bench / "o.mha") as made:
+        assert geometry.fields.items() <= made.geometry.fields.items()
+    assert "spacing, origin and orientation are not carried over" in restored(bench, *words, "-o", bench / "o.png")
+    times = [Fraction(0), Fraction(1, 25), Fraction(2)]
+    with VideoWriter(bench / "v.mkv", size=SIZE, fps=Fraction(25), times=times) as writer:
+        for index in range(3):
+            writer.put(frame(index))
+    words = (bench / "v.mkv", *words[1:])
+    assert "not evenly spaced in time" in restored(bench, *words, "-o", bench / "folder")
+    assert "not evenly spaced" not in restored(bench, *words, "-o", bench / "w.mkv")
+    with open_frames(bench / "w.mkv") as made:
+        assert made.times == tuple(times)
+
+
+def test_names_that_are_no_text(bench):
+    name = os.fsdecode(b"m\xfcller")
+    words = (save(bench / f"{name}.png", frame(0)), "--mask", save(bench / "m.png", hole()), "--mask-means", "hole")
+    restored(bench, *words, "-o", bench / f"{name}-out.png")
+    assert (bench / f"{name}-out.png").exists()
+    assert "m?ller" in (bench / f"{name}-out.png.frames.csv").read_text("utf-8")

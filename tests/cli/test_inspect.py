@@ -2,10 +2,15 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
+from helpers.frames import WINDOW, FieldPrior, known, picture, scene
+from helpers.networks import rewrite
 
 from medrestore.baselines import Supervised, UNet, VarNet, save
+from medrestore.inpainting.files import Job, inpaint_scene
+from medrestore.inpainting.plan import Plan
 
 
 def facts(text):
@@ -30,9 +35,8 @@ def test_a_trained_baseline(bench, net):
 def test_what_a_description_says_is_shown_as_text_and_not_believed(bench):
     folder = bench / "prior"
     shutil.copytree(bench.prior, folder)
-    about = json.loads((folder / "prior.json").read_text())
-    about |= {"card": {"licence": "MIT\nkind: \x1b[2Jother"}, "weights": "1 MB, as described", "parts": {"vqvae": "0" * 64}}
-    (folder / "prior.json").write_text(json.dumps(about))
+    about = {"card": {"licence": "MIT\nkind: \x1b[2Jother"}, "weights": "1 MB, as described", "parts": {"vqvae": "0" * 64}}
+    rewrite(folder, **about)
     config = folder / "unet" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"block_out_channels": 8}))
     (folder / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"altered")
@@ -41,3 +45,17 @@ def test_what_a_description_says_is_shown_as_text_and_not_believed(bench):
     assert (outcome.code, outcome.err) == (0, "") and told["kind"] == "prior" and "\x1b" not in outcome.out
     assert told["card.licence"] == "MIT kind: [2Jother" and "architecture" not in told
     assert told["weights"] == told["weights of vqvae"] == "MISSING or altered; copy the prior again"
+
+
+def test_frames_that_were_restored(bench):
+    """What they are, and whether they are as they were written."""
+    out, job = bench / "out.mha", Job(Plan(steps=2, window=WINDOW), FieldPrior(), {"sha256": "weights"})
+    inpaint_scene(lambda: scene([picture(0)], [known((10, 20, 12, 12))]), out, job, source=Path("frames"))
+    told = facts(bench.call("inspect", out).out)
+    assert told["kind"] == "frames restored by medrestore" and told["data"].startswith("as written")
+    assert told["config.steps"] == "2" and told["input.name"] == "frames"
+    content = bytearray(out.read_bytes())
+    content[-1] ^= 1
+    out.write_bytes(content)
+    told = facts(bench.call("inspect", out).out)
+    assert told["data"] == "DAMAGED: out.mha; make it again"

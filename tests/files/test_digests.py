@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from medrestore.files import digest, digest_of
+from medrestore.files import altered, digest, digest_of
 
 
 def test_of_files(tmp_path: Path) -> None:
@@ -26,3 +26,14 @@ def test_of_plain_data_whatever_the_order_of_its_keys() -> None:
     assert digest_of([1, "a"]) == hashlib.sha256(b'[1, "a"]').hexdigest()
     with pytest.raises(TypeError):
         digest_of({"a": object()})
+
+
+def test_files_that_are_not_as_recorded(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_text(name)
+    digests: dict[str, object] = {name: digest(tmp_path / name) for name in ("a", "b", "c")}
+    assert altered(tmp_path, digests) == []
+    (tmp_path / "a").write_text("other")
+    (tmp_path / "b").unlink()
+    (tmp_path / "d").mkdir()
+    assert altered(tmp_path, digests | {"c": 3, "d": "x"}) == ["a", "b", "c", "d"]

@@ -14,8 +14,8 @@ from medrestore.files import stages as module
 posix = pytest.mark.skipif(os.name == "nt", reason="signals and limits on the size of files")
 
 
-def write_output(out: Path, text: str) -> None:
-    with new_output(out) as folder:
+def write_output(out: Path, text: str, *, replace: bool = True) -> None:
+    with new_output(out, replace=replace) as folder:
         (folder / out.name).write_text(text)
         (folder / out.with_suffix(".png").name).write_text(f"picture of {text}")
 
@@ -77,6 +77,16 @@ def test_old_side_files_never_stand_beside_a_new_output(
     with pytest.raises(KeyboardInterrupt):
         write_output(tmp_path / "a.h5", "new")
     assert contents(tmp_path) == {"a.h5": "new"} and done == ["a.h5", "a.png"]
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.png"])
+def test_files_that_may_not_be_replaced_stay(tmp_path: Path, name: str) -> None:
+    """Even if they appeared while the output was made."""
+    with pytest.raises(InputError, match=rf"{name} exists already"), new_output(tmp_path / "a.h5") as folder:
+        (folder / "a.h5").write_text("new")
+        (folder / "a.png").write_text("new")
+        (tmp_path / name).write_text("precious")
+    assert contents(tmp_path) == {name: "precious"}
 
 
 @posix
@@ -267,6 +277,7 @@ def test_permissions_follow_the_umask(tmp_path: Path) -> None:
         "b": 0o750,
         "b/inner": 0o750,
         "b/inner/a.txt": 0o640,
+        "b/.medrestore": 0o640,
         "c": 0o750,
         "c/a.h5": 0o640,
         "c/a.png": 0o640,

@@ -37,7 +37,10 @@ def killed(code: str, *arguments: object) -> None:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Every file below a folder and its text; a link is `-> target`, an empty folder ends in a slash."""
+    """Every file below a folder and its text; a link is `-> target`, an empty folder ends in a slash.
+
+    Markers of published folders are left out.
+    """
     found = {}
     for parent, folders, names in os.walk(folder):
         for name in (*names, *folders):
@@ -45,6 +48,8 @@ def contents(folder: Path) -> dict[str, str]:
             relative = path.relative_to(folder).as_posix()
             if path.is_symlink():
                 found[relative] = f"-> {os.readlink(path)}"
+            elif name == ".medrestore" and path.is_file() and path.read_text().startswith('{"files"'):
+                continue
             elif path.is_file():
                 found[relative] = path.read_text(errors="replace")
             elif not any(path.iterdir()):

@@ -1,13 +1,17 @@
 """Priors on disk for tests: networks of a few thousand random weights."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import UNet2DModel
 
 from medrestore import priors
 from medrestore.codecs import Interval
+from medrestore.files import digest
 from medrestore.priors import EDM
+from medrestore.priors.store import sealed
 
 
 def save_rgb_prior(folder: Path, *, channels: int = 3) -> Path:
@@ -28,3 +32,12 @@ def save_rgb_prior(folder: Path, *, channels: int = 3) -> Path:
     priors.save(folder, net, parametrisation=EDM(sigma_data=0.5, sigmas=(0.005, 40.0)), recipe=Interval(),
                 channels=channels, multiple=2, card={"name": "tiny"})
     return folder
+
+
+def rewrite(folder: Path, **changes: Any) -> None:
+    """Another description of a prior, sealed as if it had been written so: None removes an entry."""
+    about = json.loads((folder / "prior.json").read_text()) | changes
+    about["config_sha256"] = {name: digest(folder / name / "config.json") for name in about.get("config_sha256", ())
+                              if (folder / name / "config.json").is_file()}
+    about = {key: value for key, value in about.items() if value is not None}
+    (folder / "prior.json").write_text(json.dumps(sealed(about)))

@@ -92,7 +92,7 @@ class Bench:
 
     def recon(self, *words: object, quick: bool = True) -> Outcome:
         """`recon` with the tiny prior, DiffPIR, two steps and one sample, as far as `words` say nothing else."""
-        options: list[object] = ["--prior", self.prior, "--maps-cache", self / "cache"]
+        options: list[object] = ["--prior", self.prior, "--maps-cache", self / "cache", "--apart", "false"]
         options += ["--steps", 2, "--samples", 1, "--method", "diffpir"] if quick else []
         return self.call("recon", *options, *words)
 

@@ -16,6 +16,7 @@ from medrestore.files import unfinished
 from medrestore.inpainting.files import (
     Job,
     check_output,
+    damaged,
     inpaint_scene,
     inpaint_scenes,
     is_done,
@@ -38,18 +39,18 @@ HIDDEN = known((10, 20, 12, 12))
 class StoppedPrior(FieldPrior):
     """Interrupts the program at one of its calls."""
 
-    def __init__(self, after: int) -> None:
+    def __init__(self, after: int, error: BaseException | None = None) -> None:
         super().__init__()
-        self.after = after
+        self.after, self.error = after, error or KeyboardInterrupt()
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         if len(self.calls) == self.after:
-            raise KeyboardInterrupt
+            raise self.error
         return super().__call__(x, sigma)
 
 
-def film(count: int = 3) -> Scene:
-    return scene([picture(index) for index in range(count)], [HIDDEN] * count)
+def film(count: int = 3, first: int = 0) -> Scene:
+    return scene([picture(index) for index in range(first, first + count)], [HIDDEN] * count)
 
 
 def write(out: Path, job: Job = JOB, given: Callable[[], Scene] = film) -> bool:
@@ -83,7 +84,7 @@ def test_what_is_written_is_what_the_loop_makes(tmp_path: Path, name: str) -> No
         and record["method"] == "DDNMPlus(eta=0.85)"
         and record["prior_sha256"] == "weights"
     )
-    assert len(record["frames"]["hidden"]) == 3 and record["input"]["path"] == "frames"
+    assert len(record["frames"]["hidden"]) == 3 and record["input"]["name"] == "frames"
 
 
 def test_an_output_is_current_for_its_own_plan_only(tmp_path: Path) -> None:
@@ -111,6 +112,52 @@ def test_an_output_is_current_for_its_own_plan_only(tmp_path: Path) -> None:
     assert write(out, replace(resumed, plan=others[1]), lambda: film(1)) and out.read_bytes() != first
     table_place(out).unlink()
     assert not is_done(out, replace(JOB, plan=others[1]).key(fingerprints[0]))
+
+
+@pytest.mark.parametrize("name", ["out", "out.mha", "out.png"])
+def test_a_damaged_output_is_made_again(tmp_path: Path, name: str) -> None:
+    out, resumed = tmp_path / name, replace(JOB, writing=Writing(resume=True))
+
+    def given() -> Scene:
+        return film(1)
+
+    write(out, given=given)
+    whole = content(tmp_path)
+    assert not write(out, resumed, given) and damaged(out) == []
+    for place in (out / "000000.png" if name == "out" else out, preview_place(out), table_place(out)):
+        changed = bytearray(place.read_bytes())
+        changed[len(changed) // 2] ^= 1
+        place.write_bytes(changed)
+        assert damaged(out) == [place.name]
+        assert write(out, resumed, given) and content(tmp_path) == whole
+
+
+def test_names_of_inputs_are_stored_as_far_as_asked(tmp_path: Path) -> None:
+    source, given = tmp_path / "DOE^JANE" / "op.mha", replace(JOB, plan=replace(PLAN, prior="/home/jane/priors/mine"))
+    told = {}
+    for names in (Writing(), Writing(keep_paths=True), Writing(anonymous=True)):
+        out = tmp_path / f"{len(told)}"
+        inpaint_scene(film, out, replace(given, writing=names), source=source)
+        record = read_record(out)
+        told[names] = [record["input"]["name"], record["config"]["prior"]]
+        texts = b"".join(content(out).values()).decode(errors="replace")
+        assert ("JANE" in texts) == names.keep_paths
+        again = replace(given, writing=replace(names, resume=True))
+        assert not inpaint_scene(film, out, again, source=source)
+        if names == Writing():  # what tells less is made again
+            again = replace(again, writing=Writing(resume=True, anonymous=True))
+            assert inpaint_scene(film, out, again, source=source)
+    assert list(told.values()) == [["op.mha", "mine"], [str(source), "/home/jane/priors/mine"], ["omitted", "omitted"]]
+
+
+def test_what_others_put_into_an_output_is_never_lost(tmp_path: Path) -> None:
+    write(tmp_path / "out")
+    (tmp_path / "out" / "notes.txt").write_text("precious")
+    before = content(tmp_path)
+    for leave in (Writing(overwrite=True), Writing(resume=True)):
+        with pytest.raises(InputError, match=r"out holds notes\.txt, which medrestore did not write"):
+            write(tmp_path / "out", replace(JOB, writing=leave, plan=replace(PLAN, steps=3)))
+        assert content(tmp_path) == before
 
 
 @pytest.mark.parametrize("warm_start", [None, 1.0])
@@ -213,3 +260,32 @@ def test_lines_say_what_is_done(tmp_path: Path) -> None:
     assert "DDNMPlus, 2 steps" in lines[0] and "of what was hidden was seen in other frames" in lines[1]
     assert lines[-1].endswith("out  out.preview.png  out.frames.csv")
     assert torch.equal(HIDDEN, film().mask(0)[0])
+
+
+class ChangedFilm:
+    """Opens another film from the third time on."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+
+    def __call__(self) -> Scene:
+        self.opened += 1
+        return film() if self.opened < 3 else film(first=1)
+
+
+def test_a_scene_that_is_changed_while_it_is_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="frames was changed while it was read; run again"):
+        write(tmp_path / "out", given=ChangedFilm())
+    assert not (tmp_path / "out").exists()
+
+
+def test_frames_that_are_done_stay_when_a_later_one_fails(tmp_path: Path) -> None:
+    job = replace(JOB, plan=replace(PLAN, temporal_fill=False))
+    with pytest.raises(InputError, match="no more"):
+        write(tmp_path / "out", replace(job, prior=StoppedPrior(after=4, error=InputError("no more"))))
+    assert unfinished(tmp_path / "out") and not (tmp_path / "out").exists()
+    again = FieldPrior()
+    assert write(tmp_path / "out", replace(job, prior=again, writing=Writing(resume=True)))
+    whole = FieldPrior()
+    write(tmp_path / "whole", replace(job, prior=whole))
+    assert len(again.calls) < len(whole.calls)

@@ -1,5 +1,6 @@
 """Reconstructions on disk: whole or not at all, readable by others, nothing about a patient."""
 
+import hashlib
 import json
 
 import h5py
@@ -15,6 +16,7 @@ from medrestore.io import (
     read_reconstruction,
     write_reconstruction,
 )
+from medrestore.io.reconstruction import damaged
 
 PROVENANCE = {"version": "0.1", "seed": 3, "method": {"name": "DDS", "gamma": 5.0}}
 
@@ -134,3 +136,48 @@ def test_reader_is_guarded(tmp_path):
         read_provenance(tmp_path / "a.h5")
     with pytest.raises(InputError, match="does not exist"):
         read_provenance(tmp_path / "none.h5")
+
+
+def test_digests_are_sha256_of_the_data(tmp_path):
+    path, given = tmp_path / "out.h5", volume()
+    write_reconstruction(path, **given, provenance=PROVENANCE)
+    with h5py.File(path) as file:
+        digests = json.loads(file.attrs["medrestore_sha256"])
+        assert digests.keys() == {*file, "provenance", "beside"}
+        for name, dataset in file.items():
+            assert digests[name] == hashlib.sha256(dataset[()].tobytes()).hexdigest()
+    assert damaged(path) == []
+
+
+@pytest.mark.parametrize("name", ["reconstruction", "reconstruction_complex", "samples", "std", "mask"])
+def test_one_bit_of_any_dataset_is_seen(tmp_path, name):
+    path, given = tmp_path / "out.h5", volume()
+    write_reconstruction(path, **given, provenance=PROVENANCE)
+    data = given["complex_image" if name == "reconstruction_complex" else name].numpy().tobytes()
+    content, at = bytearray(path.read_bytes()), path.read_bytes().find(data[-8:])
+    content[at + 3] ^= 1
+    path.write_bytes(content)
+    assert damaged(path) == [name]
+
+
+def test_other_changes_are_seen(tmp_path):
+    path = tmp_path / "out.h5"
+    with ReconstructionWriter(path, slices=1, height=6, width=5, mask=volume()["mask"], provenance={"seed": 3}) as writer:
+        image = volume()["complex_image"][0]
+        writer.put(0, reconstruction=image.abs(), complex_image=image)
+        assert (writer.read(0) == image.abs().numpy()).all()
+        (tmp_path / "out.png").write_bytes(b"picture")
+        writer.add_beside(tmp_path / "out.png")
+    assert damaged(path) == []
+    (tmp_path / "out.png").write_bytes(b"other")
+    assert damaged(path) == ["out.png"]
+    (tmp_path / "out.png").unlink()  # whoever needs it asks for it
+    with h5py.File(path, "r+") as file:
+        file["more"] = np.zeros(3)
+        file.attrs["medrestore_provenance"] = '{"seed": 4}'
+        del file["mask"]
+    assert damaged(path) == ["mask", "more", "provenance"]
+    with h5py.File(path, "r+") as file:
+        del file.attrs["medrestore_sha256"]
+    with pytest.raises(InputError, match=r"out\.h5 has no digests"):
+        damaged(path)

@@ -142,5 +142,6 @@ def test_an_estimate_from_the_corners_is_said_to_be_at_most_that():
     mask = torch.zeros(24, 24)
     mask[9:15, 9:15] = 1
     mask[::3, ::2] = 1
-    found = estimate_noise(torch.randn(1, 1, 24, 24, dtype=torch.complex64, generator=torch.Generator().manual_seed(0)) * mask, mask)
+    noise = torch.randn(1, 1, 24, 24, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    found = estimate_noise(noise * mask, mask)
     assert found.source == "the corners of k-space, which hold signal too: at most this"

@@ -52,3 +52,9 @@ def test_a_second_image_counts() -> None:
     first = check.answer(prior(net), condition_channels=2)
     net.net.weight.data[:, 1:] *= 2
     assert not check.agree(first, check.answer(prior(net), condition_channels=2))
+
+
+def test_the_first_tensor_that_is_not_finite_is_named():
+    nan, infinity = torch.tensor([1.0, float("nan")]), torch.tensor(float("inf"))
+    state = {"a": torch.ones(2), "number": torch.tensor(3), "b": nan, "c": infinity}
+    assert check.not_finite(state) == "b" and check.not_finite({"a": state["a"], "n": state["number"]}) is None

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from diffusers import UNet2DModel
+from helpers.networks import rewrite
 from torch import nn
 
 from medrestore.codecs import Interval
@@ -35,10 +36,6 @@ def saved(folder, net=None, **more):
 
 def about(folder) -> dict:
     return json.loads((folder / "prior.json").read_text())
-
-
-def rewrite(folder, **changes) -> None:
-    (folder / "prior.json").write_text(json.dumps(about(folder) | changes))
 
 
 def test_the_shipped_prior_is_as_it_was():
@@ -131,6 +128,7 @@ def test_other_networks_are_built_by_their_name(tmp_path, monkeypatch):
               ({"_class_name": "Gain", "gain": 10**15}, "cannot be loaded"), ({"_class_name": "Gain"}, "cannot be loaded")]
     for wrong, says in wrongs:
         config.write_text(json.dumps(wrong))
+        rewrite(folder)
         with pytest.raises(InputError, match=says):
             store.load(folder)
 
@@ -197,6 +195,7 @@ def test_absurd_depth_and_huge_descriptions_cost_nothing(tmp_path):
     for wrong in ({"layers_per_block": 10**9}, {"block_out_channels": [8] * 1000}):
         good = path.read_text()
         path.write_text(json.dumps(json.loads(good) | wrong))
+        rewrite(tmp_path)
         with pytest.raises(InputError, match="at most 64"):
             store.load(tmp_path)
         path.write_text(good)
@@ -211,7 +210,7 @@ def test_a_prior_that_a_killed_run_moved_away_is_not_lost(tmp_path):
     left = Stage(out)
     saved(left.folder / "old")
     left.leave()
-    with pytest.raises(InputError, match="allow replacing the prior"), store.new_prior(out) as folder:
+    with pytest.raises(InputError, match="pass `overwrite` to replace the prior"), store.new_prior(out) as folder:
         saved(folder)
     assert store.load(out).channels == 1 and [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -219,9 +218,31 @@ def test_a_prior_that_a_killed_run_moved_away_is_not_lost(tmp_path):
 def test_only_a_prior_is_replaced_and_only_when_it_may_be(tmp_path):
     for replace in (False, True):
         (tmp_path / f"{replace}").mkdir()
+        (tmp_path / f"{replace}" / "photo.png").write_text("precious")
         with pytest.raises(InputError, match="it is no prior"), store.new_prior(tmp_path / f"{replace}", replace=replace):
             pass
     for _ in range(2):
         with store.new_prior(tmp_path / "out", replace=True) as folder:
             saved(folder)
     assert store.load(tmp_path / "out").channels == 1 and len(list(tmp_path.iterdir())) == 3
+
+
+def test_two_writers_of_one_prior(tmp_path):
+    """The second is refused, whatever it may replace, and what the first one writes is its own."""
+    with store.new_prior(tmp_path / "out") as folder:
+        saved(folder, channels=1)
+        for replace in (False, True):
+            with pytest.raises(InputError, match="out is being written by another run"), store.new_prior(
+                tmp_path / "out", replace=replace
+            ) as other:
+                saved(other, multiple=4)
+    assert store.load(tmp_path / "out").multiple == 2 and [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_notes_in_the_folder_of_a_prior_are_never_lost(tmp_path):
+    for _ in range(2):
+        with store.new_prior(tmp_path / "out", replace=True) as folder:
+            saved(folder)
+    (tmp_path / "out" / "notes.txt").write_text("precious")
+    with pytest.raises(InputError, match=r"out holds notes\.txt, which medrestore did not write"):
+        store.check_free(tmp_path / "out", replace=True)

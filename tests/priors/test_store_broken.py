@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from diffusers import UNet2DModel
+from helpers.networks import rewrite
 
 from medrestore.codecs import CalibratedComplex, Interval
 from medrestore.errors import InputError
@@ -52,10 +53,12 @@ def test_every_kind_is_stored(tmp_path, kind):
     torch.testing.assert_close(loaded.parametrisation.timestep(sigma), kind.timestep(sigma))
 
 
-def rewrite(folder, **changes) -> None:
-    about = json.loads((folder / "prior.json").read_text())
-    about = {key: value for key, value in {**about, **changes}.items() if value is not None}
-    (folder / "prior.json").write_text(json.dumps(about))
+def edit(folder, path="prior.json", **changes) -> None:
+    """By hand, so that the digest is that of what stood there before."""
+    about = json.loads((folder / path).read_text())
+    for key, value in changes.items():
+        about[key] = about[key] | value if isinstance(value, dict) else value
+    (folder / path).write_text(json.dumps(about))
 
 
 def alter(folder) -> None:
@@ -73,6 +76,7 @@ def truncate(folder, *, rehash: bool = True) -> None:
 def swap_config(folder) -> None:
     config = json.loads((folder / store.CONFIG).read_text())
     (folder / store.CONFIG).write_text(json.dumps({**config, "block_out_channels": [16, 16]}))
+    rewrite(folder)
 
 
 BROKEN = {
@@ -83,6 +87,11 @@ BROKEN = {
     "no weights": (lambda f: (f / store.WEIGHTS).unlink(), "as safetensors"),
     "no config": (lambda f: (f / store.CONFIG).unlink(), "cannot be loaded"),
     "another network": (swap_config, "cannot be loaded"),
+    "edited network": (lambda f: edit(f, store.CONFIG, norm_num_groups=2), "config.json was altered after it was written"),
+    "edited sigma_data": (lambda f: edit(f, parametrisation={"sigma_data": 5.0}), "prior.json was altered after it was written"),
+    "edited range": (lambda f: edit(f, recipe={"high": 1.0}), "prior.json was altered after it was written"),
+    "edited multiple": (lambda f: edit(f, multiple=4), "prior.json was altered after it was written"),
+    "edited digest": (lambda f: edit(f, digest="0" * 64), "prior.json was altered after it was written"),
     "not JSON": (lambda f: (f / "prior.json").write_text("{'format': 1"), "not readable JSON"),
     "binary JSON": (lambda f: (f / "prior.json").write_bytes(b"\xff\xfe\x00"), "not readable JSON"),
     "a list": (lambda f: (f / "prior.json").write_text("[1, 2]"), "lacks"),
@@ -121,3 +130,18 @@ def test_pickled_checkpoints_are_not_loaded(tmp_path):
 def test_unknown_names_are_refused():
     with pytest.raises(InputError, match="no prior at"):
         store.load("no-such-prior")
+
+
+def test_prose_may_be_edited(folder):
+    edit(folder, card={"licence": "MIT"})
+    edit(folder, licence="MIT")
+    assert store.describe(folder)["card"]["licence"] == "MIT"
+    store.load(folder)
+
+
+def test_a_description_of_an_earlier_version_has_no_digest(folder):
+    about = store.describe(folder)
+    for name in ("digest", "config_sha256"):
+        del about[name]
+    (folder / "prior.json").write_text(json.dumps(about))
+    store.load(folder)

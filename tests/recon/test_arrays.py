@@ -86,9 +86,9 @@ def test_what_cannot_be_reconstructed_is_refused(data: np.ndarray, tiny_prior: P
 
 def test_layouts_that_cannot_be_are_refused(data: np.ndarray, tiny_prior: Path) -> None:
     corner = np.fft.ifftshift(kspace(1)[0][0], axes=(-2, -1))
-    with pytest.raises(mr.InputError, match="does not look like k-space, its peak .* in a corner.*pass `uncentred`"):
+    with pytest.raises(mr.InputError, match=r"does not look like k-space, its peak .* in a corner.*pass `uncentred`"):
         mr.reconstruct(corner, prior=tiny_prior, **PLAN)
     right = mr.reconstruct(corner, prior=tiny_prior, uncentred=True, **PLAN)
     assert np.array_equal(right.image, mr.reconstruct(kspace(1)[0][0], prior=tiny_prior, **PLAN).image)
-    with pytest.raises(mr.InputError, match="40 coils of 4 x 48.*`axes`"):
+    with pytest.raises(mr.InputError, match=r"40 coils of 4 x 48.*`axes`"):
         mr.reconstruct(data[0].transpose(2, 0, 1), prior=tiny_prior, **PLAN)

@@ -13,7 +13,7 @@ from helpers.scans import array, fastmri, kspace
 
 from medrestore.files import unfinished
 from medrestore.io import read_provenance
-from medrestore.recon import files
+from medrestore.recon import files, volume
 
 HALF = ("--undersample", "uniform1d", "--accel", "2", "--acs", "14")
 
@@ -112,16 +112,14 @@ def test_one_broken_scan(bench):
 
 
 def test_a_mistake_of_the_program_costs_one_scan(bench, monkeypatch):
-    from medrestore.recon import files
-
     def moody(*arguments, **options):
         calls.append(arguments)
         if len(calls) == 1:
             raise ZeroDivisionError("what a day")
         return reconstruct(*arguments, **options)
 
-    folder, reconstruct, calls = three_scans(bench), files.restore_slices, []
-    monkeypatch.setattr(files, "restore_slices", moody)
+    folder, reconstruct, calls = three_scans(bench), volume.restore_slices, []
+    monkeypatch.setattr(volume, "restore_slices", moody)
     outcome = bench.recon(folder, "-o", bench / "images")
     assert outcome.code == 1 and "a.h5: ZeroDivisionError: what a day; do it alone to see more" in outcome.out
     assert sorted(outputs(bench / "images")) == ["b.h5", "b.png", "c.h5", "c.png"]
@@ -155,7 +153,8 @@ def test_pairs_and_stems(bench):
     np.testing.assert_array_equal(array(bench / "images" / "a.h5"), array(bench / "images" / "b.h5"))
     single = bench.restored(folder / "a", *HALF)
     assert read_provenance(single)["input"]["fingerprint"] == read_provenance(bench / "images/a.h5")["input"]["fingerprint"]
-    assert bench.call("recon", "--from", single, "-o", bench / "again.h5", "--maps-cache", "none").code == 0
+    assert bench.call("recon", "--from", single, folder / "a", "-o", bench / "again.h5", "--maps-cache", "none",
+                      "--prior", bench.prior).code == 0
     assert (bench / "again.h5").read_bytes() == single.read_bytes()
     (folder / "a.hdr").write_text("# Dimensions\n40 48 1 4\n")
     assert "1 of 2 scans to do" in bench.recon(folder, "-o", bench / "images", *HALF, "--resume").out
@@ -210,8 +209,8 @@ def test_one_slice_is_held_at_a_time(bench, monkeypatch):
         held.append(weakref.ref(ready.problem.operator))
         return ready
 
-    real = files.prepare
-    monkeypatch.setattr(files, "prepare", prepare)
+    real = volume.prepare
+    monkeypatch.setattr(volume, "prepare", prepare)
     data, images = kspace(4)
     bench.restored(fastmri(bench / "scan.h5", data, reference=images), *HALF)
     assert alive == [0, 0, 0, 0]

@@ -116,7 +116,7 @@ def test_without_data_in_excess_it_says_nothing() -> None:
 def test_rings_of_few_degrees_of_freedom_are_taken_together() -> None:
     white = np.array([3.0, 5.0, 20.0, 100.0, 100.0, 30.0, 30.0, 30.0, 100.0, 100.0, 100.0, 40.0])
     variance = np.arange(1.0, RINGS + 1)
-    left, freedom = noise_model._pooled(variance * white, white)
+    left, freedom = noise_model._pooled(white, variance * white, white)
     result = left / freedom
     assert len(set(result[:4].round(6))) == 1  # the centre, with the ring around it that has enough
     assert result[4] == pytest.approx(5) and len(set(result[5:8].round(6))) == 1

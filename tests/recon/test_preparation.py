@@ -7,17 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.phantom import head_and_maps
 from helpers.pretend_device import pretending
 from helpers.scans import NOISE, SHAPE, kspace
 from torch import Tensor
 
 from medrestore.codecs import CalibratedComplex
+from medrestore.consistency import unexplained
 from medrestore.errors import InputError
-from medrestore.io import read_kspace
+from medrestore.io import Scan, read_kspace
 from medrestore.operators import Sense, SpectralSense
 from medrestore.priors import Prior
 from medrestore.recon.plan import Plan, Reading, Undersampling
 from medrestore.recon.preparation import (
+    CG_SENSE,
     check_noise,
     check_plan,
     check_prior,
@@ -59,6 +62,58 @@ def test_what_is_estimated_and_what_is_given(scan: Any) -> None:
     torch.testing.assert_close(given.sense.maps, ready.sense.maps)
 
 
+@pytest.mark.parametrize(("mask", "kspace", "sentence"), [
+    (0, 1, "the mask of slice 0 marks no line as sampled; correct the mask"), (1, 0, "the k-space of slice 0 is zero everywhere"),
+])
+@pytest.mark.parametrize("plan", [PLAN, replace(PLAN, undersample=None), replace(PLAN, noise_std=0.1)])
+def test_slices_of_which_nothing_was_sampled(scan: Any, plan: Plan, mask: int, kspace: int, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        prepare(replace(scan, mask=mask * scan.mask, kspace=kspace * scan.kspace), plan)
+
+
+@pytest.mark.parametrize("given", [0.0, 1e-4])
+def test_a_given_noise_level_is_held_against_what_the_maps_leave(scan: Any, given: float) -> None:
+    """0 made a method fit the error of estimated maps, for 15 dB less."""
+    ready = prepare(scan, replace(PLAN, noise_std=given))
+    assert ready.problem.sigma == pytest.approx(unexplained(replace(ready.problem, sigma=0.0)), rel=1e-5)
+    assert NOISE / 2 < ready.problem.sigma < 3 * NOISE
+    assert ready.noise_source == (f"given, raised from {given:.3g} to what the coil maps leave unexplained")
+
+
+def test_data_without_noise_are_exact_where_the_maps_explain_them() -> None:
+    image, maps, _ = head_and_maps(SHAPE, 4, 0)
+    maps = maps / maps.abs().square().sum(1, keepdim=True).sqrt()
+    full = torch.ones(1, SHAPE[1])
+    data = Sense(maps, full)(image)
+    scan = Scan("exact", 0, data, full, None, None, None, SHAPE, None, None)
+    ready = prepare(scan, replace(PLAN, noise_std=0.0), maps=maps)
+    assert ready.problem.sigma == 0 and ready.noise_source == "given"
+
+
+def test_undersampling_is_said_on_top_of_the_acceleration_of_the_scan(scan: Any) -> None:
+    """4x of a scan that was acquired at 2.5x is 10x."""
+    acquired = torch.zeros_like(scan.mask)
+    acquired[:, 12:28] = 1
+    twice = prepare(replace(scan, mask=acquired, kspace=acquired * scan.kspace),
+                    replace(PLAN, undersample=Undersampling("uniform1d", 2, 8)))
+    total, on_top = twice.sampling.acceleration, float(acquired.sum() / twice.sampling.mask.sum())
+    assert total == pytest.approx(2.5 * on_top) and twice.reference is None
+    assert twice.acquired == 2.5 and twice.acceleration == (
+        f"{total:.2f}x: {on_top:.2f}x in software on top of the 2.50x that the scan was acquired with")
+    once = prepare(scan, PLAN)
+    assert once.acquired == 1 and once.acceleration == "2.00x"
+
+
+def test_baselines_are_computed_when_they_are_asked_for(scan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready, calls = prepare(scan, PLAN), []
+    monkeypatch.setattr(type(CG_SENSE), "reconstruct", lambda *given: calls.append(1) or ready.zero_filled)
+    done = restore_slice(ready, Shrink(), PLAN)
+    assert calls == []
+    assert done.cg_sense.shape == done.zero_filled.shape == SHAPE and calls == [1]
+    restore_slice(prepare(scan, PLAN), Shrink(), replace(PLAN, start_sigma=1.0))
+    assert calls == [1, 1]
+
+
 def test_maps_are_scaled_to_unit_norm(scan: Any) -> None:
     maps = 3 * prepare(scan, PLAN).sense.maps
     ready = prepare(scan, PLAN, maps=maps)
@@ -76,6 +131,29 @@ def test_slices_are_restored_as_alone(scan: Any) -> None:
     torch.testing.assert_close(alone.image, second.image, rtol=1e-4, atol=1e-5)
     assert alone.image.shape == SHAPE and alone.samples.shape == (1, *SHAPE) and not alone.std.any()
     assert score([alone.cg_sense.abs()], [alone.image.abs()]).psnr > score([alone.zero_filled.abs()], [alone.image.abs()]).psnr
+
+
+class Loud(Prior):
+    """Images thousands of times as bright as they are."""
+
+    channels, sigma_range, recipe = 2, (0.01, 40.0), CalibratedComplex()
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        return 5000.0 * torch.ones_like(x)
+
+
+@pytest.mark.parametrize("changes", [{}, {"noise_std": 0.0}, {"method": "dps"}])
+def test_an_image_that_explains_nothing_is_refused(scan: Any, changes: dict[str, Any]) -> None:
+    plan = replace(PLAN, **changes)
+    with pytest.raises(InputError, match=r"slice 7: the image has a data misfit of .*, where an empty one has"):
+        restore_slice(prepare(scan, plan), Loud(), plan, slice_index=7)
+
+
+def test_a_slice_of_noise_alone_is_not_refused(scan: Any) -> None:
+    ready = prepare(scan, PLAN)
+    noise = torch.randn(ready.problem.y.shape, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    quiet = replace(ready, problem=replace(ready.problem, y=ready.problem.sigma * ready.sense.mask * noise))
+    assert 0.5 < float(restore_slice(quiet, Shrink(), PLAN).restoration.misfit.max()) < 3
 
 
 @pytest.mark.parametrize(("changes", "sentence"), [

@@ -20,6 +20,7 @@ from medrestore.methods import DDS, DPS, HQS, DDNMPlus, Method
 from medrestore.operators import Sense
 from medrestore.priors import Prior, StationaryGaussian
 from medrestore.recon import files
+from medrestore.recon import volume as volumes
 from medrestore.recon.data_step import exact_gb
 from medrestore.recon.files import Job, recon_file
 from medrestore.recon.plan import Machine, Plan, Undersampling, Writing
@@ -120,8 +121,8 @@ def split(images: int, most: int, slices: int) -> list[int]:
 ])
 def test_how_many(volume: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], device: str, sizes: set[int]) -> None:
     """A GPU is filled, a CPU saves memory; the exact forms of a group share what one slice may take."""
-    prior, real = OneByOne(), files.prepare
-    monkeypatch.setattr(files, "prepare", lambda *given, **options: real(*given, **options | {"device": "cpu"}))
+    prior, real = OneByOne(), volumes.prepare
+    monkeypatch.setattr(volumes, "prepare", lambda *given, **options: real(*given, **options | {"device": "cpu"}))
     monkeypatch.setattr(files, "_seconds_a_call", lambda ready, job, at_once: prior.seen.append(0) or 1.0)
     restored(volume, prior, plan(DDS(), **{"steps": 9, **changes}), device=device)  # enough for an exact form
     assert set(prior.sizes) == sizes
@@ -172,8 +173,8 @@ def test_two_groups_are_held_at_most(volume: Path, monkeypatch: pytest.MonkeyPat
         held.append(weakref.ref(ready.problem.operator))
         return ready
 
-    real = files.prepare
-    monkeypatch.setattr(files, "prepare", prepare)
+    real = volumes.prepare
+    monkeypatch.setattr(volumes, "prepare", prepare)
     monkeypatch.setattr(files, "_seconds_a_call", lambda ready, job, at_once: 1.0)
     restored(volume, OneByOne(), plan(DDS(), together=2), device=device)
     if device == "cpu":
@@ -183,13 +184,13 @@ def test_two_groups_are_held_at_most(volume: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_slice_that_fails_fails_the_scan(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def restore_slices(group: Any, *given: Any, first: int, **options: Any) -> Any:
-        if first == 3:
+    def restore_slices(group: Any, *given: Any, numbers: list[int], **options: Any) -> Any:
+        if numbers[0] == 3:
             raise ZeroDivisionError("what a day")
-        return real(group, *given, first=first, **options)
+        return real(group, *given, numbers=numbers, **options)
 
-    real, threads = files.restore_slices, threading.active_count()
-    monkeypatch.setattr(files, "restore_slices", restore_slices)
+    real, threads = volumes.restore_slices, threading.active_count()
+    monkeypatch.setattr(volumes, "restore_slices", restore_slices)
     with pytest.raises(ZeroDivisionError, match="what a day"):
         restored(volume, OneByOne(), plan(HQS(), together=3))
     assert threading.active_count() == threads and not volume.with_name("out.h5").exists()

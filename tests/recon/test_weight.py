@@ -60,6 +60,13 @@ def test_it_goes_downhill_to_the_least_error(best: float, found: float, ready: A
     assert choice.of(plan()).sampler.lam == found  # type: ignore[attr-defined]
 
 
+def test_it_begins_at_the_methods_own_weight(ready: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weight, "_error", lambda prepared, prior, plan, held_out, on_call: 1.0)
+    about = plan(steps=50, method="dds")
+    assert chosen_weight(ready(about), Shrink(), about).weight == 1.0
+    assert chosen_weight(ready(plan(steps=50)), Shrink(), plan(steps=50)).weight == 0.25
+
+
 def test_it_stays_where_the_errors_differ_by_chance(ready: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weight, "_error", lambda prepared, prior, plan, held_out, on_call: 1 + 0.005 * plan.weight)
     assert chosen_weight(ready(plan(steps=50)), Shrink(), plan(steps=50)).weight == 0.25

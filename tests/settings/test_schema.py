@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from medrestore.recon.plan import LADDERS, Plan, Undersampling
-from medrestore.settings import Bounds, OneOf, documented, schema, schema_of
+from medrestore.recon.plan import LADDERS, Plan, Undersampling, Writing
+from medrestore.settings import Bounds, OneOf, Privacy, documented, schema, schema_of
 
 
 @dataclass(frozen=True)
@@ -56,3 +56,8 @@ def test_types() -> None:
 def test_nested_plans() -> None:
     inner = schema(Plan)["properties"]["undersample"]["anyOf"][0]
     assert inner == schema(Undersampling) and inner["required"] == ["kind", "accel"]
+
+
+def test_a_class_has_the_documentation_of_its_bases() -> None:
+    assert documented(Writing).keys() >= {"nifti", "overwrite", "resume", "keep_paths", "anonymous"}
+    assert "resume" not in documented(Privacy)

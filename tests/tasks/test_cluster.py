@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -169,3 +170,39 @@ def test_a_group_that_no_worker_can_begin_is_set_aside(tmp_path: Path, cluster: 
     found = run(tasks_of(NAMES[:2]), Fill(), tmp_path / "out", scheduler_file=tmp_path / "scheduler.json")
     assert found.done == () and all("died before they could begin it" in why for why in found.failed.values())
     assert list(found.failed) == NAMES[:2]
+
+
+def certificates(folder: Path) -> dict[str, Any]:
+    """The settings of dask that the documentation gives, with a certificate made for the test."""
+    key, certificate = folder / "key.pem", folder / "cert.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=medrestore",
+                    "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    roles = {role: {"cert": str(certificate), "key": str(key)} for role in ("scheduler", "worker", "client")}
+    return {"distributed.comm.require-encryption": True, "distributed.comm.tls.ca-file": str(certificate)} | {
+        f"distributed.comm.tls.{role}": pair for role, pair in roles.items()}
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes a certificate")
+def test_a_cluster_with_certificates_serves_those_who_have_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import dask.config
+    from distributed import Client, LocalCluster
+
+    file, said = tmp_path / "scheduler.json", []
+    monkeypatch.setattr(module, "CONNECT", 3.0)
+    with dask.config.set(certificates(tmp_path)), LocalCluster(
+        n_workers=1, processes=False, protocol="tls://", dashboard_address=None, silence_logs=logging.CRITICAL,
+        scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"}, local_directory=str(tmp_path),
+    ) as cluster:
+        with Client(cluster, set_as_default=False) as client:
+            client.write_scheduler_file(str(file))
+        assert len(run(tasks_of(), Fill(), tmp_path / "one", scheduler_file=file, say=said.append).done) == 8 and said == []
+        nothing = {name: None for name in certificates(tmp_path) if ".tls." in name}
+        with dask.config.set({**nothing, "distributed.comm.require-encryption": False}), \
+                pytest.raises(InputError, match=r"scheduler\.json does not answer; .* TLS"):
+            run(tasks_of(key="other"), Fill(), tmp_path / "two", scheduler_file=file)
+
+
+def test_a_cluster_without_certificates_is_named(tmp_path: Path, cluster: Any) -> None:
+    said: list[str] = []
+    run(tasks_of(NAMES[:1]), Fill(), tmp_path / "out", scheduler_file=tmp_path / "scheduler.json", say=said.append)
+    assert [line for line in said if "speaks without TLS, so whoever reaches its port can run code as you" in line]

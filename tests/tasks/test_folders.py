@@ -65,6 +65,19 @@ def test_two_runs_at_once_end_with_whole_folders(tmp_path: Path) -> None:
     assert all(is_whole(tmp_path, task) for task in tasks) and nothing_left(tmp_path)
 
 
+def test_a_lock_tells_at_once_that_a_run_is_dead(tmp_path: Path) -> None:
+    """A second run removes what a killed one has left, and nothing of one that lives."""
+    dead, alive = folders.Run.start(tmp_path), folders.Run.start(tmp_path)
+    for one in (dead, alive):
+        (one.begin(tasks_of()[0]) / folders.FILES / "half.npy").write_bytes(b"half")
+    (dead.folder / folders.LOCK).touch()
+    with alive.alive():
+        folders.Run.start(tmp_path)
+        assert not dead.folder.exists() and alive.folder.exists()
+    alive.end()
+    assert not alive.folder.exists()
+
+
 def test_parts_of_dead_runs_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()

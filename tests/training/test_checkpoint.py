@@ -12,6 +12,7 @@ import pytest
 import torch
 from helpers import runs
 from helpers.runs import Recorder, checkpoint_names, train_waves, weights
+from torch import Tensor
 
 from medrestore.errors import InputError
 from medrestore.files import Stage, new_folder
@@ -45,7 +46,7 @@ def test_kill_during_writing_leaves_earlier_checkpoints(uninterrupted: Path, tmp
 def test_full_disk_is_reported_and_leaves_the_last_checkpoint(
         uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", _full_after(5))  # a checkpoint is three files of tensors and one of text
+        patch.setattr(checkpoint, "write_tensors", _full_after(5))  # a checkpoint is three files of tensors and one of text
         with pytest.raises(InputError, match=r"000000064 cannot be written \(no space left on device\).*run the same"):
             train_waves(tmp_path)
     assert checkpoint_names(tmp_path) == [f"{32:09d}"]
@@ -54,14 +55,14 @@ def test_full_disk_is_reported_and_leaves_the_last_checkpoint(
 
 
 def _full_after(files: int) -> Any:
-    """`Path.write_bytes` on a disk that has space for so many files of tensors."""
-    write, count = Path.write_bytes, iter(range(1000))
+    """`write_tensors` on a disk that has space for so many files."""
+    write, count = checkpoint.write_tensors, iter(range(1000))
 
-    def full(path: Path, data: bytes) -> None:
-        if path.suffix == ".safetensors" and next(count) >= files:
-            write(path, data[: len(data) // 2])
+    def full(path: Path, tensors: dict[str, Tensor]) -> str:
+        if next(count) >= files:
+            path.write_bytes(b"half")
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        write(path, data)
+        return write(path, tensors)
 
     return full
 
@@ -140,9 +141,14 @@ def test_pruning_removes_partial_and_worse_checkpoints(tmp_path: Path, monkeypat
         with new_folder(tmp_path / "000000040"):
             raise KeyboardInterrupt
     assert len(list(tmp_path.iterdir())) == 5
-    (tmp_path / "000000040.part").mkdir()  # of the user
+    (tmp_path / "000000040.part").mkdir()  # of the user, as what follows
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "photo.png").write_text("precious")
+    (tmp_path / "000000008" / "notes.txt").write_text("precious")
     checkpoint.prune(tmp_path, 1, "validation_loss")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["000000016", "000000032", "000000040.part"]
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["000000008", "000000016", "000000032", "000000040.part", "7"]
+    assert (tmp_path / "7" / "photo.png").read_text() == "precious"
 
 
 def test_optimiser_state_is_one_level_of_tensors() -> None:

@@ -9,7 +9,17 @@ from helpers.runs import prior_config
 
 from medrestore.errors import InputError
 from medrestore.settings import assign, build, flatten, plain
-from medrestore.training.config import Acquisition, BaselineConfig, Config, Optim, adjustable, differences, read, read_baseline
+from medrestore.training.config import (
+    Acquisition,
+    BaselineConfig,
+    Config,
+    Optim,
+    adjustable,
+    differences,
+    read,
+    read_baseline,
+    stored,
+)
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "train"
 
@@ -83,6 +93,36 @@ def test_dotted_keys() -> None:
         assign(given, "optim.lr.x", 1)
 
 
+SOURCES = [{"kind": "pictures", "files": "/home/jane/DOE^JANE/*.png"}, {"kind": "fastmri", "files": ["~/a.h5", "b.h5"]}]
+
+
+def test_paths_are_stored_as_names() -> None:
+    given = {"out": "runs/knee", "init": "runs/brain/prior", "data": {"train": SOURCES},
+             "card": {"about": "and/or", "licence": "https://x.org/licence"}}
+    told = stored(read(given, "x"))
+    assert (told["out"], told["init"], told["card"]["about"]) == ("knee", "prior", "and/or")
+    assert told["data"]["train"] == [{"kind": "pictures", "files": "*.png"},
+                                     {"kind": "fastmri", "files": ["a.h5", "b.h5"]}]
+    kept = stored(read(given | {"privacy": {"keep_paths": True}}, "x"))
+    assert kept["data"]["train"] == SOURCES and kept["init"] == "runs/brain/prior"
+    none = stored(read(given | {"privacy": {"anonymous": True}}, "x"))
+    assert none["data"]["train"][0] == {"kind": "pictures", "files": "omitted"} and none["init"] == "omitted"
+    with pytest.raises(InputError, match="keep_paths and `anonymous` exclude each other"):
+        read({"privacy": {"keep_paths": True, "anonymous": True}}, "x")
+
+
+@pytest.mark.parametrize("privacy", [{}, {"keep_paths": True}, {"anonymous": True}])
+def test_a_run_resumes_whatever_it_tells_of_its_paths(privacy: dict[str, bool]) -> None:
+    before = stored(read({"data": {"train": SOURCES}, "privacy": privacy}, "x"))
+    for now in ({}, {"keep_paths": True}, {"anonymous": True}):
+        assert differences(before, read({"data": {"train": SOURCES}, "privacy": now}, "x"), "x") == []
+        other = [SOURCES[0] | {"kind": "scenes"}, SOURCES[1]]
+        assert len(differences(before, read({"data": {"train": other}, "privacy": now}, "x"), "x")) == 1
+    other = [SOURCES[0] | {"files": "/home/jane/*.jpg"}, SOURCES[1]]
+    differ = differences(before, read({"data": {"train": other}}, "x"), "x")
+    assert len(differ) == (0 if privacy == {"anonymous": True} else 1)
+
+
 def test_what_may_change_on_the_way(tmp_path: Path) -> None:
     before = plain(prior_config(tmp_path))
     free = {"images": 200, "optim__decay_images": 9, "keep": 5, "card__name": "new", "data__workers": 3, "snapshots": [1]}
@@ -109,9 +149,9 @@ def test_bounds_hold_in_python_too(kind: type, values: dict[str, Any], message: 
 
 def test_adjustable_fields_are_those_of_length_and_output() -> None:
     assert set(adjustable(Config)) == {"out", "images", "weights", "optim.decay_images", "checkpoint_images", "keep",
-                                       "sample_images", "snapshots", "card", "data.workers"}
+                                       "sample_images", "snapshots", "card", "privacy", "data.workers"}
     assert set(adjustable(BaselineConfig)) == {"out", "images", "optim.decay_images", "checkpoint_images", "keep", "card",
-                                               "data.workers"}
+                                               "privacy", "data.workers"}
 
 
 OTHERS: dict[str, Any] = {

@@ -78,7 +78,7 @@ def test_killed_process_resumes(uninterrupted: Path, tmp_path: Path) -> None:
     assert weights(tmp_path / "run") == weights(uninterrupted)
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
 def test_signal_saves_and_stops(uninterrupted: Path, tmp_path: Path, name: str) -> None:
     before = signal.getsignal(getattr(signal, name))
     with pytest.raises(Stopped, match=r"stopped at 40 of 96 images and saved; run again to continue"):

@@ -19,7 +19,7 @@ from medrestore.training.runtime import (
 )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_stop_signals_set_an_event_and_handlers_come_back(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with stop_signals() as stop:
@@ -27,6 +27,24 @@ def test_stop_signals_set_an_event_and_handlers_come_back(number: signal.Signals
         os.kill(os.getpid(), number)
         assert stop.wait(5)
     assert signal.getsignal(number) == before
+
+
+def test_a_second_interrupt_does_not_wait() -> None:
+    with pytest.raises(KeyboardInterrupt), stop_signals() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.is_set()
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_that_was_ignored_stays_so() -> None:
+    """As SIGINT is in a job in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with stop_signals() as stop:
+        signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+    assert not stop.is_set()
 
 
 def test_other_threads_leave_signals_alone() -> None:
@@ -51,6 +69,15 @@ def test_folder_is_locked_while_a_run_uses_it(tmp_path: Path) -> None:
             pass
     with exclusive_run(tmp_path / "run", enabled=True):
         pass
+
+
+def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "prior").mkdir()
+    (tmp_path / "prior" / "photo.png").write_text("precious")
+    with (pytest.raises(InputError, match=r"holds prior and is no training run of medrestore"),
+          exclusive_run(tmp_path, enabled=True)):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["prior", "photo.png"]
 
 
 def test_default_stream_continues_from_a_generator() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".jpg", ".jpeg")
 FORMATS = ("PNG", "JPEG")
 MAX_PIXELS = 64_000_000
+PNG = b"\x89PNG\r\n\x1a\n"
+BLOCK = 1 << 20  # bytes read at once
 MAX_PICTURE_BYTES = 256_000_000  # of one encoded picture, above what MAX_PIXELS can need
 BIT_DEPTH = 24  # where the header of a png, which always comes first, has its bits a channel
 
@@ -60,6 +63,7 @@ def decode(data: bytes, where: str, *, max_pixels: int = MAX_PIXELS) -> Decoded:
         deep = lossless and data[BIT_DEPTH] == 16
         require(not deep or picture.mode.startswith("I"),
                 f"{where} has 16 bits a channel in colour or with transparency; save it with 8 bits, or 16 bits in grey.")
+        check_crc(io.BytesIO(data), where)
         upright = ImageOps.exif_transpose(picture)
         pixels = np.asarray(upright).astype(np.uint16) if deep else np.array(_plain(upright))
         return Decoded(pixels, lossless, picture.mode, _beside(picture))
@@ -106,6 +110,26 @@ def read_picture(path: PathLike, *, channels: int = 3, max_pixels: int = MAX_PIX
     return pixels if channels == 3 else pixels[..., None]
 
 
+def check_crc(file: BinaryIO, where: str) -> None:
+    """Refuses a PNG in which the CRC of a chunk is wrong, which PIL does not look at; any other file passes.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    if file.read(len(PNG)) != PNG:
+        return
+    while len(head := file.read(8)) == 8:
+        length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        crc = zlib.crc32(kind)
+        while length > 0 and (block := file.read(min(length, BLOCK))):
+            crc, length = zlib.crc32(block, crc), length - len(block)
+        if length > 0 or file.read(4) != crc.to_bytes(4, "big"):
+            raise InputError(f"{where} is damaged: the checksum of one of its parts is wrong; copy it again.")
+        if kind == b"IEND":
+            return
+    raise InputError(f"{where} is cut off; copy it again.")
+
+
 def read_values(path: PathLike, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """A grey picture of 8 or 16 bits as (height, width) float32, every value as it is stored.
 
@@ -133,7 +157,7 @@ def read_bytes(path: PathLike) -> bytes:
 
 
 @contextmanager
-def _opened(file: io.BufferedIOBase, where: str, max_pixels: int) -> Iterator[Image.Image]:
+def _opened(file: IO[bytes], where: str, max_pixels: int) -> Iterator[Image.Image]:
     """The PIL image, its header checked before a pixel is decoded; what fails inside is told as damage."""
     from PIL import Image
 

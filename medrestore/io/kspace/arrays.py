@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ...errors import InputError
+from ..file_array import FileArray
 from ..guards import (
     checked_dataset,
     guarded,
@@ -42,7 +43,7 @@ class ArrayFile(KSpaceFile):
     """An array with named axes, read slice by slice; the mask is what the zeros of a slice show.
 
     Args:
-        array: anything that slices like a numpy array: an HDF5 dataset, a memory map, an array.
+        array: anything that slices like a numpy array: an HDF5 dataset, a `FileArray`, an array.
         axes: the name of each axis, of `NAMES`; an axis `coil` or `slice` that is not named has length 1.
         request: how to read it.
     """
@@ -178,7 +179,7 @@ def recognises_npy(path: Path, begin: bytes, request: Request) -> bool:
 
 def read_npy(path: Path, request: Request) -> ArrayFile:
     """A .npy array: (coil, row, col) or (slice, coil, row, col), or as the axes say."""
-    array, axes = open_npy(path, max_gb=request.max_gb), request.axes
+    array, axes = FileArray(open_npy(path, max_gb=request.max_gb)), request.axes
     if axes is None:
         require(array.ndim in (3, 4), f"{path} has the shape {array.shape}; state its axes, as axes=('row', 'col').")
         axes = AXES[-array.ndim :]

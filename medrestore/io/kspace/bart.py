@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..file_array import FileArray
 from ..guards import cfl_files, is_cfl, open_cfl, require
 from .arrays import ArrayFile
 from .base import Request
@@ -37,6 +38,6 @@ def read(path: Path, request: Request) -> ArrayFile:
         )
         role = ROLES | dict(zip(plane, ("row", "col") if plane[0] == 0 else ("col", "row"), strict=True))
         axes = [role[axis] for axis in long]
-    squeezed = array.reshape([dims[axis] for axis in long], order="F")
+    squeezed = FileArray(array.reshape([dims[axis] for axis in long], order="F"))
     _, data = cfl_files(path)
     return ArrayFile(data, squeezed, axes, kind="BART cfl", request=request)

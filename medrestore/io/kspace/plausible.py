@@ -34,7 +34,7 @@ def doubt(kspace: Tensor) -> Doubt | None:
     energy = kspace.abs().square()
     if not bool(energy.any()):
         return None
-    return _axes(energy) or _image(kspace, energy) or _peak(energy.sum(0).sqrt())
+    return _magnitudes(kspace) or _axes(energy) or _image(kspace, energy) or _peak(energy.sum(0).sqrt())
 
 
 def slices_doubt(energies: tuple[float, float, float]) -> Doubt | None:
@@ -44,6 +44,14 @@ def slices_doubt(energies: tuple[float, float, float]) -> Doubt | None:
         return None
     return Doubt("its slices are a third direction of k-space, with nearly all energy in the middle one",
                  "transform it along that axis first")
+
+
+def _magnitudes(kspace: Tensor) -> Doubt | None:
+    """Numbers without a phase: none is negative, and no imaginary part is other than zero."""
+    sampled = kspace.real[kspace != 0]
+    if bool(kspace.imag.any()) or bool((sampled < 0).any()) or bool((sampled == sampled[0]).all()):
+        return None
+    return Doubt("it has magnitudes alone, all imaginary parts being zero", "give complex k-space")
 
 
 def _share(profile: Tensor) -> float:

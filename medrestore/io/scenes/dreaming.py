@@ -29,6 +29,7 @@ from .base import Scene, SceneSet
 MEANING: MaskMeaning = "keep"  # what white means in this data set
 OBSTRUCTED = ("input", "images", "frames", "color", "rgb")
 TRUTH, MASK = "gt", "mask"
+NESTED_RATIO = 20  # that an archive of pictures, which are compressed already, shrinks by when it is packed again, at most
 DEPTH = 6  # folders below the root that are looked into
 BROKEN = (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError, NotImplementedError)
 
@@ -41,8 +42,8 @@ def dreaming_scenes(root: PathLike, *, meaning: MaskMeaning = MEANING, max_gb: f
     Args:
         root: the archive (a zip, or a zip of zips), the folder it was unpacked to, one of its parts, or one scene.
         meaning: what white means, for other data in this layout.
-        max_gb: the largest inner archive (1e9 bytes) that may be unpacked to a temporary file; only one that the outer
-            archive compresses is.
+        max_gb: the most gigabytes (1e9 bytes) of inner archives that may be unpacked to temporary files; only those that the
+            outer archive compresses are.
 
     Raises:
         InputError: no scenes, a name that comes twice, a damaged or encrypted archive.
@@ -129,13 +130,17 @@ def _archive(
         archive = stack.enter_context(zipfile.ZipFile(file))
     except BROKEN as error:
         raise InputError(f"{where} is no complete zip archive (cut, damaged or another format); download it again.") from error
-    for info in archive.infolist():
+    entries = archive.infolist()
+    unpacked = sum(info.file_size for info in entries if not inner and _is_zip(info) and info.compress_type != zipfile.ZIP_STORED)
+    require(unpacked <= max_gb * GB, f"{where} holds archives that unpack to {unpacked / GB:.1f} GB together, over the limit of "
+                                     f"{max_gb:g} GB; unpack it yourself.")
+    for info in entries:
         parts = PurePosixPath(info.filename.replace("\\", "/").lstrip("/")).parts  # below the root, whatever it says
         if not parts or info.is_dir() or any(is_hidden(part) for part in parts):
             continue
         place = f"{where}/{info.filename}"
-        if info.filename.lower().endswith(".zip") and not inner:
-            nested = _nested(archive, info, file, place, stack, max_gb)
+        if _is_zip(info) and not inner:
+            nested = _nested(archive, info, file, place, stack)
             stem = PurePosixPath(parts[-1]).stem
             yield from (((*parts[:-1], stem, *rest), entry) for rest, entry in _archive(nested, place, stack, max_gb, inner=True))
         else:
@@ -152,12 +157,17 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> byte
         raise InputError(f"{where} cannot be read, the archive is damaged or encrypted; download it again.") from error
 
 
+def _is_zip(info: zipfile.ZipInfo) -> bool:
+    return info.filename.lower().endswith(".zip")
+
+
 def _nested(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path | IO[bytes], where: str, stack: ExitStack, max_gb: float
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path | IO[bytes], where: str, stack: ExitStack
 ) -> IO[bytes]:
     """An inner archive as a file: a view of the outer one where it is stored plainly, else a temporary copy."""
-    require(info.file_size <= max_gb * GB, f"{where} declares {info.file_size / GB:.1f} GB, over the limit of {max_gb:g} GB; "
-                                           "unpack the outer archive yourself.")
+    require(info.file_size <= (info.compress_size + 1) * NESTED_RATIO,
+            f"{where} unpacks {info.compress_size} bytes to {info.file_size}, which no archive of pictures does; "
+            "download it again, or unpack the outer archive yourself.")
     try:
         if info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1 and isinstance(file, Path):
             return stack.enter_context(io.BufferedReader(_Window(file, info.header_offset, info.compress_size)))

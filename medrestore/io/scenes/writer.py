@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
-from ...files import Stage, final_names, link_or_copy, write_file
+from ...files import Stage, digest, final_names, link_or_copy, write_file
 from ..frames.base import decode_picture
 from ..frames.mha import Geometry, MhaWriter
 from ..frames.video import VideoWriter, check_video
@@ -48,8 +48,8 @@ def provenance_place(out: PathLike, kind: SceneKind) -> Path:
 class SceneWriter:
     """Writes a restored scene frame by frame, in any order; memory holds one frame.
 
-    As a context manager it publishes the scene when all went well. An `InputError` removes what was written; any other
-    end (a kill, a full disk, an interrupt) leaves the frames so far to a run with `resume` and the same `key`.
+    As a context manager it publishes the scene when all went well. Any other end (a kill, a full disk, a frame that cannot
+    be read, an interrupt) leaves the frames so far, if there are any, to a run with `resume` and the same `key`.
 
     Args:
         out: the folder or file to write.
@@ -95,7 +95,6 @@ class SceneWriter:
         self._overwrite = overwrite
         self._check_free()
         self._stage = Stage(self.out, key=key, resume=resume, advice=ADVICE)
-        self._keep = False
         try:
             self._check_free()  # once more: a run that was killed may have moved it away
         except InputError:
@@ -121,11 +120,9 @@ class SceneWriter:
         require(frame.dtype == torch.uint8 and tuple(frame.shape) == (3, *self._size),
                 f"{self.out}: frame {index} is {frame.dtype} {tuple(frame.shape)}, not uint8 {(3, *self._size)}.")
         require(0 <= index < self._count, f"{self.out}: there is no frame {index} in {self._count} frames.")
-        self._keep = True  # what fails now is the disk
         place = self._place(index)
         with final_names(place, self.out):
             write_file(place, encode_png(frame.permute(1, 2, 0).cpu().numpy()), advice=ADVICE)
-        self._keep = False
 
     def read(self, index: int) -> Tensor:
         """Frame `index` again, (3, height, width), once it was put by this run or the one before."""
@@ -142,9 +139,8 @@ class SceneWriter:
         try:
             require(not missing, f"{self.out}: {len(missing)} frames, from {missing[:1]} on, were never written; "
                                  "resume to add them.")
-            text = json.dumps(self.provenance, allow_nan=False, sort_keys=True, indent=1) + "\n"
             with final_names(self._stage.new, self.out if self.kind == "png" else self.out.parent):
-                self._publish(text)
+                self._publish()
         except (OSError, TypeError, ValueError) as error:
             raise InputError(f"{self.out} cannot be saved ({error}); {ADVICE}") from error
         else:
@@ -152,19 +148,25 @@ class SceneWriter:
         finally:
             self._stage.leave()
 
-    def _publish(self, text: str) -> None:
+    def _publish(self) -> None:
         new = self._stage.new
         if self.kind == "png":
             for index, name in enumerate(self._names):
                 link_or_copy(self._place(index), new / name)
-            (new / PROVENANCE).write_text(text, "utf-8")
+            self._record(new / PROVENANCE, self._names)
             self._stage.publish_folder(replace=self._overwrite)
         else:
             with self._file_writer(new / self.out.name) as writer:
                 for frame in self._pictures():
                     writer.put(frame)
-            provenance_place(new / self.out.name, self.kind).write_text(text, "utf-8")
-            self._stage.publish_files()
+            self._record(provenance_place(new / self.out.name, self.kind), [self.out.name])
+            self._stage.publish_files(replace=self._overwrite)
+
+    def _record(self, place: Path, names: list[str]) -> None:
+        """Writes the JSON, with the sha256 of each of the files beside it."""
+        files = {name: digest(place.with_name(name)) for name in names}
+        text = json.dumps(self.provenance | {"files": files}, allow_nan=False, sort_keys=True, indent=1) + "\n"
+        place.write_text(text, "utf-8")
 
     def _file_writer(self, path: Path) -> AbstractContextManager[MhaWriter | VideoWriter]:
         if self.kind == "mha":
@@ -185,10 +187,10 @@ class SceneWriter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.close()
-        elif issubclass(kind, InputError) and not self._keep:
-            self.discard()
-        else:
+        elif self.done:
             self._stage.leave()
+        else:
+            self.discard()
 
 
 def encode_png(pixels: np.ndarray) -> bytes:

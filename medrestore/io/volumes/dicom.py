@@ -69,6 +69,7 @@ def read_dicom(path: PathLike, *, max_gb: float = 1.0) -> np.ndarray:
     header = read_dicom_header(path, max_gb=max_gb)
     dataset = _read(header.path, pixels=True)
     slope, intercept = _rescale(dataset, header.path)
+    dataset.SamplesPerPixel, dataset.NumberOfFrames = 1, 1  # as `_check` has read them, also where they are there and empty
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom warns of odd but harmless padding

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,13 @@ from torch import Tensor
 
 from ...errors import InputError
 from ...files import write_file
-from ..guards import PathLike, check_size, existing, finite, require
+from ..guards import DEFLATE_LIMIT, PathLike, check_size, existing, finite, require
 from ..reconstruction import RESEARCH_USE
 
 Axis = Literal["sagittal", "coronal", "axial"]
 AXES: tuple[Axis, ...] = ("sagittal", "coronal", "axial")  # the axis that a slice is perpendicular to: x, y, z of RAS
+CHUNK = 1 << 20  # bytes
+SLACK = 1 << 24  # bytes of header and extensions
 T = TypeVar("T")
 
 
@@ -56,7 +59,7 @@ class Volume:
 
     def _upright(self, read: Callable[[Any], Any], axes: list[int]) -> np.ndarray:
         """The result of `read`, with the stored axes `axes`, in the order and direction of RAS."""
-        array = _guarded(self.path, lambda: np.asarray(read(_open(self.path).dataobj), np.float32))
+        array = _guarded(self.path, lambda: _whole(self.path, read))
         array = array.reshape(array.shape[: len(axes)])  # axes of length 1 after the third
         order = [self.order[k] for k in axes]
         array = array[tuple(slice(None, None, direction) for _, direction in order)]
@@ -94,6 +97,10 @@ def open_volume(path: PathLike, *, max_gb: float = 4.0) -> Volume:
     if image.get_data_dtype().kind not in "iufb":
         raise InputError(f"{path} holds {image.get_data_dtype()}, not real numbers; save magnitudes.")
     check_size(str(path), image.shape, 4, max_gb=max_gb)
+    packed = path.name.endswith(".gz")
+    declared, stored = math.prod(image.shape) * image.get_data_dtype().itemsize, path.stat().st_size
+    require(declared <= stored * (DEFLATE_LIMIT if packed else 1),
+            f"{path} declares {declared} bytes and holds {stored}; it is not complete, copy it again.")
     affine = np.asarray(image.affine, np.float64)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise InputError(f"{path} has no usable orientation (its affine is singular); write its header again.")
@@ -117,6 +124,20 @@ def _open(path: Path) -> Any:
     import nibabel
 
     return nibabel.load(path, mmap=False, keep_file_open=False)
+
+
+def _whole(path: Path, read: Callable[[Any], Any]) -> np.ndarray:
+    """The result of `read` on the stored array, as float32; a gzip file is read to its end, where its CRC is checked."""
+    image = _open(path)
+    if path.suffix != ".gz":
+        return np.asarray(read(image.dataobj), np.float32)
+    most = math.prod(image.shape) * image.get_data_dtype().itemsize + SLACK
+    with gzip.open(path) as file:
+        array = np.asarray(read(type(image).from_stream(file).dataobj), np.float32)
+        while file.read(CHUNK):
+            if file.tell() > most:
+                raise ValueError("it holds more than its header declares")
+    return array
 
 
 def _guarded(path: Path, read: Callable[[], T]) -> T:

@@ -84,14 +84,17 @@ def _targets(tree: Any, name: re.Pattern[str], seen: set[int] | None = None, dep
         yield from _targets(value, name, seen, depth + 1)
 
 
-def _resolve(value: Any, config: Mapping[str, Any], path: Path, depth: int = 0) -> Any:
-    """A plain value, references looked up.
+def _resolve(value: Any, config: Mapping[str, Any], path: Path, depth: int = 0, *, listed: bool = False) -> Any:
+    """A plain value or a list of such, references looked up.
+
+    Args:
+        listed: it is an entry of a list, and no list itself: lists of references to lists of references would take for ever.
 
     Raises:
         InputError: an expression, a macro, or a reference that leads nowhere or in circles.
     """
-    if isinstance(value, list) and depth < DEEPEST and len(value) <= LONGEST and not any(isinstance(one, list) for one in value):
-        return [_resolve(one, config, path, depth + 1) for one in value]
+    if isinstance(value, list) and not listed and len(value) <= LONGEST:
+        return [_resolve(one, config, path, depth + 1, listed=True) for one in value]
     if isinstance(value, str) and value.startswith("@") and depth < DEEPEST:
         here: Any = config
         for part in re.split(r"::|#", value[1:]):
@@ -101,7 +104,7 @@ def _resolve(value: Any, config: Mapping[str, Any], path: Path, depth: int = 0) 
                 here = here[int(part[:9])]
             else:
                 raise InputError(f"{path} refers to {value}, which it does not hold; write the value in its place")
-        return _resolve(here, config, path, depth + 1)
+        return _resolve(here, config, path, depth + 1, listed=listed)
     if not isinstance(value, str | int | float | bool | None) or (isinstance(value, str) and value[:1] in ("$", "%", "@")):
         raise InputError(f"{path} gives {str(value)[:80]!r} where a plain value is needed, and configurations are read, never "
                          "run; write the value in its place")

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from ...errors import InputError
+from ..check import not_finite
 from .load import DEEPEST, load, shown
 
 AVERAGED = re.compile(r"(?<![a-z])(?:ema|avg|averaged?|shadow|polyak|swa)(?![a-z])", re.IGNORECASE)  # in a name
@@ -199,10 +200,10 @@ def floats(state: Mapping[str, Tensor], name: Path | str) -> State:
             raise InputError(f"{name}: {shown(key)} holds {kind} instead of floating-point weights; "
                              "save the checkpoint again without quantisation")
     weights = {key: value.float() for key, value in state.items()}
-    for key, value in weights.items():
-        if not value.isfinite().all():
-            raise InputError(f"{name}: {shown(key)} holds NaN or infinity, or more than float32 can hold; take another snapshot "
-                             "of that run")
+    broken = not_finite(weights)
+    if broken is not None:
+        raise InputError(f"{name}: {shown(broken)} holds NaN or infinity, or more than float32 can hold; take another snapshot "
+                         "of that run")
     return weights
 
 

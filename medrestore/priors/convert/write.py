@@ -13,13 +13,14 @@ from .base import Converted
 NOTICE = "Research use only. Not a medical device. Not for diagnosis. Can invent anatomy."
 
 
-def write(converted: Converted, out: Path, *, source: Path, licence: str | None = None, force: bool = False) -> dict[str, Any]:
+def write(converted: Converted, out: Path, *, source: Path, licence: str | None = None,
+          overwrite: bool = False) -> dict[str, Any]:
     """Writes the prior, reads it back, compares the answers to fixed noise, and publishes it.
 
     Args:
         source: the checkpoint, a file or a folder; its name and the sha256 of a file are noted.
         licence: of the weights; whoever converts them has to look it up.
-        force: an older prior at `out` is replaced.
+        overwrite: an older prior at `out` is replaced.
 
     Returns:
         `prior.json` as written.
@@ -29,7 +30,7 @@ def write(converted: Converted, out: Path, *, source: Path, licence: str | None 
     """
     condition = converted.about.get("condition_channels", 0)
     class_label = 0 if store.classes(converted.config) is not None else None
-    with store.new_prior(out, replace=force) as folder:
+    with store.new_prior(out, replace=overwrite) as folder:
         made = check.answer(_prior(converted, class_label), condition_channels=condition)
         if not all(math.isfinite(value) for value in (made["mean"], made["std"])):
             raise InputError(f"{source} makes a network whose answer to noise is not finite; take another snapshot of that run")

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from helpers.pictures import picture, refused, save, white
 from PIL import Image
+from scipy import ndimage
 
-from medrestore.io.frames.masks import grow_hole, hole_fraction, to_known
+from medrestore.io.frames.masks import grow_hole, hole_fraction, runs, to_known
 from medrestore.io.scenes.open import open_frames, open_scenes
 
 
@@ -20,9 +21,12 @@ def test_meaning_is_never_guessed(tmp_path):
 
 
 def test_threshold_and_values():
-    assert to_known(np.array([[0, 127, 128, 255]], np.uint8), "keep", "m").tolist() == [[False, False, True, True]]
+    for black, white_ in ((0, 255), (0, 128), (127, 255), (10, 240)):
+        assert to_known(np.array([[black, white_]], np.uint8), "keep", "m").tolist() == [[False, True]]
+    for one in (0, 255):
+        assert to_known(np.full((2, 2), one, np.uint8), "keep", "m").all() == (one == 255)
     assert to_known(np.array([[True, False]]), "keep", "m").tolist() == [[True, False]]
-    refused("holds only 0 and 1", to_known, white() // 255, "keep", "m")
+    refused("grey levels 0, 1: .*`hole_values` 1, or", to_known, white() // 255, "keep", "m")
     refused("holds int16", to_known, white().astype(np.int16), "keep", "m")
     equal = np.repeat(white()[..., None], 3, -1)
     assert np.array_equal(to_known(equal, "keep", "m"), white() > 0)
@@ -34,7 +38,7 @@ def test_threshold_and_values():
 @pytest.mark.parametrize(("pixels", "options", "match"), [
     (picture(), {}, "mask in colour"),
     (np.dstack([np.repeat(white()[..., None], 3, -1), white()]), {}, "partly transparent"),
-    (white().astype(np.uint16) * 200, {}, "pixels of the kind I"),
+    (white().astype(np.uint16) * 200, {}, "16 bits a channel"),
 ])
 def test_masks_refused(tmp_path, pixels, options, match):
     path = save(tmp_path / "m.png", pixels, **options)
@@ -74,3 +78,44 @@ def test_a_grown_hole_is_all_within_a_euclidean_distance():
     for by in (1, 2.5, 4):
         np.testing.assert_array_equal(grow_hole(known, by), distance > by)
     assert grow_hole(np.ones((3, 4), bool), 2).all()
+
+
+def labels() -> np.ndarray:
+    """Shaft, wrist and claspers of EndoVis 2017, as the preparation scripts of its users write them."""
+    mask = np.zeros((12, 16), np.uint8)
+    mask[2:6, 2:6], mask[6:8, 2:6], mask[8:9, 2:6] = 85, 170, 255
+    return mask
+
+
+@pytest.mark.parametrize(("mask", "says"), [
+    (labels(), "grey levels 0, 85, 170, 255: .*`hole_values` 85,170,255, or save it as 0 and 255"),
+    (np.minimum(labels(), 85), "grey levels 0, 85: .*`hole_values` 85, or"),
+    (np.full((4, 4), 128, np.uint8), "grey levels 128"),
+    (np.arange(192, dtype=np.uint8).reshape(12, 16), "grey levels 0 to 191 .*`hole_values` 1-255 for all but black"),
+], ids=["labels", "one label", "one level", "soft"])
+def test_several_levels_are_never_thresholded(mask, says):
+    for meaning in ("hole", "keep"):
+        refused(says, to_known, mask, meaning, "m")
+
+
+def test_levels_that_are_stated_hide(tmp_path):
+    assert np.array_equal(to_known(labels(), "hole", "m", hole_values=(85, 170, 255)), labels() == 0)
+    assert np.array_equal(to_known(labels(), "hole", "m", hole_values=(170,)), labels() != 170)
+    save(tmp_path / "a.png", picture())
+    save(tmp_path / "m.png", labels())
+    with open_scenes(tmp_path / "a.png", mask=tmp_path / "m.png", hole_values=range(1, 256)) as scenes, scenes["a"] as scene:
+        assert np.array_equal(scene.mask(0)[0].numpy(), labels() == 0) and scene.masks.meaning == "hole"
+    refused("leave one of them out", open_scenes, tmp_path / "a.png", mask=tmp_path / "m.png", means="keep", hole_values=(85,))
+    refused("from 0 to 255", open_scenes, tmp_path / "a.png", mask=tmp_path / "m.png", hole_values=(300,))
+
+
+def test_labels_of_a_lossy_format():
+    """Blurred edges of black and white are no areas of grey; those of labels are."""
+    blurred = ndimage.uniform_filter(np.kron(labels() == 255, np.full((8, 8), 255)).astype(float), 3).round().astype(np.uint8)
+    assert to_known(blurred, "keep", "m", lossless=False).any()
+    refused("areas of grey", to_known, np.kron(labels(), np.ones((8, 8), np.uint8)), "hole", "m", lossless=False)
+    refused("does not keep the levels", to_known, labels(), "hole", "m", lossless=False, hole_values=(85,))
+
+
+def test_runs():
+    assert runs((255, 1, 2, 3)) == "1-3, 255" and runs(range(1, 256)) == "1-255" and runs(()) == ""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medrestore.errors import InputError
-from medrestore.io.frames.mha import MhaFrames, MhaWriter
+from medrestore.io.frames.mha import MhaFrames, MhaWriter, read_mha_header
 
 sitk = pytest.importorskip("SimpleITK")
 
@@ -199,3 +199,40 @@ def test_any_bytes_are_one_sentence(whole, content, start):
     path.write_bytes(start + content)
     with pytest.raises(InputError, match=r"random\.mha"):
         MhaFrames(path)
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_where_the_pixels_lie_is_carried_over(tmp_path, axes):
+    image = sitk.GetImageFromArray(stack(2) if axes == 3 else stack(1)[0], isVector=True)
+    image.SetSpacing((0.5, 0.6, 2.0)[:axes])
+    image.SetOrigin((1.0, -2.0, 3.25)[:axes])
+    image.SetDirection((0, 1, 0, -1, 0, 0, 0, 0, 1) if axes == 3 else (0, 1, -1, 0))
+    sitk.WriteImage(image, str(tmp_path / "a.mha"))
+    with MhaFrames(tmp_path / "a.mha") as frames:
+        with MhaWriter(tmp_path / "b.mha", size=frames.size, count=len(frames), geometry=frames.geometry) as writer:
+            for frame in frames:
+                writer.put(frame)
+        assert frames.notes == ()
+    found = sitk.ReadImage(str(tmp_path / "b.mha"))
+    assert found.GetDimension() == axes and found.GetSize() == image.GetSize()
+    for of in ("GetSpacing", "GetOrigin", "GetDirection"):
+        assert getattr(found, of)() == pytest.approx(getattr(image, of)())
+
+
+def by_header(path, *lines, dims="17 12 1"):
+    count = len(dims.split())
+    text = "\n".join(["ObjectType = Image", f"NDims = {count}", *lines, f"DimSize = {dims}", "ElementType = MET_UCHAR",
+                      "ElementDataFile = LOCAL\n"])
+    path.write_bytes(text.encode() + bytes(17 * 12 * 3 if count == 4 else 17 * 12))
+    return path
+
+
+def test_older_names_and_what_is_no_geometry(tmp_path):
+    older = read_mha_header(by_header(tmp_path / "a.mha", "Origin = 1 2 3", "Rotation = 1 0 0 0 1 0 0 0 1"))
+    assert dict(older.geometry.fields) == {"Offset": "1 2 3", "TransformMatrix": "1 0 0 0 1 0 0 0 1"}
+    for wrong in ("1 2", "1 2 x", "1 2 nan", "1 2 " + "9" * 400):
+        header = read_mha_header(by_header(tmp_path / "a.mha", f"Offset = {wrong}", "ElementSpacing = 1 2 3"))
+        assert dict(header.geometry.fields) == {"ElementSpacing": "1 2 3"}
+        assert "gives no 3 numbers as Offset, which is not carried over" in header.notes[0]
+    four = read_mha_header(by_header(tmp_path / "a.mha", "ElementSpacing = 1 1 2 3", dims="3 17 12 1"))
+    assert four.geometry is None and "its ElementSpacing are not carried over" in four.notes[0]

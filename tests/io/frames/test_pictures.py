@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from medrestore.errors import InputError
-from medrestore.io.frames.pictures import has_16_bits, picture_size, read_picture, read_values
+from medrestore.io.frames.base import decode_picture
+from medrestore.io.frames.pictures import decode, has_16_bits, picture_size, read_bytes, read_picture, read_values
+from medrestore.io.scenes.open import open_frames
 
 ORIENTATION = 0x0112
 
@@ -113,3 +115,35 @@ def test_hostile_pictures_are_refused(tmp_path: Path, data: bytes, message: str)
     (tmp_path / "a.png").write_bytes(data)
     with pytest.raises(InputError, match=message):
         read_picture(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("read", [read_picture, lambda path: decode_picture(path.read_bytes(), str(path))])
+def test_one_flipped_bit_of_a_png_is_seen(tmp_path, read):
+    """PIL looks at the checksum of few chunks."""
+    path = tmp_path / "a.png"
+    Image.fromarray((np.indices((64, 64)).sum(0) % 256).astype(np.uint8)).save(path)
+    good = path.read_bytes()
+    read(path)
+    for at in range(8, len(good) - 12, 5):
+        changed = bytearray(good)
+        changed[at] ^= 1 << at % 8
+        path.write_bytes(changed)
+        with pytest.raises(InputError, match=r"a\.png"):
+            read(path)
+    for cut in (good[:-12], good[:-1], good[:60]):
+        path.write_bytes(cut)
+        with pytest.raises(InputError, match=r"a\.png"):
+            read(path)
+    path.write_bytes(good + b"what programs append")
+    read(path)
+
+
+def test_what_lies_beside_the_pixels_is_named(tmp_path):
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.jpg", exif=exif, dpi=(300, 300), icc_profile=b"profile")
+    assert decode(read_bytes(tmp_path / "a.jpg"), "a").beside == ("EXIF", "a colour profile", "a resolution")
+    save(tmp_path / "b.png", np.zeros((4, 4), np.uint8), orientation=6)
+    assert decode(read_bytes(tmp_path / "b.png"), "b").beside == ()
+    with open_frames(tmp_path / "a.jpg") as frames:
+        assert frames.notes == (f"{tmp_path / 'a.jpg'} comes with EXIF, a colour profile, a resolution, not carried over.",)

@@ -134,3 +134,21 @@ def test_any_damage_is_one_sentence(tmp_path, seed):
         list(VideoFrames(path))
     except InputError as error:
         assert "a.mkv" in str(error)
+
+
+UNEVEN = [Fraction(k, 25) for k in (0, 1, 2, 10, 11, 30)]
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mkv", "ffv1"), ("a.mp4", "h264")])
+def test_times_of_uneven_frames_are_kept(tmp_path, name, codec):
+    path = written(tmp_path / name, smooth(), codec=codec, times=UNEVEN)
+    with VideoFrames(path) as frames:
+        assert frames.times == tuple(UNEVEN) and len(frames) == 6
+    with VideoFrames(written(tmp_path / "even.mkv", smooth())) as even:
+        assert even.times is None
+
+
+def test_more_frames_than_times_are_refused(tmp_path):
+    with pytest.raises(InputError, match="more frames than times"):
+        written(tmp_path / "a.mkv", smooth(), times=UNEVEN[:3])
+    assert list(tmp_path.iterdir()) == []

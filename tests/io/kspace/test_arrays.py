@@ -68,7 +68,8 @@ def test_real_and_imaginary_parts_as_channels(tmp_path):
     for name, axes in (("two", ("slice", "row", "col", "coil", "complex")), ("turns", ("slice", "row", "col", "channel"))):
         file = read_kspace(tmp_path / f"{name}.npy", axes=axes)
         assert file.shape == (2, 3, 8, 6) and same(file[1].kspace, array[1].transpose(2, 0, 1))
-    for axes, match in ((("slice", "row", "col", "complex"), "6 entries"), (("channel", "row", "coil", "col"), "an axis channel")):
+    for axes, match in ((("slice", "row", "col", "complex"), "6 entries"),
+                        (("channel", "row", "coil", "col"), "an axis channel")):
         with pytest.raises(InputError, match=match):
             read_kspace(tmp_path / "turns.npy", axes=axes)
     np.save(tmp_path / "c.npy", array)

@@ -194,11 +194,9 @@ def test_inspection_says_no_patient_data(tmp_path):
 
 def interpolated(encoded, encoded_mm, recon, recon_mm):
     """A header whose recon matrix has other pixels than the encoded one."""
-    return (
-        xml(encoded, recon)
-        .replace("<x>24.0</x><y>10.0</y>", f"<x>{encoded_mm[0]}</x><y>{encoded_mm[1]}</y>")
-        .replace(f"<x>{24.0 * recon[0] / encoded[0]}</x><y>{10.0 * recon[1] / encoded[1]}</y>", f"<x>{recon_mm[0]}</x><y>{recon_mm[1]}</y>")
-    )
+    mm = f"<x>{24.0 * recon[0] / encoded[0]}</x><y>{10.0 * recon[1] / encoded[1]}</y>"
+    header = xml(encoded, recon).replace(mm, "<x>{}</x><y>{}</y>".format(*recon_mm))
+    return header.replace("<x>24.0</x><y>10.0</y>", "<x>{}</x><y>{}</y>".format(*encoded_mm))
 
 
 def test_an_interpolated_recon_matrix_is_cropped_by_its_field_of_view(tmp_path):
@@ -211,8 +209,8 @@ def test_an_interpolated_recon_matrix_is_cropped_by_its_field_of_view(tmp_path):
 def test_a_header_of_another_grid_is_left_aside_and_said(tmp_path):
     kspace = complex_normal(2, 1, 2, 12, 9)
     narrow = read_kspace(write(tmp_path / "n.h5", kspace, header=xml(center=3, maximum=6)))  # of 10 columns
-    assert narrow.notes == ("The header describes 12 x 10 samples and the array has 12 x 9; its limits and fields of view are left "
-                            "aside.",)
+    assert narrow.notes == (
+        "The header describes 12 x 10 samples and the array has 12 x 9; its limits and fields of view are left aside.",)
     assert narrow.shape == (1, 2, 6, 9) and torch.equal(narrow[0].mask, torch.ones(1, 9)) and narrow[0].pixel_mm is None
     other = read_kspace(write(tmp_path / "o.h5", complex_normal(2, 1, 2, 8, 10), header=xml()))
     assert other.shape == (1, 2, 8, 10) and "it is left aside" in other.notes[0]
@@ -233,7 +231,7 @@ def test_real_numbers_and_axes_against_the_layout_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"r\.h5: the array \(2, 12, 10, 4\) holds float32, and k-space is complex"):
         read_kspace(write(tmp_path / "r.h5", complex_normal(0, 2, 12, 10, 4).real))
     path = write(tmp_path / "a.h5", complex_normal(0, 2, 4, 12, 10), header=xml())
-    with pytest.raises(InputError, match="whose axes are slice,coil,row,col, and `axes` says coil,slice,row,col; leave `axes` out"):
+    with pytest.raises(InputError, match="are slice,coil,row,col, and `axes` says coil,slice,row,col; leave `axes` out"):
         read_kspace(path, axes=("coil", "slice", "row", "col"))
     assert read_kspace(path, axes=("coil", "slice", "row", "col"), implausible=True).shape == (4, 2, 12, 10)
     assert read_kspace(path).shape == read_kspace(path, axes=("slice", "coil", "row", "col")).shape == (2, 4, 6, 10)

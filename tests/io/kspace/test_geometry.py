@@ -32,7 +32,8 @@ def test_order_and_spacing(steps, order):
         centre = (found.affine(index, PIXEL, (3, 2)) @ [3, 2, 0, 1])[:3]
         np.testing.assert_allclose(centre, (np.array([10, -20, 30]) + steps[at] * FRAME[:, 2]) * [-1, -1, 1], atol=1e-9)
     first = found.affine(0, PIXEL, (3, 2))
-    np.testing.assert_allclose((first @ [3, 2, len(steps) - 1, 1])[:3], (found.affine(len(steps) - 1, PIXEL, (3, 2)) @ [3, 2, 0, 1])[:3])
+    last = len(steps) - 1
+    np.testing.assert_allclose(first @ [3, 2, last, 1], found.affine(last, PIXEL, (3, 2)) @ [3, 2, 0, 1])
     np.testing.assert_allclose(np.linalg.norm(first[:3, :3], axis=0), [2, 3, 6])
 
 

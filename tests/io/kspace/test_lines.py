@@ -86,6 +86,6 @@ def test_a_scan_that_was_broken_off_is_noticed(tmp_path, kspace):
     said = ("The slices have different numbers of lines, 4 to 10: the scan may have been broken off.",)
     assert read_kspace(path).notes == said
     with h5py.File(path, "r+") as file:
-        header = file["dataset/xml"][0].decode().replace("</encodingLimits>", "<slice><maximum>4</maximum></slice></encodingLimits>")
-        file["dataset/xml"][0] = header
+        slices = "<slice><maximum>4</maximum></slice></encodingLimits>"
+        file["dataset/xml"][0] = file["dataset/xml"][0].decode().replace("</encodingLimits>", slices)
     assert read_kspace(path).notes == ("The header announces 5 slices and the file holds 2.", *said)

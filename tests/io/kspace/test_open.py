@@ -69,7 +69,8 @@ def test_a_new_format_is_one_row_of_the_table(tmp_path, monkeypatch):
     from medrestore.io.kspace.arrays import AXES, ArrayFile
 
     def read(path, request):
-        return ArrayFile(path, np.frombuffer(path.read_bytes()[4:], np.complex64).reshape(1, 2, 8, 6), AXES, kind="mine", request=request)
+        array = np.frombuffer(path.read_bytes()[4:], np.complex64).reshape(1, 2, 8, 6)
+        return ArrayFile(path, array, AXES, kind="mine", request=request)
 
     row = opening.Format("mine", (".mine",), lambda path, begin, request: begin.startswith(b"MINE"), read)
     monkeypatch.setattr(opening, "FORMATS", (*opening.FORMATS, row))
@@ -81,7 +82,7 @@ def test_a_new_format_is_one_row_of_the_table(tmp_path, monkeypatch):
 
 def test_inspection_names_doubts_and_dead_coils(tmp_path):
     array = np.zeros((3, 32, 32), np.complex64)
-    array[:2, 0, 0], array[:2, 16, 16] = 100, 1
+    array[:2, 0, 0], array[:2, 16, 16] = 100j, 1
     np.save(tmp_path / "a.npy", array)
     facts = inspect_file(tmp_path / "a.npy")
     assert facts["plausible"].startswith("NO: its peak lies at (0, 0)") and facts["dead coils"] == "2"

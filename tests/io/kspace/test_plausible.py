@@ -41,6 +41,11 @@ def test_slices_that_say_nothing_pass(kspace):
     assert doubt(spike) is None
 
 
+def test_magnitudes_stored_as_complex_numbers(kspace):
+    assert "magnitudes alone" in doubt(kspace.abs() + 0j).what
+    assert doubt(kspace.real + 0j) is None  # that of an image with a symmetry
+
+
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 def test_uncentred_kspace(kspace, noise):
     found = doubt(torch.fft.ifftshift(kspace + noise * torch.from_numpy(complex_normal(2, 6, 96, 80)), dim=(-2, -1)))
@@ -60,7 +65,8 @@ def test_axes_of_coils_and_rows_exchanged(kspace):
     found = doubt(coils_last)
     assert "96 coils of 80 x 6" in found.what and "'col'" in found.what and "`axes`" in found.remedy
     assert "80 coils of 6 x 96" in doubt(kspace.permute(2, 0, 1)).what
-    assert doubt(kspace.repeat(6, 1, 1) * torch.linspace(2, 0.1, 36)[:, None, None]) is None  # compressed coils, first ones strong
+    compressed = kspace.repeat(6, 1, 1) * torch.linspace(2, 0.1, 36)[:, None, None]  # the first ones are strong
+    assert doubt(compressed) is None
 
 
 def test_images_and_half_transformed_data(kspace):
@@ -99,7 +105,7 @@ def test_the_advice_works(tmp_path, kspace):
     for name, how, advice in (("corner", {"uncentred": True}, "pass `uncentred`"),
                               ("last", {"axes": ("row", "col", "coil")}, "by `axes`"),
                               ("image", {}, r"transform it by medrestore\.fft\.fft2c")):
-        with pytest.raises(InputError, match=rf"{name}\.npy: slice 0 does not look like k-space.*{advice}.*or pass `implausible`"):
+        with pytest.raises(InputError, match=rf"{name}\.npy: slice 0 does not look like .*{advice}.*or pass `implausible`"):
             read_kspace(tmp_path / f"{name}.npy")[0]
         assert read_kspace(tmp_path / f"{name}.npy", implausible=True)[0].kspace.any()
         if name == "image":

@@ -1,7 +1,9 @@
 """The layouts of the DREAMING download."""
 
 import io
+import tempfile
 import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
@@ -137,3 +139,13 @@ def test_damaged_archives(tmp_path, seed):
                 scene.survey()
     except InputError as error:
         assert "f.zip" in str(error)
+
+
+def test_an_archive_in_an_archive_that_grows(tmp_path, monkeypatch):
+    """1 MB that would fill the disk of temporary files."""
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: pytest.fail("something was unpacked"))
+    root = place(tmp_path, {"f.zip": archive({"inner.zip": bytes(50_000_000)}), **{}}) / "f.zip"
+    refused(r"inner\.zip unpacks \d+ bytes to 50000000, which no archive of pictures does", dreaming_scenes, root)
+    many = {f"{k}.zip": archive(FIRST, zipfile.ZIP_STORED) for k in range(4)}
+    root = place(tmp_path, {"g.zip": archive(many)}) / "g.zip"
+    refused("unpack to .* together, over the limit of 1e-05 GB", partial(dreaming_scenes, max_gb=1e-5), root)

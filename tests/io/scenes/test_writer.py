@@ -47,7 +47,9 @@ def test_killed_and_resumed_gives_the_same_bytes(tmp_path, name, kind):
         for index in set(range(5)) - output.done:
             output.put(index, FRAMES[index])
     assert bytes_of("whole") == bytes_of("killed")
-    assert json.loads(provenance_place(tmp_path / "whole" / name, kind).read_text()) == {"seed": 3}
+    record = json.loads(provenance_place(tmp_path / "whole" / name, kind).read_text())
+    assert record.pop("files").keys() == ({name} if kind != "png" else {f"{index:06d}.png" for index in range(len(FRAMES))})
+    assert record == {"seed": 3}
     with READERS[kind](tmp_path / "whole" / name) as found:
         assert all(np.array_equal(a, b.permute(1, 2, 0)) for a, b in zip(found, FRAMES, strict=True))
 
@@ -93,7 +95,8 @@ def test_a_full_disk_keeps_the_frames_for_a_run_that_resumes(tmp_path):
     with SceneWriter(tmp_path / "o", size=(400, 400), count=2, key="k", resume=True) as output:
         assert output.done == {0}
         output.put(1, noise)
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["000000.png", "000001.png", "o", "provenance.json"]
+    names = sorted(path.name for path in tmp_path.rglob("*"))
+    assert names == [".medrestore", "000000.png", "000001.png", "o", "provenance.json"]
 
 
 def test_output_is_whole_or_not_there(tmp_path):
@@ -104,6 +107,9 @@ def test_output_is_whole_or_not_there(tmp_path):
 
     with pytest.raises(InputError, match="bad frame"), writer() as output:
         output.put(0, FRAMES[0])
+        raise InputError("bad frame")
+    assert [path.suffix for path in tmp_path.iterdir()] == [".part"]  # what was done stays
+    with pytest.raises(InputError, match="bad frame"), writer():  # begun again, and nothing done
         raise InputError("bad frame")
     assert not list(tmp_path.iterdir())
     with pytest.raises(InputError, match="never written"), writer():
@@ -119,7 +125,7 @@ def test_output_is_whole_or_not_there(tmp_path):
         writer()
     with writer(overwrite=True, names=lambda index: "one") as output:
         output.put(0, FRAMES[1])
-    assert sorted(path.name for path in out.iterdir()) == ["one.png", "provenance.json"]
+    assert sorted(path.name for path in out.iterdir()) == [".medrestore", "one.png", "provenance.json"]
     assert [path.name for path in tmp_path.iterdir()] == ["o"]
     (tmp_path / "o.old").mkdir()
     (tmp_path / "o.old" / "mine").touch()

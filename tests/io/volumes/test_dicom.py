@@ -102,4 +102,4 @@ def test_a_deflated_image_unpacks_to_what_it_declares_and_no_more(tmp_path: Path
     tracemalloc.stop()
     assert most < 64 << 20
     with pytest.raises(InputError):
-        read_dicom(deflated(tmp_path / "b.dcm", np.zeros((6, 8), np.uint16), ImageComments="x" * (40 << 20)))
+        read_dicom(deflated(tmp_path / "b.dcm", np.zeros((6, 8), np.uint16), EncapsulatedDocument=bytes(40 << 20)))

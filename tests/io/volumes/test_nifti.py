@@ -1,5 +1,6 @@
 """Pictures, DICOM, NIfTI and npz: read as they are meant, refused in one sentence where they are hostile or broken."""
 
+import gzip
 import struct
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def test_the_slope_of_a_nifti_is_applied_and_one_slice_read(tmp_path: Path) -> N
     (lambda p: nifti(p, (8, 9, 10, 5)), "three axes"),
     (lambda p: nifti(p, dtype=np.complex64), "not real numbers"),
     (lambda p: p.write_bytes(b"\1" * 400), "damaged"),
-    (lambda p: p.write_bytes(nifti(p).read_bytes()[:600]), "damaged"),
+    (lambda p: p.write_bytes(nifti(p).read_bytes()[:600]), "not complete"),
     (lambda p: p.write_bytes(_with_shape(nifti(p).read_bytes(), (30_000, 30_000, 30_000))), "over the limit"),
 ])  # fmt: skip
 def test_hostile_nifti_is_refused(tmp_path: Path, make, message: str) -> None:
@@ -93,3 +94,38 @@ def test_nifti_refuses(tmp_path):
     with pytest.raises(InputError, match="exists already"):
         write_nifti(tmp_path / "a.nii", image, pixel_mm=None)
     assert nibabel.load(tmp_path / "a.nii").header.get_xyzt_units()[0] == "unknown"
+
+
+def test_one_flipped_bit_of_a_compressed_volume_is_seen(tmp_path: Path) -> None:
+    """gzip stores a CRC, which is checked whether all is read or one slice; a byte that changes nothing is no matter."""
+    path = tmp_path / "a.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(RNG.standard_normal((8, 9, 10)).astype(np.float32), np.eye(4)), path)
+    good, whole = path.read_bytes(), open_volume(path).read()
+    for at in [*range(10, len(good), 97), *range(len(good) - 8, len(good))]:
+        changed = bytearray(good)
+        changed[at] ^= 1 << at % 8
+        path.write_bytes(changed)
+        for read in (lambda: open_volume(path).read(), lambda: open_volume(path).slice("axial", 0)):
+            with pytest.raises(InputError, match=r"a\.nii\.gz"):
+                read()
+    path.write_bytes(good)
+    assert np.array_equal(open_volume(path).read(), whole)
+
+
+def test_a_compressed_volume_with_more_than_it_declares_is_not_unpacked(tmp_path: Path) -> None:
+    path = nifti(tmp_path / "a.nii")
+    with gzip.open(tmp_path / "b.nii.gz", "wb", compresslevel=1) as file:
+        file.write(path.read_bytes())
+        for _ in range(40):
+            file.write(bytes(1 << 20))
+    with pytest.raises(InputError, match="holds more than its header declares"):
+        open_volume(tmp_path / "b.nii.gz").read()
+
+
+def test_a_header_that_declares_more_than_the_file_can_hold(tmp_path: Path) -> None:
+    data = _with_shape(nifti(tmp_path / "a.nii").read_bytes(), (900, 900, 900))
+    (tmp_path / "a.nii").write_bytes(data)
+    (tmp_path / "b.nii.gz").write_bytes(gzip.compress(data))
+    for name in ("a.nii", "b.nii.gz"):
+        with pytest.raises(InputError, match="declares 1458000000 bytes and holds"):
+            open_volume(tmp_path / name)

@@ -69,3 +69,10 @@ def test_what_cannot_be_followed_is_refused(tmp_path, config, message) -> None:
     with pytest.raises(InputError, match=message) as refusal:
         facts(tmp_path, train=config)
     assert "\n" not in str(refusal.value)
+
+
+def test_lists_of_references_to_lists_take_no_time(tmp_path) -> None:
+    """64 to the power of 15 entries in 20 kB."""
+    levels = {f"x{k}": [f"@x{k + 1}"] * 64 for k in range(15)}
+    with pytest.raises(InputError, match="a plain value is needed"):
+        facts(tmp_path, train={"net": NETWORK, "widths": "@x0", **levels, "x15": [1]})

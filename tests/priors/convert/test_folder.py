@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, FlowMatchEulerDiscreteScheduler, UNet2DModel
+from diffusers.training_utils import EMAModel
 from safetensors.torch import load_file, save_file
 
 from medrestore.codecs import CalibratedComplex, Interval
@@ -148,3 +149,69 @@ def test_without_a_scheduler_a_user_may_say_it(tmp_path):
 def test_an_empty_folder_is_none(tmp_path):
     with pytest.raises(InputError, match="a folder, but of no known kind"):
         identify(tmp_path)
+
+
+def sets(folder, **changes):
+    """A training folder of diffusers: the last weights, and the average with its settings in the same configuration."""
+    net = unet(1)
+    net.save_pretrained(folder / "unet")
+    average = EMAModel(net.parameters(), model_cls=UNet2DModel, model_config=net.config)
+    with torch.no_grad():
+        average.shadow_params[0].add_(1)
+    average.save_pretrained(str(folder / "unet_ema"))
+    return net, average
+
+
+def test_the_average_of_a_training_folder_goes_first(tmp_path):
+    net, average = sets(tmp_path / "checkpoint-500")
+    given = {"prediction": "epsilon", "schedule": "linear"}
+    for folder in ("checkpoint-500", "checkpoint-500/unet_ema"):
+        found = identify(tmp_path / folder)
+        made = found.convert(given)
+        assert torch.equal(next(made.net.parameters()), average.shadow_params[0])
+        assert "decay" not in made.config
+    found = identify(tmp_path / "checkpoint-500")
+    assert found.notes[:2] == ("unet_ema taken, the averaged weights (EMA)", "left aside: unet")
+    made = identify(tmp_path / "checkpoint-500" / "unet").convert(given)
+    assert torch.equal(next(made.net.parameters()), next(net.parameters()))
+
+
+def test_shards_are_joined_and_variants_named(tmp_path):
+    given = {"prediction": "epsilon", "schedule": "linear"}
+    net = unet(1)
+    net.save_pretrained(tmp_path / "shards", max_shard_size="200KB")
+    assert len(list((tmp_path / "shards").glob("*-of-*"))) > 1
+    found = identify(tmp_path / "shards")
+    assert "shards joined" in found.notes[0]
+    for key, value in found.convert(given).net.state_dict().items():
+        assert torch.equal(value, net.state_dict()[key])
+    net.half().save_pretrained(tmp_path / "half", variant="fp16")
+    found = identify(tmp_path / "half")
+    assert found.notes == ("the variant fp16 taken",) and found.convert(given).channels == 1
+    net.float().save_pretrained(tmp_path / "half")
+    assert "left aside: diffusion_pytorch_model.fp16.safetensors" in identify(tmp_path / "half").notes
+    plain = tmp_path / "half" / "diffusion_pytorch_model.safetensors"
+    other = plain.rename(plain.with_name("diffusion_pytorch_model.non_ema.safetensors"))
+    with pytest.raises(InputError, match=r"in the variants fp16, non_ema and none without; copy the one that is wanted to "
+                                         r"diffusion_pytorch_model.safetensors there"):
+        identify(tmp_path / "half")
+    shutil.copy(other, plain)  # as it says
+    assert identify(tmp_path / "half").convert(given).channels == 1
+
+
+@pytest.mark.parametrize(("damage", "says"), [
+    (lambda f, names: (f / names[0]).unlink(), "lacks .* one of .* shards"),
+    (lambda f, names: edit(f / INDEX, weight_map={"a": "../../secret.safetensors"}), "no index of shards"),
+    (lambda f, names: edit(f / INDEX, weight_map={
+        str(k): f"diffusion_pytorch_model{k}.bin" for k in range(300)}), "no index of shards"),
+    (lambda f, names: shutil.copy(f / names[0], f / names[1]), "which another shard holds too"),
+    (lambda f, names: (f / INDEX).write_text("{}"), "no index of shards"),
+])  # fmt: skip
+def test_damaged_shards(tmp_path, damage, says):
+    unet(1).save_pretrained(tmp_path / "f", max_shard_size="200KB")
+    damage(tmp_path / "f", sorted(path.name for path in (tmp_path / "f").glob("*-of-*")))
+    with pytest.raises(InputError, match=says):
+        identify(tmp_path / "f")
+
+
+INDEX = "diffusion_pytorch_model.safetensors.index.json"

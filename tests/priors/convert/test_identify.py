@@ -92,3 +92,39 @@ def test_families_have_names_of_their_own():
 def test_no_family_takes_anothers_checkpoint(random_state):
     for layout, owner in ((adm.layout(KNEE), adm.FAMILY), (ddpm.layout(FACES), ddpm.FAMILY)):
         assert [one for one in FAMILIES if one.recognises(layout)] == [owner]
+
+
+def test_averaged_weights_under_any_name_go_first_and_others_are_named(tmp_path, random_state):
+    state = random_state(ddpm.layout(FACES))
+    last = {key: value + 1 for key, value in state.items()}
+    for averaged in ("avg_model", "model_ema_state_dict", "ema_0.9999", "swa", "polyak-average"):
+        torch.save({"net": last, averaged: state, "ema_decay": 0.999, "optimizer": {"state": {}}}, tmp_path / "c.pt")
+        found = identify(tmp_path / "c.pt")
+        assert torch.equal(found.state["conv_in.weight"], state["conv_in.weight"])
+        assert "the averaged weights (EMA)" in " ".join(found.notes)
+        assert found.notes[-1] == "left aside, 1 other set of weights of the same shapes: net"
+    torch.save({"non_ema": last, "model": state}, tmp_path / "c.pt")
+    found = identify(tmp_path / "c.pt")
+    assert torch.equal(found.state["conv_in.weight"], state["conv_in.weight"]) and found.notes[-1].endswith("non_ema")
+    torch.save({"model": last, "shadow_params": list(state.values())}, tmp_path / "c.pt")
+    assert torch.equal(identify(tmp_path / "c.pt").state["conv_in.weight"], state["conv_in.weight"])
+    torch.save({"model": state, "ema": state}, tmp_path / "c.pt")  # the same twice
+    assert not any("left aside" in note for note in identify(tmp_path / "c.pt").notes)
+
+
+def test_averaged_weights_beside_the_file_are_named(checkpoint, tmp_path):
+    path = checkpoint("faces")
+    assert not identify(path).notes
+    path.rename(tmp_path / "model010000.pt")
+    for name in ("ema_0.9999_010000.pt", "opt010000.pt", "ema.txt"):
+        (tmp_path / name).write_bytes((tmp_path / "model010000.pt").read_bytes())
+    assert "beside it lie ema_0.9999_010000.pt, averaged weights" in identify(tmp_path / "model010000.pt").notes[-1]
+    assert not identify(tmp_path / "ema_0.9999_010000.pt").notes
+
+
+def test_what_was_assumed_stands_in_the_card(checkpoint):
+    assert open_checkpoint(checkpoint("faces")).about["assumed"] == "image_size=32, schedule=linear, low=0, high=1"
+    given = {"image_size": 32, "schedule": "linear", "low": 0, "high": 1}
+    assert "assumed" not in open_checkpoint(checkpoint("faces"), given=given).about
+    knee = open_checkpoint(checkpoint("knee"), given={"num_heads": 2})
+    assert knee.about["assumed"] == "num_heads_upsample=as num_heads, new_attention_order=false, schedule=linear, quantile=0.99"

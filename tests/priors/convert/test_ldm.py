@@ -331,7 +331,7 @@ def test_from_a_file_to_a_large_image(tmp_path, state):
     assert converted.family == FAMILY.name
     about = write(converted, tmp_path / "sr", source=tmp_path / "a.ckpt")
     assert about["condition_channels"] == 3 and set(about["parts"]) == {"vqvae"}
-    assert {path.name for path in (tmp_path / "sr").iterdir()} == {"unet", "vqvae", "prior.json"}
+    assert {path.name for path in (tmp_path / "sr").iterdir()} == {".medrestore", "unet", "vqvae", "prior.json"}
     prior = latent.load(tmp_path / "sr")
     here = prior.given(torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(1)))
     codes = sample(None, here, DDIM(), (10.0, 1.0, 0.1, 0.0), noise=Noise((0, 1)), size=here.size)

@@ -37,11 +37,11 @@ def test_what_exists_is_kept_unless_it_is_a_prior_and_that_is_asked_for(checkpoi
     write(converted, out, source=path)
     with pytest.raises(InputError, match="allow replacing the prior"):
         write(converted, out, source=path)
-    assert write(converted, out, source=path, licence="MIT", force=True)["licence"] == "MIT"
+    assert write(converted, out, source=path, licence="MIT", overwrite=True)["licence"] == "MIT"
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "one.jpg").write_bytes(b"dear")
     with pytest.raises(InputError, match="it is no prior"):
-        write(converted, tmp_path / "photos", source=path, force=True)
+        write(converted, tmp_path / "photos", source=path, overwrite=True)
     assert (tmp_path / "photos" / "one.jpg").read_bytes() == b"dear"
     assert {found.name for found in tmp_path.iterdir()} == {"knee.pt", "photos", "prior"}
 
@@ -63,7 +63,7 @@ def test_a_failure_leaves_what_was_there(fails, checkpoint, tmp_path, monkeypatc
     else:
         monkeypatch.setattr(check, "agree", lambda one, other: False)
     with pytest.raises(InputError, match="answers otherwise" if fails == "answer" else "written .no space left on device"):
-        write(converted, out, source=path, force=True)
+        write(converted, out, source=path, overwrite=True)
     monkeypatch.undo()
     assert store.describe(out)["licence"] == "first" and load(out)
     assert {found.name for found in tmp_path.iterdir()} == {"knee.pt", "prior"}
@@ -78,7 +78,7 @@ def test_a_killed_run_leaves_nothing_for_the_next(checkpoint, tmp_path):
     left.leave()
     (tmp_path / "prior.part").mkdir()  # the user's own
     (tmp_path / "prior.old").symlink_to("knee.pt")
-    write(converted, out, source=path, licence="second", force=True)
+    write(converted, out, source=path, licence="second", overwrite=True)
     assert {found.name for found in tmp_path.iterdir()} == {"knee.pt", "prior", "prior.part", "prior.old"}
     assert store.describe(out)["licence"] == "second" and (tmp_path / "prior.old").is_symlink()
 

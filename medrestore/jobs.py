@@ -1,0 +1,87 @@
+"""What to do with each of many inputs: a plan and the prior that it names, loaded once."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+from .priors import Prior, load
+from .priors.store import describe
+
+
+class PriorPlan(Protocol):
+    """A plan that names a prior."""
+
+    @property
+    def prior(self) -> str: ...
+
+    @property
+    def bf16(self) -> bool: ...
+
+
+class PriorMachine(Protocol):
+    """Where a prior is loaded."""
+
+    @property
+    def place(self) -> str: ...
+
+    @property
+    def compiled(self) -> bool: ...
+
+
+P = TypeVar("P", bound=PriorPlan)
+
+
+@dataclass(frozen=True)
+class PriorJob(Generic[P]):
+    """A plan with its prior.
+
+    Args:
+        plan: all that decides the result.
+        prior: the loaded prior; `load` loads the one that the plan names.
+        about: what the folder of the prior states of it (`priors.store.describe`), with the sha256 of its weights; empty for
+            a prior that was loaded from no file.
+        say: called with one line per event, for people.
+        progress: `(label, total) -> advance`, for a progress bar.
+    """
+
+    plan: P
+    prior: Prior
+    about: Mapping[str, Any] = field(default_factory=dict)
+    say: Callable[[str], None] = lambda line: None
+    progress: Callable[[str, int], Callable[[], None]] = lambda label, total: lambda: None
+
+    @classmethod
+    def load(cls, plan: P, machine: PriorMachine, **rest: Any) -> Self:
+        """The job with the prior that the plan names; `rest` are its other fields.
+
+        Raises:
+            InputError: there is no such prior, its files are damaged, or it does not suit the plan.
+        """
+        about = describe(plan.prior)
+        cls.check_described(about, plan)
+        prior = load(plan.prior, device=machine.place, bf16=plan.bf16, compiled=machine.compiled)
+        return cls(plan, prior, about, **{"machine": machine, **rest})
+
+    @classmethod
+    def check_described(cls, about: Mapping[str, Any], plan: P) -> None:
+        """Refuses a prior by what its folder states, before it is loaded."""
+
+    @property
+    def prior_name(self) -> str:
+        """The prior for people: as the plan names it, or by its class where it was loaded from no file."""
+        return self.plan.prior if self.about else type(self.prior).__name__
+
+    @property
+    def prior_hash(self) -> str:
+        """sha256 of the weights; empty for a prior that was loaded from no file."""
+        return str(self.about.get("sha256", ""))
+
+    def prior_key(self) -> list[Any]:
+        """What tells prior and program from others, plain data.
+
+        A prior that was loaded from no file cannot be told from another: each call gives another key.
+        """
+        about = {name: value for name, value in self.about.items() if name != "card"} or uuid.uuid4().hex
+        return [about, version("medrestore")]

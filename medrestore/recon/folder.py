@@ -1,0 +1,183 @@
+"""A folder of scans: one after the other, whatever happens to any of them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..files import Busy, files_in, has_suffix
+from ..io.kspace.open import SUFFIXES
+from ..tasks import Died, over
+from .files import Job, is_done, recon_file
+from .plan import Machine, Plan, Reading, Writing
+
+Pair = tuple[Path, Path]  # a scan and its output
+
+
+def recon_folder(folder: Path, out: Path, job: Job) -> dict[str, str]:
+    """Every scan of a folder to a file of the same stem; returns what failed, name to sentence.
+
+    A scan that fails does not keep the others from being done. Several runs may share a folder: with `job.writing.resume` each
+    leaves alone what is whole and what another is at. A scan that ends the process ends all; see `recon_folder_apart`.
+
+    Raises:
+        InputError: no scans, or outputs that exist and may neither be replaced nor resumed; before any work.
+    """
+    pairs = check_folder(folder, out, job.writing)
+    _say_passed_over(folder, job.say)
+    return dict(_each(_waiting(pairs, job), job, lambda name: None))
+
+
+def recon_folder_apart(folder: Path, out: Path, plan: Plan, machine: Machine, *, reading: Reading, writing: Writing,
+                       say: Callable[[str], None], progress: Callable[[str, int], Callable[[], None]]) -> dict[str, str]:
+    """`recon_folder` in a process of its own; where a scan ends that process, it has failed, and another process goes on.
+
+    Args:
+        plan, machine, reading, writing, say, progress: of the job, which is loaded in that process.
+
+    Raises:
+        InputError: as for `recon_folder`, or the job cannot be loaded, or the process cannot be started.
+    """
+    parent = Parent(say, progress)
+
+    def ended(scans: Scans, error: Exception | None) -> list[Scans]:
+        if not isinstance(error, Died):
+            if error is not None:
+                raise error
+            return []
+        names = [source.name for source, _ in scans.pairs]
+        if parent.begun is None:
+            raise InputError(f"{folder}: {error} before it could begin a scan; see whether memory is short")
+        source, _ = scans.pairs[names.index(parent.begun)]
+        parent.fail(source.name, f"{source}: {error} on this scan; do it alone to see more")
+        left = scans.pairs[names.index(source.name) + 1 :]
+        return [Scans(left, again=True)] if left else []
+
+    pairs = tuple(check_folder(folder, out, writing))
+    _say_passed_over(folder, say)
+    over([Scans(pairs)], Apart(plan, machine, reading, writing), workers=1, heard=parent, ended=ended)
+    return parent.failed
+
+
+def check_folder(folder: Path, out: Path, writing: Writing) -> list[Pair]:
+    """The scans of a folder with their outputs.
+
+    Raises:
+        InputError: no scans, or outputs that exist and may neither be replaced nor resumed.
+    """
+    if out.exists() and out.samefile(folder):
+        raise InputError(f"{out} is the folder of the scans; give another place")
+    pairs = [(source, out / f"{source.stem}.h5") for source in scans(folder)]
+    existing = [target for _, target in pairs if target.exists()]
+    if existing and not (writing.overwrite or writing.resume):
+        raise InputError(f"{existing[0]} exists; pass `resume` to do the rest, `overwrite` to replace it, or give another place")
+    return pairs
+
+
+def scans(folder: Path) -> Sequence[Path]:
+    """The scans of a folder, by suffix in capitals or not, in natural order; hidden files are left out."""
+    found = files_in(folder, SUFFIXES)
+    if not found:
+        raise InputError(f"{folder} holds no scan ({', '.join(SUFFIXES)}); give the folder that does")
+    stems: dict[str, Path] = {}
+    for path in found:
+        if path.stem in stems:
+            raise InputError(f"{path} and {stems[path.stem]} would both become {path.stem}.h5; rename one")
+        stems[path.stem] = path
+    return found
+
+
+def _say_passed_over(folder: Path, say: Callable[[str], None]) -> None:
+    others = [path.name for path in files_in(folder) if not has_suffix(path, (*SUFFIXES, ".hdr"))]
+    if others:
+        say(f"passed over, by their suffix no scans: {', '.join(others[:5])}{', ...' if len(others) > 5 else ''}")
+
+
+def _waiting(pairs: Sequence[Pair], job: Job) -> list[Pair]:
+    waiting = [pair for pair in pairs if not (job.writing.resume and is_done(*pair, job))]
+    job.say(f"{len(waiting)} of {len(pairs)} scans to do")
+    return waiting
+
+
+def _each(pairs: Sequence[Pair], job: Job, begun: Callable[[str], None]) -> Iterator[tuple[str, str]]:
+    """Does scan after scan; those that fail, with the reasons, which are also said."""
+    for source, target in pairs:
+        begun(source.name)
+        why = _one(source, target, job)
+        if why is not None:
+            job.say(f"failed: {why}")
+            yield source.name, why
+
+
+def _one(source: Path, target: Path, job: Job) -> str | None:
+    """Does one scan; why it failed, if it did."""
+    try:
+        if not (job.writing.resume and is_done(source, target, job)):  # another run may have done it in the meantime
+            recon_file(source, target, job)
+    except Busy as busy:
+        job.say(f"left alone: {busy}")
+    except InputError as error:
+        return str(error)
+    except Exception as error:  # whatever it is, the other scans are not to blame
+        return f"{source}: {type(error).__name__}: {error}; do it alone to see more"
+    return None
+
+
+@dataclass(frozen=True)
+class Scans:
+    """What one process is to do; `again` where another one has died on the scan before these."""
+
+    pairs: tuple[Pair, ...]
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Apart:
+    """In a process of its own: loads the job, and does scan after scan."""
+
+    plan: Plan
+    machine: Machine
+    reading: Reading
+    writing: Writing
+
+    def __call__(self, item: Scans, worker: int, report: Callable[[tuple[Any, ...]], None]) -> None:
+        def progress(label: str, total: int) -> Callable[[], None]:
+            report(("bar", label, total))
+            return lambda: report(("step",))
+
+        job = Job.load(self.plan, self.machine, reading=self.reading, writing=self.writing,
+                       say=lambda line: report(("line", line)), progress=progress)
+        pairs = item.pairs if item.again else _waiting(item.pairs, job)
+        for name, why in _each(pairs, job, lambda name: report(("begun", name))):
+            report(("failed", name, why))
+
+
+@dataclass
+class Parent:
+    """What the process that does the scans reports; called with each message."""
+
+    say: Callable[[str], None]
+    progress: Callable[[str, int], Callable[[], None]]
+    failed: dict[str, str] = field(default_factory=dict)
+    begun: str | None = None
+    advance: Callable[[], None] = lambda: None
+
+    def __call__(self, item: Scans, message: tuple[Any, ...]) -> None:
+        kind, *words = message
+        if kind == "line":
+            self.say(words[0])
+        elif kind == "bar":
+            self.advance = self.progress(*words)
+        elif kind == "step":
+            self.advance()
+        elif kind == "begun":
+            self.begun = words[0]
+        else:
+            self.failed[words[0]] = words[1]
+
+    def fail(self, name: str, why: str) -> None:
+        """The process died on a scan."""
+        self.failed[name] = why
+        self.begun = None
+        self.say(f"failed: {why}")

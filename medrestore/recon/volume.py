@@ -1,0 +1,191 @@
+"""The slices of a scan, restored group after group: each is stored when it is done, and none is restored twice."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ..allocator import release_freed_memory
+from ..errors import InputError
+from ..files import digest_of
+from ..io import KSpaceFile, Scan
+from ..settings import FieldError, plain
+from .plan import Plan
+from .preparation import Prepared, is_empty, prepare, restore_slices
+from .records import Record, Records, key_of
+from .slices import ahead, images_of
+from .weight import Choice, Search, chosen_weight
+
+if TYPE_CHECKING:
+    from .files import Job
+
+
+@dataclass(frozen=True)
+class Group:
+    """Slices that share a batch.
+
+    Attributes:
+        numbers: of the slices.
+        key: of their records.
+        ready: those that hold something, by number; empty where all records are stored already.
+        empty: those that hold nothing.
+        refused: why the group cannot be served.
+    """
+
+    numbers: range
+    key: str = ""
+    ready: dict[int, Prepared] = field(default_factory=dict)
+    empty: tuple[int, ...] = ()
+    refused: InputError | None = None
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A scan that is being restored.
+
+    Args:
+        scan, maps: as opened.
+        file_name: of the scan.
+        numbers: of the slices that are asked for.
+        job: what to do with them.
+        choice: the weight of the data, where the plan leaves it to the scan.
+    """
+
+    scan: KSpaceFile
+    maps: KSpaceFile | None
+    file_name: str
+    numbers: range
+    job: "Job"
+    choice: Choice = field(default_factory=Choice)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the job with the weight that was chosen."""
+        return self.choice.of(self.job.plan)
+
+    @property
+    def pictured(self) -> int:
+        """The slice of which a picture is shown."""
+        return self.numbers[len(self.numbers) // 2]
+
+    @cached_property
+    def base(self) -> str:
+        """sha256 of what decides each slice, but for what the files of the scan and of the maps hold."""
+        plan = replace(self.plan, prior="", slices=None, maps=None, dataset=None, axes=None)
+        name = None if plan.undersample is None else self.file_name  # of which masks are made
+        return digest_of([plain(plan), self.job.prior_key(), name, self.job.machine.place, torch.__version__])
+
+    def first(self) -> dict[int, Prepared]:
+        """The first slice that holds something, prepared, by its number.
+
+        Raises:
+            InputError: none does, or it cannot be served.
+        """
+        for index in self.numbers:
+            scan = self.scan[index]
+            if not is_empty(scan):
+                return {index: self._prepare(scan, self._maps(index))}
+        raise InputError(f"{self.scan.path}: the k-space is zero everywhere; copy or export the scan again")
+
+    def weighed(self, prepared: dict[int, Prepared]) -> "Volume":
+        """The volume with the weight that its middle slice chooses, or the first that holds something."""
+        search = Search.of(self.plan, self.job.prior)
+        if search is None:
+            return self
+        self.job.say(f"choosing the weight of the data by held-out samples: at most {search.total} network calls")
+        middle = self.scan[self.pictured]
+        ready = (next(iter(prepared.values())) if self.pictured in prepared or is_empty(middle)
+                 else self._prepare(middle, self._maps(self.pictured)))
+        advance = self.job.progress("weight of the data", search.total)
+        return replace(self, choice=chosen_weight(ready, self.job.prior, self.plan, on_call=advance))
+
+    def restore(self, prepared: dict[int, Prepared], at_once: int, records: Records,
+                advance: Callable[[], None]) -> tuple[dict[int, str], dict[int, InputError]]:
+        """Restores and stores all slices that are not stored yet, and goes on past those that cannot be served.
+
+        Args:
+            prepared: as returned by `first`; emptied, so that nothing holds the exact data step of a slice, hundreds of
+                megabytes, while those of the next group are made.
+            at_once: slices that share a batch.
+            advance: called after every step of every sample.
+
+        Returns:
+            The keys of the records by number, and why slices could not be served by number.
+        """
+        shape, scored = next((_shape(ready), ready.reference is not None) for ready in prepared.values())
+        groups = self._groups(prepared, at_once, records)
+        keys: dict[int, str] = {}
+        refused: dict[int, InputError] = {}
+        while (group := next(groups, None)) is not None:
+            if group.refused is not None:
+                refused |= dict.fromkeys(group.numbers, group.refused)
+                continue
+            keys |= dict.fromkeys(group.numbers, group.key)
+            for index in group.empty:
+                records.save(index, group.key, self._black(shape, scored=scored))
+            if group.ready:
+                self._restore(group, records, advance)
+                release_freed_memory()
+            for _ in range((len(group.numbers) - len(group.ready)) * (len(self.job.levels) - 1) * self.job.plan.samples):
+                advance()
+            del group
+        return keys, refused
+
+    def _groups(self, prepared: dict[int, Prepared], at_once: int, records: Records) -> Iterator[Group]:
+        """Slices made ready, `at_once` at a time; those in `prepared` are taken out of it."""
+
+        def make(start: int) -> Group:
+            numbers = range(start, min(start + at_once, self.numbers.stop))
+            try:
+                return self._group(numbers, prepared, records)
+            except FieldError:  # of the plan, not of the slice
+                raise
+            except (InputError, torch.linalg.LinAlgError) as error:
+                return Group(numbers, refused=error if isinstance(error, InputError) else InputError(str(error)))
+
+        return ahead(make, self.numbers[::at_once], threaded=self.job.machine.place != "cpu")
+
+    def _group(self, numbers: range, prepared: dict[int, Prepared], records: Records) -> Group:
+        read = {index: (self.scan[index], self._maps(index)) for index in numbers}
+        key = key_of(f"{self.base} {self.pictured in numbers}", read.values())
+        if all(records.load(index, key) is not None for index in numbers):
+            for index in numbers:
+                prepared.pop(index, None)
+            return Group(numbers, key)
+        empty = tuple(index for index, (scan, _) in read.items() if is_empty(scan))
+        ready = {index: prepared.pop(index) if index in prepared else self._prepare(*pair)
+                 for index, pair in read.items() if index not in empty}
+        return Group(numbers, key, ready, empty)
+
+    def _maps(self, index: int) -> Tensor | None:
+        return None if self.maps is None else self.maps[index].kspace
+
+    def _prepare(self, scan: Scan, maps: Tensor | None) -> Prepared:
+        machine = self.job.machine
+        return prepare(scan, self.plan, file_name=self.file_name, maps=maps, cache=machine.cache, device=machine.place)
+
+    def _restore(self, group: Group, records: Records, advance: Callable[[], None]) -> None:
+        """Restores the slices of a group in one batch, and stores them."""
+        plan = self.plan
+
+        def stepped(step: int, x: Tensor) -> None:
+            for _ in range(len(x)):
+                advance()
+
+        restored = restore_slices(list(group.ready.values()), self.job.prior, plan, numbers=list(group.ready),
+                                  batch_size=images_of(plan, len(group.ready)), on_step=stepped)
+        for index, done in zip(group.ready, restored, strict=True):
+            records.save(index, group.key, Record.of(done, samples=plan.keep_samples, baselines=index == self.pictured))
+
+    def _black(self, shape: tuple[int, int], *, scored: bool) -> Record:
+        plan = self.plan
+        return Record.empty(shape, samples=plan.samples, keep_samples=plan.keep_samples, scored=scored)
+
+
+def _shape(ready: Prepared) -> tuple[int, int]:
+    """(h, w) of the image as shown."""
+    height, width = ready.shown(ready.problem.back_projected[0, 0]).shape
+    return height, width
