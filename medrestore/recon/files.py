@@ -200,11 +200,15 @@ def _write(volume: Volume, records: Records, keys: dict[int, str], place: Path, 
             record = records.read(index, keys)
             writer.put(number, reconstruction=record.image.abs(), complex_image=record.image, std=record.std,
                        samples=record.samples)
-            scored.add(record)
+            scored.add(index, record)
             if index == volume.pictured:
                 panel(columns(record), place.with_suffix(".png"), title="" if job.writing.anonymous else volume.file_name)
         scores = scored.scores(volume.scan.reference_max)
         provenance |= scored.facts | {"scores": {name: _numbers(value) for name, value in scores.items()}}
+        for note in (f"slice {', '.join(map(str, about))}: {note}" for note, about in scored.notes.items()
+                     if note not in provenance["notes"]):
+            job.say(f"note: {note}")
+            provenance["notes"].append(note)
         if job.writing.nifti:
             _write_nifti(place, writer, len(volume.numbers), volume.scan, volume.numbers[0])
         for path in job.outputs(place)[1:]:
