@@ -34,7 +34,7 @@ from ..problem import Problem
 from ..restoration import Restoration, check, image_size, padded_size, restore_all
 from ..settings import FieldError
 from .data_step import DataStep, data_step, exact_gb
-from .noise_model import noise_profile
+from .noise_model import UNSOLVED, noise_profile
 from .plan import LEAST_SIGMA, Plan, Reading
 
 CG_SENSE = CGSense(lam=0.01)  # the baseline beside every reconstruction
@@ -154,19 +154,25 @@ def _weighted(sense: Sense, kspace: Tensor, sigma: float, source: str, plan: Pla
 
     A given noise level is held against what the coil maps leave unexplained, too: to fit the model's error costs up to 15 dB.
     """
-    rounding = ROUNDING * float(torch.linalg.vector_norm(kspace) / Problem(sense, kspace).count.sqrt())
+    plain = Problem(sense, kspace, sigma)
     along_axis = plan.sampler.needs is SpectralOperator and sense.one_axis  # whose exact spectrum has one weight a line
-    profile = noise_profile(Problem(sense, kspace, max(sigma, rounding)), along_axis=along_axis)
-    weighted = sense if profile is None else replace(sense, mask=profile.weights)
-    form = data_step(weighted, plan.sampler, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb, noisy=sigma > 0)
+    profile = noise_profile(plain, along_axis=along_axis)
     if profile is not None:
-        source = (f"{source}, with what the coil maps leave unexplained {profile.sigma:.3g} to {profile.largest:.3g} "
+        sense, sigma = replace(sense, mask=profile.weights), profile.sigma
+    form = data_step(sense, plan.sampler, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb, noisy=sigma > 0)
+    if profile is not None:
+        source = (f"{source}, with what the coil maps leave unexplained {sigma:.3g} to {profile.largest:.3g} "
                   "from the edge of k-space to its centre")
-        return Problem(form.operator, profile.weights * kspace, profile.sigma), form, source
-    problem = Problem(form.operator, kspace, sigma)
-    if (left := unexplained(problem)) > max(sigma, rounding):
-        problem = replace(problem, sigma=left)
+        return Problem(form.operator, profile.weights * kspace, sigma), form, source
+    problem: Problem = Problem(form.operator, kspace, sigma)
+    left = unexplained(problem if sigma > 0 else plain)  # exact forms for data without noise drop weak singular values
+    size = float(torch.linalg.vector_norm(kspace) / plain.count.sqrt())
+    if left > max(sigma, size * (ROUNDING if sigma > 0 else UNSOLVED)):
         source = f"{source}, raised from {sigma:.3g} to what the coil maps leave unexplained"
+        problem = replace(problem, sigma=left)
+        if sigma == 0:  # the form is that of data with noise
+            form = data_step(sense, plan.sampler, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb, noisy=True)
+            problem = Problem(form.operator, kspace, left)
     return problem, form, source
 
 

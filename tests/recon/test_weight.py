@@ -1,6 +1,7 @@
 """The weight of the data that a scan chooses for itself by samples that are held out."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -126,8 +127,9 @@ def test_a_method_without_a_weight_is_refused(fields: dict[str, Any]) -> None:
 
 
 def test_noise_free_data_and_full_scans_have_nothing_to_choose(ready: Any) -> None:
-    about = plan(noise_std=0.0)
-    assert chosen_weight(ready(about), Shrink(), about) == Choice()
+    about, prepared = plan(), ready(plan())
+    exact = replace(prepared, problem=replace(prepared.problem, sigma=0.0))
+    assert chosen_weight(exact, Shrink(), about) == Choice()
     about = plan(undersample=None)
     mask = torch.ones(1, 40)
     assert weight._folds(mask, 0) == []
