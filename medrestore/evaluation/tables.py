@@ -179,13 +179,14 @@ def _read_parquet(path: Path) -> tuple[list[str], Sequence[Sequence[Any]]]:
         text = [field.name for field in fields if not arrow.types.is_primitive(field.type)]
         with parquet.ParquetFile(path, read_dictionary=text) as file:
             table = file.read()
-    except (arrow.ArrowException, OSError) as error:
+        for column in table.columns:
+            for chunk in column.chunks if arrow.types.is_dictionary(column.type) else ():
+                if any(len(str(value)) > LONGEST for value in chunk.dictionary):
+                    raise InputError(f"{path} has text of more than {LONGEST} characters, which no label is; "
+                                     "give a table of scores.")
+        return table.column_names, list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+    except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:  # text is decoded when it is taken out
         raise InputError(f"{path} is not a whole Parquet file (damaged or another format); write it again.") from error
-    for column in table.columns:
-        for chunk in column.chunks if arrow.types.is_dictionary(column.type) else ():
-            if any(len(str(value)) > LONGEST for value in chunk.dictionary):
-                raise InputError(f"{path} has text of more than {LONGEST} characters, which no label is; give a table of scores.")
-    return table.column_names, list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
 def _arrow(path: Path) -> tuple[Any, Any]:

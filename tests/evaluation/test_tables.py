@@ -153,6 +153,17 @@ def test_entries_travel():
     assert entry == "1" and entry.mark == "second"
 
 
+def test_a_parquet_table_whose_text_is_none(tmp_path):
+    import pyarrow
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table({"case": ["brain-7"]}), tmp_path / "a.parquet", compression="none", write_statistics=False)
+    data = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(data.replace(b"brain-7", b"br\xff\xfein7"))
+    with pytest.raises(InputError, match=r"a\.parquet is not a whole Parquet file"):
+        read_rows(tmp_path / "a.parquet")
+
+
 @pytest.mark.parametrize(("name", "content"), [
     ("a.csv", b"\xef\xbb\xbfcase,psnr\r\na,31.5\r\n"),
     ("a.csv", b"\xef\xbb\xbfcase;psnr\r\na;31,5\r\n"),
