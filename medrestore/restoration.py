@@ -171,7 +171,9 @@ def codec_for(prior: Prior, problem: Problem[Operator]) -> Codec:
         case Interval() as interval:
             return interval
         case CalibratedComplex(quantile) if isinstance(operator, Encoding):
-            return ComplexChannels(calibration_scale(problem.y, operator.mask, operator.maps, quantile=quantile))
+            sampled = (operator.mask > 0).to(operator.mask.dtype)
+            y = problem.y / torch.where(operator.mask > 0, operator.mask, 1.0)  # without the weights of the samples
+            return ComplexChannels(calibration_scale(y, sampled, operator.maps, quantile=quantile))
     raise TypeError(f"the prior's recipe, {prior.recipe}, gives no codec for {operator.kind}; pass one with codec=")
 
 

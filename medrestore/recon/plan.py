@@ -1,7 +1,7 @@
 """All that decides the image of a scan, and what does not. Importing it loads no torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -52,6 +52,8 @@ class Plan:
     Args:
         method: how the data are made to agree; the default was best on validation subjects, the others but it draw samples.
         options: the method's hyper-parameters, by the names of its paper, such as lam.
+        weight: lam of hqs, dds and diffpir, how much less to trust the data than their noise justifies; default the method's
+            own. auto chooses it for each scan by how well held-out samples are predicted, in no more time than three slices.
         steps: noise levels, a network call each.
         ladder: spacing of the noise levels.
         sigma_max: noise level to begin at (image brightness about 1); above it the calibration data decide.
@@ -78,6 +80,7 @@ class Plan:
 
     method: Annotated[Any, OneOf(METHODS.offered(SCANS))] = "hqs"
     options: Mapping[str, int | float | None] = field(default_factory=dict)
+    weight: Annotated[float, Bounds(above=0)] | Literal["auto"] | None = None
     steps: Annotated[int, Bounds(at_least=2)] = 50
     ladder: Annotated[str, OneOf(LADDERS)] = "karras"
     sigma_max: Annotated[float, Bounds(above=0)] = 5.0
@@ -103,14 +106,25 @@ class Plan:
     def __post_init__(self) -> None:
         METHODS.settle(self, "method", "options")
         check(self)
+        if self.weight is not None and self.own_weight is None:
+            raise FieldError("Plan", "weight", "is lam of hqs, dds (without gamma) and diffpir, and stands once: "
+                             f"leave it out with {self.method} and these options")
         if self.samples > 1 and not self.draws:
             raise FieldError("Plan", "samples", f"must be 1 with {self.method}, which estimates the mean and draws no samples; "
                              "take a `method` that draws them, such as dds")
 
     @property
     def sampler(self) -> "Method":
-        """The method with its options."""
-        return METHODS.build(self.method, self.options, "Plan", "options").in_steps(self.steps)
+        """The method with its options and the weight; its own default weight where one is yet to be chosen."""
+        weight = {} if self.weight in (None, "auto") else {"lam": self.weight}
+        return METHODS.build(self.method, {**self.options, **weight}, "Plan", "options").in_steps(self.steps)
+
+    @property
+    def own_weight(self) -> float | None:
+        """The method's default lam; None where it has none or the options settle it."""
+        kind: Any = METHODS[self.method]
+        own: Any = {one.name: one.default for one in fields(kind)}.get("lam")
+        return None if "lam" in self.options or self.options.get("gamma") is not None else own
 
     @property
     def draws(self) -> bool:
