@@ -34,12 +34,8 @@ from ..priors import Prior
 from ..problem import Problem
 from ..restoration import Restoration, check, image_size, padded_size, restore_all
 from .data_step import DataStep, data_step, exact_gb
-<<<<<<< HEAD
-from .plan import SLICE_SEEDS, Plan, Reading
-=======
 from .noise_model import UNSOLVED, noise_profile
-from .plan import LEAST_SIGMA, Plan, Reading
->>>>>>> weights
+from .plan import SLICE_SEEDS, Plan, Reading
 
 CG_SENSE = CGSense(lam=0.01)  # the baseline beside every reconstruction
 FASTMRI_KINDS = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")

@@ -292,13 +292,8 @@ def _loaded(folder: str, device: str) -> BaselineMethod:
 def _by_baseline(baseline: BaselineMethod, prepared: PreparedSlice, label: str) -> Restored:
     """A baseline takes no noise level, so its misfit has no scale."""
     about = prepared.prepared
-<<<<<<< HEAD
-    image = baseline.reconstruct(about.problem.y, about.sense.maps, about.sense.mask)
-    return Restored(label, about.shown(image[0, 0]).cpu(), {"calls": 0.0, "misfit": None})
-=======
     image = baseline.reconstruct(about.kspace, about.sense.maps, about.sense.mask)
-    return Reconstruction(label, about.shown(image[0, 0]).cpu(), {"calls": 0.0, "misfit": None})
->>>>>>> weights
+    return Restored(label, about.shown(image[0, 0]).cpu(), {"calls": 0.0, "misfit": None})
 
 
 @dataclass(frozen=True)

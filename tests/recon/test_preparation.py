@@ -189,7 +189,7 @@ def test_methods_for_data_without_noise(scan: Any, method: str) -> None:
     with pytest.raises(InputError, match=r"takes the data as free of noise, and these have noise of std 0\.0\d+ \("):
         check_noise(prepare(scan, plan), plan)
     known = replace(plan, noise_std=0.0)
-    with pytest.raises(InputError, match="given, (raised from 0 to|with) what the coil maps leave unexplained"):
+    with pytest.raises(InputError, match=r"given, (raised from 0 to|with) what the coil maps leave unexplained"):
         check_noise(prepare(scan, known), known)
     check_noise(exact(plan), plan)
     for other in ("hqs", "dds", "diffpir", "ddnm+", "ddrm", "dps"):
