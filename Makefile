@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo check test test-slow bench bench-posteriors bench-training bench-priors clean
+.PHONY: setup demo check test test-slow fuzz bench bench-posteriors bench-training bench-priors clean
 
 setup: $(STAMP)
 
@@ -23,6 +23,11 @@ test: setup
 # what takes long: notebooks, examples of the pages, killed runs, small trainings
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
+
+# damaged files for every reader: make fuzz MUTANTS=10000; hours on two cores, counts and seeds in build/fuzz
+MUTANTS ?= 10000
+fuzz: setup
+	PYTHONPATH=tests $(BIN)/python -m fuzz.campaign --mutants $(MUTANTS) -o build/fuzz
 
 # what every change passes besides its tests: style, types, and the rules of the architecture
 check: setup

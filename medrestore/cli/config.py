@@ -10,7 +10,7 @@ LARGEST = 1 << 20  # bytes; a config is some lines
 
 def read(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; plain data only."""
-    import yaml
+    from ..settings.documents import read_yaml
 
     try:
         if path.stat().st_size > LARGEST:
@@ -20,15 +20,7 @@ def read(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read ({error.strerror}); give a YAML file of options") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not text; give a YAML file of options") from error
-    try:
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise InputError(f"{path} uses YAML aliases (*name), which can grow without bound; write the values out")
-        given = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = "" if mark is None else f" in line {mark.line + 1}"
-        raise InputError(f"{path} is not YAML{where} ({getattr(error, 'problem', None) or 'it cannot be parsed'}); "
-                         "write lines such as steps: 25") from error
+    given = read_yaml(text, str(path))
     if not isinstance(given, dict):
         raise InputError(f"{path} holds {'nothing' if given is None else 'a list or a word'}, not options; "
                          "write lines such as steps: 25")

@@ -5,10 +5,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..errors import InputError
 from ..files import expanded
+from ..settings.documents import read_yaml
 
 MAX_BYTES = 1 << 22  # of a split; a list of all fastMRI volumes has half a megabyte
 
@@ -18,7 +17,8 @@ def split(dataset: str, name: str) -> dict[str, Any]:
 
     Args:
         dataset: `fastmri` or `dreaming`.
-        name: of a split in the file that ships for this dataset, or FILE.yaml:NAME for one of your own in the same form.
+        name: of a split in the file that ships for this dataset, or FILE.yaml:NAME for one of your own in the
+            same form.
 
     Raises:
         InputError: no such file or split, or a file in another form.
@@ -28,14 +28,11 @@ def split(dataset: str, name: str) -> dict[str, Any]:
         path, text = path_text, _read(expanded(path_text))
     else:
         path, text = f"data/splits/{dataset}.yaml", (files("medrestore.data") / "splits" / f"{dataset}.yaml").read_text("utf-8")
-    try:
-        splits = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{path} is not valid YAML ({str(error).splitlines()[0]}); correct it.") from error
+    splits = read_yaml(text, path)
     if not isinstance(splits, Mapping) or not all(isinstance(one, Mapping) for one in splits.values()):
         raise InputError(f"{path} must map names of splits to settings; see data/splits/README.md.")
     if key not in splits:
-        raise InputError(f"{path} has no split {key!r}; it has {', '.join(map(str, splits))}.")
+        raise InputError(f"{path} has no split {key!r}; it has {', '.join(map(str, list(splits)[:20]))}.")
     return dict(splits[key])
 
 

@@ -6,26 +6,24 @@ and pickled arrays run code. All of that is refused with an `InputError` that na
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from ..errors import InputError
 from .causes import cause, is_unlockable
-
-if TYPE_CHECKING:
-    import h5py
+from .hdf5 import Dataset, File, Group
 
 GB = 1e9
 CFL_SUFFIXES = (".cfl", ".hdr")
 MAX_TEXT = 1 << 20  # bytes of an XML or .hdr header; real ones hold some kilobytes
 DEFLATE_LIMIT = 1100  # deflate cannot shrink by more than 1032 : 1 (zlib's technical notes), so more is not real data
+LARGEST_CHUNK = 64 << 20  # bytes of a chunk that is larger than its array, which may be made to grow
 COMPLEX_NAMES = {("real", "imag"), ("r", "i"), ("re", "im")}
 
 PathLike = str | os.PathLike[str]
@@ -47,58 +45,54 @@ def existing(path: PathLike) -> Path:
     return path
 
 
-def open_hdf5(path: PathLike) -> h5py.File:
+def open_hdf5(path: PathLike) -> File:
     """An HDF5 file opened to read, to be used as a context manager; anything else is an `InputError`."""
-    import h5py
-
     path = existing(path)
     try:
         try:
-            return h5py.File(path, "r")
+            return File(path)
         except OSError as error:
             if not is_unlockable(error):
                 raise
-            return h5py.File(path, "r", locking=False)
+            return File(path, locking=False)
     except OSError as error:
         raise InputError(cause(path, error)) from error
 
 
-def lookup(file: h5py.File, name: str) -> h5py.Dataset | h5py.Group:
+def lookup(file: File, name: str) -> Dataset | Group:
     """The object `name` of the file, reached through hard links alone: soft and external links are refused."""
-    import h5py
-
-    entry = file["/"]
-    for part in filter(None, name.split("/")):
-        if not isinstance(entry, h5py.Group) or not has(entry, part):
-            raise InputError(f"{file.filename} holds no {name!r}; it holds {', '.join(names(file)) or 'nothing'}.")
-        if not is_own(entry, part):
-            raise InputError(
-                f"{file.filename}: {name!r} is a link, which could point to any file of this computer; "
-                "copy the data itself into the file."
-            )
-        entry = guarded(file.filename, partial(entry.__getitem__, part))
+    entry = guarded(file.filename, partial(file.entry, name))
+    if entry == "link":
+        raise InputError(
+            f"{file.filename}: {name!r} is a link, which could point to any file of this computer; "
+            "copy the data itself into the file."
+        )
+    if isinstance(entry, str):
+        raise InputError(f"{file.filename} holds no {name!r}; it holds {', '.join(names(file)[:20]) or 'nothing'}.")
     return entry
 
 
-def has(group: h5py.Group, name: str) -> bool:
-    """Whether a group has an entry of that name. Unlike `name in group` it never follows a link into another file."""
-    return guarded(group.file.filename, lambda: group.id.links.exists(name.encode()))
+def has(where: File | Group, name: str) -> bool:
+    """Whether there is an entry of that name. Unlike `name in group` it never follows a link into another file."""
+    return guarded(_file(where).filename, partial(where.entry, name)) != "missing"
 
 
-def is_own(group: h5py.Group, name: str) -> bool:
+def is_own(where: File | Group, name: str) -> bool:
     """Whether an entry is stored in the file itself: a hard link, not a soft, external or user-defined one."""
-    import h5py
-
-    return guarded(group.file.filename, lambda: group.id.links.get_info(name.encode()).type) == h5py.h5l.TYPE_HARD
+    return guarded(_file(where).filename, partial(where.entry, name)) not in ("missing", "link")
 
 
-def names(group: h5py.Group, limit: int = 20) -> list[str]:
-    """The first names in a group, for error messages."""
-    listed = guarded(group.file.filename, lambda: list(itertools.islice(group, limit)))
-    return sorted(name for name in listed if isinstance(name, str))  # h5py gives damaged names as bytes
+def names(where: File | Group, limit: int = 20) -> list[str]:
+    """The first names in a file or a group, for error messages."""
+    group = lookup(where, "/") if isinstance(where, File) else where
+    return guarded(_file(where).filename, partial(group.names, limit)) if isinstance(group, Group) else []
 
 
-def checked_dataset(file: h5py.File, name: str, *, ndim: int | None = None, max_gb: float = 16.0) -> h5py.Dataset:
+def _file(where: File | Group) -> File:
+    return where.file if isinstance(where, Group) else where
+
+
+def checked_dataset(file: File, name: str, *, ndim: int | None = None, max_gb: float = 16.0) -> Dataset:
     """A numeric dataset of the file whose kind, axes and size were checked from its header, before it is read.
 
     Args:
@@ -116,32 +110,31 @@ def checked_dataset(file: h5py.File, name: str, *, ndim: int | None = None, max_
     if dataset.shape is None or (ndim is not None and dataset.ndim != ndim):
         raise InputError(f"{where} has the shape {dataset.shape}, but {ndim if ndim is not None else 'some'} axes are needed.")
     size = check_size(where, dataset.shape, dataset.dtype.itemsize, max_gb=max_gb)
-    check_size(where, dataset.chunks or (), dataset.dtype.itemsize, max_gb=max_gb)
     check_stored(where, dataset, size)
     return dataset
 
 
-def own_dataset(file: h5py.File, name: str) -> h5py.Dataset:
+def own_dataset(file: File, name: str) -> Dataset:
     """A dataset whose bytes lie in the file itself and whose header can be read; its kind and size are not checked."""
-    import h5py
-
     where = f"{file.filename}: {name!r}"
     dataset = lookup(file, name)
-    if not isinstance(dataset, h5py.Dataset):
-        members = ", ".join(names(dataset)) if isinstance(dataset, h5py.Group) else ""
-        raise InputError(f"{where} is a group, not an array; name one of {members or 'its arrays'}.")
-    _, elsewhere = guarded(file.filename, lambda: ((dataset.dtype, dataset.chunks), dataset.is_virtual or dataset.external))
-    if elsewhere:
+    if isinstance(dataset, Group):
+        raise InputError(f"{where} is a group, not an array; name one of {', '.join(names(dataset)) or 'its arrays'}.")
+    if dataset.elsewhere:
         raise InputError(f"{where} keeps its data in other files, which is refused; copy the data itself into the file.")
     return dataset
 
 
-def check_stored(where: str, dataset: h5py.Dataset, size: int) -> None:
-    """Refuses a dataset that declares more bytes than what is stored of it can hold."""
-    stored = guarded(where, dataset.id.get_storage_size)
-    filtered = guarded(where, lambda: dataset.id.get_create_plist().get_nfilters()) > 0
-    if size > stored * (DEFLATE_LIMIT if filtered else 1):
-        raise InputError(f"{where} declares {size} bytes but the file stores {stored}; it is not complete, copy it again.")
+def check_stored(where: str, dataset: Dataset, size: int) -> None:
+    """Refuses a dataset that declares more bytes than what is stored of it can hold, and chunks far larger than itself."""
+    if size > dataset.stored * (DEFLATE_LIMIT if dataset.filters > 0 else 1):
+        raise InputError(
+            f"{where} declares {size} bytes but the file stores {dataset.stored}; it is not complete, copy it again."
+        )
+    chunk = dataset.dtype.itemsize * math.prod(dataset.chunks or ())
+    if chunk > max(size, LARGEST_CHUNK):
+        raise InputError(f"{where} declares chunks of {chunk} bytes, and it has {size} bytes in all; "
+                         "write it again with smaller chunks.")
 
 
 def check_size(where: str, shape: tuple[int, ...], itemsize: int, *, max_gb: float) -> int:
@@ -163,11 +156,14 @@ def is_numeric(dtype: np.dtype) -> bool:
 
 
 def is_complex(dtype: np.dtype) -> bool:
-    """Complex numbers, native or as a compound of two fields of numbers: (real, imag), (re, im) or (r, i)."""
+    """Complex numbers, native or as a compound of two numbers of one type, apart: (real, imag), (re, im) or (r, i)."""
     if dtype.names is None:
         return dtype.kind == "c"
-    fields = tuple(name.lower() for name in dtype.names)
-    return fields in COMPLEX_NAMES and all(dtype[name].kind in "fiu" and not dtype[name].shape for name in dtype.names)
+    if tuple(name.lower() for name in dtype.names) not in COMPLEX_NAMES or dtype.fields is None:
+        return False
+    (real, first, *_), (imag, second, *_) = (dtype.fields[name] for name in dtype.names)
+    apart = abs(first - second) >= real.itemsize and max(first, second) + real.itemsize <= dtype.itemsize
+    return real == imag and real.kind in "fiu" and apart
 
 
 def to_complex64(array: np.ndarray) -> np.ndarray:
@@ -200,22 +196,20 @@ def finite(array: np.ndarray, path: PathLike, what: str = "the data") -> np.ndar
     return array
 
 
-def read_text(file: h5py.File, name: str) -> str:
+def read_text(file: File, name: str) -> str:
     """A short UTF-8 text (an XML header) stored as a scalar or a one-element string dataset."""
-    import h5py
-
     where = f"{file.filename}: {name!r}"
     dataset = own_dataset(file, name)
-    if h5py.check_string_dtype(dataset.dtype) is None or dataset.size != 1:
+    if not dataset.is_text or dataset.size != 1:
         raise InputError(f"{where} is not one text; export the file again.")
     too_long = f"{where} is longer than {MAX_TEXT} bytes, which no real header is; export the file again."
     if dataset.dtype.itemsize > MAX_TEXT:
         raise InputError(too_long)
-    value: Any = guarded(file.filename, lambda: np.ravel(dataset[()])[0])
-    if len(value) > MAX_TEXT:
+    data = guarded(file.filename, partial(dataset.text, MAX_TEXT + 1))
+    if len(data) > MAX_TEXT:
         raise InputError(too_long)
     try:
-        return value if isinstance(value, str) else bytes(value).decode("utf-8")
+        return data.rstrip(b"\0").decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{where} is not UTF-8 text; export the file again.") from error
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from .guards import PathLike, check_size, existing, is_numeric
+from .guards import GB, MAX_TEXT, PathLike, check_size, existing, is_numeric
 
 
 def npz_names(path: PathLike) -> list[str]:
@@ -19,7 +19,7 @@ def npz_names(path: PathLike) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-    except (OSError, zipfile.BadZipFile, ValueError) as error:
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise InputError(f"{path} is no .npz archive, or damaged ({error}); save it again by numpy.savez.") from error
 
 
@@ -38,6 +38,9 @@ def read_npz(path: PathLike, name: str, *, text: bool = False, max_gb: float = 4
         raise InputError(f"{path} holds no array {name!r}; it holds {', '.join(stored[:20]) or 'nothing'}.")
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
+            if (declared := archive.getinfo(f"{name}.npy").file_size) > max_gb * GB + MAX_TEXT:
+                raise InputError(f"{path}: {name!r} declares {declared / GB:.1f} GB, over the limit of {max_gb:g} GB; "
+                                 "raise max_gb if that is real.")
             version = np.lib.format.read_magic(member)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, _, dtype = read(member)

@@ -244,7 +244,8 @@ class ReconstructionFile:
         self.path, self._max_gb = Path(path), max_gb
         self._file = open_hdf5(path)
         try:
-            self.shape: tuple[int, int, int] = checked_dataset(self._file, "reconstruction", ndim=3, max_gb=max_gb).shape
+            slices, height, width = checked_dataset(self._file, "reconstruction", ndim=3, max_gb=max_gb).shape
+            self.shape = slices, height, width
         except BaseException:
             self._file.close()
             raise
@@ -276,7 +277,9 @@ class ReconstructionFile:
         if not has(self._file, "mask"):
             return None
         mask = checked_dataset(self._file, "mask", max_gb=1.0)
-        return torch.from_numpy(guarded(self.path, lambda: mask[()]).astype(np.float32))
+        with np.errstate(over="ignore"):
+            values = guarded(self.path, lambda: mask[()]).astype(np.float32)
+        return torch.from_numpy(finite(values, self.path, "its mask"))
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -296,8 +299,9 @@ class ReconstructionFile:
         dataset = checked_dataset(self._file, name, max_gb=self._max_gb)
         require(dataset.shape[0] == len(self), f"{self.path}: {name!r} has {dataset.shape[0]} slices, not {len(self)}.")
         values = guarded(self.path, lambda: dataset[index % len(self)])
-        plain = to_complex64(values) if name in ("reconstruction_complex", "samples") else values.astype(np.float32)
-        return torch.from_numpy(plain)
+        with np.errstate(over="ignore"):  # infinity is found below
+            plain = to_complex64(values) if name in ("reconstruction_complex", "samples") else values.astype(np.float32)
+        return torch.from_numpy(finite(plain, self.path, f"{name!r} of slice {index}"))
 
     def close(self) -> None:
         self._file.close()

@@ -21,5 +21,5 @@ def test_shipped_splits_are_disjoint_and_own_ones_are_read(tmp_path: Path) -> No
     (tmp_path / "own.yaml").write_text(json.dumps({"mine": {"numbers": [3]}}))
     assert split_numbers(f"{tmp_path / 'own.yaml'}:mine") == (3,)
     (tmp_path / "own.yaml").write_text("mine: !!python/object/apply:os.getcwd []")
-    with pytest.raises(InputError, match="not valid YAML"):
+    with pytest.raises(InputError, match="is not YAML in line 1"):
         split("dreaming", f"{tmp_path / 'own.yaml'}:mine")

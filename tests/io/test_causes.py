@@ -10,7 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
+from medrestore.child import shared
 from medrestore.errors import InputError
+from medrestore.io import hdf5
 from medrestore.io.causes import cause
 from medrestore.io.guards import open_hdf5
 
@@ -23,7 +25,7 @@ def scan(tmp_path):
 
 
 OPEN = ("import sys\nfrom medrestore.io.guards import open_hdf5\nfrom medrestore.errors import InputError\n"
-        "try:\n    print(open_hdf5(sys.argv[1])['kspace'].shape)\nexcept InputError as error:\n    print(error)")
+        "try:\n    print(open_hdf5(sys.argv[1]).entry('kspace').shape)\nexcept InputError as error:\n    print(error)")
 
 
 def opened(path, **environment):
@@ -42,22 +44,23 @@ def test_a_file_in_use_is_called_so_and_the_advice_works(scan):
 
 
 def test_a_disk_without_locks_is_read_without_them(scan, monkeypatch):
-    real, asked = h5py.File, []
+    real, asked = hdf5.File, []
 
-    def without_locks(path, mode, locking=None):
+    def without_locks(path, *, locking=True):
         asked.append(locking)
-        if locking is None:
+        if locking:
             raise OSError("Unable to synchronously open file (unable to lock file, errno = 37, error message = 'No locks')")
-        return real(path, mode, locking=locking)
+        return real(path, locking=locking)
 
-    monkeypatch.setattr(h5py, "File", without_locks)
+    monkeypatch.setattr("medrestore.io.guards.File", without_locks)
     with open_hdf5(scan) as file:
-        assert file["kspace"].shape == (2, 3, 8, 6) and asked == [None, False]
+        assert file.entry("kspace").shape == (2, 3, 8, 6) and asked == [True, False]
 
 
 def test_too_many_open_files_is_no_damage(scan):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     held = []
+    shared().end()  # which else reads on
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 1, hard))
         with pytest.raises(OSError, match="Too many open files"):

@@ -55,3 +55,20 @@ def test_npz_arrays_are_checked_before_they_are_unpacked(tmp_path: Path) -> None
     path.write_bytes(b"PK")
     with pytest.raises(InputError, match=r"no \.npz"):
         npz_names(path)
+
+
+def test_what_a_header_of_an_archive_declares(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", vol=np.zeros(100_000, np.uint8))
+    data = bytearray((tmp_path / "a.npz").read_bytes())
+    at = data.index(b"PK\1\2")
+    data[at + 6 : at + 8] = b"\xff\0"  # a version that zipfile does not know
+    (tmp_path / "b.npz").write_bytes(data)
+    with pytest.raises(InputError, match=r"b\.npz is no \.npz archive, or damaged"):
+        npz_names(tmp_path / "b.npz")
+
+
+def test_a_header_that_unpacks_to_gigabytes(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("vol.npy", b"\x93NUMPY\2\0" + (3_000_000).to_bytes(4, "little") + b" " * 3_000_000)
+    with pytest.raises(InputError, match=r"declares 0\.0 GB, over the limit of 1e-06 GB"):
+        read_npz(tmp_path / "a.npz", "vol", max_gb=1e-6)

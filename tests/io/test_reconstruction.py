@@ -138,6 +138,17 @@ def test_reader_is_guarded(tmp_path):
         read_provenance(tmp_path / "none.h5")
 
 
+@pytest.mark.parametrize("name", ["reconstruction", "reconstruction_complex", "mask"])
+def test_values_that_are_not_finite_are_refused(tmp_path, name):
+    image = np.ones((1, 4, 5), np.float32)
+    write_reconstruction(tmp_path / "r.h5", reconstruction=image, complex_image=image.astype(np.complex64),
+                         mask=np.ones((1, 5)), provenance={})
+    with h5py.File(tmp_path / "r.h5", "a") as file:
+        file[name][0, ..., 2] = np.nan
+    with read_reconstruction(tmp_path / "r.h5") as file, pytest.raises(InputError, match=r"r\.h5.*(NaN|mask)"):
+        _ = (file[0], file.complex_image(0), file.mask)
+
+
 def test_digests_are_sha256_of_the_data(tmp_path):
     path, given = tmp_path / "out.h5", volume()
     write_reconstruction(path, **given, provenance=PROVENANCE)

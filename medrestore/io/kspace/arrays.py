@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,13 +26,11 @@ from ..guards import (
     require,
     to_complex64,
 )
+from ..hdf5 import Dataset, File
 from .base import DEFAULT, KSpaceFile, Request, Scan, sampled
 from .counters import AVERAGED, COUNTERS, check_select, note
 from .matlab import list_variables, load_variable
 from .plausible import SLICES, Doubt, slices_doubt
-
-if TYPE_CHECKING:
-    import h5py
 
 AXES = ("slice", "coil", "row", "col")  # row is the readout (height), col the phase encode (width)
 PARTS = ("complex", "channel")  # real and imaginary part on an axis of two, or one after the other along that of the coils
@@ -43,7 +41,7 @@ class ArrayFile(KSpaceFile):
     """An array with named axes, read slice by slice; the mask is what the zeros of a slice show.
 
     Args:
-        array: anything that slices like a numpy array: an HDF5 dataset, a `FileArray`, an array.
+        array: anything that slices like a numpy array: an array of an HDF5 file, a `FileArray`, an array.
         axes: the name of each axis, of `NAMES`; an axis `coil` or `slice` that is not named has length 1.
         request: how to read it.
     """
@@ -218,12 +216,10 @@ def read_hdf5(path: Path, request: Request) -> ArrayFile:
         raise
 
 
-def _only_array(file: h5py.File, path: Path) -> str:
-    import h5py
-
+def _only_array(file: File, path: Path) -> str:
     found = [name for name in names(file, 1000) if is_own(file, name)]
-    arrays = [own_dataset(file, name) for name in found if isinstance(lookup(file, name), h5py.Dataset)]
-    return _only([array.name.lstrip("/") for array in arrays if is_complex(array.dtype)], found, path)
+    arrays = [own_dataset(file, name) for name in found if isinstance(lookup(file, name), Dataset)]
+    return _only([array.name for array in arrays if is_complex(array.dtype)], found, path)
 
 
 def _only(complex_arrays: list[str], all_names: list[str], path: Path) -> str:

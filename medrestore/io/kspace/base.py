@@ -94,15 +94,27 @@ class KSpaceFile(ABC):
 
         Raises:
             IndexError: no such slice.
-            InputError: the slice cannot be read, holds NaN or infinity, or does not look like k-space.
+            InputError: the slice cannot be read, holds NaN, infinity or values whose energy single precision cannot hold, or
+                does not look like k-space.
         """
         if not -len(self) <= index < len(self):
             raise IndexError(f"{self.path} has {len(self)} slices, numbers 0 to {len(self) - 1}, there is no slice {index}")
         scan = self._read(index % len(self))
+        self._check_finite(scan)
         if not self.request.implausible and (found := self._doubt(scan)) is not None:
             raise InputError(f"{self.path}: slice {scan.index} does not look like k-space, {found.what}; {self._remedy(found)}, "
                              "or pass `implausible` where it is right as it is.")
         return scan
+
+    def _check_finite(self, scan: Scan) -> None:
+        """Refuses what is not finite, or would not be when it is squared: also what a transform has made so."""
+        energy = [torch.linalg.vector_norm(part).square() for part in (scan.kspace, scan.noise) if part is not None]
+        if not all(bool(value.isfinite()) for value in energy):
+            raise InputError(f"{self.path}: slice {scan.index} holds values too large for single precision; "
+                             "export the file again.")
+        geometry = [part for part in (scan.pixel_mm, scan.affine) if part is not None]
+        if not all(np.isfinite(part).all() for part in geometry):
+            raise InputError(f"{self.path}: its header gives sizes or positions that are not finite; export the file again.")
 
     def doubt(self, index: int) -> str | None:
         """What speaks against slice `index` being k-space of this layout, in words; None where nothing does."""

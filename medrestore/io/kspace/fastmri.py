@@ -8,20 +8,17 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..guards import checked_dataset, finite, guarded, has, lookup, open_hdf5, read_text, require, to_complex64
+from ..guards import checked_dataset, finite, guarded, has, lookup, open_hdf5, own_dataset, read_text, require, to_complex64
+from ..hdf5 import Dataset, File
 from .arrays import AXES, check_complex, has_mark
 from .base import KSpaceFile, Request, Scan, remove_oversampling, sampled
 from .counters import check_select
 from .header import Header, parse_header
-
-if TYPE_CHECKING:
-    import h5py
 
 
 class FastMRIFile(KSpaceFile):
@@ -33,7 +30,7 @@ class FastMRIFile(KSpaceFile):
     removed. A header that describes another grid than that of the array is left aside, and `notes` says so.
     """
 
-    def __init__(self, path: Path, file: h5py.File, request: Request):
+    def __init__(self, path: Path, file: File, request: Request):
         self._file, max_gb = file, request.max_gb
         check_select(request.select, (), path)
         self._kspace = checked_dataset(file, "kspace", max_gb=max_gb)
@@ -205,7 +202,7 @@ def recognises(path: Path, begin: bytes, request: Request) -> bool:
     with open_hdf5(path) as file:
         if not looks_like_fastmri(file):
             return False
-        axes = lookup(file, "kspace").ndim
+        axes = own_dataset(file, "kspace").ndim
         known = AXES if axes == 4 else tuple(name for name in AXES if name != "coil")
         stated = known if request.axes is None else tuple(request.axes)
         described = has(file, "ismrmrd_header") and axes in (3, 4)
@@ -225,9 +222,10 @@ def read(path: Path, request: Request) -> FastMRIFile:
         raise
 
 
-def looks_like_fastmri(file: h5py.File) -> bool:
+def looks_like_fastmri(file: File) -> bool:
     """An array `kspace` at the root with four axes, or with three and something that fastMRI stores beside it."""
     if not has(file, "kspace"):
         return False
     beside = ("ismrmrd_header", "reconstruction_rss", "reconstruction_esc", "mask")
-    return getattr(lookup(file, "kspace"), "ndim", 0) == 4 or any(has(file, name) for name in beside)
+    array = lookup(file, "kspace")
+    return (isinstance(array, Dataset) and array.ndim == 4) or any(has(file, name) for name in beside)

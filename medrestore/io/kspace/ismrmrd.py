@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,15 +25,13 @@ from ..guards import (
     read_text,
     require,
 )
+from ..hdf5 import Dataset, File, Group
 from .arrays import has_mark
 from .base import Request
 from .counters import COUNTERS, choose
 from .geometry import Placement, place
 from .header import Header, parse_header
 from .lines import LINE, Grid, LineFile, fitted, line_start
-
-if TYPE_CHECKING:
-    import h5py
 
 # Flag numbers of the standard, counted from 1.
 NOISE, CALIBRATION, CALIBRATION_AND_IMAGE, REVERSE = 19, 20, 21, 22
@@ -57,7 +54,7 @@ class MRDFile(LineFile):
 
     kind = "ISMRMRD"
 
-    def __init__(self, path: Path, file: h5py.File, group: str, request: Request):
+    def __init__(self, path: Path, file: File, group: str, request: Request):
         self._file = file
         self._records = _acquisitions(file, f"{group}/data", max_gb=request.max_gb)
         self._header = parse_header(read_text(file, f"{group}/xml"), str(path))
@@ -146,18 +143,16 @@ class MRDFile(LineFile):
         self._file.close()
 
 
-def find_group(file: h5py.File) -> str | None:
+def find_group(file: File) -> str | None:
     """The name of the group that holds an ISMRMRD data set (a text `xml` and records `data`), usually "dataset"."""
-    import h5py
-
     for name in sorted(names(file, 100), key=lambda name: name != "dataset"):
         group = lookup(file, name) if is_own(file, name) else None
-        if isinstance(group, h5py.Group) and has(group, "xml") and has(group, "data"):
+        if isinstance(group, Group) and has(group, "xml") and has(group, "data"):
             return name
     return None
 
 
-def _acquisitions(file: h5py.File, name: str, *, max_gb: float) -> h5py.Dataset:
+def _acquisitions(file: File, name: str, *, max_gb: float) -> Dataset:
     """The records, checked: fields head, traj and data of the standard, not more than the file can hold."""
     import h5py
 

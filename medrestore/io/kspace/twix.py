@@ -149,7 +149,8 @@ def _measurements(stream: BinaryIO, path: Path) -> Iterator[tuple[Protocol, list
         while position + 128 < end:
             stream.seek(position)
             try:
-                block = Mdb(stream, ve)
+                with np.errstate(over="ignore"):  # a damaged number of channels, which its length below gives away
+                    block = Mdb(stream, ve)
                 size = int(block.dma_len)
             except ValueError as error:
                 raise InputError(f"{path} ends inside a data block; copy it again.") from error

@@ -7,6 +7,8 @@ import io
 import math
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +54,11 @@ def read_dicom_header(path: PathLike, *, max_gb: float = 1.0) -> DicomHeader:
         InputError: no DICOM, no pixels, several frames, colour, or too large.
     """
     path = existing(path)
-    dataset = _read(path, pixels=False)
+    with _explained(path):
+        return _header(_read(path, pixels=False), path, max_gb=max_gb)
+
+
+def _header(dataset: Dataset, path: Path, *, max_gb: float) -> DicomHeader:
     rows, columns = (_whole(dataset, name, path) for name in ("Rows", "Columns"))
     _check(dataset, path)
     check_size(str(path), (rows, columns), max(_whole(dataset, "BitsAllocated", path) // 8, 1), max_gb=max_gb)
@@ -67,15 +73,17 @@ def read_dicom(path: PathLike, *, max_gb: float = 1.0) -> np.ndarray:
         InputError: as `read_dicom_header`; pixels that are damaged, or compressed in a way that is not installed.
     """
     header = read_dicom_header(path, max_gb=max_gb)
-    dataset = _read(header.path, pixels=True)
-    slope, intercept = _rescale(dataset, header.path)
+    with _explained(header.path):
+        dataset = _read(header.path, pixels=True)
+        slope, intercept = _rescale(dataset, header.path)
     dataset.SamplesPerPixel, dataset.NumberOfFrames = 1, 1  # as `_check` has read them, also where they are there and empty
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom warns of odd but harmless padding
             pixels = np.asarray(dataset.pixel_array)
     except Exception as error:  # pydicom's decoders raise whatever their libraries do
-        raise InputError(f"{path} holds pixels that cannot be read ({error}); convert it to uncompressed DICOM.") from error
+        raise InputError(f"{path} holds pixels that cannot be read ({_line(error)}); "
+                         "convert it to uncompressed DICOM.") from error
     if pixels.shape != header.shape:
         raise InputError(f"{path} declares {header.shape} pixels but holds {pixels.shape}; export it again.")
     values = finite(pixels.astype(np.float32) * np.float32(slope) + np.float32(intercept), path, "the image")
@@ -87,17 +95,28 @@ def _read(path: Path, *, pixels: bool) -> Dataset:
         import pydicom
     except ModuleNotFoundError as error:
         raise InputError(f"{path} is DICOM, which needs pydicom; pip install medrestore[dicom].") from error
+    meta = pydicom.filereader.read_file_meta_info(path)
+    if meta.get("TransferSyntaxUID") == DEFLATED:
+        return _deflated(path, meta, pixels=pixels)
+    return pydicom.dcmread(path, stop_before_pixels=not pixels)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Whatever pydicom says of a damaged file, also when an element is first asked for, as an `InputError`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of values that break the standard, common and harmless
-            meta = pydicom.filereader.read_file_meta_info(path)
-            if meta.get("TransferSyntaxUID") == DEFLATED:
-                return _deflated(path, meta, pixels=pixels)
-            return pydicom.dcmread(path, stop_before_pixels=not pixels)
+            yield
     except InputError:
         raise
-    except Exception as error:  # a damaged file makes it raise nearly anything
-        raise InputError(f"{path} is no DICOM file, or damaged ({error}); export it again.") from error
+    except Exception as error:  # it raises nearly anything
+        raise InputError(f"{path} is no DICOM file, or damaged ({_line(error)}); export it again.") from error
+
+
+def _line(error: Exception) -> str:
+    """What a library said, on one line and not long: it quotes what it could not read."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _deflated(path: Path, meta: FileMetaDataset, *, pixels: bool) -> Dataset:

@@ -1,9 +1,12 @@
 """What all k-space files share."""
 
+import h5py
 import numpy as np
+import pytest
 import torch
 from helpers.arrays import complex_normal
 
+from medrestore.errors import InputError
 from medrestore.io import read_kspace
 from medrestore.io.kspace.base import calibration_width
 
@@ -35,3 +38,14 @@ def test_masks_from_the_data(tmp_path):
     for name, kspace in arrays.items():
         np.save(tmp_path / f"{name}.npy", kspace.astype(np.complex64))
         assert torch.equal(read_kspace(tmp_path / f"{name}.npy")[0].mask, expected[name]), name
+
+
+def test_samples_that_single_precision_cannot_hold(tmp_path):
+    array = np.ones((1, 2, 8, 8), np.complex64)
+    for name, value, rows in (("huge", 3e38, 8), ("transformed", 3e38, 4), ("energy", 1e20, 8)):
+        array[0, 0, :, 3] = value
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["kspace"] = array
+            file["reconstruction_rss"] = np.ones((1, rows, 8), "f4")  # with half of the rows, oversampling is removed
+        with pytest.raises(InputError, match=rf"{name}\.h5: slice 0 holds values too large for single precision"):
+            read_kspace(tmp_path / f"{name}.h5")[0]

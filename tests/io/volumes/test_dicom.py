@@ -103,3 +103,10 @@ def test_a_deflated_image_unpacks_to_what_it_declares_and_no_more(tmp_path: Path
     assert most < 64 << 20
     with pytest.raises(InputError):
         read_dicom(deflated(tmp_path / "b.dcm", np.zeros((6, 8), np.uint16), EncapsulatedDocument=bytes(40 << 20)))
+
+
+def test_an_element_that_pydicom_cannot_parse(tmp_path: Path) -> None:
+    path = dicom(tmp_path / "a.dcm", np.zeros((3, 4), np.uint16))
+    path.write_bytes(path.read_bytes().replace(b"\x28\0\x10\0US", b"\x28\0\x10\0U?"))
+    with pytest.raises(InputError, match=r"a\.dcm is no DICOM file, or damaged"):
+        read_dicom(path)

@@ -1,0 +1,281 @@
+"""The child as its parent sees it: started when needed, asked, ended when it dies, hangs or has met a damaged file."""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from .messages import Broken, receive, send
+
+START = "import sys; sys.path[:] = {path!r}; from medrestore.child.serve import serve; serve()"
+SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # it does no arithmetic
+PATIENCE = 10  # seconds of waiting for each second of computing: disks are slow and machines are shared
+EXHAUSTED = signal.Signals.SIGXCPU if sys.platform != "win32" else 99  # by which the system ends what computes too long
+SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # of which whoever asks can say what helps
+WAIT = 30.0  # seconds of waiting that any request may take
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may take.
+
+    Args:
+        memory: bytes beside those that the child has when it begins.
+        seconds: of computing; waiting for a disk does not count, and has a limit of its own.
+        answer: bytes of the arrays that come back.
+    """
+
+    memory: int = 256 << 20
+    seconds: float = 3.0
+    answer: int = 1 << 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: plain data, and the bytes of arrays (uint8)."""
+
+    value: Any
+    arrays: Sequence[np.ndarray] = ()
+
+
+class Died(Exception):
+    """The worker has died of a file.
+
+    Args:
+        code: its exit code, negative for a signal.
+    """
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+class Child:
+    """A process that answers questions about files, one at a time; any thread may ask.
+
+    A file is known by a number of the caller's, and opened by a worker of the child when a request first names it, so that
+    a new worker goes on where an old one died. A worker ends with an error and when its last file is closed: what a damaged
+    file did to it must not reach the next file. Where it dies with other files open, the request is repeated once, as one
+    of those may be to blame.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._seen: set[int] = set()  # the files of the present worker
+        self._closed: list[int] = []
+        self._busy = False  # with a request; memory may be collected, and files forgotten, in the middle of it
+
+    def ask(self, file: int, path: str, question: str, limits: Limits = Limits(), *, locking: bool = True,
+            **arguments: Any) -> Answer:
+        """The answer to a question about a file.
+
+        Args:
+            file: the caller's number of it.
+            path: of the file.
+            question: a function of `child.hdf5`.
+            limits: what it may take.
+            locking: whether a file that another program writes is refused.
+            arguments: plain data for it.
+
+        Raises:
+            OSError: what the parser says of the file, or files or memory are short.
+            InputError: a worker died of it or hung, or the child cannot be started.
+        """
+        with self._lock:
+            closed, self._closed = self._closed, []
+            self._seen -= set(closed)
+            others = bool(self._seen - {file})
+            request = {"file": file, "path": path and os.path.abspath(path), "question": question, "arguments": arguments,
+                       "closed": closed, "locking": locking, "memory": limits.memory, "seconds": limits.seconds}
+            for repeated in (False, True):
+                self._busy = True
+                try:
+                    return self._answered(request, limits, path)
+                except Died as died:
+                    if repeated or not others or died.code == -EXHAUSTED:
+                        raise InputError(f"{path} {_cause(died.code, limits)}") from died
+                finally:
+                    self._busy = False
+            raise AssertionError("a request is repeated once")
+
+    def close(self, file: int) -> None:
+        """Closes a file now."""
+        with self._lock:
+            self._closed.append(file)
+            self._close(file)
+
+    def forget(self, file: int) -> None:
+        """Closes a file, at the next request if one is under way; may be called while memory is being collected."""
+        self._closed.append(file)
+        if self._lock.acquire(blocking=False):
+            try:
+                if not self._busy:
+                    self._close(file)
+            finally:
+                self._lock.release()
+
+    def _close(self, file: int) -> None:
+        if file in self._seen and self._process is not None and self._process.poll() is None:
+            with suppress(OSError, InputError):
+                self.ask(file, "", "close")
+                self._seen.discard(file)
+                if not self._seen:
+                    self._renew()
+
+    def end(self) -> None:
+        """Ends the process; the next request starts a new one."""
+        with self._lock:
+            process, self._process = self._process, None
+            self._seen = set()
+            if process is not None:
+                _kill(process)
+                _close(process)
+                process.wait()
+
+    def abandon(self) -> None:
+        """In a forked process: leaves the child to the process that started it."""
+        process, self._process = self._process, None
+        self._lock, self._seen, self._closed, self._busy = threading.RLock(), set(), [], False
+        if process is not None:
+            _close(process)
+            process.returncode = 0  # it is not ours to wait for
+
+    def _answered(self, request: dict[str, Any], limits: Limits, path: str) -> Answer:
+        """The answer of the present worker; see `ask`.
+
+        Raises:
+            Died: it died, or was ended because it was late.
+        """
+        process = self._started(path)
+        self._seen.add(request["file"])
+        late = threading.Event()
+        try:
+            return _exchange(process, request, limits, late)
+        except Died:
+            self._seen = set()  # the next worker takes its place
+            raise
+        except Broken as error:
+            code = -EXHAUSTED if late.is_set() else _ending(process)
+            self.end()
+            raise Died(code) from error
+        except OSError:
+            self._renew()
+            raise
+        except BaseException:  # stopped half-way: what is still to come would be taken for the next answer
+            self.end()
+            raise
+
+    def _renew(self) -> None:
+        """Has another worker answer from now on."""
+        self._seen = set()
+        try:
+            if self._process is not None and self._process.stdin is not None:
+                send(self._process.stdin, {"question": "end"})
+        except OSError:
+            self.end()
+
+    def _started(self, path: str) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        self.end()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", START.format(path=sys.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL, bufsize=0, env=os.environ | SINGLE, start_new_session=True)
+        except OSError as error:
+            if error.errno in SHORTAGES:
+                raise
+            raise InputError(f"{path} is read by a process of its own, which cannot be started ({error.strerror}); "
+                             "end other programs of this machine.") from error
+        return self._process
+
+
+def _exchange(process: subprocess.Popen[bytes], request: dict[str, Any], limits: Limits, late: threading.Event) -> Answer:
+    """One request and its answer.
+
+    Raises:
+        Died: a worker has died.
+        Broken: the process has ended, or was ended because it is late.
+        OSError: what the parser says of the file.
+    """
+    assert process.stdin is not None and process.stdout is not None
+
+    def stop() -> None:
+        late.set()
+        _kill(process)
+
+    timer = threading.Timer(WAIT + PATIENCE * limits.seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        try:
+            send(process.stdin, request)
+        except OSError as error:
+            raise Broken("it has ended") from error
+        message, arrays = receive(process.stdout, most=limits.answer)
+    finally:
+        timer.cancel()
+    if "died" in message:
+        raise Died(int(message["died"]))
+    if "error" in message:
+        raise OSError(str(message["error"]))
+    return Answer(message.get("value"), arrays)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Ends the process and its worker, which are a session of their own."""
+    if process.returncode is not None:
+        return
+    if sys.platform == "win32":
+        process.kill()
+        return
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _ending(process: subprocess.Popen[bytes]) -> int:
+    """How the process has ended; it is ended where it has not."""
+    try:
+        return process.wait(1.0)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        return process.wait()
+
+
+def _cause(code: int, limits: Limits) -> str:
+    if code == -EXHAUSTED:
+        return f"cannot be read within {limits.seconds:.0f} s, so it is damaged; copy it again."
+    if code > 0:
+        return "is read by a process of its own, which does not run; see that `python -c 'import h5py'` does."
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    return f"makes the library that reads it crash ({name}), so it is damaged; copy it again."
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        with suppress(OSError):
+            if pipe is not None:
+                pipe.close()
+
+
+SHARED = Child()  # of this process
+atexit.register(SHARED.end)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=SHARED.abandon)
+
+
+def shared() -> Child:
+    """The child that all readers of this process share."""
+    return SHARED

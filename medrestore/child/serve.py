@@ -1,0 +1,89 @@
+"""What runs in the child: requests come in, answers go out, each within its limits."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import signal
+import time
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from . import hdf5
+from .messages import Broken, receive, send
+
+DONE, FRESH = 0, 3  # exit codes of a worker: the parent has gone, or wants another worker
+
+
+def serve() -> None:
+    """Answers until the parent closes its end.
+
+    A forked worker does it, with everything imported already. Where it dies, the parent is told how, and the next one goes
+    on; a worker also ends where the parent asks for a fresh one.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the parent decides
+    incoming, outgoing = io.FileIO(os.dup(0)), io.FileIO(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_RDWR), 1)  # what a library prints is no message
+    _limit("RLIMIT_CORE", 0)
+    if not hasattr(os, "fork"):
+        _work(incoming, outgoing)
+    while True:
+        worker = os.fork()
+        if worker == 0:
+            _work(incoming, outgoing)
+        code = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
+        if code == DONE:
+            os._exit(0)
+        if code != FRESH:
+            try:
+                send(outgoing, {"died": code})
+            except OSError:  # the parent has gone
+                os._exit(0)
+
+
+def _work(incoming: io.FileIO, outgoing: io.FileIO) -> NoReturn:
+    """Answers requests; ends without taking anything apart, as its memory may be damaged."""
+    files = hdf5.Files()
+    while True:
+        try:
+            request, _ = receive(incoming, most=0)
+        except Broken:
+            os._exit(DONE)
+        if request["question"] == "end":
+            os._exit(FRESH)
+        _limit("RLIMIT_AS", _size() + request["memory"])
+        _limit("RLIMIT_CPU", math.ceil(time.process_time() + request["seconds"]))
+        try:
+            value, arrays = files.answer(request)
+        except Exception as error:  # libraries raise whatever they like of a damaged file
+            _limit("RLIMIT_AS", None)
+            send(outgoing, {"error": _line(error)})
+        else:
+            send(outgoing, {"value": value}, arrays)
+
+
+def _limit(name: str, value: int | None) -> None:
+    """Sets a limit of this process as far as the system knows it; None takes it back."""
+    with suppress(ImportError, AttributeError, ValueError, OSError):
+        import resource
+
+        kind = getattr(resource, name)
+        hard = resource.getrlimit(kind)[1]
+        if value is None or hard != resource.RLIM_INFINITY:
+            value = hard if value is None else min(value, hard)
+        resource.setrlimit(kind, (value, hard))
+
+
+def _size() -> int:
+    """Bytes of address space in use; where the system does not say, a number beyond which nothing is limited."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 1 << 62
+
+
+def _line(error: Exception) -> Any:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) < 500 else f"{text[:500]} ..."
