@@ -48,11 +48,13 @@ class Kind:
         name: for the table.
         words: of the command line; OUT stands for a fresh folder.
         published: patterns of outputs below OUT that appear complete: whatever is there has the bytes of an unbroken run.
+        timed: names of files that hold the hours of the run.
     """
 
     name: str
     words: Sequence[str]
     published: Sequence[str]
+    timed: Sequence[str] = ()
 
 
 @dataclass
@@ -93,7 +95,8 @@ def kinds(inputs: Path) -> list[Kind]:
              ["out.h5"]),
         Kind("inpaint", ["inpaint", f"{inputs}/frames", "--mask", f"{inputs}/mask.png", "--mask-means", "hole",
                          "-o", "OUT/filled", "--prior", str(grey), "--steps", "3", "--resume"], ["filled/*"]),
-        Kind("train", ["train", f"{inputs}/train.yaml", "out=OUT/run"], ["run/prior/**/*.safetensors"]),
+        Kind("train", ["train", f"{inputs}/train.yaml", "out=OUT/run"], ["run/prior/**/*.safetensors"],
+             ["CARD.md", "prior.json"]),
         Kind("study", ["evaluate", f"{inputs}/study.yaml", "-o", "OUT/study"], ["study/tasks/**/*", "study/*.csv"]),
     ]
 
@@ -196,7 +199,7 @@ def trial(kind: Kind, folder: Path, count: int, draw: np.random.Generator, say: 
     unbroken = [fresh(folder / name) for name in ("one", "two")]
     seconds = min(through(words(out), log) for out in unbroken)
     first, second = map(digests, unbroken)
-    same = {name for name in first if first[name] == second.get(name)}  # others hold a time, or the name of the folder
+    same = {name for name in first if first[name] == second.get(name) and Path(name).name not in kind.timed}
     number = 0
     while row.kills < count:
         out, number = fresh(folder / f"trial-{number}"), number + 1

@@ -62,7 +62,7 @@ def scan(path: Path, study: Path, dataset: str, axes: list[str]) -> None:
 
 
 def _compare_scan(ready: Prepared, weights: dict[str, float], prior: Prior) -> Iterator[tuple]:
-    arguments = (ready.problem.y, ready.sense.maps, ready.sense.mask)
+    arguments = (ready.kspace, ready.sense.maps, ready.sense.mask)
     yield "zero-filled", *scored(ready, ZeroFilled().reconstruct(*arguments)[0, 0])
     for name, make in BASELINES.items():
         yield name, *scored(ready, make(lam=weights[name]).reconstruct(*arguments)[0, 0])

@@ -41,8 +41,8 @@ class Still(Images):
     def __getitem__(self, index: int) -> Tensor:
         return self.first
 
-    def group(self, index: int) -> str:
-        return self.images.group(index)
+    def group_of(self, index: int) -> str:
+        return self.images.group_of(index)
 
 
 class Kept:

@@ -113,14 +113,21 @@ def unexplained(problem: Problem[LinearOperator]) -> float:
         unknowns = torch.broadcast_to(S.s > 0, problem.observed.shape)[0].sum() * (2 if problem.observed.is_complex() else 1)
         spare = float(problem.count[0] - unknowns)
     else:
-        draw, shape = Noise([0], y.device), y.shape
-        white = torch.complex(draw(shape), draw(shape)) if y.is_complex() else draw(shape)
-        white = white if A.sampled is None else A.sampled * white
-        left = _least_squares_residual(A, y)
-        spare = float(_least_squares_residual(A, white).abs().square().sum())
+        left, white = fit_residuals(problem)
+        spare = float(white.abs().square().sum())
     if spare < problem.count[0] / 10:
         return 0.0
     return float(left.abs().square().sum()) ** 0.5 / spare**0.5
+
+
+def fit_residuals(problem: Problem[LinearOperator]) -> tuple[Tensor, Tensor]:
+    """What a least-squares fit leaves of y, and what the same fit leaves of white noise of std 1, whose energy is its freedom."""
+    y = problem.y[:1]
+    draw = Noise([0], y.device)
+    white = torch.complex(draw(y.shape), draw(y.shape)) if y.is_complex() else draw(y.shape)
+    sampled = problem.operator.sampled
+    white = white if sampled is None else (sampled != 0) * white
+    return _least_squares_residual(problem.operator, y), _least_squares_residual(problem.operator, white)
 
 
 def _least_squares_residual(A: LinearOperator, y: Tensor) -> Tensor:

@@ -5,6 +5,10 @@ A level is the standard deviation of the noise in every real number of `x = x0 +
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from .errors import InputError
+from .settings import FieldError
 
 
 def _checked(steps: int) -> None:
@@ -99,3 +103,42 @@ def below(levels: Sequence[float], sigma: float) -> list[float]:
     if sigma <= 0:
         raise ValueError(f"a trajectory must start at a positive noise level, got {sigma}")
     return [sigma, *(level for level in levels if level < sigma)]
+
+
+def check_levels(levels: Sequence[float]) -> None:
+    """Refuses noise levels that do not run from the first, the highest, down to 0; rises in between are time travel.
+
+    Raises:
+        InputError: what is wrong with them.
+    """
+    if len(levels) < 2 or levels[-1] != 0:
+        raise InputError(f"noise levels run from a positive level down to 0, got {_few(levels)}; add a 0 at the end")
+    if not all(0 < level < math.inf for level in levels[:-1]):
+        raise InputError(f"noise levels must be finite, and positive but for the last, got {_few(levels)}")
+    if max(levels) > levels[0] or any(sigma == sigma_next for sigma, sigma_next in pairwise(levels)):
+        raise InputError(f"noise levels must decrease from the first, which none may exceed, got {_few(levels)}; "
+                         "sort them, or take a ladder of medrestore.levels")
+
+
+def _few(levels: Sequence[float]) -> str:
+    """The levels, shortened."""
+    shown = [f"{level:g}" for level in levels]
+    return ", ".join(shown if len(shown) <= 6 else [*shown[:3], "...", *shown[-2:]]) or "none"
+
+
+def check_reach(sigma_max: float, low: float, high: float, **starts: float | None) -> None:
+    """Refuses a plan whose noise levels are outside those of its prior.
+
+    Args:
+        sigma_max: field of the plan, the level to begin at.
+        low, high: least and largest level that the plan may use with the prior.
+        starts: further fields of the plan, each a level to begin part-way from, or None.
+
+    Raises:
+        FieldError: names the field.
+    """
+    if sigma_max <= low:
+        raise FieldError("Plan", "sigma_max", f"is {sigma_max:g}, not above the least noise level of the prior, {low:g}")
+    for name, level in starts.items():
+        if level is not None and not low < level <= high:
+            raise FieldError("Plan", name, f"is {level:g}, outside the noise levels of the prior, {low:g} to {high:g}")

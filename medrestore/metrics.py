@@ -1,7 +1,8 @@
 """Scores of a reconstruction against its reference, each under a named protocol.
 
-No function here normalises, aligns or rescales its inputs, and none guesses a data range: PSNR and SSIM of one and the
-same image differ by several dB and tenths between habits of doing so. All arithmetic is in float64.
+No function here normalises, aligns or rescales its inputs, and none guesses a data range: PSNR and SSIM of
+one and the same image differ by several dB and tenths between habits of doing so. All arithmetic is in
+float64.
 """
 
 from dataclasses import dataclass
@@ -42,17 +43,17 @@ class Scores:
 def fastmri_scores(prediction: Array, reference: Array, *, data_range: float | None = None) -> Scores:
     """The scores of fastMRI's public evaluation (Zbontar et al., arXiv:1811.08839).
 
-    Both volumes are cropped about their centre to (W, W), W being the width of `reference`. PSNR and NMSE run over the
-    whole cropped volume; SSIM is the mean over slices (7 x 7 uniform window, K1 = 0.01, K2 = 0.03).
+    Both volumes are cropped about their centre to (W, W), W being the width of `reference`. PSNR and NMSE run
+    over the whole cropped volume; SSIM is the mean over slices (7 x 7 uniform window, K1 = 0.01, K2 = 0.03).
 
-    fastMRI's own program stops at a reference that is wider than high. Here it keeps all of its rows: both are cropped to
-    (min(H, W), W), which is the same rule wherever that program gives a number.
+    fastMRI's own program stops at a reference that is wider than high. Here it keeps all of its rows: both
+    are cropped to (min(H, W), W), which is the same rule wherever that program gives a number.
 
     Args:
         prediction: (slice, height, width) magnitudes in the units of `reference`; its frame may be larger.
         reference: (slice, height, width) magnitudes.
-        data_range: peak value; the maximum of the cropped reference if not given. Give the volume's maximum when
-            scoring only some slices of a volume.
+        data_range: peak value; the maximum of the cropped reference if not given. Give the volume's maximum
+            when scoring only some slices of a volume.
 
     Raises:
         InputError: shapes do not fit, values are complex or not finite, or the reference is all zeros.
@@ -115,7 +116,8 @@ def ssim(prediction: Array, reference: Array, *, data_range: float) -> float:
 
 
 def ssim_map(prediction: Tensor, reference: Tensor, *, data_range: float | Tensor) -> Tensor:
-    """Structural similarity of every window of `ssim`: the same numbers before their mean, differentiable, on any device.
+    """Structural similarity of every window of `ssim`: the same numbers before their mean, differentiable, on
+    any device.
 
     Args:
         prediction, reference: (batch, channel, height, width) real, of one shape.
@@ -147,15 +149,17 @@ def nmse(prediction: Array, reference: Array) -> float:
 
 
 def complex_nrmse(prediction: Array, reference: Array) -> float:
-    """Relative error of complex images, |prediction - reference| / |reference|: phase and scale count, nothing is aligned."""
+    """Relative error of complex images, |prediction - reference| / |reference|: phase and scale count,
+    nothing is aligned.
+    """
     return _relative_error(*_pair(prediction, reference, dtype=np.complex128))
 
 
 def phase_error(prediction: Array, reference: Array) -> float | None:
     """Mean absolute phase difference in degrees, every pixel weighted by |reference|^2; nothing is aligned.
 
-    0 is right, 90 what random phases have, 180 the most. Pixels where the prediction is exactly 0 have no phase and are left
-    out, `complex_nrmse` sees them; None when no weight is left.
+    0 is right, 90 what random phases have, 180 the most. Pixels where the prediction is exactly 0 have no
+    phase and are left out, `complex_nrmse` sees them; None when no weight is left.
     """
     prediction, reference = _pair(prediction, reference, dtype=np.complex128)
     # angles of the two by themselves: their product may underflow at the scale of raw MRI values
@@ -166,11 +170,12 @@ def phase_error(prediction: Array, reference: Array) -> float | None:
     return float(np.degrees(np.average(np.minimum(difference, 2 * np.pi - difference), weights=weight)))
 
 
-def consistency(measured: Array, y: Array) -> float:
-    """|A x - y| / |y|, the relative misfit of a reconstruction's own measurement `measured` = A x to the data `y`.
+def residual(measured: Array, y: Array) -> float:
+    """|A x - y| / |y|, the relative misfit of a reconstruction's own measurement `measured` = A x to the data
+    `y`.
 
-    Real or complex, of any one shape. It is not better the smaller it is: with noisy data the truth itself has about
-    sigma sqrt(m) / |y|, and what lies below has fitted noise.
+    Real or complex, of any one shape. It is not better the smaller it is: with noisy data the truth itself
+    has about sigma sqrt(m) / |y|, and what lies below has fitted noise.
     """
     return _relative_error(*_pair(measured, y, dtype=np.complex128))
 

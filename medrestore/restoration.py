@@ -1,6 +1,5 @@
 """The loop over noise levels, which every method shares, and restorations in physical units."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,8 +12,8 @@ from .allocator import is_out_of_memory
 from .codecs import CalibratedComplex, Codec, ComplexChannels, Interval, Padded
 from .consistency import project, relative_misfit
 from .errors import InputError
-from .levels import below, karras
-from .methods import Method
+from .levels import below, check_levels, karras
+from .methods import Method, serving
 from .mri import calibration_scale
 from .noise import Noise
 from .operators import Encoding, LinearOperator, Mask, Operator, SpectralOperator
@@ -111,34 +110,13 @@ def check_needs(problem: Problem[Operator] | None, method: Method) -> None:
     Raises:
         TypeError: the method's needs are not met.
     """
-    if method.needs is not None and (problem is None or not isinstance(problem.operator, method.needs)):
-        given = "no problem was given" if problem is None else f"{problem.operator.kind} is not one"
+    operator = None if problem is None else problem.operator
+    if method.needs is not None and not method.served_by(operator):
+        given = "no problem was given" if operator is None else f"{operator.kind} is not one"
         raise TypeError(
-            f"{type(method).__name__} needs a {method.needs.__name__}, and {given}. "
-            "DDS, DiffPIR and HQS work with any linear operator, DPS with any differentiable one; "
+            f"{type(method).__name__} needs a {method.needs.__name__}, and {given}; {serving(operator)} would do. "
             "Sense becomes spectral through Sense.spectral() when its mask undersamples one axis."
         )
-
-
-def check_levels(levels: Sequence[float]) -> None:
-    """Refuses noise levels that do not run from the first, the highest, down to 0; rises in between are time travel.
-
-    Raises:
-        InputError: what is wrong with them.
-    """
-    if len(levels) < 2 or levels[-1] != 0:
-        raise InputError(f"noise levels run from a positive level down to 0, got {_few(levels)}; add a 0 at the end")
-    if not all(0 < level < math.inf for level in levels[:-1]):
-        raise InputError(f"noise levels must be finite, and positive but for the last, got {_few(levels)}")
-    if max(levels) > levels[0] or any(sigma == sigma_next for sigma, sigma_next in pairwise(levels)):
-        raise InputError(f"noise levels must decrease from the first, which none may exceed, got {_few(levels)}; "
-                         "sort them, or take a ladder of medrestore.levels")
-
-
-def _few(levels: Sequence[float]) -> str:
-    """The levels, shortened."""
-    shown = [f"{level:g}" for level in levels]
-    return ", ".join(shown if len(shown) <= 6 else [*shown[:3], "...", *shown[-2:]]) or "none"
 
 
 def spectral(constraint: Problem[Operator]) -> Problem[SpectralOperator]:
@@ -193,7 +171,9 @@ def codec_for(prior: Prior, problem: Problem[Operator]) -> Codec:
         case Interval() as interval:
             return interval
         case CalibratedComplex(quantile) if isinstance(operator, Encoding):
-            return ComplexChannels(calibration_scale(problem.y, operator.mask, operator.maps, quantile=quantile))
+            sampled = (operator.mask > 0).to(operator.mask.dtype)
+            y = problem.y / torch.where(operator.mask > 0, operator.mask, 1.0)  # without the weights of the samples
+            return ComplexChannels(calibration_scale(y, sampled, operator.maps, quantile=quantile))
     raise TypeError(f"the prior's recipe, {prior.recipe}, gives no codec for {operator.kind}; pass one with codec=")
 
 

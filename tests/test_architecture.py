@@ -17,9 +17,9 @@ TESTS = Path(__file__).parent
 
 LAYERS = (
     {"devices"},
-    {"noise", "fft", "levels", "errors", "allocator"},
+    {"noise", "fft", "errors", "allocator"},
     {"operators", "solvers", "metrics", "settings", "files", "child"},
-    {"codecs", "io", "mri", "tasks"},
+    {"codecs", "io", "mri", "tasks", "levels"},
     {"problem"},
     {"consistency", "priors", "datasets"},
     {"methods", "baselines"},

@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from medrestore.levels import LADDERS, below, karras, linear_sigmas, time_travel
+from medrestore.errors import InputError
+from medrestore.levels import LADDERS, below, check_levels, check_reach, karras, linear_sigmas, time_travel
 
 
 @pytest.mark.parametrize("schedule", LADDERS.values(), ids=LADDERS)
@@ -85,3 +86,23 @@ def test_below() -> None:
     assert below([4, 3, 2, 1, 0], 0.5) == [0.5, 0]
     with pytest.raises(ValueError, match="positive noise level"):
         below([1, 0], 0.0)
+
+
+@pytest.mark.parametrize(("levels", "sentence"), [
+    ([1.0], "run from a positive level down to 0, got 1; add a 0"), ([2.0, 1.0], "down to 0, got 2, 1"), ([], "got none"),
+    ([1.0, -1.0, 0.0], "must be finite, and positive but for the last"), ([math.inf, 0.0], "must be finite"),
+    ([1.0, 2.0, 0.0], "must decrease from the first"), ([2.0, 1.0, 1.0, 0.0], "must decrease"),
+])
+def test_levels_that_are_no_trajectory(levels: list[float], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        check_levels(levels)
+    check_levels([3.0, 1.0, 2.0, 0.0])  # time travel
+
+
+def test_levels_of_a_plan_are_those_of_its_prior() -> None:
+    check_reach(5.0, 0.01, 40.0, start_sigma=40.0, warm_start=None)
+    for wrong, sentence in (({"sigma_max": 0.01}, "sigma_max is 0.01, not above the least noise level of the prior, 0.01"),
+                            ({"warm_start": 41.0}, "warm_start is 41, outside the noise levels of the prior, 0.01 to 40"),
+                            ({"start_sigma": 0.01}, "start_sigma is 0.01, outside")):
+        with pytest.raises(InputError, match=sentence):
+            check_reach(**{"sigma_max": 5.0, "low": 0.01, "high": 40.0} | wrong)

@@ -8,7 +8,7 @@ import torch
 from skimage.metrics import structural_similarity
 
 from medrestore.errors import InputError
-from medrestore.metrics import complex_nrmse, consistency, fastmri_scores, nmse, phase_error, psnr, ssim, ssim_map
+from medrestore.metrics import complex_nrmse, fastmri_scores, nmse, phase_error, psnr, residual, ssim, ssim_map
 
 
 def volumes(seed, shape):
@@ -134,12 +134,12 @@ def test_phase_error_is_weighted_by_the_signal():
     assert phase_error(torch.zeros_like(x), x) is None and phase_error(x, torch.zeros_like(x)) is None
 
 
-def test_consistency_is_relative_to_the_data():
+def test_residual_is_relative_to_the_data():
     y = torch.tensor([[3 + 4j, 0]])
-    assert consistency(y, y) == 0
-    assert consistency(y + 0.5, y) == pytest.approx(0.5**0.5 / 5)
+    assert residual(y, y) == 0
+    assert residual(y + 0.5, y) == pytest.approx(0.5**0.5 / 5)
     with pytest.raises(InputError, match="crop them"):
-        consistency(y, y[0])
+        residual(y, y[0])
 
 
 @pytest.mark.parametrize(

@@ -336,7 +336,8 @@ def test_inpaint(words: tuple[str, ...], frames: Path, tmp_path: Path) -> None:
 
 NETWORKS = [
     (UNET, EDM()), (UNET, Epsilon()), (UNET, Velocity()), (MONAI, Epsilon()), (MONAI, Sample()),
-    ({**UNET, "num_heads": 2, "attention_head_dim": None, "time_channels": 12}, Epsilon()), (NCSNPP, VarianceExploding()),
+    ({**UNET, "num_heads": 2, "attention_head_dim": None, "time_channels": 12, "time_embedding_dim": 32}, Epsilon()),
+    (NCSNPP, VarianceExploding()),
     ({**NCSNPP, "progressive_input": "input_skip", "progressive": "output_skip", "centred": True}, VarianceExploding()),
 ]
 

@@ -331,7 +331,7 @@ def test_spectral_methods_refuse_what_is_only_linear(method):
     problem, prior = Problem(sense, sense(x), 1.0), AnySize(2)
     with pytest.raises(
         TypeError,
-        match=rf"{type(method).__name__} needs a SpectralOperator, and Sense is not one.*DDS, DiffPIR",
+        match=rf"{type(method).__name__} needs a SpectralOperator, and Sense is not one; hqs, dds, diffpir and dps would do",
     ):
         restore(problem, prior, method, codec=ComplexChannels(200.0))
     assert prior.calls == 0
@@ -466,7 +466,7 @@ def test_a_constraint_needs_a_spectrum() -> None:
 def test_restore_says_what_a_method_needs(method: Method) -> None:
     with pytest.raises(
         TypeError,
-        match=rf"{type(method).__name__} needs a \w+, and Cubed is not one.*DPS with any differentiable",
+        match=rf"{type(method).__name__} needs a \w+, and Cubed is not one; dps would do",
     ):
         restore(Problem(Cubed(), drawn(SIDE, SIDE) ** 3, 0.1), AnySize(), method, codec=Interval(-1.0, 1.0))
 

@@ -3,31 +3,39 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..settings import Bounds, check
 from .base import Baseline
 from .zero_filled import ZeroFilled, brightness
 
 HALVINGS = 4  # of MONAI's BasicUNet
-CHANNELS = (1, 512)  # the least and the most of a network
+Channels = Annotated[int, Bounds(at_least=1, at_most=512)]
 
 
+@dataclass(eq=False, repr=False)
 class Reconstructor(nn.Module, ABC):
-    """A network from the samples of a slice to its image, in units in which the image is about 1.
+    """A network from the samples of a slice to its image, in units in which the image is about 1; its fields are plain data.
 
     Attributes:
         kind: its name in configs and files.
-        arguments: of its constructor, plain data.
     """
 
     kind: ClassVar[str]
-    arguments: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        check(self)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What it was made with."""
+        return asdict(self)
 
     @abstractmethod
     def forward(self, kspace: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
@@ -86,9 +94,6 @@ class Correction(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        low, high = CHANNELS
-        if not low <= channels <= high:
-            raise InputError(f"A network of {channels} channels cannot be built; take {low} to {high}.")
         from monai.networks.nets import BasicUNet
 
         self.unet = BasicUNet(2, 2, 2, tuple(channels * times for times in (1, 1, 2, 4, 8, 1)))

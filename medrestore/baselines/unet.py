@@ -1,12 +1,15 @@
 """The U-Net baseline: the zero-filled image plus the correction of a U-Net."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from ..fft import ifft2c
-from .supervised import Correction, Reconstructor
+from .supervised import Channels, Correction, Reconstructor
 
 
+@dataclass(eq=False, repr=False)
 class UNet(Reconstructor):
     """Zero-filled SENSE image plus a U-Net's correction: Zbontar et al., arXiv:1811.08839, section 6.
 
@@ -19,11 +22,11 @@ class UNet(Reconstructor):
     """
 
     kind = "unet"
+    channels: Channels = 32
 
-    def __init__(self, *, channels: int = 32) -> None:
-        super().__init__()
-        self.arguments = {"channels": channels}
-        self.correction = Correction(channels)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.correction = Correction(self.channels)
 
     def forward(self, kspace: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
         image = (maps.conj() * ifft2c(kspace)).sum(1, keepdim=True).to(torch.complex64)

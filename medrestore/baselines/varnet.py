@@ -1,17 +1,21 @@
 """The end-to-end variational network: cascades of a data term and a U-Net, with coil maps of its own."""
 
+from dataclasses import dataclass
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
 from ..fft import fft2c, ifft2c
 from ..mri.sampling import calibration_region
-from .supervised import Correction, Reconstructor
+from ..settings import Bounds
+from .supervised import Channels, Correction, Reconstructor
 
-CASCADES = (1, 64)  # the least and the most
 GRID = 64  # samples a side of the calibration block that coil maps are made from
 
 
+@dataclass(eq=False, repr=False)
 class VarNet(Reconstructor):
     """k <- k - eta M (k - y) - E U(R k), cascade by cascade: Sriram et al., MICCAI 2020, section 3.
 
@@ -27,15 +31,15 @@ class VarNet(Reconstructor):
     """
 
     kind = "varnet"
+    cascades: Annotated[int, Bounds(at_least=1, at_most=64)] = 4
+    channels: Channels = 16
+    map_channels: Channels = 8
 
-    def __init__(self, *, cascades: int = 4, channels: int = 16, map_channels: int = 8) -> None:
-        super().__init__()
-        if not CASCADES[0] <= cascades <= CASCADES[1]:
-            raise InputError(f"A network of {cascades} cascades cannot be built; take {CASCADES[0]} to {CASCADES[1]}.")
+    def __post_init__(self) -> None:
+        super().__post_init__()
         from monai.apps.reconstruction.networks.nets.varnet import VariationalNetworkModel
 
-        self.arguments = {"cascades": cascades, "channels": channels, "map_channels": map_channels}
-        self.model = VariationalNetworkModel(CoilMaps(map_channels), _LastAxis(Correction(channels)), cascades)
+        self.model = VariationalNetworkModel(CoilMaps(self.map_channels), _LastAxis(Correction(self.channels)), self.cascades)
 
     def forward(self, kspace: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
         return (maps.conj() * ifft2c(self.kspace(kspace, mask))).sum(1, keepdim=True)

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from ..datasets.options import build
 from ..errors import InputError
 from ..files import digest
 from ..priors.store import LARGEST_WEIGHTS
 from ..priors.tensors import write_tensors
+from ..settings import build
 from .supervised import Reconstructor, Supervised
 from .unet import UNet
 from .varnet import VarNet

@@ -22,13 +22,13 @@ from .options import POSITIONAL
 from .terminal import say
 
 if TYPE_CHECKING:
+    from ..evaluation.protocols import Row
     from ..evaluation.statistics import Pair
 
 TABLES = ("results.parquet", "results.csv")  # what `evaluate` leaves in its folder
 OUTPUTS = (".csv", ".md", ".tex")
 ENOUGH = 6  # patients; fewer cannot reach p < 0.05
 HEADER = ["metric", "setting", "method", "patients", "A", "B", "B − A", "95 % interval", "p", "Holm p", "B better"]
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Options:
         method_b: with this one of B; by default the same
         metric: this metric alone; all of the protocol if not given
         output: also write the table: .csv (all digits), .md or .tex
+        overwrite: replace the table that is there already
         seed: of the bootstrap
     """
 
@@ -51,6 +52,7 @@ class Options:
     method_b: str | None = None
     metric: str | None = None
     output: str | None = None
+    overwrite: bool = False
     seed: Annotated[int, Bounds(at_least=0)] = 0
 
 
@@ -60,7 +62,7 @@ def run(options: Options) -> int:
     from ..evaluation.tables import read_rows
 
     paths = [_table(options.a), _table(options.b)]
-    out = _output(options.output, paths)
+    out = _output(options.output, paths, overwrite=options.overwrite)
     labels = options.method_a or options.method_b, options.method_b or options.method_a
     sides = [_chosen(read_rows(path), label, path) for path, label in zip(paths, labels, strict=True)]
     protocol = _same_protocol(sides, paths)
@@ -79,7 +81,7 @@ def run(options: Options) -> int:
     for note in _notes(pairs, protocol):
         say(note)
     if out is not None:
-        _write(out, pairs, protocol)
+        _write_table(out, pairs, protocol)
         say(str(out))
     return 0
 
@@ -95,7 +97,7 @@ def _table(given: str) -> Path:
     return found[0]
 
 
-def _output(given: str | None, inputs: Sequence[Path]) -> Path | None:
+def _output(given: str | None, inputs: Sequence[Path], *, overwrite: bool) -> Path | None:
     """Where the table goes, refused before any work."""
     if given is None:
         return None
@@ -104,6 +106,8 @@ def _output(given: str | None, inputs: Sequence[Path]) -> Path | None:
         raise InputError(f"-o {path} must end in {', '.join(OUTPUTS)}")
     if any(path.resolve() == one.resolve() for one in inputs):
         raise InputError(f"-o {path} is one of the tables that are compared; give another name")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists; pass --overwrite to replace it, or another -o")
     return path
 
 
@@ -131,9 +135,9 @@ def _same_protocol(sides: Sequence[Sequence[Row]], paths: Sequence[Path]) -> str
 
 def _metrics(sides: Sequence[Sequence[Row]], protocol: str | None, wanted: str | None) -> list[str]:
     """The metrics that both have numbers of, in the order of the protocol."""
-    from ..evaluation.protocols import BY_NAME, METRICS, metric
+    from ..evaluation.protocols import KNOWN, METRICS, metric
 
-    known = list(BY_NAME) if protocol is None else [one.name for one in METRICS.get(protocol, ())]
+    known = list(KNOWN) if protocol is None else [one.name for one in METRICS.get(protocol, ())]
     there = [name for name in known if all(any(row.get(name) is not None for row in rows) for rows in sides)]
     if wanted is not None:
         metric(wanted, protocol)
@@ -213,7 +217,7 @@ def _aligned(lines: Sequence[Sequence[str]]) -> None:
         say("  ".join(cells).rstrip())
 
 
-def _write(path: Path, pairs: Sequence[Pair], protocol: str | None) -> None:
+def _write_table(path: Path, pairs: Sequence[Pair], protocol: str | None) -> None:
     from ..evaluation import tables
     from ..files import write_file
 

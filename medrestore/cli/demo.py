@@ -86,9 +86,9 @@ def _mri(options: Options) -> int:
     def shown(image: "Tensor") -> "Tensor":
         return ready.shown(image).abs().cpu()
 
-    images = {"zero-filled": shown(ready.sense.adjoint(ready.problem.y)[0, 0])}
+    images = {"zero-filled": shown(ready.sense.adjoint(ready.kspace)[0, 0])}
     for name, kind in (("CG-SENSE", CGSense), ("L1-wavelet", L1Wavelet)):
-        tried = [shown(kind(lam=lam).reconstruct(ready.problem.y, sense.maps, sense.mask)[0, 0]) for lam in WEIGHTS]
+        tried = [shown(kind(lam=lam).reconstruct(ready.kspace, sense.maps, sense.mask)[0, 0]) for lam in WEIGHTS]
         images[f"{name}, best weight"] = max(tried, key=lambda image: score([image], [truth]).psnr)
     for name, plan in plans.items():
         advance = progress(name, plan.steps * -(-plan.samples // plan.batch_size))

@@ -49,6 +49,7 @@ class Options:
         lpips_weights: AlexNet's weights and LPIPS's heads: a file with both, or two, as alexnet.pth,heads.pth
         features: .npz of Inception features of the outputs, an array a scene, for FID
         reference_features: the same of the true frames
+        overwrite: replace the scores of outputs that are in the folder already
     """
 
     what: Annotated[str, POSITIONAL]
@@ -65,6 +66,7 @@ class Options:
     lpips_weights: str | None = None
     features: str | None = None
     reference_features: str | None = None
+    overwrite: bool = False
 
 
 def run(options: Options) -> int:
@@ -78,6 +80,8 @@ def _study(options: Options) -> int:
     for name in ("reference", "protocol", "features", "reference_features", "lpips_weights"):
         if getattr(options, name) is not None:
             raise InputError(f"--{name.replace('_', '-')} is for outputs that exist; a study says it in {options.what}")
+    if options.overwrite:
+        raise InputError("--overwrite is for scores of outputs; a study does again what its settings change, leave it out")
     if options.out is None:
         raise InputError("give -o, the folder of the study")
     given = read(Path(options.what))
@@ -89,7 +93,7 @@ def _study(options: Options) -> int:
     from ..study.estimate import estimate
     from ..study.run import Running, open_study, run_study
 
-    study = open_study(build(given, options.what), options.what, Path(options.out), remember=not options.dry_run)
+    study = open_study(build(given, options.what), options.what, Path(options.out))
     if options.dry_run:
         for line in estimate(study, devices[0], workers=max(options.workers, 1)):
             say(line)
@@ -114,6 +118,7 @@ def _scores(options: Options) -> int:
 
     scored: Scored = score_outputs(
         Path(options.what), Path(options.reference), options.protocol, out=None if options.out is None else Path(options.out),
+        overwrite=options.overwrite,
         lpips=tuple(options.lpips_weights.split(",")) if options.lpips_weights else (),
         features=(options.features, options.reference_features), progress=progress,
     )

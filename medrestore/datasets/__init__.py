@@ -13,6 +13,7 @@ from .phantoms import Phantoms
 from .sources import Mixture, disjoint, images
 
 __all__ = [
-    "Arrays", "Augment", "Crops", "Dicom", "Dreaming", "FastMRI", "Images", "Mixture", "Nifti", "Phantoms", "Photographs",
+    "Arrays", "Augment", "Crops", "Dicom", "Dreaming", "FastMRI", "Images", "Mixture", "Nifti", "Phantoms",
+    "Photographs",
     "Pictures", "Progress", "Volumes", "augmentation", "check_light", "disjoint", "images",
 ]

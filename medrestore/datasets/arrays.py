@@ -1,5 +1,6 @@
 """Images that are already one array: .npz archives."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,31 +10,42 @@ from torch import Tensor
 from ..codecs import CalibratedComplex, Interval
 from ..errors import InputError
 from ..io.npz import npz_names, read_npz
+from ..settings import check
 from .base import Images
 
 
+@dataclass(eq=False)
 class Arrays(Images):
-    """The images of an .npz, (n, height, width) or (n, height, width, channels); read once and held in memory as stored.
+    """The images of an .npz, (n, height, width) or (n, height, width, channels); read once and held in memory
+    as stored.
 
-    Complex arrays become (real, imaginary), scaled so that the 99 % quantile of each image's magnitude is 1. Bytes are pictures
-    from 0 to 255. Other numbers need `interval`, or are magnitudes if they have one channel, scaled in the same way.
+    Complex arrays become (real, imaginary), scaled so that the 99 % quantile of each image's magnitude is 1.
+    Bytes are pictures from 0 to 255. Other numbers need `interval`, or are magnitudes if they have one
+    channel, scaled in the same way.
 
     Args:
         path: the .npz.
         key: name of the array; null where there is one only.
-        group: name of an array of n texts or numbers that tell patients or scenes apart; null takes the file as one.
+        group: name of an array of n texts or numbers that tell patients or scenes apart; null takes the file
+            as one.
         interval: [low, high] of the values, which becomes [-1, 1].
     """
 
-    def __init__(self, path: Path, *, key: str | None = None, group: str | None = None,
-                 interval: tuple[float, float] | None = None) -> None:
+    path: Path
+    key: str | None = None
+    group: str | None = None
+    interval: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        check(self)
+        path, key, group, interval = self.path, self.key, self.group, self.interval
         names = npz_names(path)
         if key is None and len(names) != 1:
             raise InputError(f"{path} holds {', '.join(names) or 'nothing'}; name one, as key=NAME.")
         images = read_npz(path, key if key is not None else names[0])
         if images.dtype == bool:
             raise InputError(f"{path}: its array is true or false, which is a mask and no images; give another.")
-        self.path, self._images = path, images[..., None] if images.ndim == 3 else images
+        self._images = images[..., None] if images.ndim == 3 else images
         if images.ndim not in (3, 4) or self._images.shape[-1] not in (1, 2, 3):
             raise InputError(f"{path}: its array has the shape {images.shape}; (n, height, width[, 1 to 3 channels]) is needed.")
         self._complex = images.dtype.kind == "c"
@@ -65,7 +77,7 @@ class Arrays(Images):
             raise InputError(f"{self.path}: image {index} holds NaN or infinite values; leave it out.")
         return torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1), dtype=np.float32))
 
-    def group(self, index: int) -> str:
+    def group_of(self, index: int) -> str:
         return self.path.stem if self._groups is None else self._groups[index]
 
 

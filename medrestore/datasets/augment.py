@@ -1,14 +1,15 @@
 """Random crops to train on: complex MR from magnitudes or complex images, RGB frames, and MONAI's transforms.
 
-A magnitude slice says nothing of phase, coil shading or other contrasts, and a prior that has seen one contrast at
-one resolution fails on the next scanner. So each complex crop gets its own geometry and resolution (by Fourier
-truncation, as a scanner would have acquired it), tissue contrast, shading and smooth phase.
+A magnitude slice says nothing of phase, coil shading or other contrasts, and a prior that has seen one
+contrast at one resolution fails on the next scanner. So each complex crop gets its own geometry and
+resolution (by Fourier truncation, as a scanner would have acquired it), tissue contrast, shading and smooth
+phase.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -17,14 +18,16 @@ from torch import Tensor
 from ..codecs import CalibratedComplex
 from ..errors import InputError
 from ..fft import fft2c, ifft2c
+from ..settings import Bounds, build, check
 from .base import Augment, Images
-from .options import build
 
-ZOOMS = (1.0, 1.4, 2.0, 2.7, 3.8, 5.3)  # pixel sizes, in source pixels, at which a slice may have been acquired
+# pixel sizes, in source pixels, at which a slice may have been acquired
+ZOOMS = (1.0, 1.4, 2.0, 2.7, 3.8, 5.3)
 COARSEST = 72  # pixels along the longer side of a slice: a coarser one shows no anatomy
 WIDEST = 1.25  # of the longer side: a crop that covers more is mostly air
 KNOTS = 7  # of a contrast curve
 SAMPLES = 12_000  # pixels of a slice that its brightness is judged by
+Share = Annotated[float, Bounds(at_least=0, at_most=1)]
 BRIGHTEST = 1.5  # magnitude at most that tells tissues apart; more are outliers such as vessels
 
 
@@ -34,7 +37,9 @@ def uniform(generator: torch.Generator, low: float, high: float) -> float:
 
 
 def truncate(image: Tensor, zoom: float) -> Tensor:
-    """The complex image (..., h, w) at pixels `zoom` times larger: the centre of its k-space; the mean is unchanged."""
+    """The complex image (..., h, w) at pixels `zoom` times larger: the centre of its k-space; the mean is
+    unchanged.
+    """
     image = image.to(torch.complex64)
     for axis in (-1, -2):  # one after the other: the second transform has fewer columns to do
         size = image.shape[axis]
@@ -52,22 +57,23 @@ def smooth(side: int, cells: int, generator: torch.Generator) -> Tensor:
 
 @dataclass(frozen=True)
 class ComplexMR:
-    """Complex crops (real, imaginary), magnitude about 1, of magnitude slices or of complex ones, whose phase is preserved.
+    """Complex crops (real, imaginary), magnitude about 1, of magnitude slices or of complex ones, whose phase
+    is preserved.
 
-    Each crop is the slice at a resolution of its own, turned (any quarter turn and up to 20 degrees), flipped, stretched and
-    moved, with a random tissue contrast (a curve from magnitude to magnitude, air staying dark), shading and smooth phase.
-    Slices of any size will do; what a crop covers beyond them is zero.
+    Each crop is the slice at a resolution of its own, turned (any quarter turn and up to 20 degrees),
+    flipped, stretched and moved, with a random tissue contrast (a curve from magnitude to magnitude, air
+    staying dark), shading and smooth phase. Slices of any size will do; what a crop covers beyond them is
+    zero.
 
     Args:
         contrast: the share of crops that get another tissue contrast, from 0 to 1.
     """
 
     channels = 2
-    contrast: float = 0.65
+    contrast: Share = 0.65
 
     def __post_init__(self) -> None:
-        if not 0 <= self.contrast <= 1:
-            raise InputError(f"complex_mr: contrast is a share from 0 to 1, got {self.contrast}.")
+        check(self)
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         if image.shape[0] not in (1, 2) or (image.shape[0] == 1 and float(image.min()) < 0):
@@ -80,7 +86,8 @@ class ComplexMR:
         top = min(max(float(judged.max()), 1.0), BRIGHTEST)
         seen = _apply_curve(judged, curve, top).flatten()
         bright = float(seen.kthvalue(max(1, round(0.99 * len(seen)))).values)
-        crop = F.grid_sample(image[None], self._grid(image.shape[-2:], side, generator), align_corners=False)[0]
+        crop = F.grid_sample(image[None], self._grid(image.shape[-2:], side, generator),
+                             align_corners=False)[0]
         gain = math.exp(0.15 * float(torch.randn((), generator=generator))) / max(bright, 0.05)
         shading = (uniform(generator, 0.05, 0.35) * smooth(side, 3, generator)).exp()
         before = _magnitude(crop)
@@ -92,7 +99,8 @@ class ComplexMR:
         return out.permute(2, 0, 1).contiguous()
 
     def _at_resolution(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
-        """The slice at one of the resolutions that leave it recognisable and let the crop show more than air."""
+        """The slice at one of the resolutions that leave it recognisable and let the crop show more than air.
+        """
         longer = max(image.shape[-2:])
         fitting = [zoom for zoom in ZOOMS if zoom == 1 or (zoom * side <= WIDEST * longer and zoom * COARSEST <= longer)]
         zoom = fitting[int(torch.randint(len(fitting), (), generator=generator))]
@@ -102,7 +110,8 @@ class ComplexMR:
         return coarse.abs()[None] if len(image) == 1 else torch.view_as_real(coarse).permute(2, 0, 1)
 
     def _grid(self, source: torch.Size, side: int, generator: torch.Generator) -> Tensor:
-        """The positions of the crop's pixels in the slice, (1, side, side, 2) in grid_sample's coordinates."""
+        """The positions of the crop's pixels in the slice, (1, side, side, 2) in grid_sample's coordinates.
+        """
         angle = uniform(generator, -0.35, 0.35) + math.pi / 2 * int(torch.randint(4, (), generator=generator))
         zoom = math.exp(uniform(generator, math.log(0.75), math.log(1.1)))
         stretch = uniform(generator, 0.9, 1.1)
@@ -137,7 +146,9 @@ def _magnitude(image: Tensor) -> Tensor:
 
 
 def _apply_curve(magnitude: Tensor, curve: Tensor, top: float) -> Tensor:
-    """The curve, which has its knots from 0 to `top`, applied to magnitudes; those above `top` count as `top`."""
+    """The curve, which has its knots from 0 to `top`, applied to magnitudes; those above `top` count as
+    `top`.
+    """
     at = (magnitude / top).clamp(max=1) * (KNOTS - 1)
     i = at.long().clamp(max=KNOTS - 2)
     steps = curve.diff()
@@ -149,8 +160,9 @@ class Frames:
     """Crops of RGB or grey pictures in [-1, 1]: zoomed out (antialiased), moved, flipped, with other light.
 
     Args:
-        zoom_out: how much of a picture a crop shows, as a share of all that it can: 0 takes every crop at full resolution, 1
-            draws evenly, on a logarithmic scale, from full resolution to the whole of the shorter side.
+        zoom_out: how much of a picture a crop shows, as a share of all that it can: 0 takes every crop at
+            full resolution, 1 draws evenly, on a logarithmic scale, from full resolution to the whole of the
+            shorter side.
         flip: left to right, half of the time.
         turns: any quarter turn.
         brightness: of the light, up to this share more or less.
@@ -159,18 +171,15 @@ class Frames:
     """
 
     channels = None
-    zoom_out: float = 1.0
+    zoom_out: Share = 1.0
     flip: bool = True
     turns: bool = False
-    brightness: float = 0.2
-    contrast: float = 0.2
-    balance: float = 0.08
+    brightness: Share = 0.2
+    contrast: Share = 0.2
+    balance: Share = 0.08
 
     def __post_init__(self) -> None:
-        shares = {name: getattr(self, name) for name in ("zoom_out", "brightness", "contrast", "balance")}
-        wrong = [name for name, value in shares.items() if not 0 <= value <= 1]
-        if wrong:
-            raise InputError(f"frames: {', '.join(wrong)} must be from 0 to 1; change it.")
+        check(self)
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         height, width = image.shape[-2:]
@@ -179,7 +188,8 @@ class Frames:
         top, left = (int(torch.randint(n - extent + 1, (), generator=generator)) for n in (height, width))
         crop = image[:, top : top + extent, left : left + extent]
         if extent != side:
-            crop = F.interpolate(crop[None], size=(side, side), mode="bilinear", antialias=True, align_corners=False)[0]
+            crop = F.interpolate(crop[None], size=(side, side), mode="bilinear", antialias=True,
+                                 align_corners=False)[0]
         draw = torch.rand(7, generator=generator).tolist()
         if self.flip and draw[0] < 0.5:
             crop = crop.flip(-1)
@@ -208,7 +218,8 @@ class Plain:
 
 
 def window(image: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """A random window (c, side, side) of an image (c, h, w), which is padded around with its least value where smaller.
+    """A random window (c, side, side) of an image (c, h, w), which is padded around with its least value
+    where smaller.
 
     Complex images, which have two channels, are padded with 0.
     """
@@ -232,15 +243,16 @@ def check_light(augment: Augment, images: Images) -> None:
                          "take complex_mr or crop.")
 
 
-KINDS: dict[str, Callable[..., Augment]] = {"complex_mr": ComplexMR, "frames": Frames, "crop": Plain}
+KINDS: dict[str, type[Augment]] = {"complex_mr": ComplexMR, "frames": Frames, "crop": Plain}
 
 
 def augmentation(spec: str | Mapping[str, Any] | Sequence[Any] | None) -> Augment:
     """The augmentation of a config.
 
     Args:
-        spec: `complex_mr`, `frames` or `crop`; a mapping with that as `kind` and settings beside it; or a list of MONAI
-            transforms, each a name or {name: {argument: value}}, after which a random window is taken; null is `crop`.
+        spec: `complex_mr`, `frames` or `crop`; a mapping with that as `kind` and settings beside it; or a
+            list of MONAI transforms, each a name or {name: {argument: value}}, after which a random window is
+            taken; null is `crop`.
 
     Raises:
         InputError: unknown names, settings or values.

@@ -43,15 +43,16 @@ class Images(ABC):
         """Image `index`, (channels, height, width) float32 in the prior's coordinates; sizes may differ."""
 
     @abstractmethod
-    def group(self, index: int) -> str:
+    def group_of(self, index: int) -> str:
         """The patient or scene that image `index` shows: training and validation may not share one."""
 
     def groups(self) -> set[str]:
         """All patients or scenes; needs no `prepare`."""
-        return {self.group(index) for index in range(len(self))}
+        return {self.group_of(index) for index in range(len(self))}
 
     def prepare(self, progress: Progress | None = None) -> None:
-        """Does the slow work that is needed once; call it in one process before others read. Otherwise the first read does it.
+        """Does the slow work that is needed once; call it in one process before others read. Otherwise the
+        first read does it.
 
         Args:
             progress: `(label, total) -> advance`, for a progress bar.
@@ -67,11 +68,14 @@ class Augment(Protocol):
         """Of the crop; None when it has those of the image."""
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
-        """A random crop (channels, side, side) of `image` (channels, height, width); all chance comes from `generator`."""
+        """A random crop (channels, side, side) of `image` (channels, height, width); all chance comes from
+        `generator`.
+        """
 
 
 class Crops(Dataset[Tensor]):
-    """Augmented crops, each a pure function of the seed and its position, so that a run may stop and go on anywhere.
+    """Augmented crops, each a pure function of the seed and its position, so that a run may stop and go on
+    anywhere.
 
     Every image comes once an epoch, in an order of its own for each epoch.
 
@@ -101,8 +105,8 @@ class Crops(Dataset[Tensor]):
 def _stream(seed: int, purpose: int, number: int) -> torch.Generator:
     """A generator of its own for each (seed, purpose, number).
 
-    The finaliser of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014) spreads all 64 bits over the low 32, the only ones that
-    torch's generator takes.
+    The finaliser of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014) spreads all 64 bits over the low 32, the
+    only ones that torch's generator takes.
     """
     mask = (1 << 64) - 1
     z = ((seed * 2 + purpose) * 0x9E3779B97F4A7C15 + number * 0xD1342543DE82EF95) & mask

@@ -1,5 +1,6 @@
 """Magnitude slices of brain volumes stored in one .npz, by subject."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch import Tensor
 from ..codecs import CalibratedComplex
 from ..errors import InputError
 from ..io.npz import read_npz
+from ..settings import check
 from .base import Images
 
 EMPTY = 0.02  # mean of a slice in [0, 1] below which it shows next to nothing
@@ -30,6 +32,7 @@ def _stored(path: Path) -> np.ndarray:
     return volumes
 
 
+@dataclass(eq=False)
 class Volumes(Images):
     """Axial magnitude slices of an .npz of volumes, as `load_volumes` turns them; empty slices are skipped.
 
@@ -40,14 +43,17 @@ class Volumes(Images):
         subjects: [first, last) of those to use, counted from 0; null for all.
     """
 
+    path: Path
+    subjects: tuple[int, int] | None = None
     channels, recipe = 1, CalibratedComplex()
 
-    def __init__(self, path: Path, *, subjects: tuple[int, int] | None = None) -> None:
-        stored = _stored(path)
-        first, last = subjects if subjects is not None else (0, len(stored))
+    def __post_init__(self) -> None:
+        check(self)
+        path, stored = self.path, _stored(self.path)
+        first, last = self.subjects if self.subjects is not None else (0, len(stored))
         if not 0 <= first < last <= len(stored):
             raise InputError(f"{path} holds the subjects 0 to {len(stored) - 1}; [{first}, {last}] is no range of them.")
-        self.path, self.first = path, first
+        self.first = first
         self._slices = np.ascontiguousarray(stored[first:last].transpose(0, 3, 2, 1)[:, :, ::-1])
         self._kept = np.argwhere(self._slices.mean((2, 3)) > EMPTY * 255)
         if not len(self._kept):
@@ -60,6 +66,6 @@ class Volumes(Images):
         subject, at = self._kept[index]
         return torch.from_numpy(self._slices[subject, at])[None].float() / 255
 
-    def group(self, index: int) -> str:
+    def group_of(self, index: int) -> str:
         return f"{self.path.stem}: subject {self.first + int(self._kept[index, 0])}"
 

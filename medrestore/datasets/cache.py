@@ -13,9 +13,11 @@ ADVICE = "make room or choose another cache folder"
 
 
 def cache_key(path: Path, settings: object) -> str:
-    """A name for what `settings` make of a file as it is now: of the file's path, size, time of change and the settings.
+    """A name for what `settings` make of a file as it is now: of the file's path, size, time of change and
+    the settings.
 
-    The folder counts: files of two subjects often share a name, and unpacked from one archive also size and time.
+    The folder counts: files of two subjects often share a name, and unpacked from one archive also size and
+    time.
     """
     state = path.stat()
     text = repr((str(path.resolve()), state.st_size, state.st_mtime_ns, settings))

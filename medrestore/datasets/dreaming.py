@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,6 +13,7 @@ from ..codecs import Interval
 from ..errors import InputError
 from ..files import files_in
 from ..io.frames.pictures import SUFFIXES, read_picture
+from ..settings import Bounds, check, refused
 from .base import Images
 from .folders import as_picture
 from .splits import split as load_split
@@ -18,6 +21,7 @@ from .splits import split as load_split
 SCENE = re.compile(r"scene_([0-9]+)")
 
 
+@dataclass(eq=False)
 class Dreaming(Images):
     """Ground-truth frames, RGB in [-1, 1], from `scene_NNNN/gt` in the folder or its DREAMING_training_...
 
@@ -34,33 +38,28 @@ class Dreaming(Images):
         InputError: an option out of range, scenes that the folder does not hold, or `scenes`.
     """
 
+    folder: Path
+    split: str | None = None
+    numbers: tuple[int, ...] | None = None
+    stride: Annotated[int, Bounds(at_least=1)] = 1
+    height: Annotated[int | None, Bounds(at_least=16)] = None
+    scenes: tuple[int, ...] | None = None
     channels, recipe = 3, Interval()
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        split: str | None = None,
-        numbers: tuple[int, ...] | None = None,
-        stride: int = 1,
-        height: int | None = None,
-        scenes: tuple[int, ...] | None = None,
-    ) -> None:
-        if scenes is not None:
-            raise InputError(f"dreaming: scenes is no option; {write_numbers(scenes)}.")
-        if stride < 1 or (height is not None and height < 16) or (split is not None and numbers is not None):
-            raise InputError(
-                "dreaming: stride must be at least 1, height at least 16, and of split and numbers only one given."
-            )
-        folders = _scenes(folder)
-        wanted = split_numbers(split) if split is not None else numbers
+    def __post_init__(self) -> None:
+        check(self)
+        if self.scenes is not None:
+            raise refused(self, f"scenes is no option; {write_numbers(self.scenes)}")
+        if self.split is not None and self.numbers is not None:
+            raise refused(self, "split and numbers each choose scenes; give one of them")
+        folders = _scenes(self.folder)
+        wanted = split_numbers(self.split) if self.split is not None else self.numbers
         missing = [] if wanted is None else [number for number in wanted if number not in folders]
         if missing:
-            raise InputError(f"{folder} holds no scenes {', '.join(f'{n:04d}' for n in missing)}; it holds "
+            raise InputError(f"{self.folder} holds no scenes {', '.join(f'{n:04d}' for n in missing)}; it holds "
                              f"{', '.join(f'{n:04d}' for n in sorted(folders))}.")  # fmt: skip
-        self.height = height
         self.frames = [(number, path) for number in (sorted(folders) if wanted is None else wanted)
-                       for path in _frames(folders[number])[::stride]]  # fmt: skip
+                       for path in _frames(folders[number])[:: self.stride]]  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -72,7 +71,7 @@ class Dreaming(Images):
         size = (self.height, round(frame.shape[-1] * self.height / frame.shape[-2]))
         return F.interpolate(frame[None], size=size, mode="bilinear", antialias=True, align_corners=False)[0]
 
-    def group(self, index: int) -> str:
+    def group_of(self, index: int) -> str:
         return f"scene {self.frames[index][0]:04d}"
 
 

@@ -1,13 +1,13 @@
-"""fastMRI volumes as clean images: coil-combined complex ones or root-sum-of-squares, computed once and cached on disk.
+"""fastMRI volumes as clean images: coil-combined complex ones or root-sum-of-squares, computed once and
+cached on disk.
 
 Data: Zbontar et al., "fastMRI: An Open Dataset and Benchmarks for Accelerated MRI", arXiv:1811.08839.
 """
 
 import hashlib
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,10 +20,10 @@ from ..files import expanded
 from ..io import Scan, read_kspace
 from ..io.guards import guarded, has, open_hdf5
 from ..mri import calibration_scale, espirit
+from ..settings import build, check
 from .base import Images, Progress
 from .cache import cache_key, read_cached, write_array
 from .files import find
-from .options import build
 from .splits import split as load_split
 
 Target = Literal["combined", "rss"]
@@ -37,7 +37,8 @@ class Selection:
     Args:
         folder: of the download that the files are in, such as multicoil_train.
         acquisitions: those of which files are taken; null for all.
-        share: [from, to) of the patients, ordered by a hash of their identifier, so that one patient is in one part only.
+        share: [from, to) of the patients, ordered by a hash of their identifier, so that one patient is in
+            one part only.
         files: names; null for all.
     """
 
@@ -54,11 +55,13 @@ class _Volume:
     patient: str  # a hash
 
 
+@dataclass(eq=False)
 class FastMRI(Images):
-    """Slices of fully sampled fastMRI volumes, cropped to the reconstruction's size, scaled as a scan at 4x would be.
+    """Slices of fully sampled fastMRI volumes, cropped to the reconstruction's size, scaled as a scan at 4x
+    would be.
 
-    `prepare` makes one file per volume in the cache folder; killed, it goes on with the volume it was at. Without it each
-    volume is made when one of its slices is first read. ESPIRiT takes seconds a slice.
+    `prepare` makes one file per volume in the cache folder; killed, it goes on with the volume it was at.
+    Without it each volume is made when one of its slices is first read. ESPIRiT takes seconds a slice.
 
     Args:
         files: files, folders (to any depth) or globs; the download itself when there is a split.
@@ -69,26 +72,31 @@ class FastMRI(Images):
         target: `combined`, complex by ESPIRiT from the fully sampled k-space, or `rss`, magnitude.
     """
 
+    files: str | tuple[str, ...]
+    cache: Path
+    split: str | None = None
+    acquisitions: tuple[str, ...] | None = None
+    slices: tuple[int, int] | None = None
+    target: Target = "combined"
     recipe = CalibratedComplex()
 
-    def __init__(self, files: str | tuple[str, ...], *, cache: Path, split: str | None = None,
-                 acquisitions: tuple[str, ...] | None = None, slices: tuple[int, int] | None = None,
-                 target: Target = "combined") -> None:
-        chosen = Selection() if split is None else build(Selection, load_split("fastmri", split), f"split {split}")
-        self.cache, self.target, self._range = cache, target, slices
-        self.channels = 2 if target == "combined" else 1
-        wanted = set(acquisitions or ()) or None
+    def __post_init__(self) -> None:
+        check(self)
+        chosen = Selection() if self.split is None else build(
+            Selection, load_split("fastmri", self.split), f"split {self.split}")
+        self.channels = 2 if self.target == "combined" else 1
+        wanted = set(self.acquisitions or ()) or None
         if chosen.acquisitions is not None:
             wanted = set(chosen.acquisitions) if wanted is None else wanted & set(chosen.acquisitions)
-        headers = [_header(path, slices) for path in find(_subfolders(files, chosen.folder), (".h5",), "fastmri")
+        headers = [_header(path, self.slices) for path in find(_subfolders(self.files, chosen.folder), (".h5",), "FastMRI")
                  if chosen.files is None or path.name in chosen.files]  # fmt: skip
         low, high = chosen.share
         self.volumes = [volume for volume, acquisition in headers if (wanted is None or acquisition in wanted)
                         and low <= _hash_share(volume.patient) < high and volume.slices]  # fmt: skip
         if not self.volumes:
             seen = ", ".join(sorted({acquisition for _, acquisition in headers})) or "none"
-            raise InputError(f"fastmri: none of the {len(headers)} volumes found is selected (acquisitions {seen}); check split, "
-                             "acquisitions and slices.")  # fmt: skip
+            raise InputError(f"none of the {len(headers)} volumes found is selected (acquisitions {seen}); check split, "
+                             "acquisitions and slices")
         self._index = [(number, at) for number, volume in enumerate(self.volumes) for at in range(len(volume.slices))]
 
     def __len__(self) -> int:
@@ -98,7 +106,7 @@ class FastMRI(Images):
         number, at = self._index[index]
         return torch.from_numpy(self._images(number)[at].astype(np.float32))
 
-    def group(self, index: int) -> str:
+    def group_of(self, index: int) -> str:
         return self.volumes[self._index[index][0]].patient
 
     def groups(self) -> set[str]:
@@ -111,9 +119,12 @@ class FastMRI(Images):
             advance()
 
     def _images(self, number: int) -> np.ndarray:
-        """(slice, channels, height, width) float16, mapped for this read alone: open maps would count as memory."""
+        """(slice, channels, height, width) float16, mapped for this read alone: open maps would count as
+        memory.
+        """
         volume = self.volumes[number]
-        key = cache_key(volume.path, ("fastmri", 1, self.target, self._range, CALIBRATION, self.recipe.quantile))
+        key = cache_key(volume.path,
+                        ("fastmri", 1, self.target, self.slices, CALIBRATION, self.recipe.quantile))
         path = self.cache / f"{key}.npy"
         images = read_cached(path)
         if images is None or images.ndim != 4 or images.shape[:2] != (len(volume.slices), self.channels):
@@ -124,9 +135,11 @@ class FastMRI(Images):
 
 
 def clean_image(scan: Scan, target: Target, *, quantile: float = CalibratedComplex().quantile) -> Tensor:
-    """The image of a fully sampled slice: (2, h, w) real and imaginary, or (1, h, w) magnitude, about 1 at its brightest.
+    """The image of a fully sampled slice: (2, h, w) real and imaginary, or (1, h, w) magnitude, about 1 at
+    its brightest.
 
-    Scaled by the magnitude of the calibration image of 8 % of the columns, which is what a scan at 4x would know.
+    Scaled by the magnitude of the calibration image of 8 % of the columns, which is what a scan at 4x would
+    know.
 
     Raises:
         InputError: the slice is undersampled, or its calibration region holds no signal.
@@ -169,11 +182,24 @@ def _header(path: Path, slices: tuple[int, int] | None) -> tuple[_Volume, str]:
         if has(file, "mask") or not has(file, "kspace"):
             what = "holds a mask, so its k-space is undersampled" if has(file, "mask") else "holds no 'kspace'"
             raise InputError(f"{path} {what}; train on volumes of *_train or *_val.")
-        patient, acquisition = (guarded(path, partial(file.attrs.get, name)) for name in ("patient_id", "acquisition"))
+        patient, acquisition = patient_of(file, path), guarded(path, lambda: file.attrs.get("acquisition"))
     with read_kspace(path) as volume:
         chosen = range(len(volume)) if slices is None else range(*slice(*slices).indices(len(volume)))
-    known = patient if isinstance(patient, str) and patient else path.stem
-    return _Volume(path, chosen, hashlib.sha256(known.encode()).hexdigest()[:16]), str(acquisition)
+    return _Volume(path, chosen, patient or _hash(path.stem)), str(acquisition)
+
+
+def patient_of(file: Any, path: Path) -> str | None:
+    """What tells the patient of a fastMRI file apart from others; None where the file names none.
+
+    It is a plain hash of the identifier, by which published splits divide patients: whoever has a list of
+    identifiers finds the one that it is of, so it is not to be stored or shown.
+    """
+    named = guarded(path, lambda: file.attrs.get("patient_id"))
+    return _hash(named) if isinstance(named, str) and named else None
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _hash_share(patient: str) -> float:

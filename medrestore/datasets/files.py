@@ -45,9 +45,9 @@ def name_group(path: Path, group: str, where: str) -> str:
     """The patient or scene of a file.
 
     Args:
-        group: `file` for the name without suffixes, `folder` for the full path of the folder that it is in, else a regular
-            expression that is searched in the path; its first group, or all that it matches, is the name. Where it does
-            not match, the name is as for `file`.
+        group: `file` for the name without suffixes, `folder` for the full path of the folder that it is in,
+            else a regular expression that is searched in the path; its first group, or all that it matches,
+            is the name. Where it does not match, the name is as for `file`.
     """
     stem = path.name.split(".")[0]
     if group == "file":

@@ -1,5 +1,6 @@
 """Folders of pictures, and the photographs that scikit-image bundles."""
 
+from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from ..codecs import CalibratedComplex, Interval
 from ..errors import InputError
 from ..files import files_in
 from ..io.frames import pictures
+from ..settings import check, refused
 from .base import Images
 from .files import find, name_group
 
 # Colour, and no two of the same thing; the second of the stereo pair would be.
-PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "ihc.png", "motorcycle_left.png",
+PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "ihc.png",
+               "motorcycle_left.png",
                "retina.jpg", "rocket.jpg")  # fmt: skip
 
 
@@ -24,80 +27,91 @@ def as_picture(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 127.5 - 1
 
 
+@dataclass(eq=False)
 class Pictures(Images):
     """PNG and JPEG pictures, in [-1, 1].
 
     Args:
         files: files, folders (to any depth) or globs.
         channels: 3 for RGB, 1 for luminance.
-        group: what the pictures of one patient or scene share: `folder`, `file` (the name without suffix), or a regular
-            expression that is searched in the path.
+        group: what the pictures of one patient or scene share: `folder`, `file` (the name without suffix), or
+            a regular expression that is searched in the path.
         magnitude: whether they are magnitudes of MR images, to be left in [0, 1]; needs one channel.
         interval: [low, high] of the grey values as they are stored, which becomes [-1, 1] (for magnitudes [0, 1]) and is cut
             off there; needed for pictures of 16 bits, whose range no header tells. Needs one channel.
     """
 
-    def __init__(self, files: str | tuple[str, ...], *, channels: int = 3, group: str = "folder",
-                 magnitude: bool = False, interval: tuple[float, float] | None = None) -> None:
-        if channels not in (1, 3) or (magnitude and channels != 1):
-            raise InputError("pictures: channels must be 3 (RGB) or 1 (grey), and 1 for magnitudes; change them.")
-        if interval is not None and not (channels == 1 and interval[0] < interval[1]):
-            raise InputError(f"pictures: interval must rise and needs channels: 1, got {list(interval)} and {channels} channels.")
-        self.files = find(files, pictures.SUFFIXES, "pictures")
-        self.channels, self.magnitude, self.interval = channels, magnitude, interval
-        self.recipe = CalibratedComplex() if magnitude else Interval(*(interval or (0.0, 1.0)))
-        deep = [] if interval is not None else [path for path in self.files if pictures.has_16_bits(path)]
+    files: str | tuple[str, ...]
+    channels: int = 3
+    group: str = "folder"
+    magnitude: bool = False
+    interval: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.channels not in (1, 3) or (self.magnitude and self.channels != 1):
+            raise refused(self, f"channels must be 3 (RGB) or 1 (grey), and 1 for magnitudes, got {self.channels}")
+        if self.interval is not None and not (self.channels == 1 and self.interval[0] < self.interval[1]):
+            raise refused(self, f"interval must rise and needs channels: 1, got {list(self.interval)} and "
+                                f"{self.channels} channels")
+        self.paths = find(self.files, pictures.SUFFIXES, "Pictures")
+        self.recipe = CalibratedComplex() if self.magnitude else Interval(*(self.interval or (0.0, 1.0)))
+        deep = [] if self.interval is not None else [path for path in self.paths if pictures.has_16_bits(path)]
         if deep:
-            raise InputError(f"pictures: {deep[0]} has 16 bits a channel, and no header tells the range of its values; "
-                             "state it, as interval: [0, 4095] for 12 bits, with channels: 1, or save it with 8 bits.")
-        self._groups = [name_group(path, group, "pictures") for path in self.files]
+            raise InputError(f"{deep[0]} has 16 bits a channel, and no header tells the range of its values; "
+                             "state it, as interval: [0, 4095] for 12 bits, with channels: 1, or save it with 8 bits")
+        self._groups = [name_group(path, self.group, "Pictures") for path in self.paths]
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
         if self.interval is None:
-            picture = as_picture(pictures.read_picture(self.files[index], channels=self.channels))
+            picture = as_picture(pictures.read_picture(self.paths[index], channels=self.channels))
         else:
             low, high = self.interval
-            values = pictures.read_values(self.files[index])
+            values = pictures.read_values(self.paths[index])
             picture = torch.from_numpy(((values - low) * (2 / (high - low)) - 1).clip(-1, 1))[None]
         return (picture + 1) / 2 if self.magnitude else picture
 
-    def group(self, index: int) -> str:
+    def group_of(self, index: int) -> str:
         return self._groups[index]
 
 
+@dataclass(eq=False)
 class Photographs(Images):
     """The open photographs that scikit-image bundles, RGB in [-1, 1]; unpacked once, some 20 MB.
 
     Args:
-        names: without suffix; null for eight colour photographs. Others of the bundle may be named, grey ones too.
+        names: without suffix; null for eight colour photographs. Others of the bundle may be named, grey ones
+            too.
     """
 
+    names: tuple[str, ...] | None = None
     channels, recipe = 3, Interval()
 
-    def __init__(self, *, names: tuple[str, ...] | None = None) -> None:
+    def __post_init__(self) -> None:
+        check(self)
         try:
             folder = Path(str(package_files("skimage"))) / "data"
         except ModuleNotFoundError as error:
             raise InputError("photographs come with scikit-image, which is not installed; pip install scikit-image.") from error
         bundled = {path.stem: path for path in files_in(folder, pictures.SUFFIXES)}
-        chosen = names if names is not None else tuple(Path(name).stem for name in PHOTOGRAPHS)
+        chosen = self.names if self.names is not None else tuple(Path(name).stem for name in PHOTOGRAPHS)
         unknown = [name for name in chosen if name not in bundled]
         if unknown or not chosen:
             missing = ", ".join(unknown) or "no names"
-            raise InputError(f"photographs: {missing} given, but the bundle holds {', '.join(bundled)}; choose of these.")
-        self.files = [bundled[name] for name in chosen]
+            raise refused(self, f"names: {missing} given, but the bundle holds {', '.join(bundled)}; choose of these")
+        self.paths = [bundled[name] for name in chosen]
         self._read: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
         if index not in self._read:
-            self._read[index] = pictures.read_picture(self.files[index])
+            self._read[index] = pictures.read_picture(self.paths[index])
         return as_picture(self._read[index])
 
-    def group(self, index: int) -> str:
-        return self.files[index].stem.removesuffix("_left").removesuffix("_right")
+    def group_of(self, index: int) -> str:
+        return self.paths[index].stem.removesuffix("_left").removesuffix("_right")

@@ -10,7 +10,8 @@ from torch import Tensor
 from ..errors import InputError
 from .augment import window
 
-PLAIN = {"Resize", "SpatialPad", "CenterSpatialCrop", "NormalizeIntensity", "ScaleIntensity", "ScaleIntensityRange",
+PLAIN = {"Resize", "SpatialPad", "CenterSpatialCrop", "NormalizeIntensity", "ScaleIntensity",
+         "ScaleIntensityRange",
          "GaussianSmooth", "Flip", "Rotate90"}  # fmt: skip
 
 
@@ -18,8 +19,9 @@ class MonaiTransforms:
     """MONAI transforms one after another, then a random window.
 
     Args:
-        listed: each a name or {name: {argument: value}}. Names are those of `monai.transforms` that begin with Rand and
-            work on arrays, and a few that draw nothing. Images are (channel, height, width), spatial axes 0 and 1.
+        listed: each a name or {name: {argument: value}}. Names are those of `monai.transforms` that begin
+            with Rand and work on arrays, and a few that draw nothing. Images are (channel, height, width),
+            spatial axes 0 and 1.
 
     Raises:
         InputError: a name that is not allowed, or arguments that the transform refuses.
@@ -41,7 +43,8 @@ class MonaiTransforms:
                 if isinstance(step, Randomizable):
                     step.set_random_state(seed=int(torch.randint(2**31 - 1, (), generator=generator)))
                 image = _apply(step, image)
-        plain = torch.as_tensor(image).as_subclass(Tensor).detach().to(torch.float32)  # no metadata of MONAI's
+        # no metadata of MONAI's
+        plain = torch.as_tensor(image).as_subclass(Tensor).detach().to(torch.float32)
         return window(plain, side, generator)
 
 
@@ -67,7 +70,8 @@ def _transform(entry: str | Mapping[str, Any]) -> Callable[[Tensor], Tensor]:
         warnings.simplefilter("ignore")
         from monai import transforms
 
-        random = name.startswith("Rand") and not name.endswith(("d", "D", "Dict"))  # those work on dictionaries
+        # those work on dictionaries
+        random = name.startswith("Rand") and not name.endswith(("d", "D", "Dict"))
         if not (random or name in PLAIN) or name not in dir(transforms):
             allowed = ", ".join(sorted(PLAIN))
             raise InputError(f"augment: {name!r} is not allowed; use MONAI's array transforms Rand... or {allowed}.")

@@ -13,6 +13,7 @@ from ..codecs import CalibratedComplex
 from ..errors import InputError
 from ..io.guards import open_npy
 from ..io.volumes.nifti import AXES, Axis, Volume, as_image, open_volume
+from ..settings import check, refused
 from .base import Images, Progress
 from .brain import EMPTY
 from .cache import cache_key, read_cached, write_array, write_text
@@ -33,37 +34,44 @@ class _Summary:
     kept: tuple[tuple[Axis, int], ...]
 
 
+@dataclass(eq=False)
 class Nifti(Images):
     """Slices of NIfTI volumes in RAS orientation, magnitudes scaled so that a volume's 99.5 % quantile is 1.
 
-    Empty slices are skipped. `prepare` reads each volume once. After that a slice of a .nii is read alone; a .nii.gz must be
-    unpacked whole, so it is kept as float16, in the cache folder or, without one, in memory.
+    Empty slices are skipped. `prepare` reads each volume once. After that a slice of a .nii is read alone; a
+    .nii.gz must be unpacked whole, so it is kept as float16, in the cache folder or, without one, in memory.
 
     Args:
         files: files, folders (to any depth) or globs.
         axis: axial, coronal or sagittal, or a list of them.
-        group: what the volumes of one patient share: `file`, `folder`, or a regular expression that is searched in the path;
-            by default the BIDS subject, else the file's name.
-        skip: [axis, low, high]: nothing of the slab between these world millimetres along that axis is ever shown. Slices
-            inside it go; slices across it are cut there and their larger part is kept, faded out towards the cut.
+        group: what the volumes of one patient share: `file`, `folder`, or a regular expression that is
+            searched in the path; by default the BIDS subject, else the file's name.
+        skip: [axis, low, high]: nothing of the slab between these world millimetres along that axis is ever
+            shown. Slices inside it go; slices across it are cut there and their larger part is kept, faded
+            out towards the cut.
         cache: folder for what `prepare` makes.
     """
 
+    files: str | tuple[str, ...]
+    axis: Axis | tuple[Axis, ...] = "axial"
+    group: str = BIDS
+    skip: tuple[Axis, float, float] | None = None
+    cache: Path | None = None
     channels, recipe = 1, CalibratedComplex()
 
-    def __init__(self, files: str | tuple[str, ...], *, axis: Axis | tuple[Axis, ...] = "axial", group: str = BIDS,
-                 skip: tuple[Axis, float, float] | None = None, cache: Path | None = None) -> None:
-        self.axes: tuple[Axis, ...] = (axis,) if isinstance(axis, str) else axis
+    def __post_init__(self) -> None:
+        check(self)
+        self.axes: tuple[Axis, ...] = (self.axis,) if isinstance(self.axis, str) else self.axis
         if not self.axes or len(set(self.axes)) < len(self.axes):
-            raise InputError("nifti: axis needs axial, coronal or sagittal, each at most once.")
-        self.volumes = [open_volume(path) for path in find(files, (".nii", ".nii.gz"), "nifti")]
-        self.skip, self.cache, self._slab = skip, cache, None if skip is None else skip[0]
-        self._spans = [None if skip is None else _span(volume, skip) for volume in self.volumes]
-        self._groups = [name_group(volume.path, group, "nifti") for volume in self.volumes]
+            raise refused(self, "axis needs axial, coronal or sagittal, each at most once")
+        self.volumes = [open_volume(path) for path in find(self.files, (".nii", ".nii.gz"), "Nifti")]
+        self._slab = None if self.skip is None else self.skip[0]
+        self._spans = [None if self.skip is None else _span(volume, self.skip) for volume in self.volumes]
+        self._groups = [name_group(volume.path, self.group, "Nifti") for volume in self.volumes]
         packed = [volume for volume in self.volumes if volume.compressed]
         needed = sum(2 * int(np.prod(volume.shape)) for volume in packed)
-        if cache is None and needed > IN_MEMORY:
-            raise InputError(f"nifti: {len(packed)} compressed volumes need {needed / 1e9:.0f} GB unpacked; give a cache folder.")
+        if self.cache is None and needed > IN_MEMORY:
+            raise refused(self, f"cache: {len(packed)} compressed volumes need {needed / 1e9:.0f} GB unpacked; give a folder")
         self._unpacked: dict[int, np.ndarray] = {}
         self._index: list[tuple[int, Axis, int]] | None = None
         self._scales: list[float] = []
@@ -124,12 +132,14 @@ class Nifti(Images):
         return torch.from_numpy(np.ascontiguousarray(plane))[None].clamp(min=0)
 
     def _stored(self, number: int) -> np.ndarray:
-        """The unpacked volume; a mapped one for this read alone, because pages of a map that stays open count as memory."""
+        """The unpacked volume; a mapped one for this read alone, because pages of a map that stays open count
+        as memory.
+        """
         if self.cache is None:
             return self._unpacked[number]
         return open_npy(self.cache / f"{self._key(self.volumes[number])}.npy")
 
-    def group(self, index: int) -> str:
+    def group_of(self, index: int) -> str:
         return self._groups[self._positions()[index][0]]
 
     def groups(self) -> set[str]:
@@ -149,9 +159,12 @@ def _span(volume: Volume, skip: tuple[Axis, float, float]) -> tuple[int, int]:
 
 
 def _cut(plane: np.ndarray, axis: Axis, slab: Axis, span: tuple[int, int]) -> np.ndarray:
-    """The larger part of a plane (rows, columns) on either side of a slab that crosses it, faded out at the cut."""
+    """The larger part of a plane (rows, columns) on either side of a slab that crosses it, faded out at the
+    cut.
+    """
     columns, _ = (name for name in AXES if name != axis)
-    along = plane.T if slab == columns else plane[::-1]  # the slab's axis first, running its way; rows run downwards
+    # the slab's axis first, running its way; rows run downwards
+    along = plane.T if slab == columns else plane[::-1]
     before, after = along[: span[0]], along[span[1] :]
     part = before if len(before) >= len(after) else after[::-1]  # the cut is at the end
     fade = min(FADE, len(part))

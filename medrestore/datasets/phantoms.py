@@ -1,19 +1,24 @@
 """Phantoms drawn from a seed: heads of ellipses and texture, for tests and demonstrations without data."""
 
 import math
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..codecs import CalibratedComplex
-from ..errors import InputError
+from ..settings import Bounds, check
 from .base import Images
 
+MOST = 10**9  # phantoms
 
+
+@dataclass(eq=False)
 class Phantoms(Images):
-    """Head-like phantoms, magnitude about 1: scalp and skull, grey and white matter, ventricles, lesions, texture.
+    """Head-like phantoms, magnitude about 1: scalp and skull, grey and white matter, ventricles, lesions,
+    texture.
 
     Args:
         count: the number of phantoms.
@@ -23,15 +28,17 @@ class Phantoms(Images):
         form: `magnitude`, one channel, or `complex`, (real, imaginary) with a smooth phase.
     """
 
+    count: Annotated[int, Bounds(at_least=1, at_most=MOST)] = 1000
+    size: Annotated[int | tuple[int, int], Bounds(at_least=16, at_most=4096)] = 96
+    seed: int = 0
+    first: Annotated[int, Bounds(at_least=0, at_most=MOST)] = 0
+    form: Literal["magnitude", "complex"] = "magnitude"
     recipe = CalibratedComplex()
 
-    def __init__(self, *, count: int = 1000, size: int | tuple[int, int] = 96, seed: int = 0, first: int = 0,
-                 form: Literal["magnitude", "complex"] = "magnitude") -> None:
-        height, width = (size, size) if isinstance(size, int) else size
-        if not (1 <= count <= 10**9 and 0 <= first <= 10**9 and 16 <= min(height, width) <= max(height, width) <= 4096):
-            raise InputError("phantoms: count must be at least 1, first at least 0, and size from 16 to 4096; change them.")
-        self.count, self.size, self.seed, self.first, self.form = count, (height, width), seed, first, form
-        self.channels = 2 if form == "complex" else 1
+    def __post_init__(self) -> None:
+        check(self)
+        self.sides = (self.size, self.size) if isinstance(self.size, int) else self.size
+        self.channels = 2 if self.form == "complex" else 1
 
     def __len__(self) -> int:
         return self.count
@@ -40,13 +47,13 @@ class Phantoms(Images):
         if not 0 <= index < self.count:
             raise IndexError(f"there are {self.count} phantoms, there is no number {index}")
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.first + index) * 2654435761 % 2**32)
-        head = head_phantom(self.size, generator=generator)
+        head = head_phantom(self.sides, generator=generator)
         if self.form == "magnitude":
             return head
-        phase = 2 * math.pi * torch.rand((), generator=generator) + _field(self.size, 3, generator)
+        phase = 2 * math.pi * torch.rand((), generator=generator) + _field(self.sides, 3, generator)
         return torch.cat([head * phase.cos(), head * phase.sin()])
 
-    def group(self, index: int) -> str:
+    def group_of(self, index: int) -> str:
         return f"seed {self.seed}, number {self.first + index}"
 
 
@@ -70,17 +77,21 @@ def head_phantom(size: tuple[int, int], *, generator: torch.Generator) -> Tensor
     scalp = between(0.88, 0.94)
     inside = between(0.78, 0.86)
     head, bone, brain = (ellipse(y, x, k * tall, k * wide, turn) for k in (1.0, scalp, inside))
-    folds = torch.sigmoid(between(4, 9) * (_field(size, 11, generator)[0] + between(-0.3, 0.3)))  # white against grey matter
+    # white against grey matter
+    folds = torch.sigmoid(between(4, 9) * (_field(size, 11, generator)[0] + between(-0.3, 0.3)))
     white = ellipse(y, x, 0.85 * inside * tall, 0.85 * inside * wide, turn) * folds
-    level_bone, level_grey, level_white, level_water = (between(0, 0.15), *(between(0.15, 1) for _ in range(3)))
+    level_bone, level_grey, level_white, level_water = (between(0, 0.15),
+                                                        *(between(0.15, 1) for _ in range(3)))
     image = between(0.5, 1.0) * (head - bone) + level_bone * (bone - brain) + level_grey * (brain - white) + level_white * white
     for side in (-1, 1):  # ventricles
         at = 0.14 * side * wide
-        water = ellipse(y - at * math.sin(turn), x + at * math.cos(turn), between(0.15, 0.35) * tall, between(0.05, 0.1),
+        water = ellipse(y - at * math.sin(turn), x + at * math.cos(turn), between(0.15, 0.35) * tall,
+                        between(0.05, 0.1),
                         turn + side * between(0, 0.4))  # fmt: skip
         image = image + (level_water - image) * water
     for _ in range(int(between(0, 4))):  # lesions
-        lesion = ellipse(y + between(-0.4, 0.4), x + between(-0.3, 0.3), between(0.03, 0.12), between(0.03, 0.12), between(0, 3))
+        lesion = ellipse(y + between(-0.4, 0.4), x + between(-0.3, 0.3), between(0.03, 0.12),
+                         between(0.03, 0.12), between(0, 3))
         image = image + (between(0.1, 1.2) - image) * lesion * brain
     texture = 1 + between(0.02, 0.08) * _field(size, 24, generator)[0]
     return (image * texture).clamp(min=0)[None]

@@ -1,10 +1,12 @@
-"""Simulated operating-room scenes: frames with and without what hides the patient, to train on and to score with."""
+"""Simulated operating-room scenes: frames with and without what hides the patient, to train on and to score
+with.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor
 from ..codecs import Interval
 from ..errors import InputError
 from ..files import new_folder
+from ..settings import Bounds, check, refused
 from .base import Images
 from .rendering.theatre import Theatre
 
@@ -70,11 +73,13 @@ def _check(seed: int, scene: int, frame: int, size: tuple[int, int]) -> None:
                          f"at most {MOST_PIXELS:,} pixels in all.")
 
 
+@dataclass(eq=False)
 class Scenes(Images):
     """Ground-truth frames of simulated scenes, as RGB in [-1, 1]: no instrument and no glove in any of them.
 
-    Rendering a frame costs far more than cropping it, so up to CACHE_BYTES of frames are kept in memory as they are first
-    read; those beyond are rendered again each time. A copy sent to another process starts empty.
+    Rendering a frame costs far more than cropping it, so up to CACHE_BYTES of frames are kept in memory as
+    they are first read; those beyond are rendered again each time. A copy sent to another process starts
+    empty.
 
     Args:
         scenes: first scene and the one after the last.
@@ -83,16 +88,18 @@ class Scenes(Images):
         size: (height, width) of a frame.
     """
 
+    scenes: tuple[int, int]
+    frames: Annotated[int, Bounds(at_least=1, at_most=SPAN)]
+    seed: int = 0
+    size: tuple[int, int] = (270, 480)
     channels = 3
     recipe = Interval()
 
-    def __init__(self, scenes: tuple[int, int], frames: int, seed: int = 0, size: tuple[int, int] = (270, 480)) -> None:
-        if not 0 <= scenes[0] < scenes[1]:
-            raise InputError(f"scenes {scenes[0]} to {scenes[1]} are none: give the first (0 and up) and the one after the last.")
-        _check(seed, scenes[0], 0, size)
-        if not 1 <= frames <= SPAN:
-            raise InputError(f"{frames} frames of a scene were asked for: give 1 to {SPAN}.")
-        self.scenes, self.frames, self.seed, self.size = (scenes[0], scenes[1]), frames, seed, (size[0], size[1])
+    def __post_init__(self) -> None:
+        check(self)
+        if not 0 <= self.scenes[0] < self.scenes[1]:
+            raise refused(self, f"scenes must be the first (0 and up) and the one after the last, got {list(self.scenes)}")
+        _check(self.seed, self.scenes[0], 0, self.size)
         self._kept: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -109,7 +116,7 @@ class Scenes(Images):
                 self._kept[index] = frame
         return torch.from_numpy(frame).float() / 127.5 - 1
 
-    def group(self, index: int) -> str:
+    def group_of(self, index: int) -> str:
         return f"scene-{self.seed}-{self._place(index)[0]}"
 
     def _place(self, index: int) -> tuple[int, int]:
@@ -123,9 +130,11 @@ class Scenes(Images):
         return {**self.__dict__, "_kept": {}}
 
 
-def write_scene(folder: Path | str, seed: int, scene: int, *, frames: int, size: tuple[int, int], every: int = 1,
+def write_scene(folder: Path | str, seed: int, scene: int, *, frames: int, size: tuple[int, int],
+                every: int = 1,
                 lossless: bool = True, progress: Callable[[int, int], None] | None = None) -> Path:
-    """A simulated scene on disk in the layout of DREAMING: `scene_NNNN` with `input`, `gt` and `mask`, one file a frame.
+    """A simulated scene on disk in the layout of DREAMING: `scene_NNNN` with `input`, `gt` and `mask`, one
+    file a frame.
 
     A mask is 0 where hands and instruments hide the patient and 255 elsewhere. The scene is published
     when it is complete.
@@ -136,8 +145,8 @@ def write_scene(folder: Path | str, seed: int, scene: int, *, frames: int, size:
         frames: how many.
         size: (height, width) in pixels.
         every: from one frame to the next, in 25ths of a second.
-        lossless: pictures as png, with input and gt equal wherever the mask is 255; else as jpg, as DREAMING has them, whose
-            compression leaves small differences there. Masks are always png.
+        lossless: pictures as png, with input and gt equal wherever the mask is 255; else as jpg, as DREAMING
+            has them, whose compression leaves small differences there. Masks are always png.
         progress: called with (frames written, frames in all).
 
     Returns:

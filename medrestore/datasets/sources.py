@@ -1,15 +1,16 @@
 """Datasets by the kinds of a config, mixtures of them, and the separation of training and validation."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
 from ..codecs import CalibratedComplex
 from ..errors import InputError
+from ..settings import Bounds, build, parse
 from .arrays import Arrays
 from .base import Grouped, Images, Progress
 from .brain import Volumes
@@ -18,22 +19,15 @@ from .dreaming import Dreaming
 from .fastmri import FastMRI
 from .folders import Photographs, Pictures
 from .nifti import Nifti
-from .options import build
 from .phantoms import Phantoms
+from .scenes import Scenes
 
-WEIGHTS = (0.01, 100.0)  # the least and the largest weight of a source
+Weight = Annotated[float, Bounds(at_least=0.01, at_most=100)]
 
-
-def _scenes(*, scenes: tuple[int, int], frames: int, seed: int = 0, size: tuple[int, int] = (270, 480)) -> Images:
-    """Rendered surgical scenes [first, last), `frames` of each, (height, width) pixels."""
-    from .scenes import Scenes
-
-    return Scenes(scenes=scenes, frames=frames, seed=seed, size=size)
-
-
-KINDS: dict[str, Callable[..., Images]] = {
-    "fastmri": FastMRI, "nifti": Nifti, "icbm": Nifti, "dicom": Dicom, "volumes": Volumes, "npz": Arrays, "phantoms": Phantoms,
-    "dreaming": Dreaming, "scenes": _scenes, "pictures": Pictures, "photographs": Photographs,
+KINDS: dict[str, type[Images]] = {
+    "fastmri": FastMRI, "nifti": Nifti, "icbm": Nifti, "dicom": Dicom, "volumes": Volumes, "npz": Arrays,
+    "phantoms": Phantoms,
+    "dreaming": Dreaming, "scenes": Scenes, "pictures": Pictures, "photographs": Photographs,
 }  # fmt: skip
 
 
@@ -41,13 +35,15 @@ def images(sources: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Images:
     """The images of one source or of several after one another.
 
     Args:
-        sources: mappings with `kind`, the settings of that kind and, where wanted, `weight`: how often an image of the
-            source comes relative to one of the others (default 1). An epoch holds every image at least once: weights
-            are divided by the smallest one, and a source of n images then fills n times its weight positions, its images
-            repeated evenly in turn. Complex and magnitude sources may be mixed; magnitudes then get an imaginary part of 0.
+        sources: mappings with `kind`, the settings of that kind and, where wanted, `weight`: how often an
+            image of the source comes relative to one of the others (default 1). An epoch holds every image at
+            least once: weights are divided by the smallest one, and a source of n images then fills n times
+            its weight positions, its images repeated evenly in turn. Complex and magnitude sources may be
+            mixed; magnitudes then get an imaginary part of 0.
 
     Raises:
-        InputError: an unknown kind or setting, files that are missing or broken, sources that no one prior can learn from.
+        InputError: an unknown kind or setting, files that are missing or broken, sources that no one prior
+            can learn from.
     """
     listed = [sources] if isinstance(sources, Mapping) else list(sources)
     if not listed:
@@ -62,13 +58,13 @@ def _source(settings: Mapping[str, Any]) -> tuple[Images, str, float]:
     kind, weight = options.pop("kind", None), options.pop("weight", 1.0)
     if not isinstance(kind, str) or kind not in KINDS:
         raise InputError(f"data: kind must be one of {', '.join(KINDS)}, got {kind!r}.")
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not WEIGHTS[0] <= weight <= WEIGHTS[1]:
-        raise InputError(f"data {kind}: weight must be a number from {WEIGHTS[0]:g} to {WEIGHTS[1]:g}, got {weight!r}.")
-    return build(KINDS[kind], options, f"data {kind}"), "nifti" if kind == "icbm" else kind, float(weight)
+    weight = parse(Weight, weight, f"data {kind}", "weight")
+    return build(KINDS[kind], options, f"data {kind}"), "nifti" if kind == "icbm" else kind, weight
 
 
 class Mixture(Images):
-    """Sources after one another, each repeated by its weight; groups are named by kind, so that kinds cannot collide.
+    """Sources after one another, each repeated by its weight; groups are named by kind, so that kinds cannot
+    collide.
 
     Args:
         parts: the sources.
@@ -95,7 +91,9 @@ class Mixture(Images):
             part.prepare(progress)
 
     def _bounds(self) -> list[int]:
-        """The end position of each source; computed late, because a source may need `prepare` before its length is known."""
+        """The end position of each source; computed late, because a source may need `prepare` before its
+        length is known.
+        """
         if self._ends is None:
             self._ends = list(accumulate(round(w * len(part)) for w, part in zip(self._weights, self.parts, strict=True)))
         return self._ends
@@ -120,12 +118,13 @@ class Mixture(Images):
         image = self.parts[at][number]
         return image if len(image) == self.channels else torch.cat([image, torch.zeros_like(image)])
 
-    def group(self, index: int) -> str:
+    def group_of(self, index: int) -> str:
         at, number = self._find(index)
-        return f"{self.kinds[at]}: {self.parts[at].group(number)}"
+        return f"{self.kinds[at]}: {self.parts[at].group_of(number)}"
 
     def groups(self) -> set[str]:
-        return {f"{kind}: {name}" for kind, part in zip(self.kinds, self.parts, strict=True) for name in part.groups()}
+        return {f"{kind}: {name}"
+                for kind, part in zip(self.kinds, self.parts, strict=True) for name in part.groups()}
 
 
 def disjoint(train: Grouped, validation: Grouped) -> None:

@@ -17,7 +17,8 @@ def split(dataset: str, name: str) -> dict[str, Any]:
 
     Args:
         dataset: `fastmri` or `dreaming`.
-        name: of a split in the file that ships for this dataset, or FILE.yaml:NAME for one of your own in the same form.
+        name: of a split in the file that ships for this dataset, or FILE.yaml:NAME for one of your own in the
+            same form.
 
     Raises:
         InputError: no such file or split, or a file in another form.

@@ -1,23 +1,27 @@
 """Scores of restored scenes against the truth, under two protocols that must not be mixed.
 
-`dreaming-official` gives the numbers of the DREAMING challenge's scorer, faults and all, under torchmetrics 1.3.1, which was
+`dreaming-official` gives the numbers of the DREAMING challenge's scorer, faults and all, under torchmetrics
+1.3.1, which was
 current when it was published (what its servers had installed is not known):
 
-- It subtracts 8-bit numbers without widening them, prediction - truth, so differences wrap at 256: one grey level too bright
-  costs 1, one too dark 255. Their squares wrap once more, which caps the mean squared error at 255.
-- PSNR takes the largest value of the true frame for its peak. Equal frames have an infinite one, and the scene -infinity.
+- It subtracts 8-bit numbers without widening them, prediction - truth, so differences wrap at 256: one grey
+  level too bright costs 1, one too dark 255. Their squares wrap once more, which caps the mean squared error
+  at 255.
+- PSNR takes the largest value of the true frame for its peak. Equal frames have an infinite one, and the
+  scene -infinity.
 - Frames whose mask hides nothing are skipped; the others count as a whole, known pixels included.
-- MAE is divided by 255 twice, then multiplied by 200; PSNR becomes 1 - PSNR / 50; LPIPS x 10; FID / 100. Lower is better.
+- MAE is divided by 255 twice, then multiplied by 200; PSNR becomes 1 - PSNR / 50; LPIPS x 10; FID / 100.
+  Lower is better.
 - Accuracy is the mean of the first two, consistency of the last two. No term looks at time.
 
-`dreaming-corrected` keeps the terms and their weights and takes the faults away: differences do not wrap, MAE is divided by 255
-once, the peak is 255, and a frame's PSNR counts as `PSNR_CAP` at most, so that one perfect frame does not swallow the mean.
+`dreaming-corrected` keeps the terms and their weights and takes the faults away: differences do not wrap, MAE
+is divided by 255 once, the peak is 255, and a frame's PSNR counts as `PSNR_CAP` at most, so that one perfect
+frame does not swallow the mean.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from math import inf, log10, nan
 from pathlib import Path
@@ -29,14 +33,13 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..files import new_file
+from ..files import write_file
 from ..metrics import SSIM_WINDOW, ssim_map
-from .perceptual import frechet_distance
+from .perceptual import Distance, distance_of, frechet_distance
+from .tables import NOT_COMPUTED, csv_text
 
 Protocol = Literal["dreaming-corrected", "dreaming-official"]
 PSNR_CAP = 100.0  # dB; a 1280 x 720 frame with a hundred pixels off by one has less
-NOT_COMPUTED = "not computed"
-Distance = Callable[[Tensor, Tensor], Tensor]  # two (1, 3, h, w) pictures in [-1, 1] -> (1,)
 
 
 class TrueScene(Interface):
@@ -63,11 +66,13 @@ class FrameScore:
         mae: mean absolute error in grey levels, as the protocol has it.
         psnr: of the whole frame in dB, as the protocol has it; infinite for a perfect one.
         ssim: of the whole frame, RGB, 7 x 7 uniform window, range 255; in both protocols.
-        hole_mae, hole_psnr, hole_ssim: over the hidden pixels alone (range 255, nothing wraps); in both protocols.
+        hole_mae, hole_psnr, hole_ssim: over the hidden pixels alone (range 255, nothing wraps); in both
+            protocols.
         lpips: of the whole frame.
         known_changed: how many known pixels differ from the truth.
-        change, true_change: mean absolute difference to the frame before, of the prediction and of the truth, over the pixels
-            hidden in either; `change` above `true_change` is flicker, below it is a fill that does not move along.
+        change, true_change: mean absolute difference to the frame before, of the prediction and of the truth,
+            over the pixels hidden in either; `change` above `true_change` is flicker, below it is a fill that
+            does not move along.
     """
 
     scene: str
@@ -87,13 +92,15 @@ class FrameScore:
 
 @dataclass(frozen=True)
 class SceneScore:
-    """One scene: the terms of the challenge (lower is better; None = not computed), and plain means over its scored frames.
+    """One scene: the terms of the challenge (lower is better; None = not computed), and plain means over its
+    scored frames.
 
     Attributes:
         frames, scored: how many there are, and how many hide something.
         mae_term, psnr_term, lpips_term, fid_term: normalised and weighted as the protocol has it.
         accuracy, consistency: means of the first two and of the last two terms.
-        mae, psnr, ssim, hole_mae, hole_psnr, hole_ssim, lpips: means over the scored frames, units as in `FrameScore`.
+        mae, psnr, ssim, hole_mae, hole_psnr, hole_ssim, lpips: means over the scored frames, units as in
+            `FrameScore`.
         fid: Frechet distance of the features given.
         flicker: mean change from frame to frame in the hole minus that of the truth, grey levels.
     """
@@ -147,8 +154,8 @@ def score_scene(
         prediction: the restored frames in order, (3, height, width) uint8.
         scene: masks and truth.
         lpips: such as `load_lpips`; the term is not computed without.
-        features: Inception features (picture, 2048) of the predicted and of the true frames that hide something; FID is not
-            computed without.
+        features: Inception features (picture, 2048) of the predicted and of the true frames that hide
+            something; FID is not computed without.
 
     Raises:
         InputError: no truth, counts or sizes that differ, or a scene that hides nothing.
@@ -174,7 +181,8 @@ def score_scene(
 
 
 def _score_frame(
-    scene: str, index: int, frame: Tensor, truth: Tensor, hole: Tensor, before: tuple[Tensor, Tensor, Tensor] | None,
+    scene: str, index: int, frame: Tensor, truth: Tensor, hole: Tensor,
+    before: tuple[Tensor, Tensor, Tensor] | None,
     protocol: Protocol, lpips: Distance | None,
 ) -> FrameScore:
     fraction = float(hole.double().mean())
@@ -190,13 +198,14 @@ def _score_frame(
     in_hole = error[hole.expand_as(error)]
     return FrameScore(
         scene, index, fraction, mae, psnr, ssim, float(in_hole.mean()), _psnr(in_hole), hole_ssim,
-        None if lpips is None else _lpips(frame, truth, protocol, lpips),
+        None if lpips is None else _scene_lpips(frame, truth, protocol, lpips),
         int(((error > 0).any(0, keepdim=True) & ~hole).sum()), change, true_change,
     )
 
 
 def official_errors(prediction: Tensor, truth: Tensor) -> tuple[float, float]:
-    """MAE and PSNR of uint8 tensors as the official scorer has them: 8-bit differences, and squares of them, that wrap.
+    """MAE and PSNR of uint8 tensors as the official scorer has them: 8-bit differences, and squares of them,
+    that wrap.
 
     The sums here are exact; the scorer kept them in float32, which moves the seventh digit.
     """
@@ -235,13 +244,12 @@ def _frame_ssim(frame: Tensor, truth: Tensor, hole: Tensor) -> tuple[float | Non
     return float(values.mean()), _mean_over(values, inside) if bool(inside.any()) else None
 
 
-def _lpips(frame: Tensor, truth: Tensor, protocol: Protocol, lpips: Distance) -> float:
+def _scene_lpips(frame: Tensor, truth: Tensor, protocol: Protocol, lpips: Distance) -> float:
     """On [-1, 1]; the official scorer rounds its input to half precision on the way."""
     pictures = (x[None].float() / 255 for x in (frame, truth))
     if protocol == "dreaming-official":
         pictures = (x.half().float() for x in pictures)
-    with torch.no_grad():
-        return float(lpips(*(2 * x - 1 for x in pictures)).mean())
+    return distance_of(lpips, *pictures)
 
 
 def _score_rows(scene: str, rows: Sequence[FrameScore], protocol: Protocol, fid: float | None) -> SceneScore:
@@ -249,21 +257,25 @@ def _score_rows(scene: str, rows: Sequence[FrameScore], protocol: Protocol, fid:
     if not scored:
         raise InputError(f"{scene} hides nothing in any of its {len(rows)} frames, so nothing is scored; check its masks.")
     official = protocol == "dreaming-official"
-    mae, psnr, lpips = _mean(_values(scored, "mae")), _mean(_values(scored, "psnr")), _common_mean(scored, "lpips")
+    mae, psnr, lpips = _plain_mean(_values(scored, "mae")), _plain_mean(_values(scored, "psnr")), _common_mean(scored, "lpips")
     if not official:
-        psnr = _mean([min(value, PSNR_CAP) for value in _values(scored, "psnr")])
+        psnr = _plain_mean([min(value, PSNR_CAP) for value in _values(scored, "psnr")])
     mae_term = mae / 255 * 200 / (255 if official else 1)
     psnr_term = 1 - psnr / 50
     lpips_term = None if lpips is None else lpips * 10
     fid_term = None if fid is None else fid / 100
-    flicker = [row.change - row.true_change for row in rows if row.change is not None and row.true_change is not None]
+    flicker = [row.change - row.true_change
+               for row in rows if row.change is not None and row.true_change is not None]
     return SceneScore(
-        scene=scene, protocol=protocol, frames=len(rows), scored=len(scored), mae_term=mae_term, psnr_term=psnr_term,
+        scene=scene, protocol=protocol, frames=len(rows), scored=len(scored), mae_term=mae_term,
+        psnr_term=psnr_term,
         lpips_term=lpips_term, fid_term=fid_term, accuracy=(mae_term + psnr_term) / 2,
-        consistency=_mean_of_both(lpips_term, fid_term), mae=mae, psnr=psnr, ssim=_common_mean(scored, "ssim"),
-        hole_mae=_mean(_values(scored, "hole_mae")),
-        hole_psnr=_mean([min(value, PSNR_CAP) for value in _values(scored, "hole_psnr")]),
-        hole_ssim=_common_mean(scored, "hole_ssim"), lpips=lpips, fid=fid, flicker=_mean(flicker) if flicker else None,
+        consistency=_mean_of_both(lpips_term, fid_term), mae=mae, psnr=psnr,
+        ssim=_common_mean(scored, "ssim"),
+        hole_mae=_plain_mean(_values(scored, "hole_mae")),
+        hole_psnr=_plain_mean([min(value, PSNR_CAP) for value in _values(scored, "hole_psnr")]),
+        hole_ssim=_common_mean(scored, "hole_ssim"), lpips=lpips, fid=fid,
+        flicker=_plain_mean(flicker) if flicker else None,
     )
 
 
@@ -277,11 +289,13 @@ def summarise(scenes: Sequence[SceneScore]) -> Summary:
     if len(protocols) != 1:
         raise InputError(f"{len(scenes)} scenes of the protocols {', '.join(sorted(protocols)) or 'none'} have no summary; "
                          "score at least one scene, all by one protocol.")
-    mae_term, psnr_term = (_mean([getattr(scene, name) for scene in scenes]) for name in ("mae_term", "psnr_term"))
+    mae_term, psnr_term = (_plain_mean([getattr(scene, name) for scene in scenes]) for name in ("mae_term", "psnr_term"))
     lpips_term, fid_term = (_common_mean(scenes, name) for name in ("lpips_term", "fid_term"))
     return Summary(
-        protocol=protocols.pop(), scenes=len(scenes), mae_term=mae_term, psnr_term=psnr_term, lpips_term=lpips_term,
-        fid_term=fid_term, accuracy=(mae_term + psnr_term) / 2, consistency=_mean_of_both(lpips_term, fid_term),
+        protocol=protocols.pop(), scenes=len(scenes), mae_term=mae_term, psnr_term=psnr_term,
+        lpips_term=lpips_term,
+        fid_term=fid_term, accuracy=(mae_term + psnr_term) / 2,
+        consistency=_mean_of_both(lpips_term, fid_term),
     )
 
 
@@ -290,7 +304,7 @@ def _values(rows: Sequence[FrameScore | SceneScore], name: str) -> list[float]:
     return [value for row in rows if (value := getattr(row, name)) is not None]
 
 
-def _mean(values: Sequence[float]) -> float:
+def _plain_mean(values: Sequence[float]) -> float:
     """The mean; infinities of both signs have none."""
     return nan if {inf, -inf} <= set(values) else sum(values) / len(values)
 
@@ -298,29 +312,25 @@ def _mean(values: Sequence[float]) -> float:
 def _common_mean(rows: Sequence[FrameScore | SceneScore], name: str) -> float | None:
     """The mean of a field over all rows; None when any row has none."""
     values = _values(rows, name)
-    return _mean(values) if len(values) == len(rows) else None
+    return _plain_mean(values) if len(values) == len(rows) else None
 
 
 def _mean_of_both(first: float | None, second: float | None) -> float | None:
     """The mean of two numbers; None when either is."""
-    return None if first is None or second is None else _mean([first, second])
+    return None if first is None or second is None else _plain_mean([first, second])
 
 
 def write_frames_csv(path: str | Path, rows: Iterable[FrameScore]) -> None:
     """One line a frame; a value that is not there is left empty."""
-    _write(Path(path), FrameScore, rows, "")
+    _write_scores(Path(path), FrameScore, rows, "")
 
 
 def write_scenes_csv(path: str | Path, rows: Iterable[SceneScore]) -> None:
     """One line a scene; a value that is not there reads "not computed"."""
-    _write(Path(path), SceneScore, rows, NOT_COMPUTED)
+    _write_scores(Path(path), SceneScore, rows, NOT_COMPUTED)
 
 
-def _write(path: Path, kind: type, rows: Iterable[FrameScore | SceneScore], absent: str) -> None:
+def _write_scores(path: Path, kind: type, rows: Iterable[FrameScore | SceneScore], absent: str) -> None:
     names = [field.name for field in fields(kind)]
-    with new_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8", errors="replace") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(names)
-        for row in rows:
-            values = (getattr(row, name) for name in names)
-            table.writerow([absent if value is None else value for value in values])
+    lines = [[absent if (value := getattr(row, name)) is None else str(value) for name in names] for row in rows]
+    write_file(path, csv_text(names, lines))

@@ -1,13 +1,15 @@
-"""Perceptual distances: LPIPS with weights that the user gives, and the Frechet distance of features that the user gives.
+"""Perceptual distances: LPIPS with weights that the user gives, and the Frechet distance of features that the
+user gives.
 
-No weights are shipped and none are fetched. For FID the features have to come from elsewhere: its Inception network is a
-particular graph whose published files can only be run as code, and another network's numbers would not be FID.
+No weights are shipped and none are fetched. For FID the features have to come from elsewhere: its Inception
+network is a particular graph whose published files can only be run as code, and another network's numbers
+would not be FID.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,12 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 
-# number of the layer in AlexNet's features: (channels in, out, kernel, stride, padding), a 3 x 3 pool of stride 2 before it
+# number of the layer in AlexNet's features: (channels in, out, kernel, stride, padding), a 3 x 3 pool of
+# stride 2 before it
 CONVOLUTIONS = {0: (3, 64, 11, 4, 2, False), 3: (64, 192, 5, 1, 2, True), 6: (192, 384, 3, 1, 1, True),
                 8: (384, 256, 3, 1, 1, False), 10: (256, 256, 3, 1, 1, False)}
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, in [0, 1]; as LPIPS rounds them in [-1, 1] below
+# of ImageNet, in [0, 1]; as LPIPS rounds them in [-1, 1] below
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SHIFT = tuple(round(2 * value - 1, 3) for value in MEAN)
 SCALE = tuple(2 * value for value in STD)
 LEAST = 63  # pixels along a side, so that the last layer has any
@@ -29,11 +33,14 @@ CONVOLUTION_KEY = re.compile(r"(?:^|\.)(?:features|slice[1-5])\.(\d+)\.(weight|b
 LINEAR_KEY = re.compile(r"(?:^|\.)lins?\.?([0-4])(?:\.model\.1)?\.weight$")
 
 
+Distance = Callable[[Tensor, Tensor], Tensor]  # two (1, 3, h, w) pictures in [-1, 1] -> (1,)
+
+
 class LPIPS(nn.Module):
     """Learned perceptual distance on AlexNet, linear variant: Zhang et al., CVPR 2018, equation 1.
 
-    Distances of unit-normalised features after each of five rectified convolutions, squared, weighted per channel by the
-    learned linear heads, averaged over the picture and added.
+    Distances of unit-normalised features after each of five rectified convolutions, squared, weighted per
+    channel by the learned linear heads, averaged over the picture and added.
     """
 
     shift: Tensor
@@ -72,14 +79,17 @@ def load_lpips(*paths: str | Path) -> LPIPS:
     """LPIPS with the weights of the files given, together: AlexNet's convolutions and the five linear heads.
 
     Understood are .safetensors and tensor-only state dicts (.pt, .pth) with the keys of torchvision's AlexNet
-    (`features.0.weight`), of the public LPIPS files (`lin0.model.1.weight`) or of both in one (`net.slice1.0.weight`).
+    (`features.0.weight`), of the public LPIPS files (`lin0.model.1.weight`) or of both in one
+    (`net.slice1.0.weight`).
 
     Raises:
-        InputError: a file that cannot be read or holds more than tensors, or a tensor that is missing or of another shape.
+        InputError: a file that cannot be read or holds more than tensors, or a tensor that is missing or of
+            another shape.
     """
     state: dict[str, Tensor] = {}
     for path in paths:
-        state |= {key: tensor for name, tensor in _tensors(Path(path)).items() if (key := _own_key(name)) is not None}
+        state |= {key: tensor
+                  for name, tensor in _tensors(Path(path)).items() if (key := _own_key(name)) is not None}
     network = LPIPS()
     wanted = network.state_dict()
     for key, tensor in wanted.items():
@@ -114,11 +124,19 @@ def _tensors(path: Path) -> Mapping[str, Tensor]:
     return content
 
 
-def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
-    """Frechet distance of two sets of features (picture, feature) as Gaussians: Heusel et al., NeurIPS 2017, equation 6.
+def distance_of(distance: Distance, first: Tensor, second: Tensor) -> float:
+    """The distance of two pictures (1, 3, h, w) in [0, 1]."""
+    with torch.no_grad():
+        return float(distance(2 * first - 1, 2 * second - 1).mean())
 
-    FID is this number for the 2048 pooled features of the Inception network. With fewer pictures than features the
-    covariances are singular, the number depends on how many pictures there are, and only equal counts compare.
+
+def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """Frechet distance of two sets of features (picture, feature) as Gaussians: Heusel et al., NeurIPS 2017,
+    equation 6.
+
+    FID is this number for the 2048 pooled features of the Inception network. With fewer pictures than
+    features the covariances are singular, the number depends on how many pictures there are, and only equal
+    counts compare.
 
     Raises:
         InputError: shapes that do not fit, fewer than two pictures, or values that are not finite.
@@ -131,6 +149,7 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
         raise InputError("The features hold NaN or infinite values; compute them again.")
     means = float(np.sum((a.mean(0) - b.mean(0)) ** 2))
     a, b = ((x - x.mean(0)) / np.sqrt(len(x) - 1) for x in (a, b))
-    # tr sqrt(A B) with A = a'a and B = b'b is the nuclear norm of a b', which needs no root of a singular matrix
+    # tr sqrt(A B) with A = a'a and B = b'b is the nuclear norm of a b', which needs no root of a singular
+    # matrix
     cross = float(np.linalg.norm(a @ b.T, "nuc"))
     return means + float(np.sum(a**2) + np.sum(b**2)) - 2 * cross

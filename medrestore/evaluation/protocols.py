@@ -1,12 +1,14 @@
 """Protocols with names: what is scored, in which frame, against which range, and what is printed of it.
 
-A score without its protocol cannot be compared: see docs/metrics.md. None of them normalises or aligns anything.
+A score without its protocol cannot be compared: see docs/metrics.md. None of them normalises or aligns
+anything.
 
 - `fastmri`: one row a volume; PSNR, SSIM and NMSE of magnitudes as fastMRI's public evaluation has them.
-- `fastmri-slice`: one row a slice, same frame, same peak (the volume's). The mean of its SSIM is that of `fastmri`; the mean of
-  its PSNR is not.
+- `fastmri-slice`: one row a slice, same frame, same peak (the volume's). The mean of its SSIM is that of
+  `fastmri`; the mean of its PSNR is not.
 - `complex`: one row a slice; relative error and phase error of complex images, which magnitudes hide.
-- `natural`: one row a frame of RGB in [0, 1], range 1; LPIPS and FID only with weights and features that the caller gives.
+- `natural`: one row a frame of RGB in [0, 1], range 1; LPIPS and FID only with weights and features that the
+  caller gives.
 - `dreaming-corrected`, `dreaming-official`: scenes; see `score_scene`.
 """
 
@@ -21,12 +23,10 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..metrics import complex_nrmse, fastmri_frames, fastmri_scores, nmse, phase_error, psnr, ssim
-from .perceptual import frechet_distance
+from ..metrics import Array, complex_nrmse, fastmri_frames, nmse, phase_error, psnr, ssim
+from .perceptual import Distance, distance_of, frechet_distance
 
 ProtocolName = Literal["fastmri", "fastmri-slice", "complex", "natural"]
-Distance = Callable[[Tensor, Tensor], Tensor]  # two (1, 3, h, w) pictures in [-1, 1] -> (1,)
-Array = Tensor | np.ndarray
 Row = dict[str, Any]
 
 
@@ -40,6 +40,8 @@ class Metric:
         higher_is_better: which end is the good one.
         digits: decimals worth printing.
         title: as printed.
+        measure: (prediction, reference, peak) to its value, of what a row stands for; None for those that
+            need more than two images, which `score_scene` or the caller adds.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Metric:
     higher_is_better: bool
     digits: int
     title: str
+    measure: Callable[[Array, Array, float], float | None] | None = None
 
     @property
     def heading(self) -> str:
@@ -54,36 +57,41 @@ class Metric:
         return f"{self.title} ({self.unit})" if self.unit else self.title
 
 
-_PSNR, _SSIM = Metric("psnr", "dB", True, 2, "PSNR"), Metric("ssim", "", True, 4, "SSIM")
+_PSNR = Metric("psnr", "dB", True, 2, "PSNR", lambda x, y, peak: psnr(x, y, data_range=peak))
+_SSIM = Metric("ssim", "", True, 4, "SSIM", lambda x, y, peak: ssim(x, y, data_range=peak))
+_NMSE = Metric("nmse", "", False, 4, "NMSE", lambda x, y, peak: nmse(x, y) if _shows(y) else None)
+_NRMSE = Metric("nrmse", "", False, 4, "NRMSE", lambda x, y, peak: complex_nrmse(x, y) if _shows(y) else None)
+_PHASE = Metric("phase_error", "degrees", False, 2, "phase error", lambda x, y, peak: phase_error(x, y))
 _LPIPS, _FID = Metric("lpips", "", False, 4, "LPIPS"), Metric("fid", "", False, 2, "FID")
-_MAGNITUDE = (_PSNR, _SSIM, Metric("nmse", "", False, 4, "NMSE"))
 _SCENES = (
-    Metric("accuracy", "", False, 4, "accuracy term"), Metric("consistency", "", False, 4, "consistency term"), _PSNR, _SSIM,
+    Metric("accuracy", "", False, 4, "accuracy term"),
+    Metric("consistency", "", False, 4, "consistency term"), _PSNR, _SSIM,
     Metric("mae", "grey levels", False, 2, "MAE"), Metric("hole_psnr", "dB", True, 2, "PSNR in the hole"),
-    Metric("hole_ssim", "", True, 4, "SSIM in the hole"), Metric("hole_mae", "grey levels", False, 2, "MAE in the hole"),
+    Metric("hole_ssim", "", True, 4, "SSIM in the hole"),
+    Metric("hole_mae", "grey levels", False, 2, "MAE in the hole"),
     _LPIPS, _FID,
 )
-
-METRICS: dict[str, tuple[Metric, ...]] = {  # the first of each is the one to tune by
-    "fastmri": _MAGNITUDE,
-    "fastmri-slice": _MAGNITUDE,
-    "complex": (Metric("nrmse", "", False, 4, "NRMSE"), Metric("phase_error", "degrees", False, 2, "phase error")),
-    "natural": (_PSNR, _SSIM, _LPIPS, _FID, Metric("consistency", "", False, 4, "|Ax − y| / |y|")),
+# the first of each is the one to tune by; a name means one metric in all of them
+METRICS: dict[str, tuple[Metric, ...]] = {
+    "fastmri": (_PSNR, _SSIM, _NMSE),
+    "fastmri-slice": (_PSNR, _SSIM, _NMSE),
+    "complex": (_NRMSE, _PHASE),
+    "natural": (_PSNR, _SSIM, _LPIPS, _FID, Metric("residual", "", False, 4, "|Ax − y| / |y|")),
     "dreaming-corrected": _SCENES,
     "dreaming-official": _SCENES,
 }
-BY_NAME: dict[str, Metric] = {one.name: one for metrics in reversed(METRICS.values()) for one in metrics}  # the first that has it
+KNOWN: dict[str, Metric] = {one.name: one for metrics in METRICS.values() for one in metrics}
 
 
 def metric(name: str, protocol: str | None = None) -> Metric:
-    """The metric of that name, in `protocol` or in the first that has it.
+    """The metric of that name, in `protocol` or in any.
 
     Raises:
         InputError: there is no such protocol, or no such metric in it.
     """
     if protocol is not None and protocol not in METRICS:
         raise InputError(f"there is no protocol {protocol!r}; there are {', '.join(METRICS)}.")
-    known = BY_NAME if protocol is None else {one.name: one for one in METRICS[protocol]}
+    known = KNOWN if protocol is None else {one.name: one for one in METRICS[protocol]}
     if name not in known:
         raise InputError(f"there is no metric {name!r}{f' in {protocol}' if protocol else ''}; there are {', '.join(known)}.")
     return known[name]
@@ -93,36 +101,53 @@ def score(
     protocol: ProtocolName, prediction: Array, reference: Array, *, data_range: float | None = None,
     lpips: Distance | None = None, features: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> list[Row]:
-    """One row of scores for the volume (`fastmri`) or for each of its slices or frames, metrics by the names of `METRICS`.
+    """One row of scores for the volume (`fastmri`) or for each of its slices or frames, metrics by the names
+    of `METRICS`.
 
     Args:
-        prediction, reference: (slice, height, width), real or complex (of complex ones `fastmri` takes the magnitude,
-            `complex` takes no other); (frame, 3, height, width) in [0, 1] for `natural`.
-        data_range: peak of PSNR and SSIM; the maximum of the reference's frame where not given, and always 1 for `natural`.
-            Give the volume's maximum when scoring only some of its slices. `complex` needs none.
+        prediction, reference: (slice, height, width), real or complex (of complex ones `fastmri` takes the
+            magnitude, `complex` takes no other); (frame, 3, height, width) in [0, 1] for `natural`.
+        data_range: peak of PSNR and SSIM; the maximum of the reference's frame where not given, and always 1
+            for `natural`. Give the volume's maximum when scoring only some of its slices. `complex` needs
+            none.
         lpips: for `natural`, such as `load_lpips` gives; not computed (None) without.
-        features: for `natural`, Inception features (picture, 2048) of prediction and reference; FID, in a row of its own with
-            slice None, is not computed (None) without.
+        features: for `natural`, Inception features (picture, 2048) of prediction and reference; FID, in a row
+            of its own with slice None, is not computed (None) without.
 
     Returns:
-        Rows with `slice` (None for the whole), `protocol`, `data_range` and the metrics. PSNR is infinite for a perfect
-        slice; relative scores are None where the reference is zero.
+        Rows with `slice` (None for the whole), `protocol`, `data_range` and the metrics. PSNR is infinite for
+        a perfect slice; relative scores are None where the reference is zero.
 
     Raises:
-        InputError: an unknown protocol, shapes or values that do not fit it, or an option that it has no use for.
+        InputError: an unknown protocol, shapes or values that do not fit it, or an option that it has no use
+            for.
     """
     if protocol not in get_args(ProtocolName):
         scenes = "; scenes are scored by score_scene" if protocol in METRICS else ""
         raise InputError(f"there is no protocol {protocol!r} for images; there are {', '.join(get_args(ProtocolName))}{scenes}.")
     if protocol != "natural" and (lpips is not None or features is not None):
         raise InputError(f"{protocol} has no LPIPS and no FID; they belong to natural.")
+    if protocol == "complex":
+        return [_row(protocol, index, x, y, None) for index, x, y in _complex(prediction, reference)]
     if protocol == "natural":
-        rows = _natural(prediction, reference, data_range, lpips, features)
-    elif protocol == "complex":
-        rows = _complex(prediction, reference)
-    else:
-        rows = _magnitude(_magnitudes(prediction), _magnitudes(reference), data_range, volume_scores=protocol == "fastmri")
-    return [{"slice": row.pop("slice"), "protocol": protocol, **row} for row in rows]
+        return _natural(prediction, reference, data_range, lpips, features)
+    prediction, reference = fastmri_frames(_magnitudes(prediction), _magnitudes(reference))
+    peak = float(reference.max()) if data_range is None else data_range
+    if protocol == "fastmri":
+        return [_row(protocol, None, prediction, reference, peak)]
+    return [_row(protocol, index, x[None], y[None], peak)
+            for index, (x, y) in enumerate(zip(prediction, reference, strict=True))]
+
+
+def _row(protocol: ProtocolName, index: int | None, x: Array, y: Array, peak: float | None) -> Row:
+    """What the metrics of a protocol measure of a volume, slice or frame."""
+    measured = {one.name: one.measure(x, y, peak or 0.0) for one in METRICS[protocol] if one.measure is not None}
+    return {"slice": index, "protocol": protocol, **measured} | ({} if peak is None else {"data_range": peak})
+
+
+def _shows(reference: Array) -> bool:
+    """Whether it is not zero everywhere: relative errors need that."""
+    return bool((reference != 0).any())
 
 
 def _magnitudes(volume: Array) -> Array:
@@ -132,31 +157,13 @@ def _magnitudes(volume: Array) -> Array:
     return np.abs(volume) if np.iscomplexobj(volume) else volume
 
 
-def _magnitude(prediction: Array, reference: Array, data_range: float | None, *, volume_scores: bool) -> list[Row]:
-    """The rows of `fastmri` and of `fastmri-slice`."""
-    if volume_scores:
-        scores = fastmri_scores(prediction, reference, data_range=data_range)
-        return [{"slice": None, "psnr": scores.psnr, "ssim": scores.ssim, "nmse": scores.nmse, "data_range": scores.data_range}]
-    prediction, reference = fastmri_frames(prediction, reference)
-    peak = float(reference.max()) if data_range is None else data_range
-    return [
-        {
-            "slice": index, "psnr": psnr(x, y, data_range=peak), "ssim": ssim(x[None], y[None], data_range=peak),
-            "nmse": nmse(x, y) if y.any() else None, "data_range": peak,
-        }
-        for index, (x, y) in enumerate(zip(prediction, reference, strict=True))
-    ]
-
-
-def _complex(prediction: Array, reference: Array) -> list[Row]:
+def _complex(prediction: Array, reference: Array) -> list[tuple[int, Array, Array]]:
+    """The slices, with their numbers."""
     for name, volume in (("prediction", prediction), ("reference", reference)):
         if not (volume.is_complex() if isinstance(volume, Tensor) else np.iscomplexobj(volume)):
             raise InputError(f"complex needs complex images and the {name} is real; score magnitudes by fastmri.")
     _same_shape(prediction, reference, "complex", "(slice, height, width)", dimensions=3)
-    return [
-        {"slice": index, "nrmse": complex_nrmse(x, y) if bool((y != 0).any()) else None, "phase_error": phase_error(x, y)}
-        for index, (x, y) in enumerate(zip(prediction, reference, strict=True))
-    ]
+    return [(index, x, y) for index, (x, y) in enumerate(zip(prediction, reference, strict=True))]
 
 
 def _natural(
@@ -174,21 +181,14 @@ def _natural(
     if float(reference.min()) < 0 or float(reference.max()) > 1:
         raise InputError(f"natural scores RGB in [0, 1], but the reference spans {float(reference.min()):.4g} to "
                          f"{float(reference.max()):.4g}; convert both pictures alike.")
-    rows = [
-        {
-            "slice": index, "psnr": psnr(x, y, data_range=1.0), "ssim": ssim(x, y, data_range=1.0),
-            "lpips": None if lpips is None else _lpips(lpips, x, y), "data_range": 1.0,
-        }
-        for index, (x, y) in enumerate(zip(prediction, reference, strict=True))
-    ]
+    rows = []
+    for index, (x, y) in enumerate(zip(prediction, reference, strict=True)):
+        distance = None if lpips is None else distance_of(lpips, x[None].float(), y[None].float())
+        rows.append(_row("natural", index, x, y, 1.0) | {"lpips": distance})
     if features is None:
         return [row | {"fid": None} for row in rows]
-    return [*rows, {"slice": None, "fid": frechet_distance(*features), "data_range": 1.0}]
-
-
-def _lpips(lpips: Distance, x: Tensor, y: Tensor) -> float:
-    with torch.no_grad():
-        return float(lpips(*(2 * picture[None].float() - 1 for picture in (x, y))).mean())
+    return [*rows,
+            {"slice": None, "protocol": "natural", "fid": frechet_distance(*features), "data_range": 1.0}]
 
 
 def _same_shape(prediction: Array, reference: Array, protocol: str, axes: str, *, dimensions: int) -> None:

@@ -1,7 +1,8 @@
-"""Means, intervals and tests over patients: slices of one patient are not independent, so they are averaged first.
+"""Means, intervals and tests over patients: slices of one patient are not independent, so they are averaged
+first.
 
-Every number here is over patient means: n is the number of patients. Values that are missing or not finite (a perfect slice has
-an infinite PSNR) are left out and counted.
+Every number here is over patient means: n is the number of patients. Values that are missing or not finite (a
+perfect slice has an infinite PSNR) are left out and counted.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _BLOCK = 1 << 22  # numbers drawn at a time
 
 @dataclass(frozen=True)
 class Cell:
-    """One metric of one method in one setting, over patients; NaN where there are too few patients for a number.
+    """One metric of one method in one setting, over patients; NaN where there are too few patients for a
+    number.
 
     Attributes:
         mean, sd, median, q1, q3: of the patients' means; sd with n - 1.
@@ -86,12 +88,15 @@ class Pair:
 
 
 def cells(
-    rows: Iterable[Row], metric: str, *, by: tuple[str, str] = ("setting", "method"), resamples: int = 10_000, seed: int = 0,
+    rows: Iterable[Row], metric: str, *, by: tuple[str, str] = ("setting", "method"), resamples: int = 10_000,
+    seed: int = 0,
 ) -> list[Cell]:
-    """One cell for each pair of values of `by`, in the order in which they come up; those without any number are left out.
+    """One cell for each pair of values of `by`, in the order in which they come up; those without any number
+    are left out.
 
     Args:
-        rows: scored slices, volumes or scenes, with `patient`, the keys of `by`, and the metric (missing or None: no score).
+        rows: scored slices, volumes or scenes, with `patient`, the keys of `by`, and the metric (missing or
+            None: no score).
         metric: name of the score.
         by: the keys that become `Cell.setting` and `Cell.method`.
         resamples, seed: of the bootstrap.
@@ -126,18 +131,22 @@ def _cell(setting: str, method: str, metric: str, rows: Sequence[Row], resamples
     values = np.array([np.mean(one) for one in patients.values()])
     used = sum(map(len, patients.values()))
     if len(values) == 0:
-        return Cell(setting, method, metric, nan, nan, nan, nan, nan, nan, nan, patients=0, rows=0, left_out=len(rows))
+        return Cell(setting, method, metric, nan, nan, nan, nan, nan, nan, nan, patients=0, rows=0,
+                    left_out=len(rows))
     low, high = interval(values, resamples=resamples, seed=seed)
     q1, median, q3 = map(float, np.quantile(values, [0.25, 0.5, 0.75]))
     sd = float(values.std(ddof=1)) if len(values) > 1 else nan
-    return Cell(setting, method, metric, float(values.mean()), sd, median, q1, q3, low, high, len(values), used, len(rows) - used)
+    return Cell(setting, method, metric, float(values.mean()), sd, median, q1, q3, low, high, len(values),
+                used, len(rows) - used)
 
 
-def interval(values: Sequence[float] | np.ndarray, *, resamples: int = 10_000, seed: int = 0) -> tuple[float, float]:
+def interval(values: Sequence[float] | np.ndarray, *, resamples: int = 10_000,
+             seed: int = 0) -> tuple[float, float]:
     """95 % interval of the mean of independent values by the bootstrap; NaN for fewer than two.
 
-    BCa, bias-corrected and accelerated: Efron, JASA 1987. Scores are skewed (a few hard patients) and the plain percentile
-    interval ignores it. With about ten patients any bootstrap interval is somewhat too narrow; see docs/metrics.md.
+    BCa, bias-corrected and accelerated: Efron, JASA 1987. Scores are skewed (a few hard patients) and the
+    plain percentile interval ignores it. With about ten patients any bootstrap interval is somewhat too
+    narrow; see docs/metrics.md.
     """
     from scipy import stats
 
@@ -149,9 +158,11 @@ def interval(values: Sequence[float] | np.ndarray, *, resamples: int = 10_000, s
         return float(values[0]), float(values[0])
     means = _resampled_means(values, resamples, np.random.default_rng(seed))
     bias = stats.norm.ppf(np.clip(np.mean(means < values.mean()) + np.mean(means == values.mean()) / 2, 1e-6, 1 - 1e-6))
-    acceleration = np.sum(centred**3) / (6 * np.sum(centred**2) ** 1.5)  # the jackknife's, in closed form for a mean
+    # the jackknife's, in closed form for a mean
+    acceleration = np.sum(centred**3) / (6 * np.sum(centred**2) ** 1.5)
     z = bias + stats.norm.ppf([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    stretched = z / np.maximum(1 - acceleration * z, 1e-9)  # a single outlier among many: no end, not a wrong one
+    # a single outlier among many: no end, not a wrong one
+    stretched = z / np.maximum(1 - acceleration * z, 1e-9)
     low, high = np.quantile(means, stats.norm.cdf(bias + stretched))
     return float(low), float(high)
 
@@ -165,21 +176,22 @@ def _resampled_means(values: np.ndarray, resamples: int, generator: np.random.Ge
 
 
 def paired(
-    rows: Iterable[Row], metric: str, against: str, *, by: str = "setting", resamples: int = 10_000, seed: int = 0,
+    rows: Iterable[Row], metric: str, against: str, *, by: str = "setting", resamples: int = 10_000,
+    seed: int = 0,
 ) -> list[Pair]:
     """Every other method minus `against`, in each setting, over rows of the same case and slice.
 
     Args:
-        rows: as for `cells`, with `case`, `slice` and `method` too. Several of one case and slice are averaged: those of the
-            seeds that both methods have, all where they have none in common.
+        rows: as for `cells`, with `case`, `slice` and `method` too. Several of one case and slice are
+            averaged: those of the seeds that both methods have, all where they have none in common.
         metric: name of the score.
         against: label of the method that the others are compared with.
         by: the key that becomes `Pair.setting`.
         resamples, seed: of the bootstrap.
 
     Raises:
-        InputError: a row lacks a key, the rows are of several protocols, or no setting has `against` and another method on
-            common cases.
+        InputError: a row lacks a key, the rows are of several protocols, or no setting has `against` and
+            another method on common cases.
     """
     groups = _grouped(rows, metric, (by, "method"))
     sides = [((setting, method, against), group, groups[setting, against]) for (setting, method), group in groups.items()
@@ -192,10 +204,12 @@ def paired(
 
 
 def differences(
-    sides: Iterable[tuple[tuple[str, str, str], Sequence[Row], Sequence[Row]]], metric: str, *, resamples: int = 10_000,
+    sides: Iterable[tuple[tuple[str, str, str], Sequence[Row], Sequence[Row]]], metric: str, *,
+    resamples: int = 10_000,
     seed: int = 0,
 ) -> list[Pair]:
-    """First minus second for each ((setting, method, against), rows of the first, rows of the second), corrected together.
+    """First minus second for each ((setting, method, against), rows of the first, rows of the second),
+    corrected together.
 
     Rows are matched by case and slice; sides that share none are left out.
     """
@@ -218,8 +232,10 @@ def differences(
     return pairs
 
 
-def _match(first: Sequence[Row], second: Sequence[Row], metric: str) -> tuple[dict[Hashable, list[tuple[float, float]]], int]:
-    """Scores of the same case and slice by patient, and how many are left out as one of them is not finite."""
+def _match(first: Sequence[Row], second: Sequence[Row],
+           metric: str) -> tuple[dict[Hashable, list[tuple[float, float]]], int]:
+    """Scores of the same case and slice by patient, and how many are left out as one of them is not finite.
+    """
     one, other = (_by_place(rows, metric) for rows in (first, second))
     patients: dict[Hashable, list[tuple[float, float]]] = defaultdict(list)
     left_out = 0
@@ -227,7 +243,8 @@ def _match(first: Sequence[Row], second: Sequence[Row], metric: str) -> tuple[di
         if key not in other:
             continue
         theirs = other[key][1]
-        shared = ours.keys() & theirs.keys()  # another seed is another mask: what one of them lacks would tip the difference
+        # another seed is another mask: what one of them lacks would tip the difference
+        shared = ours.keys() & theirs.keys()
         scores = _mean_of_seeds(ours, shared), _mean_of_seeds(theirs, shared)
         if all(map(isfinite, scores)):
             patients[patient].append(scores)
@@ -241,7 +258,8 @@ def _mean_of_seeds(values: Mapping[Hashable, Sequence[float]], seeds: Set[Hashab
     return float(np.mean([value for seed in values if seed in seeds or not seeds for value in values[seed]]))
 
 
-def _by_place(rows: Sequence[Row], metric: str) -> dict[tuple[Any, Any], tuple[Hashable, dict[Hashable, list[float]]]]:
+def _by_place(rows: Sequence[Row],
+              metric: str) -> dict[tuple[Any, Any], tuple[Hashable, dict[Hashable, list[float]]]]:
     """Patient and scores by seed of each case and slice."""
     places: dict[tuple[Any, Any], tuple[Hashable, dict[Hashable, list[float]]]] = {}
     for row in rows:
@@ -275,9 +293,11 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def per_case(rows: Iterable[Row], metrics: Sequence[str]) -> list[dict[str, Any]]:
-    """Rows with the slices of each case averaged: the first row's other values, `slice` None, `slices` how many.
+    """Rows with the slices of each case averaged: the first row's other values, `slice` None, `slices` how
+    many.
 
-    For scores that are no means of slices (PSNR, NMSE) this is not the volume's: score volumes by `fastmri` for that.
+    For scores that are no means of slices (PSNR, NMSE) this is not the volume's: score volumes by `fastmri`
+    for that.
     """
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from ..errors import InputError
 from ..files import has_suffix, new_file, text_of
-from .protocols import BY_NAME, Metric
+from .protocols import KNOWN, Metric
 from .protocols import metric as metric_by_name
 from .statistics import Cell
 
@@ -21,15 +21,19 @@ Show = Literal["mean", "mean ± sd", "mean [low, high]", "median [q1, q3]"]
 Mark = Literal["", "best", "second"]
 TEXT = {"case", "patient", "setting", "method", "protocol"}
 WHOLE = {"slice", "seed"}
-NUMBERS = {"accel", "calls", "data_range"} | set(BY_NAME)
+NUMBERS = {"accel", "calls", "data_range"} | set(KNOWN)
 PERCEPTUAL = {"lpips", "fid"}  # None is a score that was not asked for
 NOT_COMPUTED = "not computed"
 MISSING = "-"
 LARGEST = 1 << 29  # bytes of a table
+# how a cell begins that a spreadsheet takes for one, or that was kept from it
+FORMULA = re.compile(r"'*[=+\-@\t\r].")
 LONGEST = 4096  # characters of a label
 DECIMAL_COMMA = re.compile(r"^(-?\d+),(\d+(?:[eE][-+]?\d+)?)$")
-LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-         "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "×": r"$\times$", "−": "$-$", "<": r"$<$",
+LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
+         "}": r"\}",
+         "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "×": r"$\times$", "−": "$-$",
+         "<": r"$<$",
          ">": r"$>$", "|": r"\textbar{}"}
 
 
@@ -46,13 +50,15 @@ class Entry(str):
 
 
 def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows as .csv or .parquet, one column a key in the order in which keys come up; written whole or not at all.
+    """Rows as .csv or .parquet, one column a key in the order in which keys come up; written whole or not at
+    all.
 
-    A missing value is an empty place (null in Parquet). In CSV a perceptual score that is None reads "not computed", and
-    numbers have all digits, so that `read_rows` gives them back exactly.
+    A missing value is an empty place (null in Parquet). In CSV a perceptual score that is None reads "not
+    computed", and numbers have all digits, so that `read_rows` gives them back exactly.
 
     Raises:
-        InputError: another suffix, a value that is no text, number or None, or a place that cannot be written.
+        InputError: another suffix, a value that is no text, number or None, or a place that cannot be
+            written.
     """
     path = Path(path)
     write = {".csv": _write_csv, ".parquet": _write_parquet}.get(path.suffix.lower())
@@ -82,7 +88,8 @@ def _write_parquet(path: Path, columns: Sequence[str], rows: Sequence[Mapping[st
     for name in columns:
         values = [row.get(name) for row in rows]
         kind = _kind(name, values)
-        arrays[name] = arrow.array([None if value is None else _plain(name, value, kind) for value in values], types[kind])
+        arrays[name] = arrow.array([None if value is None else _plain(name, value, kind) for value in values],
+                                   types[kind])
     parquet.write_table(arrow.table(arrays), path)
 
 
@@ -122,7 +129,8 @@ def _whole(value: Any) -> int:
 
 
 def read_rows(path: str | Path) -> list[dict[str, Any]]:
-    """The rows of a .csv or .parquet table: text, whole numbers and floats by the names of the columns, None where empty.
+    """The rows of a .csv or .parquet table: text, whole numbers and floats by the names of the columns, None
+    where empty.
 
     Raises:
         InputError: no such file, no table of scores, or one too large.
@@ -162,7 +170,8 @@ def _read_csv(path: Path) -> tuple[list[str], Sequence[Sequence[Any]]]:
         lines = [[DECIMAL_COMMA.sub(r"\1.\2", value) for value in line] for line in lines]
     if not lines or any(len(line) != len(lines[0]) for line in lines):
         raise InputError(f"{path} is empty or has lines of different lengths; give a whole table.")
-    return lines[0], lines[1:]
+    columns, *rows = (list(map(_as_written, line)) for line in lines)
+    return columns, rows
 
 
 def _read_parquet(path: Path) -> tuple[list[str], Sequence[Sequence[Any]]]:
@@ -201,15 +210,17 @@ def _arrow(path: Path) -> tuple[Any, Any]:
 def grid(
     cells: Iterable[Cell], *, show: Show = "mean ± sd", protocol: str | None = None,
 ) -> tuple[list[str], list[list[str]]]:
-    """Methods as rows and settings as columns, metric by metric; the best and the second of each column are marked.
+    """Methods as rows and settings as columns, metric by metric; the best and the second of each column are
+    marked.
 
-    Places are `Entry`s, whose marks `markdown` and `latex` show; equal as printed is equally good. What is missing is "-".
+    Places are `Entry`s, whose marks `markdown` and `latex` show; equal as printed is equally good. What is
+    missing is "-".
 
     Args:
         cells: such as `statistics.cells` gives, of one metric or, one after the other, of several.
         show: which numbers.
-        protocol: whose metrics give digits, headings and the good end; of names that several have, the first otherwise. A metric
-            of no protocol has 4 digits and no marks.
+        protocol: whose metrics give digits, headings and the good end; of names that several have, the first
+            otherwise. A metric of no protocol has 4 digits and no marks.
 
     Raises:
         InputError: an unknown `show` or protocol.
@@ -218,13 +229,13 @@ def grid(
         raise InputError(f"a table cannot show {show!r}; it can show {', '.join(get_args(Show))}.")
     places = {(cell.metric, cell.setting, cell.method): cell for cell in cells}
     names, settings, methods = (list(dict.fromkeys(key[part] for key in places)) for part in range(3))
-    metrics = {name: metric_by_name(name, protocol) if name in BY_NAME else Metric(name, "", True, 4, name) for name in names}
+    metrics = {name: metric_by_name(name, protocol) if name in KNOWN else Metric(name, "", True, 4, name) for name in names}
     header, columns = ["method"], []
     for name, setting in product(names, settings):
         column = [places.get((name, setting, method)) for method in methods]
         if any(column):
             header.append(f"{setting}, {metrics[name].heading}" if len(names) > 1 else setting)
-            columns.append(_column(column, metrics[name], show, marked=name in BY_NAME))
+            columns.append(_column(column, metrics[name], show, marked=name in KNOWN))
     return header, [[method, *(column[number] for column in columns)] for number, method in enumerate(methods)]
 
 
@@ -260,11 +271,14 @@ def markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
         return {"best": f"**{plain}**", "second": f"<ins>{plain}</ins>"}.get(getattr(value, "mark", ""), plain)
 
     rule = ["---"] + ["---:"] * (len(header) - 1)
-    return "".join(f"| {' | '.join(line)} |\n" for line in (list(map(text, header)), rule, *(map(text, line) for line in lines)))
+    return "".join(f"| {' | '.join(line)} |\n"
+                   for line in (list(map(text, header)), rule, *(map(text, line) for line in lines)))
 
 
 def latex(header: Sequence[str], lines: Iterable[Sequence[str]], caption: str) -> str:
-    r"""A `table` for the packages booktabs and (for any Unicode left) inputenc: the best \textbf, the second \underline."""
+    r"""A `table` for the packages booktabs and (for any Unicode left) inputenc: the best \textbf, the second
+    \underline.
+    """
     def plain(value: str) -> str:
         return re.sub(r"[\\&%$#_{}~^±×−<>|]", lambda match: LATEX[match[0]], " ".join(value.split()))
 
@@ -276,13 +290,28 @@ def latex(header: Sequence[str], lines: Iterable[Sequence[str]], caption: str) -
     return "\n".join([
         r"\begin{table}", r"  \centering", rf"  \caption{{{plain(caption)}}}",
         rf"  \begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
-        r"    \toprule", f"    {body[0]}", r"    \midrule", *(f"    {line}" for line in body[1:]), r"    \bottomrule",
+        r"    \toprule", f"    {body[0]}", r"    \midrule", *(f"    {line}" for line in body[1:]),
+        r"    \bottomrule",
         r"  \end{tabular}", r"\end{table}", "",
     ])
 
 
 def csv_text(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """The table as comma-separated values, without marks."""
+    """The table as comma-separated values, without marks; `read_rows` undoes what keeps cells from being
+    formulas.
+    """
     file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows([header, *lines])
+    csv.writer(file, lineterminator="\n").writerows([list(map(_as_text, line)) for line in (header, *lines)])
     return file.getvalue()
+
+
+def _as_text(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula: behind an apostrophe where it begins like one and is no
+    number.
+    """
+    return f"'{cell}" if FORMULA.match(cell) and not _is_number(cell) else cell
+
+
+def _as_written(cell: str) -> str:
+    """The cell that `_as_text` made this of."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell

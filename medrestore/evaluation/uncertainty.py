@@ -1,7 +1,9 @@
-"""Whether the spread of samples means anything: calibration against the truth, and the factor that repairs its scale.
+"""Whether the spread of samples means anything: calibration against the truth, and the factor that repairs
+its scale.
 
-Of complex images the real and the imaginary part are separate numbers everywhere. All figures are shares or means over pixels,
-and neighbouring pixels are not independent: over one image they scatter far more than their number suggests, so pool images.
+Of complex images the real and the imaginary part are separate numbers everywhere. All figures are shares or
+means over pixels, and neighbouring pixels are not independent: over one image they scatter far more than
+their number suggests, so pool images.
 """
 
 from __future__ import annotations
@@ -24,16 +26,19 @@ class Calibration:
 
     Attributes:
         samples, numbers: K, and how many numbers (pixels, twice that for complex ones) were looked at.
-        rank_histogram: K + 1 shares of the truth's rank among the samples; all equal. U-shaped: too narrow; arched: too wide;
+        rank_histogram: K + 1 shares of the truth's rank among the samples; all equal. U-shaped: too narrow;
+            arched: too wide;
             sloped: biased.
-        crps: continuous ranked probability score in units of the image, the fair one of finite ensembles (Ferro, QJRMS 2014);
-            lower is better, its mean over many images is lowest for the posterior.
+        crps: continuous ranked probability score in units of the image, the fair one of finite ensembles
+            (Ferro, QJRMS 2014); lower is better, its mean over many images is lowest for the posterior.
         squared_error: of the samples' mean, per number.
         variance: unbiased, of the samples, mean over the numbers.
-        correlation: Pearson's, between |error of the mean| and std over the numbers; NaN where one of them does not vary. It
-            says whether the std map points at the errors, whatever its scale; below 1 even for a perfect sampler.
-        coverage: by nominal level, the share of the truth inside mean ± t std (1 + 1/K)^1/2, t being Student's with K - 1 degrees
-            of freedom: nominal for Gaussian samples. Plain mean ± 1.96 std would be too narrow for few samples.
+        correlation: Pearson's, between |error of the mean| and std over the numbers; NaN where one of them
+            does not vary. It says whether the std map points at the errors, whatever its scale; below 1 even
+            for a perfect sampler.
+        coverage: by nominal level, the share of the truth inside mean ± t std (1 + 1/K)^1/2, t being
+            Student's with K - 1 degrees of freedom: nominal for Gaussian samples. Plain mean ± 1.96 std would
+            be too narrow for few samples.
     """
 
     samples: int
@@ -47,7 +52,8 @@ class Calibration:
 
     @property
     def rank_coverage(self) -> dict[float, float]:
-        """Share of the truth between the j-th lowest and the j-th highest sample, by its nominal level (K + 1 - 2j) / (K + 1).
+        """Share of the truth between the j-th lowest and the j-th highest sample, by its nominal level (K + 1
+        - 2j) / (K + 1).
 
         Nominal for samples of any distribution, at these levels alone.
         """
@@ -61,9 +67,11 @@ class Calibration:
 
     @property
     def spread_skill(self) -> float:
-        """std of the samples over the error of their mean, (1 + 1/K)^1/2 std / rmse; 1, and below 1 when too sure of themselves.
+        """std of the samples over the error of their mean, (1 + 1/K)^1/2 std / rmse; 1, and below 1 when too
+        sure of themselves.
 
-        The factor is what the finite K adds to the error of the mean: Fortin et al., J. Hydrometeorology 2014.
+        The factor is what the finite K adds to the error of the mean: Fortin et al., J. Hydrometeorology
+        2014.
         """
         if self.squared_error == 0:
             return nan if self.variance == 0 else inf
@@ -73,23 +81,26 @@ class Calibration:
         """The figures as columns of a table of scores, coverage by name as `coverage_90`."""
         return {
             "crps": self.crps, "spread_skill": self.spread_skill, "error_std_correlation": self.correlation,
-            "coverage_gap": self.coverage_gap, **{f"coverage_{100 * level:g}": seen for level, seen in self.coverage.items()},
+            "coverage_gap": self.coverage_gap,
+            **{f"coverage_{100 * level:g}": seen for level, seen in self.coverage.items()},
         }
 
 
-def calibration(samples: Tensor, truth: Tensor, *, inside: Tensor | None = None, levels: Sequence[float] = LEVELS) -> Calibration:
+def calibration(samples: Tensor, truth: Tensor, *, inside: Tensor | None = None,
+                levels: Sequence[float] = LEVELS) -> Calibration:
     """The calibration of samples (K, height, width) for one truth (height, width), real or both complex.
 
     Args:
         samples: at least 2, in the units of `truth`; any shape after the first axis that `truth` has too.
-        truth: what they are samples of. A reference with noise of its own counts that noise as error of the samples.
-        inside: boolean, (height, width): the pixels that count, such as the object without the air around it, where std and error
-            are both nearly nothing and flatter the correlation.
+        truth: what they are samples of. A reference with noise of its own counts that noise as error of the
+            samples.
+        inside: boolean, (height, width): the pixels that count, such as the object without the air around it,
+            where std and error are both nearly nothing and flatter the correlation.
         levels: nominal ones of `coverage`.
 
     Raises:
-        InputError: fewer than two samples, shapes that differ, a mix of real and complex, values that are not finite, or an
-            empty `inside`.
+        InputError: fewer than two samples, shapes that differ, a mix of real and complex, values that are not
+            finite, or an empty `inside`.
     """
     from scipy import stats
 
@@ -103,13 +114,15 @@ def calibration(samples: Tensor, truth: Tensor, *, inside: Tensor | None = None,
     covered = {level: _share(error <= float(stats.t.ppf((1 + level) / 2, count - 1)) * widened) for level in levels}
     return Calibration(
         samples=count, numbers=y.numel(), rank_histogram=_ranks(x, y), crps=float(_crps(x, y).mean()),
-        squared_error=float(error.square().mean()), variance=float(std.square().mean()), correlation=_correlation(error, std),
+        squared_error=float(error.square().mean()), variance=float(std.square().mean()),
+        correlation=_correlation(error, std),
         coverage=covered,
     )
 
 
 def pool(parts: Sequence[Calibration]) -> Calibration:
-    """The calibration over several images of one K: every number counts the same, of the correlations the weighted mean is taken.
+    """The calibration over several images of one K: every number counts the same, of the correlations the
+    weighted mean is taken.
 
     Raises:
         InputError: nothing to pool, or different numbers of samples or levels.
@@ -131,10 +144,13 @@ def pool(parts: Sequence[Calibration]) -> Calibration:
     )
 
 
-def residual_chi_squared(measured: Tensor, y: Tensor, noise_std: float, *, sampled: Tensor | None = None) -> float:
-    """|A x - y|^2 / (sigma^2 m): 1 for the truth and, on average, for samples of the posterior. Needs no truth.
+def residual_chi_squared(measured: Tensor, y: Tensor, noise_std: float, *,
+                         sampled: Tensor | None = None) -> float:
+    """|A x - y|^2 / (sigma^2 m): 1 for the truth and, on average, for samples of the posterior. Needs no
+    truth.
 
-    Below 1 the samples have fitted the noise, above they contradict the data. The mean of samples has less than a sample.
+    Below 1 the samples have fitted the noise, above they contradict the data. The mean of samples has less
+    than a sample.
 
     Args:
         measured: A x of one sample, or (sample, ...) of many.
@@ -157,8 +173,10 @@ def residual_chi_squared(measured: Tensor, y: Tensor, noise_std: float, *, sampl
     return float(residual.square().mean()) / noise_std**2
 
 
-def needed_factor(samples: Tensor, truth: Tensor, *, share: float = 0.9, inside: Tensor | None = None) -> float:
-    """The least factor for which mean ± factor std holds the truth in that share of one image's numbers; may be infinite.
+def needed_factor(samples: Tensor, truth: Tensor, *, share: float = 0.9,
+                  inside: Tensor | None = None) -> float:
+    """The least factor for which mean ± factor std holds the truth in that share of one image's numbers; may
+    be infinite.
 
     Arguments and errors as in `calibration`.
     """
@@ -166,20 +184,23 @@ def needed_factor(samples: Tensor, truth: Tensor, *, share: float = 0.9, inside:
         raise InputError(f"share must be above 0 and at most 1, got {share}.")
     x, y = _numbers(samples, truth, inside)
     error, std = (y - x.mean(0)).abs(), x.std(0)
-    ratio = torch.where(error == 0, 0.0, error / std)  # where nothing is wrong no width is needed, not even of a std of 0
+    # where nothing is wrong no width is needed, not even of a std of 0
+    ratio = torch.where(error == 0, 0.0, error / std)
     return float(ratio.kthvalue(_rank(share, ratio.numel()))[0])
 
 
 def conformal_factor(needed: Sequence[float], *, confidence: float = 0.9) -> float:
-    """The factor to scale std maps by, from the factors that calibration images needed: split-conformal (Vovk et al., 2005).
+    """The factor to scale std maps by, from the factors that calibration images needed: split-conformal (Vovk
+    et al., 2005).
 
-    For a new image that is exchangeable with the calibration ones (same scanner, anatomy, sampling, method and prior; other
-    patients), mean ± factor std holds the truth in the wanted share of its numbers with probability of at least `confidence`.
-    Images are what is exchangeable, pixels of one image are not: hence one factor an image, and, when patients have several
-    images, better one image a patient.
+    For a new image that is exchangeable with the calibration ones (same scanner, anatomy, sampling, method
+    and prior; other patients), mean ± factor std holds the truth in the wanted share of its numbers with
+    probability of at least `confidence`. Images are what is exchangeable, pixels of one image are not: hence
+    one factor an image, and, when patients have several images, better one image a patient.
 
     Args:
-        needed: `needed_factor` of each calibration image; none of them may have served to train or tune anything.
+        needed: `needed_factor` of each calibration image; none of them may have served to train or tune
+            anything.
         confidence: over images; n of them can give n / (n + 1) at most.
 
     Raises:

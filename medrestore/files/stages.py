@@ -115,6 +115,7 @@ class Stage:
         self._lock = ExitStack()
         self._created: list[Path] = []
         self.resumed = False
+        self._is_own = False  # the folder was created by this run, or left by one like it
         try:
             with explained(out, advice):
                 self._created = make_folders(out.parent)
@@ -122,9 +123,10 @@ class Stage:
                 left = _clear(out, spare=_marker(out, key) if resume else None)
                 if left is None:
                     self.folder.mkdir()
+                    self._is_own = True
                     (self.folder / MARKER).write_bytes(_marker(out, key))
                 else:
-                    self.folder, self.resumed = left, True
+                    self.folder, self.resumed, self._is_own = left, True, True
                 self.new.mkdir()
         except BaseException:
             (self.leave if self.resumed else self.remove)()
@@ -174,7 +176,8 @@ class Stage:
 
     def remove(self) -> None:
         """Removes the stage and empty folders created for it; only then may other runs write the output."""
-        _remove_stage(self.folder)
+        if self._is_own:
+            _remove_stage(self.folder)
         self.leave()
         remove_empty(self._created)
 

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,16 +13,16 @@ from torch import Tensor
 
 from ..codecs import Interval
 from ..errors import InputError
+from ..methods import FRAMES, serving
 from ..noise import Noise
 from ..operators import Mask
 from ..operators.base import Window
 from ..priors import Prior
 from ..problem import Problem
-from ..settings import FieldError
 from ..tiling import hierarchical, mask_shift
 from ..tiling import plan as windows_of
 from ..tiling.mask_shift import checked
-from .plan import LEAST_SIGMA, Plan
+from .plan import Plan
 
 
 @dataclass(frozen=True)
@@ -49,25 +50,16 @@ def check_inpaint_plan(plan: Plan, prior: Prior) -> None:
         InputError: in one sentence, what does not fit and what would.
     """
     check_rgb(prior.channels, isinstance(prior.recipe, Interval), "the prior")
-    low, high = prior.sigma_range
-    least, sampler = max(low, LEAST_SIGMA), plan.sampler
-    if plan.sigma_max <= least:
-        raise FieldError("", "sigma_max", f"{plan.sigma_max:g} is not above the least noise level, {least:g}")
-    for name, level in (("start_sigma", plan.start_sigma), ("warm_start", plan.warm_start)):
-        if level is not None and not least < level <= high:
-            raise FieldError(
-                "", name, f"{level:g} is outside the noise levels of the prior, {low:g} to {high:g}"
-            )
-    if plan.noise_std > 0 and sampler.exact:
-        raise InputError(
-            f"{type(sampler).__name__} takes the known pixels as free of noise; with `noise_std` take ddnm+, "
-            "ddrm, diffpir or dps"
-        )
+    plan.check_levels(prior)
     window, shift, step = plan.grid(prior)
     grain = math.lcm(
         step, 2 if plan.factor == "auto" else plan.factor
     )  # "auto" halves a picture once its lattice is used up
+    sampler = plan.sampler
     empty = _problem(torch.zeros(3, *window), torch.ones(window, dtype=torch.bool), 0.0, step, prior)
+    if plan.noise_std > 0 and sampler.exact:
+        raise InputError(f"{type(sampler).__name__} takes the known pixels as free of noise; with `noise_std` take one of "
+                         f"{serving(empty.operator, noisy=True, use=FRAMES)}")
     try:
         checked(empty, prior, sampler, window, shift, grain)
     except (TypeError, ValueError) as error:
@@ -221,36 +213,15 @@ def _fill(
     codec, size = _codec(prior), (known.shape[0], known.shape[1])
     problem = _problem(frame.to(device) / 255, known.to(device), plan.noise_std / 255, step, prior)
     noise = Noise([_seed(plan.seed + k, *corner) for k in range(plan.samples)], device)
+    common: dict[str, Any] = dict(
+        size=size, window=window, shift=shift, noise=noise, batch=plan.batch_size, progress=progress)
     if start is None:
         factor = plan.factor if plan.factor == "auto" or plan.factor <= min(size) else 1
-        z = hierarchical(
-            problem,
-            prior,
-            plan.sampler,
-            plan.levels(prior),
-            factor=factor,
-            size=size,
-            window=window,
-            shift=shift,
-            noise=noise,
-            batch=plan.batch_size,
-            progress=progress,
-        )
+        z = hierarchical(problem, prior, plan.sampler, plan.levels(prior), factor=factor, **common)
     else:  # a picture to begin from has the layout that a coarser one would give
         first, level = start
-        z = mask_shift(
-            problem,
-            prior,
-            plan.sampler,
-            plan.levels(prior, level),
-            start=codec.encode(first[None].to(device) / 255),
-            size=size,
-            window=window,
-            shift=shift,
-            noise=noise,
-            batch=plan.batch_size,
-            progress=progress,
-        )
+        first = codec.encode(first[None].to(device) / 255)
+        z = mask_shift(problem, prior, plan.sampler, plan.levels(prior, level), start=first, **common)
     return (255 * codec.decode(z).mean(0)).round().clamp(0, 255).to(torch.uint8).cpu()
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from ..levels import below, karras, time_travel
-from ..methods import METHODS
+from ..levels import below, check_reach, karras, time_travel
+from ..methods import FRAMES, METHODS
 from ..settings import Bounds, OneOf, Privacy, check
 
 if TYPE_CHECKING:
@@ -15,14 +15,6 @@ if TYPE_CHECKING:
 
 LATTICE = 8  # windows begin at multiples of a side / 8: a hole that moves little keeps its window and noise
 LEAST_SIGMA = 0.005  # below it a prior in [-1, 1] has less than a grey level to say
-OTHERS = (
-    "hqs",
-    "dds",
-    "ddim",
-    "ddpm",
-    "probability-flow",
-    "dpm-solver++",
-)  # methods for other data, or for none
 
 
 @dataclass(frozen=True)
@@ -63,7 +55,7 @@ class Plan:
     hole_values: tuple[Annotated[int, Bounds(at_least=0, at_most=255)], ...] | None = None
     dataset: str | None = None
     prior: str = "surgical-starter"
-    method: Annotated[Any, OneOf(METHODS, without=OTHERS)] = "ddnm+"
+    method: Annotated[Any, OneOf(METHODS.offered(FRAMES))] = "ddnm+"
     options: Mapping[str, int | float | None] = field(default_factory=dict)
     steps: Annotated[int, Bounds(at_least=2)] = 25
     sigma_max: Annotated[float, Bounds(above=0)] = 40.0
@@ -91,6 +83,11 @@ class Plan:
     def sampler(self) -> "Method":
         """The method with its options."""
         return METHODS.build(self.method, self.options, "Plan", "options")
+
+    def check_levels(self, prior: "Prior") -> None:
+        """Refuses noise levels that are outside those of the prior."""
+        low, high = prior.sigma_range
+        check_reach(self.sigma_max, max(low, LEAST_SIGMA), high, start_sigma=self.start_sigma, warm_start=self.warm_start)
 
     def levels(self, prior: "Prior", start: float | None = None) -> list[float]:
         """The noise levels of a frame, from noise or from a first picture at the level `start`."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..settings import Registry
 
 if TYPE_CHECKING:
+    from ..operators import Operator
     from .base import Method as Method
     from .ddim import DDIM as DDIM
     from .ddnm import DDNM as DDNM
@@ -23,15 +24,16 @@ if TYPE_CHECKING:
     from .hqs import HQS as HQS
     from .repaint import RePaint as RePaint
 
+SCANS, FRAMES = "scans", "frames"  # what methods are offered for, besides sampling and restoring in Python
 METHODS: "Registry[Method]" = Registry(__name__, {  # by the names that configs and the command line have for them
-    "hqs": "hqs:HQS",
-    "dds": "dds:DDS",
-    "diffpir": "diffpir:DiffPIR",
-    "ddnm+": "ddnm:DDNMPlus",
-    "ddnm": "ddnm:DDNM",
-    "ddrm": "ddrm:DDRM",
-    "dps": "dps:DPS",
-    "repaint": "repaint:RePaint",
+    "hqs": ("hqs:HQS", SCANS),
+    "dds": ("dds:DDS", SCANS),
+    "diffpir": ("diffpir:DiffPIR", SCANS, FRAMES),
+    "ddnm+": ("ddnm:DDNMPlus", SCANS, FRAMES),
+    "ddnm": ("ddnm:DDNM", SCANS, FRAMES),
+    "ddrm": ("ddrm:DDRM", SCANS, FRAMES),
+    "dps": ("dps:DPS", SCANS, FRAMES),
+    "repaint": ("repaint:RePaint", SCANS, FRAMES),
     "ddim": "ddim:DDIM",  # from here on of the prior alone
     "ddpm": "ddpm:DDPM",
     "probability-flow": "edm:ProbabilityFlow",
@@ -39,7 +41,20 @@ METHODS: "Registry[Method]" = Registry(__name__, {  # by the names that configs 
 }, base="base:Method")
 _MODULES = {"Method": "base"} | {name: module for module, name in (place.split(":") for place in METHODS.places.values())}
 
-__all__ = ["METHODS", *sorted(_MODULES)]
+__all__ = ["FRAMES", "METHODS", "SCANS", "serving", *sorted(_MODULES)]
+
+
+def serving(operator: "Operator | None", *, noisy: bool = False, use: str | None = None) -> str:
+    """The names of the methods that an operator serves, as a sentence has them.
+
+    Args:
+        operator: None for those that sample the prior alone.
+        noisy: only those that take noisy data.
+        use: only those that are offered for it; None for all.
+    """
+    names = [name for name in (METHODS if use is None else METHODS.offered(use))
+             if METHODS[name].served_by(operator) and not (noisy and METHODS[name].exact)]
+    return " and ".join(one for one in (", ".join(names[:-1]), *names[-1:]) if one)
 
 
 def __getattr__(name: str) -> Any:

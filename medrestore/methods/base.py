@@ -40,6 +40,11 @@ class Method(ABC):
     def __post_init__(self) -> None:
         check(self)
 
+    @classmethod
+    def served_by(cls, operator: Operator | None) -> bool:
+        """Whether an operator knows enough for it; None stands for no problem at all."""
+        return operator is None if cls.needs is None else isinstance(operator, cls.needs)
+
     def begin(self, problem: Problem | None, shape: torch.Size) -> Any:
         """The memory at the start of a trajectory, and again after every rise of the noise level.
 

@@ -22,8 +22,7 @@ class DDNM(Method):
     level asks for (it scales the injected noise twice), which this does not.
     """
 
-    needs = SpectralOperator
-    exact = True
+    needs, exact = SpectralOperator, True
     eta: Annotated[float, Bounds(at_least=0, at_most=1)] = 0.85
 
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,

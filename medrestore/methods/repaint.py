@@ -22,8 +22,7 @@ class RePaint(Method):
     code leaves regenerated.
     """
 
-    needs = SpectralOperator
-    exact = True
+    needs, exact = SpectralOperator, True
 
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:

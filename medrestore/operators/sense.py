@@ -46,7 +46,8 @@ class Sense(Encoding):
 
     Args:
         maps: coil sensitivities (1, coil, h, w) complex, zero where there is no object.
-        mask: (1, w) when only the phase-encode axis (the last) is undersampled, (h, w) otherwise; 0 or 1.
+        mask: (1, w) when only the phase-encode axis (the last) is undersampled, (h, w) otherwise; 0 where not sampled, 1
+            elsewhere, or the weights of the samples, for data weighted alike whose noise would else differ.
     """
 
     maps: Tensor
@@ -83,7 +84,7 @@ class Sense(Encoding):
             images = max(1, BLOCK_BYTES // maps.nbytes) if x.device.type == "cpu" else len(x)
             for image, result in zip(x.split(images), out.split(images), strict=True):
                 coils = torch.fft.fftn(maps * image[:, :, rows], dim=axes)
-                coils *= self._uncentred_mask
+                coils *= self._uncentred_power
                 coils = torch.fft.ifftn(coils, dim=axes, norm="forward")
                 if maps.shape[1] == 1:  # one pass over memory instead of three
                     result[:, :, rows].addcmul_(conjugate, coils)
@@ -114,16 +115,16 @@ class Sense(Encoding):
 
     @cached_property
     def _circulant(self) -> Tensor:
-        """(h, w): the diagonal of F Ah A Fh, held up, for transforms without shifts: the mask correlated with the maps' power."""
+        """(h, w): diagonal of F Ah A Fh, held up, without shifts: the squared mask correlated with the power of the maps."""
         power = torch.fft.fftn(self.maps[0], dim=self._axes, norm="ortho").abs().square().sum(0)
-        power, mask = (torch.fft.fftn(each, dim=self._axes) for each in (power, self._uncentred_mask))
+        power, mask = (torch.fft.fftn(each, dim=self._axes) for each in (power, self._uncentred_power))
         diagonal = torch.fft.ifftn(power.conj() * mask, dim=self._axes).real
         return torch.maximum(diagonal, LEAST * diagonal.amax(self._axes, keepdim=True))
 
     @cached_property
-    def _uncentred_mask(self) -> Tensor:
-        """The mask for transforms without shifts, over the factor that a pair of them without any leaves behind."""
-        return torch.fft.ifftshift(self.mask, dim=(-2, -1)) / self.mask.numel()
+    def _uncentred_power(self) -> Tensor:
+        """The mask squared for transforms without shifts, over the factor that a pair of them without any leaves behind."""
+        return torch.fft.ifftshift(self.mask.square(), dim=(-2, -1)) / self.mask.numel()
 
     @cached_property
     def _blocks(self) -> tuple[tuple[slice, Tensor], ...]:
@@ -171,7 +172,7 @@ class Sense(Encoding):
     def _check_one_axis(self, what: str) -> None:
         if not self.one_axis:
             raise TypeError(f"Sense has {what} only for masks along one phase-encode axis; "
-                            "DDS, DiffPIR, HQS and DPS do without")
+                            "take a method that needs a LinearOperator or less")
 
 
 def virtual_coils(maps: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """`Sense` for masks along one phase-encode axis, solved exactly.
 
 The readout transform cancels in Ah A. What is left is, for every readout position r, one Hermitian matrix over the
-phase-encode axis: (circulant of the mask) o (Gram matrix of the maps at r). Its eigendecomposition gives the singular
+phase-encode axis: (circulant of the squared mask) o (Gram matrix of the maps at r). Its eigendecomposition gives the singular
 values and every data step; its inverse, with the identity added, one data step at half the price.
 """
 
@@ -204,7 +204,7 @@ class Rows:
         place = decomposing(sense.maps.device)
         maps = sense.maps[0].to(place).to(dtype)
         box = _box((maps != 0).any(0))
-        kernel = torch.fft.ifft(torch.fft.ifftshift(sense.mask[0].to(place), dim=-1).to(dtype))
+        kernel = torch.fft.ifft(torch.fft.ifftshift(sense.mask[0].square().to(place), dim=-1).to(dtype))
         index = torch.arange(maps.shape[-1], device=place)
         circulant = kernel[(index[:, None] - index) % len(index)]
         return cls(maps[(..., *box)], circulant[box[1], box[1]], box)

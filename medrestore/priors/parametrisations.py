@@ -33,7 +33,7 @@ def cosine_betas(steps: int = 1000) -> tuple[float, ...]:
     return tuple(min(1 - abar(step + 1) / abar(step), 0.999) for step in range(steps))
 
 
-def check_levels(kind: str, sigmas: Sequence[float]) -> None:
+def check_training_range(kind: str, sigmas: Sequence[float]) -> None:
     """Refuses a range of noise levels that is not two positive numbers, rising.
 
     Raises:
@@ -97,7 +97,7 @@ class EDM(Parametrisation):
             raise InputError(f"EDM: sigma_data is the std of the training images and must be above 0, got {self.sigma_data!r}")
         if not (math.isfinite(self.time_scale) and self.time_scale != 0):
             raise InputError(f"EDM: time_scale must be a number other than 0, got {self.time_scale!r}")
-        check_levels("EDM", self.sigmas)
+        check_training_range("EDM", self.sigmas)
 
     def estimate(self, net: Network, x: Tensor, sigma: Tensor) -> Tensor:
         s = sigma.reshape(-1, 1, 1, 1)
@@ -196,7 +196,7 @@ class VarianceExploding(Parametrisation):
     sigmas: tuple[float, float] = (0.01, 378.0)
 
     def __post_init__(self) -> None:
-        check_levels("VarianceExploding", self.sigmas)
+        check_training_range("VarianceExploding", self.sigmas)
 
     def estimate(self, net: Network, x: Tensor, sigma: Tensor) -> Tensor:
         return x + sigma.reshape(-1, 1, 1, 1) ** 2 * net(x, sigma)[:, : x.shape[1]]

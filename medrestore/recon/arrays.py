@@ -19,6 +19,7 @@ from ..settings import suggested
 from .plan import Plan
 from .preparation import Slice, check_noise, check_plan, check_prior, prepare, restore_slices
 from .slices import images_of, slices_at_once
+from .weight import Search, chosen_weight
 
 A = TypeVar("A", np.ndarray, Tensor)
 
@@ -100,6 +101,10 @@ def _all(scans: list[Scan], maps: Tensor | None, prior: Prior, plan: Plan, devic
          on_step: Callable[[int, Tensor], None] | None) -> list[Slice]:
     """All slices, as many at once as the plan says."""
     results: list[Slice] = []
+    if Search.of(plan, prior) is not None:
+        middle = len(scans) // 2
+        one = prepare(scans[middle], plan, maps=None if maps is None else maps[middle, None], device=device)
+        plan = chosen_weight(one, prior, plan).of(plan)
     while len(results) < len(scans):
         first = len(results)
         ready = [prepare(scans[first], plan, maps=None if maps is None else maps[first, None], device=device)]

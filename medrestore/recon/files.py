@@ -126,8 +126,9 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     notes = [*dict.fromkeys((*scan.notes, *ready.notes))]
     for note in notes:
         job.say(f"note: {note}")
+    volume = volume.weighed(prepared)
     advance = job.progress(source.name, (len(job.levels) - 1) * job.plan.samples * len(volume.numbers))
-    provenance, mask = _provenance(source, ready, job, notes), ready.sampling.mask.cpu()
+    provenance, mask = _provenance(source, ready, volume, notes), ready.sampling.mask.cpu()
     del ready
     with _stage(out, job, len(volume.numbers)) as stage:
         records = Records(stage.folder)
@@ -199,11 +200,15 @@ def _write(volume: Volume, records: Records, keys: dict[int, str], place: Path, 
             record = records.read(index, keys)
             writer.put(number, reconstruction=record.image.abs(), complex_image=record.image, std=record.std,
                        samples=record.samples)
-            scored.add(record)
+            scored.add(index, record)
             if index == volume.pictured:
                 panel(columns(record), place.with_suffix(".png"), title="" if job.writing.anonymous else volume.file_name)
         scores = scored.scores(volume.scan.reference_max)
         provenance |= scored.facts | {"scores": {name: _numbers(value) for name, value in scores.items()}}
+        for note in (f"slice {', '.join(map(str, about))}: {note}" for note, about in scored.notes.items()
+                     if note not in provenance["notes"]):
+            job.say(f"note: {note}")
+            provenance["notes"].append(note)
         if job.writing.nifti:
             _write_nifti(place, writer, len(volume.numbers), volume.scan, volume.numbers[0])
         for path in job.outputs(place)[1:]:
@@ -228,15 +233,16 @@ def _write_nifti(out: Path, images: ReconstructionWriter, slices: int, scan: KSp
     write_nifti(out.with_suffix(".nii.gz"), volume, pixel_mm=one.pixel_mm, affine=one.affine)
 
 
-def _provenance(source: Path, ready: Prepared, job: Job, notes: list[str]) -> dict[str, Any]:
+def _provenance(source: Path, ready: Prepared, volume: Volume, notes: list[str]) -> dict[str, Any]:
     """What is known of how an output is made before it is: nothing of the hour, so that a rerun gives the same bytes."""
-    sampling = ready.sampling
+    sampling, job, choice = ready.sampling, volume.job, volume.choice
     return {
         "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.place,
         "config": plain(_recorded(job)), "config_hash": job.config_hash,
         "input": {"name": job.writing.name_of(source), "fingerprint": fingerprint(source)},
         "prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint, "levels": job.levels,
-        "method": repr(job.plan.sampler), "noise_source": ready.noise_source,
+        "method": repr(volume.plan.sampler), "noise_source": ready.noise_source,
+        "held_out_errors": {f"{weight:g}": error for weight, error in choice.errors.items()},
         "sampling": {"kind": sampling.kind, "acceleration": sampling.acceleration, "acquired": ready.acquired,
                      "calibration": sampling.acs},
         "notes": [job.writing.told(note, source) for note in notes],

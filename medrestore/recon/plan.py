@@ -1,14 +1,14 @@
 """All that decides the image of a scan, and what does not. Importing it loads no torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..errors import InputError
 from ..files import expanded
-from ..levels import LADDERS, below
-from ..methods import METHODS
+from ..levels import LADDERS, below, check_reach
+from ..methods import METHODS, SCANS
 from ..settings import Bounds, FieldError, OneOf, Privacy, check
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..priors import Prior
 
 LEAST_SIGMA = 1e-3  # image brightness being about 1
-WITHOUT_DATA = ("ddim", "ddpm", "probability-flow", "dpm-solver++")  # methods that sample the prior alone
+SLICE_SEEDS = 100_000  # seeds set apart for the samples of one slice
 QUALITY = {  # network calls a sample, samples, and the level to begin at from CG-SENSE: points on the curve of docs/speed.md
     "fast": (20, 1, 0.5), "balanced": (50, 1, None), "best": (100, 1, None),
 }
@@ -52,6 +52,8 @@ class Plan:
     Args:
         method: how the data are made to agree; the default was best on validation subjects, the others but it draw samples.
         options: the method's hyper-parameters, by the names of its paper, such as lam.
+        weight: lam of hqs, dds and diffpir, how much less to trust the data than their noise justifies; default the method's
+            own. auto chooses it for each scan by how well held-out samples are predicted, in no more time than three slices.
         steps: noise levels, a network call each.
         ladder: spacing of the noise levels.
         sigma_max: noise level to begin at (image brightness about 1); above it the calibration data decide.
@@ -76,8 +78,9 @@ class Plan:
         keep_samples: store every sample.
     """
 
-    method: Annotated[Any, OneOf(METHODS, without=WITHOUT_DATA)] = "hqs"
+    method: Annotated[Any, OneOf(METHODS.offered(SCANS))] = "hqs"
     options: Mapping[str, int | float | None] = field(default_factory=dict)
+    weight: Annotated[float, Bounds(above=0)] | Literal["auto"] | None = None
     steps: Annotated[int, Bounds(at_least=2)] = 50
     ladder: Annotated[str, OneOf(LADDERS)] = "karras"
     sigma_max: Annotated[float, Bounds(above=0)] = 5.0
@@ -103,19 +106,35 @@ class Plan:
     def __post_init__(self) -> None:
         METHODS.settle(self, "method", "options")
         check(self)
+        if self.weight is not None and self.own_weight is None:
+            raise FieldError("Plan", "weight", "is lam of hqs, dds (without gamma) and diffpir, and stands once: "
+                             f"leave it out with {self.method} and these options")
         if self.samples > 1 and not self.draws:
             raise FieldError("Plan", "samples", f"must be 1 with {self.method}, which estimates the mean and draws no samples; "
                              "take a `method` that draws them, such as dds")
 
     @property
     def sampler(self) -> "Method":
-        """The method with its options."""
-        return METHODS.build(self.method, self.options, "Plan", "options").in_steps(self.steps)
+        """The method with its options and the weight; its own default weight where one is yet to be chosen."""
+        weight = {} if self.weight in (None, "auto") else {"lam": self.weight}
+        return METHODS.build(self.method, {**self.options, **weight}, "Plan", "options").in_steps(self.steps)
+
+    @property
+    def own_weight(self) -> float | None:
+        """The method's default lam; None where it has none or the options settle it."""
+        kind: Any = METHODS[self.method]
+        own: Any = {one.name: one.default for one in fields(kind)}.get("lam")
+        return None if "lam" in self.options or self.options.get("gamma") is not None else own
 
     @property
     def draws(self) -> bool:
         """Whether the method draws samples, whose spread means something."""
         return METHODS[self.method].draws
+
+    def check_levels(self, prior: "Prior") -> None:
+        """Refuses noise levels that are outside those of the prior."""
+        low, high = prior.sigma_range
+        check_reach(self.sigma_max, max(low, LEAST_SIGMA), high, start_sigma=self.start_sigma)
 
     def levels(self, prior: "Prior") -> list[float]:
         """The noise levels over the range of a prior, before any start part-way."""

@@ -14,6 +14,7 @@ from ..consistency import relative_misfit, unexplained
 from ..errors import InputError
 from ..io import KSpaceFile, Scan, read_kspace
 from ..io.kspace.base import sampled
+from ..methods import SCANS, serving
 from ..metrics import Scores, fastmri_scores
 from ..mri import (
     Sampling,
@@ -28,20 +29,19 @@ from ..mri import (
     sampling_mask,
     whitening,
 )
-from ..operators import Crop, Sense
+from ..operators import Crop, Sense, SpectralOperator
 from ..priors import Prior
 from ..problem import Problem
 from ..restoration import Restoration, check, image_size, padded_size, restore_all
-from ..settings import FieldError
 from .data_step import DataStep, data_step, exact_gb
-from .plan import LEAST_SIGMA, Plan, Reading
+from .noise_model import UNSOLVED, noise_profile
+from .plan import SLICE_SEEDS, Plan, Reading
 
 CG_SENSE = CGSense(lam=0.01)  # the baseline beside every reconstruction
 FASTMRI_KINDS = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
 AXES = ("slice", "coil", "row", "col")  # of coil maps in files that do not say
-ROUNDING = 1e-5  # of the data: what float32 leaves of k-space that the maps explain
+ROUNDING = 1e-4  # of the data: what float32 leaves of k-space that the maps explain
 WORST_MISFIT = 3.0  # times that of an empty image
-SLICE_SEEDS = 100_000  # seeds set apart for the samples of one slice
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,10 @@ class Prepared:
     """A slice that is ready to be restored: the problem, and how its solution becomes the image that a scanner shows.
 
     Attributes:
-        problem: prewhitened k-space under the SENSE model; its operator is `sense` or an exact form of it.
-        sense: the operator without its spectrum or resolvent.
+        problem: prewhitened k-space under the SENSE model, its samples weighted where their noise differs; its operator is
+            `sense` or an exact form of it, weighted alike.
+        sense: the operator without weights, spectrum or resolvent.
+        kspace: (1, coil, h, w) the data of `sense`: prewhitened, without weights.
         sampling: the realised mask.
         noise_source: where the noise level comes from, in words.
         gain: (1, 1, h, w), root-sum-of-squares of the coils before whitening: magnitude times gain is comparable to a
@@ -64,6 +66,7 @@ class Prepared:
 
     problem: Problem
     sense: Sense
+    kspace: Tensor
     sampling: Sampling
     noise_source: str
     gain: Tensor
@@ -85,12 +88,12 @@ class Prepared:
     @cached_property
     def zero_filled(self) -> Tensor:
         """(1, 1, height, width) complex on the reconstruction grid, computed when it is first asked for."""
-        return ZeroFilled().reconstruct(self.problem.y, self.sense.maps, self.sense.mask)
+        return ZeroFilled().reconstruct(self.kspace, self.sense.maps, self.sense.mask)
 
     @cached_property
     def cg_sense(self) -> Tensor:
         """(1, 1, height, width) complex on the reconstruction grid, computed when it is first asked for."""
-        return CG_SENSE.reconstruct(self.problem.y, self.sense.maps, self.sense.mask)
+        return CG_SENSE.reconstruct(self.kspace, self.sense.maps, self.sense.mask)
 
     def shown(self, image: Tensor) -> Tensor:
         """Complex (..., h, w) of the reconstruction grid to the image as shown, in units of the coils' root-sum-of-squares."""
@@ -140,14 +143,36 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     maps = torch.where(norm > 0, maps / norm.where(norm > 0, 1.0), 0.0)
     gain = torch.einsum("cv,bvhw->bchw", unmix, maps).abs().square().sum(1, keepdim=True).sqrt()
     sense = Sense(maps.to(device), sampling.mask.to(device))
+    problem, form, source = _weighted(sense, kspace.to(device), sigma, source, plan)
+    return Prepared(problem, sense, kspace.to(device), sampling, source, gain.to(device), scan.crop, reference, form,
+                    (*scan.notes, *notes), float(scan.mask.numel() / scan.mask.sum()))
+
+
+def _weighted(sense: Sense, kspace: Tensor, sigma: float, source: str, plan: Plan) -> tuple[Problem, DataStep, str]:
+    """The problem with samples weighted by their noise, the form of its operator, and where the noise comes from, in words.
+
+    A given noise level is held against what the coil maps leave unexplained, too: to fit the model's error costs up to 15 dB.
+    """
+    plain = Problem(sense, kspace, sigma)
+    along_axis = plan.sampler.needs is SpectralOperator and sense.one_axis  # whose exact spectrum has one weight a line
+    profile = noise_profile(plain, along_axis=along_axis)
+    if profile is not None:
+        sense, sigma = replace(sense, mask=profile.weights), profile.sigma
     form = data_step(sense, plan.sampler, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb, noisy=sigma > 0)
-    problem = Problem(form.operator, kspace.to(device), sigma)
-    rounding = ROUNDING * float(torch.linalg.vector_norm(problem.y) / problem.count.sqrt())
-    if (left := unexplained(problem)) > max(sigma, rounding):  # a given level, too: to fit the model's error costs 15 dB
-        problem = replace(problem, sigma=left)
+    if profile is not None:
+        source = (f"{source}, with what the coil maps leave unexplained {sigma:.3g} to {profile.largest:.3g} "
+                  "from the edge of k-space to its centre")
+        return Problem(form.operator, profile.weights * kspace, sigma), form, source
+    problem: Problem = Problem(form.operator, kspace, sigma)
+    left = unexplained(problem if sigma > 0 else plain)  # exact forms for data without noise drop weak singular values
+    size = float(torch.linalg.vector_norm(kspace) / plain.count.sqrt())
+    if left > max(sigma, size * (ROUNDING if sigma > 0 else UNSOLVED)):
         source = f"{source}, raised from {sigma:.3g} to what the coil maps leave unexplained"
-    return Prepared(problem, sense, sampling, source, gain.to(device), scan.crop, reference, form, (*scan.notes, *notes),
-                    float(scan.mask.numel() / scan.mask.sum()))
+        problem = replace(problem, sigma=left)
+        if sigma == 0:  # the form is that of data with noise
+            form = data_step(sense, plan.sampler, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb, noisy=True)
+            problem = Problem(form.operator, kspace, left)
+    return problem, form, source
 
 
 def is_empty(scan: Scan) -> bool:
@@ -300,13 +325,13 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
         InputError: in one sentence, what does not fit and what would.
     """
     check_prior(prior.channels, "the prior")
-    check_levels(plan, prior)
+    plan.check_levels(prior)
     operator, method = prepared.problem.operator, plan.sampler
     if method.needs is not None and not isinstance(operator, method.needs):
         why = ("the mask undersamples both axes" if not prepared.sense.one_axis else
                f"that takes {exact_gb(prepared.sense):.2f} GiB, over the limit of `spectral_gb`, {plan.spectral_gb:g}")
         raise InputError(f"{type(method).__name__} needs the exact spectrum of the scan, and {why}; "
-                         "dds, diffpir, hqs and dps do without")
+                         f"{serving(operator, use=SCANS)} would do")
     try:
         check(prepared.problem, method, prior, padded_size(prior, image_size(prepared.problem)))
     except (TypeError, ValueError) as error:
@@ -323,18 +348,7 @@ def check_noise(prepared: Prepared, plan: Plan) -> None:
     if method.exact and prepared.problem.exact is not True:
         raise InputError(f"{type(method).__name__} takes the data as free of noise, and these have noise of std "
                          f"{float(prepared.problem.sigma):.3g} ({prepared.noise_source}), which it would restore as image; "
-                         "take a `method` that knows the noise: hqs, dds, diffpir, ddnm+, ddrm or dps")
-
-
-def check_levels(plan: Plan, prior: Prior) -> None:
-    """Refuses noise levels that are outside those of the prior."""
-    low, high = prior.sigma_range
-    least = max(low, LEAST_SIGMA)
-    if plan.sigma_max <= least:
-        raise FieldError("Plan", "sigma_max", f"is {plan.sigma_max:g}, not above the least noise level of the prior, {least:g}")
-    if plan.start_sigma is not None and not low < plan.start_sigma <= high:
-        raise FieldError("Plan", "start_sigma", f"is {plan.start_sigma:g}, outside the noise levels of the prior, "
-                         f"{low:g} to {high:g}")
+                         f"take a `method` that knows the noise: {serving(prepared.problem.operator, noisy=True, use=SCANS)}")
 
 
 def check_prior(channels: int, name: str) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,7 @@ class Record:
         misfit: mean over the samples.
         noise_std: of each real number of the k-space.
         seeds: of the samples; empty for a slice that holds nothing.
+        notes: what was assumed of the slice or left out, one sentence each.
     """
 
     image: Tensor
@@ -43,6 +45,7 @@ class Record:
     misfit: float = 0.0
     noise_std: float = 0.0
     seeds: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, done: Slice, *, samples: bool, baselines: bool) -> "Record":
@@ -58,7 +61,8 @@ class Record:
         if done.reference is not None:
             magnitudes |= {"reference": done.reference} | ({"one_sample": done.samples[0].abs()} if several else {})
         return cls(done.image, done.std if several else None, done.samples if samples else None, magnitudes,
-                   float(done.restoration.misfit.mean()), float(done.prepared.problem.sigma), tuple(done.restoration.seeds))
+                   float(done.restoration.misfit.mean()), float(done.prepared.problem.sigma), tuple(done.restoration.seeds),
+                   done.prepared.notes)
 
     @classmethod
     def empty(cls, shape: tuple[int, int], *, samples: int, keep_samples: bool, scored: bool) -> "Record":
@@ -102,7 +106,9 @@ class Records:
         arrays = {"image": record.image, "std": record.std, "samples": record.samples, **record.magnitudes}
         buffer = io.BytesIO()
         given: dict[str, Any] = {name: array.resolve_conj().numpy() for name, array in arrays.items() if array is not None}
-        np.savez(buffer, facts=np.array([record.misfit, record.noise_std]), seeds=np.array(record.seeds, np.int64), **given)
+        notes = np.frombuffer(json.dumps(record.notes).encode(), np.uint8)
+        np.savez(buffer, facts=np.array([record.misfit, record.noise_std]), notes=notes,
+                 seeds=np.array([len(record.seeds), *record.seeds]), **given)  # an array without entries is refused
         write_file(self.place(index, key), buffer.getvalue())
 
     def load(self, index: int, key: str) -> Record | None:
@@ -111,9 +117,9 @@ class Records:
         try:
             arrays = {name: torch.from_numpy(read_npz(place, name)) for name in npz_names(place)}
             misfit, noise_std = arrays.pop("facts").tolist()
-            seeds = tuple(arrays.pop("seeds").tolist())
+            (_, *seeds), notes = arrays.pop("seeds").tolist(), tuple(json.loads(arrays.pop("notes").numpy().tobytes()))
             return Record(arrays.pop("image"), arrays.pop("std", None), arrays.pop("samples", None), arrays, misfit, noise_std,
-                          seeds)
+                          tuple(seeds), notes)
         except (InputError, KeyError, ValueError, TypeError):
             return None
 
@@ -135,9 +141,12 @@ class Gathered:
 
     magnitudes: dict[str, list[Tensor]] = field(default_factory=dict)
     facts: dict[str, list[Any]] = field(default_factory=lambda: {"misfit": [], "noise_std": [], "seeds": []})
+    notes: dict[str, list[int]] = field(default_factory=dict)  # to the slices that each is about
 
-    def add(self, record: Record) -> None:
-        """Takes in one slice; its magnitudes only where there is a reference to score them by."""
+    def add(self, index: int, record: Record) -> None:
+        """Takes in slice `index`; its magnitudes only where there is a reference to score them by."""
+        for note in record.notes:
+            self.notes.setdefault(note, []).append(index)
         self.facts["misfit"].append(record.misfit if record.seeds else None)
         self.facts["noise_std"].append(record.noise_std if record.seeds else None)
         self.facts["seeds"].append(list(record.seeds))

@@ -13,9 +13,11 @@ from ..errors import InputError
 from ..files import digest_of
 from ..io import KSpaceFile, Scan
 from ..settings import FieldError, plain
+from .plan import Plan
 from .preparation import Prepared, is_empty, prepare, restore_slices
 from .records import Record, Records, key_of
 from .slices import ahead, images_of
+from .weight import Choice, Search, chosen_weight
 
 if TYPE_CHECKING:
     from .files import Job
@@ -49,6 +51,7 @@ class Volume:
         file_name: of the scan.
         numbers: of the slices that are asked for.
         job: what to do with them.
+        choice: the weight of the data, where the plan leaves it to the scan.
     """
 
     scan: KSpaceFile
@@ -56,6 +59,12 @@ class Volume:
     file_name: str
     numbers: range
     job: "Job"
+    choice: Choice = field(default_factory=Choice)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the job with the weight that was chosen."""
+        return self.choice.of(self.job.plan)
 
     @property
     def pictured(self) -> int:
@@ -65,7 +74,7 @@ class Volume:
     @cached_property
     def base(self) -> str:
         """sha256 of what decides each slice, but for what the files of the scan and of the maps hold."""
-        plan = replace(self.job.plan, prior="", slices=None, maps=None, dataset=None, axes=None)
+        plan = replace(self.plan, prior="", slices=None, maps=None, dataset=None, axes=None)
         name = None if plan.undersample is None else self.file_name  # of which masks are made
         return digest_of([plain(plan), self.job.prior_key(), name, self.job.machine.place, torch.__version__])
 
@@ -80,6 +89,18 @@ class Volume:
             if not is_empty(scan):
                 return {index: self._prepare(scan, self._maps(index))}
         raise InputError(f"{self.scan.path}: the k-space is zero everywhere; copy or export the scan again")
+
+    def weighed(self, prepared: dict[int, Prepared]) -> "Volume":
+        """The volume with the weight that its middle slice chooses, or the first that holds something."""
+        search = Search.of(self.plan, self.job.prior)
+        if search is None:
+            return self
+        self.job.say(f"choosing the weight of the data by held-out samples: at most {search.total} network calls")
+        middle = self.scan[self.pictured]
+        ready = (next(iter(prepared.values())) if self.pictured in prepared or is_empty(middle)
+                 else self._prepare(middle, self._maps(self.pictured)))
+        advance = self.job.progress("weight of the data", search.total)
+        return replace(self, choice=chosen_weight(ready, self.job.prior, self.plan, on_call=advance))
 
     def restore(self, prepared: dict[int, Prepared], at_once: int, records: Records,
                 advance: Callable[[], None]) -> tuple[dict[int, str], dict[int, InputError]]:
@@ -144,11 +165,11 @@ class Volume:
 
     def _prepare(self, scan: Scan, maps: Tensor | None) -> Prepared:
         machine = self.job.machine
-        return prepare(scan, self.job.plan, file_name=self.file_name, maps=maps, cache=machine.cache, device=machine.place)
+        return prepare(scan, self.plan, file_name=self.file_name, maps=maps, cache=machine.cache, device=machine.place)
 
     def _restore(self, group: Group, records: Records, advance: Callable[[], None]) -> None:
         """Restores the slices of a group in one batch, and stores them."""
-        plan = self.job.plan
+        plan = self.plan
 
         def stepped(step: int, x: Tensor) -> None:
             for _ in range(len(x)):
@@ -160,7 +181,7 @@ class Volume:
             records.save(index, group.key, Record.of(done, samples=plan.keep_samples, baselines=index == self.pictured))
 
     def _black(self, shape: tuple[int, int], *, scored: bool) -> Record:
-        plan = self.job.plan
+        plan = self.plan
         return Record.empty(shape, samples=plan.samples, keep_samples=plan.keep_samples, scored=scored)
 
 

@@ -8,7 +8,7 @@ Messages name fields as Python does. A field that a message mentions stands in `
 its own name for it; the field that a `FieldError` is about is its attribute `field`.
 """
 
-from .bounds import Bounds, FieldError, OneOf, dotted, prefix, suggested
+from .bounds import Bounds, FieldError, OneOf, dotted, prefix, refused, suggested
 from .build import build, check, hints, parse, variants
 from .plain import assign, flatten, override, plain, scalar
 from .privacy import OMITTED, Privacy
@@ -19,5 +19,5 @@ from .words import described, is_required
 __all__ = [
     "OMITTED", "Bounds", "FieldError", "OneOf", "Privacy", "Registry", "assign", "build", "check",
     "default_of", "described", "documented", "dotted", "flatten", "hints", "is_required", "override",
-    "parse", "plain", "prefix", "scalar", "schema", "schema_of", "suggested", "variants",
+    "parse", "plain", "prefix", "refused", "scalar", "schema", "schema_of", "suggested", "variants",
 ]

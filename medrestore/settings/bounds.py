@@ -26,6 +26,11 @@ class FieldError(InputError):
         return type(self), (self.source, self.field, self.what)
 
 
+def refused(instance: object, why: str) -> InputError:
+    """The error for fields that do not go together; `build` puts the source and the key in place of the class."""
+    return InputError(f"{type(instance).__name__}: {why}")
+
+
 @dataclass(frozen=True)
 class Bounds:
     """The numbers that a field may hold; infinities and NaN are refused.
@@ -64,21 +69,19 @@ class OneOf:
     """The names that a field may hold, where they are those of a table, such as a `Registry`.
 
     Args:
-        table: all names.
-        without: names of the table that the field may not hold.
+        table: the names.
     """
 
     table: Collection[str]
-    without: Collection[str] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Those that are offered; a registry knows further ones, of one script."""
-        return tuple(name for name in self.table if name not in self.without)
+        return tuple(self.table)
 
     def admits(self, value: Any) -> bool:
         """Whether `value` is one of the names."""
-        return isinstance(value, str) and value in self.table and value not in self.without
+        return isinstance(value, str) and value in self.table
 
     def __str__(self) -> str:
         return f"one of {', '.join(self.names)}"

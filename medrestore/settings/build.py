@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from numbers import Integral, Real
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -49,7 +50,7 @@ def is_plain(hint: Any) -> bool:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return is_plain(arguments[0]) or any(isinstance(one, OneOf) for one in arguments[1:])
-    if origin is Literal or hint in (int, float, str, bool, NoneType) or (isinstance(hint, type) and is_dataclass(hint)):
+    if origin is Literal or hint in (int, float, str, bool, Path, NoneType) or (isinstance(hint, type) and is_dataclass(hint)):
         return True
     return origin in (Union, UnionType, *MAPPINGS, tuple) and all(
         is_plain(one) for one in arguments if one is not Ellipsis)
@@ -189,6 +190,12 @@ def _simple(kind: type, value: Any, source: str, where: str) -> Any:
             value = number
     if kind is str and isinstance(value, os.PathLike):
         value = os.fspath(value)
+    if kind is Path and isinstance(value, str | os.PathLike) and os.fspath(value):
+        try:
+            return Path(value).expanduser()
+        except RuntimeError as error:
+            what = "begins with ~, and this system knows no home for it; write the path in full"
+            raise FieldError(source, where, what) from error
     if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
         got = "null" if value is None else repr(value)
         raise FieldError(source, where, f"must be {WORDS.get(kind, kind.__name__)}, got {got}")

@@ -1,7 +1,7 @@
 """Classes by name."""
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType
 from typing import Any, Generic, TypeVar
@@ -18,12 +18,15 @@ class Registry(Mapping[str, type[T]], Generic[T]):
 
     Args:
         package: that the places are relative to, such as `medrestore.methods`.
-        places: name to `module:Class`.
+        rows: name to `module:Class`, or to that and the uses that the class is offered for.
         base: the place of the class that all of them are subclasses of; None for any class.
     """
 
-    def __init__(self, package: str, places: Mapping[str, str], base: str | None = None) -> None:
-        self.package, self.places, self.base = package, dict(places), base
+    def __init__(self, package: str, rows: Mapping[str, str | tuple[str, ...]], base: str | None = None) -> None:
+        listed = {name: (row,) if isinstance(row, str) else row for name, row in rows.items()}
+        self.package, self.base = package, base
+        self.places = {name: row[0] for name, row in listed.items()}
+        self._uses = {name: row[1:] for name, row in listed.items()}
         self._added: dict[str, type[T]] = {}
 
     def __getitem__(self, name: str) -> type[T]:
@@ -46,6 +49,14 @@ class Registry(Mapping[str, type[T]], Generic[T]):
 
     def __len__(self) -> int:
         return len(self.places)
+
+    def offered(self, use: str) -> "Offered[T]":
+        """The classes for a use, by name; imports nothing."""
+        return Offered(self, use)
+
+    def suits(self, name: object, use: str) -> bool:
+        """Whether a class is there for a use; those that `add` made are there for all."""
+        return use in self._uses[str(name)] if name in self.places else name in self._added
 
     def name_of(self, kind: type[T]) -> str | None:
         """The name of a class, None where it is not registered."""
@@ -116,3 +127,20 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         found, settled = self.describe(given)
         object.__setattr__(plan, name, found)
         object.__setattr__(plan, options, settled)
+
+
+class Offered(Collection[str], Generic[T]):
+    """The names of a registry's classes for one use."""
+
+    def __init__(self, registry: Registry[T], use: str) -> None:
+        self.registry, self.use = registry, use
+
+    def __contains__(self, name: object) -> bool:
+        """Whether it may be asked for: offered, or of one script."""
+        return self.registry.suits(name, self.use)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self.registry if self.registry.suits(name, self.use))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

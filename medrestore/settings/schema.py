@@ -4,6 +4,7 @@ import inspect
 import re
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -77,7 +78,7 @@ def schema_of(hint: Any) -> dict[str, Any]:
             return {"type": "array", "items": schema_of(arguments[0])}
         return {"type": "array", "prefixItems": [schema_of(one) for one in arguments], "minItems": len(arguments),
                 "maxItems": len(arguments)}
-    names = {int: "integer", float: "number", str: "string", bool: "boolean", NoneType: "null"}
+    names = {int: "integer", float: "number", str: "string", Path: "string", bool: "boolean", NoneType: "null"}
     return {"type": names[hint]} if hint in names else {}
 
 

@@ -1,4 +1,6 @@
-"""What a study tests on: one case is a volume, a scene or a picture, described by plain data that travels to any worker."""
+"""What a study tests on: one case is a volume, a scene or a picture, described by plain data that travels to
+any worker.
+"""
 
 import time
 from abc import ABC, abstractmethod
@@ -11,15 +13,15 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor
 
 from ..errors import InputError
+from ..evaluation.protocols import Row
 from ..files import expanded
 from .config import MethodConfig
-from .methods import SEEDS_APART, Solver
+from .methods import Solver
 from .sources import Condition
 
 C = TypeVar("C", bound=Condition)
 S = TypeVar("S", bound=Solver)
 T = TypeVar("T")
-Row = dict[str, Any]
 MOST_NAMED = 20  # missing files in one sentence
 
 
@@ -111,15 +113,11 @@ class Item(Generic[C, S]):
         """Of the method."""
         return self.content.method.label
 
-    @property
-    def first_seed(self) -> int:
-        """Of the samples."""
-        return SEEDS_APART * self.content.seed
-
     def row(self, label: str, number: int | None, accel: float | None, calls: float = 0.0) -> Row:
         """What every row begins with; `number` is that of the slice or frame, None for the whole case."""
         about = self.content
-        return {"case": about.case.name, "patient": about.case.patient, "slice": number, "setting": about.condition.name,
+        return {"case": about.case.name, "patient": about.case.patient, "slice": number,
+                "setting": about.condition.name,
                 "accel": accel, "method": label, "seed": about.seed, "calls": calls}
 
 
@@ -182,13 +180,15 @@ class Case(CaseRecord, ABC, Generic[C, S]):
         """Restores the case and scores it."""
 
     def prepare(self, item: Item[C, S], device: str) -> bool:
-        """Prepares the first image without any store, to be timed; False where there is nothing to prepare."""
+        """Prepares the first image without any store, to be timed; False where there is nothing to prepare.
+        """
         return False
 
 
 def part_of(kind: type[T], instance: Any) -> T:
     """The fields that `instance` shares with the dataclass `kind`, such as a base class of its own."""
-    return kind(**{one.name: getattr(instance, one.name) for one in fields(kind)})  # type: ignore[arg-type]  # a dataclass
+    # a dataclass
+    return kind(**{one.name: getattr(instance, one.name) for one in fields(kind)})  # type: ignore[arg-type]
 
 
 def refuse_missing(paths: Sequence[str | Path], source: str) -> None:
@@ -204,7 +204,7 @@ def refuse_missing(paths: Sequence[str | Path], source: str) -> None:
         raise InputError(f"{source}: not there: {', '.join(missing[:MOST_NAMED])}{more}; correct the paths or bring the files")
 
 
-def disjoint(data: Sequence[Case[Any, Any]], validation: Sequence[Case[Any, Any]], source: str) -> None:
+def check_disjoint(data: Sequence[Case[Any, Any]], validation: Sequence[Case[Any, Any]], source: str) -> None:
     """Refuses to tune on what is tested on.
 
     Raises:
@@ -217,7 +217,7 @@ def disjoint(data: Sequence[Case[Any, Any]], validation: Sequence[Case[Any, Any]
         raise InputError(f"{source}: validation and data share {shared[0].name}{more}; tune on patients that are not tested on")
 
 
-def unique(cases: Sequence[Case[Any, Any]], source: str) -> None:
+def check_unique(cases: Sequence[Case[Any, Any]], source: str) -> None:
     """Refuses two cases of one name, whose results would fall together."""
     names = [case.name for case in cases]
     twice = next((name for name in names if names.count(name) > 1), None)

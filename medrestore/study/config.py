@@ -1,9 +1,9 @@
 """The settings of a study: one tree of frozen dataclasses, a class for each kind of data.
 
-What a kind of data can have is what its classes have: `ScanConfig`, `PictureConfig` and `SceneConfig` differ in the data
-they read, the conditions (samplings or degradations) they test in and the methods they compare. A mapping, such as a YAML
-file, becomes one of them by `read`. Hyper-parameters of a diffusion method are those of `recon.Plan` and `inpainting.Plan`,
-which have their defaults and check their bounds.
+What a kind of data can have is what its classes have: `ScanConfig`, `PictureConfig` and `SceneConfig` differ
+in the data they read, the conditions (samplings or degradations) they test in and the methods they compare. A
+mapping, such as a YAML file, becomes one of them by `read`. Hyper-parameters of a diffusion method are those
+of `recon.Plan` and `inpainting.Plan`, which have their defaults and check their bounds.
 """
 
 from abc import ABC, abstractmethod
@@ -13,7 +13,8 @@ from itertools import product
 from typing import Annotated, Any, Literal, Self, get_args
 
 from ..errors import InputError
-from ..settings import Bounds, build, check, default_of, hints, is_required, plain, suggested, variants
+from ..levels import LADDERS
+from ..settings import Bounds, OneOf, build, check, default_of, hints, is_required, plain, refused, suggested, variants
 from .sources import (
     AsRecorded,
     Condition,
@@ -26,16 +27,16 @@ from .sources import (
     Simulated,
     Source,
     Undersample,
-    refused,
 )
 
 Values = dict[str, float | None]  # hyper-parameters by name
 Seed = Annotated[int, Bounds(at_least=0)]
-Ladder = Literal["karras", "ddpm", "quadratic"]
+Ladder = Annotated[str, OneOf(LADDERS)]
 ScanProtocol = Literal["fastmri", "fastmri-slice", "complex"]
 PictureProtocol = Literal["natural"]
 SceneProtocol = Literal["dreaming-corrected", "dreaming-official"]
-SCAN_PROTOCOLS, PICTURE_PROTOCOLS, SCENE_PROTOCOLS = map(get_args, (ScanProtocol, PictureProtocol, SceneProtocol))
+SCAN_PROTOCOLS, PICTURE_PROTOCOLS, SCENE_PROTOCOLS = map(get_args,
+                                                         (ScanProtocol, PictureProtocol, SceneProtocol))
 PROTOCOLS: tuple[str, ...] = (*SCAN_PROTOCOLS, *PICTURE_PROTOCOLS, *SCENE_PROTOCOLS)
 
 
@@ -53,7 +54,9 @@ class MethodConfig:
 
     @property
     def family(self) -> str:
-        """What methods are called that differ in the number of network calls alone; empty for those without a network."""
+        """What methods are called that differ in the number of network calls alone; empty for those without a
+        network.
+        """
         return ""
 
     @property
@@ -62,7 +65,8 @@ class MethodConfig:
         return False
 
     def candidates(self) -> list[tuple[Values, Self]]:
-        """Every combination of what is to be tuned, with the config that has it; one, empty, when nothing is."""
+        """Every combination of what is to be tuned, with the config that has it; one, empty, when nothing is.
+        """
         return [({}, self)]
 
     def settled(self, chosen: Mapping[str, float | None]) -> Self:
@@ -126,7 +130,8 @@ class Fill(MethodConfig):
 
 @dataclass(frozen=True)
 class Diffusion(Tunable):
-    """A diffusion method. Fields that are None take the default of the plan, `recon.Plan` or `inpainting.Plan`.
+    """A diffusion method. Fields that are None take the default of the plan, `recon.Plan` or
+    `inpainting.Plan`.
 
     Args:
         steps, samples, batch_size, sigma_max: as the plan.
@@ -256,7 +261,8 @@ class Config(ABC):
                                 f"{suggested('', self.against, self.methods)}")
         tuned = next((label for label, method in self.methods.items() if method.tuned), None)
         if tuned is not None and self.validation is None:
-            raise refused(self, f"methods.{tuned} has tune, which needs validation: cases that are not tested on")
+            raise refused(self,
+                          f"methods.{tuned} has tune, which needs validation: cases that are not tested on")
 
     @property
     @abstractmethod
@@ -334,7 +340,8 @@ def read(given: Mapping[str, Any], source: str) -> Config:
         source: the file that it comes from; complaints begin with it.
 
     Raises:
-        InputError: an unknown key, a value of another type or out of bounds, or values that do not go together.
+        InputError: an unknown key, a value of another type or out of bounds, or values that do not go
+            together.
     """
     if "data" not in given:
         raise InputError(f"{source}: data is missing")

@@ -22,7 +22,8 @@ StudyItem = Item[Any, Any]
 def estimate(study: Study, device: str, *, workers: int = 1) -> Iterator[str]:
     """Lines for people: how many tasks, how long about, how much disk.
 
-    Tuned methods count as if their first candidate was chosen. Fills, trained baselines and slow options are not timed.
+    Tuned methods count as if their first candidate was chosen. Fills, trained baselines and slow options are
+    not timed.
     """
     tuning, testing = tuning_tasks(study), scored_tasks(study, _first_candidates(study))
     items: list[StudyItem] = [task.what for task in (*tuning, *testing)]
@@ -72,7 +73,8 @@ def _preparation(study: Study, item: StudyItem, device: str) -> float | None:
 def _call(study: Study, item: StudyItem, network: Network, device: str) -> float:
     """Seconds that one network call on one image of a case takes, the first call left out."""
     prior = network.load(device)
-    x = torch.zeros(1, prior.channels, *padded_size(prior, item.solver.field(prior, item.case.grid)), device=device)
+    x = torch.zeros(1, prior.channels, *padded_size(prior, item.solver.field(prior, item.case.grid)),
+                    device=device)
     took = 0.0
     with torch.no_grad(), limited_to(study.config.threads):
         for _ in range(2):

@@ -9,7 +9,8 @@ from torch import Tensor
 from ..errors import InputError
 from ..inpainting.frame import smooth_fill
 
-Fill = Callable[[Tensor, Tensor], Tensor]  # frame (3, h, w) uint8, known (h, w) bool -> frame; known pixels are the caller's
+# frame (3, h, w) uint8, known (h, w) bool -> frame; known pixels are the caller's
+Fill = Callable[[Tensor, Tensor], Tensor]
 
 
 def untouched(frame: Tensor, known: Tensor) -> Tensor:
@@ -26,7 +27,8 @@ def biharmonic(frame: Tensor, known: Tensor) -> Tensor:
     """Smooth continuation by the biharmonic equation (Damelin & Hoang 2018), scikit-image's."""
     from skimage.restoration import inpaint_biharmonic
 
-    filled = inpaint_biharmonic(frame.permute(1, 2, 0).double().numpy() / 255, ~known.numpy(), channel_axis=-1)
+    filled = inpaint_biharmonic(frame.permute(1, 2, 0).double().numpy() / 255, ~known.numpy(),
+                                channel_axis=-1)
     return torch.from_numpy(np.rint(255 * filled.clip(0, 1)).astype(np.uint8)).permute(2, 0, 1)
 
 
@@ -56,7 +58,8 @@ def _cv2():
     return cv2
 
 
-FILLS: dict[str, Fill] = {"none": untouched, "mean": mean, "smooth": smooth_fill, "biharmonic": biharmonic, "telea": telea,
+FILLS: dict[str, Fill] = {"none": untouched, "mean": mean, "smooth": smooth_fill, "biharmonic": biharmonic,
+                          "telea": telea,
                           "navier-stokes": navier_stokes}
 
 

@@ -1,52 +1,59 @@
-"""sha256 of what a study reads, each file read once."""
+"""sha256 of what a study reads."""
 
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..files import digest, digest_of, write_file
+from ..errors import InputError
+from ..files import digest, digest_of
 from ..io.guards import scan_files
 
 
 class Fingerprints:
-    """sha256 of files, remembered by path, size and time of change in a file of its own.
+    """sha256 of the contents of files. Each is read once a process, and again only where it was written to
+    since.
 
-    Args:
-        store: the file; None remembers nothing.
+    Nothing is stored: paths, sizes and times of an earlier run say nothing about what a file holds now.
     """
 
-    def __init__(self, store: Path | None) -> None:
-        self._store, self._known = store, _stored(store)
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[tuple[tuple[int, ...], ...], str]] = {}
 
     def __call__(self, path: Path) -> str:
         """sha256 of one file; of header and data for a BART pair."""
-        parts = scan_files(path)
-        states = [(part.resolve(), part.stat()) for part in parts]
-        key = " ".join(f"{real} {state.st_size} {state.st_mtime_ns}" for real, state in states)
-        if key not in self._known:
-            self._known[key] = digest(*parts)
-        return self._known[key]
+        path, state = path.absolute(), _state(path)
+        if path not in self._known or self._known[path][0] != state:
+            self._known[path] = state, digest(*scan_files(path))
+        return self._known[path][1]
 
     def together(self, paths: Iterable[Path], root: Path) -> str:
         """sha256 of the names below `root` and the contents of several files."""
         return digest_of([[str(path.relative_to(root)), self(path)] for path in sorted(paths)])
 
-    def save(self) -> None:
-        """Writes them to the file."""
-        if self._store is not None:
-            write_file(self._store, json.dumps(self._known, indent=0, sort_keys=True))
+    def check_unchanged(self) -> None:
+        """Refuses files that hold something else than when they were read first.
+
+        Raises:
+            InputError: names one of them, or one that is gone.
+        """
+        for path, (_, sha256) in list(self._known.items()):
+            try:
+                same = self(path) == sha256
+            except OSError:
+                same = False
+            if not same:
+                raise InputError(f"{path} was changed while it was in use, so scores may be of the old or of the new content; "
+                                 "run again: what the change concerns is scored anew")
 
 
-def _stored(store: Path | None) -> dict[str, str]:
-    """What a file of fingerprints holds; nothing where it is missing or damaged."""
-    try:
-        values = json.loads(store.read_text("utf-8")) if store is not None and store.is_file() else {}
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return values if isinstance(values, dict) else {}
+def _state(path: Path) -> tuple[tuple[int, ...], ...]:
+    """What any write to the files of a scan changes; the time of the last status change cannot be set by
+    hand.
+    """
+    states = [part.stat() for part in scan_files(path)]
+    return tuple((one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for one in states)
 
 
-def pseudonym(text: str) -> str:
-    """A name that reveals nothing of what it stands for."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def short_digest(text: str) -> str:
+    """What tells labels apart that look alike as names of files."""
+    return hashlib.sha256(text.encode()).hexdigest()[:6]

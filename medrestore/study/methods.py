@@ -1,9 +1,11 @@
-"""Methods of a study: solvers built from their configs, checked against the data and the prior before any work."""
+"""Methods of a study: solvers built from their configs, checked against the data and the prior before any
+work.
+"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from torch import Tensor
 
@@ -16,8 +18,10 @@ from .config import Config, Diffusion, MethodConfig, Values
 from .sources import Condition
 
 S = TypeVar("S", bound="Solver")
-P = TypeVar("P")
-SEEDS_APART = 100_000_007  # between the samples of two seeds of a study: sample k of an image adds k to its own
+P = TypeVar("P", bound="SamplingPlan")
+Facts = dict[str, float | None]
+# between the samples of two seeds of a study: sample k of an image adds k to its own
+SEEDS_APART = 100_000_007
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,75 @@ class Solver:
         return size
 
 
+class SamplingPlan(Protocol):
+    """What studies know of the plan of any diffusion method."""
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def samples(self) -> int: ...
+
+    @property
+    def prior(self) -> str: ...
+
+    @property
+    def bf16(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class NetworkSolver(Solver, Generic[P]):
+    """A diffusion method.
+
+    Args:
+        plan: its hyper-parameters; its seed is the study's.
+        network: the prior.
+    """
+
+    plan: P
+    network: Network
+
+    @property
+    def settings(self) -> P:
+        return self.plan
+
+    @property
+    def prior_network(self) -> Network:
+        return self.network
+
+    @property
+    def calls(self) -> int:
+        return self.plan.steps * self.plan.samples
+
+    def seeded(self, seed: int) -> P:
+        """The plan with the seeds of a seed of the study."""
+        return replace(self.plan, seed=SEEDS_APART * seed)  # type: ignore[type-var]  # plans are dataclasses
+
+
+@dataclass(frozen=True)
+class Restored:
+    """One image by one method.
+
+    Attributes:
+        label: of the method, or of one of its samples.
+        image: as the kind of data has it.
+        facts: further columns of its row, such as `calls` of the network.
+    """
+
+    label: str
+    image: Tensor
+    facts: Facts
+
+
+def mean_and_first(label: str, mean: Tensor, samples: Tensor, facts: Facts,
+                   of_first: Facts) -> list[Restored]:
+    """The mean of the samples and, where there are several, the first of them."""
+    restored = [Restored(label, mean, facts)]
+    if len(samples) > 1:
+        restored.append(Restored(f"{label}, one sample", samples[0], of_first))
+    return restored
+
+
 @dataclass(frozen=True)
 class Recipe(Generic[S]):
     """One method with its hyper-parameters settled.
@@ -140,6 +213,24 @@ def build_all(config: Config, make: SolverMaker, source: str) -> Candidates:
             for label, method in config.methods.items()}
 
 
+def planned(kind: type[P], config: Diffusion, check: Callable[[Mapping[str, Any], str], None],
+            fits: Callable[[P, Prior], None],
+            **further: Any) -> tuple[P, Network]:
+    """The plan and the network of a config, checked against one another.
+
+    Args:
+        check, further: as `network_of` and `plan_of`.
+        fits: refuses a plan that does not suit its prior.
+
+    Raises:
+        InputError: as `plan_of`, `network_of` and `fits`; weights that are not those of their hash.
+    """
+    plan = plan_of(kind, config, **further)
+    network = network_of(plan.prior, plan.bf16, check)
+    fits(plan, network.load("cpu"))
+    return plan, network
+
+
 def plan_of(kind: type[P], config: Diffusion, **further: Any) -> P:
     """The plan of a config: fields of the same names, those that are None at the plan's default.
 
@@ -160,7 +251,8 @@ def network_of(prior: str, bf16: bool, check: Callable[[Mapping[str, Any], str],
     Args:
         prior: folder or name.
         bf16: as the method says.
-        check: refuses a description (`priors.store.describe`) that does not suit the data; its second argument is the name.
+        check: refuses a description (`priors.store.describe`) that does not suit the data; its second
+            argument is the name.
 
     Raises:
         InputError: no such prior, or one that does not suit the data.

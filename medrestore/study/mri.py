@@ -25,22 +25,22 @@ from ..mri import noise_covariance, prewhiten, whitening
 from ..mri.sampling import KINDS
 from ..operators import Crop, SpectralOperator
 from ..recon.plan import Plan, Undersampling
-from ..recon.preparation import Prepared, check_levels, check_plan, check_prior, prepare, restore_slice
+from ..recon.preparation import Prepared, check_plan, check_prior, prepare, restore_slice
 from ..settings import Registry, suggested
 from .cases import Case, Clock, Item, Row, Solved, part_of
 from .config import Baseline, ScanMethod, ScanProtocol
-from .methods import SEEDS_APART, Network, Solver, network_of, plan_of
+from .methods import Facts, NetworkSolver, Restored, Solver, mean_and_first, planned
 from .sources import Condition, Undersample
 
 MASK_SEEDS = 1_000_003  # masks set apart for the seeds of a study
 CACHE_BYTES = 2 * 2**30  # of prepared slices that a process remembers for the other methods of a group
 CLASSICAL: Registry[BaselineMethod] = Registry("medrestore.baselines", {
-    "ZeroFilled": "zero_filled:ZeroFilled", "CGSense": "regularised:CGSense", "TotalVariation": "regularised:TotalVariation",
+    "ZeroFilled": "zero_filled:ZeroFilled", "CGSense": "regularised:CGSense",
+    "TotalVariation": "regularised:TotalVariation",
     "L1Wavelet": "regularised:L1Wavelet", "DeepImagePrior": "deep_image_prior:DeepImagePrior",
 })
 TRAINED = {kind.__name__: name for name, kind in trained.KINDS.items()}
 ROOT_SUM_OF_SQUARES = ("RSS", RootSumOfSquares.__name__)
-Facts = dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class ScanCase(Case[Undersample, "ScanSolver"]):
         return number
 
     def peak(self) -> float | None:
-        """The largest value of the whole stored reference, which scores are taken against; None without one."""
+        """The largest value of the whole stored reference, which scores are taken against; None without one.
+        """
         return None
 
     @property
@@ -92,9 +93,10 @@ class ScanCase(Case[Undersample, "ScanSolver"]):
         return True
 
     def solve(self, item: Item[Undersample, "ScanSolver"], device: str, clock: Clock) -> Solved:
-        """The rows of a volume, one for each slice or for the whole, and the middle slice with its reference."""
+        """The rows of a volume, one for each slice or for the whole, and the middle slice with its reference.
+        """
         complex_valued = item.content.protocol == "complex"
-        volumes: dict[str, list[Reconstruction]] = {}
+        volumes: dict[str, list[Restored]] = {}
         references: list[Tensor] = []
         accel = None
         for number in self.slices:
@@ -109,7 +111,8 @@ class ScanCase(Case[Undersample, "ScanSolver"]):
         middle = len(self.slices) // 2
         return Solved(rows, volumes[item.label][middle].image.abs(), references[middle].abs())
 
-    def _rows(self, item: Item[Undersample, "ScanSolver"], made: "Sequence[Reconstruction]", references: Sequence[Tensor],
+    def _rows(self, item: Item[Undersample, "ScanSolver"], made: Sequence[Restored],
+              references: Sequence[Tensor],
               accel: float | None) -> list[Row]:
         """The scores of all slices by one method."""
         protocol = cast(ScanProtocol, item.content.protocol)
@@ -163,18 +166,21 @@ def prepared_slice(case: ScanCase, number: int, condition: Undersample, seed: in
         InputError: the slice has no reference, or cannot be prepared.
     """
     scan = case.scan(number)
-    # for all methods at once: with the spectrum, which some need and all can use, so that none depends on the others
+    # for all methods at once: with the spectrum, which some need and all can use, so that none depends on the
+    # others
     plan = Plan(method="ddnm", seed=case.seed + MASK_SEEDS * seed, spectral_gb=spectral_gb,
                 undersample=part_of(Undersampling, condition))
     prepared = prepare(scan, plan, file_name=case.file_name, cache=cache, device=device)
     if prepared.reference is None:
         raise InputError(f"{case.file_name} is undersampled and holds no reference, so nothing made of it can be scored")
-    full = scan.kspace if scan.noise is None else prewhiten(scan.kspace, whitening(noise_covariance(scan.noise)))
+    full = scan.kspace if scan.noise is None else prewhiten(scan.kspace,
+                                                            whitening(noise_covariance(scan.noise)))
     combined = (prepared.sense.maps.conj() * ifft2c(full.to(device))).sum(1)[0]
     sampled = rss(scan.kspace * prepared.sampling.mask)[0, 0]
     height, width = sampled.shape
     inner = (min(scan.crop[0], height), min(scan.crop[1], width))
-    return PreparedSlice(prepared, prepared.reference, prepared.shown(combined).cpu(), Crop((height, width), inner)(sampled))
+    return PreparedSlice(prepared, prepared.reference, prepared.shown(combined).cpu(),
+                         Crop((height, width), inner)(sampled))
 
 
 @dataclass
@@ -202,7 +208,8 @@ class SliceCache:
 _CACHE = SliceCache()  # of this process
 
 
-def _remembered(case: ScanCase, number: int, item: Item[Undersample, "ScanSolver"], device: str) -> PreparedSlice:
+def _remembered(case: ScanCase, number: int, item: Item[Undersample, "ScanSolver"],
+                device: str) -> PreparedSlice:
     content, resources = item.content, item.resources
     cache = _CACHE.of((content.case, content.condition, content.seed, device, resources.spectral_gb))
     if number not in cache.slices:
@@ -211,21 +218,6 @@ def _remembered(case: ScanCase, number: int, item: Item[Undersample, "ScanSolver
         cache.add(number, prepared)
         return prepared
     return cache.slices[number]
-
-
-@dataclass(frozen=True)
-class Reconstruction:
-    """One slice by one method.
-
-    Attributes:
-        label: of the method, or of one of its samples.
-        image: (h, w) complex or magnitude, as shown.
-        facts: further columns of its row.
-    """
-
-    label: str
-    image: Tensor
-    facts: Facts
 
 
 class ScanSolver(Solver, ABC):
@@ -237,7 +229,8 @@ class ScanSolver(Solver, ABC):
         return None
 
     @abstractmethod
-    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int, device: str) -> list[Reconstruction]:
+    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
+                    device: str) -> list[Restored]:
         """The slice; where several samples were drawn, also the first of them.
 
         Args:
@@ -250,8 +243,9 @@ class ScanSolver(Solver, ABC):
 class SumOfSquares(ScanSolver):
     """Root-sum-of-squares of what was sampled."""
 
-    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int, device: str) -> list[Reconstruction]:
-        return [Reconstruction(label, prepared.rss, {"calls": 0.0, "misfit": None})]
+    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
+                    device: str) -> list[Restored]:
+        return [Restored(label, prepared.rss, {"calls": 0.0, "misfit": None})]
 
 
 @dataclass(frozen=True)
@@ -260,7 +254,8 @@ class Classical(ScanSolver):
 
     baseline: BaselineMethod
 
-    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int, device: str) -> list[Reconstruction]:
+    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
+                    device: str) -> list[Restored]:
         baseline = self.baseline
         if isinstance(baseline, DeepImagePrior):
             baseline = replace(baseline, seed=baseline.seed + seed)
@@ -283,7 +278,8 @@ class Trained(ScanSolver):
     def weights(self) -> str:
         return self.sha256
 
-    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int, device: str) -> list[Reconstruction]:
+    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
+                    device: str) -> list[Restored]:
         return [_by_baseline(_loaded(self.folder, device), prepared, label)]
 
 
@@ -293,38 +289,22 @@ def _loaded(folder: str, device: str) -> BaselineMethod:
     return trained.load(folder, device=device)
 
 
-def _by_baseline(baseline: BaselineMethod, prepared: PreparedSlice, label: str) -> Reconstruction:
+def _by_baseline(baseline: BaselineMethod, prepared: PreparedSlice, label: str) -> Restored:
     """A baseline takes no noise level, so its misfit has no scale."""
     about = prepared.prepared
-    image = baseline.reconstruct(about.problem.y, about.sense.maps, about.sense.mask)
-    return Reconstruction(label, about.shown(image[0, 0]).cpu(), {"calls": 0.0, "misfit": None})
+    image = baseline.reconstruct(about.kspace, about.sense.maps, about.sense.mask)
+    return Restored(label, about.shown(image[0, 0]).cpu(), {"calls": 0.0, "misfit": None})
 
 
 @dataclass(frozen=True)
-class ScanDiffusion(ScanSolver):
-    """A diffusion method.
+class ScanDiffusion(NetworkSolver[Plan], ScanSolver):
+    """A diffusion method on scans.
 
     Args:
-        plan: of the reconstruction; its seed is the study's.
-        network: the prior.
         uncertainty: also measure how well the spread of the samples tells the error.
     """
 
-    plan: Plan
-    network: Network
     uncertainty: bool
-
-    @property
-    def settings(self) -> Plan:
-        return self.plan
-
-    @property
-    def prior_network(self) -> Network:
-        return self.network
-
-    @property
-    def calls(self) -> int:
-        return self.plan.steps * self.plan.samples
 
     @property
     def spectral_gb(self) -> float:
@@ -336,18 +316,16 @@ class ScanDiffusion(ScanSolver):
         both = isinstance(condition, Undersample) and KINDS[condition.kind][1] == 2
         return not (both and needs is not None and issubclass(needs, SpectralOperator))
 
-    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int, device: str) -> list[Reconstruction]:
-        about, prior = prepared.prepared, self.network.load(device)
-        plan = replace(self.plan, seed=SEEDS_APART * seed)
+    def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
+                    device: str) -> list[Restored]:
+        about, prior, plan = prepared.prepared, self.network.load(device), self.seeded(seed)
         check_plan(about, prior, plan)
         made = restore_slice(about, prior, plan, slice_index=stream)
         facts: Facts = {"calls": float(prior.calls), "misfit": float(made.restoration.misfit.mean())}
-        if plan.samples == 1:
-            return [Reconstruction(label, made.image, facts)]
         if self.uncertainty:
             facts |= _uncertainty(made.samples, prepared)
-        single: Facts = {"calls": prior.calls / plan.samples, "misfit": float(made.restoration.misfit[0])}
-        return [Reconstruction(label, made.image, facts), Reconstruction(f"{label}, one sample", made.samples[0], single)]
+        of_first: Facts = {"calls": prior.calls / plan.samples, "misfit": float(made.restoration.misfit[0])}
+        return mean_and_first(label, made.image, made.samples, facts, of_first)
 
 
 def _uncertainty(samples: Tensor, prepared: PreparedSlice) -> Facts:
@@ -370,9 +348,8 @@ def scan_solver(config: Baseline | ScanMethod, protocol: str, source: str, where
     """The solver of a method; see `methods.SolverMaker`."""
     if isinstance(config, Baseline):
         return _baseline(config, protocol, source, where)
-    plan = plan_of(Plan, config)
-    network = network_of(plan.prior, plan.bf16, lambda about, prior: check_prior(about["channels"], prior))
-    check_levels(plan, network.load("cpu"))  # whose weights are checked against their hash there
+    plan, network = planned(Plan, config, lambda about, prior: check_prior(about["channels"], prior),
+                            Plan.check_levels)
     return ScanDiffusion(plan, network, config.uncertainty)
 
 

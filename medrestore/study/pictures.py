@@ -18,16 +18,16 @@ from ..evaluation.protocols import score
 from ..files import digest_of
 from ..inpainting.frame import check_rgb
 from ..io.frames.pictures import SUFFIXES, picture_size, read_picture
+from ..metrics import residual
 from ..operators import AveragePool, Grayscale, LinearOperator, Mask, bicubic_downsample, gaussian_blur, sample_pixels
 from ..problem import Problem
 from ..recon.plan import Plan
-from ..recon.preparation import check_levels
 from ..restoration import restore
 from ..settings import suggested
 from .cases import Case, Clock, Item, Solved
 from .config import Baseline, PictureMethod
 from .fingerprints import Fingerprints
-from .methods import SEEDS_APART, Network, Solver, network_of, plan_of
+from .methods import Facts, NetworkSolver, Restored, Solver, mean_and_first, planned
 from .perceptual import lpips_of
 from .sources import Degrade, Pictures
 
@@ -63,7 +63,8 @@ class PictureCase(Case[Degrade, "PictureSolver"]):
     def picture(self) -> Tensor:
         """(1, 3, h, w) in [0, 1]; sides are multiples of `Pictures.SIDES`."""
         pixels = torch.from_numpy(read_picture(Path(self.path)).copy()).permute(2, 0, 1)
-        sides = [(side if self.crop is None else self.crop) // Pictures.SIDES * Pictures.SIDES for side in pixels.shape[-2:]]
+        sides = [(side if self.crop is None else self.crop) // Pictures.SIDES * Pictures.SIDES
+                 for side in pixels.shape[-2:]]
         top, left = ((side - inner) // 2 for side, inner in zip(pixels.shape[-2:], sides, strict=True))
         return pixels[None, :, top : top + sides[0], left : left + sides[1]].float() / 255
 
@@ -72,14 +73,13 @@ class PictureCase(Case[Degrade, "PictureSolver"]):
         problem, truth = degraded(self, item.content.condition, item.content.seed, device)
         with clock.timing("method"):
             restored = item.solver.restore(problem, item.label, item.content.seed, device)
-        size = torch.linalg.vector_norm(problem.y)
         rows = []
         for made in restored:
-            off = torch.linalg.vector_norm(problem.operator(made.image) - problem.y) / size
+            off = residual(problem.operator(made.image), problem.y)
             shown = made.image.cpu().clamp(0, 1)
             for scores in score("natural", shown, truth, lpips=lpips_of(item.resources.lpips)):
                 scores.pop("slice")
-                rows.append({**item.row(made.label, None, None), **scores, "calls": made.calls, "consistency": float(off),
+                rows.append({**item.row(made.label, None, None), **scores, **made.facts, "residual": off,
                              "misfit": float(relative_misfit(problem, made.image).mean())})
         main = restored[0].image.cpu().clamp(0, 1)
         return Solved(rows, main[0].permute(1, 2, 0), truth[0].permute(1, 2, 0))
@@ -91,7 +91,7 @@ def picture_cases(source: Pictures, prints: Fingerprints, where: str) -> list[Pi
     Raises:
         InputError: no pictures, or one smaller than the crop.
     """
-    files = Photographs().files if source.folder == "bundled" else find(source.folder, SUFFIXES, where)
+    files = Photographs().paths if source.folder == "bundled" else find(source.folder, SUFFIXES, where)
     least = source.crop or Pictures.SIDES
     cases = []
     for path in files:
@@ -142,72 +142,41 @@ def _moved(operator: LinearOperator, device: str) -> LinearOperator:
     return replace(operator, **tensors)
 
 
-@dataclass(frozen=True)
-class RestoredPicture:
-    """One picture by one method.
-
-    Attributes:
-        label: of the method, or of one of its samples.
-        image: (1, 3, h, w).
-        calls: of the network.
-    """
-
-    label: str
-    image: Tensor
-    calls: float
-
-
 class PictureSolver(Solver, ABC):
     """A method that restores degraded pictures."""
 
     @abstractmethod
-    def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[RestoredPicture]:
-        """The picture; where several samples were drawn, also the first of them. `seed` is that of the study."""
+    def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[Restored]:
+        """The picture; where several samples were drawn, also the first of them. `seed` is that of the study.
+        """
 
 
 @dataclass(frozen=True)
 class PseudoInverse(PictureSolver):
     """A^+ y, for operators that have one."""
 
-    def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[RestoredPicture]:
-        return [RestoredPicture(label, problem.operator.pinv(problem.y), 0.0)]
+    def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[Restored]:
+        return [Restored(label, problem.operator.pinv(problem.y), {"calls": 0.0})]
 
 
 @dataclass(frozen=True)
-class PictureDiffusion(PictureSolver):
-    """A diffusion method.
+class PictureDiffusion(NetworkSolver[Plan], PictureSolver):
+    """A diffusion method on pictures.
 
     Args:
-        plan: steps, samples and noise levels.
-        network: the prior.
         from_prior: whether noise levels span the range of the prior instead of the plan's.
     """
 
-    plan: Plan
-    network: Network
     from_prior: bool
 
-    @property
-    def settings(self) -> Plan:
-        return self.plan
-
-    @property
-    def prior_network(self) -> Network:
-        return self.network
-
-    @property
-    def calls(self) -> int:
-        return self.plan.steps * self.plan.samples
-
-    def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[RestoredPicture]:
-        plan, prior = self.plan, self.network.load(device)
+    def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[Restored]:
+        plan, prior = self.seeded(seed), self.network.load(device)
         levels = None if self.from_prior else plan.levels(prior)
         made = restore(problem, prior, plan.sampler, levels=levels, steps=plan.steps, samples=plan.samples,
-                       seed=SEEDS_APART * seed, batch_size=plan.batch_size)
-        restored = [RestoredPicture(label, made.mean[None], float(prior.calls))]
-        if plan.samples > 1:
-            restored.append(RestoredPicture(f"{label}, one sample", made.samples[:1], prior.calls / plan.samples))
-        return restored
+                       seed=plan.seed, batch_size=plan.batch_size)
+        facts: Facts = {"calls": float(prior.calls)}
+        return mean_and_first(label, made.mean[None], made.samples[:, None], facts,
+                              {"calls": prior.calls / plan.samples})
 
 
 def picture_solver(config: Baseline | PictureMethod, protocol: str, source: str, where: str) -> PictureSolver:
@@ -219,9 +188,7 @@ def picture_solver(config: Baseline | PictureMethod, protocol: str, source: str,
         if config.options or config.weights is not None:
             raise InputError(f"{config.baseline} has no {'weights' if config.weights is not None else 'options'}")
         return PseudoInverse()
-    plan = plan_of(Plan, config, prior=config.prior or SHIPPED)
-    network = network_of(plan.prior, plan.bf16, check_rgb_prior)
-    check_levels(plan, network.load("cpu"))  # whose weights are checked against their hash there
+    plan, network = planned(Plan, config, check_rgb_prior, Plan.check_levels, prior=config.prior or SHIPPED)
     return PictureDiffusion(plan, network, config.sigma_max is None)
 
 

@@ -1,4 +1,6 @@
-"""A study from its config to its tables: what is missing is named first, methods are tuned, then everything is scored."""
+"""A study from its config to its tables: what is missing is named first, methods are tuned, then everything
+is scored.
+"""
 
 import json
 import re
@@ -20,25 +22,26 @@ from .cases import (
     Item,
     MethodRecord,
     Resources,
-    disjoint,
+    check_disjoint,
+    check_unique,
     part_of,
     refuse_missing,
-    unique,
 )
 from .config import Config, PictureConfig, ScanConfig, SceneConfig, as_plain
-from .fingerprints import Fingerprints, pseudonym
+from .fingerprints import Fingerprints, short_digest
 from .methods import Candidates, Recipe, SolverMaker, build_all, recipe
 from .mri import ScanSolver, scan_solver
 from .pictures import picture_cases, picture_solver
 from .scans import scan_cases
 from .scenes import scene_cases, scene_solver
+from .score_files import STUDY
 from .sources import Condition
 from .tables import write_outputs
 from .tuning import Choices, choose, printed, summary
 from .work import StudyWork
 
-FORMAT = 2  # raise when the same config gives other numbers
-CONFIG, TUNED, TIMINGS, PRINTS, CACHE = "config.yaml", "tuned.json", "timings.csv", "fingerprints.json", "cache"
+FORMAT = 3  # raise when the same config gives other numbers
+CONFIG, TUNED, TIMINGS, CACHE = "config.yaml", "tuned.json", "timings.csv", "cache"
 AnyCase = Case[Any, Any]
 
 
@@ -71,6 +74,7 @@ class Study:
         candidates: every method, with each candidate of its tuning.
         data, validation: the cases.
         lpips: sha256 of the files with the weights of LPIPS.
+        prints: of all files that were read.
     """
 
     config: Config
@@ -80,12 +84,14 @@ class Study:
     data: Sequence[AnyCase]
     validation: Sequence[AnyCase]
     lpips: tuple[str, ...] = ()
+    prints: Fingerprints = field(default_factory=Fingerprints)
 
     def item(self, case: AnyCase, condition: Condition, method: Recipe[Any], seed: int, *,
              with_image: bool = False) -> Item[Any, Any]:
         """What a task does."""
         record = MethodRecord(method.label, method.config, method.solver.settings, method.solver.weights)
-        content = Content(self.config.protocol, part_of(CaseRecord, case), condition, record, seed, with_image, self.lpips)
+        content = Content(self.config.protocol, part_of(CaseRecord, case), condition, record, seed,
+                          with_image, self.lpips)
         cache = self.out / CACHE if self.config.cache is None else expanded(self.config.cache)
         resources = Resources(self._spectral_gb(method), cache, self.config.lpips)
         return Item(content, case, method.solver, resources)
@@ -125,7 +131,8 @@ class Result:
     Attributes:
         failed: tasks that failed, name to sentence; of all shards where the tables are written.
         done, skipped: how many tasks were run, and how many had their output already.
-        waiting: tasks that other shards have still to run; the tables are written by the shard that finds none.
+        waiting: tasks that other shards have still to run; the tables are written by the shard that finds
+            none.
     """
 
     failed: dict[str, str] = field(default_factory=dict)
@@ -134,37 +141,32 @@ class Result:
     waiting: int = 0
 
 
-def open_study(config: Config, source: str, out: Path, *, remember: bool = True) -> Study:
-    """The study, once nothing is missing and everything fits together; writes at most fingerprints of files.
-
-    Args:
-        remember: store fingerprints of files in `out`.
+def open_study(config: Config, source: str, out: Path) -> Study:
+    """The study, once nothing is missing and everything fits together; writes nothing.
 
     Raises:
         InputError: anything missing (all of it named), unknown, or shared by validation and data.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, and a study needs a folder; give another one")
-    if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in (CONFIG, PRINTS, "tasks")):
+    if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in STUDY):
         raise InputError(f"{out} is a folder of something else than a study; give another one")
     refuse_missing(config.paths, source)
     kind = KINDS[type(config)]
     candidates = build_all(config, kind.solver, source)
     _check_served(config, candidates, source)
-    prints = Fingerprints(out / PRINTS if remember else None)
+    prints = Fingerprints()
     data = kind.cases(config.data, prints, f"{source}: data")
     validation = [] if config.validation is None else kind.cases(config.validation, prints, f"{source}: validation")
     for cases in (data, validation):
-        unique(cases, source)
+        check_unique(cases, source)
         _check_folders([case.name for case in cases], source)
-    disjoint(data, validation, source)
+    check_disjoint(data, validation, source)
     _check_folders(config.methods, source)
     _check_folders([condition.name for condition in config.conditions], source)
     lpips = tuple(prints(expanded(path)) for path in config.lpips)
-    if remember:
-        prints.save()
     tuned = any(method.tuned for method in config.methods.values())
-    return Study(config, source, out, candidates, data, validation if tuned else [], lpips)
+    return Study(config, source, out, candidates, data, validation if tuned else [], lpips, prints)
 
 
 def _check_served(config: Config, candidates: Candidates, source: str) -> None:
@@ -194,7 +196,9 @@ def tuning_tasks(study: Study) -> list[Task]:
 
 
 def scored_tasks(study: Study, choices: Choices) -> list[Task]:
-    """Every method in every condition that it serves, on the data; methods whose tuning gave nothing are left out."""
+    """Every method in every condition that it serves, on the data; methods whose tuning gave nothing are left
+    out.
+    """
     tasks = []
     for seed in study.config.seeds:
         for number, case in enumerate(study.data):
@@ -218,7 +222,8 @@ def _settled(study: Study, label: str, condition: Condition, choices: Choices) -
         return None
     chosen = choice["chosen"]
     built = next((one for values, one in study.candidates[label] if values == chosen), None)
-    return built or recipe(label, config.settled(chosen), study.config.protocol, KINDS[type(study.config)].solver, study.source)
+    return built or recipe(label, config.settled(chosen), study.config.protocol,
+                           KINDS[type(study.config)].solver, study.source)
 
 
 def _task(phase: str, item: Item[Any, Any], last: str) -> Task:
@@ -231,17 +236,18 @@ def _task(phase: str, item: Item[Any, Any], last: str) -> Task:
 
 
 def slug(text: str) -> str:
-    """A folder's name for a label; labels that differ in more than a space for a dash get names that differ."""
+    """A folder's name for a label; labels that differ in more than a space for a dash get names that differ.
+    """
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-") or "x"
     short = len(name) <= 80
-    return name if short and text in (name, name.replace("-", " ", 1)) else f"{name[:80]}-{pseudonym(text)[:6]}"
+    return name if short and text in (name, name.replace("-", " ", 1)) else f"{name[:80]}-{short_digest(text)}"
 
 
 def run_study(study: Study, running: Running) -> Result:
     """Runs the tasks without an output and writes the tables and the report.
 
     Raises:
-        InputError: nothing can be written.
+        InputError: nothing can be written, or a file of the data was changed meanwhile.
     """
     import yaml
 
@@ -254,7 +260,8 @@ def run_study(study: Study, running: Running) -> Result:
     if waiting := _waiting(study, tuning):
         say(f"{waiting} tuning tasks are left to other shards; run this again when they are done")
         return replace(first, waiting=waiting)
-    choices = choose(tuning, out, study.config.methods, study.candidates, study.config.protocol, len(study.validation))
+    choices = choose(tuning, out, study.config.methods, study.candidates, study.config.protocol,
+                     len(study.validation))
     if tuning:
         write_file(out / TUNED, json.dumps(choices, indent=1) + "\n")
         for line in summary(choices):
@@ -266,6 +273,7 @@ def run_study(study: Study, running: Running) -> Result:
     if waiting:
         say(f"{waiting} tasks are left to other shards; the tables are written by the last one")
     else:
+        study.prints.check_unchanged()
         stored = [task for task in tasks if is_whole(out, task)]
         if write_outputs(study.config, out, stored, choices, failed, _provenance(study, running.command)):
             say(f"{out / 'report.html'}  tables.md  results.csv  volumes.csv")
@@ -300,10 +308,12 @@ def _provenance(study: Study, command: str) -> dict[str, Any]:
     for label, candidates in study.candidates.items():
         solver = candidates[0][1].solver
         network = solver.prior_network
-        methods[label] = {"prior": None if network is None else network.prior, "weights_sha256": solver.weights or None}
+        methods[label] = {"prior": None if network is None else network.prior,
+                          "weights_sha256": solver.weights or None}
     return {
         "medrestore": version("medrestore"), "torch": torch.__version__, "python": platform.python_version(),
-        "command": command, "config_sha256": digest_of(as_plain(study.config)), "protocol": study.config.protocol,
+        "command": command, "config_sha256": digest_of(as_plain(study.config)),
+        "protocol": study.config.protocol,
         "seeds": list(study.config.seeds), "methods": methods,
         "cases": {case.name: case.fingerprint for case in study.data},
         "validation": {case.name: case.fingerprint for case in study.validation},

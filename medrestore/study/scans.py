@@ -12,18 +12,18 @@ import torch
 from torch import Tensor
 
 from ..datasets.brain import EMPTY, load_volumes
-from ..datasets.fastmri import FastMRI
+from ..datasets.fastmri import FastMRI, patient_of
 from ..datasets.files import find
 from ..datasets.phantoms import Phantoms as Heads
 from ..errors import InputError
 from ..files import digest_of
 from ..io import Scan, read_kspace
-from ..io.guards import guarded, open_hdf5
+from ..io.guards import open_hdf5
 from ..io.kspace.open import SUFFIXES
 from ..mri import add_smooth_phase, simulate_scan, simulated_maps
-from ..recon.preparation import SLICE_SEEDS
+from ..recon.plan import SLICE_SEEDS
 from .cases import between, part_of
-from .fingerprints import Fingerprints, pseudonym
+from .fingerprints import Fingerprints
 from .mri import ScanCase
 from .sources import Acquisition, Head, KSpace, Layout, Phantoms, Simulated
 
@@ -184,30 +184,29 @@ def _subjects(source: Simulated, prints: Fingerprints, where: str) -> list[Subje
 def _files(source: KSpace, prints: Fingerprints, where: str) -> list[FileCase]:
     layout = asdict(part_of(Layout, source))
     cases = []
-    for path, patient in _chosen(source, where):
+    first: dict[str, str] = {}  # case of each patient, which stands for the patient in tables
+    for path, identity in _chosen(source, where):
         with read_kspace(path, **_reading(source)) as file:
             numbers = between(source.slices, len(file), str(path))
         content = prints(path)
         fingerprint = digest_of([content, path.name, numbers, layout])  # fastMRI's masks follow from the name
-        cases.append(FileCase(path.stem, patient or path.stem, fingerprint, patient or content, numbers, 0, source, str(path)))
+        patient = first.setdefault(identity or content, path.stem)
+        cases.append(FileCase(path.stem, patient, fingerprint, identity or content, numbers, 0, source, str(path)))
     return cases
 
 
 def _chosen(source: KSpace, where: str) -> list[tuple[Path, str | None]]:
-    """The files, each with a pseudonym of its patient where it names one."""
+    """The files, each with what it says of its patient, to tell patients apart; it is stored nowhere."""
     if source.folder == "bundled":
         return [(Path(str(package_files("medrestore.data"))) / "samples" / BUNDLED, None)]
     if source.split is not None:
         chosen = FastMRI(str(source.folder), cache=Path(), split=source.split).volumes
         return [(volume.path, volume.patient) for volume in chosen]
-    paths = find(source.files or str(source.folder), SUFFIXES, where)
-    return [(path, _patient(path)) for path in paths]
+    return [(path, _identity(path)) for path in find(source.files or str(source.folder), SUFFIXES, where)]
 
 
-def _patient(path: Path) -> str | None:
-    """A pseudonym of the patient that an HDF5 file names, as `datasets.fastmri` makes it."""
+def _identity(path: Path) -> str | None:
     if path.suffix.lower() not in (".h5", ".hdf5"):
         return None
     with open_hdf5(path) as file:
-        named = guarded(path, lambda: file.attrs.get("patient_id"))
-    return pseudonym(named) if isinstance(named, str) and named else None
+        return patient_of(file, path)

@@ -29,13 +29,14 @@ from .cases import Case, Clock, Item, Row, Solved
 from .config import Fill, SceneMethod, SceneProtocol
 from .fills import FILLS, check_fill
 from .fingerprints import Fingerprints
-from .methods import SEEDS_APART, CountedPrior, Network, Solver, network_of, plan_of
+from .methods import CountedPrior, NetworkSolver, Solver, planned
 from .perceptual import lpips_of
 from .pictures import check_rgb_prior
 from .sources import AsRecorded, Scenes
 
 Box = tuple[slice, slice]
-PLACE_OF_SCORE = ("scene", "frame", "frames", "scored", "protocol")  # columns that a row of a study has by other names
+# columns that a row of a study has by other names
+PLACE_OF_SCORE = ("scene", "frame", "frames", "scored", "protocol")
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,9 @@ class Excerpt(Frames):
 
 
 def rendered_scene(name: str, seed: int, number: int, size: tuple[int, int]) -> Scene:
-    """A simulated scene with its truth, of SPAN frames of (height, width) `size`, rendered when they are read."""
+    """A simulated scene with its truth, of SPAN frames of (height, width) `size`, rendered when they are
+    read.
+    """
     mask = Masks(RenderedFrames(seed, number, size, "mask"), "hole")
     return Scene(name, RenderedFrames(seed, number, size, "obstructed"), mask,
                  RenderedFrames(seed, number, size, "truth"))
@@ -313,36 +316,15 @@ class SceneFill(SceneSolver):
 
 
 @dataclass(frozen=True)
-class SceneDiffusion(SceneSolver):
-    """A diffusion method.
-
-    Args:
-        plan: of the fill; its seed is the study's.
-        network: the prior.
-    """
-
-    plan: InpaintPlan
-    network: Network
-
-    @property
-    def settings(self) -> InpaintPlan:
-        return self.plan
-
-    @property
-    def prior_network(self) -> Network:
-        return self.network
-
-    @property
-    def calls(self) -> int:
-        return self.plan.steps * self.plan.samples
+class SceneDiffusion(NetworkSolver[InpaintPlan], SceneSolver):
+    """A diffusion method on scenes."""
 
     def field(self, prior: Prior, size: tuple[int, int]) -> tuple[int, int]:
         return self.plan.grid(prior)[0]
 
     def fill(self, scene: Scene, prior: CountedPrior | None, seed: int, device: str) -> Iterator[Tensor]:
         assert prior is not None
-        plan = replace(self.plan, seed=SEEDS_APART * seed)
-        return (filled.frame for filled in fill_frames(scene, prior, plan, device=device))
+        return (filled.frame for filled in fill_frames(scene, prior, self.seeded(seed), device=device))
 
 
 def scene_solver(config: Fill | SceneMethod, protocol: str, source: str, where: str) -> SceneSolver:
@@ -351,13 +333,12 @@ def scene_solver(config: Fill | SceneMethod, protocol: str, source: str, where: 
         check_fill(config.fill)
         return SceneFill(config.fill)
     length, repeat = config.travel or (None, None)
-    plan = plan_of(InpaintPlan, config, travel_length=length, travel_repeat=repeat)
-    network = network_of(plan.prior, plan.bf16, check_rgb_prior)
-    check_inpaint_plan(plan, network.load("cpu"))  # whose weights are checked against their hash there
-    return SceneDiffusion(plan, network)
+    return SceneDiffusion(*planned(InpaintPlan, config, check_rgb_prior, check_inpaint_plan, travel_length=length,
+                                   travel_repeat=repeat))
 
 
-def _row(item: Item[AsRecorded, SceneSolver], number: int | None, calls: float, scores: dict[str, object]) -> Row:
+def _row(item: Item[AsRecorded, SceneSolver], number: int | None, calls: float,
+         scores: dict[str, object]) -> Row:
     row = item.row(item.label, number, None, calls) | {"protocol": item.content.protocol}
     return row | {name: value for name, value in scores.items() if name not in PLACE_OF_SCORE}
 

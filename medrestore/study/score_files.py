@@ -1,6 +1,6 @@
 """Scores of outputs that exist, whoever made them: fastMRI-style volumes, pictures, and restored scenes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..datasets.base import Progress
+from ..datasets.fastmri import patient_of
 from ..datasets.files import find
 from ..errors import InputError
 from ..evaluation import (
@@ -24,7 +26,7 @@ from ..evaluation import (
 from ..evaluation.perceptual import LPIPS
 from ..evaluation.protocols import METRICS, score
 from ..evaluation.statistics import per_case
-from ..evaluation.tables import write_rows
+from ..evaluation.tables import NOT_COMPUTED, write_rows
 from ..files import files_in, natural_key
 from ..io.frames.base import Frames, PictureFrames
 from ..io.frames.pictures import SUFFIXES, read_picture
@@ -36,13 +38,11 @@ from ..io.scenes.grand_challenge import output_place
 from ..io.scenes.open import open_frames, open_scenes
 from .cases import MOST_NAMED, Row
 from .config import PICTURE_PROTOCOLS, SCENE_PROTOCOLS, ScanProtocol, SceneProtocol
-from .fingerprints import pseudonym
 
 TARGETS = ("reconstruction_rss", "reconstruction_esc", "reconstruction")  # fastMRI's, then our own
 STACKS = (".mha", ".mkv", ".mp4", ".zip")
 MAX_GB = 8.0
-NOT_COMPUTED = "not computed"
-Progress = Callable[[str, int], Callable[[], None]]
+STUDY = ("config.yaml", "tasks")  # what is in the folder of a study alone
 Features = tuple[np.ndarray, np.ndarray]  # of outputs and truth, (picture, 2048)
 
 
@@ -65,22 +65,26 @@ class Scored:
 
 
 def score_outputs(
-    outputs: Path, reference: Path, protocol: str, *, out: Path | None = None, lpips: tuple[str, ...] = (),
-    features: tuple[str | None, str | None] = (None, None), progress: Progress = lambda label, total: lambda: None,
+    outputs: Path, reference: Path, protocol: str, *, out: Path | None = None, overwrite: bool = False,
+    lpips: tuple[str, ...] = (), features: tuple[str | None, str | None] = (None, None),
+    progress: Progress = lambda label, total: lambda: None,
 ) -> Scored:
     """Scores outputs against references of the same names.
 
     Args:
-        outputs: .h5 with `reconstruction` (for `complex`, `reconstruction_complex`), pictures for `natural`, or restored scenes:
-            folders, .mha, .mkv, .mp4 or zip archives called like the scene; one file or a folder of them.
+        outputs: .h5 with `reconstruction` (for `complex`, `reconstruction_complex`), pictures for `natural`,
+            or restored scenes: folders, .mha, .mkv, .mp4 or zip archives called like the scene; one file or a
+            folder of them.
         reference: fastMRI files or such outputs, pictures, or a DREAMING data set.
-        out: folder for CSV tables; None writes none.
+        out: folder for CSV tables; None writes none. That of a study is refused.
+        overwrite: replace tables of earlier scores there.
         lpips: files with the weights of LPIPS; not computed without.
-        features: .npz of the Inception features (picture, 2048) of outputs and truth, an array for each scene; FID is not
-            computed without.
+        features: .npz of the Inception features (picture, 2048) of outputs and truth, an array for each
+            scene; FID is not computed without.
 
     Raises:
-        InputError: outputs without a reference (all of them named), or nothing to score.
+        InputError: outputs without a reference (all of them named), nothing to score, or tables that are
+            there already.
     """
     for path in (outputs, reference):
         if not path.exists():
@@ -90,21 +94,35 @@ def score_outputs(
         raise InputError("features of outputs and of references belong together, and to the protocols of DREAMING")
     if lpips and protocol not in (*SCENE_PROTOCOLS, *PICTURE_PROTOCOLS):
         raise InputError(f"{protocol} has no LPIPS; leave out its weights")
+    if out is not None:
+        tables = ("frames.csv", "scenes.csv") if protocol in SCENE_PROTOCOLS else ("results.csv", "volumes.csv")
+        _check_free(out, tables, overwrite)
     network = load_lpips(*lpips) if lpips else None
     if protocol in SCENE_PROTOCOLS:
         return _scenes(outputs, reference, protocol, out, network, files, progress)
     return _images(outputs, reference, protocol, out, network, progress)
 
 
-def _images(outputs: Path, reference: Path, protocol: str, out: Path | None, lpips: LPIPS | None, progress: Progress) -> Scored:
+def _check_free(out: Path, names: Sequence[str], overwrite: bool) -> None:
+    """Refuses to write over a study, or over other scores without being asked to."""
+    if any((out / part).exists() for part in STUDY):
+        raise InputError(f"{out} is the folder of a study, whose tables would be replaced; give another one")
+    there = next((out / name for name in names if (out / name).exists()), None)
+    if there is not None and not overwrite:
+        raise InputError(f"{there} exists; pass `overwrite` to replace it, or give another folder")
+
+
+def _images(outputs: Path, reference: Path, protocol: str, out: Path | None, lpips: LPIPS | None,
+            progress: Progress) -> Scored:
     of_pictures = protocol in PICTURE_PROTOCOLS
     pairs, left = _pairs(outputs, reference, SUFFIXES if of_pictures else (".h5", ".hdf5"))
     advance = progress(outputs.name, len(pairs))
     rows: list[Row] = []
     failed: dict[str, str] = {}
+    first: dict[str, str] = {}
     for path, truth in pairs:
         try:
-            rows += _picture(path, truth, outputs, lpips) if of_pictures else _volume(path, truth, outputs, protocol)
+            rows += _picture(path, truth, outputs, lpips) if of_pictures else _volume(path, truth, outputs, protocol, first)
         except InputError as error:
             text = str(error)
             failed[path.name] = text if str(path) in text else f"{path}: {text}"
@@ -140,15 +158,20 @@ def _pairs(outputs: Path, reference: Path, suffixes: Sequence[str]) -> tuple[lis
     return [(path, by_stem[path.stem]) for path in restored], len(truths) - len(restored)
 
 
-def _volume(path: Path, truth: Path, outputs: Path, protocol: str) -> list[Row]:
+def _volume(path: Path, truth: Path, outputs: Path, protocol: str, first: dict[str, str]) -> list[Row]:
+    """Its rows; `first` is filled with the first case of each patient, which stands for the patient in
+    tables.
+    """
     with open_hdf5(truth) as file:
         known = ("reconstruction_complex",) if protocol == "complex" else TARGETS
         reference = _stack(file, next((name for name in known if has(file, name)), known[0]), truth)
-        named = guarded(truth, lambda: file.attrs.get("patient_id"))
+        identity = patient_of(file, truth)
     with open_hdf5(path) as file:
-        prediction = _stack(file, "reconstruction_complex" if protocol == "complex" else "reconstruction", path)
-    base = _base(truth.stem, pseudonym(named) if isinstance(named, str) and named else truth.stem, outputs)
-    return [base | row for row in score(cast(ScanProtocol, protocol), prediction, reference)]
+        prediction = _stack(file, "reconstruction_complex" if protocol == "complex" else "reconstruction",
+                            path)
+    rows = score(cast(ScanProtocol, protocol), prediction, reference)
+    patient = truth.stem if identity is None else first.setdefault(identity, truth.stem)
+    return [_base(truth.stem, patient, outputs) | row for row in rows]
 
 
 def _stack(file: Any, name: str, path: Path) -> Tensor:
@@ -165,12 +188,14 @@ def _stack(file: Any, name: str, path: Path) -> Tensor:
 
 
 def _picture(path: Path, truth: Path, outputs: Path, lpips: LPIPS | None) -> list[Row]:
-    pair = [torch.from_numpy(read_picture(path).copy()).permute(2, 0, 1)[None].float() / 255 for path in (path, truth)]
+    pair = [torch.from_numpy(read_picture(path).copy()).permute(2, 0, 1)[None].float() / 255
+            for path in (path, truth)]
     return [_base(truth.stem, truth.stem, outputs) | row | {"slice": None} for row in score("natural", *pair, lpips=lpips)]
 
 
 def _base(case: str, patient: str, outputs: Path) -> Row:
-    return {"case": case, "patient": patient, "slice": None, "setting": "as given", "method": outputs.resolve().stem, "seed": 0}
+    return {"case": case, "patient": patient, "slice": None, "setting": "as given",
+            "method": outputs.resolve().stem, "seed": 0}
 
 
 def _means(protocol: str, rows: Sequence[Row], volumes: Sequence[Row], left: int) -> Iterator[str]:
@@ -217,9 +242,12 @@ def _scenes(outputs: Path, reference: Path, protocol: str, out: Path | None, lpi
 
 
 def _place(outputs: Path, name: str, truths: SceneSet) -> Path | None:
-    """Where the output of a scene lies: called like it, where a container writes it, or the only one of the only scene."""
+    """Where the output of a scene lies: called like it, where a container writes it, or the only one of the
+    only scene.
+    """
     if outputs.is_dir():
-        names = (outputs / name, *(outputs / f"{name}{suffix}" for suffix in STACKS), output_place(outputs, name))
+        names = (outputs / name, *(outputs / f"{name}{suffix}" for suffix in STACKS),
+                 output_place(outputs, name))
         place = next((path for path in names if path.exists()), None)
         if place is not None:
             return place
@@ -239,7 +267,8 @@ def _scene(truths: SceneSet, name: str, place: Path, protocol: str, lpips: LPIPS
 
 
 def _frames(place: Path, name: str, stack: ExitStack) -> Frames:
-    """The frames of an output: a folder, a stack, a video, or the pictures of an archive, in a folder called like the scene
+    """The frames of an output: a folder, a stack, a video, or the pictures of an archive, in a folder called
+    like the scene
     where it has one."""
     if place.suffix.lower() != ".zip":
         return stack.enter_context(open_frames(place))

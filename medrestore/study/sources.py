@@ -1,11 +1,12 @@
-"""What a study tests on and in which conditions: sources of cases, samplings of scans, degradations of pictures."""
+"""What a study tests on and in which conditions: sources of cases, samplings of scans, degradations of
+pictures.
+"""
 
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from ..errors import InputError
 from ..recon.plan import Undersampling
-from ..settings import Bounds, check
+from ..settings import Bounds, check, refused
 
 Slices = Literal["middle", "all"] | tuple[int, int]
 Positive = Annotated[int, Bounds(at_least=1)]
@@ -39,7 +40,8 @@ class Acquisition:
 
 @dataclass(frozen=True)
 class Simulated(Acquisition, Source):
-    """Scans simulated from magnitude volumes: smooth random phase, a ring of coils, noise. The seed is the subject.
+    """Scans simulated from magnitude volumes: smooth random phase, a ring of coils, noise. The seed is the
+    subject.
 
     Args:
         volumes: an .npz with `vol`, uint8 (subject, x, y, slice).
@@ -107,7 +109,8 @@ class KSpace(Layout, Source):
     """Fully sampled scans in files of any format, undersampled in software.
 
     Args:
-        folder: of the scans, to any depth, or of the fastMRI download when there is a split; `bundled` is the sample scan.
+        folder: of the scans, to any depth, or of the fastMRI download when there is a split; `bundled` is the
+            sample scan.
         files: instead of a folder, or glob patterns.
         split: a name in data/splits/fastmri.yaml, or FILE.yaml:NAME.
         slices: of each scan: `middle`, `all`, or [first, last), counted from the end where negative.
@@ -130,7 +133,8 @@ class KSpace(Layout, Source):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        return (*_folder(self.folder), *(path for path in self.files if not any(sign in path for sign in "*?[")))
+        return (*_folder(self.folder),
+                *(path for path in self.files if not any(sign in path for sign in "*?[")))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,10 +147,11 @@ class Scenes(Source):
         scenes: a range [first, last) of the numbers of the scenes, rendered or of the folder.
         numbers: of the scenes one by one, instead.
         seed, size: of rendered scenes; (height, width).
-        frames: which frames of each scene, or how many, evenly spread; None for all (rendered: of the first 1000).
+        frames: which frames of each scene, or how many, evenly spread; None for all (rendered: of the first
+            1000).
         crop: side of the square around the hole that stands for the frame; None for the whole frame.
-        holes: least and largest share of the frame (or crop) that may be hidden in the first of the frames; other scenes
-            are left out.
+        holes: least and largest share of the frame (or crop) that may be hidden in the first of the frames;
+            other scenes are left out.
     """
 
     folder: str | None = None
@@ -169,7 +174,8 @@ class Scenes(Source):
         if self.numbers is not None and (not self.numbers or min(self.numbers) < 0):
             raise refused(self, f"numbers must be those of scenes, 0 and up, got {list(self.numbers)}")
         if self.folder is None and self.wanted is None:
-            raise refused(self, "folder (DREAMING), or scenes [first, last) or numbers to render, must be given")
+            raise refused(self,
+                          "folder (DREAMING), or scenes [first, last) or numbers to render, must be given")
 
     @property
     def wanted(self) -> tuple[int, ...] | None:
@@ -275,11 +281,6 @@ class AsRecorded(Condition):
     @property
     def name(self) -> str:
         return "scenes"
-
-
-def refused(instance: object, why: str) -> InputError:
-    """The error for fields that do not go together; `settings.build` puts the file and the key in place of the class."""
-    return InputError(f"{type(instance).__name__}: {why}")
 
 
 def _folder(path: str | None) -> tuple[str, ...]:

@@ -29,9 +29,12 @@ FACTS = {"calls": "network calls an image", "misfit": "misfit (1 = explained to 
         "spread_skill": "spread over error (1 = calibrated)", "coverage_90": "coverage of 90 % intervals"}
 
 
-def write_outputs(config: Config, out: Path, tasks: Sequence[Task], tuned: Mapping[str, Any], failed: Mapping[str, str],
+def write_outputs(config: Config, out: Path, tasks: Sequence[Task], tuned: Mapping[str, Any],
+                  failed: Mapping[str, str],
                   provenance: Mapping[str, Any]) -> bool:
-    """Writes rows, tables, provenance and report, each file published atomically; False where there is no row for them."""
+    """Writes rows, tables, provenance and report, each file published atomically; False where there is no row
+    for them.
+    """
     rows = [row for task in tasks for row in rows_of(folder_of(out, task))]
     write_file(out / "provenance.json", json.dumps(provenance, indent=1) + "\n")
     if not rows:
@@ -50,14 +53,16 @@ def write_outputs(config: Config, out: Path, tasks: Sequence[Task], tuned: Mappi
     listed = list(_tables(config, metrics, cells, facts, pairs))
     write_file(out / "tables.md", f"# {config.name}\n\n{_summary(config, volumes, failed)}\n\n" + "\n\n".join(
         f"## {caption}\n\n{tables.markdown(header, lines).strip()}" for caption, header, lines in listed) + "\n")
-    write_file(out / "tables.tex", "\n\n".join(tables.latex(header, lines, caption) for caption, header, lines in listed) + "\n")
+    write_file(out / "tables.tex",
+               "\n\n".join(tables.latex(header, lines, caption) for caption, header, lines in listed) + "\n")
     write_file(out / "tables.csv", "\n".join(
         f"# {caption}\n{tables.csv_text(header, lines)}" for caption, header, lines in listed))
     write_report(
         out / "report.html", title=config.name, summary=_summary(config, volumes, failed),
         tables=[Table(caption, header, [list(map(_marked, line)) for line in lines]) for caption, header, lines in listed],
         curves=[*_over_acceleration(config, metrics[0], cells), *_over_calls(config, metrics[0], cells, facts)],
-        pictures=list(_pictures(config, out, tasks)), provenance={**provenance, "tuned": tuned, "failed": dict(failed)},
+        pictures=list(_pictures(config, out, tasks)),
+        provenance={**provenance, "tuned": tuned, "failed": dict(failed)},
     )
     return True
 
@@ -79,13 +84,15 @@ def _many(things: Sized, word: str) -> str:
 def _pairs(config: Config, rows: Sequence[Row], metrics: Sequence[Metric]) -> list[Pair]:
     against = config.against or list(config.methods)[-1]
     labels = {row["method"] for row in rows}
-    rest = [row for row in rows if row["method"] in config.methods]  # one sample of a method is no method of its own
+    # one sample of a method is no method of its own
+    rest = [row for row in rows if row["method"] in config.methods]
     if against not in labels or len(labels & set(config.methods)) < 2:
         return []
     return [pair for one in metrics for pair in statistics.paired(rest, one.name, against)]
 
 
-def _tables(config: Config, metrics: Sequence[Metric], cells: Mapping[str, list[Cell]], facts: Mapping[str, list[Cell]],
+def _tables(config: Config, metrics: Sequence[Metric], cells: Mapping[str, list[Cell]],
+            facts: Mapping[str, list[Cell]],
             pairs: Sequence[Pair]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
     """(caption, header, lines) of every table."""
     for one in metrics:
@@ -98,7 +105,8 @@ def _tables(config: Config, metrics: Sequence[Metric], cells: Mapping[str, list[
     for name, own in groupby(pairs, lambda pair: pair.metric):
         metric = next(one for one in metrics if one.name == name)
         listed = list(own)
-        header = ["setting", "method", f"difference to {listed[0].against}", "95 % interval", "p (Holm)", "better for",
+        header = ["setting", "method", f"difference to {listed[0].against}", "95 % interval", "p (Holm)",
+                  "better for",
                   "patients"]
         lines = [[pair.setting, pair.method, f"{pair.difference:+.{metric.digits}f}",
                   f"{pair.low:+.{metric.digits}f} to {pair.high:+.{metric.digits}f}" if isfinite(pair.low) else "-",
@@ -120,7 +128,8 @@ def _over_acceleration(config: Config, metric: Metric, cells: Mapping[str, list[
     """The first metric over the acceleration, a plot for each kind of mask that comes in several."""
     kinds = dict.fromkeys(one.kind for one in config.conditions if isinstance(one, Undersample))
     for kind in kinds:
-        accels = {one.name: one.accel for one in config.conditions if isinstance(one, Undersample) and one.kind == kind}
+        accels = {one.name: one.accel
+                  for one in config.conditions if isinstance(one, Undersample) and one.kind == kind}
         if len(set(accels.values())) < 2:
             continue
         lines: dict[str, list[Point]] = {}
@@ -132,7 +141,9 @@ def _over_acceleration(config: Config, metric: Metric, cells: Mapping[str, list[
 
 def _over_calls(config: Config, metric: Metric, cells: Mapping[str, list[Cell]],
                 facts: Mapping[str, list[Cell]]) -> Iterator[Curves]:
-    """The first metric over network calls, a plot a setting, when a diffusion method comes at several numbers of them."""
+    """The first metric over network calls, a plot a setting, when a diffusion method comes at several numbers
+    of them.
+    """
     calls = {(cell.setting, cell.method): cell.mean for cell in facts.get("calls", [])}
     for setting in dict.fromkeys(cell.setting for cell in cells[metric.name]):
         lines: dict[str, list[Point]] = {}
@@ -142,7 +153,8 @@ def _over_calls(config: Config, metric: Metric, cells: Mapping[str, list[Cell]],
                 lines.setdefault(family, []).append(_point(calls.get((setting, cell.method), 0.0), cell))
         if any(len({point.x for point in points}) > 1 for points in lines.values()):
             ordered = {label: sorted(points, key=lambda point: point.x) for label, points in lines.items()}
-            yield Curves(f"{metric.title} over network calls, {setting}", "network calls", metric.heading, ordered, log_x=True)
+            yield Curves(f"{metric.title} over network calls, {setting}", "network calls", metric.heading,
+                         ordered, log_x=True)
 
 
 def _pictures(config: Config, out: Path, tasks: Sequence[Task]) -> Iterator[Picture]:

@@ -35,9 +35,11 @@ class Choice(TypedDict):
 Choices = dict[str, dict[str, Choice]]  # by label and condition
 
 
-def choose(tasks: Sequence[Task], out: Path, methods: Mapping[str, MethodConfig], candidates: Candidates, protocol: str,
+def choose(tasks: Sequence[Task], out: Path, methods: Mapping[str, MethodConfig], candidates: Candidates,
+           protocol: str,
            cases: int) -> Choices:
-    """The best candidate of each tuned method in each condition, by the mean over validation cases of their mean scores.
+    """The best candidate of each tuned method in each condition, by the mean over validation cases of their
+    mean scores.
 
     A candidate that failed on a case is no choice.
 

@@ -19,8 +19,8 @@ class StudyWork:
     """What the engine of tasks calls for each of them.
 
     Args:
-        timings: CSV to which task, seconds of the method and seconds of preparation are appended; they are no part of the
-            output.
+        timings: CSV to which task, seconds of the method and seconds of preparation are appended; they are no
+            part of the output.
     """
 
     timings: Path
@@ -33,7 +33,8 @@ class StudyWork:
         if item.content.with_image:
             np.save(folder / IMAGE, solved.image.numpy().astype(np.float32))
             np.save(folder / REFERENCE, solved.reference.numpy().astype(np.float32))
-        with self.timings.open("a", encoding="utf-8") as file:  # one line, so that those of several processes do not mix
+        # one line, so that those of several processes do not mix
+        with self.timings.open("a", encoding="utf-8") as file:
             file.write(f"{task.name},{clock.method:.3f},{clock.preparation:.3f}\n")
 
 

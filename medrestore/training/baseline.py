@@ -43,14 +43,7 @@ def train_baseline(
     Args:
         config: the run; see `BaselineConfig`.
         images, validation: instead of `config.data.train` and `.validation`.
-        callbacks: called during the run.
-        resume: whether to resume from the checkpoints in `config.out`; else a folder that holds some is
-            refused.
-
-    Raises:
-        InputError: a config, data or folder that cannot work, each before any heavy work; a full disk;
-            divergence.
-        Stopped: SIGINT, SIGTERM or SIGUSR1 came; a checkpoint is written, and the same call resumes from it.
+        callbacks, resume: as `run.run`, which also says what is raised.
     """
     return runs.run(
         BaselineTask(config, *load_scans(config, images, validation)), callbacks=callbacks, resume=resume

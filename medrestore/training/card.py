@@ -87,7 +87,7 @@ def card(
     }
     splits = {"training": data.train, "validation": data.validation}
     counts = {
-        name: (len(images), len({images.group(k) for k in range(len(images))}))
+        name: (len(images), len({images.group_of(k) for k in range(len(images))}))
         for name, images in splits.items()
     }
     return TEMPLATE.format(

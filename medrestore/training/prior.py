@@ -41,14 +41,7 @@ def train(
     Args:
         config: the run; see `Config`.
         images, validation, augment: instead of `config.data.train`, `.validation` and `.augment`.
-        callbacks: called on the main process.
-        resume: whether to resume from the checkpoints in `config.out`; else a folder that holds some is
-            refused.
-
-    Raises:
-        InputError: a config, data or folder that cannot work, each before any heavy work; a full disk;
-            divergence.
-        Stopped: SIGINT, SIGTERM or SIGUSR1 came; a checkpoint is written, and the same call resumes from it.
+        callbacks, resume: as `run.run`, which also says what is raised.
     """
     return runs.run(
         PriorTask(config, load_images(config, images, validation, augment)),

@@ -20,13 +20,13 @@ from ..baselines import ZeroFilled
 from ..baselines.zero_filled import brightness
 from ..datasets.base import Augment, Images, Progress
 from ..datasets.fastmri import FastMRI
-from ..datasets.options import build
 from ..errors import InputError
 from ..io import read_kspace
 from ..mri import add_smooth_phase, espirit, sampling_mask, simulate_scan, simulated_maps
 from ..mri.coils import principal_coil
 from ..mri.sampling import KINDS
 from ..operators import Crop
+from ..settings import build, check
 from .batches import stream
 from .config import Acquisition, BaselineConfig
 
@@ -62,6 +62,7 @@ class Scan:
         return self.kspace, self.maps, self.mask, self.target
 
 
+@dataclass(eq=False)
 class KSpace:
     """Slices of fully sampled fastMRI volumes with their own coils; ESPIRiT estimates the maps.
 
@@ -70,19 +71,16 @@ class KSpace:
         cache: folder for the maps, which take seconds a slice.
     """
 
-    def __init__(
-        self,
-        files: str | tuple[str, ...],
-        *,
-        cache: Path,
-        split: str | None = None,
-        acquisitions: tuple[str, ...] | None = None,
-        slices: tuple[int, int] | None = None,
-    ) -> None:
-        self.volumes = FastMRI(
-            files, cache=cache, split=split, acquisitions=acquisitions, slices=slices
-        ).volumes
-        self.cache = cache
+    files: str | tuple[str, ...]
+    cache: Path
+    split: str | None = None
+    acquisitions: tuple[str, ...] | None = None
+    slices: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        check(self)
+        chosen = FastMRI(self.files, self.cache, self.split, self.acquisitions, self.slices)
+        self.volumes = chosen.volumes
         self._index = [(volume, at) for volume in self.volumes for at in volume.slices]
 
     def __len__(self) -> int:

@@ -28,8 +28,10 @@ def change(path, **values):
 
 @pytest.mark.parametrize(("values", "complaint"), [
     ({"format": 9}, "format 1"), ({"kind": "resnet"}, "no trained baseline 'resnet'"), ({"kind": ["unet"]}, "another type"),
-    ({"arguments": {"channels": "many"}}, "must be a whole number"), ({"arguments": {"layers": 3}}, "no setting 'layers'"),
-    ({"arguments": {"channels": 10**9}}, "cannot be built"), ({"arguments": {"channels": 8}}, "does not hold the weights"),
+    ({"arguments": {"channels": "many"}}, "must be a whole number"),
+    ({"arguments": {"layers": 3}}, "layers is no option; there are: channels"),
+    ({"arguments": {"channels": 10**9}}, "channels must be at least 1 and at most 512, got 1000000000"),
+    ({"arguments": {"channels": 8}}, "does not hold the weights"),
     ({"arguments": [4]}, "another type"), ({"sha256": "0" * 64}, "sha256 differs"),
     ({"sha256": None}, "lacks"), ({"card": 3}, "lacks"),
 ])

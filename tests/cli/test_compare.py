@@ -77,10 +77,19 @@ def test_the_same_seed_gives_the_same_table(two):
     write_rows(two / "uneven.csv", [{**row, "psnr": row["psnr"] + row["data_range"] ** 1.7} for row in rows()])
 
     def table(seed):
-        two.call("compare", two / "before", two / "uneven.csv", "--seed", seed, "-o", two / "table.csv")
+        two.call("compare", two / "before", two / "uneven.csv", "--seed", seed, "-o", two / "table.csv", "--overwrite")
         return (two / "table.csv").read_text(encoding="utf-8")
 
     assert table(1) == table(1) != table(2)
+
+
+def test_a_table_is_replaced_when_asked_to(two):
+    words = ("compare", two / "before", two / "after", "-o", two / "table.csv")
+    (two / "table.csv").write_text("mine")
+    refused = two.call(*words)
+    assert refused.code == 2 and "table.csv exists; pass --overwrite to replace it, or another -o" in refused.err
+    assert (two / "table.csv").read_text() == "mine" and refused.out == ""
+    assert two.call(*words, "--overwrite").code == 0 and (two / "table.csv").read_text() != "mine"
 
 
 @pytest.mark.parametrize(("second", "words", "sentence"), [

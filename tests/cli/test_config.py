@@ -14,7 +14,8 @@ def test_plain_yaml(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "says"), [
-    ("- a", "a list or a word"), ("", "nothing"), ("a: [", "not YAML in line 1"), ("a: 1\na: 2", "line 2: the key 'a' is given twice"), ("a: &b 1\nc: *b", "aliases"),
+    ("- a", "a list or a word"), ("", "nothing"), ("a: [", "not YAML in line 1"),
+    ("a: 1\na: 2", "line 2: the key 'a' is given twice"), ("a: &b 1\nc: *b", "aliases"),
     ("#" * (LARGEST + 1), "larger than 1 MiB"),
 ])
 def test_refused(tmp_path: Path, text: str, says: str) -> None:

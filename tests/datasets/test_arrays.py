@@ -18,7 +18,7 @@ def test_bytes_complex_and_magnitudes_of_an_npz(tmp_path: Path) -> None:
              who=np.array(["a", "b", "a"]))  # fmt: skip
     rgb, whole, real, ct = (images({"kind": "npz", "path": str(path), "group": "who", **more}) for more in (
         {"key": "rgb"}, {"key": "wave"}, {"key": "real"}, {"key": "real", "interval": [-100, 300]}))  # fmt: skip
-    assert rgb.recipe == Interval() and rgb[0].shape == (3, 8, 9) and rgb[0].min() >= -1 and rgb.group(2) == "npz: a"
+    assert rgb.recipe == Interval() and rgb[0].shape == (3, 8, 9) and rgb[0].min() >= -1 and rgb.group_of(2) == "npz: a"
     assert whole.channels == 2 and whole[1].square().sum(0).sqrt().quantile(0.99) == pytest.approx(1, abs=1e-4)
     assert real.channels == 1 and real.recipe == CalibratedComplex() and real[1].quantile(0.99) == pytest.approx(1, abs=1e-4)
     assert ct.recipe == Interval(-100, 300) and ct[0][0, 2, 3] == pytest.approx((abs(wave[0, 2, 3]) + 100) / 200 - 1, abs=1e-5)

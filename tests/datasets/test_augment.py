@@ -110,10 +110,10 @@ def test_the_generator_decides_every_crop_in_every_process(spec: object) -> None
 
 @pytest.mark.parametrize(("spec", "message"), [
     ("mirror", "kind must be one of"),
-    ({"kind": "frames", "flips": True}, r"no setting 'flips'.*turns"),
+    ({"kind": "frames", "flips": True}, "augment frames: flips is no option; did you mean flip"),
     ({"kind": "frames", "flip": 1.5}, "true or false"),
-    ({"kind": "frames", "brightness": 2}, "from 0 to 1"),
-    ({"kind": "complex_mr", "contrast": 7}, "from 0 to 1"),
+    ({"kind": "frames", "brightness": 2}, "must be at least 0 and at most 1"),
+    ({"kind": "complex_mr", "contrast": 7}, "must be at least 0 and at most 1"),
     ([], "empty"),
     (["LoadImage"], "not allowed"),
     (["RandFlipd"], "not allowed"),

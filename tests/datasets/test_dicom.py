@@ -29,7 +29,7 @@ def test_images_of_one_patient_share_a_group_that_does_not_name_it(tmp_path: Pat
     for name, patient in (("a", "Doe"), ("b", "Doe"), ("c", "Roe")):
         dicom(tmp_path / f"{name}.dcm", np.ones((4, 4), np.uint16), PatientID=patient)
     source = images({"kind": "dicom", "files": str(tmp_path)})
-    assert source.group(0) == source.group(1) != source.group(2) and "Doe" not in source.group(0)
+    assert source.group_of(0) == source.group_of(1) != source.group_of(2) and "Doe" not in source.group_of(0)
 
 
 def test_an_interval_must_rise(tmp_path: Path) -> None:

@@ -38,5 +38,5 @@ def test_scenes_are_a_range_everywhere_so_lists_of_numbers_have_another_name(tmp
     with pytest.raises(InputError, match="must hold numbers, a list"):
         split_numbers(f"{tmp_path / 'own.yaml'}:mine")
     assert len(images({"kind": "scenes", "scenes": [0, 90], "frames": 1})) == 90
-    with pytest.raises(InputError, match=r"scenes must be \[a whole number, a whole number\], got \[1, 2, 3\]"):
+    with pytest.raises(InputError, match=r"scenes must be a list of 2, got \[1, 2, 3\]"):
         images({"kind": "scenes", "scenes": [1, 2, 3], "frames": 1})

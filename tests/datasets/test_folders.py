@@ -20,10 +20,10 @@ def test_pictures_are_in_range_upright_and_grouped(tmp_path: Path) -> None:
     Image.fromarray(pixels).save(tmp_path / "s7_frame1.png", exif=exif)
     source = images({"kind": "pictures", "files": str(tmp_path), "group": r"^.*/(s\d+)_"})
     assert source.recipe == Interval() and source[0].shape == (3, 6, 4)
-    assert source[0][:, 0, 3].tolist() == [1, -1, -1] and source.group(0) == "pictures: s7"
+    assert source[0][:, 0, 3].tolist() == [1, -1, -1] and source.group_of(0) == "pictures: s7"
     grey = images({"kind": "pictures", "files": str(tmp_path), "channels": 1, "magnitude": True, "group": "file"})
     assert grey.recipe == CalibratedComplex() and grey[0].shape == (1, 6, 4) and grey[0].min() == 0
-    assert grey.group(0) == "pictures: s7_frame1"
+    assert grey.group_of(0) == "pictures: s7_frame1"
     with pytest.raises(InputError, match="no regular expression"):
         images({"kind": "pictures", "files": str(tmp_path), "group": "("})
 

@@ -33,7 +33,7 @@ def test_slices_are_scaled_by_the_quantile_and_empty_ones_skipped(tmp_path: Path
     source = images({"kind": "nifti", "files": str(tmp_path), "axis": ["axial", "coronal"]})
     assert len(source) == 30 + 34 and source[0].shape == (1, 34, 30) and source[30].shape == (1, 38, 30)
     torch.testing.assert_close(source[0][0].numpy(), ras[:, ::-1, 8].T / np.quantile(ras, 0.995), rtol=1e-3, atol=1e-3)
-    assert source.group(3) == "nifti: sub-07"
+    assert source.group_of(3) == "nifti: sub-07"
 
 
 @pytest.mark.parametrize("slab", ["axial", "coronal", "sagittal"])

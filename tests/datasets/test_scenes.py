@@ -79,7 +79,7 @@ def test_a_prior_never_sees_an_instrument() -> None:
 def test_scenes_are_images_to_learn_from() -> None:
     images = Scenes((2, 5), 3, seed=7, size=SIZE)
     assert len(images) == 9 and images.channels == 3 and images.recipe == Interval()
-    assert [images.group(index) for index in (0, 2, 3, 8)] == ["scene-7-2", "scene-7-2", "scene-7-3", "scene-7-4"]
+    assert [images.group_of(index) for index in (0, 2, 3, 8)] == ["scene-7-2", "scene-7-2", "scene-7-3", "scene-7-4"]
     image = images[4]
     assert image.shape == (3, *SIZE) and image.dtype == torch.float32 and image.min() >= -1 and image.max() <= 1
     with pytest.raises(IndexError):

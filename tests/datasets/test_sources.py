@@ -25,14 +25,14 @@ def save_nifti(path: Path, array: np.ndarray, affine: np.ndarray | None = None) 
 @pytest.mark.parametrize(("source", "message"), [
     ({"kind": "phantom"}, "kind must be one of fastmri"),
     ({"count": 3}, "kind must be one of"),
-    ({**PHANTOMS, "sizes": 3}, r"no setting 'sizes'; its settings are: count, size"),
+    ({**PHANTOMS, "sizes": 3}, r"data phantoms: sizes is no option; did you mean size"),
     ({**PHANTOMS, "count": "6"}, r"count must be a whole number, got '6'"),
     ({**PHANTOMS, "count": True}, "count must be a whole number"),
-    ({**PHANTOMS, "size": [24, 24, 24]}, r"size must be a whole number or \[a whole number, a whole number\]"),
-    ({**PHANTOMS, "form": "real"}, r"magnitude \| complex"),
-    ({**PHANTOMS, "weight": 0}, "weight must be a number"),
+    ({**PHANTOMS, "size": [24, 24, 24]}, r"size must be a whole number or a list of 2, got \[24"),
+    ({**PHANTOMS, "form": "real"}, "form must be one of magnitude, complex, got"),
+    ({**PHANTOMS, "weight": 0}, "data phantoms: weight must be at least 0.01 and at most 100, got"),
     ({**PHANTOMS, "count": 0}, "count must be at least 1"),
-    ({"kind": "volumes"}, "needs the setting 'path'"),
+    ({"kind": "volumes"}, "data volumes: path is missing"),
     ({"kind": "volumes", "path": "nowhere.npz"}, "does not exist"),
     ({"kind": "pictures", "files": "nowhere"}, r"nowhere holds no \.png"),
     ({"kind": "photographs", "names": ["lena"]}, "lena given.*astronaut"),
@@ -48,14 +48,14 @@ def test_wrong_sources_are_refused_in_one_sentence(source: Any, message: str) ->
 @pytest.mark.parametrize(("weights", "counts"), [((1, 1), (1, 1)), ((1, 3), (1, 3)), ((1, 0.5), (2, 1)), ((2, 2), (1, 1))])
 def test_weights_say_how_often_an_image_comes_and_leave_none_out(weights: tuple[float, float], counts: tuple[int, int]) -> None:
     both = images([{**PHANTOMS, "weight": weights[0]}, {**PHANTOMS, "count": 4, "seed": 9, "weight": weights[1]}])
-    seen = Counter(both.group(i) for i in range(len(both)))
+    seen = Counter(both.group_of(i) for i in range(len(both)))
     assert [seen["phantoms: seed 0, number 3"], seen["phantoms: seed 9, number 2"]] == list(counts)
     assert len(seen) == 10 and len(both) == 6 * counts[0] + 4 * counts[1]
 
 
 def test_a_broken_weight_spreads_its_repeats() -> None:
     both = images([PHANTOMS, {**PHANTOMS, "seed": 9, "weight": 1.5}])
-    seen = Counter(both.group(i) for i in range(6, len(both)))
+    seen = Counter(both.group_of(i) for i in range(6, len(both)))
     assert sorted(seen.values()) == [1, 1, 1, 2, 2, 2] and seen["phantoms: seed 9, number 0"] == 2
     with pytest.raises(IndexError):
         both[len(both)]

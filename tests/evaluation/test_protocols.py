@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from medrestore.errors import InputError
-from medrestore.evaluation import LPIPS, METRICS, score
+from medrestore.evaluation import LPIPS, METRICS, Metric, score
 from medrestore.evaluation.protocols import metric
 from medrestore.metrics import fastmri_scores
 
@@ -89,6 +89,16 @@ def test_perceptual_scores_only_with_what_the_caller_gives():
     assert rows[2]["fid"] > 0 and "psnr" not in rows[2] and "fid" not in rows[0]
 
 
+def test_a_metric_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it measures comes with it, so that volumes and slices have it alike."""
+    mae = Metric("mae_of_peak", "%", False, 1, "MAE", lambda x, y, peak: 100 * float(abs(x - y).mean()) / peak)
+    for protocol in ("fastmri", "fastmri-slice"):
+        monkeypatch.setitem(METRICS, protocol, (*METRICS[protocol], mae))
+    truth = np.full((2, 8, 8), 4.0)
+    assert [row["mae_of_peak"] for row in score("fastmri", truth + 1, truth)] == [25.0]
+    assert [row["mae_of_peak"] for row in score("fastmri-slice", truth + 1, truth, data_range=10.0)] == [10.0, 10.0]
+
+
 @pytest.mark.parametrize(("protocol", "prediction", "reference", "options", "sentence"), [
     ("best", *volume(), {}, "no protocol 'best' for images; there are fastmri, fastmri-slice"),
     ("dreaming-official", *pictures(), {}, "scored by score_scene"),
@@ -108,8 +118,9 @@ def test_refusals(protocol, prediction, reference, options, sentence):
 
 def test_metrics_are_described_by_protocol():
     assert metric("psnr").heading == "PSNR (dB)" and metric("ssim").heading == "SSIM"
-    assert metric("consistency").title == "|Ax − y| / |y|"
-    assert metric("consistency", "dreaming-official").title == "consistency term"
+    assert metric("residual").title == "|Ax − y| / |y|" and metric("consistency").title == "consistency term"
+    listed = [one for names in METRICS.values() for one in names]
+    assert len({one.name for one in listed}) == len(set(listed))  # a name means the same in every protocol
     for protocol, names in METRICS.items():
         assert len({one.name for one in names}) == len(names) and metric(names[0].name, protocol) is names[0]
     for row in (*score("fastmri-slice", *volume()), *score("complex", *volume()), *score("natural", *pictures())):

@@ -2,6 +2,7 @@
 
 import pickle
 from math import inf, nan
+from pathlib import Path
 
 import pytest
 
@@ -151,6 +152,16 @@ def test_markdown_latex_and_csv():
 def test_entries_travel():
     entry = pickle.loads(pickle.dumps(Entry("1", "second")))
     assert entry == "1" and entry.mark == "second"
+
+
+@pytest.mark.parametrize("label", ["=1+1", "+A1", "-2+3", "@SUM(A1)", "\tx", "'=1", "''=1", "'quoted'", "-", "=", "- x"])
+def test_no_label_is_a_formula_in_a_spreadsheet(label: str, tmp_path: Path) -> None:
+    rows = [{"case": label, "method": label, "psnr": -1.5, "misfit": -0.25, "note": label}]
+    write_rows(tmp_path / "a.csv", rows)
+    assert read_rows(tmp_path / "a.csv") == rows
+    for cell in (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()[-1].split(","):
+        assert cell in ("-", "=", "-1.5", "-0.25") or cell.lstrip('"')[0] not in "=+-@\t", cell
+    assert csv_text(["=h"], [["-1.5 ± 0.1"], ["-1.5"], ["+0.5"]]) == "'=h\n'-1.5 ± 0.1\n-1.5\n+0.5\n"
 
 
 def test_a_parquet_table_whose_text_is_none(tmp_path):

@@ -317,10 +317,15 @@ def test_what_is_not_of_this_program_is_left_alone(tmp_path: Path, planted: str,
     assert contents(tmp_path) == {**before, "b/inner/a.txt": "second"}
 
 
-def test_a_guessed_name_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["link", "folder"])
+def test_a_guessed_name_is_not_followed(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("medrestore.files.system.secrets.token_hex", lambda count: "0" * 16)
     (tmp_path / "mine").mkdir()
-    (tmp_path / f".b.{'0' * 16}.part").symlink_to("mine")
+    (tmp_path / "mine" / "photo.png").write_text("precious")
+    if kind == "link":
+        (tmp_path / f".b.{'0' * 16}.part").symlink_to("mine")
+    else:
+        (tmp_path / "mine").rename(tmp_path / f".b.{'0' * 16}.part")
     before = contents(tmp_path)
     for write in (write_folder, write_output):
         with pytest.raises(InputError, match=r"b cannot be written \(File exists\)"):

@@ -43,7 +43,7 @@ class Waves(Images):
         phase = torch.rand(2, 1, 1, generator=torch.Generator().manual_seed(self.first + index)) * 6
         return 0.7 * (phase + torch.linspace(0, 4, 24)).sin().expand(2, 24, 24)
 
-    def group(self, index: int) -> str:
+    def group_of(self, index: int) -> str:
         return f"patient {(self.first + index) // 3}"
 
 

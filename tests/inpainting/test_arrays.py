@@ -98,7 +98,7 @@ def test_a_loaded_prior_serves_as_its_folder(prior_folder: Path) -> None:
         (FRAME[:20], HOLE, {}, "frame must be"),
         (FRAME, HOLE[None], {}, "mask must be .height, width."),
         (FRAME, HOLE.astype(np.float32), {}, "mask 000000 holds float32"),
-        (FRAME, HOLE.astype(np.uint8), {}, "holds only 0 and 1"),
+        (FRAME, HOLE.astype(np.uint8), {}, "holds the grey levels 0, 1"),
         ([1], HOLE, {}, "frame must be a NumPy array or a tensor"),
         (FRAME, ~HOLE & HOLE, {}, "the mask hides nothing"),
         (FRAME, HOLE | True, {}, "the mask hides all"),

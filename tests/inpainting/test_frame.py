@@ -206,7 +206,7 @@ def test_the_seam_is_feathered_inside_the_hole_only():
 
 @pytest.mark.parametrize(("changes", "says"), [
     ({"window": 15}, "multiples of 2"), ({"shift": 5}, "must be a multiple of 2"),
-    ({"shift": 20}, "leaves gaps"), ({"warm_start": 100.0}, "warm_start 100 is outside"),
+    ({"shift": 20}, "leaves gaps"), ({"warm_start": 100.0}, "warm_start is 100, outside"),
     ({"start_sigma": 0.001}, "start_sigma"), ({"sigma_max": 0.001}, "sigma_max"),
     ({"method": DDNM(), "noise_std": 2.0}, "free of noise"),
 ])

@@ -12,7 +12,7 @@ from torch import Tensor
 import medrestore as mr
 from medrestore.errors import InputError
 from medrestore.levels import time_travel
-from medrestore.methods import DDNM, DDRM, DDS, DPS, METHODS, DDNMPlus, DiffPIR, Method, RePaint
+from medrestore.methods import DDNM, DDRM, DDS, DPS, FRAMES, METHODS, SCANS, DDNMPlus, DiffPIR, Method, RePaint, serving
 from medrestore.noise import Noise
 from medrestore.priors import StationaryGaussian
 from medrestore.restoration import sample
@@ -104,8 +104,23 @@ def test_a_method_without_memory_is_its_step() -> None:
     assert memory is None and torch.equal(advanced, method.step(x, 2.0, 1.0, **lent))
 
 
-def test_methods_that_take_data_as_exact() -> None:
-    assert {name for name in METHODS if METHODS[name].exact} == {"ddnm", "repaint"}
+def test_methods_that_an_operator_serves() -> None:
+    spectral, linear = mr.operators.Mask(torch.ones(4, 4)), mr.operators.LinearOperator
+    assert serving(spectral) == "hqs, dds, diffpir, ddnm+, ddnm, ddrm, dps and repaint"
+    assert serving(spectral, use=FRAMES) == "diffpir, ddnm+, ddnm, ddrm, dps and repaint"
+    assert serving(spectral, use=FRAMES, noisy=True) == "diffpir, ddnm+, ddrm and dps"
+    assert serving(None) == "ddim, ddpm, probability-flow and dpm-solver++" and serving(None, use=SCANS) == ""
+    assert isinstance(spectral, linear) and DPS.served_by(spectral) and not DDNM.served_by(None)
+
+
+def test_noise_free_methods_project() -> None:
+    """A method that takes data as exact returns exact data, whatever noise the problem states; no other does."""
+    for name in METHODS.offered(FRAMES):
+        kind = METHODS[name]
+        operator = mr.operators.Mask(torch.ones(4, 4))
+        problem = mr.Problem(operator, torch.full((1, 1, 4, 4), 0.5), 0.4)
+        restored = mr.restore(problem, PRIOR, kind(), steps=4, seed=1, codec=mr.codecs.Interval(-1, 1)).mean
+        assert (float((restored - 0.5).abs().max()) < 1e-5) == kind.exact, name
 
 
 def test_hyper_parameters_that_follow_from_the_steps() -> None:

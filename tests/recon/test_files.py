@@ -270,13 +270,12 @@ def test_the_first_slice_written_lies_where_it_lies_in_the_whole(bench):
     assert all_of_it.header.get_zooms()[2] == pytest.approx(7)
 
 
-def test_scans_in_capitals_are_done_and_hidden_ones_are_not(bench):
-    folder = bench / "scans"
-    folder.mkdir()
-    for name in ("one.npy", "TWO.NPY", "._one.npy"):
-        np.save(folder / "x.npy", kspace()[0][0])
-        (folder / "x.npy").rename(folder / name)
-    (folder / "three.nrrd").write_bytes(b"")
-    assert [path.name for path in files.scans(folder)] == ["TWO.NPY", "one.npy"]
-    outcome = bench.recon(folder, "-o", bench / "images")
-    assert outcome.code == 0 and "2 of 2 scans to do" in outcome.out and "no scans: three.nrrd" in outcome.out
+
+def test_notes_of_later_slices_name_them(bench):
+    data = kspace(3)[0]
+    data[1, 2] = 0  # a coil that is dead in one slice
+    np.save(bench / "scan.npy", data)
+    outcome = bench.recon(bench / "scan.npy", "-o", bench / "a.h5")
+    said = "slice 1: No signal or no noise comes from coil 2 (counted from 0), left out."
+    assert outcome.code == 0 and f"note: {said}" in outcome.out
+    assert read_provenance(bench / "a.h5")["notes"] == [said]

@@ -1,7 +1,9 @@
 """Folders of scans in a process of their own: one that ends it costs no other."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from helpers.deadly import Deadly
 from helpers.scans import fastmri, kspace
@@ -67,3 +69,16 @@ def test_folders_without_scans_and_equal_stems(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     with pytest.raises(InputError, match=r"would both become a\.h5; rename one"):
         scans(tmp_path)
+
+
+
+def test_scans_in_capitals_are_done_and_hidden_ones_are_not(bench: Any) -> None:
+    folder = bench / "scans"
+    folder.mkdir()
+    for name in ("one.npy", "TWO.NPY", "._one.npy"):
+        np.save(folder / "x.npy", kspace()[0][0])
+        (folder / "x.npy").rename(folder / name)
+    (folder / "three.nrrd").write_bytes(b"")
+    assert [path.name for path in scans(folder)] == ["TWO.NPY", "one.npy"]
+    outcome = bench.recon(folder, "-o", bench / "images")
+    assert outcome.code == 0 and "2 of 2 scans to do" in outcome.out and "no scans: three.nrrd" in outcome.out

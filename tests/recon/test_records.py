@@ -19,7 +19,7 @@ def record(seed: int = 0) -> Record:
     one, two = (torch.randn(3, *SHAPE, generator=generator) for _ in range(2))
     samples = torch.complex(one, two)
     shown = {name: one[0].abs() for name in ("zero_filled", "cg_sense", "reference", "one_sample")}
-    return Record(samples.mean(0), one[1].abs(), samples, shown, 1.0625, 0.1, (7, 8, 9))
+    return Record(samples.mean(0), one[1].abs(), samples, shown, 1.0625, 0.1, (7, 8, 9), ("a note",))
 
 
 def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert found.std is not None and given.std is not None and found.samples is not None and given.samples is not None
     assert torch.equal(found.image, given.image) and torch.equal(found.std, given.std)
     assert torch.equal(found.samples, given.samples)
-    assert (found.misfit, found.noise_std, found.seeds) == (given.misfit, given.noise_std, given.seeds)
+    assert (found.misfit, found.noise_std, found.seeds, found.notes) == (1.0625, 0.1, (7, 8, 9), ("a note",))
     assert all(torch.equal(found.magnitudes[name], given.magnitudes[name]) for name in given.magnitudes)
     assert records.count == 1 and records.load(3, "x" * 64) is None and records.load(4, KEY) is None
 
@@ -59,11 +59,14 @@ def test_keys_tell_data_apart() -> None:
     assert len(set(keys)) == len(keys) and keys[0] == key_of("base", [(replace(scan, name="b"), None)])
 
 
-def test_scores_and_facts_leave_out_what_is_empty() -> None:
+def test_scores_and_facts_leave_out_what_is_empty(tmp_path: Path) -> None:
     gathered, empty = Gathered(), Record.empty(SHAPE, samples=3, keep_samples=True, scored=True)
-    gathered.add(record())
-    gathered.add(empty)
+    gathered.add(0, record())
+    gathered.add(1, empty)
     assert gathered.facts == {"misfit": [1.0625, None], "noise_std": [0.1, None], "seeds": [[7, 8, 9], []]}
     assert list(gathered.scores(None)) == ["zero_filled", "cg_sense", "one_sample", "mean"]
+    records = Records(tmp_path)
+    records.save(0, KEY, empty)
+    assert records.read(0, {0: KEY}).seeds == ()
     assert empty.samples is not None and empty.samples.shape == (3, *SHAPE) and not empty.image.any()
     assert [column.title for column in columns(empty)][:3] == ["zero-filled", "CG-SENSE", "restored"]

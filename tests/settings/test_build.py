@@ -84,3 +84,13 @@ def test_numbers_of_numpy() -> None:
     assert parse(int, np.int64(3), "", "n") == 3 and type(parse(float, np.float32(0.5), "", "x")) is float
     with pytest.raises(FieldError, match=r"n must be a whole number, got 0\.5"):
         parse(int, 0.5, "", "n")
+
+
+def test_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert parse(Path, "~/x", "f", "path") == Path("/home/me/x") and parse(Path | None, Path("a"), "f", "path") == Path("a")
+    for wrong in ("", 3, None):
+        with pytest.raises(FieldError, match="f: path must be a path, got"):
+            parse(Path, wrong, "f", "path")
+    with pytest.raises(FieldError, match="f: path begins with ~, and this system knows no home for it"):
+        parse(Path, "~nobody-of-this-name/x", "f", "path")

@@ -18,6 +18,17 @@ def test_names_need_no_import() -> None:
     assert done.stdout.split() == ["True", "False", "True", "hqs", "False"]
 
 
+def test_rows_state_uses() -> None:
+    registry: Registry[Own] = Registry(__name__, {
+        "both": (":Own", "left", "right"), "right only": (":Own", "right"), "none": ":Own"})
+    left, right = registry.offered("left"), registry.offered("right")
+    assert list(registry) == ["both", "right only", "none"]
+    assert list(left) == ["both"] and list(right) == ["both", "right only"] and len(right) == 2
+    assert "none" in registry and "none" not in right and "right only" not in left
+    mine = registry.add(Other)
+    assert mine in left and mine in right and mine not in list(left)  # known to this process, offered to nobody
+
+
 def test_build_and_describe() -> None:
     assert METHODS["dds"] is DDS and METHODS.name_of(HQS) == "hqs"
     assert METHODS.build("dds", {"eta": 1}) == DDS(eta=1.0)
@@ -34,6 +45,11 @@ def test_build_and_describe() -> None:
 class Own:
     size: int = 3
     table: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Other(Own):
+    pass
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 from helpers.studies import changed, opened
 
 from medrestore.errors import InputError
-from medrestore.study.cases import CaseRecord, Clock, between, disjoint, part_of, refuse_missing, unique
+from medrestore.study.cases import CaseRecord, Clock, between, check_disjoint, check_unique, part_of, refuse_missing
 from medrestore.study.run import scored_tasks
 
 
@@ -26,12 +26,12 @@ def test_a_range_without_slices_is_refused() -> None:
 
 def test_cases_that_share_a_name_or_a_patient_are_refused(tmp_path: Path) -> None:
     first, second = opened(changed(), tmp_path / "out").data
-    unique([first, second], "x")
-    disjoint([first], [second], "x")
+    check_unique([first, second], "x")
+    check_disjoint([first], [second], "x")
     with pytest.raises(InputError, match="two cases are called phantom0"):
-        unique([first, second, first], "x")
+        check_unique([first, second, first], "x")
     with pytest.raises(InputError, match="share phantom0 and 1 more"):
-        disjoint([first, second], [first, second], "x")
+        check_disjoint([first, second], [first, second], "x")
 
 
 def test_every_missing_path_is_named_once(tmp_path: Path) -> None:

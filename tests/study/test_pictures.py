@@ -27,7 +27,7 @@ def test_pictures_are_degraded_restored_and_held_to_the_data(tmp_path: Path) -> 
     assert run(given, tmp_path / "out").failed == {}
     rows = read_rows(tmp_path / "out" / "results.csv")
     exact = [row for row in rows if "noise" not in row["setting"]]
-    assert len(rows) == 8 * 5 and max(row["consistency"] for row in exact) < 1e-3
+    assert len(rows) == 8 * 5 and max(row["residual"] for row in exact) < 1e-3
     assert {row["setting"] for row in rows} >= {"super-resolution 4x", "inpainting 50%", "inpainting 8 px noise 0.05"}
     assert all(row["lpips"] is None for row in rows)
 
@@ -37,7 +37,7 @@ def case(tmp_path: Path) -> PictureCase:
     pixels = np.random.default_rng(0).integers(0, 255, (50, 70, 3), dtype=np.uint8)
     (tmp_path / "pictures").mkdir()
     Image.fromarray(pixels).save(tmp_path / "pictures" / "one.png")
-    (case,) = picture_cases(Pictures(folder=str(tmp_path / "pictures")), Fingerprints(None), "data")
+    (case,) = picture_cases(Pictures(folder=str(tmp_path / "pictures")), Fingerprints(), "data")
     return case
 
 
@@ -49,7 +49,7 @@ def test_sides_are_multiples_of_16_around_the_centre(case: PictureCase) -> None:
 
 def test_pictures_that_are_smaller_than_the_crop_are_refused(case: PictureCase) -> None:
     with pytest.raises(InputError, match="has a side of 50 pixels, less than 64; leave it out"):
-        picture_cases(Pictures(folder=str(Path(case.path).parent), crop=64), Fingerprints(None), "data")
+        picture_cases(Pictures(folder=str(Path(case.path).parent), crop=64), Fingerprints(), "data")
 
 
 @pytest.mark.parametrize("condition", [

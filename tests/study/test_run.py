@@ -97,7 +97,7 @@ def test_shards_go_on_when_tuning_has_failed_in_another_and_the_tables_tell_of_a
 def test_a_failure_of_another_config_is_none_of_this_one(tmp_path: Path) -> None:
     given = changed(methods={"CG": {"baseline": "CGSense", "options": {"lam": 0.01}}})
     study = opened(given, tmp_path / "out")
-    (tmp_path / "out").mkdir(exist_ok=True)
+    (tmp_path / "out" / "tasks").mkdir(parents=True)
     rows = [{"name": task.name, "key": "of another config", "why": "x"} for task in scored_tasks(study, {})]
     (tmp_path / "out" / "failed-2-of-2.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert run(given, tmp_path / "out", shard=(1, 2)).waiting == 2 and not (tmp_path / "out" / "tables.md").exists()

@@ -1,8 +1,11 @@
 """Where scans come from: patients, subjects, slices and their seeds."""
 
+import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -38,7 +41,25 @@ def test_one_patient_in_two_files_is_one_patient(tmp_path: Path) -> None:
     run({**given, "validation": None, "methods": methods}, tmp_path / "out")
     (row, rss) = read_rows(tmp_path / "out" / "results.csv")
     assert row["slice"] == 1 and rss["psnr"] > 10
-    assert not any(b"SECRET" in path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
+    with h5py.File(tmp_path / "a" / "a.h5") as file:
+        identifier = file.attrs["patient_id"]
+    hashed = hashlib.sha256(identifier.encode()).hexdigest()[:12].encode()  # as telling as the identifier where those are numbers
+    written = [path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert row["patient"] == "a" and not any(b"SECRET" in one or hashed in one for one in written)
+
+
+def test_another_scan_in_the_same_place_has_scores_of_its_own(tmp_path: Path) -> None:
+    """Neither the name nor the size nor the time of a file says what it holds."""
+    found = []
+    for seed in (0, 1, 0):
+        data, images = kspace(1, seed=seed)
+        fastmri(tmp_path / "scan.h5", data, reference=images)
+        os.utime(tmp_path / "scan.h5", ns=(10**18, 10**18))
+        source = {"kind": "kspace", "files": [str(tmp_path / "scan.h5")]}
+        given = changed(data=source, validation=None, methods={"RSS": {"baseline": "RSS"}})
+        result = run({**given, "methods": {"RSS": {"baseline": "RSS"}}}, tmp_path / "out")
+        found.append((read_rows(tmp_path / "out" / "results.csv")[0]["psnr"], result.done))
+    assert found[0] == found[2] != found[1] and [done for _, done in found] == [1, 1, 1]
 
 
 @pytest.mark.skipif(not (Path(__file__).parents[3] / "shared/data/images").exists(), reason="needs volumes that do not ship")
@@ -86,7 +107,7 @@ def test_slices_of_a_volume_share_coils_and_have_noise_of_their_own(tmp_path: Pa
 
 def test_all_that_a_scan_is_simulated_with_is_in_its_fingerprint() -> None:
     def fingerprint(source: Phantoms) -> str:
-        return scan_cases(source, Fingerprints(None), "data")[0].fingerprint
+        return scan_cases(source, Fingerprints(), "data")[0].fingerprint
 
     source = Phantoms(count=2, size=(40, 40))
     others = [replace(source, **values) for values in ({"size": (40, 42)}, {"seed": 1}, {"coils": 3}, {"snr_db": 20.0},
@@ -98,13 +119,13 @@ def test_all_that_a_scan_is_simulated_with_is_in_its_fingerprint() -> None:
 def test_subjects_and_slices_that_do_not_exist_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "v.npz", vol=np.full((2, 24, 28, 3), 90, np.uint8))
     with pytest.raises(InputError, match=r"data: .*v\.npz holds the subjects 0 to 1"):
-        scan_cases(Simulated(str(tmp_path / "v.npz"), (1, 3)), Fingerprints(None), "data")
+        scan_cases(Simulated(str(tmp_path / "v.npz"), (1, 3)), Fingerprints(), "data")
     with pytest.raises(InputError, match=r"subject 0 of .*v.npz has 3 slices, and \[5, 9\] takes none of them"):
-        scan_cases(Simulated(str(tmp_path / "v.npz"), (0, 1), slices=(5, 9)), Fingerprints(None), "data")
+        scan_cases(Simulated(str(tmp_path / "v.npz"), (0, 1), slices=(5, 9)), Fingerprints(), "data")
 
 
 def test_the_bundled_scan_is_a_case() -> None:
-    (case,) = scan_cases(KSpace(folder="bundled", slices="middle"), Fingerprints(None), "data")
+    (case,) = scan_cases(KSpace(folder="bundled", slices="middle"), Fingerprints(), "data")
     assert case.file_name == "brain-scan.h5" and case.images == 1
     assert case.shape == case.scan(case.slices[0]).crop and case.peak() is not None
     assert case.stream(case.slices[0]) == case.slices[0]
@@ -112,7 +133,7 @@ def test_the_bundled_scan_is_a_case() -> None:
 
 def test_phantoms_are_cases_of_one_slice() -> None:
     source = Phantoms(**{key: value for key, value in PHANTOMS.items() if key != "kind"}, count=2, first=5)
-    cases = scan_cases(source, Fingerprints(None), "data")
+    cases = scan_cases(source, Fingerprints(), "data")
     assert [case.name for case in cases] == ["phantom5", "phantom6"]
     assert [case.stream(0) for case in cases] == [0, 0] and cases[0].grid == cases[0].shape == (40, 40)
     assert not torch.equal(cases[0].scan(0).kspace, cases[1].scan(0).kspace)

@@ -27,7 +27,7 @@ from medrestore.study.scenes import SceneFill, excerpt, rendered_scene, scene_ca
 from medrestore.study.sources import Scenes
 
 SIZE = (40, 64)
-PRINTS = Fingerprints(None)
+PRINTS = Fingerprints()
 
 
 def config(**data: Any) -> Any:

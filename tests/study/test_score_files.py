@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
 
 from medrestore.errors import InputError
 from medrestore.evaluation.tables import read_rows
-from medrestore.study.score_files import score_outputs
+from medrestore.study.score_files import STUDY, score_outputs
 
 
 def pictures(folder: Path, names: str, add: int = 0) -> Path:
@@ -27,6 +28,39 @@ def test_outputs_are_scored_against_references_of_their_names(tmp_path: Path) ->
     assert all(row["psnr"] == pytest.approx(20 * np.log10(255 / 5), abs=1e-3) for row in scored.rows)
     assert scored.lines[0] == "2 pictures, natural" and scored.lines[-1] == "1 references have no output and are not counted"
     assert len(read_rows(tmp_path / "scores" / "results.csv")) == 2
+
+
+def test_scores_replace_others_when_asked_to_and_never_a_study(tmp_path: Path) -> None:
+    outputs, reference, out = pictures(tmp_path / "out", "ab", add=5), pictures(tmp_path / "truth", "ab"), tmp_path / "scores"
+    score_outputs(outputs, reference, "natural", out=out)
+    first = (out / "results.csv").read_bytes()
+    pictures(tmp_path / "out", "ab", add=9)
+    with pytest.raises(InputError, match=r"results\.csv exists; pass `overwrite` to replace it"):
+        score_outputs(outputs, reference, "natural", out=out)
+    assert (out / "results.csv").read_bytes() == first
+    score_outputs(outputs, reference, "natural", out=out, overwrite=True)
+    assert (out / "results.csv").read_bytes() != first
+    for name in STUDY:
+        (tmp_path / "study").mkdir(exist_ok=True)
+        (tmp_path / "study" / name).touch()
+        for overwrite in (False, True):
+            with pytest.raises(InputError, match="is the folder of a study, whose tables would be replaced"):
+                score_outputs(outputs, reference, "natural", out=tmp_path / "study", overwrite=overwrite)
+        (tmp_path / "study" / name).unlink()
+
+
+def test_a_patient_is_named_by_the_first_case(tmp_path: Path) -> None:
+    """Nothing of the identifier is stored, not even a hash that a list of identifiers would lead back to it."""
+    for folder in ("made", "truth"):
+        (tmp_path / folder).mkdir()
+    for name, patient in (("b1", "SECRET"), ("b2", "OTHER"), ("b3", "SECRET"), ("b4", None)):
+        for folder, key in (("made", "reconstruction"), ("truth", "reconstruction_rss")):
+            with h5py.File(tmp_path / folder / f"{name}.h5", "w") as file:
+                file[key] = np.random.default_rng(3).random((1, 16, 16)).astype(np.float32)
+                if patient is not None:
+                    file.attrs["patient_id"] = patient
+    scored = score_outputs(tmp_path / "made", tmp_path / "truth", "fastmri", out=tmp_path / "scores")
+    assert {row["case"]: row["patient"] for row in scored.rows} == {"b1": "b1", "b2": "b2", "b3": "b1", "b4": "b4"}
 
 
 def test_a_damaged_output_is_named_and_the_others_are_scored(tmp_path: Path) -> None:

@@ -97,6 +97,24 @@ def test_parts_of_dead_runs_are_removed(tmp_path: Path, monkeypatch: pytest.Monk
     assert sorted(path.name[-1] for path in (tmp_path / ".parts").iterdir()) == ["b", "c", "d", "s"]
 
 
+def test_a_killed_run_leaves_nothing_to_the_next_one(tmp_path: Path) -> None:
+    """The next run need not wait until the parts are old: a lock tells that nobody works in them."""
+    code = ("import os, sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path; "
+            "from medrestore.tasks.folders import Run, Task; this = Run.start(Path(sys.argv[1]))\n"
+            "with this.alive():\n"
+            "    (this.begin(Task('a', 'k', '', None)) / 'files' / 'half').touch(); os.kill(os.getpid(), 9)")
+    for _ in range(2):
+        killed = subprocess.run([sys.executable, "-c", code, str(tmp_path), str(Path.cwd())], timeout=120, check=False)
+        assert killed.returncode == -9 and list((tmp_path / ".parts").rglob("begun"))
+    living = folders.Run.start(tmp_path)
+    assert [path.name for path in (tmp_path / ".parts").iterdir()] == [living.name]
+    with living.alive():
+        run(tasks_of(), Fill(), tmp_path)
+        assert living.folder.is_dir()  # of a run that lives
+    living.end()
+    assert not list((tmp_path / ".parts").iterdir())
+
+
 def test_an_output_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file/out cannot be written"):

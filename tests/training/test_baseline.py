@@ -89,7 +89,7 @@ def test_patients_in_both_parts_are_refused(tmp_path):
     ({"kind": "resnet"}, "baseline must be one of unet, varnet"), ({"images": 0}, "images must be at least 1"),
     ({"scan__kinds": ["spiral"]}, "scan.kinds must be sampling masks .* got 'spiral'"),
     ({"scan__snr_db": [30, 20]}, "scan.snr_db must rise"),
-    ({"scan__accels": []}, "scan.accels needs at least one entry"), ({"network": {"width": 3}}, "no setting 'width'"),
+    ({"scan__accels": []}, "scan.accels needs at least one entry"), ({"network": {"width": 3}}, "width is no option"),
     ({"loss": {"l1": 0, "ssim": 0}}, "nothing would be learned"), ({"data__augment": "complex_mr"}, "give data.sides"),
     ({"optim__speed": 1}, "optim.speed is no option"),
 ])

@@ -1,10 +1,12 @@
 """Random networks in the layouts of published checkpoints, at small width."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 import torch
+from helpers.checkpoints import CASES
 from torch import Tensor
 
 
@@ -43,6 +45,17 @@ def noise(*shape: int, seed: int = 1) -> Tensor:
 @pytest.fixture(name="random_state")
 def _random_state():
     return random_state
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Callable[[str], Path]:
+    """Writes a checkpoint of `helpers.checkpoints.CASES`."""
+
+    def make(case: str = "knee") -> Path:
+        torch.save(random_state(CASES[case][0]), tmp_path / f"{case}.pt")
+        return tmp_path / f"{case}.pt"
+
+    return make
 
 
 @pytest.fixture(name="watched")

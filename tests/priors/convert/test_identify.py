@@ -4,29 +4,12 @@ import json
 
 import pytest
 import torch
+from helpers.checkpoints import CASES, FACES, KNEE
 
 from medrestore.errors import InputError
 from medrestore.files import digest
 from medrestore.priors import NetworkPrior, check, load, store
 from medrestore.priors.convert import FAMILIES, adm, ddpm, identify, open_checkpoint, write
-
-KNEE = adm.Architecture(2, 4, 32, (32, 64), 1, (False, True))
-CLASSES = adm.Architecture(3, 6, 32, (32, 64), 1, (False, True), classes=5)
-FACES = ddpm.Architecture(3, 3, (32, 64), 1, (False, True))
-CASES = {
-    "knee": (adm.layout(KNEE), {"num_heads": 2}, None),
-    "classes": (adm.layout(CLASSES), {"num_head_channels": 16, "schedule": "cosine"}, 3),
-    "faces": (ddpm.layout(FACES), {}, None),
-}
-
-
-@pytest.fixture
-def checkpoint(tmp_path, random_state):
-    def make(case="knee"):
-        torch.save(random_state(CASES[case][0]), tmp_path / f"{case}.pt")
-        return tmp_path / f"{case}.pt"
-
-    return make
 
 
 @pytest.mark.parametrize("case", CASES)

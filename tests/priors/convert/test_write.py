@@ -10,25 +10,7 @@ from diffusers import UNet2DModel
 from medrestore.errors import InputError
 from medrestore.files import Stage
 from medrestore.priors import Epsilon, check, load, store
-from medrestore.priors.convert import Converted, adm, ddpm, open_checkpoint, write
-
-KNEE = adm.Architecture(2, 4, 32, (32, 64), 1, (False, True))
-CLASSES = adm.Architecture(3, 6, 32, (32, 64), 1, (False, True), classes=5)
-FACES = ddpm.Architecture(3, 3, (32, 64), 1, (False, True))
-CASES = {
-    "knee": (adm.layout(KNEE), {"num_heads": 2}, None),
-    "classes": (adm.layout(CLASSES), {"num_head_channels": 16, "schedule": "cosine"}, 3),
-    "faces": (ddpm.layout(FACES), {}, None),
-}
-
-
-@pytest.fixture
-def checkpoint(tmp_path, random_state):
-    def make(case="knee"):
-        torch.save(random_state(CASES[case][0]), tmp_path / f"{case}.pt")
-        return tmp_path / f"{case}.pt"
-
-    return make
+from medrestore.priors.convert import Converted, open_checkpoint, write
 
 
 def test_what_exists_is_kept_unless_it_is_a_prior_and_that_is_asked_for(checkpoint, tmp_path):
