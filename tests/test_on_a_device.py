@@ -28,7 +28,7 @@ from medrestore.codecs import ComplexChannels, Interval
 from medrestore.evaluation.tables import read_rows
 from medrestore.io.frames.pictures import read_picture
 from medrestore.levels import karras, time_travel
-from medrestore.methods import METHODS, Method
+from medrestore.methods import METHODS, SCANS, Method
 from medrestore.noise import Noise
 from medrestore.operators import AveragePool, Grayscale, Mask, Operator, Sense, check, gaussian_blur
 from medrestore.priors import EDM, NetworkPrior, StationaryGaussian, VarianceExploding
@@ -36,7 +36,6 @@ from medrestore.priors.architectures import build
 from medrestore.priors.latent import LatentSuperResolution
 from medrestore.priors.parametrisations import Epsilon, Parametrisation, Sample, Velocity
 from medrestore.problem import Problem
-from medrestore.recon.plan import WITHOUT_DATA
 from medrestore.restoration import restore, restore_all, sample
 from medrestore.solvers import LOOK
 from medrestore.tiling import hierarchical
@@ -48,7 +47,8 @@ from medrestore.training.start import load_images
 
 ROUNDING = 2e-5
 BOTH_AXES = ("hqs", "dds", "diffpir", "dps")  # methods for masks along both axes
-ALL = tuple(name for name in METHODS if name not in WITHOUT_DATA)
+ALL = tuple(METHODS.offered(SCANS))
+WITHOUT_DATA = tuple(name for name in METHODS if name not in ALL)
 
 
 @pytest.fixture(params=["doubles", "no doubles"])
