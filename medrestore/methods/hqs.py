@@ -22,7 +22,7 @@ class HQS(ProximalMethod):
 
     Args:
         lam: how much less than `justified_gamma` to trust the data. The paper's own is 0.23. With 1 images are too smooth: on
-            five masks of a real scan 0.25 was 0.2 to 1.5 dB ahead (docs/quality.md).
+            five masks of a real scan 0.25 was 0.3 to 1.5 dB ahead (docs/mri.md).
         cg_steps: conjugate-gradient steps a data step; None solves it.
         rtol: how well, where conjugate gradients do; see `prox`.
         order: 1 is DPIR. 2 extrapolates each estimate from the one before, as DPM-Solver++ does (`dpm_solver`), which is
