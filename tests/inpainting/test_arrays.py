@@ -55,7 +55,7 @@ def test_it_is_what_the_command_writes(prior_folder: Path, tmp_path: Path, field
     filled = inpaint(FRAME, HOLE, prior=prior_folder, **FIELDS, **fields)
     assert np.array_equal(filled, np.array(Image.open(tmp_path / "out.png")))
     record = json.loads((tmp_path / "out.png.json").read_text())["config"]
-    assert inpaint(FRAME, HOLE, plan=Plan(**record)).tobytes() == filled.tobytes()
+    assert inpaint(FRAME, HOLE, plan=Plan(**record), prior=prior_folder).tobytes() == filled.tobytes()  # of it the name is stored
 
 
 def test_every_kind_and_layout_comes_back_as_it_was_given() -> None:
