@@ -27,14 +27,20 @@ class FileArray:
         self._fortran = not mapped.flags.c_contiguous
 
     def __getitem__(self, key: tuple[int | slice, ...]) -> np.ndarray:
-        """The part at one index of one axis, or all of it; every other entry of `key` is `slice(None)`.
+        """The part at indices of some axes, or all of it; every other entry of `key` is `slice(None)`.
+
+        What lies at the index of the slowest of these axes is read.
 
         Raises:
             OSError: the file is gone, or ends before the array does.
         """
+        if len(key) != self.ndim:
+            raise IndexError("an index or slice(None) of every axis is needed")
         axes = [(axis, one) for axis, one in enumerate(key) if isinstance(one, int)]
-        if len(key) != self.ndim or len(axes) > 1:
-            raise IndexError("one index of one axis can be read at a time")
+        if len(axes) > 1:
+            slowest = axes[-1 if self._fortran else 0][0]
+            only = tuple(one if axis == slowest else slice(None) for axis, one in enumerate(key))
+            return self[only][tuple(one for axis, one in enumerate(key) if axis != slowest)]
         shape = self.shape[::-1] if self._fortran else self.shape
         if not axes:
             part = self._read(1, 1, math.prod(shape), 0).reshape(shape)

@@ -32,6 +32,7 @@ from .config import Baseline, ScanMethod, ScanProtocol
 from .methods import Facts, NetworkSolver, Restored, Solver, mean_and_first, planned
 from .sources import Condition, Undersample
 
+MANY = 1000  # data steps, for which the exact form always pays
 MASK_SEEDS = 1_000_003  # masks set apart for the seeds of a study
 CACHE_BYTES = 2 * 2**30  # of prepared slices that a process remembers for the other methods of a group
 CLASSICAL: Registry[BaselineMethod] = Registry("medrestore.baselines", {
@@ -89,7 +90,7 @@ class ScanCase(Case[Undersample, "ScanSolver"]):
     def prepare(self, item: Item[Undersample, "ScanSolver"], device: str) -> bool:
         with tempfile.TemporaryDirectory() as cache:
             prepared_slice(self, self.slices[0], item.content.condition, item.content.seed, cache=Path(cache),
-                           spectral_gb=item.resources.spectral_gb, device=device)
+                           spectral=item.solver.spectral, spectral_gb=item.resources.spectral_gb, device=device)
         return True
 
     def solve(self, item: Item[Undersample, "ScanSolver"], device: str, clock: Clock) -> Solved:
@@ -154,21 +155,21 @@ class PreparedSlice:
 
 
 def prepared_slice(case: ScanCase, number: int, condition: Undersample, seed: int, *, cache: Path | None,
-                   spectral_gb: float, device: str) -> PreparedSlice:
+                   spectral: bool, spectral_gb: float, device: str) -> PreparedSlice:
     """Slice `number` undersampled and prepared, as `recon.prepare` does it, and its references.
 
     Args:
         seed: of the study.
         cache: folder of coil maps.
+        spectral: for methods that need an exact spectrum, which have one weight for each line of k-space.
         spectral_gb: largest exact spectrum to compute; 0 computes none.
 
     Raises:
         InputError: the slice has no reference, or cannot be prepared.
     """
     scan = case.scan(number)
-    # for all methods at once: with the spectrum, which some need and all can use, so that none depends on the
-    # others
-    plan = Plan(method="ddnm", seed=case.seed + MASK_SEEDS * seed, spectral_gb=spectral_gb,
+    # for all such methods at once: with the spectrum where there is one, which all can use, so that none depends on the others
+    plan = Plan(method="ddnm" if spectral else "hqs", steps=MANY, seed=case.seed + MASK_SEEDS * seed, spectral_gb=spectral_gb,
                 undersample=part_of(Undersampling, condition))
     prepared = prepare(scan, plan, file_name=case.file_name, cache=cache, device=device)
     if prepared.reference is None:
@@ -211,10 +212,10 @@ _CACHE = SliceCache()  # of this process
 def _remembered(case: ScanCase, number: int, item: Item[Undersample, "ScanSolver"],
                 device: str) -> PreparedSlice:
     content, resources = item.content, item.resources
-    cache = _CACHE.of((content.case, content.condition, content.seed, device, resources.spectral_gb))
+    cache = _CACHE.of((content.case, content.condition, content.seed, device, item.solver.spectral, resources.spectral_gb))
     if number not in cache.slices:
         prepared = prepared_slice(case, number, content.condition, content.seed, cache=resources.cache,
-                                  spectral_gb=resources.spectral_gb, device=device)
+                                  spectral=item.solver.spectral, spectral_gb=resources.spectral_gb, device=device)
         cache.add(number, prepared)
         return prepared
     return cache.slices[number]
@@ -227,6 +228,11 @@ class ScanSolver(Solver, ABC):
     def spectral_gb(self) -> float | None:
         """Largest exact spectrum that it takes, GiB; None where it takes what there is."""
         return None
+
+    @property
+    def spectral(self) -> bool:
+        """Whether it needs an exact spectrum."""
+        return False
 
     @abstractmethod
     def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
@@ -310,11 +316,15 @@ class ScanDiffusion(NetworkSolver[Plan], ScanSolver):
     def spectral_gb(self) -> float:
         return self.plan.spectral_gb
 
+    @property
+    def spectral(self) -> bool:
+        needs = self.plan.sampler.needs
+        return needs is not None and issubclass(needs, SpectralOperator)
+
     def serves(self, condition: Condition) -> bool:
         """Spectral methods need a mask along one axis."""
-        needs = self.plan.sampler.needs
         both = isinstance(condition, Undersample) and KINDS[condition.kind][1] == 2
-        return not (both and needs is not None and issubclass(needs, SpectralOperator))
+        return not (both and self.spectral)
 
     def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
                     device: str) -> list[Restored]:

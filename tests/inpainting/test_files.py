@@ -133,7 +133,7 @@ def test_a_damaged_output_is_made_again(tmp_path: Path, name: str) -> None:
 
 
 def test_names_of_inputs_are_stored_as_far_as_asked(tmp_path: Path) -> None:
-    source, given = tmp_path / "DOE^JANE" / "op.mha", replace(JOB, plan=replace(PLAN, prior="/home/jane/priors/mine"))
+    source, given = tmp_path / "DOE^JANE" / "op.mha", replace(JOB, plan=replace(PLAN, prior="/patients/jane/priors/mine"))
     told = {}
     for names in (Writing(), Writing(keep_paths=True), Writing(anonymous=True)):
         out = tmp_path / f"{len(told)}"
@@ -147,7 +147,7 @@ def test_names_of_inputs_are_stored_as_far_as_asked(tmp_path: Path) -> None:
         if names == Writing():  # what tells less is made again
             again = replace(again, writing=Writing(resume=True, anonymous=True))
             assert inpaint_scene(film, out, again, source=source)
-    assert list(told.values()) == [["op.mha", "mine"], [str(source), "/home/jane/priors/mine"], ["omitted", "omitted"]]
+    assert list(told.values()) == [["op.mha", "mine"], [str(source), "/patients/jane/priors/mine"], ["omitted", "omitted"]]
 
 
 def test_what_others_put_into_an_output_is_never_lost(tmp_path: Path) -> None:

@@ -29,8 +29,9 @@ def test_each_index_of_each_axis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         for index in range(values.shape[axis]):
             key = tuple([*every[:axis], index, *every[axis + 1 :]])
             np.testing.assert_array_equal(array[key], values[key])
-    with pytest.raises(IndexError):
-        array[0, 0, slice(None), slice(None)]
+    np.testing.assert_array_equal(array[1, 2, :, 1], values[1, 2, :, 1])
+    with pytest.raises(IndexError, match="every axis"):
+        array[0, 0, slice(None)]
 
 
 @pytest.mark.parametrize("name", ["scan.npy", "scan.cfl"])
@@ -42,12 +43,12 @@ def test_a_scan_that_is_cut_short_while_it_is_open(tmp_path: Path, name: str) ->
     else:
         data.transpose(2, 3, 1, 0).ravel("F").tofile(tmp_path / name)
         (tmp_path / "scan.hdr").write_text("# Dimensions\n48 40 1 4 1 1 1 1 1 1 1 1 1 3\n")
-    with read_kspace(tmp_path / name) as scan:
+    with read_kspace(tmp_path / name, implausible=True) as scan:
         assert scan[0].kspace.shape == (1, 4, 48, 40)
         with (tmp_path / name).open("r+b") as file:
             file.truncate(70_000)
         with pytest.raises(InputError, match=r"was cut short while it was read"):
             scan[2]
         (tmp_path / name).unlink()
-        with pytest.raises(InputError, match="No such file"):
+        with pytest.raises(InputError, match="does not exist"):
             scan[0]

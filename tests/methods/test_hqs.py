@@ -42,7 +42,8 @@ def test_second_order_is_nearer_to_the_mean_of_the_posterior() -> None:
     """At an equal number of calls of the prior; the rest of the error is the method's own at finitely many levels."""
     case = Case.of(FAMILIES["inpainting"](), 0.1)
     posterior = Posterior(case)
-    first, second = (posterior.score(case.draw(HQS(order=order), karras(20, 40.0, 0.01), samples=4)).error for order in (1, 2))
+    levels = karras(20, 40.0, 0.01)
+    first, second = (posterior.score(case.draw(HQS(1.0, order=order), levels, samples=4)).error for order in (1, 2))
     assert second[0] < 0.5 * first[0] and second[1] < 0.6 * first[1]
 
 

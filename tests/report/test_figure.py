@@ -31,4 +31,5 @@ def test_any_file_name_can_be_a_title(tmp_path, name):
     figure, axes = dark_figure(1, 1, (2, 2), name)
     axes[0].set_title(drawable(name), parse_math=False)
     save_png(figure, tmp_path / "figure.png")
-    assert Image.open(tmp_path / "figure.png").size == (220, 220)
+    with Image.open(tmp_path / "figure.png") as image:
+        assert image.size == (220, 220)

@@ -87,8 +87,8 @@ def test_numbers_of_numpy() -> None:
 
 
 def test_paths(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/me")
-    assert parse(Path, "~/x", "f", "path") == Path("/home/me/x") and parse(Path | None, Path("a"), "f", "path") == Path("a")
+    monkeypatch.setenv("HOME", "/patients/me")
+    assert parse(Path, "~/x", "f", "path") == Path("/patients/me/x") and parse(Path | None, Path("a"), "f", "path") == Path("a")
     for wrong in ("", 3, None):
         with pytest.raises(FieldError, match="f: path must be a path, got"):
             parse(Path, wrong, "f", "path")

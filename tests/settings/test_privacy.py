@@ -7,7 +7,7 @@ import pytest
 from medrestore.settings import FieldError, Privacy
 from medrestore.settings.privacy import is_path
 
-GIVEN = {"files": ["/home/doe^jane/a.h5", "b.h5", 3], "split": "~/splits.yaml:train", "kind": "fastmri", "none": None}
+GIVEN = {"files": ["/patients/doe^jane/a.h5", "b.h5", 3], "split": "~/splits.yaml:train", "kind": "fastmri", "none": None}
 
 
 @pytest.mark.parametrize(("privacy", "told"), [
@@ -32,7 +32,7 @@ def test_what_a_path_is():
 
 
 def test_paths_in_a_text():
-    text, source = "/home/jane/op does not say it; see /home/jane/op/a.mp4", Path("/home/jane/op")
+    text, source = "/patients/jane/op does not say it; see /patients/jane/op/a.mp4", Path("/patients/jane/op")
     assert Privacy().told(text, source, None) == "op does not say it; see op/a.mp4"
     assert Privacy(keep_paths=True).told(text, source) == text
-    assert Privacy(anonymous=True).told("op: 3 of /home/jane/op", source) == "omitted: 3 of omitted"
+    assert Privacy(anonymous=True).told("op: 3 of /patients/jane/op", source) == "omitted: 3 of omitted"

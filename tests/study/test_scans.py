@@ -71,7 +71,7 @@ def test_simulated_cases_are_those_of_the_benchmark() -> None:
     config = read(given, "my.yaml")
     (case,) = scan_cases(config.data, lambda path: "", "data")
     assert case.stream(case.slices[0]) == 0
-    mine = prepared_slice(case, case.slices[0], config.settings[0], 0, cache=None, spectral_gb=0, device="cpu")
+    mine = prepared_slice(case, case.slices[0], config.settings[0], 0, cache=None, spectral=False, spectral_gb=0, device="cpu")
 
     volume = load_volumes(path)[52]
     filled = volume[volume.mean((1, 2)) > 0.02]
@@ -85,7 +85,7 @@ def test_simulated_cases_are_those_of_the_benchmark() -> None:
     theirs = prepare(scan, Plan(seed=52, undersample=Undersampling("uniform1d", 2, 12), spectral_gb=0))
     torch.testing.assert_close(mine.prepared.problem.y, theirs.problem.y, rtol=0, atol=0)
     assert mine.prepared.problem.sigma == theirs.problem.sigma
-    image = CGSense(lam=0.01).reconstruct(theirs.problem.y, theirs.sense.maps, theirs.sense.mask)[0, 0]
+    image = CGSense(lam=0.01).reconstruct(theirs.kspace, theirs.sense.maps, theirs.sense.mask)[0, 0]
     expected = score([theirs.shown(image).abs()], [theirs.reference])
     assert expected.psnr > 20
 

@@ -93,7 +93,7 @@ def test_dotted_keys() -> None:
         assign(given, "optim.lr.x", 1)
 
 
-SOURCES = [{"kind": "pictures", "files": "/home/jane/DOE^JANE/*.png"}, {"kind": "fastmri", "files": ["~/a.h5", "b.h5"]}]
+SOURCES = [{"kind": "pictures", "files": "/patients/jane/DOE^JANE/*.png"}, {"kind": "fastmri", "files": ["~/a.h5", "b.h5"]}]
 
 
 def test_paths_are_stored_as_names() -> None:
@@ -118,7 +118,7 @@ def test_a_run_resumes_whatever_it_tells_of_its_paths(privacy: dict[str, bool]) 
         assert differences(before, read({"data": {"train": SOURCES}, "privacy": now}, "x"), "x") == []
         other = [SOURCES[0] | {"kind": "scenes"}, SOURCES[1]]
         assert len(differences(before, read({"data": {"train": other}, "privacy": now}, "x"), "x")) == 1
-    other = [SOURCES[0] | {"files": "/home/jane/*.jpg"}, SOURCES[1]]
+    other = [SOURCES[0] | {"files": "/patients/jane/*.jpg"}, SOURCES[1]]
     differ = differences(before, read({"data": {"train": other}}, "x"), "x")
     assert len(differ) == (0 if privacy == {"anonymous": True} else 1)
 

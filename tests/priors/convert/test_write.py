@@ -17,7 +17,7 @@ def test_what_exists_is_kept_unless_it_is_a_prior_and_that_is_asked_for(checkpoi
     path, out = checkpoint(), tmp_path / "prior"
     converted = open_checkpoint(path, given={"num_heads": 2})
     write(converted, out, source=path)
-    with pytest.raises(InputError, match="allow replacing the prior"):
+    with pytest.raises(InputError, match="pass `overwrite` to replace the prior"):
         write(converted, out, source=path)
     assert write(converted, out, source=path, licence="MIT", overwrite=True)["licence"] == "MIT"
     (tmp_path / "photos").mkdir()
@@ -39,7 +39,7 @@ def test_a_failure_leaves_what_was_there(fails, checkpoint, tmp_path, monkeypatc
 
     replaced = os.replace
     if fails == "save":
-        monkeypatch.setattr(store, "save_file", full)
+        monkeypatch.setattr(store, "write_tensors", full)
     elif fails == "rename":
         monkeypatch.setattr(os, "replace", lambda a, b: full() if a.name == "new" else replaced(a, b))
     else:
