@@ -32,7 +32,6 @@ from .config import Baseline, ScanMethod, ScanProtocol
 from .methods import Facts, NetworkSolver, Restored, Solver, mean_and_first, planned
 from .sources import Condition, Undersample
 
-MANY = 1000  # data steps, for which the exact form always pays
 MASK_SEEDS = 1_000_003  # masks set apart for the seeds of a study
 CACHE_BYTES = 2 * 2**30  # of prepared slices that a process remembers for the other methods of a group
 CLASSICAL: Registry[BaselineMethod] = Registry("medrestore.baselines", {
@@ -168,8 +167,7 @@ def prepared_slice(case: ScanCase, number: int, condition: Undersample, seed: in
         InputError: the slice has no reference, or cannot be prepared.
     """
     scan = case.scan(number)
-    # for all such methods at once: with the spectrum where there is one, which all can use, so that none depends on the others
-    plan = Plan(method="ddnm" if spectral else "hqs", steps=MANY, seed=case.seed + MASK_SEEDS * seed, spectral_gb=spectral_gb,
+    plan = Plan(method="ddnm" if spectral else "hqs", seed=case.seed + MASK_SEEDS * seed, spectral_gb=spectral_gb,
                 undersample=part_of(Undersampling, condition))
     prepared = prepare(scan, plan, file_name=case.file_name, cache=cache, device=device)
     if prepared.reference is None:

@@ -25,8 +25,8 @@ def sense(kind: str = "uniform1d") -> Sense:
 
 
 @pytest.mark.parametrize(("method", "steps", "samples", "form"), [
-    (HQS(), 50, 1, SPECTRUM), (HQS(), 3, 1, GRADIENTS), (DiffPIR(), 3, 4, SPECTRUM), (HQS(cg_steps=5), 50, 1, GRADIENTS),
-    (DDNMPlus(), 2, 1, SPECTRUM), (DPS(), 50, 1, GRADIENTS), (DDS(), 50, 1, SPECTRUM),
+    (HQS(), 50, 1, GRADIENTS), (HQS(), 3, 1, GRADIENTS), (DiffPIR(), 3, 4, GRADIENTS), (HQS(cg_steps=5), 50, 1, GRADIENTS),
+    (DDNMPlus(), 2, 1, SPECTRUM), (DPS(), 50, 1, GRADIENTS), (DDS(), 50, 1, GRADIENTS),
     (DDS(gamma=5.0), 50, 1, RESOLVENT), (DDS(gamma=5.0), 4, 1, GRADIENTS), (DDS(gamma=5.0, cg_steps=5), 50, 8, GRADIENTS),
 ])
 def test_the_form_that_pays(method: Method, steps: int, samples: int, form: type) -> None:
@@ -47,7 +47,7 @@ def test_every_form_takes_the_same_step() -> None:
     scan, x = sense(), torch.randn(2, 1, *SHAPE, dtype=torch.complex64, generator=torch.Generator().manual_seed(1))
     y = scan(x[:1])
     forms = [data_step(scan, method, steps=n, samples=1, most_gb=1.0, noisy=True).operator
-             for method, n in ((DDS(), 50), (DDS(gamma=5.0), 50), (DDS(), 1))]
+             for method, n in ((DDNMPlus(), 50), (DDS(gamma=5.0), 50), (DDS(), 50))]
     assert len({type(form) for form in forms}) == 3
     first, *others = (prox(Problem(form, y, 0.1), x, 5.0, rtol=1e-7) for form in forms)
     for other in others:
@@ -56,7 +56,7 @@ def test_every_form_takes_the_same_step() -> None:
 
 @pytest.mark.parametrize(("method", "noisy", "cutoff"), [
     (DDNM(), False, 0.2), (RePaint(), False, 0.2), (DDNMPlus(), False, 0.2), (DDNMPlus(), True, 0.01), (DDRM(), True, 0.01),
-    (HQS(), True, 1e-3), (DDS(), False, 1e-3), (DDNM(), True, 1e-3),
+    (HQS(), False, 1e-3), (DDS(), False, 1e-3), (DDNM(), True, 1e-3),
 ])
 def test_which_coefficients_count_as_missing(method: Method, noisy: bool, cutoff: float, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, real = [], Sense.spectral

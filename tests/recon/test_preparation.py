@@ -58,7 +58,7 @@ def test_what_is_estimated_and_what_is_given(scan: Any) -> None:
     assert isinstance(ready.problem.operator, Sense) and ready.sense is ready.problem.operator  # two steps do not pay for more
     assert ready.sampling.kind == "uniform1d" and ready.reference is not None and ready.reference.shape == SHAPE
     assert ready.noise_source != "given" and 0.3 * NOISE < ready.problem.sigma < 30 * NOISE
-    given = prepare(scan, replace(PLAN, noise_std=0.25, steps=50))
+    given = prepare(scan, replace(PLAN, method="ddnm+", noise_std=0.25))
     assert given.problem.sigma == 0.25 and given.noise_source == "given"
     assert isinstance(given.problem.operator, SpectralSense) and isinstance(given.sense, Sense)
     torch.testing.assert_close(given.sense.maps, ready.sense.maps)

@@ -124,7 +124,7 @@ def test_how_many(volume: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[s
     prior, real = OneByOne(), volumes.prepare
     monkeypatch.setattr(volumes, "prepare", lambda *given, **options: real(*given, **options | {"device": "cpu"}))
     monkeypatch.setattr(files, "_seconds_a_call", lambda ready, job, at_once: prior.seen.append(0) or 1.0)
-    restored(volume, prior, plan(DDS(), **{"steps": 9, **changes}), device=device)  # enough for an exact form
+    restored(volume, prior, plan(DDS(gamma=5.0), **{"steps": 9, **changes}), device=device)  # enough for an exact form
     assert set(prior.sizes) == sizes
 
 

@@ -29,7 +29,7 @@ def test_each_seed_draws_another_mask(tmp_path: Path) -> None:
     given = changed(seeds=[0, 1], settings=[{"kind": "random1d", "accel": 2, "acs": 12}])
     study = opened(given, tmp_path / "out")
     items = [task.what for task in scored_tasks(study, {}) if task.what.case.name == "phantom0"]
-    masks = [prepared_slice(item.case, 0, item.content.condition, item.content.seed, cache=None, spectral_gb=0,
+    masks = [prepared_slice(item.case, 0, item.content.condition, item.content.seed, cache=None, spectral=False, spectral_gb=0,
                             device="cpu").prepared.sampling.mask for item in items]
     assert len(masks) == 2 and not torch.equal(*masks)
 
@@ -41,16 +41,15 @@ def test_the_samples_of_two_seeds_share_no_noise(tmp_path: Path, tiny_prior: Pat
     assert abs(first - second) > 10**6
 
 
-def test_a_method_is_not_changed_by_the_others(tmp_path: Path, tiny_prior: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The exact spectrum is made for all that may have it, however few steps they take, and not for one that wants none."""
-    dds = {"method": "dds", "prior": str(tiny_prior), "steps": 2}
-    study = opened(changed(methods={"none": {**dds, "spectral_gb": 0.0}, "DDS": dds}), tmp_path / "out")
-    items = {task.what.label: task.what for task in scored_tasks(study, {})}
-    assert {label: item.resources.spectral_gb for label, item in items.items()} == {"ZF": 1.0, "none": 0.0, "DDS": 1.0}
-    monkeypatch.setattr("medrestore.recon.data_step.SPECTRUM_PAYS", 0)
-    for label, exact in (("none", False), ("DDS", True)):
+def test_the_exact_spectrum_is_for_methods_that_need_it(tmp_path: Path, tiny_prior: Path) -> None:
+    fields = {"prior": str(tiny_prior), "steps": 2}
+    methods = {"none": {"method": "dds", "spectral_gb": 0.0, **fields}, "DDS": {"method": "dds", **fields},
+               "DDNM+": {"method": "ddnm+", **fields}}
+    items = {task.what.label: task.what for task in scored_tasks(opened(changed(methods=methods), tmp_path / "out"), {})}
+    assert {label: item.resources.spectral_gb for label, item in items.items()} == {"ZF": 1.0, "none": 0.0, "DDS": 1.0, "DDNM+": 1.0}
+    for label, exact in (("none", False), ("DDS", False), ("DDNM+", True)):
         item = items[label]
-        made = prepared_slice(item.case, 0, item.content.condition, 0, cache=None,
+        made = prepared_slice(item.case, 0, item.content.condition, 0, cache=None, spectral=item.solver.spectral,
                               spectral_gb=item.resources.spectral_gb, device="cpu")
         assert isinstance(made.prepared.problem.operator, SpectralOperator) == exact
 
@@ -61,7 +60,8 @@ def test_a_study_restores_what_recon_does(tmp_path: Path, tiny_prior: Path) -> N
         "DDS": {"method": "dds", "prior": str(tiny_prior), "steps": 3, "samples": 2, "start_sigma": 0.5}})
     item = next(task.what for task in scored_tasks(opened(given, tmp_path / "out"), {}) if task.what.label == "DDS")
     solved = item.case.solve(item, "cpu", Clock())
-    prepared = prepared_slice(item.case, 0, item.content.condition, 1, cache=None, spectral_gb=1.0, device="cpu").prepared
+    prepared = prepared_slice(item.case, 0, item.content.condition, 1, cache=None, spectral=False, spectral_gb=1.0,
+                               device="cpu").prepared
     plan = replace(item.solver.plan, seed=SEEDS_APART)
     assert isinstance(plan, Plan) and (plan.steps, plan.samples, plan.start_sigma) == (3, 2, 0.5)
     made = restore_slice(prepared, item.solver.network.load("cpu"), plan, slice_index=0)
@@ -74,7 +74,7 @@ def test_a_study_restores_what_recon_does(tmp_path: Path, tiny_prior: Path) -> N
 def test_prepared_slices_of_one_group_are_remembered_as_far_as_they_fit(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     item = scored_tasks(opened(changed(), tmp_path / "out"), {})[0].what
-    prepared = prepared_slice(item.case, 0, item.content.condition, 0, cache=None, spectral_gb=0, device="cpu")
+    prepared = prepared_slice(item.case, 0, item.content.condition, 0, cache=None, spectral=True, spectral_gb=0, device="cpu")
     cache = SliceCache()
     cache.of("a").add(0, prepared)
     assert cache.of("a").slices == {0: prepared} and cache.bytes == prepared.bytes > 0
