@@ -46,7 +46,8 @@ def test_the_exact_spectrum_is_for_methods_that_need_it(tmp_path: Path, tiny_pri
     methods = {"none": {"method": "dds", "spectral_gb": 0.0, **fields}, "DDS": {"method": "dds", **fields},
                "DDNM+": {"method": "ddnm+", **fields}}
     items = {task.what.label: task.what for task in scored_tasks(opened(changed(methods=methods), tmp_path / "out"), {})}
-    assert {label: item.resources.spectral_gb for label, item in items.items()} == {"ZF": 1.0, "none": 0.0, "DDS": 1.0, "DDNM+": 1.0}
+    most = {label: item.resources.spectral_gb for label, item in items.items()}
+    assert most == {"ZF": 1.0, "none": 0.0, "DDS": 1.0, "DDNM+": 1.0}
     for label, exact in (("none", False), ("DDS", False), ("DDNM+", True)):
         item = items[label]
         made = prepared_slice(item.case, 0, item.content.condition, 0, cache=None, spectral=item.solver.spectral,
