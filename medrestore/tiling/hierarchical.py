@@ -11,7 +11,7 @@ from torch import Tensor
 from ..methods import Method
 from ..noise import Noise
 from ..operators import AveragePool, Crop, LocalOperator, Operator
-from ..operators.local import no_coarser_form
+from ..operators.local import as_local, no_coarser_form
 from ..priors import Prior
 from ..problem import Problem
 from .mask_shift import Seam, checked, common_grain, common_halo, determined, mask_shift
@@ -88,10 +88,8 @@ def coarser_by(problem: Problem[Operator], channels: int, size: Size, window: Si
     """The factor by which "auto" makes a picture coarser: 1 when every hole fits into a window with a ring around it.
 
     Also 1 when the coarser picture would know no pixel where this one does: a guide without data misleads; and for operators
-    with a halo, whose data reach into every window and do not follow from means.
+    without a coarser form, such as blurs, whose data reach into every window.
     """
-    if common_halo([problem]) > 0:
-        return 1
     unknown = determined(Problem(problem.operator, problem.y), channels, size, window) == 0  # a noisy pixel is no hole
     if all(side.stop - side.start <= w for box in holes(unknown, window) for side, w in zip(box, window, strict=True)):
         return 1
@@ -99,4 +97,10 @@ def coarser_by(problem: Problem[Operator], channels: int, size: Size, window: Si
     factor = next((divisor for divisor in range(2, grain + 1) if grain % divisor == 0), 2)
     height, width = (side // factor * factor for side in size)
     whole = AveragePool(factor, (height, width))(unknown[:height, :width].float()) == 0
-    return factor if bool(whole.any()) or bool(unknown.all()) else 1
+    if not (bool(whole.any()) or bool(unknown.all())):
+        return 1
+    try:
+        as_local(problem.operator).coarsen(factor)
+    except TypeError:
+        return 1
+    return factor
