@@ -22,7 +22,8 @@ def test_codecs_keep_the_residual(case: Case, codecs: list[Codec]) -> None:
 
 
 @pytest.mark.parametrize(
-    "codec", [Interval(-3.0, 5.0), ComplexChannels(7.0), Padded((9, 8), (4, 5)), OneChannel.magnitude(3.0), OneChannel.grey(-2.0, 6.0)],
+    "codec",
+    [Interval(-3.0, 5.0), ComplexChannels(7.0), Padded((9, 8), (4, 5)), OneChannel.magnitude(3.0), OneChannel.grey(-2.0, 6.0)],
     ids=repr
 )
 def test_codec_round_trip(codec: Codec) -> None:

@@ -47,5 +47,11 @@ def run(options: Options) -> int:
     return 0
 
 
-COMMAND = Command("degrade", Options, run, __doc__, config=True,
-                  readers={name: reader for name, reader in READERS.items() if name not in ("interval", "slices")})
+COMMAND = Command(
+    "degrade",
+    Options,
+    run,
+    __doc__,
+    config=True,
+    readers={name: reader for name, reader in READERS.items() if name not in ("interval", "slices")},
+)

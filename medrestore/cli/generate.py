@@ -39,7 +39,9 @@ def run(options: Options) -> int:
 
     check_generated(Path(options.out), options.plan)
     usable_device(options.machine.place)
-    job = GenerateJob.load(options.plan, options.machine, writing=options.writing, say=COMMAND.say, progress=progress)
+    job = GenerateJob.load(
+        options.plan, options.machine, writing=options.writing, say=COMMAND.say, progress=progress
+    )
     generate_file(Path(options.out), job)
     return 0
 

@@ -51,13 +51,21 @@ def run(options: Options) -> int:
 
     truth = None if options.truth is None else existing(options.truth)
     if source.is_dir() and truth is not None:
-        raise InputError("--truth is of one image, and the input is a folder; restore the images one by one to score them")
+        raise InputError(
+            "--truth is of one image, and the input is a folder; restore the images one by one to score them"
+        )
     first = pairs(source, out)[0][0] if source.is_dir() else source
     if not source.is_dir() and not options.writing.resume:
         check_output(out, source, options.writing)
     usable_device(options.machine.place)
-    job = Job.load(_settled(options.plan, first, options.reading), options.machine, reading=options.reading,
-                   writing=options.writing, say=COMMAND.say, progress=progress)
+    job = Job.load(
+        _settled(options.plan, first, options.reading),
+        options.machine,
+        reading=options.reading,
+        writing=options.writing,
+        say=COMMAND.say,
+        progress=progress,
+    )
     if source.is_dir():
         return code(restore_folder(source, out, job), "restore")
     restore_file(source, out, job, truth=truth)
@@ -69,7 +77,7 @@ def _settled(plan: Plan, first: Path, reading: Reading) -> Plan:
     if plan.prior != "auto":
         return plan
 
-    from ..images.files import Recorded
+    from ..images.records import Recorded
     from ..io.images import open_images
 
     recorded = Recorded.of(first)
@@ -98,6 +106,7 @@ def code(failed: Mapping[str, str], command: str) -> int:
 
 def numbers(what: str) -> Callable[[Any], Any]:
     """A reader of numbers with commas between."""
+
     def read(text: Any) -> Any:
         if not isinstance(text, str):
             return text
@@ -124,13 +133,18 @@ def steps(text: Any) -> Any:
     try:
         found = scalar(text) if isinstance(text, str) else text
     except ValueError as error:
-        raise InputError(f"takes a list of steps, as '[{{kind: pool, factor: 2}}, {{kind: grey}}]', got {text!r}") from error
+        raise InputError(
+            f"takes a list of steps, as '[{{kind: pool, factor: 2}}, {{kind: grey}}]', got {text!r}"
+        ) from error
     return [found] if isinstance(found, Mapping) else found
 
 
 READERS: Mapping[str, Callable[[Any], Any]] = {
-    "blur_std": numbers("one std or two, as 1.5 or 3,1"), "motion": numbers("length and angle, as 15,30"),
-    "weights": numbers("three numbers, as 0.3,0.6,0.1"), "interval": numbers("two numbers, as 0,255"), "operators": steps,
+    "blur_std": numbers("one std or two, as 1.5 or 3,1"),
+    "motion": numbers("length and angle, as 15,30"),
+    "weights": numbers("three numbers, as 0.3,0.6,0.1"),
+    "interval": numbers("two numbers, as 0,255"),
+    "operators": steps,
     "slices": slices,
 }
 COMMAND = Command("restore", Options, run, __doc__, config=True, readers=READERS)

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from .plan import Reading as Reading
     from .plan import Writing as Writing
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
-    "arrays": ["RestoredImage", "degrade", "restore_image"],
-    "degradation": ["Degradation"],
-    "generate": ["generated"],
-    "plan": ["DegradePlan", "GeneratePlan", "Machine", "Plan", "Reading", "Writing"],
-})
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "arrays": ["RestoredImage", "degrade", "restore_image"],
+        "degradation": ["Degradation"],
+        "generate": ["generated"],
+        "plan": ["DegradePlan", "GeneratePlan", "Machine", "Plan", "Reading", "Writing"],
+    },
+)

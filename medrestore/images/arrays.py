@@ -44,8 +44,10 @@ class RestoredImage(Generic[A]):
     noise_source: str
 
     def __repr__(self) -> str:
-        return (f"RestoredImage(image {tuple(self.image.shape)}, {len(self.samples)} samples, misfit {self.misfit:.3g}, "
-                f"noise {self.noise_std:.3g} {self.noise_source})")
+        return (
+            f"RestoredImage(image {tuple(self.image.shape)}, {len(self.samples)} samples, misfit {self.misfit:.3g}, "
+            f"noise {self.noise_std:.3g} {self.noise_source})"
+        )
 
 
 def degrade(image: A, *, plan: DegradePlan | None = None, **plan_fields: Any) -> A:
@@ -69,8 +71,14 @@ def degrade(image: A, *, plan: DegradePlan | None = None, **plan_fields: Any) ->
     return _as_given(y, image)
 
 
-def restore_image(image: A, *, prior: Prior | str | Path | None = None, plan: Plan | None = None,
-                  device: torch.device | str | None = None, **plan_fields: Any) -> RestoredImage[A]:
+def restore_image(
+    image: A,
+    *,
+    prior: Prior | str | Path | None = None,
+    plan: Plan | None = None,
+    device: torch.device | str | None = None,
+    **plan_fields: Any,
+) -> RestoredImage[A]:
     """A degraded image restored, as `medrestore restore` restores it.
 
     Args:
@@ -85,7 +93,9 @@ def restore_image(image: A, *, prior: Prior | str | Path | None = None, plan: Pl
             does not serve.
     """
     y = _pixels(image)
-    plan = _changed(plan or Plan(), {**plan_fields, **({"prior": str(prior)} if isinstance(prior, str | Path) else {})})
+    plan = _changed(
+        plan or Plan(), {**plan_fields, **({"prior": str(prior)} if isinstance(prior, str | Path) else {})}
+    )
     colour = y.shape[1] == 3 or plan.degradation.task == "colorize"
     plan = plan.for_images(3 if colour else 1)
     if device is None:
@@ -98,9 +108,14 @@ def restore_image(image: A, *, prior: Prior | str | Path | None = None, plan: Pl
     made = restore_slice(setting, y, 0, prior, plan, device=device)
     samples = torch.stack([_laid_out(one, image) for one in made.samples])
     return RestoredImage(
-        _like(_laid_out(made.mean, image), image), _like(samples, image), _like(_laid_out(made.std, image), image),
-        None if made.simple is None else _like(_laid_out(made.simple, image), image), made.misfit, setting.sigma,
-        setting.noise_source)
+        _like(_laid_out(made.mean, image), image),
+        _like(samples, image),
+        _like(_laid_out(made.std, image), image),
+        None if made.simple is None else _like(_laid_out(made.simple, image), image),
+        made.misfit,
+        setting.sigma,
+        setting.noise_source,
+    )
 
 
 def _channels_last(image: np.ndarray | Tensor) -> bool:
@@ -113,7 +128,9 @@ def _pixels(image: np.ndarray | Tensor) -> Tensor:
         raise InputError(f"image must be a NumPy array or a tensor, got {type(image).__name__}")
     shape = tuple(image.shape)
     if 0 in shape or not (len(shape) == 2 or (len(shape) == 3 and 3 in (shape[0], shape[-1]))):
-        raise InputError(f"image must be (height, width), (height, width, 3) or (3, height, width), got {shape}")
+        raise InputError(
+            f"image must be (height, width), (height, width, 3) or (3, height, width), got {shape}"
+        )
     given = image.detach().cpu() if isinstance(image, Tensor) else torch.from_numpy(_numbers(image))
     given = given.to(torch.complex64) if given.is_complex() else given.float()
     if not bool(given.isfinite().all()):
@@ -121,7 +138,9 @@ def _pixels(image: np.ndarray | Tensor) -> Tensor:
     if len(shape) == 2:
         return given[None, None]
     if given.is_complex():
-        raise InputError("image is complex and has three channels; give one complex image (height, width) at a time")
+        raise InputError(
+            "image is complex and has three channels; give one complex image (height, width) at a time"
+        )
     return (given.permute(2, 0, 1) if _channels_last(image) else given)[None]
 
 
@@ -155,8 +174,12 @@ def _changed(plan: P, changes: Mapping[str, Any]) -> P:
     inner = {one.name for one in fields(Degradation)}
     for name in changes:
         if name not in own | inner:
-            raise InputError(f"{type(plan).__name__}: {name} is no option; {suggested('', name, sorted(own | inner))}")
+            raise InputError(
+                f"{type(plan).__name__}: {name} is no option; {suggested('', name, sorted(own | inner))}"
+            )
         if name in READ:
-            raise InputError(f"{type(plan).__name__}: {name} says how a file is read or written; select from the array")
+            raise InputError(
+                f"{type(plan).__name__}: {name} says how a file is read or written; select from the array"
+            )
     done = replace(plan.degradation, **{name: value for name, value in changes.items() if name in inner})
     return replace(plan, degradation=done, **{name: value for name, value in changes.items() if name in own})

@@ -35,8 +35,14 @@ class Coordinates:
         return [Problem(straight, torch.zeros(1, len(straight.weights) - 1, *size, device=device))]
 
 
-def coordinates(prior: Prior, channels: int, interval: tuple[float, float], *, is_complex: bool = False,
-                name: str = "the prior") -> Coordinates:
+def coordinates(
+    prior: Prior,
+    channels: int,
+    interval: tuple[float, float],
+    *,
+    is_complex: bool = False,
+    name: str = "the prior",
+) -> Coordinates:
     """The codec for images of so many channels with values about within `interval`.
 
     A complex prior takes magnitudes as complex images of phase zero. A prior of colours takes grey images as colours of
@@ -50,17 +56,27 @@ def coordinates(prior: Prior, channels: int, interval: tuple[float, float], *, i
         case CalibratedComplex(), 2:
             if is_complex:
                 return Coordinates(ComplexChannels(high), 1)
-            note = "magnitudes are taken as complex images of phase zero" + (", channel by channel" if channels == 3 else "")
+            note = "magnitudes are taken as complex images of phase zero" + (
+                ", channel by channel" if channels == 3 else ""
+            )
             return Coordinates(OneChannel.magnitude(high), 1, note)
         case Interval(), (1 | 3) as own if not is_complex:
             if own == 1:
-                return Coordinates(Interval(low, high), 1, "colour is restored channel by channel" if channels == 3 else "")
+                return Coordinates(
+                    Interval(low, high), 1, "colour is restored channel by channel" if channels == 3 else ""
+                )
             if channels == 3:
                 return Coordinates(Interval(low, high), 3)
-            return Coordinates(OneChannel.grey(low, high), 1, "a grey image is taken as one in colour with equal channels")
+            return Coordinates(
+                OneChannel.grey(low, high), 1, "a grey image is taken as one in colour with equal channels"
+            )
     if is_complex and isinstance(prior.recipe, Interval):
-        raise InputError(f"the image is complex, and {name} is a prior of real ones; give a complex prior, or the magnitude")
-    raise InputError(f"{name} is a prior of {prior.channels} channels without a known recipe for images; give another `prior`")
+        raise InputError(
+            f"the image is complex, and {name} is a prior of real ones; give a complex prior, or the magnitude"
+        )
+    raise InputError(
+        f"{name} is a prior of {prior.channels} channels without a known recipe for images; give another `prior`"
+    )
 
 
 def white(values: Tensor) -> float:
@@ -71,7 +87,9 @@ def white(values: Tensor) -> float:
     """
     found = float(torch.quantile(_thinned(values.abs() if values.is_complex() else values), WHITE))
     if not found > 0:
-        raise InputError(f"the {WHITE:.1%} quantile of the image is {found:g}, so it shows nothing; give its `interval`")
+        raise InputError(
+            f"the {WHITE:.1%} quantile of the image is {found:g}, so it shows nothing; give its `interval`"
+        )
     return found
 
 

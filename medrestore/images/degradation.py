@@ -5,7 +5,21 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from ..settings import Bounds, FieldError, check
-from .steps import GREY, Bicubic, Factor, Gaussian, Grey, Hide, Kernel, Motion, Pixels, Pool, Share, Step, Walsh
+from .steps import (
+    GREY,
+    Bicubic,
+    Factor,
+    Gaussian,
+    Grey,
+    Hide,
+    Kernel,
+    Motion,
+    Pixels,
+    Pool,
+    Share,
+    Step,
+    Walsh,
+)
 
 TASKS: Mapping[str, tuple[str, ...]] = {  # each with the fields that say more of it
     "denoise": (),
@@ -34,7 +48,7 @@ class Degradation:
         motion: of deblur: length in pixels and angle in degrees of a straight motion.
         kernel: of deblur: a file with the kernel, .npy or a grey picture.
         weights: of red, green and blue in the grey image.
-        mask: of inpaint and old-photo: a picture of the image's size (of old-photo, of the coarser one) that shows what is hidden.
+        mask: of inpaint and old-photo: a picture of the image's size (of old-photo, of the coarser one) of what is hidden.
         mask_means: what white means in the mask, hole or keep; never guessed.
         keep: of cs, and of old-photo without a mask: the share that is left, 0 to 1.
         pattern: of cs: pixels, or Walsh-Hadamard coefficients of the shuffled image (a single-pixel camera).
@@ -66,8 +80,12 @@ class Degradation:
         for name, default in DEFAULTS.items():
             if name not in (*ALWAYS, *meant) and vars(self)[name] != default:
                 of = ", ".join(task for task, names in TASKS.items() if name in names)
-                raise FieldError("Degradation", name, f"says more of the `task` {of}, and the task is {self.task or 'not given'}; "
-                                 "leave it out, or give that task")
+                raise FieldError(
+                    "Degradation",
+                    name,
+                    f"says more of the `task` {of}, and the task is {self.task or 'not given'}; "
+                    "leave it out, or give that task",
+                )
         if self.task is not None:
             self._check_complete()
             self.steps  # noqa: B018 - refuses numbers that make no step
@@ -75,17 +93,34 @@ class Degradation:
     def _check_complete(self) -> None:
         """Refuses a task without what it needs."""
         if self.task in ("sr", "old-photo") and self.factor is None:
-            raise FieldError("Degradation", "factor", f"is missing: how many pixels became one, along each axis, for {self.task}")
-        if self.task == "deblur" and sum(one is not None for one in (self.blur_std, self.motion, self.kernel)) != 1:
-            raise FieldError("Degradation", "blur_std", "or one of `motion` and `kernel` is needed for deblur, and one alone")
+            raise FieldError(
+                "Degradation",
+                "factor",
+                f"is missing: how many pixels became one, along each axis, for {self.task}",
+            )
+        if (
+            self.task == "deblur"
+            and sum(one is not None for one in (self.blur_std, self.motion, self.kernel)) != 1
+        ):
+            raise FieldError(
+                "Degradation",
+                "blur_std",
+                "or one of `motion` and `kernel` is needed for deblur, and one alone",
+            )
         if self.blur_std is not None and len(self.blur_std) > 2:
-            raise FieldError("Degradation", "blur_std", f"must be one number or two, got {len(self.blur_std)}")
+            raise FieldError(
+                "Degradation", "blur_std", f"must be one number or two, got {len(self.blur_std)}"
+            )
         if self.task == "inpaint" and self.mask is None:
             raise FieldError("Degradation", "mask", "is missing: a picture of what is hidden, for inpaint")
         if self.mask is not None and self.mask_means is None:
-            raise FieldError("Degradation", "mask_means", "is missing: what white means in the mask, hole or keep")
+            raise FieldError(
+                "Degradation", "mask_means", "is missing: what white means in the mask, hole or keep"
+            )
         if self.task == "cs" and self.keep is None:
-            raise FieldError("Degradation", "keep", "is missing: the share of pixels or coefficients that is left, for cs")
+            raise FieldError(
+                "Degradation", "keep", "is missing: the share of pixels or coefficients that is left, for cs"
+            )
         if self.task == "old-photo" and (self.mask is None) == (self.keep is None):
             raise FieldError("Degradation", "mask", "or `keep` is needed for old-photo, and one alone")
 
@@ -105,7 +140,11 @@ class Degradation:
                 keep = self.keep or 1.0
                 return (Pixels(keep) if self.pattern == "pixels" else Walsh(keep, self.block),)
             case "old-photo":
-                return Pool(self.factor or 2), Grey(self.weights), Pixels(self.keep) if self.keep else self._hide()
+                return (
+                    Pool(self.factor or 2),
+                    Grey(self.weights),
+                    Pixels(self.keep) if self.keep else self._hide(),
+                )
         return self.operators
 
     def _blur(self) -> Step:
@@ -123,9 +162,16 @@ class Degradation:
 
     def with_files(self, names: Mapping[str, str]) -> "Degradation":
         """The same with other names of its files."""
-        steps = tuple(replace(step, file=names[step.file]) if isinstance(step, Kernel | Hide) else step for step in self.operators)
-        return replace(self, operators=steps, mask=None if self.mask is None else names[self.mask],
-                       kernel=None if self.kernel is None else names[self.kernel])
+        steps = tuple(
+            replace(step, file=names[step.file]) if isinstance(step, Kernel | Hide) else step
+            for step in self.operators
+        )
+        return replace(
+            self,
+            operators=steps,
+            mask=None if self.mask is None else names[self.mask],
+            kernel=None if self.kernel is None else names[self.kernel],
+        )
 
     @property
     def given(self) -> bool:

@@ -21,12 +21,16 @@ def cropped(size: Size, plan: DegradePlan) -> Size:
     by = grain(plan.degradation.steps)
     if any(side % by for side in size) and plan.crop:
         if any(side < by for side in size):
-            raise InputError(f"an image of {size[0]} x {size[1]} pixels has none left at a factor of {by}; take a smaller factor")
+            raise InputError(
+                f"an image of {size[0]} x {size[1]} pixels has none left at a factor of {by}; take a smaller factor"
+            )
         return size[0] // by * by, size[1] // by * by
     return size
 
 
-def degraded(x: Tensor, plan: DegradePlan, *, files: Files | None = None, numbers: Sequence[int] | None = None) -> Tensor:
+def degraded(
+    x: Tensor, plan: DegradePlan, *, files: Files | None = None, numbers: Sequence[int] | None = None
+) -> Tensor:
     """What is left of images: A(x) and white noise, (slice, ...) in the units of the images.
 
     Args:
@@ -42,11 +46,15 @@ def degraded(x: Tensor, plan: DegradePlan, *, files: Files | None = None, number
     if plan.degradation.task == "denoise" and plan.noise_std == 0:
         raise InputError("denoise needs noise; give its `noise_std`, in the units of the image")
     if plan.degradation.task == "colorize" and x.shape[1] == 1:
-        raise InputError("the image is grey already, so nothing is left to take away for colorize; give one in colour")
+        raise InputError(
+            "the image is grey already, so nothing is left to take away for colorize; give one in colour"
+        )
     height, width = cropped((x.shape[-2], x.shape[-1]), plan)
     files = Files.read(plan.degradation) if files is None else files
     left = []
-    for number, image in zip(range(len(x)) if numbers is None else numbers, x[..., :height, :width].split(1), strict=True):
+    for number, image in zip(
+        range(len(x)) if numbers is None else numbers, x[..., :height, :width].split(1), strict=True
+    ):
         operator = operator_of(plan.degradation, (height, width), x.shape[1], files, number)
         y = operator(image)
         left.append(y + plan.noise_std * _white(y, operator.sampled, plan.seed + SLICE_SEEDS * number))

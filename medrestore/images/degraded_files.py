@@ -20,7 +20,9 @@ from .records import DEGRADED, check_output, is_done, pairs, publish
 from .steps import Hide, Kernel
 
 
-def degrade_file(source: Path, out: Path, plan: DegradePlan, *, reading: Reading, writing: Writing, say: Say) -> bool:
+def degrade_file(
+    source: Path, out: Path, plan: DegradePlan, *, reading: Reading, writing: Writing, say: Say
+) -> bool:
     """One file of clean images to one of degraded ones.
 
     Masks and kernels are copied beside, so that the record is enough to restore the images.
@@ -43,7 +45,14 @@ def degrade_file(source: Path, out: Path, plan: DegradePlan, *, reading: Reading
     y = degraded(torch.from_numpy(images.values), plan, files=files)
     check_written(out, images, y.shape[1])
     beside, names = _beside(out, plan, files)
-    data, outside = encode(out, y.resolve_conj().numpy(), images, factor=float(grain(done.steps)), patient=writing.keep_patient, key=key)
+    data, outside = encode(
+        out,
+        y.resolve_conj().numpy(),
+        images,
+        factor=float(grain(done.steps)),
+        patient=writing.keep_patient,
+        key=key,
+    )
     record = _record(images, plan, names, writing, key, given)
     stage = Stage(out, key=key)
     try:
@@ -56,14 +65,20 @@ def degrade_file(source: Path, out: Path, plan: DegradePlan, *, reading: Reading
     return True
 
 
-def degrade_folder(source: Path, out: Path, plan: DegradePlan, *, reading: Reading, writing: Writing, say: Say) -> dict[str, str]:
+def degrade_folder(
+    source: Path, out: Path, plan: DegradePlan, *, reading: Reading, writing: Writing, say: Say
+) -> dict[str, str]:
     """Every image of a folder; returns those that failed, name to sentence.
 
     Raises:
         InputError: no images, or outputs that exist and may neither be replaced nor resumed; before any work.
     """
-    return each(pairs(source, out), writing, say,
-                lambda path, target: degrade_file(path, target, plan, reading=reading, writing=writing, say=say))
+    return each(
+        pairs(source, out),
+        writing,
+        say,
+        lambda path, target: degrade_file(path, target, plan, reading=reading, writing=writing, say=say),
+    )
 
 
 def _beside(out: Path, plan: DegradePlan, files: Files) -> tuple[dict[str, bytes], dict[str, str]]:
@@ -77,7 +92,9 @@ def _beside(out: Path, plan: DegradePlan, files: Files) -> tuple[dict[str, bytes
         if isinstance(step, Hide):
             known = read_mask(step).numpy() > 0
             names[step.file] = f"{out.name}.mask{number}.png"
-            contents[names[step.file]] = encode_png(np.where(known == (step.means == "keep"), 255, 0).astype(np.uint8))
+            contents[names[step.file]] = encode_png(
+                np.where(known == (step.means == "keep"), 255, 0).astype(np.uint8)
+            )
         else:
             buffer = io.BytesIO()
             np.save(buffer, files.kernels[step.file].numpy())
@@ -86,22 +103,37 @@ def _beside(out: Path, plan: DegradePlan, files: Files) -> tuple[dict[str, bytes
     return contents, names
 
 
-def _record(images: Images, plan: DegradePlan, names: dict[str, str], writing: Writing, key: str, given: str) -> dict[str, Any]:
+def _record(
+    images: Images, plan: DegradePlan, names: dict[str, str], writing: Writing, key: str, given: str
+) -> dict[str, Any]:
     """How an output was made; holds no time of day, so that a rerun gives the same bytes."""
     done = plan.degradation.with_files(names)
     return {
-        "made": DEGRADED, "medrestore": version("medrestore"), "config": plain(plan) | {"degradation": plain(done)}, "key": key,
-        "operator": [plain(step) for step in done.steps], "seed": plan.seed, "noise_std": plan.noise_std,
-        "input": {"name": writing.name_of(images.where), "fingerprint": given, "size": list(images.values.shape)},
+        "made": DEGRADED,
+        "medrestore": version("medrestore"),
+        "config": plain(plan) | {"degradation": plain(done)},
+        "key": key,
+        "operator": [plain(step) for step in done.steps],
+        "seed": plan.seed,
+        "noise_std": plan.noise_std,
+        "input": {
+            "name": writing.name_of(images.where),
+            "fingerprint": given,
+            "size": list(images.values.shape),
+        },
     }
 
 
 def _report(images: Images, plan: DegradePlan, shape: torch.Size, outside: float, out: Path) -> list[str]:
     count, _, height, width = images.values.shape
-    lines = [*images.notes, f"{Path(images.where).name}: {'1 image' if count == 1 else f'{count} slices'} of {width} x {height} to "
-             f"{shape[-1]} x {shape[-2]}, {plan.degradation.name or 'noise alone'}, noise {plan.noise_std:g}; {out}"]
+    lines = [
+        *images.notes,
+        f"{Path(images.where).name}: {'1 image' if count == 1 else f'{count} slices'} of {width} x {height} to "
+        f"{shape[-1]} x {shape[-2]}, {plan.degradation.name or 'noise alone'}, noise {plan.noise_std:g}; {out}",
+    ]
     if outside > 0:
-        lines.append(f"note: {outside:.2%} of the values lay outside the range of the file and were cut, so the noise is not white "
-                     "there; .npy, float .tif and NIfTI keep them")
+        lines.append(
+            f"note: {outside:.2%} of the values lay outside the range of the file and were cut, so the noise is not white "
+            "there; .npy, float .tif and NIfTI keep them"
+        )
     return lines
-

@@ -37,7 +37,13 @@ class GenerateJob(PriorJob[GeneratePlan]):
     @classmethod
     def loaded(cls, plan: GeneratePlan, machine: Any) -> Prior:
         """The prior that the plan names, with its class."""
-        return load(plan.prior, device=machine.place, bf16=plan.bf16, compiled=machine.compiled, class_label=plan.class_label)
+        return load(
+            plan.prior,
+            device=machine.place,
+            bf16=plan.bf16,
+            compiled=machine.compiled,
+            class_label=plan.class_label,
+        )
 
 
 def check_generated(out: Path, plan: GeneratePlan) -> None:
@@ -50,7 +56,9 @@ def check_generated(out: Path, plan: GeneratePlan) -> None:
     if kind not in FORMATS or suffix_of(out) in (".jpg", ".jpeg"):
         raise InputError(f"{out}: generated images are written as .png, .tif or .npy; name the output so")
     if kind == "picture" and plan.samples > 1:
-        raise InputError(f"{out} is one picture, and {plan.samples} samples are asked for; name the output .tif or .npy")
+        raise InputError(
+            f"{out} is one picture, and {plan.samples} samples are asked for; name the output .tif or .npy"
+        )
 
 
 def generate_file(out: Path, job: GenerateJob) -> bool:
@@ -71,8 +79,10 @@ def generate_file(out: Path, job: GenerateJob) -> bool:
     check_output(out, out.with_name(".none"), job.writing)
     window = window_of(plan, job.prior, (plan.height, plan.width))
     seen = "at once" if window is None else f"in windows of {window[1]} x {window[0]}"
-    job.say(f"{plan.samples} of {plan.width} x {plan.height} {seen}; prior {job.prior_name}, {type(plan.sampler).__name__}, "
-            f"{plan.steps} steps, on {job.machine.place}")
+    job.say(
+        f"{plan.samples} of {plan.width} x {plan.height} {seen}; prior {job.prior_name}, {type(plan.sampler).__name__}, "
+        f"{plan.steps} steps, on {job.machine.place}"
+    )
     images = generated(job.prior, plan, device=job.machine.place)
     values, like = _values(images, out)
     data, _ = encode(out, values, like)
@@ -89,10 +99,9 @@ def generate_file(out: Path, job: GenerateJob) -> bool:
 def _values(images: torch.Tensor, out: Path) -> tuple[np.ndarray, Images]:
     """The images as the file takes them: 8 bits, but complex or in [0, 1] in a .npy."""
     if kind_of(out) == "npy":
-        values, dtype = images.resolve_conj().numpy(), np.dtype(np.float32)
-    else:
-        values, dtype = 255 * (images.abs() if images.is_complex() else images).clamp(0, 1).numpy(), np.dtype(np.uint8)
-    return values, Images(str(out), "npy", values, dtype)
+        return images.resolve_conj().numpy(), Images(str(out), "npy", images.numpy(), np.dtype(np.float32))
+    values = 255 * (images.abs() if images.is_complex() else images).clamp(0, 1).numpy()
+    return values, Images(str(out), "npy", values, np.dtype(np.uint8))
 
 
 def _record(job: GenerateJob, key: str) -> dict[str, Any]:
@@ -101,7 +110,14 @@ def _record(job: GenerateJob, key: str) -> dict[str, Any]:
     prior = plan.prior if job.about and plan.prior in shipped() else names.name_of(plan.prior)
     levels = [level for level in plan.levels(job.prior) if math.isfinite(level)]
     return {
-        "made": GENERATED, "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.place,
-        "config": plain(plan) | {"prior": prior}, "key": key, "prior_sha256": job.prior_hash, "method": repr(plan.sampler),
-        "levels": levels, "seeds": list(range(plan.seed, plan.seed + plan.samples)),
+        "made": GENERATED,
+        "medrestore": version("medrestore"),
+        "torch": torch.__version__,
+        "device": job.machine.place,
+        "config": plain(plan) | {"prior": prior},
+        "key": key,
+        "prior_sha256": job.prior_hash,
+        "method": repr(plan.sampler),
+        "levels": levels,
+        "seeds": list(range(plan.seed, plan.seed + plan.samples)),
     }

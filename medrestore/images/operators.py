@@ -54,7 +54,9 @@ class Files:
             InputError: one cannot be read, or is no mask or kernel.
         """
         masks = {step.file: read_mask(step) for step in degradation.steps if isinstance(step, Hide)}
-        kernels = {step.file: read_kernel(step.file) for step in degradation.steps if isinstance(step, Kernel)}
+        kernels = {
+            step.file: read_kernel(step.file) for step in degradation.steps if isinstance(step, Kernel)
+        }
         return cls(masks, kernels)
 
 
@@ -71,10 +73,14 @@ def read_kernel(path: str) -> Tensor:
     """A kernel (a, b) that sums to one, from a .npy or a grey picture."""
     values = np.array(open_npy(path, max_gb=1.0)) if path.lower().endswith(".npy") else read_values(path)
     if values.ndim != 2 or values.dtype.kind not in "biuf" or values.size > LARGEST_KERNEL:
-        raise InputError(f"{path} holds {values.dtype} of shape {values.shape}; a kernel is (height, width) of real numbers")
+        raise InputError(
+            f"{path} holds {values.dtype} of shape {values.shape}; a kernel is (height, width) of real numbers"
+        )
     values = finite(values.astype(np.float64), path, "the kernel")
     if not values.sum() > 0:
-        raise InputError(f"{path}: the values of the kernel sum to {values.sum():g}, and must sum to more than 0")
+        raise InputError(
+            f"{path}: the values of the kernel sum to {values.sum():g}, and must sum to more than 0"
+        )
     return torch.from_numpy((values / values.sum()).astype(np.float32))
 
 
@@ -100,7 +106,9 @@ def image_channels(steps: Sequence[Step], measured: int, *, colour: bool) -> int
     return 3 if colour and any(isinstance(step, Grey) for step in steps) else measured
 
 
-def operator_of(degradation: Degradation, size: Size, channels: int, files: Files, number: int = 0) -> Operator:
+def operator_of(
+    degradation: Degradation, size: Size, channels: int, files: Files, number: int = 0
+) -> Operator:
     """What is done to an image.
 
     Args:
@@ -126,7 +134,9 @@ def _after(outer: Operator, inner: Operator) -> Operator:
     if isinstance(inner, Identity):
         return outer
     if not isinstance(outer, LinearOperator) or not isinstance(inner, LinearOperator):
-        raise InputError(f"{outer.kind} cannot follow {inner.kind}, which are not both linear; give one of them alone")
+        raise InputError(
+            f"{outer.kind} cannot follow {inner.kind}, which are not both linear; give one of them alone"
+        )
     return outer @ inner
 
 
@@ -137,8 +147,10 @@ def _operator(step: Step, size: Size, channels: int, files: Files, generator: to
             return AveragePool(factor, size) if isinstance(step, Pool) else bicubic_downsample(size, factor)
         case Gaussian(std):
             if 4 * max(std) > min(size):
-                raise InputError(f"a blur of std {max(std):g} reaches over more than the {size[0]} x {size[1]} pixels of the image; "
-                                 "give a smaller std")
+                raise InputError(
+                    f"a blur of std {max(std):g} reaches over more than the {size[0]} x {size[1]} pixels of the image; "
+                    "give a smaller std"
+                )
             return gaussian_blur(size, (std[0], std[-1]))
         case Motion(length, angle):
             return _blur(motion_kernel(length, angle), size, f"a motion over {length:g} pixels")
@@ -160,8 +172,10 @@ def _operator(step: Step, size: Size, channels: int, files: Files, generator: to
 def _check_divides(factor: int, size: Size) -> None:
     for side, name in zip(size, ("rows", "columns"), strict=True):
         if side % factor:
-            raise InputError(f"{side} {name} do not divide by a factor of {factor}; pass `crop` to leave out the last "
-                             f"{side % factor}, or crop the image yourself")
+            raise InputError(
+                f"{side} {name} do not divide by a factor of {factor}; pass `crop` to leave out the last "
+                f"{side % factor}, or crop the image yourself"
+            )
 
 
 def _check_share(keep: float, size: Size) -> None:
@@ -171,22 +185,28 @@ def _check_share(keep: float, size: Size) -> None:
 
 def _blur(kernel: Tensor, size: Size, name: str) -> ReflectingBlur:
     if any(k > n for k, n in zip(kernel.shape, size, strict=True)):
-        raise InputError(f"{name}: the kernel has {kernel.shape[0]} x {kernel.shape[1]} pixels, more than the image of "
-                         f"{size[0]} x {size[1]}; cut its empty border off, or give the right one")
+        raise InputError(
+            f"{name}: the kernel has {kernel.shape[0]} x {kernel.shape[1]} pixels, more than the image of "
+            f"{size[0]} x {size[1]}; cut its empty border off, or give the right one"
+        )
     return ReflectingBlur(kernel, size)
 
 
 def _fitting(mask: Tensor, size: Size, name: str) -> Tensor:
     if tuple(mask.shape) != size:
-        raise InputError(f"{name} has {mask.shape[0]} x {mask.shape[1]} pixels (rows x columns), and the image there has "
-                         f"{size[0]} x {size[1]}; give a mask of that size")
+        raise InputError(
+            f"{name} has {mask.shape[0]} x {mask.shape[1]} pixels (rows x columns), and the image there has "
+            f"{size[0]} x {size[1]}; give a mask of that size"
+        )
     return mask
 
 
 def _block(given: int | None, size: Size) -> int:
     """Side of the blocks."""
     if given is not None and given.bit_count() != 1:
-        raise InputError(f"blocks of {given} pixels have no Walsh-Hadamard transform; give a power of two as `block`")
+        raise InputError(
+            f"blocks of {given} pixels have no Walsh-Hadamard transform; give a power of two as `block`"
+        )
     if given is None and size[0] == size[1] and size[0].bit_count() == 1:
         return size[0]
     return given or BLOCK

@@ -17,6 +17,7 @@ LEAST_SIGMA = 0.005  # below it a prior in [-1, 1] has less than a grey level to
 LARGEST_WHOLE = 512 * 512  # pixels of an image that a prior of any size sees at once
 WINDOW = 256  # side of the windows of larger ones
 GREY_PRIOR, COLOUR_PRIOR = "brain-mr-starter", "surgical-starter"  # of "auto"
+DEFAULT_METHOD, DEFAULT_OPTIONS = "hqs", {"order": 2}
 Axis = Literal["axial", "coronal", "sagittal"]
 
 
@@ -107,7 +108,8 @@ class Plan:
             that is below, to the 99.5 % quantile.
         prior: a prior's folder, or the name of a shipped one; auto is brain-mr-starter for grey images, surgical-starter for
             colour.
-        method: how the data decide the image, by name; in Python also a `Method`. The default was best on validation subjects.
+        method: how the data decide the image, by name; in Python also a `Method`. Default hqs of order 2, which was best on
+            validation subjects (docs/images.md).
         options: the method's hyper-parameters, by the names of its paper.
         steps: noise levels, a network call each.
         ladder: spacing of the noise levels.
@@ -133,7 +135,7 @@ class Plan:
     noise_std: Annotated[float, Bounds(at_least=0)] | None = None
     interval: tuple[float, float] | None = None
     prior: str = "auto"
-    method: Annotated[Any, OneOf(METHODS.offered(IMAGES))] = "hqs"
+    method: Annotated[Any, OneOf(METHODS.offered(IMAGES))] | None = None
     options: Mapping[str, int | float | None] = field(default_factory=dict)
     steps: Annotated[int, Bounds(at_least=2)] = 25
     ladder: Annotated[str, OneOf(LADDERS)] = "karras"
@@ -154,13 +156,22 @@ class Plan:
     batch_size: Annotated[int, Bounds(at_least=1)] = 8
 
     def __post_init__(self) -> None:
+        if self.method is None:
+            object.__setattr__(self, "method", DEFAULT_METHOD)
+            object.__setattr__(self, "options", self.options or DEFAULT_OPTIONS)
         METHODS.settle(self, "method", "options")
         check(self)
         if self.interval is not None and not self.interval[0] < self.interval[1]:
-            raise FieldError("Plan", "interval", f"must be two numbers, black below white, got {list(self.interval)}")
+            raise FieldError(
+                "Plan", "interval", f"must be two numbers, black below white, got {list(self.interval)}"
+            )
         if self.samples > 1 and not METHODS[self.method].draws:
-            raise FieldError("Plan", "samples", f"must be 1 with {self.method}, which estimates the mean and draws no samples; "
-                             "take a `method` that draws them, such as ddnm+")
+            raise FieldError(
+                "Plan",
+                "samples",
+                f"must be 1 with {self.method}, which estimates the mean and draws no samples; "
+                "take a `method` that draws them, such as ddnm+",
+            )
 
     @property
     def sampler(self) -> "Method":
@@ -169,7 +180,11 @@ class Plan:
 
     def for_images(self, channels: int) -> "Plan":
         """The plan with the prior that "auto" stands for."""
-        return self if self.prior != "auto" else replace(self, prior=COLOUR_PRIOR if channels == 3 else GREY_PRIOR)
+        return (
+            self
+            if self.prior != "auto"
+            else replace(self, prior=COLOUR_PRIOR if channels == 3 else GREY_PRIOR)
+        )
 
     def check_levels(self, prior: "Prior") -> None:
         """Refuses noise levels that are outside those of the prior."""

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..files import Stage, altered, digest, expanded, files_in
 from ..io.images import SUFFIXES, kind_of
-from ..settings import Privacy
+from ..settings import FieldError, Privacy, build
 from .degradation import Degradation
 from .plan import Writing
 
@@ -35,7 +36,11 @@ def read_record(out: Path) -> dict[str, Any]:
         record = json.loads(place.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return record if isinstance(record, dict) and isinstance(record.get("files"), dict) and "key" in record else {}
+    return (
+        record
+        if isinstance(record, dict) and isinstance(record.get("files"), dict) and "key" in record
+        else {}
+    )
 
 
 def damaged(out: Path) -> list[str]:
@@ -70,17 +75,27 @@ def check_output(out: Path, source: Path, writing: Writing) -> None:
         InputError: the reason, and what helps.
     """
     if out.name in ("", "..") or out.is_dir():
-        raise InputError(f"{out} is a folder, and the output of one file is a file; name one, such as restored{source.suffix}")
+        raise InputError(
+            f"{out} is a folder, and the output of one file is a file; name one, such as restored{source.suffix}"
+        )
     kind_of(out)
     if out.exists() and source.exists() and out.samefile(source):
         raise InputError(f"{out} is the input itself, which is never replaced; give another `out`")
     for place in (out, record_place(out), preview_place(out)):
         if place.exists() and not (writing.overwrite or (writing.resume and read_record(out))):
-            raise InputError(f"{place} exists{' and is no output of this command' if writing.resume else ''}; "
-                             "pass `overwrite` to replace it, or give another `out`")
+            raise InputError(
+                f"{place} exists{' and is no output of this command' if writing.resume else ''}; "
+                "pass `overwrite` to replace it, or give another `out`"
+            )
 
 
-def publish(stage: Stage, out: Path, contents: Mapping[str, bytes], record: dict[str, Any], written: Sequence[str] = ()) -> None:
+def publish(
+    stage: Stage,
+    out: Path,
+    contents: Mapping[str, bytes],
+    record: dict[str, Any],
+    written: Sequence[str] = (),
+) -> None:
     """Publishes the files of an output with its record.
 
     Args:
@@ -108,7 +123,9 @@ def pairs(source: Path, out: Path) -> list[tuple[Path, Path]]:
         InputError: no images, two that would have one output, or a place that is no folder.
     """
     if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file, and a folder of images needs a folder for what is made of them; give another `out`")
+        raise InputError(
+            f"{out} is a file, and a folder of images needs a folder for what is made of them; give another `out`"
+        )
     if out.exists() and out.samefile(source):
         raise InputError(f"{out} is the folder of the images, which are never replaced; give another `out`")
     beside = (".preview.png", ".spread.nii.gz", ".spread.nii", ".spread.npy", ".samples.npy")
@@ -130,3 +147,33 @@ def existing(source: str) -> Path:
     if not path.exists():
         raise InputError(f"{path} does not exist; give an image, or a folder of images")
     return path
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What `degrade` has recorded of a file."""
+
+    degradation: Degradation
+    noise_std: float
+
+    @classmethod
+    def of(cls, source: Path) -> "Recorded | None":
+        """That of a file; None where there is none.
+
+        Raises:
+            InputError: it was altered.
+        """
+        record = degradation_of(source)
+        config = record.get("config")
+        if not isinstance(config, dict):
+            return None
+        try:
+            done = build(Degradation, config.get("degradation"), f"{source}.json")
+            noise = float(config["noise_std"])
+        except (KeyError, TypeError, ValueError, FieldError) as error:
+            raise InputError(
+                f"{source}.json was altered or made by another version ({error}); give the `task` yourself"
+            ) from error
+        return cls(
+            done.with_files({file: str(source.with_name(Path(file).name)) for file in done.files}), noise
+        )

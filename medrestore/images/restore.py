@@ -23,7 +23,10 @@ from .noise import can_be_estimated, estimated, is_blurred, rounding
 from .operators import Files, Size, image_channels, image_size, operator_of
 from .plan import Plan, window_of
 
-NONE, FAINT = 1e-4, 1e-3  # noise, of the span from black to white: what counts as none, and the least behind a blur
+NONE, FAINT = (
+    1e-4,
+    1e-3,
+)  # noise, of the span from black to white: what counts as none, and the least behind a blur
 SLICE_SEEDS = 100_000  # seeds set apart for the samples of one slice
 
 
@@ -121,7 +124,9 @@ def to(value: Any, device: torch.device | str) -> Any:
     return value if all(given[name] is own[name] for name in own) else replace(value, **given)
 
 
-def prepare(measured: Measured, plan: Plan, prior: Prior, *, files: Files | None = None, prior_name: str = "the prior") -> Setting:
+def prepare(
+    measured: Measured, plan: Plan, prior: Prior, *, files: Files | None = None, prior_name: str = "the prior"
+) -> Setting:
     """What the images of a file share, once it is known that plan and prior suit them.
 
     Raises:
@@ -129,7 +134,9 @@ def prepare(measured: Measured, plan: Plan, prior: Prior, *, files: Files | None
     """
     degradation = plan.degradation
     if not degradation.given:
-        raise InputError(f"{measured.name} does not say what was done to it; give the `task`, such as denoise or sr")
+        raise InputError(
+            f"{measured.name} does not say what was done to it; give the `task`, such as denoise or sr"
+        )
     files = Files.read(degradation) if files is None else files
     steps, y = degradation.steps, measured.y
     size = image_size(steps, (y.shape[-2], y.shape[-1]))
@@ -138,8 +145,10 @@ def prepare(measured: Measured, plan: Plan, prior: Prior, *, files: Files | None
     sigma, source = _noise(measured, plan, interval[1] - interval[0])
     coords = coordinates(prior, channels, interval, is_complex=y.is_complex(), name=prior_name)
     if channels != y.shape[1] and coords.channels != channels:
-        raise InputError(f"{prior_name} restores each channel on its own, and {degradation.name} mixes them; "
-                         "give a prior of colours")
+        raise InputError(
+            f"{prior_name} restores each channel on its own, and {degradation.name} mixes them; "
+            "give a prior of colours"
+        )
     plan.check_levels(prior)
     setting = Setting(degradation, files, size, channels, sigma, source, interval, coords)
     _check_method(setting, measured, plan)
@@ -163,21 +172,36 @@ def _noise(measured: Measured, plan: Plan, span: float) -> tuple[float, str]:
         middle = len(measured.y) // 2
         sigma, source = estimated(measured.y[middle : middle + 1]), "estimated from the image"
         if plan.degradation.task == "denoise" and sigma <= least:
-            raise InputError(f"no noise is found in {measured.name}, so nothing is to be done; give its `noise_std`")
+            raise InputError(
+                f"no noise is found in {measured.name}, so nothing is to be done; give its `noise_std`"
+            )
     if sampler.exact and sigma > least:
-        raise InputError(f"{measured.name} has noise of std {sigma:.3g} ({source}), and {plan.method} takes data as free of noise; "
-                         "take another `method`, or give a `noise_std` of 0")
+        raise InputError(
+            f"{measured.name} has noise of std {sigma:.3g} ({source}), and {plan.method} takes data as free of noise; "
+            "take another `method`, or give a `noise_std` of 0"
+        )
     if sampler.exact:
         return 0.0, source
     if is_blurred(steps) and sigma < FAINT * span:
         return FAINT * span, "assumed: what a blur leaves faint cannot be told from rounding"
     if sigma >= least:
         return sigma, source
-    return (rounding(measured.step), "of the rounding to the values of the file") if measured.step else (0.0, "none is found")
+    return (
+        (rounding(measured.step), "of the rounding to the values of the file")
+        if measured.step
+        else (0.0, "none is found")
+    )
 
 
-def _interval(measured: Measured, plan: Plan, prior: Prior, degradation: Degradation, files: Files, size: Size,
-              channels: int) -> tuple[float, float]:
+def _interval(
+    measured: Measured,
+    plan: Plan,
+    prior: Prior,
+    degradation: Degradation,
+    files: Files,
+    size: Size,
+    channels: int,
+) -> tuple[float, float]:
     """Black and white of the images, in the units of the file."""
     if plan.interval is not None:
         return plan.interval
@@ -198,20 +222,28 @@ def _check_method(setting: Setting, measured: Measured, plan: Plan) -> None:
     """Refuses a method whose needs the operator does not meet, here and in windows."""
     problem = setting.problem(measured.y[:1], 0, measured.y.device)
     check_data(problem)
-    operator, given = problem.operator, problem.operator(torch.zeros(1, setting.channels, *setting.size, dtype=measured.y.dtype))
+    operator, given = (
+        problem.operator,
+        problem.operator(torch.zeros(1, setting.channels, *setting.size, dtype=measured.y.dtype)),
+    )
     if given.shape != problem.y.shape:
-        raise InputError(f"{measured.name} has {tuple(problem.y.shape[1:])} values (channel, row, column), and {setting.degradation.name} "
-                         f"leaves {tuple(given.shape[1:])}; look whether that is what was done to it")
+        raise InputError(
+            f"{measured.name} has {tuple(problem.y.shape[1:])} values (channel, row, column), and {setting.degradation.name} "
+            f"leaves {tuple(given.shape[1:])}; look whether that is what was done to it"
+        )
     try:
         check_needs(problem, plan.sampler)
     except TypeError as error:
         noisy = setting.sigma > 0
-        raise InputError(f"{plan.method} does not suit {setting.degradation.name}, whose operator ({operator.kind}) it cannot use; "
-                         f"take as `method` one of {serving(operator, noisy=noisy, use=IMAGES)}") from error
+        raise InputError(
+            f"{plan.method} does not suit {setting.degradation.name}, whose operator ({operator.kind}) it cannot use; "
+            f"take as `method` one of {serving(operator, noisy=noisy, use=IMAGES)}"
+        ) from error
 
 
-def restore_slice(setting: Setting, y: Tensor, number: int, prior: Prior, plan: Plan, *,
-                  device: torch.device | str = "cpu") -> Restored:
+def restore_slice(
+    setting: Setting, y: Tensor, number: int, prior: Prior, plan: Plan, *, device: torch.device | str = "cpu"
+) -> Restored:
     """One image restored.
 
     Args:
@@ -226,7 +258,9 @@ def restore_slice(setting: Setting, y: Tensor, number: int, prior: Prior, plan: 
     check_data(problem)
     parts: Sequence[Problem[Operator]] = [problem]
     if setting.channels > setting.coordinates.channels:
-        parts = [Problem(problem.operator, problem.y[:, c : c + 1], problem.sigma) for c in range(setting.channels)]
+        parts = [
+            Problem(problem.operator, problem.y[:, c : c + 1], problem.sigma) for c in range(setting.channels)
+        ]
     seeds = [plan.seed + SLICE_SEEDS * number + k for k in range(plan.samples)]
     samples = torch.cat([_sampled(part, setting, prior, plan, seeds, device) for part in parts], 1)
     samples = _kept(problem, samples)
@@ -253,8 +287,14 @@ def simplest(problem: Problem[Operator], size: Size) -> Tensor | None:
     return operator.pinv(y)[0] if isinstance(operator, PseudoInvertible) else None
 
 
-def _sampled(problem: Problem[Operator], setting: Setting, prior: Prior, plan: Plan, seeds: Sequence[int],
-             device: torch.device | str) -> Tensor:
+def _sampled(
+    problem: Problem[Operator],
+    setting: Setting,
+    prior: Prior,
+    plan: Plan,
+    seeds: Sequence[int],
+    device: torch.device | str,
+) -> Tensor:
     """(sample, channel, height, width) in the units of the file."""
     encoded, codec = problem.encoded(setting.coordinates.codec), setting.coordinates.codec
     constraints = setting.coordinates.constraints(setting.size, device)
@@ -262,16 +302,30 @@ def _sampled(problem: Problem[Operator], setting: Setting, prior: Prior, plan: P
     if window is None:
         return codec.decode(_whole(encoded, constraints, setting.size, prior, plan, seeds, device))
     if not isinstance(encoded.operator, LocalOperator):
-        raise InputError(f"{setting.degradation.name} ({problem.operator.kind}) knows no windows, and the prior sees "
-                         f"{window[0]} x {window[1]} pixels of {setting.size[0]} x {setting.size[1]}; give a larger `window`, "
-                         "or a prior of any size")
+        raise InputError(
+            f"{setting.degradation.name} ({problem.operator.kind}) knows no windows, and the prior sees "
+            f"{window[0]} x {window[1]} pixels of {setting.size[0]} x {setting.size[1]}; give a larger `window`, "
+            "or a prior of any size"
+        )
     shift = None if plan.shift is None else (plan.shift, plan.shift)
     guide = plan.guide if plan.guide == "auto" or plan.guide <= min(setting.size) else 1
     if setting.degradation.task == "colorize" and guide == "auto":
         guide = 1
     try:
-        z = hierarchical(encoded, prior, plan.sampler, plan.levels(prior), size=setting.size, window=window, shift=shift,
-                         noise=Noise(seeds, device), factor=guide, constraints=constraints, seam=plan.seam, batch=plan.batch_size)
+        z = hierarchical(
+            encoded,
+            prior,
+            plan.sampler,
+            plan.levels(prior),
+            size=setting.size,
+            window=window,
+            shift=shift,
+            noise=Noise(seeds, device),
+            factor=guide,
+            constraints=constraints,
+            seam=plan.seam,
+            batch=plan.batch_size,
+        )
     except (TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -279,14 +333,23 @@ def _sampled(problem: Problem[Operator], setting: Setting, prior: Prior, plan: P
     return codec.decode(z)
 
 
-def _whole(problem: Problem[Operator], constraints: Sequence[Problem[Operator]], size: Size, prior: Prior, plan: Plan,
-           seeds: Sequence[int], device: torch.device | str) -> Tensor:
+def _whole(
+    problem: Problem[Operator],
+    constraints: Sequence[Problem[Operator]],
+    size: Size,
+    prior: Prior,
+    plan: Plan,
+    seeds: Sequence[int],
+    device: torch.device | str,
+) -> Tensor:
     """Codes (sample, channel, height, width) of an image that the prior sees at once."""
     field = Padded(padded_size(prior, size), size)
     inner, given = problem.encoded(field), [one.encoded(field) for one in constraints]
     levels = plan.levels(prior)
 
     def draw(some: Sequence[int]) -> Tensor:
-        return sample(inner, prior, plan.sampler, levels, noise=Noise(some, device), size=field.size, constraints=given)
+        return sample(
+            inner, prior, plan.sampler, levels, noise=Noise(some, device), size=field.size, constraints=given
+        )
 
     return field.decode(torch.cat(list(in_batches(draw, list(seeds), plan.batch_size))))

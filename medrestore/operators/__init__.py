@@ -24,9 +24,10 @@ from .sense_exact import ResolvedSense, SpectralSense
 from .stack import Stack, stack
 
 __all__ = [
-    "AveragePool", "BlockWalsh", "Chroma", "CircularBlur", "CoIsometry", "Composed", "Crop", "Decoded", "Encoding", "FromSpectrum", "Grayscale",
-    "Identity", "Isometry", "LinearOperator", "LocalOperator", "Mask", "Operator", "PseudoInvertible", "ReflectingBlur", "ResolvedSense",
-    "ResolventOperator", "Sense", "Separable", "SingleCoil", "SpectralOperator", "SpectralSense", "Spectrum", "Stack",
-    "WalshHadamard", "Window", "bicubic_downsample", "check", "gaussian_blur", "gaussian_kernel", "motion_kernel",
-    "sample_pixels", "stack",
+    "AveragePool", "BlockWalsh", "Chroma", "CircularBlur", "CoIsometry", "Composed", "Crop", "Decoded",
+    "Encoding", "FromSpectrum", "Grayscale", "Identity", "Isometry", "LinearOperator", "LocalOperator",
+    "Mask", "Operator", "PseudoInvertible", "ReflectingBlur", "ResolvedSense", "ResolventOperator",
+    "Sense", "Separable", "SingleCoil", "SpectralOperator", "SpectralSense", "Spectrum", "Stack",
+    "WalshHadamard", "Window", "bicubic_downsample", "check", "gaussian_blur", "gaussian_kernel",
+    "motion_kernel", "sample_pixels", "stack",
 ]

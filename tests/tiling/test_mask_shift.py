@@ -360,7 +360,8 @@ def test_windows_that_a_halo_leaves_nothing_of_are_refused() -> None:
 def test_the_seam_of_the_paper_does_without_what_is_continued() -> None:
     given = problem(Mask(holes()))
     common = dict(size=SIZE, window=WINDOW, noise=Noise([0]))
-    fixed, continued = (mask_shift(given, Field(natural()), DDNM(), LADDER, seam=seam, **common) for seam in ("fixed", "continued"))
+    fixed, continued = (mask_shift(given, Field(natural()), DDNM(), LADDER, seam=seam, **common)
+                        for seam in ("fixed", "continued"))
     assert not torch.equal(fixed, continued)
     known = holes() > 0
     assert torch.equal(fixed[..., known], continued[..., known])

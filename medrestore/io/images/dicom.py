@@ -16,13 +16,49 @@ from ..reconstruction import RESEARCH_USE
 from ..volumes.dicom import read_dicom
 from .base import Images, Place, fitted
 
-COPIED = ("SOPClassUID", "Modality", "SliceThickness", "SpacingBetweenSlices", "PixelSpacing", "ImageOrientationPatient",
-          "ImagePositionPatient", "SliceLocation", "PatientPosition", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
-          "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "RescaleType", "WindowCenter", "WindowWidth",
-          "MagneticFieldStrength", "EchoTime", "RepetitionTime", "FlipAngle", "BodyPartExamined", "InstanceNumber")
-PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "PatientAge", "StudyInstanceUID", "StudyDate", "StudyTime",
-           "StudyID", "StudyDescription", "AccessionNumber", "ReferringPhysicianName", "FrameOfReferenceUID", "SeriesDescription",
-           "SeriesNumber")
+COPIED = (
+    "SOPClassUID",
+    "Modality",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "PixelSpacing",
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
+    "SliceLocation",
+    "PatientPosition",
+    "PhotometricInterpretation",
+    "BitsAllocated",
+    "BitsStored",
+    "PixelRepresentation",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "RescaleType",
+    "WindowCenter",
+    "WindowWidth",
+    "MagneticFieldStrength",
+    "EchoTime",
+    "RepetitionTime",
+    "FlipAngle",
+    "BodyPartExamined",
+    "InstanceNumber",
+)
+PATIENT = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientAge",
+    "StudyInstanceUID",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "StudyDescription",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "FrameOfReferenceUID",
+    "SeriesDescription",
+    "SeriesNumber",
+)
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
@@ -36,8 +72,17 @@ def open_dicom(path: PathLike, *, max_gb: float) -> Images:
     header, patient = _fields(path)
     slope, intercept = float(header.get("RescaleSlope", 1.0)), float(header.get("RescaleIntercept", 0.0))
     dtype = np.dtype(np.int16 if header.get("PixelRepresentation") == 1 else np.uint16)
-    return Images(str(path), "dicom", values[None, None], dtype, step=abs(slope), limits=_limits(header, slope, intercept),
-                  place=Place(), header=header, patient=patient)
+    return Images(
+        str(path),
+        "dicom",
+        values[None, None],
+        dtype,
+        step=abs(slope),
+        limits=_limits(header, slope, intercept),
+        place=Place(),
+        header=header,
+        patient=patient,
+    )
 
 
 def _fields(path: PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -47,7 +92,10 @@ def _fields(path: PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = pydicom.dcmread(Path(path), stop_before_pixels=True)
-        found = [{name: dataset.get(name) for name in names if dataset.get(name) not in (None, "")} for names in (COPIED, PATIENT)]
+        found = [
+            {name: dataset.get(name) for name in names if dataset.get(name) not in (None, "")}
+            for names in (COPIED, PATIENT)
+        ]
     return found[0], found[1]
 
 
@@ -58,7 +106,9 @@ def _limits(header: Mapping[str, Any], slope: float, intercept: float) -> tuple[
     return min(ends), max(ends)
 
 
-def encode_dicom(values: np.ndarray, like: Images, *, factor: float = 1.0, patient: bool = False, key: str = "") -> tuple[bytes, int]:
+def encode_dicom(
+    values: np.ndarray, like: Images, *, factor: float = 1.0, patient: bool = False, key: str = ""
+) -> tuple[bytes, int]:
     """An image (1, height, width) as DICOM with values and geometry like another's, and how many values lay outside its range.
 
     Args:
@@ -70,22 +120,38 @@ def encode_dicom(values: np.ndarray, like: Images, *, factor: float = 1.0, patie
     from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
     header = like.header
-    slope, intercept = float(str(header.get("RescaleSlope", 1.0))), float(str(header.get("RescaleIntercept", 0.0)))
+    slope, intercept = (
+        float(str(header.get("RescaleSlope", 1.0))),
+        float(str(header.get("RescaleIntercept", 0.0))),
+    )
     dataset = Dataset()
     for name, value in {**header, **(like.patient if patient else {})}.items():
         setattr(dataset, name, value)
-    for name in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
-                 "AccessionNumber", "ReferringPhysicianName"):
+    for name in (
+        "PatientName",
+        "PatientID",
+        "PatientBirthDate",
+        "PatientSex",
+        "StudyDate",
+        "StudyTime",
+        "StudyID",
+        "AccessionNumber",
+        "ReferringPhysicianName",
+    ):
         if name not in dataset:
             setattr(dataset, name, "")
     stored = np.rint((values[0].astype(np.float64) - intercept) / slope)
     if header.get("PhotometricInterpretation") == "MONOCHROME1":  # which reading has turned over
         top, bottom = like.values.max(), like.values.min()
         stored = np.rint((top + bottom - values[0].astype(np.float64) - intercept) / slope)
-    pixels, outside = fitted(stored, np.dtype(np.int16 if header.get("PixelRepresentation") == 1 else np.uint16))
+    pixels, outside = fitted(
+        stored, np.dtype(np.int16 if header.get("PixelRepresentation") == 1 else np.uint16)
+    )
     bits = int(str(header.get("BitsStored", 16)))
     if bits < 16:
-        low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if pixels.dtype == np.int16 else (0, 2**bits - 1)
+        low, high = (
+            (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if pixels.dtype == np.int16 else (0, 2**bits - 1)
+        )
         outside += int(((pixels < low) | (pixels > high)).sum())
         pixels = pixels.clip(low, high)
     dataset.SOPClassUID = header.get("SOPClassUID", SECONDARY_CAPTURE)
@@ -120,9 +186,13 @@ def _put_geometry(dataset: Any, factor: float) -> None:
         down, along = (float(one) for one in dataset.PixelSpacing)
         dataset.PixelSpacing = [f"{down * factor:.8g}", f"{along * factor:.8g}"]
         if "ImagePositionPatient" in dataset and "ImageOrientationPatient" in dataset:
-            position, turn = (np.array([float(one) for one in value]) for value in
-                              (dataset.ImagePositionPatient, dataset.ImageOrientationPatient))
+            position, turn = (
+                np.array([float(one) for one in value])
+                for value in (dataset.ImagePositionPatient, dataset.ImageOrientationPatient)
+            )
             moved = position + (factor - 1) / 2 * (along * turn[:3] + down * turn[3:])
             dataset.ImagePositionPatient = [f"{one:.8g}" for one in moved]
     except (TypeError, ValueError) as error:
-        raise InputError(f"the geometry of the DICOM image cannot be read ({error}); name the output .npy or .tif") from error
+        raise InputError(
+            f"the geometry of the DICOM image cannot be read ({error}); name the output .npy or .tif"
+        ) from error

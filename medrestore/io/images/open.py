@@ -20,12 +20,22 @@ if TYPE_CHECKING:
     from .base import Kind
 
 SUFFIXES: dict[str, Kind] = {
-    ".png": "picture", ".jpg": "picture", ".jpeg": "picture", ".tif": "tiff", ".tiff": "tiff", ".nii": "nifti", ".nii.gz": "nifti",
-    ".dcm": "dicom", ".npy": "npy",
+    ".png": "picture",
+    ".jpg": "picture",
+    ".jpeg": "picture",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".nii": "nifti",
+    ".nii.gz": "nifti",
+    ".dcm": "dicom",
+    ".npy": "npy",
 }
 WRITTEN: dict[Kind, tuple[Kind, ...]] = {  # what the images of each kind of file may be written as
-    "picture": ("picture", "tiff", "npy"), "tiff": ("tiff", "picture", "npy"), "nifti": ("nifti", "npy"),
-    "dicom": ("dicom", "tiff", "npy"), "npy": ("npy", "tiff"),
+    "picture": ("picture", "tiff", "npy"),
+    "tiff": ("tiff", "picture", "npy"),
+    "nifti": ("nifti", "npy"),
+    "dicom": ("dicom", "tiff", "npy"),
+    "npy": ("npy", "tiff"),
 }
 
 
@@ -36,14 +46,16 @@ def kind_of(path: PathLike) -> Kind:
         InputError: it names nothing that is known.
     """
     for suffix, kind in sorted(SUFFIXES.items(), key=lambda one: -len(one[0])):
-        if has_suffix(path, (suffix,)):
+        if has_suffix(Path(path), (suffix,)):
             return kind
     raise InputError(f"{path} names no kind of image; {', '.join(SUFFIXES)} are known")
 
 
 def suffix_of(path: PathLike) -> str:
     """The suffix of a name of images, as .nii.gz."""
-    return next((suffix for suffix in sorted(SUFFIXES, key=len, reverse=True) if has_suffix(path, (suffix,))), "")
+    return next(
+        (suffix for suffix in sorted(SUFFIXES, key=len, reverse=True) if has_suffix(Path(path), (suffix,))), ""
+    )
 
 
 def open_images(path: PathLike, *, axis: Axis = "axial", max_gb: float = 4.0) -> Images:
@@ -78,17 +90,33 @@ def check_written(out: PathLike, images: Images, channels: int) -> None:
         allowed = ("npy",)
     if kind not in allowed:
         known = ", ".join(suffix for suffix, one in SUFFIXES.items() if one in allowed)
-        raise InputError(f"{out}: images of {Path(images.where).name} can be written as {known}; name the output so")
+        raise InputError(
+            f"{out}: images of {Path(images.where).name} can be written as {known}; name the output so"
+        )
     if kind == "picture" and len(images.values) > 1:
-        raise InputError(f"{out} is one picture, and {Path(images.where).name} has {len(images.values)}; name the output .tif or .npy")
+        raise InputError(
+            f"{out} is one picture, and {Path(images.where).name} has {len(images.values)}; name the output .tif or .npy"
+        )
     if kind == "picture" and images.dtype == np.uint16 and (channels == 3 or suffix_of(out) != ".png"):
-        raise InputError(f"{out} holds 8 bits a channel, and {Path(images.where).name} has 16; name the output .tif")
+        raise InputError(
+            f"{out} holds 8 bits a channel, and {Path(images.where).name} has 16; name the output .tif"
+        )
     if kind == "picture" and images.dtype.kind != "u":
-        raise InputError(f"{out} holds whole numbers, and {Path(images.where).name} has {images.dtype}; name the output .tif or .npy")
+        raise InputError(
+            f"{out} holds whole numbers, and {Path(images.where).name} has {images.dtype}; name the output .tif or .npy"
+        )
 
 
-def encode(out: Path, values: np.ndarray, like: Images, *, factor: float = 1.0, first: int = 0, patient: bool = False,
-           key: str = "") -> tuple[bytes, int]:
+def encode(
+    out: Path,
+    values: np.ndarray,
+    like: Images,
+    *,
+    factor: float = 1.0,
+    first: int = 0,
+    patient: bool = False,
+    key: str = "",
+) -> tuple[bytes, int]:
     """The content of a file of images, and how many values lay outside its range and were cut.
 
     Args:
@@ -115,4 +143,3 @@ def spread_name(out: Path, images: Images) -> str:
     """The name of the spread beside an output: NIfTI beside NIfTI, else .npy."""
     stem = out.name.removesuffix(suffix_of(out))
     return f"{stem}.spread{suffix_of(out) if images.kind == 'nifti' and kind_of(out) == 'nifti' else '.npy'}"
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,11 +34,18 @@ def open_slices(path: PathLike, axis: Axis, *, max_gb: float) -> Images:
     ras[down, 3] = height - 1
     shown = {ras_axis: (at, -1 if at == 1 else 1) for at, ras_axis in enumerate((across, down, along))}
     axes = tuple((shown[ras_axis][0], shown[ras_axis][1] * way) for ras_axis, way in volume.order)
-    header = nibabel.load(Path(path), mmap=False).header
+    header: Any = nibabel.load(Path(path), mmap=False).header
     units = int(header["xyzt_units"]) if "xyzt_units" in header else 2
-    codes = (int(header["qform_code"]), int(header["sform_code"]), units) if "qform_code" in header else (1, 1, 2)
-    return Images(str(path), "nifti", np.ascontiguousarray(values[:, None]), np.dtype(np.float32),
-                  place=Place(volume.affine @ ras, axes, codes))
+    codes = (
+        (int(header["qform_code"]), int(header["sform_code"]), units) if "qform_code" in header else (1, 1, 2)
+    )
+    return Images(
+        str(path),
+        "nifti",
+        np.ascontiguousarray(values[:, None]),
+        np.dtype(np.float32),
+        place=Place(volume.affine @ ras, axes, codes),
+    )
 
 
 def encode_nifti(path: PathLike, values: np.ndarray, place: Place) -> bytes:
@@ -69,5 +77,3 @@ def encode_nifti(path: PathLike, values: np.ndarray, place: Place) -> bytes:
     image.header["descrip"] = b"medrestore. " + RESEARCH_USE.encode()
     data = image.to_bytes()
     return gzip.compress(data, mtime=0) if str(path).endswith(".gz") else data
-
-
