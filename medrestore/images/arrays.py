@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..priors import Prior, load
 from ..settings import suggested
 from .degradation import Degradation
-from .degrade import degraded
+from .degrading import degraded
 from .plan import DegradePlan, Plan
 from .restore import Measured, prepare, restore_slice
 

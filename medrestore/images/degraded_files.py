@@ -12,7 +12,7 @@ from ..files import Stage, digest, digest_of, final_names
 from ..io.images import Images, check_written, encode, open_images
 from ..io.scenes.writer import encode_png
 from ..settings import plain
-from .degrade import degraded
+from .degrading import degraded
 from .files import Say, each
 from .operators import Files, grain, read_mask
 from .plan import DegradePlan, Reading, Writing

@@ -1,5 +1,6 @@
 """The operators of what was done to images, for images of a size."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -121,7 +122,8 @@ def operator_of(
     """
     whole: Operator = Identity()
     for at, step in enumerate(degradation.steps):
-        seed = int.from_bytes(repr((degradation.pattern_seed, number, at)).encode(), "big") % 2**62
+        digest = hashlib.blake2b(repr((degradation.pattern_seed, number, at)).encode(), digest_size=7)
+        seed = int.from_bytes(digest.digest())
         one = _operator(step, size, channels, files, torch.Generator().manual_seed(seed))
         whole = _after(one, whole)
         if isinstance(step, Pool | Bicubic):

@@ -116,7 +116,8 @@ def to(value: Any, device: torch.device | str) -> Any:
     if isinstance(value, Tensor):
         return value.to(device)
     if isinstance(value, tuple):
-        return tuple(to(one, device) for one in value)
+        made = tuple(to(one, device) for one in value)
+        return value if all(a is b for a, b in zip(made, value, strict=True)) else made
     if not is_dataclass(value) or isinstance(value, type):
         return value
     own = {one.name: getattr(value, one.name) for one in fields(value)}
