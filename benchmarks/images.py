@@ -44,7 +44,10 @@ TASKS: dict[str, tuple[dict[str, Any], float]] = {  # and the noise, of white
     "cs, pixels 1 %": (dict(task="cs", keep=0.01), 0.0),
     "cs, Walsh-Hadamard 25 %": (dict(task="cs", keep=0.25, pattern="walsh-hadamard"), 0.0),
     "old photo": (dict(task="old-photo", factor=2, keep=0.9), 0.0),
-    "blur, then sr 2": (dict(operators=({"kind": "gaussian", "std": (1.0,)}, {"kind": "pool", "factor": 2})), 0.005),
+    "blur, then sr 2": (
+        dict(operators=({"kind": "gaussian", "std": (1.0,)}, {"kind": "pool", "factor": 2})),
+        0.005,
+    ),
 }
 
 
@@ -66,7 +69,9 @@ def psnr(image: Tensor, truth: Tensor) -> float:
     return mr.metrics.psnr(image, truth, data_range=float(truth.max()))
 
 
-def scores(clean: Tensor, given: dict[str, Any], noise: float, plan: Plan, prior: mr.priors.Prior) -> dict[str, float]:
+def scores(
+    clean: Tensor, given: dict[str, Any], noise: float, plan: Plan, prior: mr.priors.Prior
+) -> dict[str, float]:
     """Means over the slices."""
     done = Degradation(**given)
     by = math.prod(step.factor for step in done.steps if step.kind in ("pool", "bicubic"))
@@ -81,7 +86,9 @@ def scores(clean: Tensor, given: dict[str, Any], noise: float, plan: Plan, prior
             row["simple"] = psnr(made.simple, truth[0])
         if y.shape[-1] < truth.shape[-1]:
             row["bilinear"], row["bicubic"] = (
-                psnr(F.interpolate(y, truth.shape[-2:], mode=mode, align_corners=False)[0], truth[0]) for mode in ("bilinear", "bicubic"))
+                psnr(F.interpolate(y, truth.shape[-2:], mode=mode, align_corners=False)[0], truth[0])
+                for mode in ("bilinear", "bicubic")
+            )
         for name, value in row.items():
             found.setdefault(name, []).append(value)
     return {name: sum(values) / len(values) for name, values in found.items()}
@@ -93,7 +100,9 @@ def table(path: Path) -> str:
     head = ["task", "noise", "A+ y", "bilinear", "bicubic", "restored"]
     lines = [stored["about"], "", f"| {' | '.join(head)} |", "|---|" + "---|" * (len(head) - 1)]
     for name, row in stored["tasks"].items():
-        cells = [f"{row[key]:.1f}" if key in row else "" for key in ("simple", "bilinear", "bicubic", "restored")]
+        cells = [
+            f"{row[key]:.1f}" if key in row else "" for key in ("simple", "bilinear", "bicubic", "restored")
+        ]
         best = max(float(cell) for cell in cells if cell)
         cells = [f"**{cell}**" if cell and float(cell) == best else cell for cell in cells]
         lines.append(f"| {name} | {TASKS[name][1] or '0'} | {' | '.join(cells)} |")
@@ -106,7 +115,9 @@ def page() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", nargs="?", choices=("run", "page"), default="run")
     parser.add_argument("--volumes", type=Path)
     parser.add_argument("--subjects", type=int, nargs="*", default=[])
@@ -122,10 +133,16 @@ def main() -> None:
     prior = mr.priors.load(options.prior, bf16=True)
     plan = Plan(method=options.method, steps=options.steps)
     clean = slices(options.volumes, options.subjects, tuple(options.size))
-    source = "the slice that ships" if options.volumes is None else f"subjects {', '.join(map(str, options.subjects))}"
+    source = (
+        "the slice that ships"
+        if options.volumes is None
+        else f"subjects {', '.join(map(str, options.subjects))}"
+    )
     height, width = options.size
     about = f"PSNR (dB), {source}, {height} x {width} pixels, {type(plan.sampler).__name__}, {options.steps} network calls."
-    name = f"{'sample' if options.volumes is None else 'subjects'}-{height}x{width}-{plan.method}".replace("+", "-plus")
+    name = f"{'sample' if options.volumes is None else 'subjects'}-{height}x{width}-{plan.method_name}".replace(
+        "+", "-plus"
+    )
     place = RESULTS / f"{name}.json"
     stored = json.loads(place.read_text())["tasks"] if place.is_file() else {}
     for task in options.task:

@@ -1,5 +1,7 @@
 """The noise of images, estimated."""
 
+import warnings
+
 import numpy as np
 from torch import Tensor
 
@@ -20,7 +22,11 @@ def estimated(y: Tensor) -> float:
     from skimage.restoration import estimate_sigma
 
     parts = (y.real, y.imag) if y.is_complex() else (y,)
-    found = [float(estimate_sigma(channel.cpu().double().numpy())) for part in parts for channel in part[0]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of an image without any detail, which has no median
+        found = [
+            float(estimate_sigma(channel.cpu().double().numpy())) for part in parts for channel in part[0]
+        ]
     return max((one for one in found if np.isfinite(one)), default=0.0)
 
 

@@ -156,27 +156,33 @@ class Plan:
     batch_size: Annotated[int, Bounds(at_least=1)] = 8
 
     def __post_init__(self) -> None:
-        if self.method is None:
-            object.__setattr__(self, "method", DEFAULT_METHOD)
-            object.__setattr__(self, "options", self.options or DEFAULT_OPTIONS)
-        METHODS.settle(self, "method", "options")
+        if self.method is not None:
+            METHODS.settle(self, "method", "options")
         check(self)
+        if self.method is None and self.options:
+            METHODS.build(DEFAULT_METHOD, self.options, "Plan", "options")
         if self.interval is not None and not self.interval[0] < self.interval[1]:
             raise FieldError(
                 "Plan", "interval", f"must be two numbers, black below white, got {list(self.interval)}"
             )
-        if self.samples > 1 and not METHODS[self.method].draws:
+        if self.samples > 1 and not METHODS[self.method_name].draws:
             raise FieldError(
                 "Plan",
                 "samples",
-                f"must be 1 with {self.method}, which estimates the mean and draws no samples; "
+                f"must be 1 with {self.method_name}, which estimates the mean and draws no samples; "
                 "take a `method` that draws them, such as ddnm+",
             )
 
     @property
+    def method_name(self) -> str:
+        """The method, by the name that it has in configs."""
+        return self.method or DEFAULT_METHOD
+
+    @property
     def sampler(self) -> "Method":
         """The method with its options."""
-        return METHODS.build(self.method, self.options, "Plan", "options").in_steps(self.steps)
+        options = self.options or ({} if self.method else DEFAULT_OPTIONS)
+        return METHODS.build(self.method_name, options, "Plan", "options").in_steps(self.steps)
 
     def for_images(self, channels: int) -> "Plan":
         """The plan with the prior that "auto" stands for."""

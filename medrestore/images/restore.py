@@ -178,7 +178,7 @@ def _noise(measured: Measured, plan: Plan, span: float) -> tuple[float, str]:
             )
     if sampler.exact and sigma > least:
         raise InputError(
-            f"{measured.name} has noise of std {sigma:.3g} ({source}), and {plan.method} takes data as free of noise; "
+            f"{measured.name} has noise of std {sigma:.3g} ({source}), and {plan.method_name} takes data as free of noise; "
             "take another `method`, or give a `noise_std` of 0"
         )
     if sampler.exact:
@@ -237,7 +237,7 @@ def _check_method(setting: Setting, measured: Measured, plan: Plan) -> None:
     except TypeError as error:
         noisy = setting.sigma > 0
         raise InputError(
-            f"{plan.method} does not suit {setting.degradation.name}, whose operator ({operator.kind}) it cannot use; "
+            f"{plan.method_name} does not suit {setting.degradation.name}, whose operator ({operator.kind}) it cannot use; "
             f"take as `method` one of {serving(operator, noisy=noisy, use=IMAGES)}"
         ) from error
 

@@ -256,27 +256,30 @@ class ReflectingBlur(LocalOperator):
     def halo(self) -> int:
         return max(self._reach)
 
+    @cached_property
+    def _transfer(self) -> Tensor:
+        """Complex transfer function of the kernel on the reflected image."""
+        top, bottom, left, right = self._folds
+        padded = self.size[0] + top + bottom, self.size[1] + left + right
+        kernel = self.kernel.to(decomposing(self.kernel.device)).double()
+        return torch.fft.fftn(kernel, s=padded, dim=(-2, -1)).to(torch.complex64).to(self.kernel.device)
+
     def __call__(self, x: Tensor) -> Tensor:
         top, bottom, left, right = self._folds
         padded = torch.cat([x[..., :top, :].flip(-2), x, x[..., x.shape[-2] - bottom :, :].flip(-2)], -2)
         padded = torch.cat([padded[..., :left].flip(-1), padded, padded[..., padded.shape[-1] - right :].flip(-1)], -1)
-        return self._convolved(padded, F.conv2d, self.kernel.flip(0, 1))
+        a, b = self.kernel.shape
+        return _filtered(padded, self._transfer)[..., a - 1 :, b - 1 :]  # what does not repeat across the edges
 
     def adjoint(self, y: Tensor) -> Tensor:
-        top, bottom, left, right = self._folds
-        padded = self._convolved(y, F.conv_transpose2d, self.kernel.flip(0, 1))
+        (a, b), (top, bottom, left, right) = self.kernel.shape, self._folds
+        padded = _filtered(F.pad(y, (b - 1, 0, a - 1, 0)), self._transfer.conj())
         return _folded(_folded(padded, -2, top, bottom), -1, left, right)
-
-    def _convolved(self, x: Tensor, by: Callable[[Tensor, Tensor], Tensor], kernel: Tensor) -> Tensor:
-        if x.is_complex():
-            return torch.complex(self._convolved(x.real, by, kernel), self._convolved(x.imag, by, kernel))
-        images = x.reshape(-1, 1, *x.shape[-2:])
-        out = by(images, kernel[None, None].to(x))
-        return out.reshape(*x.shape[:-2], *out.shape[-2:])
 
     def preconditioner(self, gamma: float | Tensor) -> Callable[[Tensor], Tensor]:
         """That of the blur that repeats the image beyond its edges."""
-        gain = 1 / (1 / gamma + CircularBlur(self.kernel, self.size)._transfer.abs().square())
+        power = torch.fft.fftn(self.kernel, s=self.size, dim=(-2, -1)).abs().square()
+        gain = 1 / (1 / gamma + power)
         return lambda x: _filtered(x, gain)
 
     def restrict(self, window: Window) -> "ReflectingBlur":

@@ -11,21 +11,26 @@ from medrestore.cli.main import COMMANDS
 
 
 def test_numbers_are_written_with_commas() -> None:
-    plan = COMMANDS["degrade"].parse(["x.png", "--task", "deblur", "--motion", "15,30", "--noise-std", "2"]).plan
+    plan = (
+        COMMANDS["degrade"].parse(["x.png", "--task", "deblur", "--motion", "15,30", "--noise-std", "2"]).plan
+    )
     assert plan.degradation.motion == (15, 30) and plan.noise_std == 2
     plan = COMMANDS["degrade"].parse(["x.png", "--task", "deblur", "--blur-std", "1.5"]).plan
     assert plan.degradation.blur_std == (1.5,)
 
 
-@pytest.mark.parametrize(("words", "says"), [
-    ((), "nothing is to be done"),
-    (("--task", "sr", "--factor", "5"), "pass --crop"),
-    (("--task", "denoise"), "give its --noise-std"),
-    (("--task", "colorize"), "grey already"),
-    (("--task", "deblur", "--motion", "fast"), "--motion takes length and angle"),
-    (("--task", "deblur", "--operators", "[{"), "--operators takes a list of steps"),
-    (("--task", "cs", "--keep", "2"), "--keep must be"),
-])
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), "nothing is to be done"),
+        (("--task", "sr", "--factor", "5"), "pass --crop"),
+        (("--task", "denoise"), "give its --noise-std"),
+        (("--task", "colorize"), "grey already"),
+        (("--task", "deblur", "--motion", "fast"), "--motion takes length and angle"),
+        (("--task", "deblur", "--operators", "[{"), "--operators takes a list of steps"),
+        (("--task", "cs", "--keep", "2"), "--keep must be"),
+    ],
+)
 def test_mistakes_are_told_in_one_sentence(bench: Bench, words: tuple[str, ...], says: str) -> None:
     Image.fromarray(np.arange(24 * 32, dtype=np.uint8).reshape(24, 32)).save(bench / "x.png")
     before = bench.files()

@@ -25,7 +25,9 @@ def rgb_prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def png(path: Path, shape: tuple[int, ...] = (24, 32), seed: int = 0) -> Path:
     pixels = grey(seed, (shape[0], shape[1])).numpy()
-    Image.fromarray(pixels if len(shape) == 2 else np.stack([pixels, pixels[::-1], 255 - pixels], -1)).save(path)
+    Image.fromarray(pixels if len(shape) == 2 else np.stack([pixels, pixels[::-1], 255 - pixels], -1)).save(
+        path
+    )
     return path
 
 
@@ -39,14 +41,25 @@ def restored(bench: Bench, *words: Any) -> str:
     return done(bench, "restore", "--prior", bench.prior, "--steps", 2, *words)
 
 
-@pytest.mark.parametrize("words", [
-    ("--task", "denoise", "--noise-std", 9), ("--task", "sr", "--factor", 2), ("--task", "sr", "--factor", 2, "--filter", "bicubic"),
-    ("--task", "deblur", "--blur-std", "2,1", "--noise-std", 1), ("--task", "deblur", "--motion", "5,30"),
-    ("--task", "deblur", "--kernel", "k.npy"), ("--task", "inpaint", "--mask", "m.png", "--mask-means", "hole"),
-    ("--task", "cs", "--keep", 0.25), ("--task", "old-photo", "--factor", 2, "--keep", 0.9),
-    ("--operators", "[{kind: gaussian, std: [1]}, {kind: pool, factor: 2}]"),
-], ids=str)
-def test_every_task_goes_there_and_back(bench: Bench, words: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--task", "denoise", "--noise-std", 9),
+        ("--task", "sr", "--factor", 2),
+        ("--task", "sr", "--factor", 2, "--filter", "bicubic"),
+        ("--task", "deblur", "--blur-std", "2,1", "--noise-std", 1),
+        ("--task", "deblur", "--motion", "5,30"),
+        ("--task", "deblur", "--kernel", "k.npy"),
+        ("--task", "inpaint", "--mask", "m.png", "--mask-means", "hole"),
+        ("--task", "cs", "--keep", 0.25),
+        ("--task", "old-photo", "--factor", 2, "--keep", 0.9),
+        ("--operators", "[{kind: gaussian, std: [1]}, {kind: pool, factor: 2}]"),
+    ],
+    ids=str,
+)
+def test_every_task_goes_there_and_back(
+    bench: Bench, words: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`degrade`, then `restore` without a word on what was done."""
     monkeypatch.chdir(bench.folder)
     clean, mask = png(bench / "clean.png"), np.zeros((24, 32), np.uint8)
@@ -57,12 +70,25 @@ def test_every_task_goes_there_and_back(bench: Bench, words: tuple[Any, ...], mo
     out = restored(bench, "d.png", "-o", "r.png", "--truth", clean)
     assert "restored" in out and np.asarray(Image.open(bench / "r.png")).shape == (24, 32)
     assert json.loads((bench / "r.png.json").read_text())["config"]["degradation"]["task"] == (
-        words[1] if words[0] == "--task" else None)
+        words[1] if words[0] == "--task" else None
+    )
 
 
 def test_coefficients_of_compressed_sensing(bench: Bench) -> None:
     png(bench / "clean.png")
-    done(bench, "degrade", bench / "clean.png", "--task", "cs", "--keep", 0.5, "--pattern", "walsh-hadamard", "-o", bench / "d.npy")
+    done(
+        bench,
+        "degrade",
+        bench / "clean.png",
+        "--task",
+        "cs",
+        "--keep",
+        0.5,
+        "--pattern",
+        "walsh-hadamard",
+        "-o",
+        bench / "d.npy",
+    )
     restored(bench, bench / "d.npy", "-o", bench / "r.npy")
     assert np.load(bench / "r.npy").shape == (24, 32)
 
@@ -80,16 +106,35 @@ def test_a_folder_fails_in_part(bench: Bench) -> None:
     (bench / "in").mkdir()
     png(bench / "in" / "a.png")
     (bench / "in" / "b.png").write_bytes(b"none")
-    outcome = bench.call("restore", "--prior", bench.prior, "--steps", 2, "--task", "denoise", "--noise-std", 5, bench / "in", "-o",
-                         bench / "out")
+    outcome = bench.call(
+        "restore",
+        "--prior",
+        bench.prior,
+        "--steps",
+        2,
+        "--task",
+        "denoise",
+        "--noise-std",
+        5,
+        bench / "in",
+        "-o",
+        bench / "out",
+    )
     assert outcome.code == 1 and outcome.err.strip() == "medrestore restore: error: 1 images failed: b.png"
     assert (bench / "out" / "a.png").is_file()
 
 
 def test_the_config_is_the_plan(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text("task: sr\nfactor: 3\nmethod: dds\nsamples: 2\nslices: 1\n")
-    plan = COMMANDS["restore"].parse(["x.png", "--config", str(tmp_path / "p.yaml"), "--interval", "0,100"]).plan
-    assert plan.degradation.factor == 3 and plan.method == "dds" and plan.slices == (1, 2) and plan.interval == (0, 100)
+    plan = (
+        COMMANDS["restore"].parse(["x.png", "--config", str(tmp_path / "p.yaml"), "--interval", "0,100"]).plan
+    )
+    assert (
+        plan.degradation.factor == 3
+        and plan.method == "dds"
+        and plan.slices == (1, 2)
+        and plan.interval == (0, 100)
+    )
     assert plain(COMMANDS["restore"].parse(["x.png"]).plan) == plain(Plan())
     with pytest.raises(SystemExit):
         COMMANDS["restore"].parse(["--print_schema"])
@@ -120,11 +165,17 @@ def mistakes(bench: Bench) -> dict[str, tuple[list[Any], str]]:
         "kernel too large": ([fine, "--task", "deblur", "--kernel", bench / "k.npy"], "more than the image"),
         "no factor": ([fine, "--task", "sr"], "--factor is missing"),
         "class for a prior without": ([fine, *denoise, "--class-label", "3"], "without classes"),
-        "cut off": ([bench / "cut.png", *denoise], "no complete PNG"),
+        "cut off": ([bench / "cut.png", *denoise], "is damaged"),
         "no picture": ([bench / "text.png", *denoise], "no complete PNG"),
         "nothing said": ([fine], "give the --task"),
-        "mask of another size": ([fine, "--task", "inpaint", "--mask", bench / "small.png", "--mask-means", "hole"], "grey levels"),
-        "meaning of the mask": ([fine, "--task", "inpaint", "--mask", bench / "small.png"], "--mask-means is missing"),
+        "mask of another size": (
+            [fine, "--task", "inpaint", "--mask", bench / "small.png", "--mask-means", "hole"],
+            "grey levels",
+        ),
+        "meaning of the mask": (
+            [fine, "--task", "inpaint", "--mask", bench / "small.png"],
+            "--mask-means is missing",
+        ),
         "exact method": ([fine, *denoise, "--method", "ddnm"], "takes data as free of noise"),
         "no noise": ([flat, "--task", "denoise"], "give its --noise-std"),
         "no such file": ([bench / "none.png", *denoise], "does not exist"),
@@ -134,15 +185,36 @@ def mistakes(bench: Bench) -> dict[str, tuple[list[Any], str]]:
     }
 
 
-@pytest.mark.parametrize("name", [
-    "wrong mode", "alpha", "not finite", "huge header", "kernel too large", "no factor", "class for a prior without", "cut off",
-    "no picture", "nothing said", "mask of another size", "meaning of the mask", "exact method", "no noise", "no such file",
-    "another task's option", "no such step", "levels"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "wrong mode",
+        "alpha",
+        "not finite",
+        "huge header",
+        "kernel too large",
+        "no factor",
+        "class for a prior without",
+        "cut off",
+        "no picture",
+        "nothing said",
+        "mask of another size",
+        "meaning of the mask",
+        "exact method",
+        "no noise",
+        "no such file",
+        "another task's option",
+        "no such step",
+        "levels",
+    ],
+)
 def test_mistakes_are_told_in_one_sentence(bench: Bench, name: str) -> None:
     words, says = mistakes(bench)[name]
     before = bench.files()
     suffix = Path(str(words[0])).name.split(".", 1)[1].replace("jpg", "png")
-    outcome = bench.call("restore", "--prior", bench.prior, "--steps", 2, *words, "-o", bench / f"out.{suffix}")
+    outcome = bench.call(
+        "restore", "--prior", bench.prior, "--steps", 2, *words, "-o", bench / f"out.{suffix}"
+    )
     assert outcome.code == 2 and outcome.err.count("\n") == 1, outcome
     assert outcome.err.startswith("medrestore restore: error: ") and says in outcome.err
     assert bench.files() == before
@@ -150,7 +222,13 @@ def test_mistakes_are_told_in_one_sentence(bench: Bench, name: str) -> None:
 
 def test_mistakes_with_outputs(bench: Bench) -> None:
     fine = png(bench / "fine.png")
-    for out, says in ((fine, "the input itself"), (bench / "x.gif", "names no kind"), (bench / "x.nii", "can be written as")):
-        outcome = bench.call("restore", "--prior", bench.prior, fine, "--task", "denoise", "--noise-std", 9, "-o", out)
+    for out, says in (
+        (fine, "the input itself"),
+        (bench / "x.gif", "names no kind"),
+        (bench / "x.nii", "can be written as"),
+    ):
+        outcome = bench.call(
+            "restore", "--prior", bench.prior, fine, "--task", "denoise", "--noise-std", 9, "-o", out
+        )
         assert outcome.code == 2 and says in outcome.err and outcome.err.count("\n") == 1
     assert bench.call("restore").code == 2 and bench.call("restore", fine).code == 2

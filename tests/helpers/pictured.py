@@ -1,12 +1,10 @@
 """Images of a Gaussian field, with priors of that very field: complex, grey and in colour."""
 
-import torch
+from helpers.frames import picture, power
 from torch import Tensor
 
 from medrestore.codecs import CalibratedComplex, Interval
 from medrestore.priors import Prior, StationaryGaussian
-
-from helpers.frames import picture, power
 
 
 class FieldOf(Prior):

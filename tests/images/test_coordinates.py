@@ -14,7 +14,9 @@ from medrestore.priors import Prior
 INTERVAL = (10.0, 210.0)
 
 
-@pytest.mark.parametrize(("prior", "channels", "served"), [(1, 1, 1), (1, 3, 1), (2, 1, 1), (2, 3, 1), (3, 3, 3), (3, 1, 1)])
+@pytest.mark.parametrize(
+    ("prior", "channels", "served"), [(1, 1, 1), (1, 3, 1), (2, 1, 1), (2, 3, 1), (3, 3, 3), (3, 1, 1)]
+)
 def test_images_of_any_channels_and_priors_of_any_go_together(prior: int, channels: int, served: int) -> None:
     made = coordinates(FieldOf(prior), channels, INTERVAL)
     assert made.channels == served
@@ -28,9 +30,13 @@ def test_images_of_any_channels_and_priors_of_any_go_together(prior: int, channe
 
 
 def test_white_is_one_to_a_complex_prior_and_to_one_of_pictures() -> None:
-    assert float(coordinates(FieldOf(2), 1, INTERVAL).codec.encode(torch.full((1, 1, 1, 1), 210.0))[0, 0]) == pytest.approx(1)
+    assert float(
+        coordinates(FieldOf(2), 1, INTERVAL).codec.encode(torch.full((1, 1, 1, 1), 210.0))[0, 0]
+    ) == pytest.approx(1)
     for channels in (1, 3):
-        z = coordinates(FieldOf(channels), channels, INTERVAL).codec.encode(torch.full((1, channels, 1, 1), 210.0))
+        z = coordinates(FieldOf(channels), channels, INTERVAL).codec.encode(
+            torch.full((1, channels, 1, 1), 210.0)
+        )
         close(z, torch.ones_like(z))
     assert isinstance(coordinates(FieldOf(2), 1, INTERVAL, is_complex=True).codec, ComplexChannels)
     assert coordinates(FieldOf(3), 3, INTERVAL).codec == Interval(*INTERVAL)
@@ -51,6 +57,8 @@ def test_what_does_not_go_together_is_refused() -> None:
 
 def test_white_is_a_quantile() -> None:
     values = torch.linspace(0, 1, 1001)
-    assert white_of(values) == pytest.approx(0.995) and white_of(torch.complex(values, 0 * values)) == pytest.approx(0.995)
+    assert white_of(values) == pytest.approx(0.995) and white_of(
+        torch.complex(values, 0 * values)
+    ) == pytest.approx(0.995)
     with pytest.raises(InputError, match="shows nothing"):
         white_of(torch.zeros(10))

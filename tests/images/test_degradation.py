@@ -21,8 +21,14 @@ CASES: list[tuple[dict[str, Any], tuple[Any, ...]]] = [
     ({"task": "cs", "keep": 0.25}, (Pixels(0.25),)),
     ({"task": "cs", "keep": 0.25, "pattern": "walsh-hadamard", "block": 16}, (Walsh(0.25, 16),)),
     ({"task": "old-photo", "factor": 2, "keep": 0.9}, (Pool(2), Grey(), Pixels(0.9))),
-    ({"task": "old-photo", "factor": 2, "mask": "m.png", "mask_means": "keep"}, (Pool(2), Grey(), Hide("m.png", "keep"))),
-    ({"operators": ({"kind": "gaussian", "std": [1]}, {"kind": "pool", "factor": 2})}, (Gaussian((1.0,)), Pool(2))),
+    (
+        {"task": "old-photo", "factor": 2, "mask": "m.png", "mask_means": "keep"},
+        (Pool(2), Grey(), Hide("m.png", "keep")),
+    ),
+    (
+        {"operators": ({"kind": "gaussian", "std": [1]}, {"kind": "pool", "factor": 2})},
+        (Gaussian((1.0,)), Pool(2)),
+    ),
 ]
 
 
@@ -37,28 +43,36 @@ def test_every_task_is_tried() -> None:
     assert {given.get("task") for given, _ in CASES} == {*TASKS, None}
 
 
-@pytest.mark.parametrize(("given", "words"), [
-    ({"task": "sr"}, "factor is missing"),
-    ({"task": "sr", "factor": 2, "keep": 0.5}, "keep says more of the `task` cs, old-photo, and the task is sr"),
-    ({"factor": 2}, "the task is not given"),
-    ({"task": "deblur"}, "one of `motion` and `kernel` is needed"),
-    ({"task": "deblur", "blur_std": (1.0,), "motion": (3.0, 0.0)}, "one alone"),
-    ({"task": "deblur", "blur_std": (1.0, 1.0, 1.0)}, "one number or two"),
-    ({"task": "inpaint"}, "mask is missing"),
-    ({"task": "inpaint", "mask": "m.png"}, "mask_means is missing"),
-    ({"task": "cs"}, "keep is missing"),
-    ({"task": "old-photo", "factor": 2}, "or `keep` is needed"),
-    ({"task": "sharpen"}, "must be one of"),
-    ({"task": "sr", "factor": 2, "operators": ({"kind": "grey"},)}, "leave one of them out"),
-    ({"operators": ({"kind": "twirl"},)}, "kind must be one of"),
-])
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"task": "sr"}, "factor is missing"),
+        (
+            {"task": "sr", "factor": 2, "keep": 0.5},
+            "keep says more of the `task` cs, old-photo, and the task is sr",
+        ),
+        ({"factor": 2}, "the task is not given"),
+        ({"task": "deblur"}, "one of `motion` and `kernel` is needed"),
+        ({"task": "deblur", "blur_std": (1.0,), "motion": (3.0, 0.0)}, "one alone"),
+        ({"task": "deblur", "blur_std": (1.0, 1.0, 1.0)}, "one number or two"),
+        ({"task": "inpaint"}, "mask is missing"),
+        ({"task": "inpaint", "mask": "m.png"}, "mask_means is missing"),
+        ({"task": "cs"}, "keep is missing"),
+        ({"task": "old-photo", "factor": 2}, "or `keep` is needed"),
+        ({"task": "sharpen"}, "must be one of"),
+        ({"task": "sr", "factor": 2, "operators": ({"kind": "grey"},)}, "leave one of them out"),
+        ({"operators": ({"kind": "twirl"},)}, "kind must be one of"),
+    ],
+)
 def test_what_does_not_go_together_is_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         Degradation(**given)
 
 
 def test_its_files_may_have_other_names() -> None:
-    done = Degradation(operators=({"kind": "mask", "file": "a.png", "means": "hole"}, {"kind": "kernel", "file": "b.npy"}))
+    done = Degradation(
+        operators=({"kind": "mask", "file": "a.png", "means": "hole"}, {"kind": "kernel", "file": "b.npy"})
+    )
     assert done.files == ("a.png", "b.npy")
     assert done.with_files({"a.png": "x", "b.npy": "y"}).files == ("x", "y")
     assert not Degradation().given and Degradation().files == ()

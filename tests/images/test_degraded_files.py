@@ -20,8 +20,16 @@ from medrestore.io.images import open_images
 from .test_files import png, volume
 
 
-def degrade(source: Path, out: Path, noise: float = 0.0, *, said: list[str] | None = None, writing: Writing | None = None,
-            crop: bool = False, **given: Any) -> bool:
+def degrade(
+    source: Path,
+    out: Path,
+    noise: float = 0.0,
+    *,
+    said: list[str] | None = None,
+    writing: Writing | None = None,
+    crop: bool = False,
+    **given: Any,
+) -> bool:
     plan = DegradePlan(Degradation(**given), noise_std=noise, crop=crop)
     say = (lambda line: None) if said is None else said.append
     return degrade_file(source, out, plan, reading=Reading(), writing=writing or Writing(), say=say)
@@ -43,7 +51,11 @@ def test_the_record_is_enough_to_restore(tmp_path: Path) -> None:
     np.save(tmp_path / "k.npy", np.ones((3, 3)))
     degrade(source, tmp_path / "b.npy", 1.5, task="deblur", kernel=str(tmp_path / "k.npy"))
     found = Recorded.of(tmp_path / "b.npy")
-    assert found is not None and found.noise_std == 1.5 and found.degradation.kernel == str(tmp_path / "b.npy.kernel.npy")
+    assert (
+        found is not None
+        and found.noise_std == 1.5
+        and found.degradation.kernel == str(tmp_path / "b.npy.kernel.npy")
+    )
 
 
 def test_runs_again_give_the_same_bytes_and_none_is_replaced(tmp_path: Path) -> None:
@@ -67,7 +79,7 @@ def test_values_that_a_file_cannot_hold_are_told(tmp_path: Path) -> None:
 
 
 def test_every_format_keeps_its_units(tmp_path: Path) -> None:
-    sixteen = (grey(size=(20, 24)).numpy().astype(np.uint16) * 257)
+    sixteen = grey(size=(20, 24)).numpy().astype(np.uint16) * 257
     Image.fromarray(sixteen).save(tmp_path / "a.png")
     import tifffile
 
@@ -78,7 +90,9 @@ def test_every_format_keeps_its_units(tmp_path: Path) -> None:
         source, out = tmp_path / name, tmp_path / f"out-{name}"
         degrade(source, out, task="sr", factor=2)
         given, made = open_images(source).values, open_images(out).values
-        expected = given.reshape(*given.shape[:2], given.shape[2] // 2, 2, given.shape[3] // 2, 2).mean((3, 5))
+        expected = given.reshape(*given.shape[:2], given.shape[2] // 2, 2, given.shape[3] // 2, 2).mean(
+            (3, 5)
+        )
         np.testing.assert_allclose(made, expected, atol=0.51)
         assert open_images(out).dtype == open_images(source).dtype
 
@@ -86,7 +100,13 @@ def test_every_format_keeps_its_units(tmp_path: Path) -> None:
 def test_a_folder(tmp_path: Path) -> None:
     png(tmp_path / "in" / "a.png")
     png(tmp_path / "in" / "b.png", size=(21, 24))
-    failed = degrade_folder(tmp_path / "in", tmp_path / "out", DegradePlan(Degradation(task="sr", factor=2)), reading=Reading(),
-                            writing=Writing(), say=lambda line: None)
+    failed = degrade_folder(
+        tmp_path / "in",
+        tmp_path / "out",
+        DegradePlan(Degradation(task="sr", factor=2)),
+        reading=Reading(),
+        writing=Writing(),
+        say=lambda line: None,
+    )
     assert set(failed) == {"b.png"} and "pass `crop`" in failed["b.png"]
     assert read_record(tmp_path / "out" / "a.png")["operator"] == [{"kind": "pool", "factor": 2}]

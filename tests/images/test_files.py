@@ -44,13 +44,29 @@ def volume(path: Path, codes: str = "LPS") -> Path:
 def test_a_picture_with_its_record_and_preview(tmp_path: Path) -> None:
     source, out, said = png(tmp_path / "in.png"), tmp_path / "out.png", []
     assert restore_file(source, out, job(said=said), truth=source)
-    assert np.asarray(Image.open(out)).shape == (20, 24) and preview_place(out).is_file() and damaged(out) == []
+    assert (
+        np.asarray(Image.open(out)).shape == (20, 24) and preview_place(out).is_file() and damaged(out) == []
+    )
     record = read_record(out)
-    assert record["config"]["degradation"]["task"] == "denoise" and record["noise_std"] == 9 and record["made"] == "restored"
-    assert record["method"] == "HQS(lam=0.25, cg_steps=None, rtol=None, order=2)" and record["input"]["name"] == "in.png"
-    assert set(record["scores"]) == {"without a prior", "restored"} and str(tmp_path) not in record_place(out).read_text()
+    assert (
+        record["config"]["degradation"]["task"] == "denoise"
+        and record["noise_std"] == 9
+        and record["made"] == "restored"
+    )
+    assert (
+        record["method"] == "HQS(lam=0.25, cg_steps=None, rtol=None, order=2)"
+        and record["input"]["name"] == "in.png"
+    )
+    assert (
+        set(record["scores"]) == {"without a prior", "restored"}
+        and str(tmp_path) not in record_place(out).read_text()
+    )
     assert any("denoise" in line for line in said) and sorted(path.name for path in tmp_path.iterdir()) == [
-        "in.png", "out.png", "out.png.json", "out.png.preview.png"]
+        "in.png",
+        "out.png",
+        "out.png.json",
+        "out.png.preview.png",
+    ]
 
 
 def test_an_output_is_current_for_its_own_plan_only(tmp_path: Path) -> None:
@@ -122,9 +138,17 @@ def test_some_slices_with_samples_and_spread(tmp_path: Path) -> None:
 
 
 def test_a_dicom_keeps_units_and_geometry_and_loses_the_patient(tmp_path: Path) -> None:
-    pixels = (grey(size=(20, 24)).numpy().astype(np.uint16) * 4)
-    source = dicom(tmp_path / "i.dcm", pixels, RescaleSlope=2.0, RescaleIntercept=-100.0, PixelSpacing=[1.0, 0.5],
-                   ImagePositionPatient=[10.0, 20.0, 30.0], ImageOrientationPatient=[1.0, 0, 0, 0, 1.0, 0], Modality="MR")
+    pixels = grey(size=(20, 24)).numpy().astype(np.uint16) * 4
+    source = dicom(
+        tmp_path / "i.dcm",
+        pixels,
+        RescaleSlope=2.0,
+        RescaleIntercept=-100.0,
+        PixelSpacing=[1.0, 0.5],
+        ImagePositionPatient=[10.0, 20.0, 30.0],
+        ImageOrientationPatient=[1.0, 0, 0, 0, 1.0, 0],
+        Modality="MR",
+    )
     import pydicom
 
     out = tmp_path / "o.dcm"

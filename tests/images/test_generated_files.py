@@ -33,8 +33,14 @@ def test_a_picture_with_its_record(tmp_path: Path) -> None:
 def test_several_and_complex_ones(tmp_path: Path) -> None:
     many = GeneratePlan(height=18, width=22, steps=2, samples=3)
     generate_file(tmp_path / "x.npy", job(many, 2))
-    assert np.load(tmp_path / "x.npy").shape == (3, 18, 22) and np.load(tmp_path / "x.npy").dtype == np.complex64
+    assert (
+        np.load(tmp_path / "x.npy").shape == (3, 18, 22) and np.load(tmp_path / "x.npy").dtype == np.complex64
+    )
     generate_file(tmp_path / "x.tif", job(many, 1))
-    for name, words in (("x.png", "one picture"), ("x.nii", r"written as \.png"), ("x.jpg", r"written as \.png")):
+    for name, words in (
+        ("x.png", "one picture"),
+        ("x.nii", r"written as \.png"),
+        ("x.jpg", r"written as \.png"),
+    ):
         with pytest.raises(InputError, match=words):
             generate_file(tmp_path / name, job(many))

@@ -18,12 +18,18 @@ def test_white_noise_is_found() -> None:
 
 
 def test_of_what_it_can_be_told() -> None:
-    for given, can, blurred in ((dict(task="sr", factor=2), True, False), (dict(task="cs", keep=0.5), False, False),
-                                (dict(task="deblur", motion=(3.0, 0.0)), True, True)):
+    for given, can, blurred in (
+        (dict(task="sr", factor=2), True, False),
+        (dict(task="cs", keep=0.5), False, False),
+        (dict(task="deblur", motion=(3.0, 0.0)), True, True),
+    ):
         steps = Degradation(**given).steps
         assert can_be_estimated(steps) == can and is_blurred(steps) == blurred
 
 
 def test_rounding_is_uniform() -> None:
     values = torch.rand(100_000, generator=torch.Generator().manual_seed(0)) * 100
-    assert float((values - values.round()).std()) == pytest.approx(rounding(1.0), rel=0.02) and rounding(None) == 0
+    assert (
+        float((values - values.round()).std()) == pytest.approx(rounding(1.0), rel=0.02)
+        and rounding(None) == 0
+    )

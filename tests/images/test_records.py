@@ -27,7 +27,9 @@ from medrestore.settings import Privacy, plain
 
 def write(out: Path, **record: object) -> None:
     stage = Stage(out)
-    publish(stage, out, {out.name: b"content"}, {"key": "k", "made": "degraded", "input": {"name": "x"}, **record})
+    publish(
+        stage, out, {out.name: b"content"}, {"key": "k", "made": "degraded", "input": {"name": "x"}, **record}
+    )
     stage.remove()
 
 
@@ -47,7 +49,11 @@ def test_what_degrade_has_recorded(tmp_path: Path) -> None:
     done = Degradation(task="inpaint", mask="a.png.mask.png", mask_means="hole")
     write(out, config={"degradation": plain(done), "noise_std": 2.0})
     found = Recorded.of(out)
-    assert found is not None and found.noise_std == 2 and found.degradation.mask == str(tmp_path / "a.png.mask.png")
+    assert (
+        found is not None
+        and found.noise_std == 2
+        and found.degradation.mask == str(tmp_path / "a.png.mask.png")
+    )
     write(out, config={"degradation": {"task": "twirl"}, "noise_std": 2.0})
     with pytest.raises(InputError, match="altered or made by another version"):
         Recorded.of(out)
@@ -59,7 +65,11 @@ def test_names_that_an_output_may_not_have(tmp_path: Path) -> None:
     source, out = tmp_path / "in.png", tmp_path / "out.png"
     source.write_bytes(b"")
     check_output(out, source, Writing())
-    for place, words in ((source, "the input itself"), (tmp_path, "is a folder"), (tmp_path / "x.gif", "names no kind of image")):
+    for place, words in (
+        (source, "the input itself"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "x.gif", "names no kind of image"),
+    ):
         with pytest.raises(InputError, match=words):
             check_output(place, source, Writing())
     out.write_bytes(b"mine")
@@ -80,7 +90,10 @@ def test_pairs_of_a_folder(tmp_path: Path) -> None:
     for name in ("b10.png", "b2.jpg", "b2.png.preview.png", "c.nii.gz", "notes.txt"):
         (folder / name).write_bytes(b"")
     assert [(a.name, b.name) for a, b in pairs(folder, tmp_path / "out")] == [
-        ("b2.jpg", "b2.png"), ("b10.png", "b10.png"), ("c.nii.gz", "c.nii.gz")]
+        ("b2.jpg", "b2.png"),
+        ("b10.png", "b10.png"),
+        ("c.nii.gz", "c.nii.gz"),
+    ]
     (folder / "b2.png").write_bytes(b"")
     with pytest.raises(InputError, match="would both become"):
         pairs(folder, tmp_path / "out")
@@ -91,7 +104,9 @@ def test_pairs_of_a_folder(tmp_path: Path) -> None:
 
 def test_paths_are_not_recorded(tmp_path: Path) -> None:
     done = Degradation(task="deblur", kernel="/home/jane/k.npy")
-    assert named(done, Privacy()).kernel == "k.npy" and named(done, Privacy(anonymous=True)).kernel == "omitted"
+    assert (
+        named(done, Privacy()).kernel == "k.npy" and named(done, Privacy(anonymous=True)).kernel == "omitted"
+    )
     with pytest.raises(InputError, match="does not exist"):
         existing(str(tmp_path / "nothing"))
     assert "jane" not in json.dumps(plain(named(done, Privacy())))

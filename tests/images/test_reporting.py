@@ -30,7 +30,9 @@ def test_the_line_before_the_work() -> None:
     setting, plan = settled()
     images = Images("in.png", "picture", Y.numpy(), np.dtype(np.uint8))
     (line,) = summary(images, setting, [0], Job(plan, FieldOf(1)), "cpu")
-    assert line.startswith("in.png: 1 image, 12 x 10 to 24 x 20, sr; noise 1 (given); prior FieldOf, HQS, 2 steps")
+    assert line.startswith(
+        "in.png: 1 image, 12 x 10 to 24 x 20, sr; noise 1 (given); prior FieldOf, HQS, 2 steps"
+    )
     setting = prepare(Measured(Y), plan, FieldOf(2))
     lines = list(summary(images, setting, [0], Job(plan, FieldOf(2)), "cpu"))
     assert lines[1] == "note: magnitudes are taken as complex images of phase zero"

@@ -18,7 +18,11 @@ def test_slices_are_kept(tmp_path: Path) -> None:
     assert slices.load(3) is None
     slices.save(3, made)
     found = slices.read(3)
-    assert torch.equal(found.samples, made.samples) and torch.equal(found.simple, made.simple) and found.misfit == 0.9
+    assert (
+        torch.equal(found.samples, made.samples)
+        and torch.equal(found.simple, made.simple)
+        and found.misfit == 0.9
+    )
     slices.save(4, Restored(torch.rand(1, 1, 4, 5), None, 1.0))
     assert slices.read(4).simple is None and slices.count == 2
     (tmp_path / "000003.npz").write_bytes(b"damaged")

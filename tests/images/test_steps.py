@@ -7,10 +7,18 @@ from medrestore.images.steps import Gaussian, Kernel, Motion, Pixels, Pool, Wals
 from medrestore.settings import plain
 
 
-@pytest.mark.parametrize("made", [
-    lambda: Pool(1), lambda: Pixels(0.0), lambda: Pixels(1.5), lambda: Gaussian((0.0,)), lambda: Motion(-1.0),
-    lambda: Walsh(0.5, 1), lambda: Kernel(3),
-])
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: Pool(1),
+        lambda: Pixels(0.0),
+        lambda: Pixels(1.5),
+        lambda: Gaussian((0.0,)),
+        lambda: Motion(-1.0),
+        lambda: Walsh(0.5, 1),
+        lambda: Kernel(3),
+    ],
+)
 def test_numbers_out_of_bounds_are_refused(made) -> None:
     with pytest.raises(InputError, match="must be"):
         made()

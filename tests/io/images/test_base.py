@@ -12,7 +12,9 @@ def test_both_grids_cover_the_same_field() -> None:
     for factor in (2.0, 0.5, 3.0):
         other = place.scaled(factor)
         np.testing.assert_allclose(other.affine @ [0, -0.5, -0.5, 1], AFFINE @ [0, -0.5, -0.5, 1])
-        np.testing.assert_allclose(other.affine @ [4, 9.5, 19.5, 1], AFFINE @ [4, 10 * factor - 0.5, 20 * factor - 0.5, 1])
+        np.testing.assert_allclose(
+            other.affine @ [4, 9.5, 19.5, 1], AFFINE @ [4, 10 * factor - 0.5, 20 * factor - 0.5, 1]
+        )
     np.testing.assert_allclose(place.scaled(2.0).scaled(0.5).affine, AFFINE)
     np.testing.assert_allclose(place.sliced(3).affine @ [0, 1, 1, 1], AFFINE @ [3, 1, 1, 1])
     assert Place().scaled(2.0).sliced(1).affine is None

@@ -15,7 +15,9 @@ PIXELS = np.random.default_rng(0).integers(0, 4000, (6, 8)).astype(np.uint16)
 
 @pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
 def test_values_there_and_back(tmp_path: Path, kind: str) -> None:
-    path = dicom(tmp_path / "a.dcm", PIXELS, RescaleSlope=2.0, RescaleIntercept=-1000.0, PhotometricInterpretation=kind)
+    path = dicom(
+        tmp_path / "a.dcm", PIXELS, RescaleSlope=2.0, RescaleIntercept=-1000.0, PhotometricInterpretation=kind
+    )
     images = open_dicom(path, max_gb=1.0)
     assert images.step == 2 and images.limits == (-1000, 2 * 65535 - 1000) and images.dtype == np.uint16
     data, outside = encode_dicom(images.values[0], images, key="k")
@@ -35,7 +37,13 @@ def test_signed_and_short_values(tmp_path: Path) -> None:
 
 
 def test_the_patient_is_left_out_unless_asked_for(tmp_path: Path) -> None:
-    path = dicom(tmp_path / "a.dcm", PIXELS, StudyInstanceUID="1.2.3", StudyDescription="of Jane Doe", SeriesDescription="Doe T1")
+    path = dicom(
+        tmp_path / "a.dcm",
+        PIXELS,
+        StudyInstanceUID="1.2.3",
+        StudyDescription="of Jane Doe",
+        SeriesDescription="Doe T1",
+    )
     images = open_dicom(path, max_gb=1.0)
     (tmp_path / "b.dcm").write_bytes(encode_dicom(images.values[0], images)[0])
     made = pydicom.dcmread(tmp_path / "b.dcm")
@@ -48,8 +56,13 @@ def test_the_patient_is_left_out_unless_asked_for(tmp_path: Path) -> None:
 
 def test_the_geometry_of_a_coarser_image(tmp_path: Path) -> None:
     turned = [0.0, 1.0, 0, 0, 0, -1.0]  # rows run along y, columns along -z
-    path = dicom(tmp_path / "a.dcm", PIXELS, PixelSpacing=[3.0, 2.0], ImagePositionPatient=[1.0, 2.0, 3.0],
-                 ImageOrientationPatient=turned)
+    path = dicom(
+        tmp_path / "a.dcm",
+        PIXELS,
+        PixelSpacing=[3.0, 2.0],
+        ImagePositionPatient=[1.0, 2.0, 3.0],
+        ImageOrientationPatient=turned,
+    )
     images = open_dicom(path, max_gb=1.0)
     (tmp_path / "b.dcm").write_bytes(encode_dicom(images.values[0], images, factor=2.0)[0])
     made = pydicom.dcmread(tmp_path / "b.dcm")

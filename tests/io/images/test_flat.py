@@ -8,7 +8,14 @@ import tifffile
 from PIL import Image
 
 from medrestore.errors import InputError
-from medrestore.io.images.flat import encode_array, encode_picture, encode_tiff, open_array, open_picture, open_tiff
+from medrestore.io.images.flat import (
+    encode_array,
+    encode_picture,
+    encode_tiff,
+    open_array,
+    open_picture,
+    open_tiff,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -18,14 +25,27 @@ def test_png_there_and_back(tmp_path: Path, shape: tuple[int, ...], dtype: type)
     pixels = RNG.integers(0, np.iinfo(dtype).max, shape).astype(dtype)
     Image.fromarray(pixels).save(tmp_path / "a.png")
     images = open_picture(tmp_path / "a.png")
-    assert images.values.shape == (1, 3 if len(shape) == 3 else 1, 6, 5) and images.dtype == dtype and images.step == 1
+    assert (
+        images.values.shape == (1, 3 if len(shape) == 3 else 1, 6, 5)
+        and images.dtype == dtype
+        and images.step == 1
+    )
     data, outside = encode_picture(images.values[0], ".png", images.dtype)
     (tmp_path / "b.png").write_bytes(data)
     assert outside == 0 and (np.asarray(Image.open(tmp_path / "b.png")) == pixels).all()
 
 
-@pytest.mark.parametrize(("shape", "dtype"), [((6, 5), np.uint16), ((6, 5, 3), np.uint16), ((6, 5), np.float32), ((4, 6, 5), np.uint8),
-                                              ((4, 6, 5, 3), np.uint8), ((6, 5), np.int16)])
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        ((6, 5), np.uint16),
+        ((6, 5, 3), np.uint16),
+        ((6, 5), np.float32),
+        ((4, 6, 5), np.uint8),
+        ((4, 6, 5, 3), np.uint8),
+        ((6, 5), np.int16),
+    ],
+)
 def test_tiff_there_and_back(tmp_path: Path, shape: tuple[int, ...], dtype: type) -> None:
     pixels = (1000 * RNG.random(shape)).astype(dtype)
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb" if shape[-1] == 3 else "minisblack")
@@ -64,8 +84,14 @@ def test_what_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "inf.npy", np.array([[np.inf]]))
     np.save(tmp_path / "big.npy", np.ones((1000, 1000)))
     for name, words in (
-        ("alpha.png", "partly transparent"), ("cmyk.jpg", "CMYK"), ("alpha.tif", "partly transparent"), ("complex.tif", "complex64"),
-        ("nan.tif", "NaN"), ("cut.tif", "no TIFF that can be read"), ("five.npy", "has the shape"), ("inf.npy", "infinite"),
+        ("alpha.png", "partly transparent"),
+        ("cmyk.jpg", "CMYK"),
+        ("alpha.tif", "partly transparent"),
+        ("complex.tif", "complex64"),
+        ("nan.tif", "NaN"),
+        ("cut.tif", "no TIFF that can be read"),
+        ("five.npy", "has the shape"),
+        ("inf.npy", "infinite"),
         ("big.npy", "over the limit"),
     ):
         path = tmp_path / name

@@ -11,7 +11,13 @@ from medrestore.io.images import Images, check_written, encode, kind_of, open_im
 
 
 def test_kinds_are_known_by_their_suffix(tmp_path: Path) -> None:
-    assert [kind_of(name) for name in ("a.PNG", "b.nii.gz", "c.tiff", "d.dcm", "e.npy")] == ["picture", "nifti", "tiff", "dicom", "npy"]
+    assert [kind_of(name) for name in ("a.PNG", "b.nii.gz", "c.tiff", "d.dcm", "e.npy")] == [
+        "picture",
+        "nifti",
+        "tiff",
+        "dicom",
+        "npy",
+    ]
     assert suffix_of("x.y.nii.gz") == ".nii.gz" and suffix_of("x.gif") == ""
     with pytest.raises(InputError, match="names no kind of image"):
         kind_of("a.gif")
@@ -27,8 +33,13 @@ def images(kind, dtype=np.uint8, count: int = 1, channels: int = 1) -> Images:
 
 
 def test_what_may_be_written_as_what(tmp_path: Path) -> None:
-    for out, given, channels in (("a.tif", images("picture"), 3), ("a.npy", images("nifti"), 1), ("a.nii", images("nifti"), 1),
-                                 ("a.png", images("tiff", np.uint16), 1), ("a.tif", images("dicom", np.int16), 1)):
+    for out, given, channels in (
+        ("a.tif", images("picture"), 3),
+        ("a.npy", images("nifti"), 1),
+        ("a.nii", images("nifti"), 1),
+        ("a.png", images("tiff", np.uint16), 1),
+        ("a.tif", images("dicom", np.int16), 1),
+    ):
         check_written(tmp_path / out, given, channels)
         encode(tmp_path / out, given.values, given)
     for out, given, channels, words in (

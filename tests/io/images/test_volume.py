@@ -22,8 +22,14 @@ def test_slices_are_those_shown_and_go_back(tmp_path: Path, axis, codes: str) ->
     given, made = nibabel.load(path), nibabel.load(tmp_path / "w.nii.gz")
     np.testing.assert_allclose(made.affine, given.affine, atol=1e-5)
     np.testing.assert_allclose(made.get_fdata(), given.get_fdata(), rtol=1e-6)
-    assert (made.header["qform_code"], made.header["sform_code"]) == (given.header["qform_code"], given.header["sform_code"])
-    assert encode_nifti(tmp_path / "w.nii.gz", images.values, images.place) == (tmp_path / "w.nii.gz").read_bytes()
+    assert (made.header["qform_code"], made.header["sform_code"]) == (
+        given.header["qform_code"],
+        given.header["sform_code"],
+    )
+    assert (
+        encode_nifti(tmp_path / "w.nii.gz", images.values, images.place)
+        == (tmp_path / "w.nii.gz").read_bytes()
+    )
 
 
 def test_a_coarser_volume_covers_the_same_field(tmp_path: Path) -> None:
