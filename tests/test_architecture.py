@@ -18,7 +18,7 @@ TESTS = Path(__file__).parent
 LAYERS = (
     {"devices"},
     {"noise", "fft", "errors", "allocator"},
-    {"operators", "solvers", "metrics", "settings", "files", "child"},
+    {"operators", "solvers", "metrics", "settings", "files", "child", "shipped"},
     {"codecs", "io", "mri", "tasks", "levels"},
     {"problem"},
     {"consistency", "priors", "datasets"},

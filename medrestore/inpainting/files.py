@@ -14,6 +14,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from .. import shipped
 from ..errors import InputError
 from ..evaluation import FrameScore, SceneScore, score_scene, write_frames_csv
 from ..files import altered, check_own, digest, digest_of, new_output, unfinished
@@ -22,7 +23,6 @@ from ..io.frames.video import H264_WARNING
 from ..io.scenes.base import Scene
 from ..io.scenes.writer import SceneWriter, encode_png, output_kind, provenance_place
 from ..jobs import PriorJob, PriorMachine
-from ..priors.store import shipped
 from ..report.overlay import write_overlay
 from ..settings import plain
 from .frame import check_inpaint_plan, check_rgb
@@ -337,7 +337,7 @@ def _provenance(
 ) -> dict[str, Any]:
     """How an output was made; holds no time of day, so that a rerun gives the same bytes."""
     plan, names = job.plan, job.writing
-    prior = plan.prior if job.about and plan.prior in shipped() else names.name_of(plan.prior)
+    prior = plan.prior if job.about and plan.prior in shipped.priors() else names.name_of(plan.prior)
     return {
         "medrestore": version("medrestore"),
         "torch": torch.__version__,

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .. import shipped
 from ..errors import InputError
 from ..files import Stage, digest, digest_of, explained, final_names
 from ..io import KSpaceFile, ReconstructionWriter, read_provenance, write_nifti
@@ -21,7 +22,6 @@ from ..io.guards import scan_files
 from ..io.reconstruction import damaged
 from ..jobs import PriorJob
 from ..metrics import Scores
-from ..priors.store import shipped
 from ..report import panel
 from ..restoration import image_size, in_batches, padded_size
 from ..settings import FieldError, plain
@@ -252,7 +252,7 @@ def _provenance(source: Path, ready: Prepared, volume: Volume, notes: list[str])
 def _recorded(job: Job) -> Plan:
     """The plan as it is stored: files by what `writing` keeps of their paths, besides the digests in the provenance."""
     plan, names = job.plan, job.writing
-    known = job.prior_hash and plan.prior in shipped()
+    known = job.prior_hash and plan.prior in shipped.priors()
     return replace(
         plan,
         prior=plan.prior if known else names.name_of(plan.prior),

@@ -80,7 +80,7 @@ def test_what_failed_is_said_with_exit_code_1(bench: Bench, study: Path) -> None
     (["{}", "-o", "out", "--device", "gpu"], "--device gpu is not usable (there is no such device)"),
     (["{}", "-o", "{}"], "is a file, and a study needs a folder"),
     (["{}", "-o", "taken"], "taken is a folder of something else than a study"),
-    (["nothing.yaml", "-o", "out"], "nothing.yaml cannot be read"),
+    (["nothing.yaml", "-o", "out"], "nothing.yaml does not exist"),
     (["images"], "to score outputs --reference and --protocol is needed"),
     (["images", "--reference", "x", "--protocol", "fastmrl"],
      "--protocol must be one of fastmri, fastmri-slice, complex, natural, "),

@@ -446,19 +446,19 @@ def test_real_frames_are_paired(bench):
 
 
 def test_the_surgical_demo_needs_its_prior(bench, monkeypatch):
-    from medrestore.priors import store
+    from medrestore import shipped
 
-    monkeypatch.setattr(store, "shipped", dict)
+    monkeypatch.setattr(shipped, "priors", dict)
     outcome = bench.call("demo", "surgical", "-o", bench / "demo.png")
     assert outcome.code == 2 and "surgical-starter does not come with this copy" in outcome.err
     assert outcome.err.count("\n") == 1 and not (bench / "demo.png").exists()
 
 
 def test_the_surgical_demo(bench, monkeypatch):
+    from medrestore import shipped
     from medrestore.cli import demo
-    from medrestore.priors import store
 
-    monkeypatch.setattr(store, "shipped", lambda: {"surgical-starter": bench.prior})
+    monkeypatch.setattr(shipped, "priors", lambda: {"surgical-starter": bench.prior})
     monkeypatch.setattr(demo, "SIZE", (54, 96))
     monkeypatch.setattr(demo, "WINDOW", 32)
     outcome = bench.call("demo", "surgical", "--steps", 3, "-o", bench / "demo.png")
