@@ -8,11 +8,14 @@ import os
 import signal
 import time
 from contextlib import suppress
+from importlib import import_module
 from typing import Any, NoReturn
 
-from . import hdf5
+from . import hdf5  # of most files; others are imported by the worker that is asked
 from .messages import Broken, receive, send
+from .opened import Files
 
+KINDS = {"hdf5": "HDF5", "video": "Videos", "parquet": "Tables"}  # modules of this package, and what answers in them
 DONE, FRESH = 0, 3  # exit codes of a worker: the parent has gone, or wants another worker
 
 
@@ -44,7 +47,7 @@ def serve() -> None:
 
 def _work(incoming: io.FileIO, outgoing: io.FileIO) -> NoReturn:
     """Answers requests; ends without taking anything apart, as its memory may be damaged."""
-    files = hdf5.Files()
+    kinds: dict[str, Files[Any]] = {"hdf5": hdf5.HDF5()}
     while True:
         try:
             request, _ = receive(incoming, most=0)
@@ -52,10 +55,16 @@ def _work(incoming: io.FileIO, outgoing: io.FileIO) -> NoReturn:
             os._exit(DONE)
         if request["question"] == "end":
             os._exit(FRESH)
-        _limit("RLIMIT_AS", _size() + request["memory"])
-        _limit("RLIMIT_CPU", math.ceil(time.process_time() + request["seconds"]))
         try:
-            value, arrays = files.answer(request)
+            kind = request["kind"]
+            if kind not in kinds:
+                kinds[kind] = getattr(import_module(f".{kind}", __package__), KINDS[kind])()
+            _limit("RLIMIT_AS", _size() + request["memory"])
+            _limit("RLIMIT_CPU", math.ceil(time.process_time() + request["seconds"]))
+            for number in request["closed"]:
+                for files in kinds.values():
+                    files.close(number)
+            value, arrays = kinds[kind].answer(request)
         except Exception as error:  # libraries raise whatever they like of a damaged file
             _limit("RLIMIT_AS", None)
             send(outgoing, {"error": _line(error)})
