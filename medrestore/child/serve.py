@@ -11,19 +11,19 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
-from . import hdf5  # of most files; others are imported by the worker that is asked
 from .messages import Broken, receive, send
 from .opened import Files
 
 KINDS = {"hdf5": "HDF5", "video": "Videos", "parquet": "Tables"}  # modules of this package, and what answers in them
-DONE, FRESH = 0, 3  # exit codes of a worker: the parent has gone, or wants another worker
+# exit codes of a worker: the parent has gone, or wants another worker; with a bit for each of KINDS that it was asked for
+DONE, FRESH = 0, 8
 
 
 def serve() -> None:
     """Answers until the parent closes its end.
 
-    A forked worker does it, with everything imported already. Where it dies, the parent is told how, and the next one goes
-    on; a worker also ends where the parent asks for a fresh one.
+    A forked worker does it, with everything imported already: HDF5 from the start, the rest once one has been asked for it.
+    Where it dies, the parent is told how, and the next one goes on; a worker also ends where the parent asks for a fresh one.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the parent decides
     incoming, outgoing = io.FileIO(os.dup(0)), io.FileIO(os.dup(1), "w")
@@ -31,14 +31,21 @@ def serve() -> None:
     _limit("RLIMIT_CORE", 0)
     if not hasattr(os, "fork"):
         _work(incoming, outgoing)
+    asked = 1  # bits of KINDS
     while True:
+        for bit, kind in enumerate(KINDS):
+            if asked >> bit & 1:
+                with suppress(ImportError):  # which whoever asks is told
+                    import_module(f".{kind}", __package__)
         worker = os.fork()
         if worker == 0:
             _work(incoming, outgoing)
         code = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
         if code == DONE:
             os._exit(0)
-        if code != FRESH:
+        if code >= FRESH:
+            asked |= code - FRESH
+        else:
             try:
                 send(outgoing, {"died": code})
             except OSError:  # the parent has gone
@@ -47,14 +54,14 @@ def serve() -> None:
 
 def _work(incoming: io.FileIO, outgoing: io.FileIO) -> NoReturn:
     """Answers requests; ends without taking anything apart, as its memory may be damaged."""
-    kinds: dict[str, Files[Any]] = {"hdf5": hdf5.HDF5()}
+    kinds: dict[str, Files[Any]] = {}
     while True:
         try:
             request, _ = receive(incoming, most=0)
         except Broken:
             os._exit(DONE)
         if request["question"] == "end":
-            os._exit(FRESH)
+            os._exit(FRESH + sum(1 << bit for bit, kind in enumerate(KINDS) if kind in kinds))
         try:
             kind = request["kind"]
             if kind not in kinds:
