@@ -34,7 +34,7 @@ SHIPPED = {"configs", "data"}  # files that come with the package; no code
 
 HOMES = {  # the only packages that may import a third party
     "sigpy": {"mri", "baselines"},
-    "h5py": {"io", "child"}, "nibabel": {"io"}, "pydicom": {"io"}, "SimpleITK": {"io"}, "av": {"io"}, "ismrmrd": {"io"},
+    "h5py": {"io", "child"}, "nibabel": {"io"}, "pydicom": {"io"}, "SimpleITK": {"io"}, "av": {"io", "child"}, "ismrmrd": {"io"},
     "twixtools": {"io"}, "scipy.io": {"io"},
     "diffusers": {"priors", "baselines"}, "monai": {"priors", "baselines", "datasets"},
     "accelerate": {"training"}, "dask": {"tasks"}, "distributed": {"tasks"}, "skimage": {"metrics", "study"},

@@ -84,7 +84,7 @@ def _facts(options: Options) -> dict[str, str]:
 
 
 def _is_inpainted(path: Path) -> bool:
-    from ..inpainting.files import read_record
+    from ..inpainting.outputs import read_record
     from ..io.scenes.writer import KINDS
 
     return path.exists() and path.suffix in (*KINDS, ".png") and bool(read_record(path))
@@ -167,7 +167,7 @@ def _reconstruction(path: Path, made: dict[str, Any], max_gb: float) -> dict[str
 
 
 def _inpainted(path: Path) -> dict[str, str]:
-    from ..inpainting.files import damaged, read_record
+    from ..inpainting.outputs import damaged, read_record
 
     return {"kind": "frames restored by medrestore", "data": _as_written(lambda: damaged(path))} | _flat(
         {key: value for key, value in read_record(path).items() if key != "files"})
