@@ -104,8 +104,8 @@ plt.axis("off")
 # %% [markdown]
 # ## A picture, sharp again
 #
-# On arrays: a rendered view of an operating room, moved over 9 pixels while the shutter was open. With so little noise behind a blur
-# the default (HQS) follows the data further than their noise allows; DDS does not.
+# On arrays: a rendered view of an operating room, moved over 9 pixels while the shutter was open. With so little noise behind a
+# blur the default (HQS) follows the data further than their noise allows; DDS does not.
 
 # %%
 truth = (255 * render_frame(0, 1000, 300, size=(64, 96)).truth).permute(1, 2, 0).numpy()
