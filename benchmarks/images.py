@@ -29,7 +29,14 @@ from medrestore.report.panel import Column, panel
 
 ROOT = Path(__file__).parents[1]
 RESULTS, PAGE = ROOT / "benchmarks" / "results" / "images", ROOT / "docs" / "images.md"
-GALLERY = ("denoise", "sr 4", "deblur, Gaussian 1.5", "cs, pixels 25 %", "cs, Walsh-Hadamard 25 %", "old photo")
+GALLERY = (
+    "denoise",
+    "sr 4",
+    "deblur, Gaussian 1.5",
+    "cs, pixels 25 %",
+    "cs, Walsh-Hadamard 25 %",
+    "old photo",
+)
 SLICE = 9  # of a volume of 18
 TASKS: dict[str, tuple[dict[str, Any], float]] = {  # and the noise, of white
     "denoise": (dict(task="denoise"), 0.1),
@@ -89,7 +96,9 @@ def scores(
             row["simple"] = psnr(made.simple, truth[0])
         if y.shape[-1] < truth.shape[-1]:
             for mode in ("bilinear", "bicubic"):
-                row[mode] = psnr(F.interpolate(y, truth.shape[-2:], mode=mode, align_corners=False)[0], truth[0])
+                row[mode] = psnr(
+                    F.interpolate(y, truth.shape[-2:], mode=mode, align_corners=False)[0], truth[0]
+                )
         for name, value in row.items():
             found.setdefault(name, []).append(value)
         if not shown:
@@ -102,7 +111,9 @@ def scores(
 
 def given_name(done: Degradation) -> str:
     """A task in few words."""
-    return {"sr": f"coarser by {done.factor}", "cs": f"{100 * (done.keep or 0):g} % {done.pattern}"}.get(done.task or "", done.name)
+    return {"sr": f"coarser by {done.factor}", "cs": f"{100 * (done.keep or 0):g} % {done.pattern}"}.get(
+        done.task or "", done.name
+    )
 
 
 def table(path: Path) -> str:
@@ -152,8 +163,10 @@ def main() -> None:
     )
     height, width = options.size
     about = f"PSNR (dB), {source}, {height} x {width} pixels, {type(plan.sampler).__name__}, {options.steps} network calls."
-    name = f"{'sample' if options.volumes is None else 'subjects'}-{height}x{width}-{plan.method_name}".replace(
-        "+", "-plus"
+    name = (
+        f"{'sample' if options.volumes is None else 'subjects'}-{height}x{width}-{plan.method_name}".replace(
+            "+", "-plus"
+        )
     )
     place = RESULTS / f"{name}.json"
     stored = json.loads(place.read_text())["tasks"] if place.is_file() else {}
