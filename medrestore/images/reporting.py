@@ -17,7 +17,6 @@ from ..restoration import padded_size
 from .plan import Plan, window_of
 from .restore import Restored, Setting
 
-
 COLOURS = "the colours are plausible, not true; in PSNR the grey image is often nearer to the truth (docs/images.md)"
 
 
