@@ -46,7 +46,7 @@ class Options:
     origin: str | None = None
     quality: QUALITIES = "balanced"
     plan: Plan = field(default_factory=Plan)
-    machine: Machine = field(default_factory=lambda: Machine(maps_cache="~/.cache/medrestore/maps", apart=True))
+    machine: Machine = field(default_factory=lambda: Machine(maps_cache="~/.cache/medrestore/maps", apart=True, check_fit=True))
     reading: Reading = field(default_factory=Reading)
     writing: Writing = field(default_factory=Writing)
 
