@@ -28,8 +28,8 @@ def fixed_split(sigma_next: float, eta: float) -> tuple[float, float]:
     return (1 - eta**2) ** 0.5 * sigma_next, eta * sigma_next
 
 
-def spectral_gains(s: Tensor, sigma_y: float | Tensor, sigma_next: float, eta: float, eta_b: float = 1.0, *,
-                   spread: float = math.inf) -> tuple[Tensor, Tensor, Tensor]:
+def spectral_gains(s: Tensor, sigma_y: float | Tensor, sigma_next: float, eta: float,
+                   eta_b: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
     """(trust, kept, fresh) per singular value: how far to believe y, and how much old and fresh noise to add.
 
     Kawar et al., NeurIPS 2022, eqs. 7-8; Wang, Yu & Zhang, ICLR 2023, appendix I. y carries noise nu = sigma_y / s on
@@ -37,14 +37,10 @@ def spectral_gains(s: Tensor, sigma_y: float | Tensor, sigma_next: float, eta: f
     (trust nu)^2 + kept^2 + fresh^2 = sigma_next^2. Where y is cleaner than the level to reach it is believed fully
     (`eta_b`), elsewhere in part; where s = 0 there is only the prior.
 
-    Where nu exceeds the spread of the images, y says less of a coefficient than the prior does at any level, and the coefficient
-    counts as missing. (At a high level y would be clean, and its noise, a multiple of the image, would be taken up: at 15x
-    along one axis that cost 8 to 14 dB.)
-
     Equality counts as clean, so that noise-free data are met exactly at the last step, where the published code of DDRM
     returns the network's bare estimate.
     """
-    measured = s > 0 if math.isinf(spread) else (s > 0) & (s * spread >= sigma_y)
+    measured = s > 0
     nu = torch.where(measured, sigma_y / s.where(measured, 1.0), torch.inf)
     clean = sigma_next >= nu
     kept, fresh = fixed_split(sigma_next, eta)

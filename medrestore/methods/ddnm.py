@@ -49,7 +49,7 @@ class DDNMPlus(Method):
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:
         S = problem.spectrum
-        trust, kept, fresh = spectral_gains(S.s, problem.sigma, sigma_next, self.eta, spread=denoise.spread)
+        trust, kept, fresh = spectral_gains(S.s, problem.sigma, sigma_next, self.eta)
         x0 = denoise(x, sigma)                                                      # predict
         e = (x - x0) / sigma
         x0 = constrain(S.correct(x0, trust, problem.observed))                            # correct

@@ -29,7 +29,7 @@ class DDRM(Method):
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:
         S = problem.spectrum
-        trust, kept, fresh = spectral_gains(S.s, problem.sigma, sigma_next, self.eta, self.eta_b, spread=denoise.spread)
+        trust, kept, fresh = spectral_gains(S.s, problem.sigma, sigma_next, self.eta, self.eta_b)
         x0 = denoise(x, sigma)
         e = S.analyse((x - x0) / sigma)
         x0 = constrain(S.correct(x0, trust, problem.observed))

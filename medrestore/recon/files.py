@@ -26,6 +26,7 @@ from ..report import panel
 from ..restoration import image_size, in_batches, padded_size
 from ..settings import FieldError, plain
 from .data_step import DataStep
+from .interval import SHARE, interval_factor
 from .plan import Machine, Plan, Reading, Writing
 from .preparation import Prepared, check_noise, check_plan, check_prior, open_scan
 from .records import Gathered, Records, columns
@@ -143,6 +144,8 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     misfits, noisy = provenance["misfit"], min(level for level in provenance["noise_std"] if level is not None) > 0
     misfit = fmean(value for value in misfits if value is not None)
     job.say(f"data misfit {_explained(misfit, noisy=noisy)}")
+    if (factor := provenance["interval_factor"]) is not None:
+        job.say(f"about {SHARE:.0%} of the pixels lie within {factor:.1f} std of the truth, as calibrated on other brains")
     return scores
 
 
@@ -247,7 +250,7 @@ def _provenance(source: Path, ready: Prepared, volume: Volume, notes: list[str])
         "prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint,
         "levels": volume.plan.sampled_levels(job.prior), "method": repr(volume.plan.fitted), "noise_source": ready.noise_source,
         "held_out_errors": {f"{weight:g}": error for weight, error in settled.choice.errors.items()},
-        "fit": settled.fit.errors,
+        "fit": settled.fit.errors, "interval_factor": interval_factor(volume.plan, job.prior_hash),
         "sampling": {"kind": sampling.kind, "acceleration": sampling.acceleration, "acquired": ready.acquired,
                      "calibration": sampling.acs},
         "notes": [job.writing.told(note, source) for note in notes],

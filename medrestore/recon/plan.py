@@ -118,8 +118,8 @@ class Plan:
                 if getattr(self, name) is not None:
                     raise FieldError("Plan", name, f"goes with a diffusion method, and {self.method} is none; leave it out")
         if self.weight is not None and self.own_weight is None:
-            raise FieldError("Plan", "weight", "is lam of hqs, dds (without gamma) and diffpir, or of cg-sense, tv and l1-wavelet, "
-                             f"and stands once: leave it out with {self.method} and these options")
+            raise FieldError("Plan", "weight", "is lam of hqs, dds (without gamma) and diffpir, or of cg-sense, tv and "
+                             f"l1-wavelet, and stands once: leave it out with {self.method} and these options")
         if self.samples > 1 and not self.draws:
             raise FieldError("Plan", "samples", f"must be 1 with {self.method}, which estimates the mean and draws no samples; "
                              "take a `method` that draws them, such as dds")

@@ -33,7 +33,7 @@ from ..operators import Crop, Sense, SpectralOperator
 from ..priors import Prior
 from ..problem import Problem
 from ..restoration import Restoration, check, image_size, padded_size, restore_all
-from .data_step import DataStep, data_step, exact_gb
+from .data_step import DataStep, data_step, exact_gb, stopped_early
 from .noise_model import UNSOLVED, noise_profile
 from .plan import SLICE_SEEDS, Plan, Reading
 
@@ -297,8 +297,9 @@ def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, nu
     numbers = range(len(prepared)) if numbers is None else numbers
     if plan.is_classical:
         return [_classical(*one, plan, on_step) for one in zip(prepared, numbers, strict=True)]
+    method = stopped_early(plan.sampler, exact=all(one.problem.exact is True for one in prepared))
     results = restore_all(
-        [one.problem for one in prepared], prior, plan.sampler, levels=plan.levels(prior), samples=plan.samples,
+        [one.problem for one in prepared], prior, method, levels=plan.levels(prior), samples=plan.samples,
         seeds=[plan.seed + SLICE_SEEDS * index for index in numbers],
         batch_size=plan.batch_size if batch_size is None else batch_size, on_step=on_step,
         starts=None if plan.start_sigma is None else [one.cg_sense for one in prepared], start_sigma=plan.start_sigma,
