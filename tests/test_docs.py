@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("data/**/*.md")])
 FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
-NEED_MORE = ("recon", "inpaint", "train", "convert", "inspect", "evaluate", "compare")  # commands that take at least a file
+NEED_MORE = (  # commands that take at least a file
+    "recon", "inpaint", "restore", "degrade", "generate", "train", "convert", "inspect", "evaluate", "compare")
 
 
 def name(page: Path) -> str:
