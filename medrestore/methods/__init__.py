@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from .dps import DPS as DPS
     from .edm import ProbabilityFlow as ProbabilityFlow
     from .hqs import HQS as HQS
+    from .langevin import Langevin as Langevin
+    from .pnp_admm import PnPADMM as PnPADMM
+    from .red import RED as RED
     from .repaint import RePaint as RePaint
+    from .score_mri import ScoreMRI as ScoreMRI
+    from .score_sde import ScoreSDE as ScoreSDE
 
 SCANS, FRAMES = "scans", "frames"  # what methods are offered for, besides sampling and restoring in Python
 METHODS: "Registry[Method]" = Registry(__name__, {  # by the names that configs and the command line have for them
@@ -34,6 +39,11 @@ METHODS: "Registry[Method]" = Registry(__name__, {  # by the names that configs 
     "ddrm": ("ddrm:DDRM", SCANS, FRAMES),
     "dps": ("dps:DPS", SCANS, FRAMES),
     "repaint": ("repaint:RePaint", SCANS, FRAMES),
+    "score-sde": ("score_sde:ScoreSDE", SCANS, FRAMES),
+    "pnp-admm": ("pnp_admm:PnPADMM", SCANS),
+    "red": ("red:RED", SCANS),
+    "langevin": ("langevin:Langevin", SCANS),
+    "score-mri": ("score_mri:ScoreMRI", SCANS),
     "ddim": "ddim:DDIM",  # from here on of the prior alone
     "ddpm": "ddpm:DDPM",
     "probability-flow": "edm:ProbabilityFlow",

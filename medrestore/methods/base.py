@@ -45,6 +45,14 @@ class Method(ABC):
         """Whether an operator knows enough for it; None stands for no problem at all."""
         return operator is None if cls.needs is None else isinstance(operator, cls.needs)
 
+    def calls(self, steps: int, coils: int = 1) -> int:
+        """Network calls an image of a trajectory of so many steps down, the last of them to 0.
+
+        Args:
+            coils: of the scan, for methods that restore the image of each.
+        """
+        return steps
+
     def begin(self, problem: Problem | None, shape: torch.Size) -> Any:
         """The memory at the start of a trajectory, and again after every rise of the noise level.
 
