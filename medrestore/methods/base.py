@@ -31,11 +31,13 @@ class Method(ABC):
         needs: the least that the operator must know; None for methods that take no problem.
         draws: whether results are samples, whose spread means something; False for estimates of the mean.
         exact: whether it takes all data as free of noise, and so restores the noise of others.
+        by_parts: whether a prior of real images will do for complex ones, as `priors.ByParts`.
     """
 
     needs: ClassVar[type[Operator] | None] = Operator
     draws: ClassVar[bool] = True
     exact: ClassVar[bool] = False
+    by_parts: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check(self)

@@ -27,7 +27,7 @@ from ..restoration import image_size, in_batches, padded_size
 from ..settings import FieldError, plain
 from .data_step import DataStep
 from .plan import Machine, Plan, Reading, Writing
-from .preparation import Prepared, check_noise, check_plan, check_prior, open_scan
+from .preparation import Prepared, check_noise, check_plan, check_prior, complex_prior, open_scan
 from .records import Gathered, Records, columns
 from .slices import images_of, slices_at_once
 from .volume import Volume
@@ -52,7 +52,10 @@ class Job(PriorJob[Plan]):
     @classmethod
     def check_described(cls, about: Mapping[str, Any], plan: Plan) -> None:
         """Refuses a prior that is not one of complex images."""
-        check_prior(about["channels"], plan.prior)
+        check_prior(about["channels"], plan.prior, plan)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prior", complex_prior(self.prior, self.plan))
 
     @cached_property
     def maps_fingerprint(self) -> str | None:
@@ -69,10 +72,9 @@ class Job(PriorJob[Plan]):
         """The noise levels of each sample."""
         return self.plan.sampled_levels(self.prior)
 
-    @property
-    def calls(self) -> int:
-        """Network calls a slice, on a batch of samples each."""
-        return (len(self.levels) - 1) * -(-self.plan.samples // self.plan.batch_size)
+    def calls(self, coils: int) -> int:
+        """Network calls a slice of so many coils, on a batch of samples each."""
+        return self.plan.sampler.calls(len(self.levels) - 1, coils) * -(-self.plan.samples // self.plan.batch_size)
 
     def outputs(self, out: Path) -> tuple[Path, ...]:
         """All that is written for the output `out`."""
@@ -269,7 +271,7 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: 
     _, coils, height, width = scan.shape
     sampling = ready.sampling
     lines = sampling.acs if isinstance(sampling.acs, int) else "{} x {}".format(*sampling.acs)
-    minutes = _seconds_a_call(ready, job, at_once) * job.calls * -(-slices // at_once) / 60
+    minutes = _seconds_a_call(ready, job, at_once) * job.calls(ready.sense.maps.shape[1]) * -(-slices // at_once) / 60
     return (
         f"{scan.path.name}: {slices} of {len(scan)} slices, {coils} coils, {height} x {width}; "
         f"{sampling.kind} {ready.acceleration}, calibration {lines}; "

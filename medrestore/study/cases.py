@@ -171,6 +171,11 @@ class Case(CaseRecord, ABC, Generic[C, S]):
         """(height, width) of an image as it is restored."""
 
     @property
+    def coils(self) -> int:
+        """Of a scan; 1 for other images."""
+        return 1
+
+    @property
     @abstractmethod
     def shape(self) -> tuple[int, ...]:
         """Of an image as it is shown."""
