@@ -36,7 +36,7 @@ MASK_SEEDS = 1_000_003  # masks set apart for the seeds of a study
 CACHE_BYTES = 2 * 2**30  # of prepared slices that a process remembers for the other methods of a group
 CLASSICAL: Registry[BaselineMethod] = Registry("medrestore.baselines", {
     "ZeroFilled": "zero_filled:ZeroFilled", "CGSense": "regularised:CGSense",
-    "TotalVariation": "regularised:TotalVariation",
+    "TotalVariation": "regularised:TotalVariation", "ADMMTV": "admm_tv:ADMMTV",
     "L1Wavelet": "regularised:L1Wavelet", "DeepImagePrior": "deep_image_prior:DeepImagePrior",
 })
 TRAINED = {kind.__name__: name for name, kind in trained.KINDS.items()}
