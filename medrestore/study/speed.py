@@ -13,7 +13,7 @@ from .cases import Item, Row
 TIMINGS, SPEED = "timings.csv", "speed.csv"
 
 
-def write_speed(out: Path, tasks: Sequence[Task]) -> None:
+def write_speed(out: Path, folder: Path, tasks: Sequence[Task]) -> None:
     """`speed.csv` and `speed.md`: for each setting and method the seconds an image, and the images a second.
 
     Of the tasks whose time is in `timings.csv`, which is that of the machine and of what else it did; the preparation that
@@ -21,6 +21,7 @@ def write_speed(out: Path, tasks: Sequence[Task]) -> None:
 
     Args:
         out: folder of the study.
+        folder: where the files are written.
         tasks: those that are tested, each with its item.
     """
     with (out / TIMINGS).open(newline="", encoding="utf-8") as file:
@@ -38,8 +39,8 @@ def write_speed(out: Path, tasks: Sequence[Task]) -> None:
         for (setting, method), (took, images) in spent.items()
     ]
     if rows:
-        tables.write_rows(out / SPEED, rows)
+        tables.write_rows(folder / SPEED, rows)
         lines = [[row["setting"], row["method"], str(row["images"]), f"{row['seconds_an_image']:.3g}",
                   "-" if row["images_a_second"] is None else f"{row['images_a_second']:.3g}"] for row in rows]
-        write_file(out / "speed.md", tables.markdown(["setting", "method", "images", "seconds an image",
+        write_file(folder / "speed.md", tables.markdown(["setting", "method", "images", "seconds an image",
                                                              "images a second"], lines))
