@@ -5,6 +5,7 @@ from . import datasets as datasets
 from . import evaluation as evaluation
 from . import files as files
 from . import inpainting as inpainting
+from . import inversion as inversion
 from . import io as io
 from . import levels as levels
 from . import methods as methods
@@ -21,6 +22,8 @@ from . import training as training
 from .allocator import keep_freed_memory as keep_freed_memory
 from .errors import InputError as InputError
 from .inpainting import inpaint as inpaint
+from .inversion import Blind as Blind
+from .inversion import restore_blind as restore_blind
 from .methods import DDIM as DDIM
 from .methods import DDNM as DDNM
 from .methods import DDPM as DDPM
@@ -28,6 +31,7 @@ from .methods import DDRM as DDRM
 from .methods import DDS as DDS
 from .methods import DPS as DPS
 from .methods import HQS as HQS
+from .methods import SHRED as SHRED
 from .methods import DDNMPlus as DDNMPlus
 from .methods import DiffPIR as DiffPIR
 from .methods import DPMSolver as DPMSolver

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .edm import ProbabilityFlow as ProbabilityFlow
     from .hqs import HQS as HQS
     from .repaint import RePaint as RePaint
+    from .shred import SHRED as SHRED
 
 SCANS, FRAMES = "scans", "frames"  # what methods are offered for, besides sampling and restoring in Python
 METHODS: "Registry[Method]" = Registry(__name__, {  # by the names that configs and the command line have for them
@@ -34,6 +35,7 @@ METHODS: "Registry[Method]" = Registry(__name__, {  # by the names that configs 
     "ddrm": ("ddrm:DDRM", SCANS, FRAMES),
     "dps": ("dps:DPS", SCANS, FRAMES),
     "repaint": ("repaint:RePaint", SCANS, FRAMES),
+    "shred": "shred:SHRED",
     "ddim": "ddim:DDIM",  # from here on of the prior alone
     "ddpm": "ddpm:DDPM",
     "probability-flow": "edm:ProbabilityFlow",
