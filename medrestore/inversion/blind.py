@@ -18,7 +18,7 @@ from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds, check
 from .descent import Found, descend
-from .kernels import KernelNetwork
+from .kernels import KernelNetwork, off_centre
 from .trajectory import Trajectory
 
 CLOSE = 1.05  # times the least misfit: of the kernel sizes that come so near the smallest is taken
@@ -136,9 +136,19 @@ def _of_sizes(y: Tensor, prior: Prior, method: Blind, sigma: float, codec: Codec
     tried = []
     for size in sorted(method.sizes):
         found = _of_size(y, prior, method, sigma, codec, levels, size, seed, on_step)
-        tried.append((float(found.losses[0]) ** 0.5, codec.decode(found.images), found.kept[0][0], found.history[:, 0]))
+        image, kernel = _centred(codec.decode(found.images), found.kept[0][0])
+        tried.append((float(found.losses[0]) ** 0.5, image, kernel, found.history[:, 0]))
     least = min(loss for loss, *_ in tried)
     return next((image, kernel, history) for loss, image, kernel, history in tried if loss <= CLOSE * least)
+
+
+def _centred(image: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
+    """Both, shifted by whole pixels against one another so that the kernel's centre of mass is in its middle.
+
+    A shift of the one makes up for that of the other, and the data do not tell them apart.
+    """
+    down, along = off_centre(kernel)
+    return image.roll((down, along), (-2, -1)), kernel.roll((-down, -along), (0, 1))
 
 
 def _of_size(y: Tensor, prior: Prior, method: Blind, sigma: float, codec: Codec, levels: Sequence[float], size: int,

@@ -54,3 +54,10 @@ def kernel_correlation(a: Tensor, b: Tensor) -> float:
     size = [m + n for m, n in zip(a.shape, b.shape, strict=True)]
     product = torch.fft.ifft2(torch.fft.fft2(a, s=size) * torch.fft.fft2(b, s=size).conj()).real
     return float(product.max() / (a.norm() * b.norm()))
+
+
+def off_centre(kernel: Tensor) -> tuple[int, int]:
+    """Whole pixels (down, along) from the middle of a kernel (side, side) to its centre of mass."""
+    middle, total = kernel.shape[-1] // 2, kernel.sum()
+    at = torch.arange(kernel.shape[-1], device=kernel.device) - middle
+    return round(float((kernel.sum(1) * at).sum() / total)), round(float((kernel.sum(0) * at).sum() / total))

@@ -16,17 +16,19 @@ from .blur import CircularBlur, Separable, bicubic_downsample, gaussian_blur, ga
 from .compose import Composed
 from .compressed import WalshHadamard
 from .image import AveragePool, Crop, Grayscale, Mask, sample_pixels
+from .jpeg import JPEG, jpeg_quality
 from .laws import check
 from .local import Identity, Isometry, LocalOperator
-from .nonlinear import Decoded
+from .nonlinear import Decoded, Learned, Magnitude, PhaseRetrieval, Saturation
+from .nonuniform import VaryingBlur, varying_blur
 from .sense import Sense, SingleCoil
 from .sense_exact import ResolvedSense, SpectralSense
 from .stack import Stack, stack
 
 __all__ = [
-    "AveragePool", "CircularBlur", "CoIsometry", "Composed", "Crop", "Decoded", "Encoding", "FromSpectrum", "Grayscale",
-    "Identity", "Isometry", "LinearOperator", "LocalOperator", "Mask", "Operator", "PseudoInvertible", "ResolvedSense",
-    "ResolventOperator", "Sense", "Separable", "SingleCoil", "SpectralOperator", "SpectralSense", "Spectrum", "Stack",
-    "WalshHadamard", "Window", "bicubic_downsample", "check", "gaussian_blur", "gaussian_kernel", "motion_kernel",
-    "sample_pixels", "stack",
+    "JPEG", "AveragePool", "CircularBlur", "CoIsometry", "Composed", "Crop", "Decoded", "Encoding", "FromSpectrum", "Grayscale",
+    "Identity", "Isometry", "Learned", "LinearOperator", "LocalOperator", "Magnitude", "Mask", "Operator", "PhaseRetrieval",
+    "PseudoInvertible", "ResolvedSense", "ResolventOperator", "Saturation", "Sense", "Separable", "SingleCoil", "SpectralOperator",
+    "SpectralSense", "Spectrum", "Stack", "VaryingBlur", "WalshHadamard", "Window", "bicubic_downsample", "check", "gaussian_blur",
+    "gaussian_kernel", "jpeg_quality", "motion_kernel", "sample_pixels", "stack", "varying_blur",
 ]

@@ -106,7 +106,7 @@ def test_a_method_without_memory_is_its_step() -> None:
 
 def test_methods_that_an_operator_serves() -> None:
     spectral, linear = mr.operators.Mask(torch.ones(4, 4)), mr.operators.LinearOperator
-    assert serving(spectral) == "hqs, dds, diffpir, ddnm+, ddnm, ddrm, dps and repaint"
+    assert serving(spectral) == "hqs, dds, diffpir, ddnm+, ddnm, ddrm, dps, repaint and shred"
     assert serving(spectral, use=FRAMES) == "diffpir, ddnm+, ddnm, ddrm, dps and repaint"
     assert serving(spectral, use=FRAMES, noisy=True) == "diffpir, ddnm+, ddrm and dps"
     assert serving(None) == "ddim, ddpm, probability-flow and dpm-solver++" and serving(None, use=SCANS) == ""
