@@ -17,8 +17,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/medrestore demo --overwrite
 
+# a test process for each core, each on one thread
 test: setup
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
 # what takes long: notebooks, examples of the pages, killed runs, small trainings
 test-slow: setup
