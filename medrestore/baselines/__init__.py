@@ -3,6 +3,7 @@
 from .base import Baseline
 from .deep_image_prior import DeepImagePrior
 from .regularised import CGSense, L1Wavelet, TotalVariation
+from .self_deblur import SelfDeblur
 from .supervised import Reconstructor, Supervised
 from .tune import tune
 from .unet import UNet
@@ -10,5 +11,5 @@ from .varnet import VarNet
 from .weights import load, save
 from .zero_filled import RootSumOfSquares, ZeroFilled, rss
 
-__all__ = ["Baseline", "CGSense", "DeepImagePrior", "L1Wavelet", "Reconstructor", "RootSumOfSquares", "Supervised",
+__all__ = ["Baseline", "CGSense", "DeepImagePrior", "L1Wavelet", "Reconstructor", "RootSumOfSquares", "SelfDeblur", "Supervised",
            "TotalVariation", "UNet", "VarNet", "ZeroFilled", "load", "rss", "save", "tune"]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Restoration by inverting the sampler: the initial noise whose deterministic trajectory ends at an image that explains the data."""
+"""Restoration by inverting the sampler: the initial noise whose trajectory ends at an image that explains the data."""
 
 from .blind import Blind, BlindRestoration, restore_blind
 from .descent import Found, descend

@@ -219,4 +219,5 @@ def _check(y: Tensor, prior: Prior, method: Blind, codec: Codec, samples: int) -
                          "take a prior of such images")
     largest = min(size) if method.edges == "circular" else min(size) - 1
     if max(method.sizes) > largest:
-        raise InputError(f"a kernel of {max(method.sizes)} is too large for an image of {size} pixels; take `sizes` up to {largest}")
+        raise InputError(f"a kernel of {max(method.sizes)} is too large for an image of {size} pixels; "
+                         f"take `sizes` up to {largest}")

@@ -15,14 +15,16 @@ from .base import Operator
 BLOCK = 8
 # Annex K of the standard (ITU-T T.81), tables K.1 and K.2
 LUMA = (
-    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
-    18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101,
-    72, 92, 95, 98, 112, 100, 103, 99,
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
+    14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
+    18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
+    49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
 )
 CHROMA = (
-    17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99, 99, 99,
-    99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
-    99, 99, 99, 99, 99, 99, 99, 99,
+    17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99,
+    24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99, 99, 99,
+    99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
+    99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
 )
 TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 ROUNDING_VARIANCE = 1 / 12 + 0.05  # of a coefficient, from pixels stored as whole numbers; the rest for colour conversion
@@ -74,7 +76,8 @@ class JPEG(Operator):
         else:
             ycc = torch.einsum("kc,bchw->bkhw", self._colours.to(x), x)
             luma = self._coded(ycc[:, :1] - 128, self._tables[0]) + 128
-            y = torch.einsum("ck,bkhw->bchw", torch.linalg.inv(self._colours).to(x), torch.cat([luma, self._chroma(ycc[:, 1:])], 1))
+            coded = torch.cat([luma, self._chroma(ycc[:, 1:])], 1)
+            y = torch.einsum("ck,bkhw->bchw", torch.linalg.inv(self._colours).to(x), coded)
         return y[..., :height, :width].clamp(0, 255) * ((self.high - self.low) / 255) + self.low
 
     def _chroma(self, colours: Tensor) -> Tensor:

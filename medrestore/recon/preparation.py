@@ -159,7 +159,8 @@ def _refined(kspace: Tensor, mask: Tensor, maps: Tensor, sigma: float) -> tuple[
         return maps.cpu(), ("The coil map was not refined: there is one coil.",)
     before = unexplained(Problem(Sense(maps, mask), kspace, sigma))
     if before <= RIGHT * sigma:
-        return maps.cpu(), (f"The coil maps were not refined: they leave {before:.3g} unexplained, and the noise is {sigma:.3g}.",)
+        return maps.cpu(), (f"The coil maps were not refined: they leave {before:.3g} unexplained, "
+                            f"and the noise is {sigma:.3g}.",)
     refined = joint_maps(kspace, mask, maps)
     after = unexplained(Problem(Sense(refined, mask), kspace, sigma))
     if after >= before:

@@ -19,7 +19,8 @@ class Convolutions(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in ((channels, width), (width, width), (width, channels)))
+        sides = ((channels, width), (width, width), (width, channels))
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in sides)
         generator = torch.Generator().manual_seed(width)
         for weights in self.parameters():
             weights.data = 0.3 * torch.randn(weights.shape, generator=generator)
@@ -32,4 +33,5 @@ class Convolutions(nn.Module):
 
 def tiny_prior(channels: int = 1, width: int = 4) -> NetworkPrior:
     """A network prior of images in [-1, 1]."""
-    return NetworkPrior(Convolutions(channels, width), EDM(0.5, sigmas=(0.005, 40.0)), channels=channels, recipe=Interval(-1.0, 1.0))
+    return NetworkPrior(Convolutions(channels, width), EDM(0.5, sigmas=(0.005, 40.0)), channels=channels,
+                        recipe=Interval(-1.0, 1.0))

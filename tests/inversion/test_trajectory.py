@@ -1,6 +1,7 @@
 """The deterministic sampler as a map: against its closed form, finite differences, and what it holds in memory."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -29,7 +30,7 @@ def test_the_map_of_a_gaussian_prior_is_its_closed_form() -> None:
     prior = smooth(8, mean=0.3)
     noise = white((1, 1, 8, 8))
     gain = torch.full((8, 8), LEVELS[0])
-    for sigma, sigma_next in zip(LEVELS, LEVELS[1:], strict=False):
+    for sigma, sigma_next in pairwise(LEVELS):
         kept = prior.power / (prior.power + sigma**2)
         gain = gain * (kept + sigma_next / sigma * (1 - kept))
     offset = 0.3 * (1 - gain[0, 0] / LEVELS[0])
@@ -40,7 +41,7 @@ def test_the_map_of_a_gaussian_prior_is_its_closed_form() -> None:
 @pytest.mark.parametrize("gradient", ["full", "shortcut"])
 @pytest.mark.parametrize("checkpointed", [True, False])
 def test_gradients(gradient: str, checkpointed: bool) -> None:
-    """Full: finite differences. Shortcut: that by the last estimate times the first level, as the noise estimates are constants."""
+    """Full: finite differences. Shortcut: that by the image times the first level, noise estimates being constants."""
     trajectory = Trajectory(tiny_prior(), karras(3, 2.0, 0.1), gradient, checkpointed=checkpointed)
     noise, weight = white((1, 1, 8, 8)), white((1, 1, 8, 8), seed=2)
     z = noise.clone().requires_grad_()
