@@ -53,10 +53,12 @@ class SelfDeblur:
             InputError: another shape, values that are not finite or all zero, or an image smaller than the kernel.
         """
         if y.ndim != 4 or len(y) != 1 or not bool(y.isfinite().all()) or not bool(y.any()):
-            raise InputError(f"y must be one image (1, channel, height, width) of finite values, not all zero, got {tuple(y.shape)}")
+            raise InputError(f"y must be one image (1, channel, height, width) of finite values, not all zero, "
+                             f"got {tuple(y.shape)}")
         height, width = y.shape[-2:]
         if self.size > min(height, width):
-            raise InputError(f"a kernel of {self.size} is larger than the image of {(height, width)} pixels; take a smaller `size`")
+            raise InputError(f"a kernel of {self.size} is larger than the image of {(height, width)} pixels; "
+                             "take a smaller `size`")
         generator = torch.Generator().manual_seed(self.seed)
         kernel = KernelNetwork(self.size, generator=generator, device=y.device)
         with drawn_from(generator):
@@ -65,7 +67,8 @@ class SelfDeblur:
         scale = y.abs().max()
         adam = torch.optim.Adam([{"params": list(net.parameters()), "lr": self.lr},
                                  {"params": kernel.weights, "lr": self.kernel_lr}])
-        falling = torch.optim.lr_scheduler.MultiStepLR(adam, [max(1, round(share * self.steps)) for share in (0.4, 0.6, 0.8)], 0.5)
+        milestones = [max(1, round(share * self.steps)) for share in (0.4, 0.6, 0.8)]
+        falling = torch.optim.lr_scheduler.MultiStepLR(adam, milestones, 0.5)
         for _ in range(self.steps):
             jitter = JITTER * torch.randn(start.shape, generator=generator).to(y.device)
             image, drawn = self._image(net, start + jitter, y), kernel()

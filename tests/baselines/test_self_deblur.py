@@ -32,7 +32,9 @@ def test_image_and_kernel_make_the_data(is_complex: bool) -> None:
 
 
 @pytest.mark.parametrize(("y", "says"), [
-    (torch.zeros(1, 1, SIDE, SIDE), "not all zero"), (white((2, 1, SIDE, SIDE)), "one image"), (white((1, 1, 8, SIDE)), "larger than"),
+    (torch.zeros(1, 1, SIDE, SIDE), "not all zero"),
+    (white((2, 1, SIDE, SIDE)), "one image"),
+    (white((1, 1, 8, SIDE)), "larger than"),
 ])
 def test_refusals(y: torch.Tensor, says: str) -> None:
     with pytest.raises(InputError, match=says):
