@@ -130,7 +130,7 @@ def recipe() -> dict[str, Any]:
 def warm() -> None:
     """Imports what the commands import when they need it, once for all processes that are forked."""
     for name in ("accelerate", "h5py", "matplotlib.pyplot", "nibabel", "skimage.metrics", "tensorboardX", "medrestore.training",
-                 "medrestore.recon.files", "medrestore.inpainting.files", "medrestore.study.mri", "medrestore.study.run"):
+                 "medrestore.recon.files", "medrestore.inpainting.scenes", "medrestore.study.mri", "medrestore.study.run"):
         with suppress(ImportError):
             import_module(name)
 

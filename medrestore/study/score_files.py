@@ -27,7 +27,7 @@ from ..evaluation.perceptual import LPIPS
 from ..evaluation.protocols import METRICS, score
 from ..evaluation.statistics import per_case
 from ..evaluation.tables import NOT_COMPUTED, write_rows
-from ..files import files_in, natural_key
+from ..files import files_in, is_claimed, natural_key
 from ..io.frames.base import Frames, PictureFrames
 from ..io.frames.pictures import SUFFIXES, read_picture
 from ..io.guards import checked_dataset, guarded, has, open_hdf5, to_complex64
@@ -42,7 +42,7 @@ from .config import PICTURE_PROTOCOLS, SCENE_PROTOCOLS, ScanProtocol, SceneProto
 TARGETS = ("reconstruction_rss", "reconstruction_esc", "reconstruction")  # fastMRI's, then our own
 STACKS = (".mha", ".mkv", ".mp4", ".zip")
 MAX_GB = 8.0
-STUDY = ("config.yaml", "tasks")  # what is in the folder of a study alone
+FOLDER = "study"  # what the folder of a study is claimed for
 Features = tuple[np.ndarray, np.ndarray]  # of outputs and truth, (picture, 2048)
 
 
@@ -105,7 +105,7 @@ def score_outputs(
 
 def _check_free(out: Path, names: Sequence[str], overwrite: bool) -> None:
     """Refuses to write over a study, or over other scores without being asked to."""
-    if any((out / part).exists() for part in STUDY):
+    if is_claimed(out, FOLDER):
         raise InputError(f"{out} is the folder of a study, whose tables would be replaced; give another one")
     there = next((out / name for name in names if (out / name).exists()), None)
     if there is not None and not overwrite:

@@ -9,7 +9,8 @@ from PIL import Image
 
 from medrestore.errors import InputError
 from medrestore.evaluation.tables import read_rows
-from medrestore.study.score_files import STUDY, score_outputs
+from medrestore.files import claim
+from medrestore.study.score_files import FOLDER, score_outputs
 
 
 def pictures(folder: Path, names: str, add: int = 0) -> Path:
@@ -40,13 +41,10 @@ def test_scores_replace_others_when_asked_to_and_never_a_study(tmp_path: Path) -
     assert (out / "results.csv").read_bytes() == first
     score_outputs(outputs, reference, "natural", out=out, overwrite=True)
     assert (out / "results.csv").read_bytes() != first
-    for name in STUDY:
-        (tmp_path / "study").mkdir(exist_ok=True)
-        (tmp_path / "study" / name).touch()
-        for overwrite in (False, True):
-            with pytest.raises(InputError, match="is the folder of a study, whose tables would be replaced"):
-                score_outputs(outputs, reference, "natural", out=tmp_path / "study", overwrite=overwrite)
-        (tmp_path / "study" / name).unlink()
+    claim(tmp_path / "study", FOLDER)
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="is the folder of a study, whose tables would be replaced"):
+            score_outputs(outputs, reference, "natural", out=tmp_path / "study", overwrite=overwrite)
 
 
 def test_a_patient_is_named_by_the_first_case(tmp_path: Path) -> None:
