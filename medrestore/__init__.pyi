@@ -4,6 +4,7 @@ from . import consistency as consistency
 from . import datasets as datasets
 from . import evaluation as evaluation
 from . import files as files
+from . import images as images
 from . import inpainting as inpainting
 from . import inversion as inversion
 from . import io as io
@@ -21,6 +22,8 @@ from . import tiling as tiling
 from . import training as training
 from .allocator import keep_freed_memory as keep_freed_memory
 from .errors import InputError as InputError
+from .images import degrade as degrade
+from .images import restore_image as restore_image
 from .inpainting import inpaint as inpaint
 from .inversion import Blind as Blind
 from .inversion import restore_blind as restore_blind

@@ -19,7 +19,7 @@ from typing import Annotated
 
 from .. import shipped
 from ..errors import InputError
-from ..settings import Bounds, OneOf, override
+from ..settings import Bounds, OneOf, Privacy, override
 from ..study.config import PROTOCOLS
 from .command import Command
 from .config import read
@@ -100,7 +100,7 @@ def _study(options: Options) -> int:
         for line in estimate(study, devices[0], workers=max(options.workers, 1)):
             say(line)
         return 0
-    command = shlex.join(["medrestore", "evaluate", options.what, *options.settings])
+    command = shlex.join(["medrestore", "evaluate", Path(options.what).name, *map(_without_paths, options.settings)])
     result = run_study(study, Running(
         workers=options.workers, scheduler_file=Path(options.scheduler_file) if options.scheduler_file else None, shard=shard,
         retry_failed=options.retry_failed, devices=devices, command=command, say=COMMAND.say, progress=progress,
@@ -111,6 +111,12 @@ def _study(options: Options) -> int:
 
 def _is_study(what: str) -> bool:
     return Path(what).suffix.lower() in YAML or (not Path(what).exists() and what in shipped.configs("evaluate"))
+
+
+def _without_paths(setting: str) -> str:
+    """A setting as the record tells it: of a path its last part alone."""
+    key, _, value = setting.partition("=")
+    return f"{key}={Privacy().within(value)}"
 
 
 def _scores(options: Options) -> int:

@@ -12,11 +12,11 @@ from .base import (
     Spectrum,
     Window,
 )
-from .blur import CircularBlur, Separable, bicubic_downsample, gaussian_blur, gaussian_kernel, motion_kernel
+from .blur import CircularBlur, ReflectingBlur, Separable, bicubic_downsample, gaussian_blur, gaussian_kernel, motion_kernel
 from .coil_maps import EncodedMaps, SmoothMaps
 from .compose import Composed
-from .compressed import WalshHadamard
-from .image import AveragePool, Crop, Grayscale, Mask, sample_pixels
+from .compressed import BlockWalsh, WalshHadamard
+from .image import AveragePool, Chroma, Crop, Grayscale, Mask, sample_pixels
 from .jpeg import JPEG, jpeg_quality
 from .laws import check
 from .local import Identity, Isometry, LocalOperator
@@ -27,10 +27,10 @@ from .sense_exact import ResolvedSense, SpectralSense
 from .stack import Stack, stack
 
 __all__ = [
-    "JPEG", "AveragePool", "CircularBlur", "CoIsometry", "Composed", "Crop", "Decoded", "EncodedMaps", "Encoding", "FromSpectrum",
-    "Grayscale", "Identity", "Isometry", "Learned", "LinearOperator", "LocalOperator", "Magnitude", "Mask", "Operator",
-    "PhaseRetrieval", "PseudoInvertible", "ResolvedSense", "ResolventOperator", "Saturation", "Sense", "Separable", "SingleCoil",
-    "SmoothMaps", "SpectralOperator", "SpectralSense", "Spectrum", "Stack", "VaryingBlur", "WalshHadamard", "Window",
-    "bicubic_downsample", "check", "gaussian_blur", "gaussian_kernel", "jpeg_quality", "motion_kernel", "sample_pixels", "stack",
-    "varying_blur",
+    "JPEG", "AveragePool", "BlockWalsh", "Chroma", "CircularBlur", "CoIsometry", "Composed", "Crop", "Decoded", "EncodedMaps",
+    "Encoding", "FromSpectrum", "Grayscale", "Identity", "Isometry", "Learned", "LinearOperator", "LocalOperator", "Magnitude",
+    "Mask", "Operator", "PhaseRetrieval", "PseudoInvertible", "ReflectingBlur", "ResolvedSense", "ResolventOperator", "Saturation",
+    "Sense", "Separable", "SingleCoil", "SmoothMaps", "SpectralOperator", "SpectralSense", "Spectrum", "Stack", "VaryingBlur",
+    "WalshHadamard", "Window", "bicubic_downsample", "check", "gaussian_blur", "gaussian_kernel", "jpeg_quality", "motion_kernel",
+    "sample_pixels", "stack", "varying_blur",
 ]

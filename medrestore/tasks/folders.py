@@ -9,7 +9,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,8 +109,14 @@ class Run:
 
     @contextmanager
     def alive(self) -> Iterator[None]:
-        """Keeps other runs from taking this one for dead; the system ends that with the process."""
-        with exclusive(self.out, lock=self.folder / LOCK):
+        """Keeps other runs from taking this one for dead; the system ends that with the process.
+
+        Raises:
+            InputError: the lock cannot be written.
+        """
+        with ExitStack() as lock:
+            with explained(self.out):
+                lock.enter_context(exclusive(self.out, lock=self.folder / LOCK))
             yield
 
     @contextmanager

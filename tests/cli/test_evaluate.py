@@ -1,6 +1,7 @@
 """`medrestore evaluate`: a study from a config, and scores of outputs that exist."""
 
 import csv
+import json
 import zipfile
 from math import log10
 from pathlib import Path
@@ -65,6 +66,20 @@ def test_what_failed_is_said_with_exit_code_1(bench: Bench, study: Path) -> None
     assert (bench / "out" / "results.csv").exists() and done.err.splitlines()[-1].count("error: ") == 1
     again = bench.call("evaluate", study, "-o", bench / "out", *words)
     assert again.code == 1 and "have failed before; pass --retry-failed to try them again" in again.out
+
+
+def test_what_is_handed_on_tells_no_path(bench: Bench, study: Path) -> None:
+    (bench / "DOE^JANE").mkdir()
+    for seed, name in enumerate("ab"):
+        fastmri(bench / "DOE^JANE" / f"{name}.h5", kspace(seed=seed)[0], reference=kspace(seed=seed)[1])
+    data = f"data={{kind: kspace, folder: {bench / 'DOE^JANE'}}}"
+    done = bench.call("evaluate", study, "-o", bench / "out", data, f"cache={bench / 'cache'}")
+    assert done.code == 0
+    telling = [path for path in (bench / "out").rglob("*") if path.is_file() and path.name != "config.yaml"]
+    assert len(telling) > 5
+    for path in telling:
+        assert str(bench.folder).encode() not in path.read_bytes(), path
+    assert "medrestore evaluate my.yaml" in json.loads((bench / "out" / "provenance.json").read_text())["command"]
 
 
 @pytest.mark.parametrize(("words", "said"), [

@@ -56,7 +56,7 @@ def test_hyper_parameters_out_of_bounds_are_refused(make: Callable[[], Method], 
 
 
 def test_what_bounds_allow_is_accepted() -> None:
-    assert DDS(gamma=None, cg_steps=None, eta=2.0) == DDS()
+    assert DDS(gamma=None, cg_steps=None, eta=None) == DDS() and DDS(eta=2.0).eta == 2.0
     assert DPS(eta=3.0).eta == 3.0 and DDRM(0.0, 1.0).eta_b == 1.0 and DiffPIR(zeta=1).zeta == 1
 
 

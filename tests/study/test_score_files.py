@@ -1,6 +1,7 @@
 """Scores of outputs that exist: which belong to which reference, and what is refused. The scores are tested with the command."""
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from medrestore.errors import InputError
 from medrestore.evaluation.tables import read_rows
 from medrestore.files import claim
+from medrestore.study import score_files as module
 from medrestore.study.score_files import FOLDER, score_outputs
 
 
@@ -80,3 +82,18 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
         score_outputs(outputs, reference, "fastmri", lpips=("a.pt",))
     with pytest.raises(InputError, match="does not exist; give the outputs, and the references"):
         score_outputs(outputs, tmp_path / "none", "natural")
+
+
+def test_tables_are_written_together_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs, reference, out = pictures(tmp_path / "out", "ab", add=5), pictures(tmp_path / "truth", "ab"), tmp_path / "scores"
+    real = module.write_rows
+
+    def full(path: Path, rows: list[dict[str, Any]]) -> None:
+        if path.name == "volumes.csv":
+            raise InputError(f"{path} cannot be written (no space left on device); make room or choose another output")
+        real(path, rows)
+
+    monkeypatch.setattr(module, "write_rows", full)
+    with pytest.raises(InputError, match=r"scores/volumes\.csv cannot be written \(no space left"):
+        score_outputs(outputs, reference, "natural", out=out)
+    assert not out.exists()

@@ -179,3 +179,12 @@ def test_files_that_a_killed_run_was_writing_are_removed_by_the_next(tmp_path: P
     with files_beside(tmp_path):
         pass
     assert not list(tmp_path.rglob("*.csv"))
+
+
+def test_a_lock_that_cannot_be_written_is_said_of_the_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(folders, "exclusive", full)
+    with pytest.raises(InputError, match=r"^.* cannot be written \(no space left on device\); make room"), files_beside(tmp_path):
+        pass
