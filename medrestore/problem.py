@@ -193,8 +193,10 @@ def check_fits(problem: Problem[Operator], codec: Codec, field: Padded, channels
         if given.shape != image.shape:
             raise InputError(f"the data are of an image of shape {tuple(given.shape[1:])} (channel, height, width) and the prior "
                              f"makes images of {tuple(image.shape[1:])}; take a prior of as many channels")
+    linear = isinstance(operator, LinearOperator)
     try:
-        measured = operator(image)
+        with torch.set_grad_enabled(not linear):
+            measured = operator(image.requires_grad_(not linear))
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise
@@ -206,6 +208,9 @@ def check_fits(problem: Problem[Operator], codec: Codec, field: Padded, channels
     if measured.is_complex() != y.is_complex():
         raise InputError(f"{operator.kind} measures {_number(measured)} data, and y is {_number(y)}; "
                          "give the data as the operator returns them")
+    if not linear and not measured.requires_grad:
+        raise InputError(f"what {operator.kind} measures has no gradient by the image, and operators that are not linear are "
+                         "followed by it; write it with differentiable functions of torch")
     if isinstance(codec, Interval) and isinstance(operator, LinearOperator):
         _check_units(problem, operator, codec)
 

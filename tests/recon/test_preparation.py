@@ -281,3 +281,18 @@ def test_maps_look_like_images_and_are_read_all_the_same(tmp_path: Path) -> None
     np.save(tmp_path / "maps.npy", np.ones(data.shape, np.float32))  # real, as those of a birdcage may be
     with open_scan(tmp_path / "scan.npy", replace(PLAN, maps=str(tmp_path / "maps.npy")), Reading()) as (_, maps):
         assert maps is not None and torch.equal(maps[0].kspace, torch.ones(1, 4, *SHAPE, dtype=torch.complex64))
+
+
+def test_maps_are_refined_where_they_leave_more_than_the_noise(scan: Any) -> None:
+    plan = replace(PLAN, refine_maps=True)
+    right = prepare(scan, PLAN)
+    ripple = torch.exp(0.5j * torch.sin(torch.arange(scan.kspace.shape[-2]) / 5))[:, None]
+    wrong = right.sense.maps.clone()
+    wrong[:, 1::2] *= ripple
+    kept, mended = prepare(scan, PLAN, maps=wrong), prepare(scan, plan, maps=wrong)
+    assert unexplained(Problem(mended.sense, mended.kspace)) < 0.5 * unexplained(Problem(kept.sense, kept.kspace))
+    assert "estimated together with the image" in mended.notes[-1] and kept.notes == right.notes
+    alone = prepare(replace(scan, kspace=scan.kspace[:, :1], noise=None), plan, maps=torch.ones_like(wrong[:, :1]))
+    assert "there is one coil" in alone.notes[-1]
+    loud = prepare(scan, replace(plan, noise_std=1e3))
+    assert "were not refined: they leave" in loud.notes[-1] and torch.equal(loud.sense.maps, right.sense.maps)
