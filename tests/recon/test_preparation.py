@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.arrays import complex_normal
 from helpers.phantom import head_and_maps
 from helpers.pretend_device import pretending
 from helpers.scans import NOISE, SHAPE, kspace
@@ -281,3 +282,14 @@ def test_maps_look_like_images_and_are_read_all_the_same(tmp_path: Path) -> None
     np.save(tmp_path / "maps.npy", np.ones(data.shape, np.float32))  # real, as those of a birdcage may be
     with open_scan(tmp_path / "scan.npy", replace(PLAN, maps=str(tmp_path / "maps.npy")), Reading()) as (_, maps):
         assert maps is not None and torch.equal(maps[0].kspace, torch.ones(1, 4, *SHAPE, dtype=torch.complex64))
+
+
+def test_noise_alone_is_said() -> None:
+    def prepared(signal: float) -> tuple[str, ...]:
+        noise = torch.from_numpy(complex_normal(5, 1, 4, 24, 24))
+        noise[..., 12, 12] += signal
+        noise[..., 11:14, 11:14] *= 1 + signal
+        scan = Scan("s", 0, noise, torch.ones(1, 24), None, None, None, (24, 24), None, None)
+        return prepare(scan, Plan(noise_std=1.0), maps=torch.full((1, 4, 24, 24), 0.5 + 0j)).notes
+
+    assert "as in noise alone" in prepared(0.0)[-1] and not prepared(9.0)
