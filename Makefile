@@ -48,7 +48,7 @@ dist: setup
 # peers that cannot be installed are left out, and the table says so
 bench: setup
 	-$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target build/peers -r benchmarks/peers.txt
-	PYTHONPATH=build/peers $(BIN)/python benchmarks/speed.py --readme --threads 1
+	PYTHONPATH=build/peers $(BIN)/python benchmarks/speed.py --write --threads 1
 
 bench-posteriors: setup
 	$(BIN)/python benchmarks/posteriors.py

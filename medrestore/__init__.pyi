@@ -4,6 +4,7 @@ from . import consistency as consistency
 from . import datasets as datasets
 from . import evaluation as evaluation
 from . import files as files
+from . import images as images
 from . import inpainting as inpainting
 from . import io as io
 from . import levels as levels
@@ -20,6 +21,8 @@ from . import tiling as tiling
 from . import training as training
 from .allocator import keep_freed_memory as keep_freed_memory
 from .errors import InputError as InputError
+from .images import degrade as degrade
+from .images import restore_image as restore_image
 from .inpainting import inpaint as inpaint
 from .methods import DDIM as DDIM
 from .methods import DDNM as DDNM
@@ -28,11 +31,16 @@ from .methods import DDRM as DDRM
 from .methods import DDS as DDS
 from .methods import DPS as DPS
 from .methods import HQS as HQS
+from .methods import RED as RED
 from .methods import DDNMPlus as DDNMPlus
 from .methods import DiffPIR as DiffPIR
 from .methods import DPMSolver as DPMSolver
+from .methods import Langevin as Langevin
+from .methods import PnPADMM as PnPADMM
 from .methods import ProbabilityFlow as ProbabilityFlow
 from .methods import RePaint as RePaint
+from .methods import ScoreMRI as ScoreMRI
+from .methods import ScoreSDE as ScoreSDE
 from .noise import Noise as Noise
 from .problem import Problem as Problem
 from .recon import reconstruct as reconstruct

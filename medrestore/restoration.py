@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,9 @@ from .operators import Encoding, LinearOperator, Mask, Operator, SpectralOperato
 from .operators.representation import ShortRepr
 from .priors import Prior
 from .problem import Problem, check_data, check_fits, stack
+
+if TYPE_CHECKING:
+    from .baselines import Baseline
 
 Item = TypeVar("Item")
 OnStep = Callable[[int, Tensor], None]
@@ -140,12 +143,12 @@ class Restoration(ShortRepr):
         samples: (sample, channel, height, width).
         misfit: (sample,) |A x - y| / (sigma sqrt(m)), about 1 when y is explained to its noise; relative to |y| for
             noise-free data.
-        method, levels, seeds: how they were drawn.
+        method, levels, seeds: how they were drawn; a method without a prior has no levels.
     """
 
     samples: Tensor
     misfit: Tensor
-    method: Method
+    method: "Method | Baseline"
     levels: tuple[float, ...]
     seeds: tuple[int, ...]
 
