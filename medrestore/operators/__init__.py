@@ -31,6 +31,6 @@ __all__ = [
     "Encoding", "FromSpectrum", "Grayscale", "Identity", "Isometry", "Learned", "LinearOperator", "LocalOperator", "Magnitude",
     "Mask", "Operator", "PhaseRetrieval", "PseudoInvertible", "ReflectingBlur", "ResolvedSense", "ResolventOperator", "Saturation",
     "Sense", "Separable", "SingleCoil", "SmoothMaps", "SpectralOperator", "SpectralSense", "Spectrum", "Stack", "VaryingBlur",
-    "WalshHadamard", "Window", "bicubic_downsample", "check", "gaussian_blur", "gaussian_kernel", "jpeg_quality", "motion_kernel",
-    "sample_pixels", "stack", "varying_blur",
+    "WalshHadamard", "Window", "bicubic_downsample", "check", "gaussian_blur", "gaussian_kernel", "jpeg_quality",
+    "motion_kernel", "sample_pixels", "stack", "varying_blur",
 ]
