@@ -27,10 +27,11 @@ from .sense_exact import ResolvedSense, SpectralSense
 from .stack import Stack, stack
 
 __all__ = [
-    "JPEG", "AveragePool", "BlockWalsh", "Chroma", "CircularBlur", "CoIsometry", "Composed", "Crop", "Decoded", "EncodedMaps",
-    "Encoding", "FromSpectrum", "Grayscale", "Identity", "Isometry", "Learned", "LinearOperator", "LocalOperator", "Magnitude",
-    "Mask", "Operator", "PhaseRetrieval", "PseudoInvertible", "ReflectingBlur", "ResolvedSense", "ResolventOperator", "Saturation",
-    "Sense", "Separable", "SingleCoil", "SmoothMaps", "SpectralOperator", "SpectralSense", "Spectrum", "Stack", "VaryingBlur",
-    "WalshHadamard", "Window", "bicubic_downsample", "check", "gaussian_blur", "gaussian_kernel", "jpeg_quality",
-    "motion_kernel", "sample_pixels", "stack", "varying_blur",
+    "JPEG", "AveragePool", "BlockWalsh", "Chroma", "CircularBlur", "CoIsometry", "Composed", "Crop",
+    "Decoded", "EncodedMaps", "Encoding", "FromSpectrum", "Grayscale", "Identity", "Isometry", "Learned",
+    "LinearOperator", "LocalOperator", "Magnitude", "Mask", "Operator", "PhaseRetrieval",
+    "PseudoInvertible", "ReflectingBlur", "ResolvedSense", "ResolventOperator", "Saturation", "Sense",
+    "Separable", "SingleCoil", "SmoothMaps", "SpectralOperator", "SpectralSense", "Spectrum", "Stack",
+    "VaryingBlur", "WalshHadamard", "Window", "bicubic_downsample", "check", "gaussian_blur",
+    "gaussian_kernel", "jpeg_quality", "motion_kernel", "sample_pixels", "stack", "varying_blur",
 ]
