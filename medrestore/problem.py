@@ -48,7 +48,9 @@ class Problem(ShortRepr, Generic[A]):
         """The same problem in a prior's coordinates, and in its units: divided by the codec's scale."""
         operator = self.operator
         if not (isinstance(codec, AffineCodec) and isinstance(operator, LinearOperator)):
-            return Problem(Decoded(operator, codec.decode, _encoded_support(operator, codec)), self.y, self.sigma)
+            scale = codec.scale if isinstance(codec, AffineCodec) else 1.0
+            seen = Decoded(operator, codec.decode, _encoded_support(operator, codec), scale)
+            return Problem(seen, self.y / scale, self.sigma / scale) if scale != 1 else Problem(seen, self.y, self.sigma)
         y = self.y
         if codec.offset != 0:  # A (scale L z + offset) = y
             y = y - operator(torch.full_like(operator.adjoint(y), codec.offset))

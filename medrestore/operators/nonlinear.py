@@ -19,11 +19,13 @@ class Decoded(Operator):
         operator: A.
         decode: codes (batch, channel, height, width) to images.
         support: where the code may differ from zero; see `Operator`.
+        scale: by which the measurement is divided, so that it is in the units of the code.
     """
 
     operator: Operator
     decode: Callable[[Tensor], Tensor]
     support: Tensor | None = None
+    scale: float = 1.0
 
     @property
     def kind(self) -> str:
@@ -38,7 +40,8 @@ class Decoded(Operator):
         return self.operator.differentiable
 
     def __call__(self, x: Tensor) -> Tensor:
-        return self.operator(self.decode(x))
+        y = self.operator(self.decode(x))
+        return y if self.scale == 1 else y / self.scale
 
 
 @dataclass(frozen=True)
