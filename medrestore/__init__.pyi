@@ -34,12 +34,17 @@ from .methods import DDRM as DDRM
 from .methods import DDS as DDS
 from .methods import DPS as DPS
 from .methods import HQS as HQS
+from .methods import RED as RED
 from .methods import SHRED as SHRED
 from .methods import DDNMPlus as DDNMPlus
 from .methods import DiffPIR as DiffPIR
 from .methods import DPMSolver as DPMSolver
+from .methods import Langevin as Langevin
+from .methods import PnPADMM as PnPADMM
 from .methods import ProbabilityFlow as ProbabilityFlow
 from .methods import RePaint as RePaint
+from .methods import ScoreMRI as ScoreMRI
+from .methods import ScoreSDE as ScoreSDE
 from .noise import Noise as Noise
 from .problem import Problem as Problem
 from .recon import reconstruct as reconstruct

@@ -31,12 +31,14 @@ class Method(ABC):
         needs: the least that the operator must know; None for methods that take no problem.
         draws: whether results are samples, whose spread means something; False for estimates of the mean.
         exact: whether it takes all data as free of noise, and so restores the noise of others.
+        by_parts: whether a prior of real images will do for complex ones, as `priors.ByParts`.
         default_steps: noise levels of a restoration that states none.
     """
 
     needs: ClassVar[type[Operator] | None] = Operator
     draws: ClassVar[bool] = True
     exact: ClassVar[bool] = False
+    by_parts: ClassVar[bool] = False
     default_steps: ClassVar[int] = 25
 
     def __post_init__(self) -> None:
@@ -46,6 +48,14 @@ class Method(ABC):
     def served_by(cls, operator: Operator | None) -> bool:
         """Whether an operator knows enough for it; None stands for no problem at all."""
         return operator is None if cls.needs is None else isinstance(operator, cls.needs)
+
+    def calls(self, steps: int, coils: int = 1) -> int:
+        """Network calls an image of a trajectory of so many steps down, the last of them to 0.
+
+        Args:
+            coils: of the scan, for methods that restore the image of each.
+        """
+        return steps
 
     def begin(self, problem: Problem | None, shape: torch.Size) -> Any:
         """The memory at the start of a trajectory, and again after every rise of the noise level.

@@ -24,7 +24,7 @@ class SHRED(TrajectoryMethod):
 
     Args:
         lr: of Adam.
-        iterations: at most, each a trajectory (about 3 network calls a level with the full gradient, 1 with the shortcut).
+        iterations: at most, each a trajectory (two network calls a level with the full gradient, one with the shortcut).
         tolerance: the mean squared error of the data, in the prior's units, at which a sample is done; by default the
             variance of the noise. Data without noise take all iterations.
         gradient: "full" or "shortcut"; see `inversion.Trajectory`.
@@ -37,6 +37,10 @@ class SHRED(TrajectoryMethod):
     tolerance: Annotated[float | None, Bounds(at_least=0)] = None
     gradient: Literal["full", "shortcut"] = "full"
     clip: Annotated[float | None, Bounds(above=0)] = None
+
+    def calls(self, steps: int, coils: int = 1) -> int:
+        """At most: the full gradient computes each trajectory but the last again on the way back."""
+        return steps * (2 * self.iterations - 1 if self.gradient == "full" else self.iterations)
 
     def sample(self, noise: Tensor, levels: Sequence[float], *, start: Tensor | float, problem: Problem, denoise: Prior,
                constrain: Constrain, on_step: Callable[[int, Tensor], None] | None) -> Tensor:

@@ -58,7 +58,7 @@ class Plan:
         weight: lam of hqs, dds and diffpir, how much less to trust the data than their noise justifies; default the method's
             own. Of cg-sense, tv and l1-wavelet the weight of the penalty; default auto. auto chooses it for each scan by how well
             held-out samples are predicted, in no more time than three slices.
-        steps: noise levels, a network call each.
+        steps: noise levels, a network call each with most methods (docs/methods.md).
         ladder: spacing of the noise levels.
         sigma_max: noise level to begin at (image brightness about 1); above it the calibration data decide.
         samples: posterior samples; the image is their mean (hqs draws none: take dds).

@@ -14,7 +14,7 @@ from ..consistency import relative_misfit, unexplained
 from ..errors import InputError
 from ..io import KSpaceFile, Scan, read_kspace
 from ..io.kspace.base import sampled
-from ..methods import SCANS, serving
+from ..methods import METHODS, SCANS, serving
 from ..metrics import Scores, fastmri_scores
 from ..mri import (
     Sampling,
@@ -31,7 +31,7 @@ from ..mri import (
     whitening,
 )
 from ..operators import Crop, Sense, SpectralOperator
-from ..priors import Prior
+from ..priors import ByParts, Prior
 from ..problem import Problem
 from ..restoration import Restoration, check, image_size, padded_size, restore_all
 from .data_step import DataStep, data_step, exact_gb, stopped_early
@@ -373,7 +373,7 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
     """
     if plan.is_classical:
         return
-    check_prior(prior.channels, "the prior")
+    check_prior(prior.channels, "the prior", plan)
     plan.check_levels(prior)
     operator, method = prepared.problem.operator, plan.sampler
     if method.needs is not None and not isinstance(operator, method.needs):
@@ -402,11 +402,24 @@ def check_noise(prepared: Prepared, plan: Plan) -> None:
                          f"take a `method` that knows the noise: {serving(prepared.problem.operator, noisy=True, use=SCANS)}")
 
 
-def check_prior(channels: int, name: str) -> None:
-    """Refuses a prior that is not one of complex images."""
-    if channels != 2:
+def check_prior(channels: int, name: str, plan: Plan) -> None:
+    """Refuses a prior that is not one of complex images, nor of real ones where the plan's method takes these apart."""
+    if channels != 2 and not (channels == 1 and not plan.is_classical and METHODS[plan.method].by_parts):
+        others = ", or one of real images with the `method` score-mri" if channels == 1 else ""
         raise InputError(f"{name} is a prior of {channels} channels, and a complex image needs one of two, real and imaginary; "
-                         "give another `prior`")
+                         f"give another `prior`{others}")
+
+
+def complex_prior(prior: Prior, plan: Plan) -> Prior:
+    """The prior of complex images that a plan works with: of two channels, or by parts where its method takes that.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if plan.is_classical:
+        return prior
+    check_prior(prior.channels, "the prior", plan)
+    return ByParts(prior) if prior.channels == 1 else prior
 
 
 @contextmanager

@@ -178,7 +178,7 @@ def test_levels_that_the_prior_does_not_know(scan: Any, changes: dict[str, Any],
 
 def test_methods_that_need_the_spectrum(scan: Any) -> None:
     plan = replace(PLAN, method="ddnm", spectral_gb=0.0)
-    sentence = r"DDNM needs the exact spectrum .* over the limit of `spectral_gb`, 0; hqs, dds, diffpir and dps would do"
+    sentence = r"DDNM needs the exact spectrum .* over the limit of `spectral_gb`, 0; hqs, dds, diffpir, dps, pnp-admm, red, langevin and score-mri would do"
     with pytest.raises(InputError, match=sentence):
         check_plan(prepare(scan, plan), Shrink(), plan)
 
@@ -207,7 +207,7 @@ def test_an_image_as_shown_lies_where_the_slice_is(scan: Any) -> None:
 
 def test_priors_of_other_images() -> None:
     with pytest.raises(InputError, match="grey is a prior of 1 channels, and a complex image needs one of two"):
-        check_prior(1, "grey")
+        check_prior(1, "grey", Plan())
 
 
 def test_maps_of_another_scan(tmp_path: Path) -> None:
