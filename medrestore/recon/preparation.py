@@ -14,6 +14,7 @@ from ..consistency import relative_misfit, unexplained
 from ..errors import InputError
 from ..io import KSpaceFile, Scan, read_kspace
 from ..io.kspace.base import sampled
+from ..io.kspace.plausible import is_noise
 from ..methods import METHODS, SCANS, serving
 from ..metrics import Scores, fastmri_scores
 from ..mri import (
@@ -43,6 +44,7 @@ FASTMRI_KINDS = ("random", "equispaced", "equispaced_fraction", "magic", "magic_
 AXES = ("slice", "coil", "row", "col")  # of coil maps in files that do not say
 ROUNDING = 1e-4  # of the data: what float32 leaves of k-space that the maps explain
 RIGHT = 1.5  # times the noise: coil maps that leave no more unexplained are taken as right
+NOISE_ALONE = ("There is no more signal at the centre of k-space than elsewhere, as in noise alone: do not trust the image.",)
 WORST_MISFIT = 3.0  # times that of an empty image
 
 
@@ -121,6 +123,7 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     check_sampled(scan)
     reference = _reference(scan, plan)
     scan, maps, notes = _living(scan, maps)
+    notes += NOISE_ALONE if is_noise(scan.kspace[0]) else ()
     kspace, sampling = _undersample(scan, plan, file_name)
     calibration = _calibration(scan, sampling)
     unmix = torch.eye(kspace.shape[1], dtype=torch.complex64)

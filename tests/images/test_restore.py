@@ -81,7 +81,6 @@ def test_every_prior_serves_grey_and_colour(channels: int, clean: torch.Tensor) 
     "name",
     [
         "sr",
-        "bicubic",
         *(
             pytest.param(name, marks=pytest.mark.slow)
             for name in ("gaussian", "motion", "pixels", "denoise", "old photo", "chain")

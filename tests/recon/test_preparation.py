@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.arrays import complex_normal
 from helpers.phantom import head_and_maps
 from helpers.pretend_device import pretending
 from helpers.scans import NOISE, SHAPE, kspace
@@ -296,3 +297,14 @@ def test_maps_are_refined_where_they_leave_more_than_the_noise(scan: Any) -> Non
     assert "there is one coil" in alone.notes[-1]
     loud = prepare(scan, replace(plan, noise_std=1e3))
     assert "were not refined: they leave" in loud.notes[-1] and torch.equal(loud.sense.maps, right.sense.maps)
+
+
+def test_noise_alone_is_said() -> None:
+    def prepared(signal: float) -> tuple[str, ...]:
+        noise = torch.from_numpy(complex_normal(5, 1, 4, 24, 24))
+        noise[..., 12, 12] += signal
+        noise[..., 11:14, 11:14] *= 1 + signal
+        scan = Scan("s", 0, noise, torch.ones(1, 24), None, None, None, (24, 24), None, None)
+        return prepare(scan, Plan(noise_std=1.0), maps=torch.full((1, 4, 24, 24), 0.5 + 0j)).notes
+
+    assert "as in noise alone" in prepared(0.0)[-1] and not prepared(9.0)
