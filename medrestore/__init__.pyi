@@ -21,6 +21,7 @@ from . import training as training
 from .allocator import keep_freed_memory as keep_freed_memory
 from .errors import InputError as InputError
 from .inpainting import inpaint as inpaint
+from .methods import DAPS as DAPS
 from .methods import DDIM as DDIM
 from .methods import DDNM as DDNM
 from .methods import DDPM as DDPM
@@ -28,11 +29,18 @@ from .methods import DDRM as DDRM
 from .methods import DDS as DDS
 from .methods import DPS as DPS
 from .methods import HQS as HQS
+from .methods import ILVR as ILVR
+from .methods import MCG as MCG
+from .methods import SNIPS as SNIPS
 from .methods import DDNMPlus as DDNMPlus
 from .methods import DiffPIR as DiffPIR
 from .methods import DPMSolver as DPMSolver
+from .methods import PiGDM as PiGDM
+from .methods import PnPDM as PnPDM
 from .methods import ProbabilityFlow as ProbabilityFlow
+from .methods import REDDiff as REDDiff
 from .methods import RePaint as RePaint
+from .methods import SimplifiedDDNMPlus as SimplifiedDDNMPlus
 from .noise import Noise as Noise
 from .problem import Problem as Problem
 from .recon import reconstruct as reconstruct

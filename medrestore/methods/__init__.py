@@ -11,9 +11,11 @@ from ..settings import Registry
 if TYPE_CHECKING:
     from ..operators import Operator
     from .base import Method as Method
+    from .daps import DAPS as DAPS
     from .ddim import DDIM as DDIM
     from .ddnm import DDNM as DDNM
     from .ddnm import DDNMPlus as DDNMPlus
+    from .ddnm import SimplifiedDDNMPlus as SimplifiedDDNMPlus
     from .ddpm import DDPM as DDPM
     from .ddrm import DDRM as DDRM
     from .dds import DDS as DDS
@@ -22,7 +24,13 @@ if TYPE_CHECKING:
     from .dps import DPS as DPS
     from .edm import ProbabilityFlow as ProbabilityFlow
     from .hqs import HQS as HQS
+    from .ilvr import ILVR as ILVR
+    from .mcg import MCG as MCG
+    from .pigdm import PiGDM as PiGDM
+    from .pnp_dm import PnPDM as PnPDM
+    from .red_diff import REDDiff as REDDiff
     from .repaint import RePaint as RePaint
+    from .snips import SNIPS as SNIPS
 
 SCANS, FRAMES = "scans", "frames"  # what methods are offered for, besides sampling and restoring in Python
 METHODS: "Registry[Method]" = Registry(__name__, {  # by the names that configs and the command line have for them
@@ -34,6 +42,14 @@ METHODS: "Registry[Method]" = Registry(__name__, {  # by the names that configs 
     "ddrm": ("ddrm:DDRM", SCANS, FRAMES),
     "dps": ("dps:DPS", SCANS, FRAMES),
     "repaint": ("repaint:RePaint", SCANS, FRAMES),
+    "simplified-ddnm+": ("ddnm:SimplifiedDDNMPlus", SCANS, FRAMES),
+    "ilvr": ("ilvr:ILVR", SCANS, FRAMES),
+    "mcg": ("mcg:MCG", SCANS, FRAMES),
+    "pigdm": ("pigdm:PiGDM", SCANS, FRAMES),
+    "red-diff": ("red_diff:REDDiff", SCANS, FRAMES),
+    "daps": ("daps:DAPS", SCANS, FRAMES),
+    "pnp-dm": ("pnp_dm:PnPDM", SCANS, FRAMES),
+    "snips": ("snips:SNIPS", SCANS, FRAMES),
     "ddim": "ddim:DDIM",  # from here on of the prior alone
     "ddpm": "ddpm:DDPM",
     "probability-flow": "edm:ProbabilityFlow",

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ..operators import LinearOperator, Operator
+from ..operators import LinearOperator, Operator, PseudoInvertible
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import check
@@ -41,6 +41,11 @@ class Method(ABC):
         check(self)
 
     @classmethod
+    def inverts(cls) -> bool:
+        """Whether it needs a pseudo-inverse, which scans have with an exact spectrum alone."""
+        return cls.needs is not None and issubclass(cls.needs, PseudoInvertible)
+
+    @classmethod
     def served_by(cls, operator: Operator | None) -> bool:
         """Whether an operator knows enough for it; None stands for no problem at all."""
         return operator is None if cls.needs is None else isinstance(operator, cls.needs)
@@ -57,6 +62,10 @@ class Method(ABC):
     def in_steps(self, steps: int) -> "Method":
         """The method for trajectories of so many steps: itself, unless a hyper-parameter that was left open follows from them."""
         return self
+
+    def calls(self, steps: int) -> int:
+        """Calls of the prior in a trajectory of so many steps: one a step, unless a step makes several."""
+        return steps
 
     @abstractmethod
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Any, denoise: Prior,

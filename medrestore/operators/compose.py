@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .base import CoIsometry, LinearOperator, Operator, ResolventOperator, SpectralOperator, Spectrum, Window, side_by_side
+from .base import (
+    CoIsometry,
+    LinearOperator,
+    Operator,
+    PseudoInvertible,
+    ResolventOperator,
+    SpectralOperator,
+    Spectrum,
+    Window,
+    side_by_side,
+)
 from .local import Identity, Isometry, LocalOperator, as_local, no_coarser_form
 
 
@@ -39,6 +49,8 @@ def _kind_of(outer: LinearOperator, inner: LinearOperator) -> "type[Composed]":
         return SpectralAfter
     if isinstance(outer, ResolventOperator) and isinstance(inner, Isometry | CoIsometry):
         return ResolventAfter
+    if isinstance(outer, PseudoInvertible) and isinstance(inner, Isometry | CoIsometry):
+        return PseudoInvertibleAfter
     return Composed
 
 
@@ -247,6 +259,17 @@ class ResolventAfter(Composed, ResolventOperator):
 
 
 @dataclass(frozen=True)
+class PseudoInvertibleAfter(Composed, PseudoInvertible):
+    """A B, for an A with a pseudo-inverse and a change of coordinates or a co-isometry B, which reaches every image of A."""
+
+    outer: PseudoInvertible
+    inner: Isometry | CoIsometry
+
+    def pinv(self, y: Tensor) -> Tensor:
+        return self.inner.adjoint(self.outer.pinv(y)) / self.inner.scale**2
+
+
+@dataclass(frozen=True)
 class ComposedCoIsometry(SpectralAfter, CoIsometry):
     """A co-isometry after another."""
 
@@ -278,7 +301,12 @@ class LocalResolventAfter(LocalChain, ResolventAfter):
     """`ResolventAfter` of local operators."""
 
 
+class LocalPseudoInvertibleAfter(LocalChain, PseudoInvertibleAfter):
+    """`PseudoInvertibleAfter` of local operators."""
+
+
 LOCAL: dict[type[Composed], type[Composed]] = {
     Composed: LocalComposed, SpectralInFrame: LocalSpectralInFrame, SpectralAfter: LocalSpectralAfter,
     ComposedCoIsometry: LocalComposedCoIsometry, ResolventAfter: LocalResolventAfter,
+    PseudoInvertibleAfter: LocalPseudoInvertibleAfter,
 }

@@ -29,7 +29,7 @@ from ..mri import (
     sampling_mask,
     whitening,
 )
-from ..operators import Crop, Sense, SpectralOperator
+from ..operators import Crop, Sense
 from ..priors import Prior
 from ..problem import Problem
 from ..restoration import Restoration, check, image_size, padded_size, restore_all
@@ -154,7 +154,7 @@ def _weighted(sense: Sense, kspace: Tensor, sigma: float, source: str, plan: Pla
     A given noise level is held against what the coil maps leave unexplained, too: to fit the model's error costs up to 15 dB.
     """
     plain = Problem(sense, kspace, sigma)
-    along_axis = plan.sampler.needs is SpectralOperator and sense.one_axis  # whose exact spectrum has one weight a line
+    along_axis = plan.sampler.inverts() and sense.one_axis  # whose exact spectrum has one weight a line
     profile = noise_profile(plain, along_axis=along_axis)
     if profile is not None:
         sense, sigma = replace(sense, mask=profile.weights), profile.sigma

@@ -79,12 +79,12 @@ def test_the_data_are_explained_to_their_noise(bench, scan, method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method(bench, scan, method):
-    if method in ("ddnm", "repaint"):
+    if BY_NAME[method].exact:
         outcome = bench.recon(scan, *HALF, "--method", method, "-o", bench / "out.h5")
         assert outcome.code == 2 and "takes the data as free of noise" in outcome.err
         return
     assert np.isfinite(array(bench.restored(scan, *HALF, "--method", method))).all()
-    if method in ("diffpir", "dds", "hqs", "dps"):
+    if not BY_NAME[method].inverts():
         out = bench.restored(scan, *PLANE, "--method", method, name="plane.h5")
         assert np.isfinite(array(out)).all() and array(out, "mask").shape == (48, 40)
 
@@ -98,7 +98,7 @@ def test_every_method_is_ahead_of_zero_filled_or_refused(bench, method, mask):
     outcome = bench.call("recon", scan, "-o", bench / "out.h5", "--method", method, "--steps", 10,
                          "--maps-cache", bench / "cache", "--undersample", mask[0], "--accel", mask[1])
     if outcome.code == 2:
-        assert method in ("ddnm", "repaint", "ddnm+", "ddrm") and not (bench / "out.h5").exists()
+        assert BY_NAME[method].inverts() and not (bench / "out.h5").exists()
         assert "takes the data as free of noise" in outcome.err or "undersamples both axes" in outcome.err
     else:
         scores = read_provenance(bench / "out.h5")["scores"]

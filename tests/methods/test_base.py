@@ -1,7 +1,7 @@
 """The contract of a method: bounds of its hyper-parameters, memory of a trajectory, exact data at the last step."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 
 import pytest
@@ -11,10 +11,11 @@ from torch import Tensor
 
 import medrestore as mr
 from medrestore.errors import InputError
-from medrestore.levels import time_travel
+from medrestore.levels import karras, time_travel
 from medrestore.methods import DDNM, DDRM, DDS, DPS, FRAMES, METHODS, SCANS, DDNMPlus, DiffPIR, Method, RePaint, serving
 from medrestore.noise import Noise
 from medrestore.priors import StationaryGaussian
+from medrestore.priors.base import WrappedPrior
 from medrestore.restoration import sample
 
 PRIOR = StationaryGaussian(torch.ones(4, 4))
@@ -48,6 +49,14 @@ def test_the_last_step_explains_exact_data(method):
     (lambda: mr.HQS(lam=None), "HQS: lam must be a number, got null"),
     (lambda: mr.HQS(cg_steps=-3), "HQS: cg_steps must be at least 1"),
     (lambda: mr.ProbabilityFlow(heun=1), "ProbabilityFlow: heun must be true or false, got 1"),
+    (lambda: mr.SimplifiedDDNMPlus(eta=1.2), "SimplifiedDDNMPlus: eta must be at least 0 and at most 1, got 1.2"),
+    (lambda: mr.ILVR(down_to=-1), "ILVR: down_to must be at least 0, got -1"),
+    (lambda: mr.MCG(step_size=0), "MCG: step_size must be above 0"),
+    (lambda: mr.PiGDM(eta=-0.1), "PiGDM: eta must be at least 0"),
+    (lambda: mr.REDDiff(lam=0), "REDDiff: lam must be above 0"),
+    (lambda: mr.DAPS(ode_steps=0), "DAPS: ode_steps must be at least 1, got 0"),
+    (lambda: mr.PnPDM(prior_steps=1.5), "PnPDM: prior_steps must be a whole number, got 1.5"),
+    (lambda: mr.SNIPS(c=2), "SNIPS: c must be above 0 and at most 1, got 2"),
 ])
 def test_hyper_parameters_out_of_bounds_are_refused(make: Callable[[], Method], message: str) -> None:
     with pytest.raises(InputError) as refusal:
@@ -106,9 +115,12 @@ def test_a_method_without_memory_is_its_step() -> None:
 
 def test_methods_that_an_operator_serves() -> None:
     spectral, linear = mr.operators.Mask(torch.ones(4, 4)), mr.operators.LinearOperator
-    assert serving(spectral) == "hqs, dds, diffpir, ddnm+, ddnm, ddrm, dps and repaint"
-    assert serving(spectral, use=FRAMES) == "diffpir, ddnm+, ddnm, ddrm, dps and repaint"
-    assert serving(spectral, use=FRAMES, noisy=True) == "diffpir, ddnm+, ddrm and dps"
+    noise_free = ("ddnm", "repaint", "ilvr", "mcg")
+    known = ("diffpir", "ddnm+", "ddrm", "dps", "simplified-ddnm+", "pigdm", "red-diff", "daps", "pnp-dm", "snips")
+    offered = serving(spectral, use=FRAMES).replace(" and ", ", ").split(", ")
+    assert set(offered) >= {*noise_free, *known} and set(serving(spectral).replace(" and ", ", ").split(", ")) >= {"hqs", "dds"}
+    noisy = serving(spectral, use=FRAMES, noisy=True).replace(" and ", ", ").split(", ")
+    assert set(noisy) >= {*known} and not {*noise_free} & {*noisy}
     assert serving(None) == "ddim, ddpm, probability-flow and dpm-solver++" and serving(None, use=SCANS) == ""
     assert isinstance(spectral, linear) and DPS.served_by(spectral) and not DDNM.served_by(None)
 
@@ -123,6 +135,28 @@ def test_noise_free_methods_project() -> None:
         assert (float((restored - 0.5).abs().max()) < 1e-5) == kind.exact, name
 
 
+def test_calls_of_the_prior_are_as_many_as_a_method_says() -> None:
+    """Inner steps included."""
+    operator = mr.operators.Mask(torch.ones(4, 4))
+    for name, kind in METHODS.items():
+        inner = {one.name: 3 for one in fields(kind) if one.name in ("ode_steps", "prior_steps", "tau")}
+        method, levels = kind(**inner), karras(5, 4.0, 0.05)
+        prior = Counted(PRIOR)
+        problem = None if kind.needs is None else mr.Problem(operator, torch.zeros(1, 1, 4, 4), 0.1)
+        sample(problem, prior, method, levels, noise=Noise([0]), size=(4, 4))
+        assert prior.calls == method.calls(5) and method.calls(5) == 5 * max(inner.values(), default=1) + 4 * (name == "probability-flow")
+
+
+class Counted(WrappedPrior):
+    """Counts its calls."""
+
+    calls = 0
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        self.calls += 1
+        return self.prior(x, sigma)
+
+
 def test_hyper_parameters_that_follow_from_the_steps() -> None:
     changed = {name for name in METHODS if METHODS[name]().in_steps(10) != METHODS[name]()}
-    assert changed == {"dps"}
+    assert changed == {"dps", "mcg"}
