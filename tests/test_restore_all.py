@@ -32,7 +32,7 @@ from medrestore.methods import (
     RePaint,
     SimplifiedDDNMPlus,
 )
-from medrestore.operators import AveragePool, Functions, Identity, Sense
+from medrestore.operators import AveragePool, Identity, Sense
 from medrestore.priors import Prior
 from medrestore.problem import Problem
 from medrestore.restoration import Restoration, restore, restore_all

@@ -68,24 +68,23 @@ class SimplifiedDDNMPlus(Method):
     level and scales the injected noise twice, which this does not.
 
     Args:
-        eta: share of fresh noise, as in the paper's experiments.
-        posterior: draw x_{t-1} from q(x_{t-1} | x_t, x0), the paper's eq. 4 and 18, in place of the split by eta.
+        eta: share of fresh noise, as in the paper's experiments; None draws x_{t-1} from q(x_{t-1} | x_t, x0) instead, the
+            paper's eq. 4 and 18.
     """
 
     needs = PseudoInvertible
-    eta: Annotated[float, Bounds(at_least=0, at_most=1)] = 0.85
-    posterior: bool = False
+    eta: Annotated[float | None, Bounds(at_least=0, at_most=1)] = 0.85
 
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:
         x0 = denoise(x, sigma)
         e = (x - x0) / sigma
-        share = (sigma_next / sigma) ** 2 if self.posterior else 0.0
+        share = (sigma_next / sigma) ** 2 if self.eta is None else 0.0
         a, level = 1 - share, sigma_next * (1 - share) ** 0.5  # weight of x0 in the mean, and std, of the next x
         brought = a * problem.inverted_noise
         lam = torch.where(brought > level, level / brought.where(brought > 0, 1.0), 1.0)
         gamma = (level**2 - (lam * brought) ** 2).clamp(min=0).sqrt()
         x0 = constrain(x0 + lam * (project(problem, x0) - x0))
-        if self.posterior:
+        if self.eta is None:
             return a * x0 + share * x + gamma * noise()
         return x0 + gamma * ((1 - self.eta**2) ** 0.5 * e + self.eta * noise())

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 from gaussian_posterior import FAMILIES, Case, Posterior
-from helpers.steps import D, JUMPS, NOISE, PRIOR, START, A, Rotated, Y, close, flat, image, random
+from helpers.steps import JUMPS, NOISE, PRIOR, START, A, D, Rotated, Y, close, flat, image, random
 
 from medrestore.levels import inner, karras
 from medrestore.methods import DAPS

@@ -53,5 +53,5 @@ def test_simplified_ddnm_plus(sigma: float, tau: float, sigma_y: float, posterio
             want = vp.posterior_mean(x0) + gamma * vp.n
         else:
             want = a * x0 + gamma * (eta * vp.n + (1 - eta**2) ** 0.5 * vp.e)
-        close(step(SimplifiedDDNMPlus(eta, posterior), sigma, tau, sigma_y=sigma_y, operator=operator), want)
+        close(step(SimplifiedDDNMPlus(None if posterior else eta), sigma, tau, sigma_y=sigma_y, operator=operator), want)
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers.steps import D, NOISE, PINV, X0, A, Rotated, Y, by_functions, close, flat, image
+from helpers.steps import NOISE, PINV, X0, A, D, Rotated, Y, by_functions, close, flat, image
 from torch import Tensor
 
 from medrestore.methods.likelihood import given_data

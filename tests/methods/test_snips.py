@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers.steps import D, NOISE, PINV, PRIOR, SINGULAR, START, A, Rotated, U, V, Y, close, flat, random
+from helpers.steps import NOISE, PINV, PRIOR, SINGULAR, START, A, D, Rotated, U, V, Y, close, flat, random
 
 from medrestore.methods import SNIPS
 from medrestore.problem import Problem
