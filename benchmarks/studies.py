@@ -36,10 +36,9 @@ def subjects(rows: Rows) -> str:
 
 
 def dds(rows: Rows) -> None:
-    """The table of the study's shape: PSNR in the README, with SSIM in its page."""
+    """The table of the study's shape."""
     about = (f"{subjects(rows)}, 8 simulated coils, noise at 30 dB. The number behind a diffusion method is its network calls, "
              "one sample each. Weights of TV and L1-wavelet chosen on other subjects, for each column.")
-    fill(ROOT / "README.md", "dds-study", f"Mean PSNR, dB. {about}\n\n{grid(rows, {'psnr': 2})}")
     fill(ROOT / "docs/dds-study.md", "dds-study", f"Mean PSNR (dB) / SSIM. {about}\n\n{grid(rows, {'psnr': 2, 'ssim': 3})}")
 
 

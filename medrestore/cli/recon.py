@@ -14,7 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from .. import shipped
 from ..errors import InputError
+from ..recon.interval import UNCERTAINTY
 from ..recon.plan import Machine, Plan, Reading, Writing, quality
 from ..settings import OMITTED, FieldError, build
 from .command import Command, Given
@@ -34,9 +36,12 @@ class Options:
     """The options of `recon`.
 
     Args:
-        scan: fastMRI .h5, ISMRMRD .h5/.mrd, BART .cfl, twix .dat, .npy, .mat, any HDF5; or a folder
+        scan: fastMRI .h5, ISMRMRD .h5/.mrd, BART .cfl, twix .dat, .npy, .mat, any HDF5; or a folder; sample:brain-scan for
+            the one that comes with the package
         out: output .h5, or a folder when the input is one; default SCAN.recon.h5 here
         origin: rerun what made this output
+        uncertainty: 4 samples of diffpir, 25 steps each, whose spread was calibrated (docs/uncertainty.md); stands for `method`,
+            `steps` and `samples` where these are not given
         quality: fast: 20 levels, begun part-way from CG-SENSE; balanced: 50; best: 100, or 4 samples of 50 (docs/speed.md);
             stands for `steps`, `samples` and `start_sigma` where these are not given
     """
@@ -44,9 +49,10 @@ class Options:
     scan: Annotated[str | None, POSITIONAL] = None
     out: str | None = None
     origin: str | None = None
+    uncertainty: bool = False
     quality: QUALITIES = "balanced"
     plan: Plan = field(default_factory=Plan)
-    machine: Machine = field(default_factory=lambda: Machine(maps_cache="~/.cache/medrestore/maps", apart=True))
+    machine: Machine = field(default_factory=lambda: Machine(maps_cache="~/.cache/medrestore/maps", apart=True, check_fit=True))
     reading: Reading = field(default_factory=Reading)
     writing: Writing = field(default_factory=Writing)
 
@@ -58,7 +64,7 @@ def run(options: Options) -> int:
         options = _rerun(options, made)
     if options.scan is None:
         raise InputError("give a scan, or --from an output to rerun; see medrestore recon --help")
-    source = Path(options.scan)
+    source = shipped.scan(options.scan)
     if not _is_there(source):
         raise InputError(f"{source} does not exist; give a scan or a folder of scans")
     if options.plan.maps is not None and not _is_there(Path(options.plan.maps)):
@@ -98,13 +104,16 @@ def _complete(given: Given) -> Given:
     """What was given with what the quality stands for; nothing that would change a rerun."""
     if given.get("origin"):
         _provenance(given["origin"])
-        decide = {name: one for name, one in COMMAND.options.items() if one.path[0] == "plan" or name == "quality"}
+        decide = {name: one for name, one in COMMAND.options.items()
+                  if one.path[0] == "plan" or name in ("quality", "uncertainty")}
         changed = [one.flag for name, one in decide.items()
                    if name not in PLACES and given.get(name, one.default) != one.default]
         if changed:
             raise InputError(f"--from reruns {given['origin']} as it was made, and {', '.join(changed)} would change that; "
                              "leave it out, or leave out --from")
         return given
+    if given.get("uncertainty"):
+        given = given | {name: value for name, value in UNCERTAINTY.items() if given.get(name) is None}
     chosen = quality(given.get("quality", "balanced"), given.get("method", "hqs"))
     return given | {name: value for name, value in chosen.items() if given.get(name) is None}
 
@@ -154,7 +163,6 @@ def _provenance(origin: str) -> dict[str, Any]:
 
 def _rerun(options: Options, made: dict[str, Any]) -> Options:
     """The options that made `options.origin`; present places of scan, prior and maps, output and device may be given anew."""
-    from ..priors.store import shipped
 
     try:
         plan = build(Plan, made["config"], "")
@@ -168,7 +176,7 @@ def _rerun(options: Options, made: dict[str, Any]) -> Options:
     if not _is_there(Path(scan)):
         scan = "the scan" if scan == OMITTED else scan
         raise InputError(f"{scan}, which {options.origin} was made from, is not there; give its present place as SCAN")
-    if not Path(found["prior"], "prior.json").is_file() and found["prior"] not in shipped():
+    if not Path(found["prior"], "prior.json").is_file() and found["prior"] not in shipped.priors():
         raise InputError(f"the prior {found['prior']}, which {options.origin} was made with, is not there; "
                          "give its present place by --prior")
     return replace(options, scan=scan, plan=replace(plan, **found))

@@ -25,39 +25,52 @@ if TYPE_CHECKING:
     from .edm import ProbabilityFlow as ProbabilityFlow
     from .hqs import HQS as HQS
     from .ilvr import ILVR as ILVR
+    from .langevin import Langevin as Langevin
     from .mcg import MCG as MCG
     from .pigdm import PiGDM as PiGDM
+    from .pnp_admm import PnPADMM as PnPADMM
     from .pnp_dm import PnPDM as PnPDM
+    from .red import RED as RED
     from .red_diff import REDDiff as REDDiff
     from .repaint import RePaint as RePaint
+    from .score_mri import ScoreMRI as ScoreMRI
+    from .score_sde import ScoreSDE as ScoreSDE
+    from .shred import SHRED as SHRED
     from .snips import SNIPS as SNIPS
 
-SCANS, FRAMES = "scans", "frames"  # what methods are offered for, besides sampling and restoring in Python
+SCANS, FRAMES, IMAGES = "scans", "frames", "images"  # what methods are offered for, besides restoring in Python
+GENERATION = "generation"  # images from the prior alone
 METHODS: "Registry[Method]" = Registry(__name__, {  # by the names that configs and the command line have for them
-    "hqs": ("hqs:HQS", SCANS),
-    "dds": ("dds:DDS", SCANS),
-    "diffpir": ("diffpir:DiffPIR", SCANS, FRAMES),
-    "ddnm+": ("ddnm:DDNMPlus", SCANS, FRAMES),
-    "ddnm": ("ddnm:DDNM", SCANS, FRAMES),
-    "ddrm": ("ddrm:DDRM", SCANS, FRAMES),
-    "dps": ("dps:DPS", SCANS, FRAMES),
-    "repaint": ("repaint:RePaint", SCANS, FRAMES),
-    "simplified-ddnm+": ("ddnm:SimplifiedDDNMPlus", SCANS, FRAMES),
-    "ilvr": ("ilvr:ILVR", SCANS, FRAMES),
-    "mcg": ("mcg:MCG", SCANS, FRAMES),
-    "pigdm": ("pigdm:PiGDM", SCANS, FRAMES),
-    "red-diff": ("red_diff:REDDiff", SCANS, FRAMES),
-    "daps": ("daps:DAPS", SCANS, FRAMES),
-    "pnp-dm": ("pnp_dm:PnPDM", SCANS, FRAMES),
-    "snips": ("snips:SNIPS", SCANS, FRAMES),
-    "ddim": "ddim:DDIM",  # from here on of the prior alone
-    "ddpm": "ddpm:DDPM",
-    "probability-flow": "edm:ProbabilityFlow",
-    "dpm-solver++": "dpm_solver:DPMSolver",
+    "hqs": ("hqs:HQS", SCANS, IMAGES),
+    "dds": ("dds:DDS", SCANS, IMAGES),
+    "diffpir": ("diffpir:DiffPIR", SCANS, FRAMES, IMAGES),
+    "ddnm+": ("ddnm:DDNMPlus", SCANS, FRAMES, IMAGES),
+    "ddnm": ("ddnm:DDNM", SCANS, FRAMES, IMAGES),
+    "ddrm": ("ddrm:DDRM", SCANS, FRAMES, IMAGES),
+    "dps": ("dps:DPS", SCANS, FRAMES, IMAGES),
+    "repaint": ("repaint:RePaint", SCANS, FRAMES, IMAGES),
+    "score-sde": ("score_sde:ScoreSDE", SCANS, FRAMES, IMAGES),
+    "pnp-admm": ("pnp_admm:PnPADMM", SCANS, IMAGES),
+    "red": ("red:RED", SCANS, IMAGES),
+    "langevin": ("langevin:Langevin", SCANS, IMAGES),
+    "score-mri": ("score_mri:ScoreMRI", SCANS),
+    "shred": ("shred:SHRED", IMAGES),
+    "simplified-ddnm+": ("ddnm:SimplifiedDDNMPlus", SCANS, FRAMES, IMAGES),
+    "ilvr": ("ilvr:ILVR", SCANS, FRAMES, IMAGES),
+    "mcg": ("mcg:MCG", SCANS, FRAMES, IMAGES),
+    "pigdm": ("pigdm:PiGDM", SCANS, FRAMES, IMAGES),
+    "red-diff": ("red_diff:REDDiff", SCANS, FRAMES, IMAGES),
+    "daps": ("daps:DAPS", SCANS, FRAMES, IMAGES),
+    "pnp-dm": ("pnp_dm:PnPDM", SCANS, FRAMES, IMAGES),
+    "snips": ("snips:SNIPS", SCANS, FRAMES, IMAGES),
+    "ddim": ("ddim:DDIM", GENERATION),  # from here on of the prior alone
+    "ddpm": ("ddpm:DDPM", GENERATION),
+    "probability-flow": ("edm:ProbabilityFlow", GENERATION),
+    "dpm-solver++": ("dpm_solver:DPMSolver", GENERATION),
 }, base="base:Method")
 _MODULES = {"Method": "base"} | {name: module for module, name in (place.split(":") for place in METHODS.places.values())}
 
-__all__ = ["FRAMES", "METHODS", "SCANS", "serving", *sorted(_MODULES)]
+__all__ = ["FRAMES", "GENERATION", "IMAGES", "METHODS", "SCANS", "serving", *sorted(_MODULES)]
 
 
 def serving(operator: "Operator | None", *, noisy: bool = False, use: str | None = None) -> str:

@@ -34,7 +34,7 @@ class DAPS(ProximalMethod):
     cg_steps: Annotated[int | None, Bounds(at_least=1)] = None
     rtol: Annotated[float | None, Bounds(above=0)] = None
 
-    def calls(self, steps: int) -> int:
+    def calls(self, steps: int, coils: int = 1) -> int:
         return self.ode_steps * steps
 
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,

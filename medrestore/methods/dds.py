@@ -34,7 +34,7 @@ class DDS(ProximalMethod):
         cg_steps: conjugate-gradient steps a data step; None solves it.
         rtol: how well, where conjugate gradients do; see `prox`.
         lam: how much less than `justified_gamma` to trust the data.
-        eta: share of fresh noise, DDIM's eta; see `ddim_split` for values above 1.
+        eta: share of fresh noise, DDIM's eta; None renews all of it at each step, however close the levels are.
         order: 1 is the paper. 2 extrapolates each estimate from the one before, as DPM-Solver++ does (`dpm_solver`), which
             is not in the paper: samples spread about as far as the posterior, where those of order 1 spread less, and
             their mean is better (of 4 samples, on the shipped scan at 4x: 1.1 and 1.0 dB with 10 and 20 network calls a
@@ -45,7 +45,7 @@ class DDS(ProximalMethod):
     gamma: Annotated[float | None, Bounds(above=0)] = None
     cg_steps: Annotated[int | None, Bounds(at_least=1)] = None
     lam: Annotated[float, Bounds(above=0)] = 1.0
-    eta: Annotated[float, Bounds(at_least=0)] = 2.0
+    eta: Annotated[float | None, Bounds(at_least=0)] = None
     rtol: Annotated[float | None, Bounds(above=0)] = None
     order: Annotated[int, Bounds(at_least=1, at_most=2)] = 1
 
@@ -71,7 +71,7 @@ class DDS(ProximalMethod):
     def estimate(self, x: Tensor, sigma: float, *, problem: Problem, denoise: Prior,
                  constrain: Constrain) -> tuple[Tensor, Tensor]:
         """(x0, e): the clean image that agrees with the data, and the noise of x as the prior has it."""
-        gamma = (justified_gamma(sigma, problem.sigma, self.lam) if self.gamma is None
+        gamma = (justified_gamma(sigma, problem.sigma, self.lam, spread=denoise.spread) if self.gamma is None
                  else fixed_gamma(self.gamma, problem.exact))
         x0 = denoise(x, sigma)                                        # Tweedie
         e = (x - x0) / sigma                                          # the noise it points along

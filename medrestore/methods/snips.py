@@ -34,7 +34,7 @@ class SNIPS(Method):
     c: Annotated[float, Bounds(above=0, at_most=1)] = 0.8
     tau: Annotated[int, Bounds(at_least=1)] = 1
 
-    def calls(self, steps: int) -> int:
+    def calls(self, steps: int, coils: int = 1) -> int:
         return self.tau * steps
 
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,

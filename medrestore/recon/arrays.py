@@ -17,9 +17,9 @@ from ..priors import Prior, load
 from ..priors.store import describe
 from ..settings import suggested
 from .plan import Plan
-from .preparation import Slice, check_noise, check_plan, check_prior, prepare, restore_slices
+from .preparation import Prepared, Slice, check_noise, check_plan, check_prior, complex_prior, prepare, restore_slices
+from .settle import settled
 from .slices import images_of, slices_at_once
-from .weight import Search, chosen_weight
 
 A = TypeVar("A", np.ndarray, Tensor)
 
@@ -37,6 +37,7 @@ class Reconstruction(Generic[A]):
         zero_filled, cg_sense: (slice, height, width) complex, the baselines beside it.
         misfit: (slice,) |A x - y| over what the noise explains, mean over the samples: about 1 is right.
         slices: how each was prepared and drawn.
+        warning: that the prior does not know this kind of image, in one sentence; None where it does.
     """
 
     image: A
@@ -46,6 +47,7 @@ class Reconstruction(Generic[A]):
     cg_sense: A
     misfit: A
     slices: tuple[Slice, ...]
+    warning: str | None = None
 
     def __repr__(self) -> str:
         return (f"Reconstruction(image {tuple(self.image.shape)}, {self.slices[0].samples.shape[0]} samples, "
@@ -55,7 +57,7 @@ class Reconstruction(Generic[A]):
 def reconstruct(kspace: A, mask: np.ndarray | Tensor | None = None, *, maps: np.ndarray | Tensor | None = None,
                 noise: np.ndarray | Tensor | None = None, prior: Prior | str | Path | None = None, plan: Plan | None = None,
                 device: torch.device | str | None = None, on_step: Callable[[int, Tensor], None] | None = None,
-                implausible: bool = False, **plan_fields: Any) -> Reconstruction[A]:
+                implausible: bool = False, check_fit: bool = False, **plan_fields: Any) -> Reconstruction[A]:
     """Undersampled multi-coil k-space to images, as `medrestore recon` makes them.
 
     Args:
@@ -69,6 +71,7 @@ def reconstruct(kspace: A, mask: np.ndarray | Tensor | None = None, *, maps: np.
         device: where to compute; None for the device of a tensor, the CPU for a NumPy array.
         on_step: called with the number of the step and x after it, for each batch.
         implausible: take also what does not look like k-space: a peak far from the centre, axes that look like others.
+        check_fit: first hold back some samples of a middle slice, to see whether the prior knows the scan (`warning`).
         plan_fields: fields of the plan that are to have other values, such as `method="dds"`, `samples=4`, `noise_std=0.01`.
 
     Returns:
@@ -90,35 +93,36 @@ def reconstruct(kspace: A, mask: np.ndarray | Tensor | None = None, *, maps: np.
     if device is None:
         device = kspace.device if isinstance(kspace, Tensor) else "cpu"
     if not isinstance(prior, Prior):
-        check_prior(describe(plan.prior)["channels"], plan.prior)
+        check_prior(describe(plan.prior)["channels"], plan.prior, plan)
         prior = load(plan.prior, device=str(device), bf16=plan.bf16)
+    prior = complex_prior(prior, plan)
     scans = [_scan(slice_, index, masks, noise, plan.noise_scan) for index, slice_ in enumerate(data)]
-    results = _all(scans, given, prior, plan, torch.device(device), on_step)
-    return _as_given(results, kspace)
+    return _as_given(*_all(scans, given, prior, plan, torch.device(device), on_step, check_fit), kspace)
 
 
 def _all(scans: list[Scan], maps: Tensor | None, prior: Prior, plan: Plan, device: torch.device,
-         on_step: Callable[[int, Tensor], None] | None) -> list[Slice]:
-    """All slices, as many at once as the plan says."""
-    results: list[Slice] = []
-    if Search.of(plan, prior) is not None:
-        middle = len(scans) // 2
-        one = prepare(scans[middle], plan, maps=None if maps is None else maps[middle, None], device=device)
-        plan = chosen_weight(one, prior, plan).of(plan)
+         on_step: Callable[[int, Tensor], None] | None, check_fit: bool) -> tuple[list[Slice], str | None]:
+    """All slices, as many at once as the plan says, and the warning of a prior that does not know them."""
+
+    def ready(index: int, plan: Plan) -> Prepared:
+        one = prepare(scans[index], plan, maps=None if maps is None else maps[index, None], device=device)
+        check_plan(one, prior, plan)
+        check_noise(one, plan)
+        return one
+
+    given, results = plan, list[Slice]()
+    about = settled(lambda: ready(len(scans) // 2, given), prior, given, check_fit=check_fit)
+    plan = about.plan
     while len(results) < len(scans):
-        first = len(results)
-        ready = [prepare(scans[first], plan, maps=None if maps is None else maps[first, None], device=device)]
-        check_plan(ready[0], prior, plan)
-        check_noise(ready[0], plan)
-        count = slices_at_once(ready[0], plan, device.type, len(scans) - first)
-        ready += [prepare(scans[index], plan, maps=None if maps is None else maps[index, None], device=device)
-                  for index in range(first + 1, first + count)]
-        results += restore_slices(ready, prior, plan, numbers=range(first, first + count), batch_size=images_of(plan, count),
-                                  on_step=on_step)
-    return results
+        first = ready(len(results), plan)
+        count = slices_at_once(first, plan, device.type, len(scans) - len(results))
+        numbers = range(len(results), len(results) + count)
+        group = [first, *(ready(index, plan) for index in numbers[1:])]
+        results += restore_slices(group, prior, plan, numbers=numbers, batch_size=images_of(plan, count), on_step=on_step)
+    return results, about.warning
 
 
-def _as_given(results: list[Slice], kspace: A) -> Reconstruction[A]:
+def _as_given(results: list[Slice], warning: str | None, kspace: A) -> Reconstruction[A]:
     """The slices as one, arrays of the kind of `kspace`."""
     names = ("image", "samples", "std", "zero_filled", "cg_sense")
     stacks = {name: torch.stack([getattr(one, name) for one in results]) for name in names}
@@ -128,7 +132,7 @@ def _as_given(results: list[Slice], kspace: A) -> Reconstruction[A]:
     arrays: dict[str, Any] = stacks
     if isinstance(kspace, np.ndarray):
         arrays = {name: stack.resolve_conj().numpy() for name, stack in stacks.items()}
-    return Reconstruction(**arrays, slices=tuple(results))
+    return Reconstruction(**arrays, slices=tuple(results), warning=warning)
 
 
 def _tensor(array: np.ndarray | Tensor) -> Tensor:

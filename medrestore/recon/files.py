@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .. import shipped
 from ..errors import InputError
 from ..files import Stage, digest, digest_of, explained, final_names
 from ..io import KSpaceFile, ReconstructionWriter, read_provenance, write_nifti
@@ -21,14 +22,15 @@ from ..io.guards import scan_files
 from ..io.reconstruction import damaged
 from ..jobs import PriorJob
 from ..metrics import Scores
-from ..priors.store import shipped
 from ..report import panel
 from ..restoration import image_size, in_batches, padded_size
 from ..settings import FieldError, plain
 from .data_step import DataStep
+from .interval import SHARE, interval_factor
 from .plan import Machine, Plan, Reading, Writing
-from .preparation import Prepared, check_noise, check_plan, check_prior, open_scan
+from .preparation import Prepared, check_noise, check_plan, check_prior, complex_prior, open_scan
 from .records import Gathered, Records, columns
+from .settle import Settled
 from .slices import images_of, slices_at_once
 from .volume import Volume
 
@@ -52,7 +54,10 @@ class Job(PriorJob[Plan]):
     @classmethod
     def check_described(cls, about: Mapping[str, Any], plan: Plan) -> None:
         """Refuses a prior that is not one of complex images."""
-        check_prior(about["channels"], plan.prior)
+        check_prior(about["channels"], plan.prior, plan)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prior", complex_prior(self.prior, self.plan))
 
     @cached_property
     def maps_fingerprint(self) -> str | None:
@@ -69,10 +74,9 @@ class Job(PriorJob[Plan]):
         """The noise levels of each sample."""
         return self.plan.sampled_levels(self.prior)
 
-    @property
-    def calls(self) -> int:
-        """Network calls a slice, on a batch of samples each."""
-        return (len(self.levels) - 1) * -(-self.plan.samples // self.plan.batch_size)
+    def calls(self, coils: int) -> int:
+        """Network calls a slice of so many coils, on a batch of samples each."""
+        return self.plan.sampler.calls(max(0, len(self.levels) - 1), coils) * -(-self.plan.samples // self.plan.batch_size)
 
     def outputs(self, out: Path) -> tuple[Path, ...]:
         """All that is written for the output `out`."""
@@ -93,8 +97,8 @@ def recon_file(source: Path, out: Path, job: Job) -> dict[str, Scores]:
     """
     _may_write(source, out, job)
     try:
-        with open_scan(source, job.plan, job.reading) as (scan, maps):
-            return _recon(scan, maps, source, out, job)
+        with _stage(out, job) as stage, open_scan(source, job.plan, job.reading) as (scan, maps):
+            return _recon(scan, maps, source, stage, job)
     except FieldError:  # of the plan, not of the scan
         raise
     except InputError as error:
@@ -115,7 +119,7 @@ def _may_write(source: Path, out: Path, job: Job) -> None:
                                  "pass `overwrite` to replace it, or give another place")
 
 
-def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, job: Job) -> dict[str, Scores]:
+def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, stage: Stage, job: Job) -> dict[str, Scores]:
     volume = Volume(scan, maps, source.name, _slice_range(scan, job.plan.slices), job)
     prepared = volume.first()
     (ready,) = prepared.values()
@@ -126,19 +130,24 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     notes = [*dict.fromkeys((*scan.notes, *ready.notes))]
     for note in notes:
         job.say(f"note: {note}")
-    volume = volume.weighed(prepared)
-    advance = job.progress(source.name, (len(job.levels) - 1) * job.plan.samples * len(volume.numbers))
+    volume = volume.settle(prepared)
+    if volume.settled is not None and volume.settled.warning is not None:
+        job.say(f"warning: {volume.settled.warning}")
+        notes.append(volume.settled.warning)
+    advance = job.progress(source.name, volume.passes * len(volume.numbers))
     provenance, mask = _provenance(source, ready, volume, notes), ready.sampling.mask.cpu()
     del ready
-    with _stage(out, job, len(volume.numbers)) as stage:
-        records = Records(stage.folder)
+    records = Records(stage.folder)
+    with _counted(records, stage.out, len(volume.numbers), job):
         keys, refused = volume.restore(prepared, count, records, advance)
         _check_complete(volume, refused, provenance, source, job)
-        scores = _write(volume, records, keys, stage.new / out.name, mask, provenance)
+        scores = _write(volume, records, keys, stage.new / stage.out.name, mask, provenance)
         stage.publish_files(replace=job.writing.overwrite or job.writing.resume)
     misfits, noisy = provenance["misfit"], min(level for level in provenance["noise_std"] if level is not None) > 0
     misfit = fmean(value for value in misfits if value is not None)
     job.say(f"data misfit {_explained(misfit, noisy=noisy)}")
+    if (factor := provenance["interval_factor"]) is not None:
+        job.say(f"about {SHARE:.0%} of the pixels lie within {factor:.1f} std of the truth, as calibrated on other brains")
     return scores
 
 
@@ -154,8 +163,11 @@ def _explained(misfit: float, *, noisy: bool) -> str:
 
 
 @contextmanager
-def _stage(out: Path, job: Job, slices: int) -> Iterator[Stage]:
-    """Where slices gather; removed at the end, and left to a later run when some are stored and the others fail."""
+def _stage(out: Path, job: Job) -> Iterator[Stage]:
+    """Where slices gather; removed at the end, and left to a later run when some are stored and the others fail.
+
+    It is made before the scan is read, so that a place that cannot be written is found before any work.
+    """
     stage = Stage(out, key=FORMAT, resume=job.writing.resume or not job.writing.overwrite)
     try:
         with explained(out, full_only=True), final_names(stage.folder, out.parent):
@@ -163,12 +175,20 @@ def _stage(out: Path, job: Job, slices: int) -> Iterator[Stage]:
                 job.say(f"{out.name}: goes on where an earlier run stopped")
             yield stage
     except BaseException:
-        stored = Records(stage.folder).count
-        if stored:
-            job.say(f"{out.name}: {stored} of {slices} slices are stored; the same command goes on from there")
-        (stage.leave if stored else stage.remove)()
+        (stage.leave if Records(stage.folder).count else stage.remove)()
         raise
     stage.remove()
+
+
+@contextmanager
+def _counted(records: Records, out: Path, slices: int, job: Job) -> Iterator[None]:
+    """Says what is stored where the block fails."""
+    try:
+        yield
+    except BaseException:
+        if records.count:
+            job.say(f"{out.name}: {records.count} of {slices} slices are stored; the same command goes on from there")
+        raise
 
 
 def _check_complete(volume: Volume, refused: dict[int, InputError], made: dict[str, Any], source: Path, job: Job) -> None:
@@ -188,12 +208,12 @@ def _check_complete(volume: Volume, refused: dict[int, InputError], made: dict[s
 def _write(volume: Volume, records: Records, keys: dict[int, str], place: Path, mask: Tensor,
            provenance: dict[str, Any]) -> dict[str, Scores]:
     """Writes the output, its picture and NIfTI from the records, and completes the provenance; returns the scores."""
-    job, scored = volume.job, Gathered()
+    job, plan, scored = volume.job, volume.plan, Gathered()
     one = records.read(volume.numbers[0], keys)
     height, width = one.image.shape
     with ReconstructionWriter(
-        place, slices=len(volume.numbers), height=height, width=width, mask=mask, std=job.plan.samples > 1,
-        samples=job.plan.samples if job.plan.keep_samples else 0, provenance=provenance,
+        place, slices=len(volume.numbers), height=height, width=width, mask=mask, std=plan.samples > 1,
+        samples=plan.samples if plan.keep_samples else 0, provenance=provenance,
         attributes={"acceleration": provenance["sampling"]["acceleration"]},
     ) as writer:
         for number, index in enumerate(volume.numbers):
@@ -235,14 +255,15 @@ def _write_nifti(out: Path, images: ReconstructionWriter, slices: int, scan: KSp
 
 def _provenance(source: Path, ready: Prepared, volume: Volume, notes: list[str]) -> dict[str, Any]:
     """What is known of how an output is made before it is: nothing of the hour, so that a rerun gives the same bytes."""
-    sampling, job, choice = ready.sampling, volume.job, volume.choice
+    sampling, job, settled = ready.sampling, volume.job, volume.settled or Settled(volume.plan)
     return {
         "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.place,
         "config": plain(_recorded(job)), "config_hash": job.config_hash,
         "input": {"name": job.writing.name_of(source), "fingerprint": fingerprint(source)},
-        "prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint, "levels": job.levels,
-        "method": repr(volume.plan.sampler), "noise_source": ready.noise_source,
-        "held_out_errors": {f"{weight:g}": error for weight, error in choice.errors.items()},
+        "prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint,
+        "levels": volume.plan.sampled_levels(job.prior), "method": repr(volume.plan.fitted), "noise_source": ready.noise_source,
+        "held_out_errors": {f"{weight:g}": error for weight, error in settled.choice.errors.items()},
+        "fit": settled.fit.errors, "interval_factor": interval_factor(volume.plan, job.prior_hash),
         "sampling": {"kind": sampling.kind, "acceleration": sampling.acceleration, "acquired": ready.acquired,
                      "calibration": sampling.acs},
         "notes": [job.writing.told(note, source) for note in notes],
@@ -252,7 +273,7 @@ def _provenance(source: Path, ready: Prepared, volume: Volume, notes: list[str])
 def _recorded(job: Job) -> Plan:
     """The plan as it is stored: files by what `writing` keeps of their paths, besides the digests in the provenance."""
     plan, names = job.plan, job.writing
-    known = job.prior_hash and plan.prior in shipped()
+    known = job.prior_hash and plan.prior in shipped.priors()
     return replace(
         plan,
         prior=plan.prior if known else names.name_of(plan.prior),
@@ -269,11 +290,14 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: 
     _, coils, height, width = scan.shape
     sampling = ready.sampling
     lines = sampling.acs if isinstance(sampling.acs, int) else "{} x {}".format(*sampling.acs)
-    minutes = _seconds_a_call(ready, job, at_once) * job.calls * -(-slices // at_once) / 60
+    begun = (f"{scan.path.name}: {slices} of {len(scan)} slices, {coils} coils, {height} x {width}; "
+             f"{sampling.kind} {ready.acceleration}, calibration {lines}; "
+             f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); ")
+    if job.plan.is_classical:
+        return f"{begun}{job.plan.method}, which needs no prior; on {job.machine.place}"
+    minutes = _seconds_a_call(ready, job, at_once) * job.calls(ready.sense.maps.shape[1]) * -(-slices // at_once) / 60
     return (
-        f"{scan.path.name}: {slices} of {len(scan)} slices, {coils} coils, {height} x {width}; "
-        f"{sampling.kind} {ready.acceleration}, calibration {lines}; "
-        f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); prior {job.prior_name}; "
+        f"{begun}prior {job.prior_name}; "
         f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.sampler).__name__}, "
         f"{len(job.levels) - 1} steps, {'' if at_once == 1 else f'{at_once} slices in a batch, '}"
         f"data steps by {_words(ready.data_step)}; on {job.machine.place}; "

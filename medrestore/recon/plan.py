@@ -9,9 +9,11 @@ from ..errors import InputError
 from ..files import expanded
 from ..levels import LADDERS, below, check_reach
 from ..methods import METHODS, SCANS
-from ..settings import Bounds, FieldError, OneOf, Privacy, check
+from ..settings import Bounds, FieldError, Joined, OneOf, Privacy, check
+from .classical import CLASSICAL, PENALTIES, classical
 
 if TYPE_CHECKING:
+    from ..baselines import Baseline
     from ..methods import Method
     from ..priors import Prior
 
@@ -50,11 +52,13 @@ class Plan:
     In Python the method may also be given as an object, `Plan(mr.DDS(eta=1))`: its name and options are taken.
 
     Args:
-        method: how the data are made to agree; the default was best on validation subjects, the others but it draw samples.
+        method: how the data are made to agree; the default was best on validation subjects, the other diffusion methods draw
+            samples. cg-sense, tv, l1-wavelet and zero-filled need no prior.
         options: the method's hyper-parameters, by the names of its paper, such as lam.
         weight: lam of hqs, dds and diffpir, how much less to trust the data than their noise justifies; default the method's
-            own. auto chooses it for each scan by how well held-out samples are predicted, in no more time than three slices.
-        steps: noise levels, a network call each.
+            own. Of cg-sense, tv and l1-wavelet the weight of the penalty; default auto. auto chooses it for each scan by how well
+            held-out samples are predicted, in no more time than three slices.
+        steps: noise levels, a network call each with most methods (docs/methods.md).
         ladder: spacing of the noise levels.
         sigma_max: noise level to begin at (image brightness about 1); above it the calibration data decide.
         samples: posterior samples; the image is their mean (hqs draws none: take dds).
@@ -62,6 +66,8 @@ class Plan:
         undersample: sampling done in software on top of the scan's own.
         noise_std: std of each real number of the k-space noise; default from the noise scan or the data.
         maps: file of coil maps, shaped like the scan (slice, coil, row, col); default ESPIRiT from the scan.
+        refine_maps: estimate the coil maps together with the image, from all samples, where they leave more unexplained than the
+            noise, and keep what leaves less: worth it for few calibration lines (docs/inversion.md).
         start_sigma: begin part-way, from CG-SENSE, at this noise level (image brightness about 1): fewer steps do.
         spectral_gb: most memory for an exact form of the data step, GiB; beyond it conjugate gradients are used.
         batch_size: samples drawn in one batch.
@@ -76,9 +82,10 @@ class Plan:
         noise_scan: use the noise scan of the file; false estimates the noise from the data.
         slices: first:last+1, from 0, or one number; default all.
         keep_samples: store every sample.
+        fallback: method that takes over where samples that were held back are predicted better by CG-SENSE or l1-wavelet.
     """
 
-    method: Annotated[Any, OneOf(METHODS.offered(SCANS))] = "hqs"
+    method: Annotated[Any, OneOf(Joined(METHODS.offered(SCANS), CLASSICAL))] = "hqs"
     options: Mapping[str, int | float | None] = field(default_factory=dict)
     weight: Annotated[float, Bounds(above=0)] | Literal["auto"] | None = None
     steps: Annotated[int, Bounds(at_least=2)] = 50
@@ -89,6 +96,7 @@ class Plan:
     undersample: Undersampling | None = None
     noise_std: Annotated[float, Bounds(at_least=0)] | None = None
     maps: str | None = None
+    refine_maps: bool = False
     start_sigma: Annotated[float, Bounds(above=0)] | None = None
     spectral_gb: Annotated[float, Bounds(at_least=0)] = 1.0
     batch_size: Annotated[int, Bounds(at_least=1)] = 8
@@ -102,26 +110,57 @@ class Plan:
     noise_scan: bool = True
     slices: tuple[int, int] | None = None
     keep_samples: bool = False
+    fallback: Annotated[str, OneOf(tuple(PENALTIES))] | None = None
 
     def __post_init__(self) -> None:
         METHODS.settle(self, "method", "options")
         check(self)
+        if self.is_classical:
+            classical(self.method, self.options, None, "Plan", "options")
+            for name in ("start_sigma", "fallback"):
+                if getattr(self, name) is not None:
+                    raise FieldError("Plan", name, f"goes with a diffusion method, and {self.method} is none; leave it out")
         if self.weight is not None and self.own_weight is None:
-            raise FieldError("Plan", "weight", "is lam of hqs, dds (without gamma) and diffpir, and stands once: "
-                             f"leave it out with {self.method} and these options")
+            raise FieldError("Plan", "weight", "is lam of hqs, dds (without gamma) and diffpir, or of cg-sense, tv and "
+                             f"l1-wavelet, and stands once: leave it out with {self.method} and these options")
         if self.samples > 1 and not self.draws:
             raise FieldError("Plan", "samples", f"must be 1 with {self.method}, which estimates the mean and draws no samples; "
                              "take a `method` that draws them, such as dds")
 
     @property
+    def is_classical(self) -> bool:
+        """Whether the method needs no prior."""
+        return self.method in CLASSICAL
+
+    @property
     def sampler(self) -> "Method":
-        """The method with its options and the weight; its own default weight where one is yet to be chosen."""
+        """The diffusion method with its options and the weight; its own default weight where one is yet to be chosen."""
         weight = {} if self.weight in (None, "auto") else {"lam": self.weight}
         return METHODS.build(self.method, {**self.options, **weight}, "Plan", "options").in_steps(self.steps)
 
     @property
+    def baseline(self) -> "Baseline":
+        """The classical method with its options and the weight; the first of a search where one is yet to be chosen."""
+        given = self.weight if isinstance(self.weight, float) else None
+        return classical(self.method, self.options, given, "Plan", "options")
+
+    @property
+    def fitted(self) -> "Method | Baseline":
+        """The method, of whichever kind."""
+        return self.baseline if self.is_classical else self.sampler
+
+    @property
+    def searched(self) -> bool:
+        """Whether the scan is to choose the weight."""
+        asked = self.weight == "auto" or (self.weight is None and self.is_classical)
+        return asked and self.own_weight is not None
+
+    @property
     def own_weight(self) -> float | None:
-        """The method's default lam; None where it has none or the options settle it."""
+        """The method's default lam, or the first of a search; None where it has none or the options settle it."""
+        if self.is_classical:
+            penalty = PENALTIES.get(self.method)
+            return None if penalty is None or "lam" in self.options else penalty.first
         kind: Any = METHODS[self.method]
         own: Any = {one.name: one.default for one in fields(kind)}.get("lam")
         return None if "lam" in self.options or self.options.get("gamma") is not None else own
@@ -129,10 +168,10 @@ class Plan:
     @property
     def draws(self) -> bool:
         """Whether the method draws samples, whose spread means something."""
-        return METHODS[self.method].draws
+        return not self.is_classical and METHODS[self.method].draws
 
     def check_levels(self, prior: "Prior") -> None:
-        """Refuses noise levels that are outside those of the prior."""
+        """Refuses noise levels that are outside those of the prior; for diffusion methods."""
         low, high = prior.sigma_range
         check_reach(self.sigma_max, max(low, LEAST_SIGMA), high, start_sigma=self.start_sigma)
 
@@ -142,14 +181,22 @@ class Plan:
         return LADDERS[self.ladder](self.steps, min(high, self.sigma_max), max(low, LEAST_SIGMA))
 
     def sampled_levels(self, prior: "Prior") -> list[float]:
-        """The noise levels of each sample."""
+        """The noise levels of each sample; none of a classical method."""
+        if self.is_classical:
+            return []
         levels = self.levels(prior)
         return levels if self.start_sigma is None else below(levels, self.start_sigma)
+
+    def passes(self, prior: "Prior") -> int:
+        """Steps that a slice takes, of all its samples together; 1 for a classical method."""
+        return max(1, len(self.sampled_levels(prior)) - 1) * self.samples
 
 
 def quality(name: str, method: str) -> dict[str, Any]:
     """The steps, samples and start_sigma that a quality stands for with a method."""
-    points = QUALITY_OF_SAMPLES if METHODS[method].draws else QUALITY
+    if method in CLASSICAL:
+        name = "balanced"  # which begins at no image of another
+    points = QUALITY_OF_SAMPLES if method in METHODS and METHODS[method].draws else QUALITY
     return dict(zip(("steps", "samples", "start_sigma"), points[name], strict=True))
 
 
@@ -162,12 +209,15 @@ class Machine:
         compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs.
         maps_cache: folder of coil maps, or none.
         apart: do the scans of a folder in a process of their own, so that one which kills its process costs no other.
+        check_fit: first hold back some samples of a middle slice, and warn where the prior predicts them worse than CG-SENSE
+            and l1-wavelet do; in about half the time of a slice.
     """
 
     device: str | None = None
     compiled: bool = False
     maps_cache: str | None = None
     apart: bool = False
+    check_fit: bool = False
 
     def __post_init__(self) -> None:
         check(self)

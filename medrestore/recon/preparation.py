@@ -9,12 +9,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..baselines import CGSense, ZeroFilled, rss
+from ..baselines import Baseline, CGSense, ZeroFilled, rss
 from ..consistency import relative_misfit, unexplained
 from ..errors import InputError
 from ..io import KSpaceFile, Scan, read_kspace
 from ..io.kspace.base import sampled
-from ..methods import SCANS, serving
+from ..io.kspace.plausible import is_noise
+from ..methods import METHODS, SCANS, serving
 from ..metrics import Scores, fastmri_scores
 from ..mri import (
     Sampling,
@@ -23,6 +24,7 @@ from ..mri import (
     espirit,
     estimate_noise,
     fastmri_seed,
+    joint_maps,
     noise_covariance,
     noise_std,
     prewhiten,
@@ -30,10 +32,10 @@ from ..mri import (
     whitening,
 )
 from ..operators import Crop, Sense
-from ..priors import Prior
+from ..priors import ByParts, Prior
 from ..problem import Problem
 from ..restoration import Restoration, check, image_size, padded_size, restore_all
-from .data_step import DataStep, data_step, exact_gb
+from .data_step import DataStep, data_step, exact_gb, stopped_early
 from .noise_model import UNSOLVED, noise_profile
 from .plan import SLICE_SEEDS, Plan, Reading
 
@@ -41,6 +43,8 @@ CG_SENSE = CGSense(lam=0.01)  # the baseline beside every reconstruction
 FASTMRI_KINDS = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
 AXES = ("slice", "coil", "row", "col")  # of coil maps in files that do not say
 ROUNDING = 1e-4  # of the data: what float32 leaves of k-space that the maps explain
+RIGHT = 1.5  # times the noise: coil maps that leave no more unexplained are taken as right
+NOISE_ALONE = ("There is no more signal at the centre of k-space than elsewhere, as in noise alone: do not trust the image.",)
 WORST_MISFIT = 3.0  # times that of an empty image
 
 
@@ -88,12 +92,12 @@ class Prepared:
     @cached_property
     def zero_filled(self) -> Tensor:
         """(1, 1, height, width) complex on the reconstruction grid, computed when it is first asked for."""
-        return ZeroFilled().reconstruct(self.kspace, self.sense.maps, self.sense.mask)
+        return reconstructed(ZeroFilled(), self)
 
     @cached_property
     def cg_sense(self) -> Tensor:
         """(1, 1, height, width) complex on the reconstruction grid, computed when it is first asked for."""
-        return CG_SENSE.reconstruct(self.kspace, self.sense.maps, self.sense.mask)
+        return reconstructed(CG_SENSE, self)
 
     def shown(self, image: Tensor) -> Tensor:
         """Complex (..., h, w) of the reconstruction grid to the image as shown, in units of the coils' root-sum-of-squares."""
@@ -119,6 +123,7 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     check_sampled(scan)
     reference = _reference(scan, plan)
     scan, maps, notes = _living(scan, maps)
+    notes += NOISE_ALONE if is_noise(scan.kspace[0]) else ()
     kspace, sampling = _undersample(scan, plan, file_name)
     calibration = _calibration(scan, sampling)
     unmix = torch.eye(kspace.shape[1], dtype=torch.complex64)
@@ -139,6 +144,9 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     elif maps.shape != kspace.shape:
         raise InputError(f"the coil maps are {tuple(maps.shape[1:])} and the k-space is {tuple(kspace.shape[1:])} "
                          "(coil, height, width); give the maps of this scan")
+    if plan.refine_maps:
+        maps, said = _refined(kspace.to(device), sampling.mask.to(device), maps.to(device), sigma)
+        notes += said
     norm = maps.abs().square().sum(1, keepdim=True).sqrt()
     maps = torch.where(norm > 0, maps / norm.where(norm > 0, 1.0), 0.0)
     gain = torch.einsum("cv,bvhw->bchw", unmix, maps).abs().square().sum(1, keepdim=True).sqrt()
@@ -148,17 +156,35 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
                     (*scan.notes, *notes), float(scan.mask.numel() / scan.mask.sum()))
 
 
+def _refined(kspace: Tensor, mask: Tensor, maps: Tensor, sigma: float) -> tuple[Tensor, tuple[str, ...]]:
+    """Maps estimated together with the image where the given ones leave more than the noise unexplained, and a note on it."""
+    if kspace.shape[1] < 2:
+        return maps.cpu(), ("The coil map was not refined: there is one coil.",)
+    before = unexplained(Problem(Sense(maps, mask), kspace, sigma))
+    if before <= RIGHT * sigma:
+        return maps.cpu(), (f"The coil maps were not refined: they leave {before:.3g} unexplained, "
+                            f"and the noise is {sigma:.3g}.",)
+    refined = joint_maps(kspace, mask, maps)
+    after = unexplained(Problem(Sense(refined, mask), kspace, sigma))
+    if after >= before:
+        return maps.cpu(), (f"The coil maps were not refined: together with the image they leave {after:.3g} unexplained, "
+                            f"before {before:.3g}.",)
+    return refined.cpu(), (f"The coil maps were estimated together with the image: they leave {after:.3g} unexplained, "
+                           f"before {before:.3g}; the noise is {sigma:.3g}.",)
+
+
 def _weighted(sense: Sense, kspace: Tensor, sigma: float, source: str, plan: Plan) -> tuple[Problem, DataStep, str]:
     """The problem with samples weighted by their noise, the form of its operator, and where the noise comes from, in words.
 
     A given noise level is held against what the coil maps leave unexplained, too: to fit the model's error costs up to 15 dB.
     """
     plain = Problem(sense, kspace, sigma)
-    along_axis = plan.sampler.inverts() and sense.one_axis  # whose exact spectrum has one weight a line
+    spectral = not plan.is_classical and plan.sampler.inverts()
+    along_axis = spectral and sense.one_axis  # whose exact spectrum has one weight a line
     profile = noise_profile(plain, along_axis=along_axis)
     if profile is not None:
         sense, sigma = replace(sense, mask=profile.weights), profile.sigma
-    form = data_step(sense, plan.sampler, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb, noisy=sigma > 0)
+    form = _data_step(sense, plan, noisy=sigma > 0)
     if profile is not None:
         source = (f"{source}, with what the coil maps leave unexplained {sigma:.3g} to {profile.largest:.3g} "
                   "from the edge of k-space to its centre")
@@ -170,9 +196,16 @@ def _weighted(sense: Sense, kspace: Tensor, sigma: float, source: str, plan: Pla
         source = f"{source}, raised from {sigma:.3g} to what the coil maps leave unexplained"
         problem = replace(problem, sigma=left)
         if sigma == 0:  # the form is that of data with noise
-            form = data_step(sense, plan.sampler, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb, noisy=True)
+            form = _data_step(sense, plan, noisy=True)
             problem = Problem(form.operator, kspace, left)
     return problem, form, source
+
+
+def _data_step(sense: Sense, plan: Plan, *, noisy: bool) -> DataStep:
+    """The form of the operator; a classical method takes the operator as it is."""
+    if plan.is_classical:
+        return DataStep(sense, "its own iterations", 0.0)
+    return data_step(sense, plan.sampler, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb, noisy=noisy)
 
 
 def is_empty(scan: Scan) -> bool:
@@ -279,7 +312,7 @@ def restore_slice(prepared: Prepared, prior: Prior, plan: Plan, *, slice_index: 
 
 def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, numbers: Sequence[int] | None = None,
                    batch_size: int | None = None, on_step: Callable[[int, Tensor], None] | None = None) -> list[Slice]:
-    """Restores prepared slices with joint calls of the prior.
+    """Restores prepared slices, by a diffusion method with joint calls of the prior.
 
     Args:
         numbers: of the slices, which set the seeds of each apart; by default from 0.
@@ -287,8 +320,11 @@ def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, nu
         on_step: called with the number of the step and x (sample, channel, height, width) after it, for each batch.
     """
     numbers = range(len(prepared)) if numbers is None else numbers
+    if plan.is_classical:
+        return [_classical(*one, plan, on_step) for one in zip(prepared, numbers, strict=True)]
+    method = stopped_early(plan.sampler, exact=all(one.problem.exact is True for one in prepared))
     results = restore_all(
-        [one.problem for one in prepared], prior, plan.sampler, levels=plan.levels(prior), samples=plan.samples,
+        [one.problem for one in prepared], prior, method, levels=plan.levels(prior), samples=plan.samples,
         seeds=[plan.seed + SLICE_SEEDS * index for index in numbers],
         batch_size=plan.batch_size if batch_size is None else batch_size, on_step=on_step,
         starts=None if plan.start_sigma is None else [one.cg_sense for one in prepared], start_sigma=plan.start_sigma,
@@ -296,6 +332,20 @@ def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, nu
     for index, one, result in zip(numbers, prepared, results, strict=True):
         _check_explained(one, result, index)
     return [_as_shown(*one) for one in zip(prepared, results, strict=True)]
+
+
+def _classical(prepared: Prepared, number: int, plan: Plan, on_step: Callable[[int, Tensor], None] | None) -> Slice:
+    """A slice by a method without a prior: one sample, with the seed that one of a diffusion method would have."""
+    image = reconstructed(plan.baseline, prepared)
+    if on_step is not None:
+        on_step(0, image)
+    seeds = (plan.seed + SLICE_SEEDS * number,)
+    return _as_shown(prepared, Restoration(image, relative_misfit(prepared.problem, image), plan.baseline, (), seeds))
+
+
+def reconstructed(baseline: Baseline, prepared: Prepared) -> Tensor:
+    """(1, 1, height, width) complex by a classical method, on the reconstruction grid."""
+    return baseline.reconstruct(prepared.kspace, prepared.sense.maps, prepared.sense.mask)
 
 
 def _check_explained(prepared: Prepared, result: Restoration, index: int) -> None:
@@ -324,7 +374,9 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
     Raises:
         InputError: in one sentence, what does not fit and what would.
     """
-    check_prior(prior.channels, "the prior")
+    if plan.is_classical:
+        return
+    check_prior(prior.channels, "the prior", plan)
     plan.check_levels(prior)
     operator, method = prepared.problem.operator, plan.sampler
     if method.needs is not None and not isinstance(operator, method.needs):
@@ -344,6 +396,8 @@ def check_noise(prepared: Prepared, plan: Plan) -> None:
     Raises:
         InputError: the method, and those that know the noise.
     """
+    if plan.is_classical:
+        return
     method = plan.sampler
     if method.exact and prepared.problem.exact is not True:
         raise InputError(f"{type(method).__name__} takes the data as free of noise, and these have noise of std "
@@ -351,11 +405,24 @@ def check_noise(prepared: Prepared, plan: Plan) -> None:
                          f"take a `method` that knows the noise: {serving(prepared.problem.operator, noisy=True, use=SCANS)}")
 
 
-def check_prior(channels: int, name: str) -> None:
-    """Refuses a prior that is not one of complex images."""
-    if channels != 2:
+def check_prior(channels: int, name: str, plan: Plan) -> None:
+    """Refuses a prior that is not one of complex images, nor of real ones where the plan's method takes these apart."""
+    if channels != 2 and not (channels == 1 and not plan.is_classical and METHODS[plan.method].by_parts):
+        others = ", or one of real images with the `method` score-mri" if channels == 1 else ""
         raise InputError(f"{name} is a prior of {channels} channels, and a complex image needs one of two, real and imaginary; "
-                         "give another `prior`")
+                         f"give another `prior`{others}")
+
+
+def complex_prior(prior: Prior, plan: Plan) -> Prior:
+    """The prior of complex images that a plan works with: of two channels, or by parts where its method takes that.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if plan.is_classical:
+        return prior
+    check_prior(prior.channels, "the prior", plan)
+    return ByParts(prior) if prior.channels == 1 else prior
 
 
 @contextmanager

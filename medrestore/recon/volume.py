@@ -16,8 +16,8 @@ from ..settings import FieldError, plain
 from .plan import Plan
 from .preparation import Prepared, is_empty, prepare, restore_slices
 from .records import Record, Records, key_of
+from .settle import Settled, settled
 from .slices import ahead, images_of
-from .weight import Choice, Search, chosen_weight
 
 if TYPE_CHECKING:
     from .files import Job
@@ -51,7 +51,7 @@ class Volume:
         file_name: of the scan.
         numbers: of the slices that are asked for.
         job: what to do with them.
-        choice: the weight of the data, where the plan leaves it to the scan.
+        settled: the plan of the job with what it leaves to the scan; None before that is known.
     """
 
     scan: KSpaceFile
@@ -59,12 +59,17 @@ class Volume:
     file_name: str
     numbers: range
     job: "Job"
-    choice: Choice = field(default_factory=Choice)
+    settled: Settled | None = None
 
     @property
     def plan(self) -> Plan:
-        """The plan of the job with the weight that was chosen."""
-        return self.choice.of(self.job.plan)
+        """The plan of the job, as far as it is settled."""
+        return self.job.plan if self.settled is None else self.settled.plan
+
+    @property
+    def passes(self) -> int:
+        """Steps that a slice takes."""
+        return self.plan.passes(self.job.prior)
 
     @property
     def pictured(self) -> int:
@@ -90,17 +95,18 @@ class Volume:
                 return {index: self._prepare(scan, self._maps(index))}
         raise InputError(f"{self.scan.path}: the k-space is zero everywhere; copy or export the scan again")
 
-    def weighed(self, prepared: dict[int, Prepared]) -> "Volume":
-        """The volume with the weight that its middle slice chooses, or the first that holds something."""
-        search = Search.of(self.plan, self.job.prior)
-        if search is None:
-            return self
-        self.job.say(f"choosing the weight of the data by held-out samples: at most {search.total} network calls")
-        middle = self.scan[self.pictured]
-        ready = (next(iter(prepared.values())) if self.pictured in prepared or is_empty(middle)
-                 else self._prepare(middle, self._maps(self.pictured)))
-        advance = self.job.progress("weight of the data", search.total)
-        return replace(self, choice=chosen_weight(ready, self.job.prior, self.plan, on_call=advance))
+    def settle(self, prepared: dict[int, Prepared]) -> "Volume":
+        """The volume with what its middle slice settles, or the first that holds something."""
+
+        def middle() -> Prepared:
+            scan = self.scan[self.pictured]
+            if self.pictured in prepared or is_empty(scan):
+                return next(iter(prepared.values()))
+            return self._prepare(scan, self._maps(self.pictured))
+
+        job = self.job
+        return replace(self, settled=settled(middle, job.prior, job.plan, check_fit=job.machine.check_fit, say=job.say,
+                                             progress=job.progress))
 
     def restore(self, prepared: dict[int, Prepared], at_once: int, records: Records,
                 advance: Callable[[], None]) -> tuple[dict[int, str], dict[int, InputError]]:
@@ -129,7 +135,7 @@ class Volume:
             if group.ready:
                 self._restore(group, records, advance)
                 release_freed_memory()
-            for _ in range((len(group.numbers) - len(group.ready)) * (len(self.job.levels) - 1) * self.job.plan.samples):
+            for _ in range((len(group.numbers) - len(group.ready)) * self.passes):
                 advance()
             del group
         return keys, refused

@@ -12,12 +12,12 @@ from .bounds import Bounds, FieldError, OneOf, dotted, prefix, refused, suggeste
 from .build import build, check, hints, parse, variants
 from .plain import assign, flatten, override, plain, scalar
 from .privacy import OMITTED, Privacy
-from .registry import Registry
+from .registry import Joined, Registry
 from .schema import default_of, documented, schema, schema_of
 from .words import described, is_required
 
 __all__ = [
-    "OMITTED", "Bounds", "FieldError", "OneOf", "Privacy", "Registry", "assign", "build", "check",
+    "OMITTED", "Bounds", "FieldError", "Joined", "OneOf", "Privacy", "Registry", "assign", "build", "check",
     "default_of", "described", "documented", "dotted", "flatten", "hints", "is_required", "override",
     "parse", "plain", "prefix", "refused", "scalar", "schema", "schema_of", "suggested", "variants",
 ]

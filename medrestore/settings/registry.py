@@ -144,3 +144,23 @@ class Offered(Collection[str], Generic[T]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+class Joined(Collection[str]):
+    """The names of several tables, in turn.
+
+    Args:
+        tables: of names.
+    """
+
+    def __init__(self, *tables: Collection[str]) -> None:
+        self.tables = tables
+
+    def __contains__(self, name: object) -> bool:
+        return any(name in table for table in self.tables)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for table in self.tables for name in table)
+
+    def __len__(self) -> int:
+        return sum(len(table) for table in self.tables)

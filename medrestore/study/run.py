@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import digest_of, expanded, write_file
+from ..files import check_claimed, claim, digest_of, expanded
 from ..settings import plain
+from ..tasks import files_beside
 from ..tasks.run import Task, failures, is_whole
 from ..tasks.run import run as run_tasks
 from .cases import (
@@ -31,17 +32,19 @@ from .config import Config, PictureConfig, ScanConfig, SceneConfig, as_plain
 from .fingerprints import Fingerprints, short_digest
 from .methods import Candidates, Recipe, SolverMaker, build_all, recipe
 from .mri import ScanSolver, scan_solver
+from .perceptual import inception_of
 from .pictures import picture_cases, picture_solver
 from .scans import scan_cases
 from .scenes import scene_cases, scene_solver
-from .score_files import STUDY
+from .score_files import FOLDER
 from .sources import Condition
+from .speed import TIMINGS, write_speed
 from .tables import write_outputs
 from .tuning import Choices, choose, printed, summary
 from .work import StudyWork
 
 FORMAT = 3  # raise when the same config gives other numbers
-CONFIG, TUNED, TIMINGS, CACHE = "config.yaml", "tuned.json", "timings.csv", "cache"
+CONFIG, TUNED, CACHE = "config.yaml", "tuned.json", "cache"
 AnyCase = Case[Any, Any]
 
 
@@ -73,7 +76,7 @@ class Study:
         config, source, out: the study, its file, and the folder of its outputs.
         candidates: every method, with each candidate of its tuning.
         data, validation: the cases.
-        lpips: sha256 of the files with the weights of LPIPS.
+        lpips, inception: sha256 of the files with the weights of LPIPS, and of FID's network.
         prints: of all files that were read.
     """
 
@@ -84,6 +87,7 @@ class Study:
     data: Sequence[AnyCase]
     validation: Sequence[AnyCase]
     lpips: tuple[str, ...] = ()
+    inception: str = ""
     prints: Fingerprints = field(default_factory=Fingerprints)
 
     def item(self, case: AnyCase, condition: Condition, method: Recipe[Any], seed: int, *,
@@ -91,9 +95,9 @@ class Study:
         """What a task does."""
         record = MethodRecord(method.label, method.config, method.solver.settings, method.solver.weights)
         content = Content(self.config.protocol, part_of(CaseRecord, case), condition, record, seed,
-                          with_image, self.lpips)
+                          with_image, self.lpips, self.inception)
         cache = self.out / CACHE if self.config.cache is None else expanded(self.config.cache)
-        resources = Resources(self._spectral_gb(method), cache, self.config.lpips)
+        resources = Resources(self._spectral_gb(method), cache, self.config.lpips, self.config.fid_weights)
         return Item(content, case, method.solver, resources)
 
     def _spectral_gb(self, method: Recipe[Any]) -> float:
@@ -147,10 +151,7 @@ def open_study(config: Config, source: str, out: Path) -> Study:
     Raises:
         InputError: anything missing (all of it named), unknown, or shared by validation and data.
     """
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file, and a study needs a folder; give another one")
-    if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in STUDY):
-        raise InputError(f"{out} is a folder of something else than a study; give another one")
+    check_claimed(out, FOLDER)
     refuse_missing(config.paths, source)
     kind = KINDS[type(config)]
     candidates = build_all(config, kind.solver, source)
@@ -165,8 +166,11 @@ def open_study(config: Config, source: str, out: Path) -> Study:
     _check_folders(config.methods, source)
     _check_folders([condition.name for condition in config.conditions], source)
     lpips = tuple(prints(expanded(path)) for path in config.lpips)
+    inception = "" if config.fid_weights is None else prints(expanded(config.fid_weights))
+    if config.fid_weights is not None:
+        inception_of(config.fid_weights)  # refuses what are no weights before any work
     tuned = any(method.tuned for method in config.methods.values())
-    return Study(config, source, out, candidates, data, validation if tuned else [], lpips, prints)
+    return Study(config, source, out, candidates, data, validation if tuned else [], lpips, inception, prints)
 
 
 def _check_served(config: Config, candidates: Candidates, source: str) -> None:
@@ -252,9 +256,11 @@ def run_study(study: Study, running: Running) -> Result:
     import yaml
 
     out, say = study.out, running.say
-    write_file(out / CONFIG, yaml.safe_dump(as_plain(study.config), sort_keys=False))
-    if not (out / TIMINGS).exists():
-        write_file(out / TIMINGS, "task,method_seconds,preparation_seconds\n")
+    claim(out, FOLDER)
+    with files_beside(out) as folder:
+        (folder / CONFIG).write_text(yaml.safe_dump(as_plain(study.config), sort_keys=False), "utf-8")
+        if not (out / TIMINGS).exists():
+            (folder / TIMINGS).write_text("task,method_seconds,preparation_seconds\n", "utf-8")
     tuning = tuning_tasks(study)
     first = _run(study, tuning, running, "tuning")
     if waiting := _waiting(study, tuning):
@@ -263,7 +269,8 @@ def run_study(study: Study, running: Running) -> Result:
     choices = choose(tuning, out, study.config.methods, study.candidates, study.config.protocol,
                      len(study.validation))
     if tuning:
-        write_file(out / TUNED, json.dumps(choices, indent=1) + "\n")
+        with files_beside(out) as folder:
+            (folder / TUNED).write_text(json.dumps(choices, indent=1) + "\n", "utf-8")
         for line in summary(choices):
             say(line)
     tasks = scored_tasks(study, choices)
@@ -275,8 +282,12 @@ def run_study(study: Study, running: Running) -> Result:
     else:
         study.prints.check_unchanged()
         stored = [task for task in tasks if is_whole(out, task)]
-        if write_outputs(study.config, out, stored, choices, failed, _provenance(study, running.command)):
-            say(f"{out / 'report.html'}  tables.md  results.csv  volumes.csv")
+        with files_beside(out) as folder:
+            scored = write_outputs(study.config, out, folder, stored, choices, failed, _provenance(study, running.command))
+            if scored:
+                write_speed(out, folder, stored)
+        if scored:
+            say(f"{out / 'report.html'}  tables.md  results.csv  volumes.csv  speed.csv")
     return Result(failed, first.done + second.done, first.skipped + second.skipped, waiting)
 
 

@@ -2,6 +2,7 @@
 pictures.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
@@ -10,6 +11,8 @@ from ..settings import Bounds, check, refused
 
 Slices = Literal["middle", "all"] | tuple[int, int]
 Positive = Annotated[int, Bounds(at_least=1)]
+QUARTER = 0.25  # of the coefficients, which compressed sensing keeps
+LONGEST_MOTION = 200  # pixels
 
 
 @dataclass(frozen=True)
@@ -98,10 +101,16 @@ class Layout:
     Args:
         dataset: name of the array with the k-space.
         axes: of the array.
+        select: the value to read of a counter, as {contrast: 1}.
+        uncentred: the origin of k-space is at [0, 0] of the array.
+        noise_scan: use the noise scan of a file; false estimates the noise from the data.
     """
 
     dataset: str | None = None
     axes: tuple[str, ...] | None = None
+    select: Mapping[str, Annotated[int, Bounds(at_least=0)]] = field(default_factory=dict)
+    uncentred: bool = False
+    noise_scan: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +159,8 @@ class Scenes(Source):
         frames: which frames of each scene, or how many, evenly spread; None for all (rendered: of the first
             1000).
         crop: side of the square around the hole that stands for the frame; None for the whole frame.
+        hole_values: of a folder, the grey levels of its masks that hide, where these are labels or soft; in place of
+            DREAMING's white for what is seen.
         holes: least and largest share of the frame (or crop) that may be hidden in the first of the frames;
             other scenes are left out.
     """
@@ -162,6 +173,7 @@ class Scenes(Source):
     size: tuple[int, int] = (270, 480)
     frames: int | tuple[int, ...] | None = None
     crop: int | None = None
+    hole_values: tuple[Annotated[int, Bounds(at_least=0, at_most=255)], ...] = ()
     holes: tuple[float, float] | None = None
     kind: Literal["scenes"] = "scenes"
 
@@ -173,6 +185,8 @@ class Scenes(Source):
             raise refused(self, f"scenes must be a range [first, last) of numbers, got {list(self.scenes)}")
         if self.numbers is not None and (not self.numbers or min(self.numbers) < 0):
             raise refused(self, f"numbers must be those of scenes, 0 and up, got {list(self.numbers)}")
+        if self.folder is None and self.hole_values:
+            raise refused(self, "hole_values are of the masks in a folder; rendered scenes have none to choose from")
         if self.folder is None and self.wanted is None:
             raise refused(self,
                           "folder (DREAMING), or scenes [first, last) or numbers to render, must be given")
@@ -194,12 +208,15 @@ class Pictures(Source):
     Args:
         folder: of png and jpg, to any depth; `bundled` for those that come with scikit-image.
         crop: side of the central square; None for the whole picture.
+        resize: side to which the largest central square is made smaller, as the papers make their pictures of 256 (ADM's
+            recipe: halved by means while twice as large, then bicubic); a crop is taken of that.
     """
 
     SIDES: ClassVar[int] = 16  # sides are cut to multiples of it, so that every factor and every network fits
 
     folder: str = "bundled"
     crop: Annotated[int | None, Bounds(at_least=SIDES)] = None
+    resize: Annotated[int | None, Bounds(at_least=SIDES)] = None
     kind: Literal["pictures"] = "pictures"
 
     @property
@@ -243,19 +260,22 @@ class Degrade(Condition):
         kind: the operator.
         factor: of super-resolution: how much smaller.
         filter: of super-resolution: by bicubic interpolation or by means.
-        keep: of inpainting: the share of the pixels left, at random.
+        keep: of inpainting: the share of the pixels left, at random; of compressed sensing, of the Walsh-Hadamard coefficients
+            (default a quarter).
         box: of inpainting: the side of a hidden square in the middle.
         std: of deblurring: of the Gaussian, pixels.
+        motion: of deblurring: (length in pixels, angle in degrees) of a straight motion, instead of the Gaussian.
         noise_std: of the noise, pictures being in [0, 1].
         label: in tables; None for a name made of these.
     """
 
-    kind: Literal["super-resolution", "inpainting", "deblurring", "colorization"]
+    kind: Literal["super-resolution", "inpainting", "deblurring", "colorization", "compressed-sensing", "denoising"]
     factor: Annotated[int, Bounds(at_least=2)] = 4
     filter: Literal["bicubic", "mean"] = "bicubic"
     keep: Annotated[float | None, Bounds(above=0, below=1)] = None
     box: Annotated[int | None, Bounds(at_least=1)] = None
     std: Annotated[float, Bounds(above=0)] = 3.0
+    motion: tuple[float, float] | None = None
     noise_std: Annotated[float, Bounds(at_least=0)] = 0.0
     label: str | None = None
 
@@ -263,12 +283,16 @@ class Degrade(Condition):
         super().__post_init__()
         if self.kind == "inpainting" and (self.keep is None) == (self.box is None):
             raise refused(self, "keep (a share of the pixels) or box (pixels) must be given, and not both")
+        if self.motion is not None and not 0 < self.motion[0] <= LONGEST_MOTION:
+            raise refused(self, f"motion has a length above 0 and at most {LONGEST_MOTION} pixels, got {self.motion[0]:g}")
 
     @property
     def name(self) -> str:
         if self.label:
             return self.label
-        what = {"super-resolution": f"{self.factor}x", "deblurring": f"{self.std:g} px", "colorization": "",
+        blur = f"{self.std:g} px" if self.motion is None else f"motion {self.motion[0]:g} px"
+        what = {"super-resolution": f"{self.factor}x", "deblurring": blur, "colorization": "", "denoising": "",
+                "compressed-sensing": f"{self.keep or QUARTER:.0%}",
                 "inpainting": f"{self.keep:.0%}" if self.keep is not None else f"{self.box} px"}[self.kind]
         noise = f" noise {self.noise_std:g}" if self.noise_std > 0 else ""
         return f"{self.kind} {what}".strip() + noise

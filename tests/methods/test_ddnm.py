@@ -49,9 +49,7 @@ def test_simplified_ddnm_plus(sigma: float, tau: float, sigma_y: float, posterio
             a, level = vp.abar_next**0.5 * vp.beta / (1 - vp.abar), vp.beta_tilde**0.5
         lam, gamma = (1.0, (level**2 - (a * s) ** 2) ** 0.5) if level >= a * s else (level / (a * s), 0.0)
         x0 = vp.x0 - lam * (vp.x0 @ A.T - Y) @ PINV.T
-        if posterior:
-            want = vp.posterior_mean(x0) + gamma * vp.n
-        else:
-            want = a * x0 + gamma * (eta * vp.n + (1 - eta**2) ** 0.5 * vp.e)
+        split = a * x0 + gamma * (eta * vp.n + (1 - eta**2) ** 0.5 * vp.e)
+        want = vp.posterior_mean(x0) + gamma * vp.n if posterior else split
         close(step(SimplifiedDDNMPlus(None if posterior else eta), sigma, tau, sigma_y=sigma_y, operator=operator), want)
 

@@ -12,7 +12,7 @@ from medrestore.methods import DDNM, DDRM, DDS, DPS, HQS, DDNMPlus, DiffPIR, Met
 from medrestore.mri import sampling_mask, simulated_maps
 from medrestore.operators import ResolvedSense, Sense, SpectralSense
 from medrestore.problem import Problem
-from medrestore.recon.data_step import data_step, exact_gb
+from medrestore.recon.data_step import data_step, exact_gb, stopped_early
 from medrestore.recon.slices import ahead
 
 SHAPE = (24, 60)
@@ -39,24 +39,30 @@ def test_the_form_that_pays(method: Method, steps: int, samples: int, form: type
 
 
 def test_exact_data_have_no_use_for_a_fixed_gamma() -> None:
-    chosen = data_step(sense(), DDS(gamma=5.0), steps=50, samples=1, most_gb=1.0, noisy=False)
-    assert isinstance(chosen.operator, SpectralSense)
+    scan = sense()
+    assert data_step(scan, DDS(gamma=5.0), steps=50, samples=1, most_gb=1.0, noisy=False).operator is scan
+
+
+def test_data_without_noise_are_met_in_a_few_steps() -> None:
+    assert stopped_early(DDS(), exact=True) == DDS(cg_steps=5) and stopped_early(HQS(0.5), exact=True) == HQS(0.5, cg_steps=5)
+    for method, exact in ((DDS(), False), (DDS(cg_steps=60), True), (DDNM(), True), (DPS(), True)):
+        assert stopped_early(method, exact=exact) is method
 
 
 def test_every_form_takes_the_same_step() -> None:
     scan, x = sense(), torch.randn(2, 1, *SHAPE, dtype=torch.complex64, generator=torch.Generator().manual_seed(1))
     y = scan(x[:1])
     forms = [data_step(scan, method, steps=50, samples=1, most_gb=1.0, noisy=noisy).operator
-             for method, noisy in ((DDS(), False), (DDS(gamma=5.0), True), (DDS(), True))]
+             for method, noisy in ((DDNMPlus(), True), (DDS(gamma=5.0), True), (DDS(), True))]
     assert len({type(form) for form in forms}) == 3
     first, *others = (prox(Problem(form, y, 0.1), x, 5.0, rtol=1e-7) for form in forms)
     for other in others:
-        assert (other - first).abs().max() < 1e-5
+        assert (other - first).abs().max() < 1e-3  # what the spectrum leaves out
 
 
 @pytest.mark.parametrize(("method", "noisy", "cutoff"), [
     (DDNM(), False, 0.2), (RePaint(), False, 0.2), (DDNMPlus(), False, 0.2), (DDNMPlus(), True, 0.01), (DDRM(), True, 0.01),
-    (HQS(), False, 1e-3), (DDS(), False, 1e-3), (DDNM(), True, 1e-3),
+    (DDNM(), True, 1e-3),
 ])
 def test_which_coefficients_count_as_missing(method: Method, noisy: bool, cutoff: float, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, real = [], Sense.spectral

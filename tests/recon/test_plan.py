@@ -27,7 +27,8 @@ from medrestore.settings import build, hints, plain
     ({"start_sigma": 0}, "Plan: start_sigma must be above 0, got 0.0"),
     ({"noise_std": -1}, "Plan: noise_std must be at least 0, got -1.0"),
     ({"ladder": "rope"}, "Plan: ladder must be one of karras, ddpm, quadratic, got 'rope'"),
-    ({"method": "ddim"}, "Plan: method must be one of hqs, dds, diffpir, ddnm+, ddnm, ddrm, dps, repaint, got 'ddim'"),
+    ({"method": "ddim"}, "Plan: method must be one of hqs, dds, diffpir, ddnm+, ddnm, ddrm, dps, repaint, cg-sense, tv, "
+                          "l1-wavelet, zero-filled, got 'ddim'"),
     ({"method": "dds", "options": {"eta": -1}}, "Plan: options.eta must be at least 0, got -1.0"),
     ({"method": "dds", "options": {"gama": 1}}, "Plan: options.gama is no option; did you mean options.gamma?"),
     ({"method": DDS(), "options": {"eta": 1}}, "Plan: options go with the name of a method; give them to the object "),

@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from helpers.scans import kspace
 from torch import Tensor
 
 from medrestore.codecs import CalibratedComplex
 from medrestore.errors import InputError
 from medrestore.io import read_kspace
-from medrestore.mri.sampling import calibration_region
 from medrestore.priors import Prior
 from medrestore.recon import weight
 from medrestore.recon.plan import Plan, Undersampling
@@ -51,25 +49,25 @@ def ready(tmp_path: Any) -> Callable[[Plan], Prepared]:
 def test_it_goes_downhill_to_the_least_error(best: float, found: float, ready: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[float] = []
 
-    def error(prepared: Prepared, prior: Prior, plan: Plan, held_out: list[Tensor], on_call: Callable[[], None]) -> float:
+    def error(prepared: Prepared, prior: Prior, plan: Plan, held_back: list[Tensor], on_call: Callable[[], None]) -> float:
         tried.append(plan.weight)  # type: ignore[arg-type]
         return 1 + abs(np.log(plan.weight / best))  # type: ignore[operator, no-any-return]
 
-    monkeypatch.setattr(weight, "_error", error)
+    monkeypatch.setattr(weight, "error", error)
     choice = chosen_weight(ready(plan(steps=50)), Shrink(), plan(steps=50))
     assert choice.weight == found and sorted(choice.errors) == sorted(tried) and len(set(tried)) == len(tried)
     assert choice.of(plan()).sampler.lam == found  # type: ignore[attr-defined]
 
 
 def test_it_begins_at_the_methods_own_weight(ready: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weight, "_error", lambda prepared, prior, plan, held_out, on_call: 1.0)
+    monkeypatch.setattr(weight, "error", lambda prepared, prior, plan, held_back, on_call: 1.0)
     about = plan(steps=50, method="dds")
     assert chosen_weight(ready(about), Shrink(), about).weight == 1.0
     assert chosen_weight(ready(plan(steps=50)), Shrink(), plan(steps=50)).weight == 0.25
 
 
 def test_it_stays_where_the_errors_differ_by_chance(ready: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weight, "_error", lambda prepared, prior, plan, held_out, on_call: 1 + 0.005 * plan.weight)
+    monkeypatch.setattr(weight, "error", lambda prepared, prior, plan, held_back, on_call: 1 + 0.005 * plan.weight)
     assert chosen_weight(ready(plan(steps=50)), Shrink(), plan(steps=50)).weight == 0.25
 
 
@@ -83,33 +81,6 @@ def test_the_search_is_deterministic_and_bounded(kind: str, ready: Any) -> None:
     assert prior.calls >= len(counted) > 0
     assert first.weight in WEIGHTS and all(error > 0 for error in first.errors.values())
     assert chosen_weight(prepared, Shrink(), about) == first
-
-
-def test_errors_are_of_samples_that_were_not_used(ready: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    about = plan(steps=50)
-    prepared = ready(about)
-    seen: list[Tensor] = []
-    real = weight.restore_all
-
-    def restore_all(problems: list[Any], *arguments: Any, **named: Any) -> Any:
-        seen.extend(problem.y.abs().amax((0, 1, 2)) for problem in problems)
-        return real(problems, *arguments, **named)
-
-    monkeypatch.setattr(weight, "restore_all", restore_all)
-    chosen_weight(prepared, Shrink(), about)
-    folds = weight._folds(prepared.sense.mask, 0)
-    for y, fold in zip(seen, folds * (len(seen) // len(folds)), strict=True):
-        assert float(y[fold[0] > 0].max()) == 0 and float(y[(prepared.sense.mask - fold)[0] > 0].min()) > 0
-
-
-@pytest.mark.parametrize("kind", ["uniform1d", "gaussian2d"])
-def test_folds_are_disjoint_samples_outside_the_calibration_region(kind: str, ready: Any) -> None:
-    mask = ready(plan(kind)).sense.mask
-    first, second = weight._folds(mask, 3)
-    assert first.shape == mask.shape and float((first * second).sum()) == 0 and bool((first <= mask).all())
-    assert float(first[calibration_region(mask)].sum()) == 0
-    assert float(first.sum()) == float(second.sum()) > 0
-    assert bool((first == weight._folds(mask, 3)[0]).all()) and not bool((first == weight._folds(mask, 4)[0]).all())
 
 
 @pytest.mark.parametrize("fields", [{"weight": None}, {"weight": 0.5}, {"weight": None, "options": {"lam": 0.3}}])
@@ -131,6 +102,4 @@ def test_noise_free_data_and_full_scans_have_nothing_to_choose(ready: Any) -> No
     exact = replace(prepared, problem=replace(prepared.problem, sigma=0.0))
     assert chosen_weight(exact, Shrink(), about) == Choice()
     about = plan(undersample=None)
-    mask = torch.ones(1, 40)
-    assert weight._folds(mask, 0) == []
     assert chosen_weight(ready(about), Shrink(), about) == Choice()

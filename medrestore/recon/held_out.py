@@ -1,0 +1,82 @@
+"""Samples that are held back: how well a reconstruction from the others predicts them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..mri.sampling import calibration_region
+from ..operators import Sense
+from ..priors import Prior
+from ..problem import Problem
+from ..restoration import restore_all
+from .plan import Plan
+from .preparation import Prepared, reconstructed
+
+SHARE = 0.15  # of the samples outside the calibration region, in each part
+FEWEST = 8  # lines or points outside the calibration region that can be divided
+
+
+def parts(mask: Tensor, seed: int, count: int) -> list[Tensor]:
+    """Disjoint parts of the samples outside the calibration region, lines or points, each shaped like the mask.
+
+    Returns:
+        None of them where there are too few samples to divide.
+    """
+    inner = torch.zeros_like(mask, dtype=torch.bool)
+    inner[calibration_region(mask)] = True
+    outer = ((mask > 0) & ~inner).flatten().nonzero()[:, 0]
+    if len(outer) < FEWEST:
+        return []
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(outer))).to(outer.device)
+    size = round(SHARE * len(outer))
+    found = [torch.zeros(mask.numel(), device=mask.device, dtype=mask.dtype) for _ in range(count)]
+    for number, part in enumerate(found):
+        part[outer[order[number * size:(number + 1) * size]]] = 1
+    return [part.reshape(mask.shape) for part in found]
+
+
+def without(prepared: Prepared, part: Tensor) -> Prepared:
+    """The slice as if `part` of its samples had not been measured; coil maps and noise stay those of all."""
+    left, problem = 1 - part, prepared.problem
+    weighted = Sense(problem.operator.maps, left * problem.operator.mask)
+    sampling = replace(prepared.sampling, mask=left.to(prepared.sampling.mask) * prepared.sampling.mask)
+    return replace(prepared, problem=Problem(weighted, left * problem.y, problem.sigma), kspace=left * prepared.kspace,
+                   sense=Sense(prepared.sense.maps, left * prepared.sense.mask), sampling=sampling)
+
+
+def error(prepared: Prepared, prior: Prior, plan: Plan, held_back: Sequence[Tensor],
+          on_call: Callable[[], None] = lambda: None) -> float:
+    """|predicted - measured|^2 / |measured|^2 of samples that were held back, mean over the parts.
+
+    Samples near the calibration region count most, being the loudest.
+
+    Args:
+        held_back: parts of the samples, each left out in turn.
+        on_call: called after each joint call of the network, or each reconstruction by a classical method.
+    """
+    kept = [without(prepared, part) for part in held_back]
+    images = _classical(kept, plan, on_call) if plan.is_classical else _restored(kept, prior, plan, on_call)
+    errors = []
+    for part, image in zip(held_back, images, strict=True):
+        measured = part * prepared.kspace
+        missed = part * prepared.sense(image) - measured
+        errors.append(missed.abs().square().sum() / measured.abs().square().sum())
+    return float(torch.stack(errors).mean())
+
+
+def _classical(kept: Sequence[Prepared], plan: Plan, on_call: Callable[[], None]) -> list[Tensor]:
+    images = []
+    for one in kept:
+        images.append(reconstructed(plan.baseline, one))
+        on_call()
+    return images
+
+
+def _restored(kept: Sequence[Prepared], prior: Prior, plan: Plan, on_call: Callable[[], None]) -> list[Tensor]:
+    restored = restore_all([one.problem for one in kept], prior, plan.sampler, levels=plan.levels(prior),
+                           samples=plan.samples, seeds=[plan.seed] * len(kept), batch_size=plan.batch_size,
+                           on_step=lambda step, x: on_call())
+    return [result.mean for result in restored]
