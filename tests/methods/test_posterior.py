@@ -234,7 +234,8 @@ def test_samples_of_the_prior_have_its_spectrum(method, steps, within):
 
 # Laws.
 
-ALL = [*(method for method, _ in (*WITH_NOISE.values(), *FURTHER.values())), ScoreMRI(), DDNM(), RePaint(), DDIM(0.5), DDPM(), ProbabilityFlow()]
+ALL = [*(method for method, _ in (*WITH_NOISE.values(), *FURTHER.values())),
+       ScoreMRI(), DDNM(), RePaint(), DDIM(0.5), DDPM(), ProbabilityFlow()]
 
 
 def batch_gap(method: Method, family: str) -> float:
