@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .repaint import RePaint as RePaint
     from .score_mri import ScoreMRI as ScoreMRI
     from .score_sde import ScoreSDE as ScoreSDE
+    from .shred import SHRED as SHRED
 
 SCANS, FRAMES, IMAGES = "scans", "frames", "images"  # what methods are offered for, besides restoring in Python
 GENERATION = "generation"  # images from the prior alone
@@ -45,6 +46,7 @@ METHODS: "Registry[Method]" = Registry(__name__, {  # by the names that configs 
     "red": ("red:RED", SCANS, IMAGES),
     "langevin": ("langevin:Langevin", SCANS, IMAGES),
     "score-mri": ("score_mri:ScoreMRI", SCANS),
+    "shred": ("shred:SHRED", IMAGES),
     "ddim": ("ddim:DDIM", GENERATION),  # from here on of the prior alone
     "ddpm": ("ddpm:DDPM", GENERATION),
     "probability-flow": ("edm:ProbabilityFlow", GENERATION),

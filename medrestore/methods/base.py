@@ -1,7 +1,7 @@
 """The contract between the sampling loop and a method."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -32,12 +32,14 @@ class Method(ABC):
         draws: whether results are samples, whose spread means something; False for estimates of the mean.
         exact: whether it takes all data as free of noise, and so restores the noise of others.
         by_parts: whether a prior of real images will do for complex ones, as `priors.ByParts`.
+        default_steps: noise levels of a restoration that states none.
     """
 
     needs: ClassVar[type[Operator] | None] = Operator
     draws: ClassVar[bool] = True
     exact: ClassVar[bool] = False
     by_parts: ClassVar[bool] = False
+    default_steps: ClassVar[int] = 25
 
     def __post_init__(self) -> None:
         check(self)
@@ -97,3 +99,23 @@ class ProximalMethod(Method):
     def constant_gamma(self) -> float | None:
         """The weight of noisy data where it is the same at every level, else None."""
         return None
+
+
+class TrajectoryMethod(Method):
+    """A method that works on whole trajectories, from the first noise to the image, instead of on one step after another."""
+
+    @abstractmethod
+    def sample(self, noise: Tensor, levels: Sequence[float], *, start: Tensor | float, problem: Any, denoise: Prior,
+               constrain: Constrain, on_step: Callable[[int, Tensor], None] | None) -> Tensor:
+        """Images (sample, channel, height, width) that agree with the data.
+
+        Args:
+            noise: white, shaped like the images.
+            levels: noise levels, falling to 0.
+            start: to which the noise of the first level is added.
+            on_step: called with the number of an iteration and the images after it.
+        """
+
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Any, denoise: Prior, constrain: Constrain,
+             noise: Draw) -> Tensor:
+        raise TypeError(f"{type(self).__name__} works on whole trajectories; call `sample` or `restore` with it")

@@ -35,6 +35,7 @@ class Operator(ShortRepr, ABC):
             may differ from zero; None when it may everywhere. Outside it nothing is measured and the image is zero, so
             a restoration keeps it at zero.
         sampled: 0 and 1, broadcasting against the measurement: the entries that A can reach, or None for all of them.
+        differentiable: whether its gradient is its derivative; False where it is that of a smooth stand-in, such as for rounding.
     """
 
     if TYPE_CHECKING:  # read-only, so that a subclass may have a field, a constant or a property of the name
@@ -45,9 +46,13 @@ class Operator(ShortRepr, ABC):
         @property
         def sampled(self) -> Tensor | None: ...
 
+        @property
+        def differentiable(self) -> bool: ...
+
     else:
         support = None
         sampled = None
+        differentiable = True
 
     @abstractmethod
     def __call__(self, x: Tensor) -> Tensor:

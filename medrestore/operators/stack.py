@@ -83,6 +83,10 @@ class Stack(Operator):
     def sampled(self) -> Tensor | None:
         return self._side_by_side([operator.sampled for operator in self.operators])
 
+    @property
+    def differentiable(self) -> bool:
+        return all(operator.differentiable for operator in self.operators)
+
     def _side_by_side(self, masks: Sequence[Tensor | None]) -> Tensor | None:
         """Masks (h, w), or (batch, 1, h, w), as one (batch, 1, h, w); one that is missing is 1 everywhere."""
         given = [mask for mask in masks if mask is not None]

@@ -110,7 +110,7 @@ def _all(scans: list[Scan], maps: Tensor | None, prior: Prior, plan: Plan, devic
         check_noise(one, plan)
         return one
 
-    given, results = plan, []
+    given, results = plan, list[Slice]()
     about = settled(lambda: ready(len(scans) // 2, given), prior, given, check_fit=check_fit)
     plan = about.plan
     while len(results) < len(scans):

@@ -14,6 +14,7 @@ from ..consistency import relative_misfit, unexplained
 from ..errors import InputError
 from ..io import KSpaceFile, Scan, read_kspace
 from ..io.kspace.base import sampled
+from ..io.kspace.plausible import is_noise
 from ..methods import METHODS, SCANS, serving
 from ..metrics import Scores, fastmri_scores
 from ..mri import (
@@ -23,6 +24,7 @@ from ..mri import (
     espirit,
     estimate_noise,
     fastmri_seed,
+    joint_maps,
     noise_covariance,
     noise_std,
     prewhiten,
@@ -41,6 +43,8 @@ CG_SENSE = CGSense(lam=0.01)  # the baseline beside every reconstruction
 FASTMRI_KINDS = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
 AXES = ("slice", "coil", "row", "col")  # of coil maps in files that do not say
 ROUNDING = 1e-4  # of the data: what float32 leaves of k-space that the maps explain
+RIGHT = 1.5  # times the noise: coil maps that leave no more unexplained are taken as right
+NOISE_ALONE = ("There is no more signal at the centre of k-space than elsewhere, as in noise alone: do not trust the image.",)
 WORST_MISFIT = 3.0  # times that of an empty image
 
 
@@ -119,6 +123,7 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     check_sampled(scan)
     reference = _reference(scan, plan)
     scan, maps, notes = _living(scan, maps)
+    notes += NOISE_ALONE if is_noise(scan.kspace[0]) else ()
     kspace, sampling = _undersample(scan, plan, file_name)
     calibration = _calibration(scan, sampling)
     unmix = torch.eye(kspace.shape[1], dtype=torch.complex64)
@@ -139,6 +144,9 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     elif maps.shape != kspace.shape:
         raise InputError(f"the coil maps are {tuple(maps.shape[1:])} and the k-space is {tuple(kspace.shape[1:])} "
                          "(coil, height, width); give the maps of this scan")
+    if plan.refine_maps:
+        maps, said = _refined(kspace.to(device), sampling.mask.to(device), maps.to(device), sigma)
+        notes += said
     norm = maps.abs().square().sum(1, keepdim=True).sqrt()
     maps = torch.where(norm > 0, maps / norm.where(norm > 0, 1.0), 0.0)
     gain = torch.einsum("cv,bvhw->bchw", unmix, maps).abs().square().sum(1, keepdim=True).sqrt()
@@ -146,6 +154,23 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     problem, form, source = _weighted(sense, kspace.to(device), sigma, source, plan)
     return Prepared(problem, sense, kspace.to(device), sampling, source, gain.to(device), scan.crop, reference, form,
                     (*scan.notes, *notes), float(scan.mask.numel() / scan.mask.sum()))
+
+
+def _refined(kspace: Tensor, mask: Tensor, maps: Tensor, sigma: float) -> tuple[Tensor, tuple[str, ...]]:
+    """Maps estimated together with the image where the given ones leave more than the noise unexplained, and a note on it."""
+    if kspace.shape[1] < 2:
+        return maps.cpu(), ("The coil map was not refined: there is one coil.",)
+    before = unexplained(Problem(Sense(maps, mask), kspace, sigma))
+    if before <= RIGHT * sigma:
+        return maps.cpu(), (f"The coil maps were not refined: they leave {before:.3g} unexplained, "
+                            f"and the noise is {sigma:.3g}.",)
+    refined = joint_maps(kspace, mask, maps)
+    after = unexplained(Problem(Sense(refined, mask), kspace, sigma))
+    if after >= before:
+        return maps.cpu(), (f"The coil maps were not refined: together with the image they leave {after:.3g} unexplained, "
+                            f"before {before:.3g}.",)
+    return refined.cpu(), (f"The coil maps were estimated together with the image: they leave {after:.3g} unexplained, "
+                           f"before {before:.3g}; the noise is {sigma:.3g}.",)
 
 
 def _weighted(sense: Sense, kspace: Tensor, sigma: float, source: str, plan: Plan) -> tuple[Problem, DataStep, str]:

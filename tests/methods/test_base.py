@@ -106,7 +106,7 @@ def test_a_method_without_memory_is_its_step() -> None:
 
 def test_methods_that_an_operator_serves() -> None:
     spectral, linear = mr.operators.Mask(torch.ones(4, 4)), mr.operators.LinearOperator
-    assert serving(spectral) == "hqs, dds, diffpir, ddnm+, ddnm, ddrm, dps, repaint, score-sde, pnp-admm, red and langevin"
+    assert serving(spectral) == "hqs, dds, diffpir, ddnm+, ddnm, ddrm, dps, repaint, score-sde, pnp-admm, red, langevin and shred"
     assert serving(spectral, use=FRAMES) == "diffpir, ddnm+, ddnm, ddrm, dps, repaint and score-sde"
     assert serving(spectral, use=FRAMES, noisy=True) == "diffpir, ddnm+, ddrm, dps and score-sde"
     assert serving(None) == "ddim, ddpm, probability-flow and dpm-solver++" and serving(None, use=SCANS) == ""
@@ -136,15 +136,17 @@ class Called(WrappedPrior):
 @pytest.mark.parametrize("name", METHODS)
 def test_calls_of_the_network_are_as_many_as_the_method_says(name: str) -> None:
     """For one image, of a scan of 3 coils; rises of time travel take none."""
-    method, prior = METHODS.build(name, {}), Called(StationaryGaussian(torch.ones(6, 6), channels=2))
+    options = {"iterations": 3, "tolerance": 0.0} if name == "shred" else {}  # to the last iteration
+    method, prior = METHODS.build(name, options), Called(StationaryGaussian(torch.ones(6, 6), channels=2))
     mask = torch.ones(1, 6)
     mask[:, 2] = 0
     operator = mr.operators.Sense(torch.full((1, 3, 6, 6), 3**-0.5, dtype=torch.complex64), mask).spectral()
     problem = mr.Problem(operator, torch.ones(1, 3, 6, 6, dtype=torch.complex64), 0.1).encoded(mr.codecs.ComplexChannels(1.0))
-    levels = time_travel([4.0, 3.0, 2.0, 1.0, 0.5, 0.0], 2, 2)
+    levels = [4.0, 3.0, 2.0, 1.0, 0.5, 0.0]
+    levels = levels if name == "shred" else time_travel(levels, 2, 2)
     sample(problem if method.needs is not None else None, prior, method, levels, noise=Noise([0]), size=(6, 6))
     steps = sum(b < a for a, b in pairwise(levels))
-    assert prior.calls == method.calls(steps, 3) and steps == 9
+    assert prior.calls == method.calls(steps, 3) and steps in (5, 9)
 
 
 def test_hyper_parameters_that_follow_from_the_steps() -> None:

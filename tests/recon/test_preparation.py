@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.arrays import complex_normal
 from helpers.phantom import head_and_maps
 from helpers.pretend_device import pretending
 from helpers.scans import NOISE, SHAPE, kspace
@@ -281,3 +282,29 @@ def test_maps_look_like_images_and_are_read_all_the_same(tmp_path: Path) -> None
     np.save(tmp_path / "maps.npy", np.ones(data.shape, np.float32))  # real, as those of a birdcage may be
     with open_scan(tmp_path / "scan.npy", replace(PLAN, maps=str(tmp_path / "maps.npy")), Reading()) as (_, maps):
         assert maps is not None and torch.equal(maps[0].kspace, torch.ones(1, 4, *SHAPE, dtype=torch.complex64))
+
+
+def test_maps_are_refined_where_they_leave_more_than_the_noise(scan: Any) -> None:
+    plan = replace(PLAN, refine_maps=True)
+    right = prepare(scan, PLAN)
+    ripple = torch.exp(0.5j * torch.sin(torch.arange(scan.kspace.shape[-2]) / 5))[:, None]
+    wrong = right.sense.maps.clone()
+    wrong[:, 1::2] *= ripple
+    kept, mended = prepare(scan, PLAN, maps=wrong), prepare(scan, plan, maps=wrong)
+    assert unexplained(Problem(mended.sense, mended.kspace)) < 0.5 * unexplained(Problem(kept.sense, kept.kspace))
+    assert "estimated together with the image" in mended.notes[-1] and kept.notes == right.notes
+    alone = prepare(replace(scan, kspace=scan.kspace[:, :1], noise=None), plan, maps=torch.ones_like(wrong[:, :1]))
+    assert "there is one coil" in alone.notes[-1]
+    loud = prepare(scan, replace(plan, noise_std=1e3))
+    assert "were not refined: they leave" in loud.notes[-1] and torch.equal(loud.sense.maps, right.sense.maps)
+
+
+def test_noise_alone_is_said() -> None:
+    def prepared(signal: float) -> tuple[str, ...]:
+        noise = torch.from_numpy(complex_normal(5, 1, 4, 24, 24))
+        noise[..., 12, 12] += signal
+        noise[..., 11:14, 11:14] *= 1 + signal
+        scan = Scan("s", 0, noise, torch.ones(1, 24), None, None, None, (24, 24), None, None)
+        return prepare(scan, Plan(noise_std=1.0), maps=torch.full((1, 4, 24, 24), 0.5 + 0j)).notes
+
+    assert "as in noise alone" in prepared(0.0)[-1] and not prepared(9.0)
