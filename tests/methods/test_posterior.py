@@ -256,13 +256,8 @@ def test_samples_of_the_prior_have_its_spectrum(method, steps, within):
 
 # Laws.
 
-<<<<<<< HEAD
-ALL = [*(method for method, _ in (*WITH_NOISE.values(), *FURTHER.values())),
-       ScoreMRI(), DDNM(), RePaint(), DDIM(0.5), DDPM(), ProbabilityFlow()]
-=======
 ALL = [*(method for method, _ in (*WITH_NOISE.values(), *FURTHER.values())), ScoreMRI(), DDNM(), RePaint(), ILVR(), MCG(),
        DDIM(0.5), DDPM(), ProbabilityFlow()]
->>>>>>> main
 
 
 def batch_gap(method: Method, family: str) -> float:
