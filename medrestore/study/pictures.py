@@ -265,7 +265,8 @@ def picture_solver(config: Baseline | PictureMethod, protocol: str, source: str,
         return WithoutPrior(config.baseline, BASELINES.build(config.baseline, config.options, source, f"{where}.options"))
     plan, network = planned(Plan, config, check_rgb_prior, Plan.check_levels, prior=config.prior or SHIPPED)
     if plan.sampler.needs is CoilOperator:
-        raise InputError(f"{config.method} restores the images of the coils of a scan, and pictures have none; take another method")
+        raise InputError(f"{config.method} restores the images of the coils of a scan, and pictures have none; "
+                         "take another method")
     return PictureDiffusion(plan, network, config.sigma_max is None)
 
 
