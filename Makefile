@@ -3,22 +3,28 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo check test test-slow fuzz bench bench-posteriors bench-training bench-priors clean
+.PHONY: setup demo check test test-slow dist fuzz bench bench-posteriors bench-training bench-priors clean
 
 setup: $(STAMP)
 
-# torch first and alone: a pinned version, so that nothing pulls the newest build with its gigabytes of GPU packages
+# torch first and alone, pinned: without an NVIDIA GPU the CPU build (0.2 GB instead of 6) from the page of those, where that can be
+# reached. `make setup TORCH_BUILDS=` takes whatever pip finds, TORCH_BUILDS=URL the builds of another page.
+TORCH_BUILDS ?= $(if $(shell command -v nvidia-smi),,https://download.pytorch.org/whl/cpu/torch/)
+REACHED = $(if $(TORCH_BUILDS),$(shell $(PYTHON) -c "import urllib.request as web; web.urlopen('$(TORCH_BUILDS)', timeout=5)" \
+  2>/dev/null && echo --find-links $(TORCH_BUILDS)))
+
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0 $(REACHED)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all]"
 	touch $(STAMP)
 
 demo: setup
 	$(BIN)/medrestore demo --overwrite
 
+# a test process for each core, each on one thread
 test: setup
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
 # what takes long: notebooks, examples of the pages, killed runs, small trainings
 test-slow: setup
@@ -35,10 +41,14 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_architecture.py
 
+# a wheel and a source archive, in dist/
+dist: setup
+	$(BIN)/python -m build --outdir dist
+
 # peers that cannot be installed are left out, and the table says so
 bench: setup
 	-$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target build/peers -r benchmarks/peers.txt
-	PYTHONPATH=build/peers $(BIN)/python benchmarks/speed.py --readme --threads 1
+	PYTHONPATH=build/peers $(BIN)/python benchmarks/speed.py --write --threads 1
 
 bench-posteriors: setup
 	$(BIN)/python benchmarks/posteriors.py

@@ -130,13 +130,17 @@ def recipe() -> dict[str, Any]:
 def warm() -> None:
     """Imports what the commands import when they need it, once for all processes that are forked."""
     for name in ("accelerate", "h5py", "matplotlib.pyplot", "nibabel", "skimage.metrics", "tensorboardX", "medrestore.training",
-                 "medrestore.recon.files", "medrestore.inpainting.files", "medrestore.study.mri", "medrestore.study.run"):
+                 "medrestore.recon.files", "medrestore.inpainting.scenes", "medrestore.study.mri", "medrestore.study.run"):
         with suppress(ImportError):
             import_module(name)
 
 
-def start(words: Sequence[str], log: Path) -> int:
-    """The command in a process of its own, forked from this one, which has imported everything already."""
+def start(words: Sequence[str], log: Path, before: Callable[[], None] = lambda: None) -> int:
+    """The command in a process of its own, forked from this one, which has imported everything already.
+
+    Args:
+        before: called in that process.
+    """
     pid = os.fork()
     if pid:
         return pid
@@ -146,6 +150,7 @@ def start(words: Sequence[str], log: Path) -> int:
         target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(target, 1)
         os.dup2(target, 2)
+        before()
         code = medrestore(words)
     finally:
         sys.stdout.flush()

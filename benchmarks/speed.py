@@ -2,8 +2,8 @@
 
 Every contender is checked against the others before it is timed. Times depend on the machine; the ratios are the result.
 With one thread (`--threads 1`) time of the processor is counted, which other work on the machine hardly changes; with
-more, time on the wall. Every run is added to benchmarks/results/speed.json. With `--readme` the newest of each part goes into
-README.md, docs/speed.md and docs/speed.png; `--page` does the same and measures nothing.
+more, time on the wall. Every run is added to benchmarks/results/speed.json. With `--write` the newest of each part goes into
+docs/speed.md and docs/speed.png; `--page` does the same and measures nothing.
 """
 
 import argparse
@@ -96,24 +96,16 @@ def table(run: dict[str, Any]) -> str:
                       "", " ".join([f"{used}.", *notes(rows)])])
 
 
-def summary(run: dict[str, Any]) -> str:
-    """The rows that have an aim, and their ratios only."""
-    lines = [(row.work, [str(ratio) for ratio in row.ratios if ratio.aim is not None]) for row in rows_of(run)]
-    return "\n".join([heading(run), "", "| work | times as long as this |", "|---|---|",
-                      *(f"| {work} | {' · '.join(ratios)} |" for work, ratios in lines if ratios)])
-
-
 def write_pages(run: dict[str, Any]) -> None:
-    """The plot, the table in docs/speed.md, and its short form in README.md."""
+    """The plot and the table of docs/speed.md."""
     plot(rows_of(run), ROOT / "docs" / "speed.png")
     picture = "![Each ratio as a bar, and what was aimed at as a mark](speed.png)"
     fill(ROOT / "docs" / "speed.md", "speed", f"{picture}\n\n{table(run)}")
-    fill(ROOT / "README.md", "speed", summary(run))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--readme", action="store_true", help="write README.md, docs/speed.md and docs/speed.png")
+    parser.add_argument("--write", action="store_true", help="write docs/speed.md and docs/speed.png")
     parser.add_argument("--page", action="store_true", help="the same from what was measured before")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads of torch")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=f"of {', '.join(PARTS)}")
@@ -125,13 +117,13 @@ def main() -> None:
         speed_timing.ROUNDS = 1
         folder = chosen.out or ROOT / "build" / "speed-quick"
         run = newest(measure(chosen.only, QUICK, folder / "speed.json"))
-        (folder / "speed.md").write_text(f"{summary(run)}\n\n{table(run)}\n", encoding="utf-8")
+        (folder / "speed.md").write_text(f"{table(run)}\n", encoding="utf-8")
         plot(rows_of(run), folder / "speed.png")
         return
     path = chosen.out or RESULTS
     run = newest(json.loads(path.read_text(encoding="utf-8")) if chosen.page else measure(chosen.only, Size(), path))
     print(table(run))
-    if chosen.readme or chosen.page:
+    if chosen.write or chosen.page:
         write_pages(run)
 
 

@@ -36,17 +36,16 @@ def subjects(rows: Rows) -> str:
 
 
 def dds(rows: Rows) -> None:
-    """The table of the study's shape: PSNR in the README, with SSIM in its page."""
+    """The table of the study's shape."""
     about = (f"{subjects(rows)}, 8 simulated coils, noise at 30 dB. The number behind a diffusion method is its network calls, "
              "one sample each. Weights of TV and L1-wavelet chosen on other subjects, for each column.")
-    fill(ROOT / "README.md", "dds-study", f"Mean PSNR, dB. {about}\n\n{grid(rows, {'psnr': 2})}")
     fill(ROOT / "docs/dds-study.md", "dds-study", f"Mean PSNR (dB) / SSIM. {about}\n\n{grid(rows, {'psnr': 2, 'ssim': 3})}")
 
 
 def ablation(rows: Rows) -> None:
     """DDS by its conjugate-gradient steps."""
-    about = (f"{subjects(rows)}; data without noise, DDS with eta 0.85 and all weight on the data, {rows[0]['calls']:.0f} network "
-             "calls, one sample.")
+    about = (f"{subjects(rows)}; data without noise, DDS with eta 0.85 and all weight on the data, {rows[0]['calls']:.0f} "
+             "network calls, one sample.")
     fill(ROOT / "docs/dds-study.md", "cg-ablation", f"Mean PSNR (dB) / SSIM. {about}\n\n{grid(rows, {'psnr': 2, 'ssim': 3})}")
 
 

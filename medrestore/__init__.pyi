@@ -4,6 +4,7 @@ from . import consistency as consistency
 from . import datasets as datasets
 from . import evaluation as evaluation
 from . import files as files
+from . import images as images
 from . import inpainting as inpainting
 from . import io as io
 from . import levels as levels
@@ -20,6 +21,8 @@ from . import tiling as tiling
 from . import training as training
 from .allocator import keep_freed_memory as keep_freed_memory
 from .errors import InputError as InputError
+from .images import degrade as degrade
+from .images import restore_image as restore_image
 from .inpainting import inpaint as inpaint
 from .methods import DDIM as DDIM
 from .methods import DDNM as DDNM

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .operators import Crop, Identity, Isometry, LinearOperator
+from .operators import Chroma, Crop, Grayscale, Identity, Isometry, LinearOperator
 
 
 class Codec(ABC):
@@ -94,6 +94,44 @@ class ComplexChannels(AffineCodec):
     @property
     def linear(self) -> RealToComplex:
         return RealToComplex()
+
+
+@dataclass(frozen=True)
+class OneChannel(AffineCodec):
+    """Images of one channel, as the part of a prior's channels along a direction.
+
+    Grey pictures and a prior of colours: the direction (1, 1, 1). Magnitudes and a prior of complex images: (1, 0), the phase
+    being zero. Across the direction nothing is measured; `straight` is the constraint that it is zero there, so that the
+    channels are equal, or the phase zero.
+
+    Args:
+        weights: the direction, one number a channel, of norm 1.
+        scale: image = scale (weights . z) + offset.
+        offset: the image of z = 0.
+    """
+
+    weights: tuple[float, ...]
+    scale: float
+    offset: float = 0.0
+
+    @classmethod
+    def magnitude(cls, scale: float) -> "OneChannel":
+        """Magnitudes of about `scale`, as complex images of phase zero."""
+        return cls((1.0, 0.0), scale)
+
+    @classmethod
+    def grey(cls, low: float, high: float) -> "OneChannel":
+        """Grey pictures in [low, high], as RGB pictures of equal channels in [-1, 1]."""
+        return cls((3**-0.5,) * 3, (high - low) / 2 / 3**0.5, (high + low) / 2)
+
+    @property
+    def linear(self) -> Grayscale:
+        return Grayscale(self.weights)
+
+    @property
+    def straight(self) -> Chroma:
+        """What is to be zero of codes of images."""
+        return Chroma(self.weights)
 
 
 @dataclass(frozen=True)

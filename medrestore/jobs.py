@@ -61,8 +61,12 @@ class PriorJob(Generic[P]):
         """
         about = describe(plan.prior)
         cls.check_described(about, plan)
-        prior = load(plan.prior, device=machine.place, bf16=plan.bf16, compiled=machine.compiled)
-        return cls(plan, prior, about, **{"machine": machine, **rest})
+        return cls(plan, cls.loaded(plan, machine), about, **{"machine": machine, **rest})
+
+    @classmethod
+    def loaded(cls, plan: P, machine: PriorMachine) -> Prior:
+        """The prior that a plan names."""
+        return load(plan.prior, device=machine.place, bf16=plan.bf16, compiled=machine.compiled)
 
     @classmethod
     def check_described(cls, about: Mapping[str, Any], plan: P) -> None:

@@ -22,7 +22,6 @@
 
 # %%
 import math
-from importlib.resources import files
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
@@ -51,7 +50,7 @@ def show(pictures, white=1.0):
 # What the other lines said is from here on known to the reference alone.
 
 # %%
-with mr.io.read_kspace(str(files("medrestore.data") / "samples" / "brain-scan.h5")) as file:
+with mr.io.read_kspace("sample:brain-scan") as file:
     scan = file[0]
 height, width = scan.kspace.shape[-2:]
 sampling = mr.mri.sampling_mask("uniform1d", (height, width), 4, seed=0)

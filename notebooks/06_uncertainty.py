@@ -21,7 +21,6 @@
 # It runs on one CPU core in about half a minute, with few samples and steps. Research use only: not for diagnosis.
 
 # %%
-from importlib.resources import files
 
 import matplotlib.pyplot as plt
 import torch
@@ -92,7 +91,7 @@ figure.suptitle("rank of the truth among the samples, measured pixels", fontsize
 
 # %%
 prior = mr.priors.load("brain-mr-starter", bf16=True)
-with mr.io.read_kspace(str(files("medrestore.data") / "samples" / "brain-scan.h5")) as file:
+with mr.io.read_kspace("sample:brain-scan") as file:
     scan = file[0]
 asked = mr.recon.Undersampling("uniform1d", 4, acs=12)
 plans = {"DDS": mr.recon.Plan(mr.DDS(), steps=STEPS, samples=SAMPLES, undersample=asked),

@@ -18,14 +18,14 @@ TESTS = Path(__file__).parent
 LAYERS = (
     {"devices"},
     {"noise", "fft", "errors", "allocator"},
-    {"operators", "solvers", "metrics", "settings", "files", "child"},
+    {"operators", "solvers", "metrics", "settings", "files", "child", "shipped"},
     {"codecs", "io", "mri", "tasks", "levels"},
     {"problem"},
     {"consistency", "priors", "datasets"},
     {"methods", "baselines"},
     {"restoration", "training", "jobs"},
     {"tiling", "evaluation", "report"},
-    {"recon", "inpainting"},
+    {"recon", "inpainting", "images"},
     {"study"},
     {"cli"},
 )
@@ -34,10 +34,11 @@ SHIPPED = {"configs", "data"}  # files that come with the package; no code
 
 HOMES = {  # the only packages that may import a third party
     "sigpy": {"mri", "baselines"},
-    "h5py": {"io", "child"}, "nibabel": {"io"}, "pydicom": {"io"}, "SimpleITK": {"io"}, "av": {"io"}, "ismrmrd": {"io"},
+    "h5py": {"io", "child"}, "nibabel": {"io"}, "tifffile": {"io"},
+    "pydicom": {"io"}, "SimpleITK": {"io"}, "av": {"io", "child"}, "ismrmrd": {"io"},
     "twixtools": {"io"}, "scipy.io": {"io"},
     "diffusers": {"priors", "baselines"}, "monai": {"priors", "baselines", "datasets"},
-    "accelerate": {"training"}, "dask": {"tasks"}, "distributed": {"tasks"}, "skimage": {"metrics", "study"},
+    "accelerate": {"training"}, "dask": {"tasks"}, "distributed": {"tasks"}, "skimage": {"metrics", "study", "images"},
     "matplotlib": {"report"},
 }
 DRAWS = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial", "poisson",

@@ -5,7 +5,7 @@ import torch
 from helpers.operators import COMPLEX
 from laws import close, white
 
-from medrestore.codecs import Codec, ComplexChannels, Interval, Padded
+from medrestore.codecs import Codec, ComplexChannels, Interval, OneChannel, Padded
 
 from .operators.test_laws import SEEN, Case, through
 
@@ -22,7 +22,9 @@ def test_codecs_keep_the_residual(case: Case, codecs: list[Codec]) -> None:
 
 
 @pytest.mark.parametrize(
-    "codec", [Interval(-3.0, 5.0), ComplexChannels(7.0), Padded((9, 8), (4, 5))], ids=repr
+    "codec",
+    [Interval(-3.0, 5.0), ComplexChannels(7.0), Padded((9, 8), (4, 5)), OneChannel.magnitude(3.0), OneChannel.grey(-2.0, 6.0)],
+    ids=repr
 )
 def test_codec_round_trip(codec: Codec) -> None:
     x = white((2, 1, 4, 5), COMPLEX if isinstance(codec, ComplexChannels) else torch.float32)
@@ -32,3 +34,15 @@ def test_codec_round_trip(codec: Codec) -> None:
     if isinstance(codec, Padded):
         close(codec.encode(x)[..., 2:6, 1:6], x)
         assert codec.encode(x).norm() == x.norm()
+
+
+def test_one_channel_of_several() -> None:
+    image = white((2, 1, 4, 5))
+    z = OneChannel.magnitude(3.0).encode(image)
+    close(z, torch.cat([image / 3, torch.zeros_like(image)], 1))
+    grey = OneChannel.grey(-2.0, 6.0)
+    close(grey.encode(image), ((image - 2) / 4).expand(-1, 3, -1, -1))
+    colours = white((2, 3, 4, 5))
+    close(grey.decode(colours), 4 * colours.mean(1, keepdim=True) + 2)
+    for codec in (OneChannel.magnitude(3.0), grey):
+        assert not codec.straight(codec.encode(image)).abs().max() > 1e-6

@@ -100,10 +100,19 @@ def what_spread_means(left: dict[str, Any], out: str) -> None:
     assert all(0 < found.spread_skill < 1 for found in left["figures"].values())
 
 
+def restoring_images(left: dict[str, Any], out: str) -> None:
+    """The finer volume beats interpolation and lies where it lay; noise and blur become less."""
+    scores = left["scores"]
+    assert scores["restored"]["psnr"] > scores["bicubic"]["psnr"] > scores["without a prior"]["psnr"]
+    assert abs(left["fine_affine"] - left["clean_affine"]).max() < 1e-4
+    assert left["quiet"]["restored"]["psnr"] > left["quiet"]["without a prior"]["psnr"] + 5
+    assert left["sharp_psnr"] > left["blurred_psnr"] and "estimated from the image" in out
+
+
 CHECKS = {
     "01_first_restoration": first_restoration, "02_multi_coil_dds": multi_coil_dds, "03_inpainting_a_scene": inpainting_a_scene,
     "04_images_of_any_size": images_of_any_size, "05_reading_an_evaluation": reading_an_evaluation,
-    "06_uncertainty": what_spread_means,
+    "06_uncertainty": what_spread_means, "07_restoring_images": restoring_images,
 }
 
 

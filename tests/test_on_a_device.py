@@ -290,7 +290,7 @@ def test_recon_takes_the_accelerator_that_is_there_and_says_so(volume: Path, tin
 
 def test_doctor_restores_on_the_accelerator(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr(devices, "accelerator", lambda: NAME)
-    monkeypatch.setattr("medrestore.priors.store.shipped", lambda: [])
+    monkeypatch.setattr("medrestore.shipped.priors", dict)
     with pretending():
         assert main(["doctor"]) == 0
     said = capsys.readouterr().out

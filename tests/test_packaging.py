@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import medrestore
-from medrestore.priors.store import shipped
+from medrestore.shipped import priors as shipped_priors
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -70,7 +70,7 @@ def test_every_folder_of_code_is_packaged() -> None:
 
 
 def test_priors_that_ship() -> None:
-    priors = shipped()
+    priors = shipped_priors()
     assert "brain-mr-starter" in priors
     for folder in priors.values():
         assert (folder / "CARD.md").is_file()

@@ -4,54 +4,48 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import h5py
 import numpy as np
 
 from .messages import described
+from .opened import Files, Reply
 
 DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3  # filters of the format
 CHECKSUM = 4  # bytes that the last one adds
 LONGEST_TEXT = 1 << 20  # bytes of a text or an attribute; those that are read hold some kilobytes
 
-Reply = tuple[Any, list[np.ndarray]]
 
-
-class Files:
-    """Open files by their numbers."""
+class HDF5(Files[h5py.File]):
+    """Open HDF5 files."""
 
     def __init__(self) -> None:
-        self._open: dict[int, h5py.File] = {}
+        super().__init__()
         self._whole: set[tuple[int, str, tuple[int, ...]]] = set()  # chunks whose length was checked
 
-    def answer(self, request: dict[str, Any]) -> Reply:
-        """The value and the arrays that answer a request."""
-        for number in request["closed"]:
-            if (file := self._open.pop(number, None)) is not None:
-                file.close()
-        number = request["file"]
-        if request["question"] == "close":
-            return None, []
-        if number not in self._open:
-            self._open[number] = h5py.File(request["path"], "r", **({} if request["locking"] else {"locking": False}))
-        questions: dict[str, Callable[..., Reply]] = {
-            "opened": self._opened, "listed": self._listed, "entry": self._entry, "attribute": self._attribute,
-            "text": self._text, "array": self._array, "records": self._records}
-        return questions[request["question"]](number, **request["arguments"])
+    def _open(self, path: str, *, locking: bool) -> h5py.File:
+        return h5py.File(path, "r", **({} if locking else {"locking": False}))
+
+    def _close(self, file: h5py.File) -> None:
+        file.close()
+
+    def _questions(self) -> Mapping[str, Callable[..., Reply]]:
+        return {"opened": self._opened, "listed": self._listed, "entry": self._entry, "attribute": self._attribute,
+                "text": self._text, "array": self._array, "records": self._records}
 
     def _opened(self, number: int) -> Reply:
         return None, []
 
     def _listed(self, number: int, name: str, limit: int) -> Reply:
         """The first names in a group; h5py gives damaged ones as bytes, which are left out."""
-        group = self._open[number][name]
+        group = self._files[number][name]
         return [one for one in itertools.islice(group, limit) if isinstance(one, str)], []
 
     def _entry(self, number: int, name: str) -> Reply:
         """What is at a path: `missing`, `link`, `group`, `other`, or a `dataset` and what its header says."""
-        group: Any = self._open[number]["/"]
+        group: Any = self._files[number]["/"]
         for part in filter(None, name.split("/")):
             if not isinstance(group, h5py.Group) or not group.id.links.exists(part.encode()):
                 return {"kind": "missing"}, []
@@ -69,7 +63,7 @@ class Files:
 
     def _attribute(self, number: int, name: str) -> Reply:
         """An attribute of the file that is one text or number; None where it is missing or anything else."""
-        file = self._open[number]
+        file = self._files[number]
         if not h5py.h5a.exists(file["/"].id, name.encode()):
             return None, []
         attribute = h5py.h5a.open(file["/"].id, name.encode())
@@ -87,13 +81,13 @@ class Files:
 
     def _text(self, number: int, name: str) -> Reply:
         """A dataset that is one text, as bytes."""
-        value = np.ravel(self._open[number][name][()])[0]
+        value = np.ravel(self._files[number][name][()])[0]
         data = value.encode() if isinstance(value, str) else bytes(value)
         return None, [np.frombuffer(data[: LONGEST_TEXT + 1], np.uint8)]
 
     def _array(self, number: int, name: str, field: str | None, key: list[Any] | None) -> Reply:
         """A part of a dataset of numbers, or of one field of its records."""
-        dataset = self._open[number][name]
+        dataset = self._files[number][name]
         chosen = selection(key)
         self._check_chunks(number, dataset, chosen)
         part = dataset if field is None else dataset.fields(field)
@@ -101,7 +95,7 @@ class Files:
 
     def _records(self, number: int, name: str, key: list[Any] | None) -> Reply:
         """Records with fields of different lengths: of such a field the lengths and all the values, of others the values."""
-        dataset = self._open[number][name]
+        dataset = self._files[number][name]
         chosen = selection(key)
         self._check_chunks(number, dataset, chosen)
         rows, arrays = dataset[chosen], []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import errno
+import itertools
 import os
 import signal
 import subprocess
@@ -21,6 +22,8 @@ from .messages import Broken, receive, send
 
 START = "import sys; sys.path[:] = {path!r}; from medrestore.child.serve import serve; serve()"
 SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # it does no arithmetic
+SINGLE |= {"ARROW_DEFAULT_MEMORY_POOL": "system"}  # others reserve much more than they use
+NUMBERS = itertools.count()  # of files
 PATIENCE = 10  # seconds of waiting for each second of computing: disks are slow and machines are shared
 EXHAUSTED = signal.Signals.SIGXCPU if sys.platform != "win32" else 99  # by which the system ends what computes too long
 SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # of which whoever asks can say what helps
@@ -68,24 +71,33 @@ class Child:
     a new worker goes on where an old one died. A worker ends with an error and when its last file is closed: what a damaged
     file did to it must not reach the next file. Where it dies with other files open, the request is repeated once, as one
     of those may be to blame.
+
+    Attributes:
+        worker: the number of the present worker: as long as it is the same, what it has open is as it was.
     """
 
     def __init__(self) -> None:
+        self.worker = 0
         self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._seen: set[int] = set()  # the files of the present worker
         self._closed: list[int] = []
         self._busy = False  # with a request; memory may be collected, and files forgotten, in the middle of it
 
-    def ask(self, file: int, path: str, question: str, limits: Limits = Limits(), *, locking: bool = True,
+    def number(self) -> int:
+        """A number for a file that no other file of this process has."""
+        return next(NUMBERS)
+
+    def ask(self, file: int, path: str, question: str, limits: Limits = Limits(), *, kind: str = "hdf5", locking: bool = True,
             **arguments: Any) -> Answer:
         """The answer to a question about a file.
 
         Args:
             file: the caller's number of it.
             path: of the file.
-            question: a function of `child.hdf5`.
+            question: one of those that are answered for this kind.
             limits: what it may take.
+            kind: of the file, the name of a module of this package: hdf5, video or parquet.
             locking: whether a file that another program writes is refused.
             arguments: plain data for it.
 
@@ -97,8 +109,9 @@ class Child:
             closed, self._closed = self._closed, []
             self._seen -= set(closed)
             others = bool(self._seen - {file})
-            request = {"file": file, "path": path and os.path.abspath(path), "question": question, "arguments": arguments,
-                       "closed": closed, "locking": locking, "memory": limits.memory, "seconds": limits.seconds}
+            request = {"kind": kind, "file": file, "path": path and os.path.abspath(path), "question": question,
+                       "arguments": arguments, "closed": closed, "locking": locking, "memory": limits.memory,
+                       "seconds": limits.seconds}
             for repeated in (False, True):
                 self._busy = True
                 try:
@@ -138,7 +151,7 @@ class Child:
         """Ends the process; the next request starts a new one."""
         with self._lock:
             process, self._process = self._process, None
-            self._seen = set()
+            self._next_worker()
             if process is not None:
                 _kill(process)
                 _close(process)
@@ -147,7 +160,8 @@ class Child:
     def abandon(self) -> None:
         """In a forked process: leaves the child to the process that started it."""
         process, self._process = self._process, None
-        self._lock, self._seen, self._closed, self._busy = threading.RLock(), set(), [], False
+        self._lock, self._closed, self._busy = threading.RLock(), [], False
+        self._next_worker()
         if process is not None:
             _close(process)
             process.returncode = 0  # it is not ours to wait for
@@ -164,7 +178,7 @@ class Child:
         try:
             return _exchange(process, request, limits, late)
         except Died:
-            self._seen = set()  # the next worker takes its place
+            self._next_worker()  # which takes its place
             raise
         except Broken as error:
             code = -EXHAUSTED if late.is_set() else _ending(process)
@@ -177,9 +191,14 @@ class Child:
             self.end()
             raise
 
+    def _next_worker(self) -> None:
+        """Whatever was open is so no more."""
+        self._seen = set()
+        self.worker += 1
+
     def _renew(self) -> None:
         """Has another worker answer from now on."""
-        self._seen = set()
+        self._next_worker()
         try:
             if self._process is not None and self._process.stdin is not None:
                 send(self._process.stdin, {"question": "end"})

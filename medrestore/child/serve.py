@@ -8,19 +8,22 @@ import os
 import signal
 import time
 from contextlib import suppress
+from importlib import import_module
 from typing import Any, NoReturn
 
-from . import hdf5
 from .messages import Broken, receive, send
+from .opened import Files
 
-DONE, FRESH = 0, 3  # exit codes of a worker: the parent has gone, or wants another worker
+KINDS = {"hdf5": "HDF5", "video": "Videos", "parquet": "Tables"}  # modules of this package, and what answers in them
+# exit codes of a worker: the parent has gone, or wants another worker; with a bit for each of KINDS that it was asked for
+DONE, FRESH = 0, 8
 
 
 def serve() -> None:
     """Answers until the parent closes its end.
 
-    A forked worker does it, with everything imported already. Where it dies, the parent is told how, and the next one goes
-    on; a worker also ends where the parent asks for a fresh one.
+    A forked worker does it, with everything imported already: HDF5 from the start, the rest once one has been asked for it.
+    Where it dies, the parent is told how, and the next one goes on; a worker also ends where the parent asks for a fresh one.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the parent decides
     incoming, outgoing = io.FileIO(os.dup(0)), io.FileIO(os.dup(1), "w")
@@ -28,14 +31,21 @@ def serve() -> None:
     _limit("RLIMIT_CORE", 0)
     if not hasattr(os, "fork"):
         _work(incoming, outgoing)
+    asked = 1  # bits of KINDS
     while True:
+        for bit, kind in enumerate(KINDS):
+            if asked >> bit & 1:
+                with suppress(ImportError):  # which whoever asks is told
+                    import_module(f".{kind}", __package__)
         worker = os.fork()
         if worker == 0:
             _work(incoming, outgoing)
         code = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
         if code == DONE:
             os._exit(0)
-        if code != FRESH:
+        if code >= FRESH:
+            asked |= code - FRESH
+        else:
             try:
                 send(outgoing, {"died": code})
             except OSError:  # the parent has gone
@@ -44,18 +54,24 @@ def serve() -> None:
 
 def _work(incoming: io.FileIO, outgoing: io.FileIO) -> NoReturn:
     """Answers requests; ends without taking anything apart, as its memory may be damaged."""
-    files = hdf5.Files()
+    kinds: dict[str, Files[Any]] = {}
     while True:
         try:
             request, _ = receive(incoming, most=0)
         except Broken:
             os._exit(DONE)
         if request["question"] == "end":
-            os._exit(FRESH)
-        _limit("RLIMIT_AS", _size() + request["memory"])
-        _limit("RLIMIT_CPU", math.ceil(time.process_time() + request["seconds"]))
+            os._exit(FRESH + sum(1 << bit for bit, kind in enumerate(KINDS) if kind in kinds))
         try:
-            value, arrays = files.answer(request)
+            kind = request["kind"]
+            if kind not in kinds:
+                kinds[kind] = getattr(import_module(f".{kind}", __package__), KINDS[kind])()
+            _limit("RLIMIT_AS", _size() + request["memory"])
+            _limit("RLIMIT_CPU", math.ceil(time.process_time() + request["seconds"]))
+            for number in request["closed"]:
+                for files in kinds.values():
+                    files.close(number)
+            value, arrays = kinds[kind].answer(request)
         except Exception as error:  # libraries raise whatever they like of a damaged file
             _limit("RLIMIT_AS", None)
             send(outgoing, {"error": _line(error)})

@@ -30,6 +30,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
+from .. import shipped
 from ..errors import InputError
 from ..settings import FieldError, plain, prefix, scalar, schema, schema_of, suggested
 from .config import read
@@ -131,7 +132,7 @@ class Command(Generic[T]):
             self._print_schema()
         given: Given = {}
         for path in configs:
-            given |= self._from_file(Path(path))
+            given |= self._from_file(shipped.config(path, "restore"))
         for name, value in namespace.items():
             one = self.options[name]
             try:

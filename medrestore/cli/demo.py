@@ -59,8 +59,6 @@ def run(options: Options) -> int:
 
 
 def _mri(options: Options) -> int:
-    from importlib.resources import files
-
     from ..baselines import CGSense, L1Wavelet
     from ..devices import default_device
     from ..io import read_kspace
@@ -69,9 +67,10 @@ def _mri(options: Options) -> int:
     from ..recon.preparation import prepare, score
     from ..report import Column, panel
     from ..restoration import restore
+    from ..shipped import samples
 
     started, device = time.monotonic(), default_device()
-    scan = read_kspace(Path(str(files("medrestore.data"))) / "samples" / "brain-scan.h5")[0]
+    scan = read_kspace(samples()["brain-scan"])[0]
     asked = Undersampling("uniform1d", options.accel)
     sampled = Plan("dds", steps=options.steps, samples=options.samples, undersample=asked)
     single = replace(sampled, method="hqs", steps=2 * options.steps, samples=1)
@@ -139,12 +138,12 @@ class _Operation:
 
 
 def _surgical(options: Options) -> int:
+    from .. import shipped
     from ..priors import load
-    from ..priors.store import shipped
 
-    if "surgical-starter" not in shipped():
+    if "surgical-starter" not in shipped.priors():
         raise InputError("the prior surgical-starter does not come with this copy of medrestore; "
-                         "train it with medrestore train configs/train/surgical-starter.yaml and use medrestore inpaint --prior")
+                         "train it with medrestore train surgical-starter and use medrestore inpaint --prior")
 
     import torch
 

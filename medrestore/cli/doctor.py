@@ -62,7 +62,7 @@ def _told(name: str, check: Callable[[], bool]) -> bool:
 
 def _checks(devices: Sequence[str]) -> Iterator[tuple[str, Callable[[], bool]]]:
     """What is tried on each device."""
-    from ..priors.store import shipped
+    from .. import shipped
 
     for device in devices:
         on = "" if device == "cpu" else f" on {device}"
@@ -70,7 +70,7 @@ def _checks(devices: Sequence[str]) -> Iterator[tuple[str, Callable[[], bool]]]:
         yield f"a multi-coil restoration explains its data to their noise{on}", partial(_explains, device)
         if device != "cpu":
             yield f"a multi-coil restoration{on} equals that on the CPU", partial(_equals_the_cpu, device)
-        for name in shipped():
+        for name in shipped.priors():
             yield f"the prior {name} loads and runs{on}", partial(_runs, name, device)
 
 

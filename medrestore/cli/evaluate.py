@@ -1,8 +1,8 @@
 """Methods compared on a data set, from a config to tables; or the scores of outputs that exist.
 
 Examples:
-  medrestore evaluate configs/evaluate/quick.yaml -o quick/
-  medrestore evaluate configs/evaluate/dds-study.yaml data.volumes=volumes.npz validation.volumes=volumes.npz -o study/ --dry-run
+  medrestore evaluate quick -o quick/
+  medrestore evaluate dds-study data.volumes=volumes.npz validation.volumes=volumes.npz -o study/ --dry-run
   medrestore evaluate my.yaml methods.DDS.steps=50 -o study/ --workers 8
   medrestore evaluate my.yaml -o study/ --shard 3/16
   medrestore evaluate images/ --reference multicoil_val/ --protocol fastmri -o scores/
@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from .. import shipped
 from ..errors import InputError
-from ..settings import Bounds, OneOf, override
+from ..settings import Bounds, OneOf, Privacy, override
 from ..study.config import PROTOCOLS
 from .command import Command
 from .config import read
@@ -34,7 +35,8 @@ class Options:
     """The options of `evaluate`.
 
     Args:
-        what: YAML of a study, as in configs/evaluate/; or outputs to score: a file or a folder of them
+        what: YAML of a study, or the name of one in configs/evaluate/, which come with the package; or outputs to score: a file
+            or a folder of them
         settings: key=value to set in the study, dots leading inwards
         out: folder of the outputs; a study needs one
         workers: processes on this machine; 0 works in this one
@@ -71,7 +73,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Runs a study or scores outputs; 0, or 1 when something failed."""
-    if Path(options.what).suffix.lower() in YAML:
+    if _is_study(options.what):
         return _study(options)
     return _scores(options)
 
@@ -84,7 +86,7 @@ def _study(options: Options) -> int:
         raise InputError("--overwrite is for scores of outputs; a study does again what its settings change, leave it out")
     if options.out is None:
         raise InputError("give -o, the folder of the study")
-    given = read(Path(options.what))
+    given = read(shipped.config(options.what, "evaluate"))
     override(given, options.settings)
     devices = _devices(options)
     shard = _shard(options.shard)
@@ -98,13 +100,23 @@ def _study(options: Options) -> int:
         for line in estimate(study, devices[0], workers=max(options.workers, 1)):
             say(line)
         return 0
-    command = shlex.join(["medrestore", "evaluate", options.what, *options.settings])
+    command = shlex.join(["medrestore", "evaluate", Path(options.what).name, *map(_without_paths, options.settings)])
     result = run_study(study, Running(
         workers=options.workers, scheduler_file=Path(options.scheduler_file) if options.scheduler_file else None, shard=shard,
         retry_failed=options.retry_failed, devices=devices, command=command, say=COMMAND.say, progress=progress,
     ))
     return _exit(result.failed, f"see {study.out / ('failed.jsonl' if shard == (1, 1) else 'failed-*.jsonl')}; "
                                 "--retry-failed tries again")
+
+
+def _is_study(what: str) -> bool:
+    return Path(what).suffix.lower() in YAML or (not Path(what).exists() and what in shipped.configs("evaluate"))
+
+
+def _without_paths(setting: str) -> str:
+    """A setting as the record tells it: of a path its last part alone."""
+    key, _, value = setting.partition("=")
+    return f"{key}={Privacy().within(value)}"
 
 
 def _scores(options: Options) -> int:

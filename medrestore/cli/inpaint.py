@@ -43,7 +43,7 @@ class Options:
     mask: str | None = None
     truth: str | None = None
     plan: Plan = field(default_factory=Plan)
-    machine: Machine = field(default_factory=Machine)
+    machine: Machine = field(default_factory=lambda: Machine(apart=True))
     reading: Reading = field(default_factory=Reading)
     writing: Writing = field(default_factory=Writing)
 
@@ -55,33 +55,31 @@ def run(options: Options) -> int:
     if options.out is None:
         raise InputError("give -o, a folder or a name ending in .png, .mha, .mkv or .mp4")
 
-    from ..io.scenes.open import open_scenes
+    from ..inpainting.scenes import Source, inpaint_scenes, inpaint_scenes_apart
 
-    source, plan = Path(options.input), options.plan
     mask, truth = (None if place is None else Path(place) for place in (options.mask, options.truth))
-    with open_scenes(source, mask=mask, means=plan.mask_means, truth=options.truth, dataset=plan.dataset,
-                     hole_values=plan.hole_values or (),
-                     max_gb=options.reading.max_gb) as scenes:
-        places = _places(scenes, source, Path(options.out))
+    source, plan = Source(Path(options.input), mask, truth), options.plan
+    with source.opened(plan, options.reading) as scenes:
+        places = _places(scenes, source.frames, Path(options.out))
+        apart = len(scenes) > 1 and options.machine.apart
 
-        from ..inpainting.files import Job, check_output, inpaint_scene, inpaint_scenes
+        from ..inpainting.files import check_output, inpaint_scene
+        from ..inpainting.job import Job
 
         for place in places.values():
-            check_output(place, source, mask, truth)
+            check_output(place, source.frames, mask, truth)
         usable_device(options.machine.place)
-        job = Job.load(
-            plan,
-            options.machine,
-            reading=options.reading,
-            writing=options.writing,
-            say=COMMAND.say,
-            progress=progress,
-        )
-        if len(scenes) == 1:
-            name = next(iter(scenes))
-            inpaint_scene(lambda: scenes[name], places[name], job, source=source, mask=mask)
-            return 0
-        failed = inpaint_scenes(scenes, places, job, source=source, mask=mask)
+        if not apart:
+            job = Job.load(plan, options.machine, reading=options.reading, writing=options.writing, say=COMMAND.say,
+                           progress=progress)
+            if len(scenes) == 1:
+                (name,) = scenes
+                inpaint_scene(lambda: scenes[name], places[name], job, source=source.frames, mask=mask)
+                return 0
+            failed = inpaint_scenes(scenes, places, job, source=source)
+    if apart:
+        failed = inpaint_scenes_apart(source, places, plan, options.machine, reading=options.reading, writing=options.writing,
+                                      say=COMMAND.say, progress=progress)
     if failed:
         complain(f"medrestore inpaint: error: {len(failed)} of {len(places)} scenes failed: {', '.join(sorted(failed))}")
     return 1 if failed else 0

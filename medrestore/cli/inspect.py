@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from .. import shipped
 from ..errors import InputError
 from ..settings import Bounds
 from .command import Command
@@ -64,10 +65,9 @@ def _line(text: str) -> str:
 
 def _facts(options: Options) -> dict[str, str]:
     from ..io import read_provenance
-    from ..priors.store import shipped
 
     path = Path(options.file)
-    if (path / "prior.json").is_file() or (not path.exists() and options.file in shipped()):
+    if (path / "prior.json").is_file() or (not path.exists() and options.file in shipped.priors()):
         return _prior(options.file)
     if (path / "baseline.json").is_file():
         return _baseline(path)
@@ -84,7 +84,7 @@ def _facts(options: Options) -> dict[str, str]:
 
 
 def _is_inpainted(path: Path) -> bool:
-    from ..inpainting.files import read_record
+    from ..inpainting.outputs import read_record
     from ..io.scenes.writer import KINDS
 
     return path.exists() and path.suffix in (*KINDS, ".png") and bool(read_record(path))
@@ -167,7 +167,7 @@ def _reconstruction(path: Path, made: dict[str, Any], max_gb: float) -> dict[str
 
 
 def _inpainted(path: Path) -> dict[str, str]:
-    from ..inpainting.files import damaged, read_record
+    from ..inpainting.outputs import damaged, read_record
 
     return {"kind": "frames restored by medrestore", "data": _as_written(lambda: damaged(path))} | _flat(
         {key: value for key, value in read_record(path).items() if key != "files"})
@@ -190,8 +190,8 @@ def _scan(options: Options) -> dict[str, str]:
     how: dict[str, Any] = dict(dataset=options.dataset, axes=axes, select=options.select, uncentred=options.uncentred,
                                max_gb=options.max_gb)
     facts = {name: COMMAND.mentions(value) for name, value in inspect_file(options.file, **how).items()}
-    with read_kspace(options.file, implausible=True, **how) as file:
-        scan = file[len(file) // 2]
+    with read_kspace(options.file, implausible=True, **how) as scans:
+        scan = scans[len(scans) // 2]
     return facts | {"calibration": _calibration(scan)}
 
 

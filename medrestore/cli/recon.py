@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from .. import shipped
 from ..errors import InputError
 from ..recon.interval import UNCERTAINTY
 from ..recon.plan import Machine, Plan, Reading, Writing, quality
@@ -35,7 +36,8 @@ class Options:
     """The options of `recon`.
 
     Args:
-        scan: fastMRI .h5, ISMRMRD .h5/.mrd, BART .cfl, twix .dat, .npy, .mat, any HDF5; or a folder
+        scan: fastMRI .h5, ISMRMRD .h5/.mrd, BART .cfl, twix .dat, .npy, .mat, any HDF5; or a folder; sample:brain-scan for
+            the one that comes with the package
         out: output .h5, or a folder when the input is one; default SCAN.recon.h5 here
         origin: rerun what made this output
         uncertainty: 4 samples of diffpir, 25 steps each, whose spread was calibrated (docs/uncertainty.md); stands for `method`,
@@ -62,7 +64,7 @@ def run(options: Options) -> int:
         options = _rerun(options, made)
     if options.scan is None:
         raise InputError("give a scan, or --from an output to rerun; see medrestore recon --help")
-    source = Path(options.scan)
+    source = shipped.scan(options.scan)
     if not _is_there(source):
         raise InputError(f"{source} does not exist; give a scan or a folder of scans")
     if options.plan.maps is not None and not _is_there(Path(options.plan.maps)):
@@ -161,7 +163,6 @@ def _provenance(origin: str) -> dict[str, Any]:
 
 def _rerun(options: Options, made: dict[str, Any]) -> Options:
     """The options that made `options.origin`; present places of scan, prior and maps, output and device may be given anew."""
-    from ..priors.store import shipped
 
     try:
         plan = build(Plan, made["config"], "")
@@ -175,7 +176,7 @@ def _rerun(options: Options, made: dict[str, Any]) -> Options:
     if not _is_there(Path(scan)):
         scan = "the scan" if scan == OMITTED else scan
         raise InputError(f"{scan}, which {options.origin} was made from, is not there; give its present place as SCAN")
-    if not Path(found["prior"], "prior.json").is_file() and found["prior"] not in shipped():
+    if not Path(found["prior"], "prior.json").is_file() and found["prior"] not in shipped.priors():
         raise InputError(f"the prior {found['prior']}, which {options.origin} was made with, is not there; "
                          "give its present place by --prior")
     return replace(options, scan=scan, plan=replace(plan, **found))

@@ -1,10 +1,10 @@
 """Trains a diffusion prior or a supervised baseline from scratch; a prior also from another one.
 
 Examples:
-  medrestore train configs/train/quick.yaml
+  medrestore train quick
   medrestore train my.yaml out=runs/knee optim.lr=1e-4 data.workers=4
   medrestore train my.yaml --init brain-mr-starter
-  medrestore train configs/train/varnet.yaml
+  medrestore train varnet
   torchrun --nproc-per-node 2 -m medrestore.cli.main train my.yaml
 
 A run that was stopped or killed resumes with the same command, and ends with the weights of an uninterrupted
@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from .. import shipped
 from .command import Command
 from .config import read
 from .options import POSITIONAL
@@ -32,7 +33,7 @@ class Options:
     """The options of `train`.
 
     Args:
-        recipe: YAML of the run, as in configs/train/
+        recipe: YAML of the run; or the name of one that comes with the package, as in configs/train/
         settings: key=value to set in it, dots leading inwards, as optim.lr=1e-4
         out: folder of the run, instead of the recipe's
         init: prior to start from: a folder, or the name of a shipped one
@@ -89,7 +90,7 @@ def _recipe(options: Options) -> dict[str, Any]:
     """The recipe with the settings of the command line."""
     from ..settings import override
 
-    values = read(Path(options.recipe))
+    values = read(shipped.config(options.recipe, "train"))
     override(values, options.settings)
     for key in ("out", "init"):
         if getattr(options, key) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
@@ -11,6 +12,7 @@ from math import isnan
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from ..child import Limits, shared
 from ..errors import InputError
 from ..files import has_suffix, new_file, text_of
 from .protocols import KNOWN, Metric
@@ -28,6 +30,7 @@ MISSING = "-"
 LARGEST = 1 << 29  # bytes of a table
 # how a cell begins that a spreadsheet takes for one, or that was kept from it
 FORMULA = re.compile(r"'*[=+\-@\t\r].")
+PARSING = Limits(memory=2 << 30, seconds=60.0, answer=LARGEST)  # of a Parquet table
 LONGEST = 4096  # characters of a label
 DECIMAL_COMMA = re.compile(r"^(-?\d+),(\d+(?:[eE][-+]?\d+)?)$")
 LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
@@ -175,27 +178,24 @@ def _read_csv(path: Path) -> tuple[list[str], Sequence[Sequence[Any]]]:
 
 
 def _read_parquet(path: Path) -> tuple[list[str], Sequence[Sequence[Any]]]:
-    arrow, parquet = _arrow(path)
+    """Arrow parses it in the child of this process, see `medrestore.child`."""
+    _arrow(path)
+    number = shared().number()
     try:
-        with parquet.ParquetFile(path) as file:
-            about, fields = file.metadata, list(file.schema_arrow)
-        size = sum(about.row_group(index).total_byte_size for index in range(about.num_row_groups))
-        if max(size, about.num_rows * about.num_columns * 8) > LARGEST:
-            raise InputError(f"{path} declares a table of more than 512 MiB, which no table of scores is.")
-        if strange := [field.name for field in fields if field.type.num_fields > 0 and not arrow.types.is_dictionary(field.type)]:
-            raise InputError(f"{path} has more than text and numbers in {strange[0]!r}; give a table of scores.")
-        # text as a dictionary: a long one that is repeated a million times is then kept once
-        text = [field.name for field in fields if not arrow.types.is_primitive(field.type)]
-        with parquet.ParquetFile(path, read_dictionary=text) as file:
-            table = file.read()
-        for column in table.columns:
-            for chunk in column.chunks if arrow.types.is_dictionary(column.type) else ():
-                if any(len(str(value)) > LONGEST for value in chunk.dictionary):
-                    raise InputError(f"{path} has text of more than {LONGEST} characters, which no label is; "
-                                     "give a table of scores.")
-        return table.column_names, list(zip(*(column.to_pylist() for column in table.columns), strict=True))
-    except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:  # text is decoded when it is taken out
+        answer = shared().ask(number, str(path), "table", PARSING, kind="parquet", largest=LARGEST, longest=LONGEST)
+        columns = json.loads(answer.arrays[0].tobytes()) if answer.arrays else []
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a whole Parquet file (damaged or another format); write it again.") from error
+    finally:
+        shared().close(number)
+    found = answer.value
+    if "wrong" in found:
+        raise InputError({
+            "size": f"{path} declares a table of more than 512 MiB, which no table of scores is.",
+            "kind": f"{path} has more than text and numbers in {found.get('column')!r}; give a table of scores.",
+            "text": f"{path} has text of more than {LONGEST} characters, which no label is; give a table of scores.",
+        }[found["wrong"]])
+    return found["names"], list(zip(*columns, strict=True))
 
 
 def _arrow(path: Path) -> tuple[Any, Any]:

@@ -10,9 +10,9 @@ it does not list, is never replaced or removed.
 from .digests import altered, digest, digest_of
 from .listing import files_in, globbed, has_suffix, is_glob, is_hidden, natural_key, text_of
 from .locks import Busy, exclusive
-from .owned import MARKER, check_claimed, check_own, claim, is_empty, is_own, remove_own
+from .owned import MARKER, check_claimed, check_own, claim, is_claimed, is_empty, is_own, remove_own
 from .paths import expanded
-from .publish import FileWriter, NewFile, link_or_copy, new_file, publish_first, remove_folder, write_file
+from .publish import FileWriter, NewFile, link_or_copy, new_file, publish_all, publish_first, remove_folder, write_file
 from .stages import Stage, new_folder, new_output, recover, recover_all, unfinished
 from .system import ADVICE, explained, final_names, no_room
 
@@ -36,6 +36,7 @@ __all__ = [
     "final_names",
     "globbed",
     "has_suffix",
+    "is_claimed",
     "is_empty",
     "is_glob",
     "is_hidden",
@@ -46,6 +47,7 @@ __all__ = [
     "new_folder",
     "new_output",
     "no_room",
+    "publish_all",
     "publish_first",
     "recover",
     "recover_all",

@@ -88,13 +88,18 @@ def check_claimed(folder: Path, kind: str) -> None:
         return
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; choose another output")
-    if _marker(folder).get("kind") == kind:
+    if is_claimed(folder, kind):
         return
     with explained(folder):
         others = sorted(name for name in os.listdir(folder) if name != MARKER)
     if others or os.path.lexists(folder / MARKER):
         raise InputError(f"{folder} holds {(others or [MARKER])[0]} and is no {kind} of medrestore, so nothing is written "
                          "there; choose another output")
+
+
+def is_claimed(folder: Path, kind: str) -> bool:
+    """Whether this is a folder that was claimed for this kind."""
+    return folder.is_dir() and _marker(folder).get("kind") == kind
 
 
 def _create(place: Path, text: str) -> None:

@@ -130,6 +130,19 @@ def _rename(source: Path, path: Path, *, overwrite: bool) -> None:
         os.replace(source, path)
 
 
+def publish_all(folder: Path, target: Path) -> None:
+    """Moves the files of a folder into another one of the same file system, each in the place of one of its name.
+
+    Raises:
+        InputError: one cannot be written there; those moved before stay.
+    """
+    for path in sorted(folder.iterdir()):
+        with explained(target / path.name):
+            sync(path)
+            os.replace(path, target / path.name)
+    sync_names(target)
+
+
 class FileWriter(ABC):
     """A writer used as a context manager: closed at the end of the block, discarded when the block fails."""
 

@@ -25,7 +25,7 @@ from .system import (
 )
 
 # the marker of a stage holds the name of its output and the key of its content
-NEW, OLD = "new", "old"  # in a stage: the new output, and the output that it replaces
+NEW, BESIDE, OLD = "new", "beside", "old"  # in a stage: the new output, files beside it, and the output that it replaces
 LONGEST_MARKER = 4096  # bytes
 
 
@@ -102,6 +102,7 @@ class Stage:
     Attributes:
         folder: the temporary folder.
         new: the folder in it whose content is published.
+        beside: another one, for files that lie beside a folder.
         resumed: whether a killed run has left the stage.
 
     Raises:
@@ -128,6 +129,7 @@ class Stage:
                 else:
                     self.folder, self.resumed, self._is_own = left, True, True
                 self.new.mkdir()
+                self.beside.mkdir()
         except BaseException:
             (self.leave if self.resumed else self.remove)()
             raise
@@ -136,16 +138,25 @@ class Stage:
     def new(self) -> Path:
         return self.folder / NEW
 
+    @property
+    def beside(self) -> Path:
+        return self.folder / BESIDE
+
     def publish_folder(self, *, replace: bool) -> None:
-        """Puts the folder `new` in the place of the output.
+        """Puts the folder `new` in the place of the output, and then the files in `beside` in theirs.
 
         Raises:
-            InputError: the output exists and `replace` is False or it is not ours, or it cannot be written; an old
-                one stays.
+            InputError: the output or a file beside it exists and `replace` is False or it is not ours, or it cannot be
+                written; an old one stays.
         """
+        beside = {path: self.out.with_name(path.name) for path in sorted(self.beside.iterdir())}
         with explained(self.out, self._advice):
             seal(self.new)
             sync_tree(self.new)
+            sync_tree(self.beside)
+            for place in beside.values():
+                if place.is_dir() or (not replace and os.path.lexists(place)):
+                    raise exists_already(place)
             if os.path.lexists(self.out):
                 _check_replaced(self.out, replace)
                 os.replace(self.out, self.folder / OLD)
@@ -154,6 +165,8 @@ class Stage:
             except BaseException:
                 _put_back(self.folder, self.out)
                 raise
+            for path, place in beside.items():
+                os.replace(path, place)
             sync_names(self.out.parent)
 
     def publish_files(self, *, replace: bool) -> None:
@@ -219,7 +232,7 @@ def _clear(out: Path, spare: bytes | None = None) -> Path | None:
         _put_back(stage, out)
         if left is None and _marker_of(stage) == spare:
             left = stage
-            for name in (NEW, OLD):
+            for name in (NEW, BESIDE, OLD):
                 remove(stage / name)
         else:
             _remove_stage(stage)

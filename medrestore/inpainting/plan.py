@@ -113,10 +113,12 @@ class Machine:
         device: cpu, cuda, cuda:1, mps, xpu; default: the accelerator that is there, else the CPU.
         compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on
             most CPUs.
+        apart: do the scenes of a set in a process of their own, so that one which kills its process costs no other.
     """
 
     device: str | None = None
     compiled: bool = False
+    apart: bool = False
 
     def __post_init__(self) -> None:
         check(self)

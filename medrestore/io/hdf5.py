@@ -5,7 +5,6 @@ The classes look like those of h5py, as far as readers need them. Soft and exter
 
 from __future__ import annotations
 
-import itertools
 import math
 import weakref
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ import numpy as np
 from ..child import Limits, shared
 from ..child.messages import type_of
 
-NUMBERS = itertools.count()
 SMALL = Limits()  # of questions about a header
 SPARE = SMALL.memory  # bytes that reading takes beside the data
 PACE = 1e7  # bytes a second, which the slowest filter exceeds
@@ -39,7 +37,7 @@ class File:
 
     def __init__(self, path: Path, *, locking: bool = True) -> None:
         self.filename, self.size, self._locking = str(path), path.stat().st_size, locking
-        self._number = next(NUMBERS)
+        self._number = shared().number()
         self._found: dict[str, dict[str, Any]] = {}  # plain data, so that nothing here refers back to this file
         self.attrs = Attributes(self)
         self._collected = weakref.finalize(self, shared().forget, self._number)

@@ -24,24 +24,25 @@ if TYPE_CHECKING:
     from .hqs import HQS as HQS
     from .repaint import RePaint as RePaint
 
-SCANS, FRAMES = "scans", "frames"  # what methods are offered for, besides sampling and restoring in Python
+SCANS, FRAMES, IMAGES = "scans", "frames", "images"  # what methods are offered for, besides restoring in Python
+GENERATION = "generation"  # images from the prior alone
 METHODS: "Registry[Method]" = Registry(__name__, {  # by the names that configs and the command line have for them
-    "hqs": ("hqs:HQS", SCANS),
-    "dds": ("dds:DDS", SCANS),
-    "diffpir": ("diffpir:DiffPIR", SCANS, FRAMES),
-    "ddnm+": ("ddnm:DDNMPlus", SCANS, FRAMES),
-    "ddnm": ("ddnm:DDNM", SCANS, FRAMES),
-    "ddrm": ("ddrm:DDRM", SCANS, FRAMES),
-    "dps": ("dps:DPS", SCANS, FRAMES),
-    "repaint": ("repaint:RePaint", SCANS, FRAMES),
-    "ddim": "ddim:DDIM",  # from here on of the prior alone
-    "ddpm": "ddpm:DDPM",
-    "probability-flow": "edm:ProbabilityFlow",
-    "dpm-solver++": "dpm_solver:DPMSolver",
+    "hqs": ("hqs:HQS", SCANS, IMAGES),
+    "dds": ("dds:DDS", SCANS, IMAGES),
+    "diffpir": ("diffpir:DiffPIR", SCANS, FRAMES, IMAGES),
+    "ddnm+": ("ddnm:DDNMPlus", SCANS, FRAMES, IMAGES),
+    "ddnm": ("ddnm:DDNM", SCANS, FRAMES, IMAGES),
+    "ddrm": ("ddrm:DDRM", SCANS, FRAMES, IMAGES),
+    "dps": ("dps:DPS", SCANS, FRAMES, IMAGES),
+    "repaint": ("repaint:RePaint", SCANS, FRAMES, IMAGES),
+    "ddim": ("ddim:DDIM", GENERATION),  # from here on of the prior alone
+    "ddpm": ("ddpm:DDPM", GENERATION),
+    "probability-flow": ("edm:ProbabilityFlow", GENERATION),
+    "dpm-solver++": ("dpm_solver:DPMSolver", GENERATION),
 }, base="base:Method")
 _MODULES = {"Method": "base"} | {name: module for module, name in (place.split(":") for place in METHODS.places.values())}
 
-__all__ = ["FRAMES", "METHODS", "SCANS", "serving", *sorted(_MODULES)]
+__all__ = ["FRAMES", "GENERATION", "IMAGES", "METHODS", "SCANS", "serving", *sorted(_MODULES)]
 
 
 def serving(operator: "Operator | None", *, noisy: bool = False, use: str | None = None) -> str:

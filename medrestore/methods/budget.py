@@ -53,8 +53,8 @@ def justified_gamma(sigma: float, sigma_y: float | Tensor, lam: float) -> float 
     """The weight of the data that their noise justifies: sigma^2 / (lam sigma_y^2), infinite for exact data.
 
     An estimate at level sigma is off by about sigma, the data by sigma_y (Zhu et al., CVPRW 2023, eq. 13). It is off by no
-    more than the images differ, though; a bound of that kind (0.3, the std of a prior's images) was tried in DDS and cost 0.03
-    to 0.05 dB at 4x, 0.3 dB at 8x on the shipped scan and 0.03 dB at 15x, once the noise has what the coil maps leave unexplained.
+    more than images differ, though; a bound of that kind (0.3, the std of the prior's images) was tried in DDS, and on scans
+    whose noise has what the coil maps leave unexplained it lost 0.03 dB at 4x and 15x and 0.3 dB at 8x.
 
     Args:
         sigma_y: std of the data's noise, one number or (batch, 1, 1, 1).

@@ -12,10 +12,10 @@ from .base import (
     Spectrum,
     Window,
 )
-from .blur import CircularBlur, Separable, bicubic_downsample, gaussian_blur, gaussian_kernel, motion_kernel
+from .blur import CircularBlur, ReflectingBlur, Separable, bicubic_downsample, gaussian_blur, gaussian_kernel, motion_kernel
 from .compose import Composed
-from .compressed import WalshHadamard
-from .image import AveragePool, Crop, Grayscale, Mask, sample_pixels
+from .compressed import BlockWalsh, WalshHadamard
+from .image import AveragePool, Chroma, Crop, Grayscale, Mask, sample_pixels
 from .laws import check
 from .local import Identity, Isometry, LocalOperator
 from .nonlinear import Decoded
@@ -24,9 +24,10 @@ from .sense_exact import ResolvedSense, SpectralSense
 from .stack import Stack, stack
 
 __all__ = [
-    "AveragePool", "CircularBlur", "CoIsometry", "Composed", "Crop", "Decoded", "Encoding", "FromSpectrum", "Grayscale",
-    "Identity", "Isometry", "LinearOperator", "LocalOperator", "Mask", "Operator", "PseudoInvertible", "ResolvedSense",
-    "ResolventOperator", "Sense", "Separable", "SingleCoil", "SpectralOperator", "SpectralSense", "Spectrum", "Stack",
-    "WalshHadamard", "Window", "bicubic_downsample", "check", "gaussian_blur", "gaussian_kernel", "motion_kernel",
-    "sample_pixels", "stack",
+    "AveragePool", "BlockWalsh", "Chroma", "CircularBlur", "CoIsometry", "Composed", "Crop", "Decoded",
+    "Encoding", "FromSpectrum", "Grayscale", "Identity", "Isometry", "LinearOperator", "LocalOperator",
+    "Mask", "Operator", "PseudoInvertible", "ReflectingBlur", "ResolvedSense", "ResolventOperator",
+    "Sense", "Separable", "SingleCoil", "SpectralOperator", "SpectralSense", "Spectrum", "Stack",
+    "WalshHadamard", "Window", "bicubic_downsample", "check", "gaussian_blur", "gaussian_kernel",
+    "motion_kernel", "sample_pixels", "stack",
 ]

@@ -10,16 +10,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..devices import decomposing
-from .base import SpectralOperator, Spectrum
+from .base import SpectralOperator, Spectrum, Window
+from .image import edges
+from .local import LocalOperator, no_window
 
 CUTOFF = 1e-3  # relative to the largest singular value: what is weaker counts as null space
 
 
 @dataclass(frozen=True)
-class Separable(SpectralOperator):
+class Separable(LocalOperator, SpectralOperator):
     """y = R x C^T: one filter down the columns, another along the rows.
 
-    Its singular vectors are the products of those of R and C, which two small decompositions give.
+    Its singular vectors are the products of those of R and C, which two small decompositions give. A window of the image
+    explains those entries of the measurement whose filters lie in it.
 
     Args:
         rows: R, (m, height).
@@ -37,6 +40,24 @@ class Separable(SpectralOperator):
 
     def adjoint(self, y: Tensor) -> Tensor:
         return self.rows.to(y.dtype).T @ y @ self.columns.to(y.dtype)
+
+    @property
+    def grain(self) -> int:
+        return math.lcm(*(_stride(matrix) for matrix in (self.rows, self.columns)))
+
+    @cached_property
+    def halo(self) -> int:
+        return max(_halo(matrix) for matrix in (self.rows, self.columns))
+
+    def restrict(self, window: Window) -> "Separable":
+        (top, bottom), (left, right) = edges(window, (self.rows.shape[1], self.columns.shape[1]))
+        down, along = self.footprint(window)
+        return Separable(self.rows[down, top:bottom], self.columns[along, left:right], self.cutoff)
+
+    def footprint(self, window: Window) -> Window:
+        spans = edges(window, (self.rows.shape[1], self.columns.shape[1]))
+        down, along = (_inside(matrix, span) for matrix, span in zip((self.rows, self.columns), spans, strict=True))
+        return down, along
 
     @cached_property
     def _factors(self) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]:
@@ -61,6 +82,33 @@ class Separable(SpectralOperator):
             return seen * (U_r.to(y.dtype).T @ y @ U_c.to(y.dtype))
 
         return Spectrum(seen * s, analyse, synthesise, measure, unmeasure)
+
+
+def _stride(matrix: Tensor) -> int:
+    """How many pixels lie between the filters of one entry and the next."""
+    m, n = matrix.shape
+    return n // m if n % m == 0 else 1
+
+
+def _reach(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """(first, last) pixel of each row's filter."""
+    there, pixels = matrix != 0, torch.arange(matrix.shape[1], device=matrix.device)
+    return pixels.where(there, matrix.shape[1]).amin(1), pixels.where(there, -1).amax(1)
+
+
+def _halo(matrix: Tensor) -> int:
+    """Half of the widest filter."""
+    first, last = _reach(matrix)
+    return int((last - first).max() + 1) // 2
+
+
+def _inside(matrix: Tensor, span: tuple[int, int]) -> slice:
+    """The entries whose filters lie within a span of pixels."""
+    first, last = _reach(matrix)
+    rows = ((first >= span[0]) & (last < span[1])).nonzero().flatten().tolist()
+    if not rows:
+        raise no_window(span[1] - span[0], int((last - first).max()) + 1)
+    return slice(rows[0], rows[-1] + 1)
 
 
 def _svd(A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -146,8 +194,7 @@ class CircularBlur(SpectralOperator):
     cutoff: float = CUTOFF
 
     def __post_init__(self) -> None:
-        if any(k > n for k, n in zip(self.kernel.shape, self.size, strict=True)):
-            raise ValueError(f"a kernel of {tuple(self.kernel.shape)} is larger than the image of {self.size} pixels")
+        _check_kernel(self.kernel, self.size)
 
     @cached_property
     def _transfer(self) -> Tensor:
@@ -173,6 +220,105 @@ class CircularBlur(SpectralOperator):
             lambda c: _filtered(_hartley(seen * c), phase),
             lambda y: seen * _hartley(_filtered(y, phase.conj())),
         )
+
+
+@dataclass(frozen=True)
+class ReflectingBlur(LocalOperator):
+    """Convolution with a kernel, the image reflected at its edges, edge pixels included (d c b a | a b c d | d c b a).
+
+    Args:
+        kernel: (a, b) real, its origin at (a // 2, b // 2).
+        size: (height, width) of the image, no smaller than the kernel.
+        cut: for each edge (top, bottom, left, right) whether the image was cut there out of a larger one, beyond which
+            nothing is known: what the kernel needs from there is not measured.
+    """
+
+    kernel: Tensor
+    size: tuple[int, int]
+    cut: tuple[bool, bool, bool, bool] = (False, False, False, False)
+
+    def __post_init__(self) -> None:
+        _check_kernel(self.kernel, self.size)
+
+    @cached_property
+    def _reach(self) -> tuple[int, int, int, int]:
+        """How far the kernel reaches beyond each edge."""
+        a, b = self.kernel.shape
+        return a - 1 - a // 2, a // 2, b - 1 - b // 2, b // 2
+
+    @cached_property
+    def _folds(self) -> tuple[int, int, int, int]:
+        """Over how many pixels the image is reflected at each edge."""
+        top, bottom, left, right = (0 if cut else reach for cut, reach in zip(self.cut, self._reach, strict=True))
+        return top, bottom, left, right
+
+    @cached_property
+    def halo(self) -> int:
+        return max(self._reach)
+
+    @cached_property
+    def _transfer(self) -> Tensor:
+        """Complex transfer function of the kernel on the reflected image."""
+        top, bottom, left, right = self._folds
+        padded = self.size[0] + top + bottom, self.size[1] + left + right
+        kernel = self.kernel.to(decomposing(self.kernel.device)).double()
+        return torch.fft.fftn(kernel, s=padded, dim=(-2, -1)).to(torch.complex64).to(self.kernel.device)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        top, bottom, left, right = self._folds
+        padded = torch.cat([x[..., :top, :].flip(-2), x, x[..., x.shape[-2] - bottom :, :].flip(-2)], -2)
+        padded = torch.cat([padded[..., :left].flip(-1), padded, padded[..., padded.shape[-1] - right :].flip(-1)], -1)
+        a, b = self.kernel.shape
+        return _filtered(padded, self._transfer)[..., a - 1 :, b - 1 :]  # what does not repeat across the edges
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        (a, b), (top, bottom, left, right) = self.kernel.shape, self._folds
+        padded = _filtered(F.pad(y, (b - 1, 0, a - 1, 0)), self._transfer.conj())
+        return _folded(_folded(padded, -2, top, bottom), -1, left, right)
+
+    def preconditioner(self, gamma: float | Tensor) -> Callable[[Tensor], Tensor]:
+        """That of the blur that repeats the image beyond its edges."""
+        power = torch.fft.fftn(self.kernel, s=self.size, dim=(-2, -1)).abs().square()
+        gain = 1 / (1 / gamma + power)
+        return lambda x: _filtered(x, gain)
+
+    def restrict(self, window: Window) -> "ReflectingBlur":
+        (top, bottom), (left, right) = edges(window, self.size)
+        at = (top > 0, bottom < self.size[0], left > 0, right < self.size[1])
+        first, second, third, fourth = (mine or now for mine, now in zip(self.cut, at, strict=True))
+        return ReflectingBlur(self.kernel, (bottom - top, right - left), (first, second, third, fourth))
+
+    def footprint(self, window: Window) -> Window:
+        spans = edges(window, self.size)
+        (rows, columns), reach = spans, self._reach
+        down = _explained(rows, self.size[0], reach[:2], self.cut[:2])
+        return down, _explained(columns, self.size[1], reach[2:], self.cut[2:])
+
+
+def _check_kernel(kernel: Tensor, size: tuple[int, int]) -> None:
+    """Refuses a kernel that an image cannot hold."""
+    if any(k > n for k, n in zip(kernel.shape, size, strict=True)):
+        raise ValueError(f"a kernel of {tuple(kernel.shape)} is larger than the image of {size} pixels")
+
+
+def _folded(y: Tensor, axis: int, before: int, after: int) -> Tensor:
+    """The adjoint of reflecting an image along an axis."""
+    length = y.shape[axis] - before - after
+    inner = y.narrow(axis, before, length).clone()
+    inner.narrow(axis, 0, before).add_(y.narrow(axis, 0, before).flip(axis))
+    inner.narrow(axis, length - after, after).add_(y.narrow(axis, before + length, after).flip(axis))
+    return inner
+
+
+def _explained(span: tuple[int, int], length: int, reach: tuple[int, ...], cut: tuple[bool, ...]) -> slice:
+    """The entries of the measurement, along an axis, that a span of an image's pixels explains."""
+    (first, last), (before, after) = span, reach
+    lost = before if cut[0] else 0  # entries that the measurement lacks at its beginning
+    start = first + before if first > 0 or cut[0] else first
+    stop = last - after if last < length or cut[1] else last
+    if stop <= start:
+        raise no_window(last - first, before + after + 1)
+    return slice(start - lost, stop - lost)
 
 
 def _filtered(x: Tensor, transfer: Tensor) -> Tensor:

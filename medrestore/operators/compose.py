@@ -113,6 +113,11 @@ class LocalChain(Chain, LocalOperator):
         outer, inner = self._parts
         return outer.grain * inner.grain
 
+    @property
+    def halo(self) -> int:
+        outer, inner = self._parts
+        return outer.halo * inner.grain + inner.halo
+
     def restrict(self, window: Window) -> LocalOperator:
         outer, inner = self._parts
         return as_local(outer.restrict(inner.footprint(window)) @ inner.restrict(window))

@@ -1,14 +1,16 @@
 """Compressed sensing: random patterns over the whole image."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from .base import FromSpectrum, Spectrum
-from .image import share
+from .base import CoIsometry, FromSpectrum, Spectrum, Window, same
+from .image import edges, share
+from .local import LocalOperator
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,83 @@ class WalshHadamard(FromSpectrum):
     def spectrum(self) -> Spectrum:
         s = self._unmeasure(torch.ones(len(self.kept), device=self.kept.device))
         return Spectrum(s, self._analyse, self._synthesise, lambda c: c.flatten(-2)[..., self.kept], self._unmeasure)
+
+
+@dataclass(frozen=True)
+class BlockWalsh(LocalOperator, CoIsometry):
+    """The Walsh-Hadamard transform of the shuffled pixels of each block, shaped like the image. A Ah = Ah A = I.
+
+    `Mask(keep) @ BlockWalsh(...)` is compressed sensing of images of any size. What blocks leave of a side is cut into
+    shorter ones, whose lengths are powers of two.
+
+    Args:
+        size: (height, width) of the image.
+        order: (side * side,) the pixel of a block that each place of the shuffled block holds; side is a power of two.
+    """
+
+    size: tuple[int, int]
+    order: Tensor
+
+    scale = 1.0
+
+    def __post_init__(self) -> None:
+        side = math.isqrt(len(self.order))
+        if side * side != len(self.order) or side.bit_count() != 1:
+            raise ValueError(f"blocks of {len(self.order)} pixels are no squares whose sides are powers of two")
+
+    @property
+    def side(self) -> int:
+        """Of a block, in pixels."""
+        return math.isqrt(len(self.order))
+
+    @property
+    def grain(self) -> int:
+        return self.side
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self._each(x, lambda block, order, _: walsh_hadamard(block[..., order]))
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return self._each(y, lambda block, _, back: walsh_hadamard(block)[..., back])
+
+    def _each(self, x: Tensor, made: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
+        """Each block, (..., count, pixels), with its shuffling and the way back, put in its place again."""
+        out = torch.empty_like(x)
+        for rows, height in _runs(self.size[0], self.side):
+            for columns, width in _runs(self.size[1], self.side):
+                part = x[..., rows, columns]
+                down, along = part.shape[-2] // height, part.shape[-1] // width
+                blocks = part.reshape(*x.shape[:-2], down, height, along, width).transpose(-3, -2).flatten(-2)
+                order = self.order[self.order < height * width]
+                moved = made(blocks, order, order.argsort())
+                out[..., rows, columns] = moved.unflatten(-1, (height, width)).transpose(-3, -2).reshape(part.shape)
+        return out
+
+    def restrict(self, window: Window) -> "BlockWalsh":
+        spans = edges(window, self.size)
+        if any(first % self.side or (last % self.side and last < n) for (first, last), n in zip(spans, self.size, strict=True)):
+            raise ValueError(f"a window of rows {spans[0]} and columns {spans[1]} cuts through blocks of {self.side} pixels; "
+                             "its edges must be multiples of that")
+        (top, bottom), (left, right) = spans
+        return BlockWalsh((bottom - top, right - left), self.order)
+
+    def footprint(self, window: Window) -> Window:
+        return window
+
+    @property
+    def spectrum(self) -> Spectrum:
+        return Spectrum(torch.ones((), device=self.order.device), self, self.adjoint, same, same)
+
+
+def _runs(length: int, side: int) -> list[tuple[slice, int]]:
+    """A side cut into as many blocks of `side` as it holds, then into one block for each power of two in the remainder."""
+    whole = length // side * side
+    runs = [(slice(0, whole), side)] if whole > 0 else []
+    while whole < length:
+        side = 1 << ((length - whole).bit_length() - 1)
+        runs.append((slice(whole, whole + side), side))
+        whole += side
+    return runs
 
 
 def walsh_hadamard(x: Tensor) -> Tensor:

@@ -308,6 +308,37 @@ class Grayscale(LocalOperator, CoIsometry):
         return self, factor
 
 
+@dataclass(frozen=True)
+class Chroma(LocalOperator, FromSpectrum):
+    """What `Grayscale` of the same weights does not see: the channels across the direction of the weights.
+
+    Its measurement is (batch, channels - 1, height, width); where it is zero all channels are multiples of the weights.
+
+    Args:
+        weights: one number a channel, at least two, not all zero.
+    """
+
+    weights: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)
+
+    @property
+    def spectrum(self) -> Spectrum:
+        reflect = Grayscale(self.weights)._reflect
+        s = F.pad(torch.ones(len(self.weights) - 1, 1, 1), (0, 0, 0, 0, 1, 0))
+        return Spectrum(s, reflect, reflect, lambda c: c[:, 1:], lambda y: F.pad(y, (0, 0, 0, 0, 1, 0)))
+
+    def stacked(self, operators: Sequence[Operator]) -> Operator | None:
+        return self if all(one == self for one in operators) else None
+
+    def restrict(self, window: Window) -> "Chroma":
+        return self
+
+    def footprint(self, window: Window) -> Window:
+        return window
+
+    def coarsen(self, factor: int) -> tuple["Chroma", int]:
+        return self, factor
+
+
 def _weighed(weights: Sequence[float], x: Tensor) -> Tensor:
     """The weighted sum of the channels, (batch, 1, h, w), by numbers on the host: nothing is copied to the device."""
     first, *others = (weight * channel for weight, channel in zip(weights, x.split(1, 1), strict=True))

@@ -14,6 +14,8 @@ class LocalOperator(LinearOperator):
 
     Attributes:
         grain: windows of the image must begin and end at multiples of this many pixels.
+        halo: pixels nearer than this to an edge of a window inside the image are known only in part by what the window
+            explains; 0 where each entry of the measurement depends on one patch of pixels.
     """
 
     if TYPE_CHECKING:
@@ -21,8 +23,12 @@ class LocalOperator(LinearOperator):
         @property
         def grain(self) -> int: ...
 
+        @property
+        def halo(self) -> int: ...
+
     else:
         grain = 1
+        halo = 0
 
     @abstractmethod
     def restrict(self, window: Window) -> "LocalOperator":
@@ -60,6 +66,11 @@ def as_local(operator: Operator) -> LocalOperator:
 def no_coarser_form(operator: Operator) -> TypeError:
     """The error of an operator that cannot be made coarser."""
     return TypeError(f"{type(operator).__name__} has no coarser form: its measurement does not follow from means of the image")
+
+
+def no_window(side: int, width: int) -> ValueError:
+    """The error of a window that no filter fits into."""
+    return ValueError(f"a window of {side} pixels explains nothing of a filter of {width}; take larger windows")
 
 
 class Isometry(LocalOperator):

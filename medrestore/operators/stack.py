@@ -180,6 +180,10 @@ class LocalStack(LinearStack, LocalOperator):
     def grain(self) -> int:
         return math.lcm(*(operator.grain for operator in self.operators))
 
+    @property
+    def halo(self) -> int:
+        return max(operator.halo for operator in self.operators)
+
     def _repeated(self, operators: Sequence[LocalOperator]) -> LocalOperator:
         images = [operator for operator, count in zip(operators, self.counts, strict=True) for _ in range(count)]
         stacked = stack(images)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from .. import shipped
 from ..codecs import CalibratedComplex, Interval, Recipe
 from ..errors import InputError
 from ..files import check_own, digest, digest_of, is_empty, new_folder, recover
@@ -155,20 +156,12 @@ def new_prior(out: Path, *, replace: bool = False) -> Iterator[Path]:
         yield folder
 
 
-def shipped() -> dict[str, Path]:
-    """The priors that come with the package, by name."""
-    from importlib.resources import files
-
-    root = Path(str(files("medrestore.data"))) / "priors"
-    return {folder.name: folder for folder in sorted(root.iterdir()) if (folder / "prior.json").is_file()}
-
-
 def find(name: str | Path) -> Path:
     """The folder of a prior: a path, or the name of a shipped one."""
     path = Path(name)
     if (path / "prior.json").is_file():
         return path
-    if str(name) in (known := shipped()):
+    if str(name) in (known := shipped.priors()):
         return known[str(name)]
     if path.is_file():
         raise InputError(f"{path} is a file, and a prior is a folder with prior.json and unet/; "

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .. import shipped
 from ..errors import InputError
 from ..files import Stage, digest, digest_of, explained, final_names
 from ..io import KSpaceFile, ReconstructionWriter, read_provenance, write_nifti
@@ -21,7 +22,6 @@ from ..io.guards import scan_files
 from ..io.reconstruction import damaged
 from ..jobs import PriorJob
 from ..metrics import Scores
-from ..priors.store import shipped
 from ..report import panel
 from ..restoration import image_size, in_batches, padded_size
 from ..settings import FieldError, plain
@@ -95,8 +95,8 @@ def recon_file(source: Path, out: Path, job: Job) -> dict[str, Scores]:
     """
     _may_write(source, out, job)
     try:
-        with open_scan(source, job.plan, job.reading) as (scan, maps):
-            return _recon(scan, maps, source, out, job)
+        with _stage(out, job) as stage, open_scan(source, job.plan, job.reading) as (scan, maps):
+            return _recon(scan, maps, source, stage, job)
     except FieldError:  # of the plan, not of the scan
         raise
     except InputError as error:
@@ -117,7 +117,7 @@ def _may_write(source: Path, out: Path, job: Job) -> None:
                                  "pass `overwrite` to replace it, or give another place")
 
 
-def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, job: Job) -> dict[str, Scores]:
+def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, stage: Stage, job: Job) -> dict[str, Scores]:
     volume = Volume(scan, maps, source.name, _slice_range(scan, job.plan.slices), job)
     prepared = volume.first()
     (ready,) = prepared.values()
@@ -135,11 +135,11 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, out: Path, j
     advance = job.progress(source.name, volume.passes * len(volume.numbers))
     provenance, mask = _provenance(source, ready, volume, notes), ready.sampling.mask.cpu()
     del ready
-    with _stage(out, job, len(volume.numbers)) as stage:
-        records = Records(stage.folder)
+    records = Records(stage.folder)
+    with _counted(records, stage.out, len(volume.numbers), job):
         keys, refused = volume.restore(prepared, count, records, advance)
         _check_complete(volume, refused, provenance, source, job)
-        scores = _write(volume, records, keys, stage.new / out.name, mask, provenance)
+        scores = _write(volume, records, keys, stage.new / stage.out.name, mask, provenance)
         stage.publish_files(replace=job.writing.overwrite or job.writing.resume)
     misfits, noisy = provenance["misfit"], min(level for level in provenance["noise_std"] if level is not None) > 0
     misfit = fmean(value for value in misfits if value is not None)
@@ -161,8 +161,11 @@ def _explained(misfit: float, *, noisy: bool) -> str:
 
 
 @contextmanager
-def _stage(out: Path, job: Job, slices: int) -> Iterator[Stage]:
-    """Where slices gather; removed at the end, and left to a later run when some are stored and the others fail."""
+def _stage(out: Path, job: Job) -> Iterator[Stage]:
+    """Where slices gather; removed at the end, and left to a later run when some are stored and the others fail.
+
+    It is made before the scan is read, so that a place that cannot be written is found before any work.
+    """
     stage = Stage(out, key=FORMAT, resume=job.writing.resume or not job.writing.overwrite)
     try:
         with explained(out, full_only=True), final_names(stage.folder, out.parent):
@@ -170,12 +173,20 @@ def _stage(out: Path, job: Job, slices: int) -> Iterator[Stage]:
                 job.say(f"{out.name}: goes on where an earlier run stopped")
             yield stage
     except BaseException:
-        stored = Records(stage.folder).count
-        if stored:
-            job.say(f"{out.name}: {stored} of {slices} slices are stored; the same command goes on from there")
-        (stage.leave if stored else stage.remove)()
+        (stage.leave if Records(stage.folder).count else stage.remove)()
         raise
     stage.remove()
+
+
+@contextmanager
+def _counted(records: Records, out: Path, slices: int, job: Job) -> Iterator[None]:
+    """Says what is stored where the block fails."""
+    try:
+        yield
+    except BaseException:
+        if records.count:
+            job.say(f"{out.name}: {records.count} of {slices} slices are stored; the same command goes on from there")
+        raise
 
 
 def _check_complete(volume: Volume, refused: dict[int, InputError], made: dict[str, Any], source: Path, job: Job) -> None:
@@ -260,7 +271,7 @@ def _provenance(source: Path, ready: Prepared, volume: Volume, notes: list[str])
 def _recorded(job: Job) -> Plan:
     """The plan as it is stored: files by what `writing` keeps of their paths, besides the digests in the provenance."""
     plan, names = job.plan, job.writing
-    known = job.prior_hash and plan.prior in shipped()
+    known = job.prior_hash and plan.prior in shipped.priors()
     return replace(
         plan,
         prior=plan.prior if known else names.name_of(plan.prior),

@@ -1,14 +1,13 @@
 """A folder of scans: one after the other, whatever happens to any of them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import InputError
 from ..files import Busy, files_in, has_suffix
 from ..io.kspace.open import SUFFIXES
-from ..tasks import Died, over
+from ..tasks import Batch, Message, Reports, in_turn
 from .files import Job, is_done, recon_file
 from .plan import Machine, Plan, Reading, Writing
 
@@ -39,25 +38,10 @@ def recon_folder_apart(folder: Path, out: Path, plan: Plan, machine: Machine, *,
     Raises:
         InputError: as for `recon_folder`, or the job cannot be loaded, or the process cannot be started.
     """
-    parent = Parent(say, progress)
-
-    def ended(scans: Scans, error: Exception | None) -> list[Scans]:
-        if not isinstance(error, Died):
-            if error is not None:
-                raise error
-            return []
-        names = [source.name for source, _ in scans.pairs]
-        if parent.begun is None:
-            raise InputError(f"{folder}: {error} before it could begin a scan; see whether memory is short")
-        source, _ = scans.pairs[names.index(parent.begun)]
-        parent.fail(source.name, f"{source}: {error} on this scan; do it alone to see more")
-        left = scans.pairs[names.index(source.name) + 1 :]
-        return [Scans(left, again=True)] if left else []
-
-    pairs = tuple(check_folder(folder, out, writing))
+    pairs = {source.name: (source, target) for source, target in check_folder(folder, out, writing)}
     _say_passed_over(folder, say)
-    over([Scans(pairs)], Apart(plan, machine, reading, writing), workers=1, heard=parent, ended=ended)
-    return parent.failed
+    return in_turn(pairs, Apart(plan, machine, reading, writing), where=str(folder), say=say, progress=progress,
+                   died=lambda name, error: f"{pairs[name][0]}: {error} on this scan; do it alone to see more")
 
 
 def check_folder(folder: Path, out: Path, writing: Writing) -> list[Pair]:
@@ -125,14 +109,6 @@ def _one(source: Path, target: Path, job: Job) -> str | None:
 
 
 @dataclass(frozen=True)
-class Scans:
-    """What one process is to do; `again` where another one has died on the scan before these."""
-
-    pairs: tuple[Pair, ...]
-    again: bool = False
-
-
-@dataclass(frozen=True)
 class Apart:
     """In a process of its own: loads the job, and does scan after scan."""
 
@@ -141,43 +117,10 @@ class Apart:
     reading: Reading
     writing: Writing
 
-    def __call__(self, item: Scans, worker: int, report: Callable[[tuple[Any, ...]], None]) -> None:
-        def progress(label: str, total: int) -> Callable[[], None]:
-            report(("bar", label, total))
-            return lambda: report(("step",))
-
-        job = Job.load(self.plan, self.machine, reading=self.reading, writing=self.writing,
-                       say=lambda line: report(("line", line)), progress=progress)
-        pairs = item.pairs if item.again else _waiting(item.pairs, job)
-        for name, why in _each(pairs, job, lambda name: report(("begun", name))):
-            report(("failed", name, why))
-
-
-@dataclass
-class Parent:
-    """What the process that does the scans reports; called with each message."""
-
-    say: Callable[[str], None]
-    progress: Callable[[str, int], Callable[[], None]]
-    failed: dict[str, str] = field(default_factory=dict)
-    begun: str | None = None
-    advance: Callable[[], None] = lambda: None
-
-    def __call__(self, item: Scans, message: tuple[Any, ...]) -> None:
-        kind, *words = message
-        if kind == "line":
-            self.say(words[0])
-        elif kind == "bar":
-            self.advance = self.progress(*words)
-        elif kind == "step":
-            self.advance()
-        elif kind == "begun":
-            self.begun = words[0]
-        else:
-            self.failed[words[0]] = words[1]
-
-    def fail(self, name: str, why: str) -> None:
-        """The process died on a scan."""
-        self.failed[name] = why
-        self.begun = None
-        self.say(f"failed: {why}")
+    def __call__(self, batch: Batch[Pair], worker: int, send: Callable[[Message], None]) -> None:
+        reports = Reports(send)
+        job = Job.load(self.plan, self.machine, reading=self.reading, writing=self.writing, say=reports.say,
+                       progress=reports.progress)
+        pairs = [*batch.items.values()]
+        for name, why in _each(pairs if batch.again else _waiting(pairs, job), job, reports.begun):
+            reports.failed(name, why)

@@ -41,7 +41,7 @@ def check(instance: Any) -> None:
         if is_plain(hint):
             given = getattr(instance, one.name)
             value = parse(hint, given, kind.__name__, one.name)
-            if type(value) is not type(given):
+            if type(value) is not type(given) or (isinstance(given, tuple) and value != given):
                 object.__setattr__(instance, one.name, value)
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import digest_of, expanded, write_file
+from ..files import check_claimed, claim, digest_of, expanded
 from ..settings import plain
+from ..tasks import files_beside
 from ..tasks.run import Task, failures, is_whole
 from ..tasks.run import run as run_tasks
 from .cases import (
@@ -34,7 +35,7 @@ from .mri import ScanSolver, scan_solver
 from .pictures import picture_cases, picture_solver
 from .scans import scan_cases
 from .scenes import scene_cases, scene_solver
-from .score_files import STUDY
+from .score_files import FOLDER
 from .sources import Condition
 from .tables import write_outputs
 from .tuning import Choices, choose, printed, summary
@@ -147,10 +148,7 @@ def open_study(config: Config, source: str, out: Path) -> Study:
     Raises:
         InputError: anything missing (all of it named), unknown, or shared by validation and data.
     """
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file, and a study needs a folder; give another one")
-    if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in STUDY):
-        raise InputError(f"{out} is a folder of something else than a study; give another one")
+    check_claimed(out, FOLDER)
     refuse_missing(config.paths, source)
     kind = KINDS[type(config)]
     candidates = build_all(config, kind.solver, source)
@@ -252,9 +250,11 @@ def run_study(study: Study, running: Running) -> Result:
     import yaml
 
     out, say = study.out, running.say
-    write_file(out / CONFIG, yaml.safe_dump(as_plain(study.config), sort_keys=False))
-    if not (out / TIMINGS).exists():
-        write_file(out / TIMINGS, "task,method_seconds,preparation_seconds\n")
+    claim(out, FOLDER)
+    with files_beside(out) as folder:
+        (folder / CONFIG).write_text(yaml.safe_dump(as_plain(study.config), sort_keys=False), "utf-8")
+        if not (out / TIMINGS).exists():
+            (folder / TIMINGS).write_text("task,method_seconds,preparation_seconds\n", "utf-8")
     tuning = tuning_tasks(study)
     first = _run(study, tuning, running, "tuning")
     if waiting := _waiting(study, tuning):
@@ -263,7 +263,8 @@ def run_study(study: Study, running: Running) -> Result:
     choices = choose(tuning, out, study.config.methods, study.candidates, study.config.protocol,
                      len(study.validation))
     if tuning:
-        write_file(out / TUNED, json.dumps(choices, indent=1) + "\n")
+        with files_beside(out) as folder:
+            (folder / TUNED).write_text(json.dumps(choices, indent=1) + "\n", "utf-8")
         for line in summary(choices):
             say(line)
     tasks = scored_tasks(study, choices)
@@ -275,7 +276,9 @@ def run_study(study: Study, running: Running) -> Result:
     else:
         study.prints.check_unchanged()
         stored = [task for task in tasks if is_whole(out, task)]
-        if write_outputs(study.config, out, stored, choices, failed, _provenance(study, running.command)):
+        with files_beside(out) as folder:
+            scored = write_outputs(study.config, out, folder, stored, choices, failed, _provenance(study, running.command))
+        if scored:
             say(f"{out / 'report.html'}  tables.md  results.csv  volumes.csv")
     return Result(failed, first.done + second.done, first.skipped + second.skipped, waiting)
 

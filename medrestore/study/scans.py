@@ -4,7 +4,6 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,13 @@ from ..io.guards import open_hdf5
 from ..io.kspace.open import SUFFIXES
 from ..mri import add_smooth_phase, simulate_scan, simulated_maps
 from ..recon.plan import SLICE_SEEDS
+from ..shipped import samples
 from .cases import between, part_of
 from .fingerprints import Fingerprints
 from .mri import ScanCase
 from .sources import Acquisition, Head, KSpace, Layout, Phantoms, Simulated
 
-BUNDLED = "brain-scan.h5"
+BUNDLED = "brain-scan"
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def _files(source: KSpace, prints: Fingerprints, where: str) -> list[FileCase]:
 def _chosen(source: KSpace, where: str) -> list[tuple[Path, str | None]]:
     """The files, each with what it says of its patient, to tell patients apart; it is stored nowhere."""
     if source.folder == "bundled":
-        return [(Path(str(package_files("medrestore.data"))) / "samples" / BUNDLED, None)]
+        return [(samples()[BUNDLED], None)]
     if source.split is not None:
         chosen = FastMRI(str(source.folder), cache=Path(), split=source.split).volumes
         return [(volume.path, volume.patient) for volume in chosen]

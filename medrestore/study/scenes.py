@@ -23,7 +23,7 @@ from ..inpainting.scene import fill_frames
 from ..io.frames.base import Frames
 from ..io.frames.masks import Masks
 from ..io.scenes.base import Scene, SceneSet
-from ..io.scenes.dreaming import dreaming_scenes
+from ..io.scenes.open import open_scenes
 from ..priors import Prior
 from .cases import Case, Clock, Item, Row, Solved
 from .config import Fill, SceneMethod, SceneProtocol
@@ -102,7 +102,7 @@ class SceneCase(Case[AsRecorded, "SceneSolver"]):
                 rendered_scene(self.name, self.source.seed, self.number, self.source.size), self.frames, box
             )
             return
-        with dreaming_scenes(self.source.folder) as scenes, scenes[self.name] as scene:
+        with _folder_of(self.source) as scenes, scenes[self.name] as scene:
             yield excerpt(scene, self.frames, box)
 
 
@@ -213,7 +213,7 @@ def _rendered_cases(source: Scenes) -> Iterator[SceneCase]:
 
 def _read_cases(source: Scenes, prints: Fingerprints, where: str) -> Iterator[SceneCase]:
     root = Path(str(source.folder))
-    with dreaming_scenes(root) as scenes:
+    with _folder_of(source) as scenes:
         for name in _wanted(scenes, source, where):
             with scenes[name] as scene:
                 if scene.reference is None:
@@ -226,8 +226,14 @@ def _read_cases(source: Scenes, prints: Fingerprints, where: str) -> Iterator[Sc
             if _suits(known, corner, source):
                 content = _scene_hash(root, name, prints)
                 identity = name if SCENE.fullmatch(name) else f"{name} {content}"
-                fingerprint = digest_of([content, frames, corner, source.crop])
+                levels = [list(source.hole_values)] if source.hole_values else []
+                fingerprint = digest_of([content, frames, corner, source.crop, *levels])
                 yield SceneCase(name, name, fingerprint, identity, frames, source, -1, corner)
+
+
+def _folder_of(source: Scenes) -> SceneSet:
+    """The scenes of the folder of a source."""
+    return open_scenes(str(source.folder), dataset="dreaming", hole_values=source.hole_values)
 
 
 def _wanted(scenes: SceneSet, source: Scenes, where: str) -> list[str]:

@@ -27,7 +27,7 @@ from ..evaluation.perceptual import LPIPS
 from ..evaluation.protocols import METRICS, score
 from ..evaluation.statistics import per_case
 from ..evaluation.tables import NOT_COMPUTED, write_rows
-from ..files import files_in, natural_key
+from ..files import files_in, is_claimed, natural_key, new_output
 from ..io.frames.base import Frames, PictureFrames
 from ..io.frames.pictures import SUFFIXES, read_picture
 from ..io.guards import checked_dataset, guarded, has, open_hdf5, to_complex64
@@ -42,7 +42,7 @@ from .config import PICTURE_PROTOCOLS, SCENE_PROTOCOLS, ScanProtocol, SceneProto
 TARGETS = ("reconstruction_rss", "reconstruction_esc", "reconstruction")  # fastMRI's, then our own
 STACKS = (".mha", ".mkv", ".mp4", ".zip")
 MAX_GB = 8.0
-STUDY = ("config.yaml", "tasks")  # what is in the folder of a study alone
+FOLDER = "study"  # what the folder of a study is claimed for
 Features = tuple[np.ndarray, np.ndarray]  # of outputs and truth, (picture, 2048)
 
 
@@ -105,7 +105,7 @@ def score_outputs(
 
 def _check_free(out: Path, names: Sequence[str], overwrite: bool) -> None:
     """Refuses to write over a study, or over other scores without being asked to."""
-    if any((out / part).exists() for part in STUDY):
+    if is_claimed(out, FOLDER):
         raise InputError(f"{out} is the folder of a study, whose tables would be replaced; give another one")
     there = next((out / name for name in names if (out / name).exists()), None)
     if there is not None and not overwrite:
@@ -132,8 +132,9 @@ def _images(outputs: Path, reference: Path, protocol: str, out: Path | None, lpi
     names = [one.name for one in METRICS[protocol]]
     volumes = [row for row in rows if row["slice"] is None] or per_case(rows, names)
     if out is not None:
-        write_rows(out / "results.csv", [row for row in rows if row["slice"] is not None] or rows)
-        write_rows(out / "volumes.csv", volumes)
+        with new_output(out / "results.csv", replace=True) as folder:
+            write_rows(folder / "results.csv", [row for row in rows if row["slice"] is not None] or rows)
+            write_rows(folder / "volumes.csv", volumes)
     return Scored(rows=rows, lines=list(_means(protocol, rows, volumes, left)), failed=failed)
 
 
@@ -235,8 +236,9 @@ def _scenes(outputs: Path, reference: Path, protocol: str, out: Path | None, lpi
     if not scored.scenes:
         raise InputError(f"{outputs}: nothing could be scored; {next(iter(scored.failed.values()))}")
     if out is not None:
-        write_frames_csv(out / "frames.csv", scored.frames)
-        write_scenes_csv(out / "scenes.csv", scored.scenes)
+        with new_output(out / "frames.csv", replace=True) as folder:
+            write_frames_csv(folder / "frames.csv", scored.frames)
+            write_scenes_csv(folder / "scenes.csv", scored.scenes)
     scored.lines.extend(_summary(scored.scenes, left))
     return scored
 

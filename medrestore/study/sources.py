@@ -2,6 +2,7 @@
 pictures.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
@@ -98,10 +99,16 @@ class Layout:
     Args:
         dataset: name of the array with the k-space.
         axes: of the array.
+        select: the value to read of a counter, as {contrast: 1}.
+        uncentred: the origin of k-space is at [0, 0] of the array.
+        noise_scan: use the noise scan of a file; false estimates the noise from the data.
     """
 
     dataset: str | None = None
     axes: tuple[str, ...] | None = None
+    select: Mapping[str, Annotated[int, Bounds(at_least=0)]] = field(default_factory=dict)
+    uncentred: bool = False
+    noise_scan: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +157,8 @@ class Scenes(Source):
         frames: which frames of each scene, or how many, evenly spread; None for all (rendered: of the first
             1000).
         crop: side of the square around the hole that stands for the frame; None for the whole frame.
+        hole_values: of a folder, the grey levels of its masks that hide, where these are labels or soft; in place of
+            DREAMING's white for what is seen.
         holes: least and largest share of the frame (or crop) that may be hidden in the first of the frames;
             other scenes are left out.
     """
@@ -162,6 +171,7 @@ class Scenes(Source):
     size: tuple[int, int] = (270, 480)
     frames: int | tuple[int, ...] | None = None
     crop: int | None = None
+    hole_values: tuple[Annotated[int, Bounds(at_least=0, at_most=255)], ...] = ()
     holes: tuple[float, float] | None = None
     kind: Literal["scenes"] = "scenes"
 
@@ -173,6 +183,8 @@ class Scenes(Source):
             raise refused(self, f"scenes must be a range [first, last) of numbers, got {list(self.scenes)}")
         if self.numbers is not None and (not self.numbers or min(self.numbers) < 0):
             raise refused(self, f"numbers must be those of scenes, 0 and up, got {list(self.numbers)}")
+        if self.folder is None and self.hole_values:
+            raise refused(self, "hole_values are of the masks in a folder; rendered scenes have none to choose from")
         if self.folder is None and self.wanted is None:
             raise refused(self,
                           "folder (DREAMING), or scenes [first, last) or numbers to render, must be given")

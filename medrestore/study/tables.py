@@ -29,14 +29,11 @@ FACTS = {"calls": "network calls an image", "misfit": "misfit (1 = explained to 
         "spread_skill": "spread over error (1 = calibrated)", "coverage_90": "coverage of 90 % intervals"}
 
 
-def write_outputs(config: Config, out: Path, tasks: Sequence[Task], tuned: Mapping[str, Any],
-                  failed: Mapping[str, str],
-                  provenance: Mapping[str, Any]) -> bool:
-    """Writes rows, tables, provenance and report, each file published atomically; False where there is no row
-    for them.
-    """
+def write_outputs(config: Config, out: Path, folder: Path, tasks: Sequence[Task], tuned: Mapping[str, Any],
+                  failed: Mapping[str, str], provenance: Mapping[str, Any]) -> bool:
+    """Writes rows, tables, provenance and report into `folder`; False where there is no row for them."""
     rows = [row for task in tasks for row in rows_of(folder_of(out, task))]
-    write_file(out / "provenance.json", json.dumps(provenance, indent=1) + "\n")
+    write_file(folder / "provenance.json", json.dumps(provenance, indent=1) + "\n")
     if not rows:
         return False
     metrics = [one for one in METRICS[config.protocol] if any(row.get(one.name) is not None for row in rows)]
@@ -44,21 +41,21 @@ def write_outputs(config: Config, out: Path, tasks: Sequence[Task], tuned: Mappi
     names = [one.name for one in metrics] + [name for name in FACTS if any(name in row for row in rows)]
     volumes = [row for row in rows if row["slice"] is None] or statistics.per_case(rows, names)
     for name in ("results.csv", "results.parquet"):
-        tables.write_rows(out / name, each)
-    tables.write_rows(out / "volumes.csv", volumes)
+        tables.write_rows(folder / name, each)
+    tables.write_rows(folder / "volumes.csv", volumes)
     scored = [row for row in rows if row["slice"] is None] or rows
     cells = {one.name: statistics.cells(scored, one.name) for one in metrics}
     facts = {name: statistics.cells(scored, name) for name in FACTS if any(row.get(name) is not None for row in scored)}
     pairs = _pairs(config, scored, metrics)
     listed = list(_tables(config, metrics, cells, facts, pairs))
-    write_file(out / "tables.md", f"# {config.name}\n\n{_summary(config, volumes, failed)}\n\n" + "\n\n".join(
+    write_file(folder / "tables.md", f"# {config.name}\n\n{_summary(config, volumes, failed)}\n\n" + "\n\n".join(
         f"## {caption}\n\n{tables.markdown(header, lines).strip()}" for caption, header, lines in listed) + "\n")
-    write_file(out / "tables.tex",
+    write_file(folder / "tables.tex",
                "\n\n".join(tables.latex(header, lines, caption) for caption, header, lines in listed) + "\n")
-    write_file(out / "tables.csv", "\n".join(
+    write_file(folder / "tables.csv", "\n".join(
         f"# {caption}\n{tables.csv_text(header, lines)}" for caption, header, lines in listed))
     write_report(
-        out / "report.html", title=config.name, summary=_summary(config, volumes, failed),
+        folder / "report.html", title=config.name, summary=_summary(config, volumes, failed),
         tables=[Table(caption, header, [list(map(_marked, line)) for line in lines]) for caption, header, lines in listed],
         curves=[*_over_acceleration(config, metrics[0], cells), *_over_calls(config, metrics[0], cells, facts)],
         pictures=list(_pictures(config, out, tasks)),

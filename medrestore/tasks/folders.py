@@ -9,13 +9,13 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import Busy, digest, exclusive, no_room, publish_first, remove_folder
+from ..files import Busy, digest, exclusive, explained, final_names, no_room, publish_all, publish_first, remove_folder
 
 RECORD = "task.json"  # {"key": ..., "files": {name: [bytes, sha256]}}: the last file of a complete folder
 PARTS = ".parts"  # OUT/.parts/<run>/: incomplete folders, on the file system of OUT so that they can be renamed
@@ -109,9 +109,30 @@ class Run:
 
     @contextmanager
     def alive(self) -> Iterator[None]:
-        """Keeps other runs from taking this one for dead; the system ends that with the process."""
-        with exclusive(self.out, lock=self.folder / LOCK):
+        """Keeps other runs from taking this one for dead; the system ends that with the process.
+
+        Raises:
+            InputError: the lock cannot be written.
+        """
+        with ExitStack() as lock:
+            with explained(self.out):
+                lock.enter_context(exclusive(self.out, lock=self.folder / LOCK))
             yield
+
+    @contextmanager
+    def files(self) -> Iterator[Path]:
+        """A folder for files that go to `out` at the end of the block, each in the place of one of its name.
+
+        Until then they lie with the folders of tasks, so that the next run removes what a killed one leaves.
+
+        Raises:
+            InputError: they cannot be written.
+        """
+        folder = self.folder / FILES
+        with explained(self.out), final_names(folder, self.out):
+            folder.mkdir(exist_ok=True)
+            yield folder
+            publish_all(folder, self.out)
 
     def end(self) -> None:
         """Removes the folder, with what workers that still live write into it."""
@@ -147,6 +168,21 @@ class Run:
         with suppress(OSError):
             (self.folder / f"{name}{DEAD}").mkdir(exist_ok=True)
         remove_folder(self.folder / name)
+
+
+@contextmanager
+def files_beside(out: Path) -> Iterator[Path]:
+    """A folder for files that go to `out` at the end of the block, each in the place of one of its name.
+
+    Raises:
+        InputError: nothing can be written there.
+    """
+    this = Run.start(out)
+    try:
+        with this.alive(), this.files() as folder:
+            yield folder
+    finally:
+        this.end()
 
 
 def _short(task: Task) -> str:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import write_file
 from .folders import Run, Task, Work, folder_of, is_whole, make
 from .groups import Ends, Group, Submitted, work_through
 from .processes import Died, over
@@ -81,7 +80,7 @@ def run(
     this = Run.start(out)
     try:
         with this.alive():
-            state = _State(out, tasks, mine, shard, retry_failed=retry_failed, say=say)
+            state = _State(this, tasks, mine, shard, retry_failed=retry_failed, say=say)
             state.start(progress)
             groups = _groups(state.pending)
             if groups and workers == 0 and scheduler_file is None:
@@ -199,9 +198,10 @@ class _State:
         tasks: those of this one.
     """
 
-    def __init__(self, out: Path, everything: Sequence[Task], tasks: Sequence[Task], shard: tuple[int, int], *,
+    def __init__(self, this: Run, everything: Sequence[Task], tasks: Sequence[Task], shard: tuple[int, int], *,
                  retry_failed: bool, say: Callable[[str], None]) -> None:
-        self.out, self.tasks, self.say = out, {task.name: task for task in tasks}, say
+        out = this.out
+        self.run, self.out, self.tasks, self.say = this, out, {task.name: task for task in tasks}, say
         self.alone = shard == (1, 1)
         self.path = out / ("failed.jsonl" if self.alone else f"failed-{shard[0]}-of-{shard[1]}.jsonl")
         self.done: set[str] = set()
@@ -253,11 +253,12 @@ class _State:
         rows = [{"name": task.name, "key": task.key, "why": why} for task, why in (*self.others.values(), *failed)]
         try:
             if rows:
-                write_file(self.path, "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows), advice=ADVICE)
+                with self.run.files() as folder:
+                    (folder / self.path.name).write_text("".join(json.dumps(row, sort_keys=True) + "\n" for row in rows), "utf-8")
             else:
                 self.path.unlink(missing_ok=True)
         except (InputError, OSError) as error:
-            self.say(str(error))
+            self.say(f"{error}; {ADVICE}")
 
 
 def _first(name: str) -> str:

@@ -11,10 +11,10 @@ from torch import Tensor
 from ..methods import Method
 from ..noise import Noise
 from ..operators import AveragePool, Crop, LocalOperator, Operator
-from ..operators.local import no_coarser_form
+from ..operators.local import as_local, no_coarser_form
 from ..priors import Prior
 from ..problem import Problem
-from .mask_shift import checked, common_grain, determined, mask_shift
+from .mask_shift import Seam, checked, common_grain, common_halo, determined, mask_shift
 from .windows import Layout, Size, holes
 
 
@@ -41,8 +41,8 @@ def coarsen(problem: Problem[Operator], factor: int) -> Problem[LocalOperator]:
 def hierarchical(
     problem: Problem[Operator], prior: Prior, method: Method, levels: Sequence[float], *, size: Size, window: Size,
     noise: Noise, shift: Size | None = None, factor: int | Literal["auto"] = "auto", guide_until: float = 0.5,
-    constraints: Sequence[Problem[Operator]] = (), layout: Layout = "auto", batch: int = 8,
-    progress: Callable[[int, int], None] | None = None,
+    constraints: Sequence[Problem[Operator]] = (), layout: Layout = "auto", seam: Seam = "continued",
+    batch: int = 8, progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Restores a coarse picture, then the fine one with the coarse one's means: Wang et al., CVPRW 2023, sec. 3.3.
 
@@ -68,12 +68,14 @@ def hierarchical(
         restore: Callable[..., Tensor] = partial(hierarchical, factor="auto", guide_until=guide_until)
     else:
         step, restore = factor, mask_shift
-    common: dict[str, Any] = dict(window=window, noise=noise, shift=shift, layout=layout, batch=batch, progress=progress)
+    common: dict[str, Any] = dict(window=window, noise=noise, shift=shift, layout=layout, seam=seam, batch=batch,
+                                  progress=progress)
     if step == 1:  # no guide
         return mask_shift(problem, prior, method, levels, size=size, constraints=constraints, **common)
     if not 1 < step <= min(size):
         raise ValueError(f"a picture of {size} pixels has no means over {step} x {step}; take 1 (no guide) to its shorter side")
-    checked(problem, prior, method, window, shift, math.lcm(step, common_grain((problem, *constraints))))
+    given = (problem, *constraints)
+    checked(problem, prior, method, window, shift, math.lcm(step, common_grain(given)), common_halo(given))
     height, width = (side // step * step for side in size)
     below, *others = (coarsen(one.restrict((slice(0, height), slice(0, width))), step) for one in (problem, *constraints))
     coarse = restore(below, prior, method, levels, size=(height // step, width // step), constraints=others, **common)
@@ -85,7 +87,8 @@ def hierarchical(
 def coarser_by(problem: Problem[Operator], channels: int, size: Size, window: Size) -> int:
     """The factor by which "auto" makes a picture coarser: 1 when every hole fits into a window with a ring around it.
 
-    Also 1 when the coarser picture would know no pixel where this one does: a guide without data misleads.
+    Also 1 when the coarser picture would know no pixel where this one does: a guide without data misleads; and for operators
+    without a coarser form, such as blurs, whose data reach into every window.
     """
     unknown = determined(Problem(problem.operator, problem.y), channels, size, window) == 0  # a noisy pixel is no hole
     if all(side.stop - side.start <= w for box in holes(unknown, window) for side, w in zip(box, window, strict=True)):
@@ -94,4 +97,10 @@ def coarser_by(problem: Problem[Operator], channels: int, size: Size, window: Si
     factor = next((divisor for divisor in range(2, grain + 1) if grain % divisor == 0), 2)
     height, width = (side // factor * factor for side in size)
     whole = AveragePool(factor, (height, width))(unknown[:height, :width].float()) == 0
-    return factor if bool(whole.any()) or bool(unknown.all()) else 1
+    if not (bool(whole.any()) or bool(unknown.all())):
+        return 1
+    try:
+        as_local(problem.operator).coarsen(factor)
+    except TypeError:
+        return 1
+    return factor

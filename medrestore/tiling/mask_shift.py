@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -19,8 +20,9 @@ from ..priors import Prior, WrappedPrior
 from ..problem import Problem, stack
 from ..restoration import check, in_batches, sample, spectral
 from .settled import Settled
-from .windows import Layout, Size, plan, raster, waves
+from .windows import Layout, Size, core, plan, raster, waves
 
+Seam = Literal["continued", "fixed"]
 Job = tuple[Window, int]  # a window of a sample
 SURE = 1e-5  # numbers of unit size that A^+ A changes by less than this are determined by the data
 
@@ -30,13 +32,14 @@ def mask_shift(
     problem: Problem[Operator], prior: Prior, method: Method, levels: Sequence[float], *, size: Size, window: Size,
     noise: Noise, shift: Size | None = None, constraints: Sequence[Problem[Operator]] = (),
     guide: Problem[Operator] | None = None, guide_until: float = 0.0, start: Tensor | float = 0.0, layout: Layout = "auto",
-    batch: int = 8, progress: Callable[[int, int], None] | None = None,
+    seam: Seam = "continued", batch: int = 8, progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Restores a picture of any size window by window: Wang et al., CVPRW 2023 (arXiv 2303.00354), Alg. 2.
 
     Pixels that noise-free data determine are returned bit by bit, and a window of such pixels alone is skipped. Windows
     that do not overlap are drawn together, and the result is that of drawing them in turn. A picture smaller than a window,
-    or with sides that the guide's patches do not divide, is placed in the corner of a larger field.
+    or with sides that the guide's patches do not divide, is placed in the corner of a larger field. What an operator with a
+    halo measures beside the edge of a window is left to the next, and so are the pixels there.
 
     Departs from the public code, which begins every window but the first at the clean picture of the one before: here
     each begins at fresh noise of its own.
@@ -53,6 +56,8 @@ def mask_shift(
         guide: noise-free problem that the prior's estimate is made to meet before the data, to which it yields, while the
             noise level is at least `guide_until`.
         layout: where windows lie (`plan`).
+        seam: "fixed" is the paper's: settled pixels are put into the estimate. With "continued" what the prior missed there is
+            first continued into their surroundings (`settled.Settled`).
         batch: images, windows times samples, drawn together at most; halved when memory runs out.
         progress: called with how many images are drawn and how many there will be.
 
@@ -65,7 +70,7 @@ def mask_shift(
     """
     given = [problem, *constraints, *([] if guide is None else [guide])]
     grain = common_grain(given)
-    shift = checked(problem, prior, method, window, shift, grain)
+    shift = checked(problem, prior, method, window, shift, grain, common_halo(given))
     field = _field(size, window, grain)
     given = [_set_into(field, one, size, len(noise.seeds)) for one in given]
     guides = [] if guide is None else [given.pop()]
@@ -74,11 +79,13 @@ def mask_shift(
     with noise.device:
         settled = determined(given[0], prior.channels, field, window)
         canvas = torch.zeros(len(noise.seeds), prior.channels, *field)
-        tiles = _Canvas(given[0], given[1:], guides, guide_until, prior, method, levels, window, noise, start, canvas, settled)
+        halo = common_halo(given)
+        tiles = _Canvas(given[0], given[1:], guides, guide_until, prior, method, levels, window, noise, start, canvas, settled,
+                        halo, seam)
         tiles.write_determined()
         unknown = settled == 0
         unknown[size[0] :], unknown[:, size[1] :] = False, False
-        order = plan(unknown, window, shift, grain=grain, layout=layout)
+        order = plan(unknown, window, shift, grain=grain, layout=layout, halo=halo)
         for drawn in tiles.restore(order, batch):
             if progress is not None:
                 progress(drawn, len(order) * len(noise.seeds))
@@ -87,11 +94,12 @@ def mask_shift(
 
 def generate(
     prior: Prior, method: Method, levels: Sequence[float], *, size: Size, window: Size, noise: Noise,
-    shift: Size | None = None, batch: int = 8, progress: Callable[[int, int], None] | None = None,
+    shift: Size | None = None, seam: Seam = "continued", batch: int = 8,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Pictures of any size from the prior alone: `mask_shift` without data."""
     return mask_shift(nothing(prior.channels, size, noise.device), prior, method, levels, size=size, window=window, noise=noise,
-                      shift=shift, batch=batch, progress=progress)
+                      shift=shift, seam=seam, batch=batch, progress=progress)
 
 
 def nothing(channels: int, size: Size, device: torch.device | str = "cpu") -> Problem[Mask]:
@@ -107,6 +115,15 @@ def common_grain(problems: Iterable[Problem[Operator]]) -> int:
         TypeError: an operator is not local.
     """
     return math.lcm(*(as_local(problem.operator).grain for problem in problems))
+
+
+def common_halo(problems: Iterable[Problem[Operator]]) -> int:
+    """The halo of all the problems together, pixels.
+
+    Raises:
+        TypeError: an operator is not local.
+    """
+    return max(as_local(problem.operator).halo for problem in problems)
 
 
 def determined(problem: Problem[Operator], channels: int, size: Size, tile: Size) -> Tensor:
@@ -164,6 +181,8 @@ class _Canvas:
     start: Tensor | float
     canvas: Tensor  # (sample, channel, height, width)
     settled: Tensor  # (height, width), 1 where the canvas is final
+    halo: int
+    seam: Seam
 
     def write_determined(self) -> None:
         """Writes the determined pixels onto the canvas."""
@@ -185,8 +204,9 @@ class _Canvas:
                         self.canvas[(k, ..., *here)] = torch.where(self.settled[here] > 0, self.canvas[(k, ..., *here)], image)
                     done += len(drawn)
                     yield done
+            height, width = self.settled.shape
             for here in wave:
-                self.settled[here] = 1
+                self.settled[core(here, (height, width), self.halo)] = 1
 
     def _alike(self, wave: Sequence[Window]) -> list[list[Job]]:
         """The images of a wave, those whose data have the same shape together."""
@@ -201,7 +221,8 @@ class _Canvas:
         problem, *given = (_joint(one, jobs) for one in (self.problem, *self.constraints, *self.guides))
         settled = torch.stack([self.settled[here][None] for here, _ in jobs])
         seam = Problem(Mask(settled), torch.stack([self.canvas[(k, ..., *here)] for here, k in jobs]))
-        prior = Settled(self.prior, seam.y, settled) if bool(settled.any()) else self.prior
+        carried = self.seam == "continued" and bool(settled.any())
+        prior: Prior = Settled(self.prior, seam.y, settled) if carried else self.prior
         if self.guides:
             prior = Guided(prior, spectral(given.pop()), self.guide_until)
         start = self.start
@@ -256,7 +277,8 @@ def _set_into(field: Size, problem: Problem[Operator], size: Size, samples: int)
     return problem if field == size else Problem(operator @ Crop(field, size, (0, 0)), problem.y, problem.sigma)
 
 
-def checked(problem: Problem[Operator], prior: Prior, method: Method, window: Size, shift: Size | None, grain: int) -> Size:
+def checked(problem: Problem[Operator], prior: Prior, method: Method, window: Size, shift: Size | None, grain: int,
+            halo: int = 0) -> Size:
     """The shift, once window and shift are known to suit prior, operators and method.
 
     Raises:
@@ -268,10 +290,14 @@ def checked(problem: Problem[Operator], prior: Prior, method: Method, window: Si
     multiple = math.lcm(prior.multiple, grain)
     if any(side % multiple for side in window):
         raise ValueError(f"windows of {window} pixels do not suit prior and operator: sides must be multiples of {multiple}")
+    settles = window[0] - 2 * halo, window[1] - 2 * halo
+    if min(settles) < grain:
+        raise ValueError(f"windows of {window} pixels are too small for the operator, which looks {halo} pixels around each; "
+                         f"take more than {2 * halo + grain}")
     if shift is None:
-        height, width = (max(side // 2 // grain, 1) * grain for side in window)
+        height, width = (max(min(side // 2, inner) // grain, 1) * grain for side, inner in zip(window, settles, strict=True))
         return height, width
-    raster(window, window, shift)  # refuses a shift that leaves gaps
+    raster(settles, settles, shift)  # refuses a shift that leaves gaps
     if any(step % grain for step in shift):
         raise ValueError(f"a shift of {shift} pixels cuts through the operator's patches: it must be a multiple of {grain}")
     return shift

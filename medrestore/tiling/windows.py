@@ -30,7 +30,15 @@ def raster(size: Size, window: Size, shift: Size) -> list[Window]:
     return _placed(product(rows, columns), window)
 
 
-def plan(unknown: Tensor, window: Size, shift: Size, *, grain: int = 1, layout: Layout = "auto") -> list[Window]:
+def core(here: Window, size: Size, halo: int) -> Window:
+    """The pixels that a window settles: all of it but a halo at those of its edges that lie inside the picture."""
+    rows, columns = (slice(side.start + (halo if side.start > 0 else 0), side.stop - (halo if side.stop < n else 0))
+                     for side, n in zip(here, size, strict=True))
+    return rows, columns
+
+
+def plan(unknown: Tensor, window: Size, shift: Size, *, grain: int = 1, layout: Layout = "auto",
+         halo: int = 0) -> list[Window]:
     """The windows to restore, in order, so that every unknown pixel lies in one.
 
     Windows in which nothing is left unknown once those before them are done are not visited.
@@ -41,11 +49,12 @@ def plan(unknown: Tensor, window: Size, shift: Size, *, grain: int = 1, layout: 
         layout: "raster" is the grid of the paper. "holes" centres a window on each hole, or on several holes that it can
             hold, and a grid on each hole that it cannot. "auto" takes the holes unless the raster needs fewer windows, or
             finds many holes in each.
+        halo: of the operators (`LocalOperator.halo`); with one it is always the raster.
     """
     unknown = unknown.cpu()
     size = (unknown.shape[0], unknown.shape[1])
-    grid = _needed(raster(size, window, shift), unknown)
-    if layout == "raster" or bool(unknown.all()):
+    grid = _needed(raster(size, window, shift), unknown, halo)
+    if halo > 0 or layout == "raster" or bool(unknown.all()):
         return grid
     boxes = holes(unknown, window, grain)
     if layout == "auto" and len(boxes) > SPECKS * len(grid):
@@ -104,13 +113,14 @@ def _placed(corners: Iterable[tuple[int, int]], window: Size) -> list[Window]:
     return [(slice(top, top + window[0]), slice(left, left + window[1])) for top, left in corners]
 
 
-def _needed(windows: Iterable[Window], unknown: Tensor) -> list[Window]:
-    """Those windows that find something unknown when taken in turn."""
+def _needed(windows: Iterable[Window], unknown: Tensor, halo: int = 0) -> list[Window]:
+    """Those windows that find something unknown to settle when taken in turn."""
     left, needed = unknown.clone(), []
     for window in windows:
-        if bool(left[window].any()):
+        settled = core(window, (unknown.shape[0], unknown.shape[1]), halo)
+        if bool(left[settled].any()):
             needed.append(window)
-            left[window] = False
+            left[settled] = False
     return needed
 
 

@@ -6,16 +6,15 @@ import h5py
 import numpy as np
 import pytest
 
-from medrestore.child import hdf5
-from medrestore.child.hdf5 import Files, check_apart, selection, touched, unpacked_size
+from medrestore.child.hdf5 import HDF5, check_apart, selection, touched, unpacked_size
 
 
-def request(number, path, question, closed=(), **arguments):
-    return {"closed": closed, "locking": True, "file": number, "path": str(path), "question": question, "arguments": arguments}
+def request(number, path, question, **arguments):
+    return {"locking": True, "file": number, "path": str(path), "question": question, "arguments": arguments}
 
 
 def ask(path, question, **arguments):
-    return Files().answer(request(0, path, question, **arguments))
+    return HDF5().answer(request(0, path, question, **arguments))
 
 
 def stored_short(path, *, compression=None, shuffle=False, bytes_left=40):
@@ -136,8 +135,9 @@ def test_closed_files(tmp_path):
     for name in "ab":
         with h5py.File(tmp_path / f"{name}.h5", "w") as file:
             file["x"] = 1
-    files = hdf5.Files()
+    files = HDF5()
     for number, name in enumerate("ab"):
         files.answer(request(number, tmp_path / f"{name}.h5", "opened"))
-    files.answer(request(1, "", "opened", closed=[0, 7]))
-    assert list(files._open) == [1]
+    for number in (0, 7):
+        files.close(number)
+    assert list(files._files) == [1] and files.answer(request(1, "", "opened")) == (None, [])

@@ -95,10 +95,20 @@ def test_a_closed_file_takes_its_worker_with_it(child):
 
 
 def test_a_dead_child_is_replaced(child):
+    first = child.ask(1, "a.h5", "").value
+    group = child._process.pid
+    os.killpg(group, signal.SIGKILL)
+    wait_until_gone(group)
+    assert child.ask(1, "a.h5", "").value not in (first, None)
+
+
+def test_a_child_that_is_killed_while_it_reads(child):
     child.ask(1, "a.h5", "")
-    os.killpg(child._process.pid, signal.SIGKILL)
+    timer = threading.Timer(0.5, os.killpg, (child._process.pid, signal.SIGKILL))
+    timer.start()
     with pytest.raises(InputError, match="SIGKILL"):
-        child.ask(1, "a.h5", "")
+        child.ask(1, "a.h5", "sleep")
+    timer.join()
     assert child.ask(1, "a.h5", "").value > 0
 
 

@@ -13,8 +13,8 @@ START = [sys.executable, "-c", "from medrestore.child.serve import serve; serve(
 
 def test_it_answers_until_its_input_ends(tmp_path):
     with subprocess.Popen(START, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
-        request = {"closed": [], "locking": True, "file": 1, "path": str(tmp_path / "none.h5"), "question": "opened",
-                   "arguments": {}, "memory": 1 << 28, "seconds": 5}
+        request = {"kind": "hdf5", "closed": [], "locking": True, "file": 1, "path": str(tmp_path / "none.h5"),
+                   "question": "opened", "arguments": {}, "memory": 1 << 28, "seconds": 5}
         for _ in range(2):
             send(process.stdin, request)
             message, _ = receive(process.stdout, most=0)
@@ -29,7 +29,8 @@ def test_limits_of_the_parent_stay(tmp_path):
         resource.setrlimit(resource.RLIMIT_CPU, (50, 50))
 
     with subprocess.Popen(START, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, preexec_fn=limited) as process:
-        send(process.stdin, {"closed": [], "locking": True, "file": 1, "path": "none", "question": "opened", "arguments": {},
+        send(process.stdin, {"kind": "hdf5", "closed": [], "locking": True, "file": 1, "path": "none",
+                             "question": "opened", "arguments": {},
                              "memory": 1 << 60, "seconds": 1e5})
         assert "error" in receive(process.stdout, most=0)[0]
         process.stdin.close()

@@ -1,6 +1,7 @@
 """`medrestore evaluate`: a study from a config, and scores of outputs that exist."""
 
 import csv
+import json
 import zipfile
 from math import log10
 from pathlib import Path
@@ -67,6 +68,20 @@ def test_what_failed_is_said_with_exit_code_1(bench: Bench, study: Path) -> None
     assert again.code == 1 and "have failed before; pass --retry-failed to try them again" in again.out
 
 
+def test_what_is_handed_on_tells_no_path(bench: Bench, study: Path) -> None:
+    (bench / "DOE^JANE").mkdir()
+    for seed, name in enumerate("ab"):
+        fastmri(bench / "DOE^JANE" / f"{name}.h5", kspace(seed=seed)[0], reference=kspace(seed=seed)[1])
+    data = f"data={{kind: kspace, folder: {bench / 'DOE^JANE'}}}"
+    done = bench.call("evaluate", study, "-o", bench / "out", data, f"cache={bench / 'cache'}")
+    assert done.code == 0
+    telling = [path for path in (bench / "out").rglob("*") if path.is_file() and path.name != "config.yaml"]
+    assert len(telling) > 5
+    for path in telling:
+        assert str(bench.folder).encode() not in path.read_bytes(), path
+    assert "medrestore evaluate my.yaml" in json.loads((bench / "out" / "provenance.json").read_text())["command"]
+
+
 @pytest.mark.parametrize(("words", "said"), [
     (["{}"], "give -o, the folder of the study"),
     (["{}", "-o", "out", "methods.CG.optons={}"], "my.yaml: methods.CG.optons is no option; did you mean methods.CG.options?"),
@@ -78,9 +93,9 @@ def test_what_failed_is_said_with_exit_code_1(bench: Bench, study: Path) -> None
     (["{}", "-o", "out", "--lpips-weights", "x"], "--lpips-weights is for outputs that exist; a study says it in"),
     (["taken", "--reference", "taken", "--protocol", "natural", "--lpips-weights", "a.pth,b.pth"], "a.pth does not exist"),
     (["{}", "-o", "out", "--device", "gpu"], "--device gpu is not usable (there is no such device)"),
-    (["{}", "-o", "{}"], "is a file, and a study needs a folder"),
-    (["{}", "-o", "taken"], "taken is a folder of something else than a study"),
-    (["nothing.yaml", "-o", "out"], "nothing.yaml cannot be read"),
+    (["{}", "-o", "{}"], "my.yaml is no folder; choose another output"),
+    (["{}", "-o", "taken"], "taken holds thesis.txt and is no study of medrestore, so nothing is written there"),
+    (["nothing.yaml", "-o", "out"], "nothing.yaml does not exist"),
     (["images"], "to score outputs --reference and --protocol is needed"),
     (["images", "--reference", "x", "--protocol", "fastmrl"],
      "--protocol must be one of fastmri, fastmri-slice, complex, natural, "),

@@ -398,13 +398,16 @@ def test_stopped_runs_say_how_to_go_on(bench, monkeypatch):
 
 
 def test_a_stopped_run_of_another_plan_does_not_pass_for_a_whole_one(bench, monkeypatch):
-    """It has replaced the preview and the table beside an output that it did not get to replace."""
+    """Nor does it touch anything of an output that it did not get to replace."""
     words = [*folder(bench, [hole()] * 2), "-o", bench / "out", "--resume"]
     restored(bench, *words)
-    whole = bench.files()
+    names = ("out/f0.png", "out/provenance.json", "out.preview.png", "out.frames.csv")
+    whole = {name: (bench / name).read_bytes() for name in names}
     stopped(bench, monkeypatch, *words, "--grow", 2, after=1)
-    assert "is complete already" not in restored(bench, *words)
-    assert bench.files() == whole
+    assert {name: (bench / name).read_bytes() for name in names} == whole
+    assert "is complete already" in restored(bench, *words)
+    assert "is complete already" not in restored(bench, *words, "--grow", 2)
+    assert (bench / "out.preview.png").read_bytes() != whole["out.preview.png"]
 
 
 def test_a_config_is_the_same_as_its_flags(bench):
@@ -446,19 +449,19 @@ def test_real_frames_are_paired(bench):
 
 
 def test_the_surgical_demo_needs_its_prior(bench, monkeypatch):
-    from medrestore.priors import store
+    from medrestore import shipped
 
-    monkeypatch.setattr(store, "shipped", dict)
+    monkeypatch.setattr(shipped, "priors", dict)
     outcome = bench.call("demo", "surgical", "-o", bench / "demo.png")
     assert outcome.code == 2 and "surgical-starter does not come with this copy" in outcome.err
     assert outcome.err.count("\n") == 1 and not (bench / "demo.png").exists()
 
 
 def test_the_surgical_demo(bench, monkeypatch):
+    from medrestore import shipped
     from medrestore.cli import demo
-    from medrestore.priors import store
 
-    monkeypatch.setattr(store, "shipped", lambda: {"surgical-starter": bench.prior})
+    monkeypatch.setattr(shipped, "priors", lambda: {"surgical-starter": bench.prior})
     monkeypatch.setattr(demo, "SIZE", (54, 96))
     monkeypatch.setattr(demo, "WINDOW", 32)
     outcome = bench.call("demo", "surgical", "--steps", 3, "-o", bench / "demo.png")

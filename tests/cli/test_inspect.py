@@ -9,7 +9,8 @@ from helpers.frames import WINDOW, FieldPrior, known, picture, scene
 from helpers.networks import rewrite
 
 from medrestore.baselines import Supervised, UNet, VarNet, save
-from medrestore.inpainting.files import Job, inpaint_scene
+from medrestore.inpainting.files import inpaint_scene
+from medrestore.inpainting.job import Job
 from medrestore.inpainting.plan import Plan
 
 

@@ -4,8 +4,10 @@ A first run in a folder of its own is watched for the names that it creates; bef
 for those of its results are links to a file and to folders of somebody, or files and folders of somebody.
 """
 
+import json
 import os
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,13 +15,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from helpers.networks import save_rgb_prior
 from helpers.runs import train_waves
 from helpers.scans import Bench
+from helpers.studies import TINY
+from helpers.tasks import Fill, tasks_of
 from PIL import Image
 
 from medrestore.errors import InputError
+from medrestore.evaluation.tables import write_rows
 from medrestore.io import read_provenance
+from medrestore.priors import load
+from medrestore.priors.convert import adm
+from medrestore.tasks import run as run_tasks
 
 CREATING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 watchers: list[Callable[[Path], None]] = []  # an audit hook stays for the life of the process
@@ -47,6 +56,7 @@ def audited() -> None:
 def guessed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random names are always the same."""
     monkeypatch.setattr("secrets.token_hex", lambda count: "0" * 2 * count)
+    monkeypatch.setattr("uuid.uuid4", lambda: uuid.UUID(int=0))
 
 
 @contextmanager
@@ -111,9 +121,49 @@ def train(bench: Bench, out: Path) -> None:
         train_waves(out / "run", images=32)
 
 
+def convert(bench: Bench, out: Path) -> None:
+    layout = adm.layout(adm.Architecture(2, 4, 32, (32, 64), 1, (False, True)))
+    generator = torch.Generator().manual_seed(0)
+    state = {key: 0.05 * torch.randn(shape, generator=generator) for key, shape in layout.items()}
+    torch.save(state, bench / "knee.pt")
+    bench.call("convert", bench / "knee.pt", "-o", out / "prior", "--set", "num_heads=2", "--overwrite")
+
+
+def evaluate(bench: Bench, out: Path) -> None:
+    (bench / "study.yaml").write_text(json.dumps({**TINY, "validation": None, "methods": {"ZF": {"baseline": "ZeroFilled"}}}))
+    bench.call("evaluate", bench / "study.yaml", "-o", out / "study")
+
+
+def score(bench: Bench, out: Path) -> None:
+    for folder in ("made", "truth"):
+        (bench / folder).mkdir(exist_ok=True)
+        Image.fromarray(np.arange(24 * 40, dtype=np.uint8).reshape(24, 40)).save(bench / folder / "a.png")
+    bench.call("evaluate", bench / "made", "--reference", bench / "truth", "--protocol", "natural", "-o", out / "scores",
+               "--overwrite")
+
+
+def compare(bench: Bench, out: Path) -> None:
+    rows = [{"case": f"c{n}", "patient": f"p{n}", "slice": n, "setting": "4x", "method": "DDS", "seed": 0, "psnr": 30.0 + n,
+             "protocol": "fastmri-slice", "data_range": 1.0} for n in range(3)]
+    write_rows(bench / "rows.csv", rows)
+    bench.call("compare", bench / "rows.csv", bench / "rows.csv", "-o", out / "table.tex", "--overwrite")
+
+
+def demo(bench: Bench, out: Path) -> None:
+    tiny = load(bench.prior)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("medrestore.priors.load", lambda *words, **options: tiny)
+        bench.call("demo", "--steps", 2, "--samples", 1, "-o", out / "demo.png", "--overwrite")
+
+
+def tasks(bench: Bench, out: Path) -> None:
+    with suppress(InputError):
+        run_tasks(tasks_of(), Fill(), out / "run")
+
+
 COMMANDS: dict[str, Callable[[Bench, Path], None]] = {
     "recon": recon, "inpaint.png": inpaint("a.png"), "inpaint.mha": inpaint("a.mha"), "inpaint": inpaint("folder"),
-    "train": train,
+    "train": train, "convert": convert, "evaluate": evaluate, "score": score, "compare": compare, "demo": demo, "tasks": tasks,
 }
 PLANTED = ("link to a folder", "link to a file", "dangling link", "folder", "file")
 
@@ -129,7 +179,7 @@ def test_what_lies_at_temporary_names_stays(bench: Bench, scan: Path, name: str,
     results = {path.relative_to(first) for path in first.rglob("*")}
     temporary = sorted(path for path in names - results if not any(parent in names - results for parent in path.parents))
     assert results and temporary
-    for what in PLANTED:
+    for what in PLANTED[: 1 if name == "demo" else None]:  # which takes its time, and writes as recon does
         for alone in temporary:
             out, precious = tmp_path / what / str(temporary.index(alone)), tmp_path / "mine"
             precious.mkdir(exist_ok=True)

@@ -6,13 +6,11 @@ import time
 
 import numpy as np
 
-from medrestore.child import hdf5, serve
+from medrestore.child import hdf5, opened, serve
 
 
-def answer(self: hdf5.Files, request: dict) -> hdf5.Reply:
+def answer(self: hdf5.HDF5, request: dict) -> opened.Reply:
     """What `Files.answer` does, done badly."""
-    for number in request["closed"]:
-        self._open.pop(number, None)
     match request["question"]:
         case "hang":
             while True:
@@ -23,7 +21,7 @@ def answer(self: hdf5.Files, request: dict) -> hdf5.Reply:
             return None, [np.ones(1 << 30, np.uint8)]
         case "die":
             os.kill(os.getpid(), signal.SIGSEGV)
-        case "die of others" if len(self._open) > 0:
+        case "die of others" if len(self._files) > 0:
             os.kill(os.getpid(), signal.SIGSEGV)
         case "fail":
             raise RuntimeError("broken\nfile")
@@ -33,11 +31,24 @@ def answer(self: hdf5.Files, request: dict) -> hdf5.Reply:
             return None, []
         case "print":
             print("a library says something", flush=True)
-    self._open[request["file"]] = None
+    self._files[request["file"]] = None
     return os.getpid(), []
 
 
 def start() -> None:
     """Serves in this way."""
-    hdf5.Files.answer = answer
+    hdf5.HDF5.answer = answer
+    hdf5.HDF5._close = lambda self, file: None
+    serve.serve()
+
+
+def hang() -> None:
+    """Serves, but a frame of a video takes for ever."""
+    from medrestore.child import video
+
+    def frame(self: video.Video, index: int) -> None:
+        while True:
+            pass
+
+    video.Video.frame = frame
     serve.serve()

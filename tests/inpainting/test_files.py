@@ -1,30 +1,18 @@
 """Scenes to files from Python: what is written, when it is current, resumed, and never replaced."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 from helpers.frames import WINDOW, FieldPrior, known, picture, scene
 from torch import Tensor
 
 from medrestore.errors import InputError
 from medrestore.files import unfinished
-from medrestore.inpainting.files import (
-    Job,
-    check_output,
-    damaged,
-    inpaint_scene,
-    inpaint_scenes,
-    is_done,
-    preview_place,
-    read_record,
-    record_place,
-    table_place,
-)
+from medrestore.inpainting.files import inpaint_scene
+from medrestore.inpainting.job import Job
+from medrestore.inpainting.outputs import damaged, is_done, preview_place, read_record, table_place
 from medrestore.inpainting.plan import Plan, Writing
 from medrestore.inpainting.scene import fill_frames
 from medrestore.io.frames.mha import MhaFrames
@@ -183,20 +171,6 @@ def test_a_stopped_picture_leaves_nothing(tmp_path: Path) -> None:
     assert not content(tmp_path)
 
 
-def test_scenes_that_fail_leave_the_others(tmp_path: Path) -> None:
-    scenes: dict[str, Any] = {"bad": scene([picture()], [known()]), "good": film(1)}
-    lines: list[str] = []
-    failed = inpaint_scenes(
-        scenes, {name: tmp_path / name for name in scenes}, replace(JOB, say=lines.append), source=Path("set")
-    )
-    assert (
-        list(failed) == ["bad"]
-        and "hides nothing" in failed["bad"]
-        and any("failed: bad" in line for line in lines)
-    )
-    assert (tmp_path / "good" / "provenance.json").is_file() and not list(tmp_path.glob("bad*"))
-
-
 def test_outputs_are_replaced_with_leave_only(tmp_path: Path) -> None:
     out = tmp_path / "out"
     write(out)
@@ -219,47 +193,6 @@ def test_one_picture_is_of_one_frame(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is one picture, and scene has 3 frames"):
         write(tmp_path / "out.png")
     assert not content(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("out", "sentence"),
-    [
-        ("", "no name to write to"),
-        ("..", "no name to write to"),
-        ("a.jpg", "jpg would change the known pixels"),
-        ("a.nii", "names no kind of output"),
-        ("data/frames", "is the input itself"),
-        ("data", "holds the input"),
-        ("data/frames/out", "lies among the pictures"),
-    ],
-)
-def test_places_that_are_refused(
-    tmp_path: Path, out: str, sentence: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "data" / "frames").mkdir(parents=True)
-    with pytest.raises(InputError, match=sentence) as refused:
-        check_output(Path(out), Path("data/frames"), None, Path("not-there"))
-    assert "--" not in str(refused.value) and " -o" not in str(refused.value)
-
-
-def test_records_are_read_only_from_outputs(tmp_path: Path) -> None:
-    out = tmp_path / "a.png"
-    assert read_record(out) == {} and record_place(out) == tmp_path / "a.png.json"
-    for text in ("[]", "{", json.dumps({"other": 1})):
-        record_place(out).write_text(text)
-        assert read_record(out) == {}
-
-
-def test_lines_say_what_is_done(tmp_path: Path) -> None:
-    lines: list[str] = []
-    write(tmp_path / "out", replace(JOB, say=lines.append))
-    assert lines[0].startswith(
-        "scene: 3 frames of 64 x 48, 4.7% hidden (white means keep; at most 4.7% of a frame); prior "
-    )
-    assert "DDNMPlus, 2 steps" in lines[0] and "of what was hidden was seen in other frames" in lines[1]
-    assert lines[-1].endswith("out  out.preview.png  out.frames.csv")
-    assert torch.equal(HIDDEN, film().mask(0)[0])
 
 
 class ChangedFilm:
@@ -289,3 +222,43 @@ def test_frames_that_are_done_stay_when_a_later_one_fails(tmp_path: Path) -> Non
     whole = FieldPrior()
     write(tmp_path / "whole", replace(job, prior=whole))
     assert len(again.calls) < len(whole.calls)
+
+
+@pytest.mark.parametrize("name", ["out", "out.mha", "out.png"])
+def test_a_run_that_fails_leaves_all_of_the_output_that_it_was_to_replace(tmp_path: Path, name: str) -> None:
+    out, overwriting = tmp_path / name, Writing(overwrite=True)
+
+    def given() -> Scene:
+        return film(1)
+
+    write(out, given=given)
+    before = content(tmp_path)
+    with pytest.raises(InputError, match="no more"):
+        write(out, replace(JOB, writing=overwriting, prior=StoppedPrior(after=2, error=InputError("no more"))), given)
+    assert content(tmp_path) == before and not damaged(out)
+    other = replace(JOB, writing=overwriting, plan=replace(PLAN, grow=2))
+    assert write(out, other, given) and not damaged(out)
+    assert content(tmp_path).keys() == before.keys() and preview_place(out).read_bytes() != before[preview_place(out).name]
+
+
+def test_the_picture_of_the_mask_can_be_looked_at_from_the_beginning(tmp_path: Path) -> None:
+    out, seen = tmp_path / "out", list[bool]()
+
+    class Looking(FieldPrior):
+        def __call__(self, x: Tensor, sigma: float) -> Tensor:
+            seen.append(preview_place(out).is_file() and not out.exists() and not table_place(out).exists())
+            return super().__call__(x, sigma)
+
+    write(out, replace(JOB, prior=Looking()))
+    assert seen[0] is False and all(seen[1:])  # the first call is timed before
+
+
+def test_nothing_is_replaced_by_a_file_beside_that_is_a_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write(out)
+    before = content(out)
+    table_place(out).unlink()
+    table_place(out).mkdir()
+    with pytest.raises(InputError, match=r"out\.frames\.csv exists"):
+        write(out, replace(JOB, writing=Writing(overwrite=True), plan=replace(PLAN, seed=1)))
+    assert content(out) == before

@@ -9,7 +9,7 @@ import pytest
 from helpers.frames import FieldPrior
 
 from medrestore.errors import InputError
-from medrestore.inpainting.files import Job
+from medrestore.inpainting.job import Job
 from medrestore.inpainting.plan import Plan
 from medrestore.methods import DDNM, HQS, DDNMPlus, DiffPIR, Method
 from medrestore.settings import build, plain

@@ -8,6 +8,8 @@ from laws import close, white
 
 from medrestore.operators import (
     CircularBlur,
+    LocalOperator,
+    ReflectingBlur,
     bicubic_downsample,
     gaussian_blur,
     gaussian_kernel,
@@ -66,3 +68,37 @@ def test_faint_singular_values_are_null_space() -> None:
         s = A.spectrum.s
         assert float(s[s > 0].min()) >= 1e-3 * float(s.max()) and (s == 0).any()
         assert float(A.pinv(A(white((1, 1, 32, 32)))).abs().max()) < 10
+
+
+def test_reflecting_blur_is_that_of_scipy() -> None:
+    x, kernel = white((20, 17)), white((5, 4), seed=1)
+    expected = scipy.ndimage.convolve(x.double().numpy(), kernel.double().numpy(), mode="reflect")
+    close(ReflectingBlur(kernel, (20, 17))(x[None, None])[0, 0], torch.from_numpy(expected).float())
+
+
+def test_a_kernel_larger_than_the_image_is_refused() -> None:
+    for kind in (CircularBlur, ReflectingBlur):
+        with pytest.raises(ValueError, match="larger than the image"):
+            kind(torch.ones(9, 3), (8, 8))
+
+
+@pytest.mark.parametrize("A", [gaussian_blur((40, 36), 1.0), ReflectingBlur(motion_kernel(7.0, 30.0), (40, 36)),
+                               bicubic_downsample((40, 36), 2)], ids=["gaussian", "motion", "bicubic"])
+def test_windows_explain_all_but_a_halo(A: LocalOperator) -> None:
+    """Inside the image the footprint lacks what reaches beyond the window; at its edges it lacks nothing."""
+    x, here = white((1, 1, 40, 36)), (slice(0, 24), slice(12, 36))
+    rows, columns = A.footprint(here)
+    close(A.restrict(here)(x[(..., *here)]), A(x)[..., rows, columns])
+    per_row = A(x).shape[-2] / 40
+    assert rows.start == 0 and rows.stop / per_row >= 24 - A.halo - 1 and rows.stop / per_row < 24
+    assert columns.stop == A(x).shape[-1] and columns.start * 36 / A(x).shape[-1] > 12
+    whole = slice(0, 40), slice(0, 36)
+    close(A.restrict(whole)(x), A(x))
+    with pytest.raises(ValueError, match="take larger windows"):
+        A.footprint((slice(20, 22), slice(16, 18)))
+
+
+def test_the_preconditioner_of_a_reflecting_blur_is_nearly_the_inverse() -> None:
+    A, x = ReflectingBlur(gaussian_kernel(1.0), (32, 32)), white((1, 1, 32, 32))
+    off = A.preconditioner(10.0)(x / 10 + A.normal(x)) - x
+    assert float(off[..., 8:-8, 8:-8].abs().mean()) < 0.05 < float(off.abs().max())

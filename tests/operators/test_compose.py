@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from helpers.operators import coil_maps, lines, pixels
 from laws import close, white
 
 from medrestore.codecs import ComplexChannels
 from medrestore.operators import (
     AveragePool,
+    CircularBlur,
     CoIsometry,
     Crop,
     Grayscale,
@@ -67,9 +69,10 @@ COMPLEX_VIEW = ComplexChannels(2.0).linear
         (MASK @ COMPLEX_VIEW, True),
         (GREY @ POOL, True),
         (COMPLEX_VIEW @ Identity(), True),
-        (gaussian_blur(SIDE, 1.0) @ GREY, False),
-        (MASK @ gaussian_blur(SIDE, 1.0), False),
-        (gaussian_blur((8, 8), 1.0) @ CROP, False),
+        (gaussian_blur(SIDE, 1.0) @ GREY, True),
+        (MASK @ gaussian_blur(SIDE, 1.0), True),
+        (gaussian_blur((8, 8), 1.0) @ CROP, True),
+        (CircularBlur(torch.ones(3, 3), SIDE) @ GREY, False),
         (SingleCoil(lines(12)) @ COMPLEX_VIEW, False),
         (Sense(coil_maps(*SIDE), lines(12)).resolvent(5.0) @ COMPLEX_VIEW, False),
         (Sense(coil_maps(*SIDE), lines(12)) @ COMPLEX_VIEW, False),

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from medrestore.datasets import Crops, augmentation, images
 from medrestore.priors import load
-from medrestore.priors.store import describe, shipped
+from medrestore.priors.store import describe
+from medrestore.shipped import priors
 
 LARGEST = 16e6  # bytes of a whole prior
 UNSEEN = {  # sources that the prior has not learned from, and the crops of them
@@ -24,7 +25,7 @@ def crops(name: str, side: int = 96) -> Tensor:
 
 @pytest.mark.parametrize("name", UNSEEN)
 def test_it_is_small_and_says_what_it_is(name: str) -> None:
-    folder = shipped()[name]
+    folder = priors()[name]
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < LARGEST
     assert {"CARD.md", "config.yaml", "log.csv", "prior.json"} <= {path.name for path in folder.iterdir()}
     about = describe(name)

@@ -12,8 +12,10 @@ from helpers.studies import PHANTOMS, TINY, TOO_FEW_LINES, bytes_of, changed, op
 
 from medrestore.errors import InputError
 from medrestore.evaluation.tables import read_rows
+from medrestore.files import claim
 from medrestore.study.config import as_plain, read
 from medrestore.study.run import Result, scored_tasks, slug
+from medrestore.study.score_files import FOLDER
 
 
 def test_a_study_leaves_tables_rows_and_a_report(tmp_path: Path, tiny_prior: Path) -> None:
@@ -97,7 +99,7 @@ def test_shards_go_on_when_tuning_has_failed_in_another_and_the_tables_tell_of_a
 def test_a_failure_of_another_config_is_none_of_this_one(tmp_path: Path) -> None:
     given = changed(methods={"CG": {"baseline": "CGSense", "options": {"lam": 0.01}}})
     study = opened(given, tmp_path / "out")
-    (tmp_path / "out" / "tasks").mkdir(parents=True)
+    claim(tmp_path / "out", FOLDER)
     rows = [{"name": task.name, "key": "of another config", "why": "x"} for task in scored_tasks(study, {})]
     (tmp_path / "out" / "failed-2-of-2.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert run(given, tmp_path / "out", shard=(1, 2)).waiting == 2 and not (tmp_path / "out" / "tables.md").exists()

@@ -137,3 +137,19 @@ def test_phantoms_are_cases_of_one_slice() -> None:
     assert [case.name for case in cases] == ["phantom5", "phantom6"]
     assert [case.stream(0) for case in cases] == [0, 0] and cases[0].grid == cases[0].shape == (40, 40)
     assert not torch.equal(cases[0].scan(0).kspace, cases[1].scan(0).kspace)
+
+
+def test_files_are_read_as_the_study_says(tmp_path: Path) -> None:
+    """A contrast of several, uncentred, in a plain array: as `recon` reads them."""
+    data = np.stack([kspace(1, seed=seed)[0] for seed in (0, 1)])  # contrast, slice, coil, row, col
+    np.save(tmp_path / "a.npy", np.fft.ifftshift(data, axes=(-2, -1)))
+    given = {"kind": "kspace", "files": [str(tmp_path / "a.npy")], "axes": ["contrast", "slice", "coil", "row", "col"],
+             "uncentred": True}
+    found = {}
+    for contrast in (0, 1):
+        config = read(changed(data={**given, "select": {"contrast": contrast}, "noise_scan": False}, validation=None,
+                              methods={"CG": {"baseline": "CGSense", "options": {"lam": 0.01}}}), "my.yaml")
+        (case,) = scan_cases(config.data, Fingerprints(), "data")
+        found[contrast] = case
+        np.testing.assert_allclose(case.scan(0).kspace[0].numpy(), data[contrast, 0], rtol=1e-6)
+    assert found[0].fingerprint != found[1].fingerprint

@@ -215,3 +215,20 @@ def test_scenes_are_filled_and_scored(tmp_path: Path) -> None:
     mean = {name: [row["hole_psnr"] for row in scenes if row["method"] == name] for name in given["methods"]}
     assert sum(mean["smooth"]) > sum(mean["none"])
     assert all(row["known_changed"] == 0 for row in frames if row["known_changed"] is not None)
+
+
+def test_masks_of_labels_hide_by_the_levels_that_are_stated(tmp_path: Path) -> None:
+    write_scene(tmp_path, 0, 1, frames=1, size=SIZE)
+    (place,) = (tmp_path / "scene_0001" / "mask").iterdir()
+    labels = np.zeros(SIZE, np.uint8)
+    labels[4:10, 8:20], labels[20:24, 8:20] = 85, 170
+    Image.fromarray(labels).save(place)
+    (case,) = scene_cases(config(folder=str(tmp_path), hole_values=[85]), PRINTS, "data")
+    with case.opened() as scene:
+        assert np.array_equal(scene.mask(0)[0].numpy(), labels != 85)
+    (other,) = scene_cases(config(folder=str(tmp_path), hole_values=[85, 170]), PRINTS, "data")
+    assert other.fingerprint != case.fingerprint
+    with pytest.raises(InputError, match="hole_values"):
+        scene_cases(config(folder=str(tmp_path)), PRINTS, "data")
+    with pytest.raises(InputError, match="hole_values are of the masks in a folder"):
+        config(scenes=[3, 4], hole_values=[85])

@@ -1,6 +1,7 @@
 """Scores of outputs that exist: which belong to which reference, and what is refused. The scores are tested with the command."""
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -9,7 +10,9 @@ from PIL import Image
 
 from medrestore.errors import InputError
 from medrestore.evaluation.tables import read_rows
-from medrestore.study.score_files import STUDY, score_outputs
+from medrestore.files import claim
+from medrestore.study import score_files as module
+from medrestore.study.score_files import FOLDER, score_outputs
 
 
 def pictures(folder: Path, names: str, add: int = 0) -> Path:
@@ -40,13 +43,10 @@ def test_scores_replace_others_when_asked_to_and_never_a_study(tmp_path: Path) -
     assert (out / "results.csv").read_bytes() == first
     score_outputs(outputs, reference, "natural", out=out, overwrite=True)
     assert (out / "results.csv").read_bytes() != first
-    for name in STUDY:
-        (tmp_path / "study").mkdir(exist_ok=True)
-        (tmp_path / "study" / name).touch()
-        for overwrite in (False, True):
-            with pytest.raises(InputError, match="is the folder of a study, whose tables would be replaced"):
-                score_outputs(outputs, reference, "natural", out=tmp_path / "study", overwrite=overwrite)
-        (tmp_path / "study" / name).unlink()
+    claim(tmp_path / "study", FOLDER)
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="is the folder of a study, whose tables would be replaced"):
+            score_outputs(outputs, reference, "natural", out=tmp_path / "study", overwrite=overwrite)
 
 
 def test_a_patient_is_named_by_the_first_case(tmp_path: Path) -> None:
@@ -82,3 +82,18 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
         score_outputs(outputs, reference, "fastmri", lpips=("a.pt",))
     with pytest.raises(InputError, match="does not exist; give the outputs, and the references"):
         score_outputs(outputs, tmp_path / "none", "natural")
+
+
+def test_tables_are_written_together_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs, reference, out = pictures(tmp_path / "out", "ab", add=5), pictures(tmp_path / "truth", "ab"), tmp_path / "scores"
+    real = module.write_rows
+
+    def full(path: Path, rows: list[dict[str, Any]]) -> None:
+        if path.name == "volumes.csv":
+            raise InputError(f"{path} cannot be written (no space left on device); make room or choose another output")
+        real(path, rows)
+
+    monkeypatch.setattr(module, "write_rows", full)
+    with pytest.raises(InputError, match=r"scores/volumes\.csv cannot be written \(no space left"):
+        score_outputs(outputs, reference, "natural", out=out)
+    assert not out.exists()

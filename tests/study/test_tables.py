@@ -61,6 +61,6 @@ def test_pictures_of_scenes_have_no_setting_and_a_report_shows_two_cases_of_each
 
 def test_without_rows_only_the_provenance_is_written(tmp_path: Path) -> None:
     study = opened(changed(data={**PHANTOMS, "count": 1}), tmp_path / "out")
-    assert not write_outputs(study.config, tmp_path, [], {}, {}, {"a": 1})
+    assert not write_outputs(study.config, tmp_path, tmp_path, [], {}, {}, {"a": 1})
     assert (tmp_path / "provenance.json").exists() and not (tmp_path / "tables.md").exists()
     assert opened(NATURAL, tmp_path / "other").config.against is None

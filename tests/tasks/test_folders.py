@@ -15,7 +15,7 @@ import torch
 from helpers.tasks import BARRIER, NAMES, Fill, content, nothing_left, tasks_of
 
 from medrestore.errors import InputError
-from medrestore.tasks import Outcome, folder_of, folders, is_whole, run
+from medrestore.tasks import Outcome, files_beside, folder_of, folders, is_whole, run
 
 
 def test_a_folder_is_whole_or_made_anew(tmp_path: Path) -> None:
@@ -155,3 +155,36 @@ def test_what_a_user_has_below_the_output_stays(tmp_path: Path) -> None:
     run(tasks_of(t1="wrong"), Fill(), tmp_path)
     assert (tmp_path / "mine" / "photo.png").read_text() == "precious"
     assert (tmp_path / ".parts" / "mine").is_symlink() and (tmp_path / "failed.jsonl.part").is_symlink()
+
+
+def test_files_beside_tasks_go_to_their_places_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("old")
+    with files_beside(tmp_path) as folder:
+        (folder / "a.csv").write_text("new")
+        (folder / "b.csv").write_text("new")
+        assert (tmp_path / "a.csv").read_text() == "old" and folder.is_relative_to(tmp_path / ".parts")
+    assert [(tmp_path / f"{name}.csv").read_text() for name in "ab"] == ["new", "new"]
+    with pytest.raises(ZeroDivisionError), files_beside(tmp_path) as folder:
+        (folder / "a.csv").write_text("half")
+        raise ZeroDivisionError
+    assert (tmp_path / "a.csv").read_text() == "new" and not list((tmp_path / ".parts").iterdir())
+
+
+def test_files_that_a_killed_run_was_writing_are_removed_by_the_next(tmp_path: Path) -> None:
+    code = ("import os, signal; from pathlib import Path; from medrestore.tasks import files_beside\n"
+            f"with files_beside(Path({str(tmp_path)!r})) as folder:\n"
+            "    (folder / 'a.csv').write_text('half'); os.kill(os.getpid(), signal.SIGKILL)")
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert [path.name for path in tmp_path.rglob("*.csv")] == ["a.csv"] and not (tmp_path / "a.csv").exists()
+    with files_beside(tmp_path):
+        pass
+    assert not list(tmp_path.rglob("*.csv"))
+
+
+def test_a_lock_that_cannot_be_written_is_said_of_the_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(folders, "exclusive", full)
+    with pytest.raises(InputError, match=r"^.* cannot be written \(no space left on device\); make room"), files_beside(tmp_path):
+        pass

@@ -48,7 +48,7 @@ def test_a_list_of_failures_that_cannot_be_written_stops_nothing(tmp_path: Path)
     said: list[str] = []
     found = run(tasks_of(t0="wrong"), Fill(), tmp_path, say=said.append)
     assert len(found.done) == 7 and len(found.failed) == 1
-    assert any("failed.jsonl is a folder" in line for line in said)
+    assert any("failed.jsonl cannot be written (Is a directory)" in line for line in said)
     assert not list(tmp_path.glob(".failed*"))
 
 

@@ -25,7 +25,9 @@ from medrestore.operators import (
     SingleCoil,
     Spectrum,
     Window,
+    bicubic_downsample,
     check,
+    gaussian_blur,
 )
 from medrestore.problem import Problem
 from medrestore.tiling import generate, mask_shift, plan, raster, seam_ratio, settled_by
@@ -332,3 +334,34 @@ def test_windows_lie_where_the_plan_says() -> None:
     given, prior = problem(Mask(holes())), Field(natural())
     mask_shift(given, prior, DDNM(), LADDER, size=SIZE, window=WINDOW, noise=Noise([0]))
     assert prior.images == len(plan(holes() == 0, WINDOW, (4, 4))) * 8
+
+
+@pytest.mark.parametrize("A", [gaussian_blur((20, 28), 0.3), bicubic_downsample((20, 28), 2)], ids=["blur", "bicubic"])
+def test_windows_of_operators_with_a_halo_settle_what_they_explain(A: LocalOperator) -> None:
+    """The posterior mean of the whole picture, against that of windows: near, and all data are explained."""
+    prior = Field(natural())
+    window = (16, 16)
+    given = problem(A, 0.05)
+    z = mask_shift(given, prior, HQS(lam=1.0), karras(12, 10.0, 0.02), size=SIZE, window=window, noise=Noise([0]))
+    whole = mask_shift(given, prior, HQS(lam=1.0), karras(12, 10.0, 0.02), size=SIZE, window=SIZE, noise=Noise([0]))
+    assert float(misfit(given, z)) < 1.5 * 0.05 * given.y.numel() ** 0.5
+    assert float((z - whole).square().mean()) < 0.5 * float((whole - given.operator.pinv(given.y)).square().mean()) + 0.02
+
+
+def test_windows_that_a_halo_leaves_nothing_of_are_refused() -> None:
+    given = problem(gaussian_blur(SIZE, 2.0), 0.1)
+    with pytest.raises(ValueError, match="too small for the operator"):
+        mask_shift(given, Field(natural()), HQS(), LADDER, size=SIZE, window=WINDOW, noise=Noise([0]))
+    with pytest.raises(ValueError, match="gaps"):
+        mask_shift(problem(gaussian_blur(SIZE, 0.3), 0.1), Field(natural()), HQS(), LADDER, size=SIZE, window=(16, 16),
+                   shift=(16, 16), noise=Noise([0]))
+
+
+def test_the_seam_of_the_paper_does_without_what_is_continued() -> None:
+    given = problem(Mask(holes()))
+    common = dict(size=SIZE, window=WINDOW, noise=Noise([0]))
+    fixed, continued = (mask_shift(given, Field(natural()), DDNM(), LADDER, seam=seam, **common)
+                        for seam in ("fixed", "continued"))
+    assert not torch.equal(fixed, continued)
+    known = holes() > 0
+    assert torch.equal(fixed[..., known], continued[..., known])

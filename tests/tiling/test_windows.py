@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from medrestore.tiling import plan, raster, seam_ratio, settled_by, waves
+from medrestore.tiling.windows import core
 
 WINDOW, SHIFT = (16, 16), (8, 8)
 
@@ -89,3 +90,13 @@ def test_seams_are_where_two_windows_meet() -> None:
     ramp = ramp + torch.arange(8.0)[:, None]
     assert seam_ratio(ramp, owner) == pytest.approx(1.0)
     assert seam_ratio(ramp + 2 * (torch.arange(12) >= 8), owner) == pytest.approx(3.0)
+
+
+def test_the_core_of_a_window_leaves_a_halo_at_inner_edges() -> None:
+    assert core((slice(0, 8), slice(4, 12)), (8, 16), 2) == (slice(0, 8), slice(6, 10))
+    everything = torch.ones(8, 16, dtype=torch.bool)
+    windows = plan(everything, (8, 8), (4, 4), halo=2)
+    left = everything.clone()
+    for here in windows:
+        left[core(here, (8, 16), 2)] = False
+    assert not left.any()

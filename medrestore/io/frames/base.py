@@ -195,7 +195,7 @@ def decode_picture(data: bytes, where: str, *, kind: str = "frame") -> tuple[np.
     return (_one_channel if kind == "mask" else _rgb)(decoded.pixels, where), decoded.lossless
 
 
-def _opaque(pixels: np.ndarray, where: str) -> np.ndarray:
+def opaque(pixels: np.ndarray, where: str) -> np.ndarray:
     """(height, width, 1 or 3): the picture without its alpha, which must be opaque."""
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     if pixels.shape[2] in (2, 4):
@@ -206,12 +206,12 @@ def _opaque(pixels: np.ndarray, where: str) -> np.ndarray:
 
 
 def _rgb(pixels: np.ndarray, where: str) -> np.ndarray:
-    pixels = _opaque(pixels, where)
+    pixels = opaque(pixels, where)
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 
 
 def _one_channel(pixels: np.ndarray, where: str) -> np.ndarray:
-    return one_channel(_opaque(pixels, where), where)
+    return one_channel(opaque(pixels, where), where)
 
 
 def one_channel(pixels: np.ndarray, where: str, *, tolerance: int = 0) -> np.ndarray:

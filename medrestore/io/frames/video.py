@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ...child import Limits, shared
 from ...errors import InputError
 from ...files import FileWriter, NewFile
 from ..guards import PathLike, existing, require
@@ -28,6 +30,9 @@ OPTIONS = {  # one thread and a fixed number of slices, so that a rerun gives th
     "ffv1": {"slices": "4", "threads": "1", "slicecrc": "1"},
     "h264": {"crf": "12", "preset": "medium", "threads": "1"},
 }
+OPENING = Limits(memory=1 << 30, seconds=10.0)  # of the first look at a video, for which FFmpeg decodes some frames
+SPARE, PIXEL_BYTES = 512 << 20, 128  # bytes that decoding may take, and as many for each pixel: codecs keep up to 20 frames
+FRAME_SECONDS, PIXEL_PACE = 3.0, 0.5e6  # of computing that a frame may take, and pixels a second beside
 LOSSLESS, RGB_KINDS = {"ffv1", "png", "rawvideo"}, {"bgr0", "bgra", "bgr24", "rgb24", "rgba", "gbrp", "gray"}
 VideoCodec = Literal["ffv1", "h264"]
 
@@ -35,7 +40,8 @@ VideoCodec = Literal["ffv1", "h264"]
 class VideoFrames(StreamedFrames):
     """A video as RGB frames, upright as a player shows it; all of it is decoded once on opening, to count and to check it.
 
-    Only the file itself is read: streams that refer to other files or addresses are not followed.
+    FFmpeg decodes it in the child of this process, see `medrestore.child`. Only the file itself is read: streams that
+    refer to other files or addresses are not followed.
 
     Raises:
         InputError: no video, no frames, damage, more pixels or frames than are read, a size that changes.
@@ -46,20 +52,20 @@ class VideoFrames(StreamedFrames):
     def __init__(self, path: PathLike):
         self.path = existing(path)
         self.where = str(path)
-        with _opened(self.path) as (container, stream):
-            self.lossless = stream.codec_context.name in LOSSLESS and stream.codec_context.pix_fmt in RGB_KINDS
-            rate = stream.average_rate
-            self.fps = Fraction(rate) if rate else DEFAULT_FPS
+        with _opened(self.path) as video:
+            self.lossless = video.about["codec"] in LOSSLESS and video.about["pixels"] in RGB_KINDS
+            rate = video.about["rate"]
+            self.fps = Fraction(*rate) if rate else DEFAULT_FPS
             self.notes = () if rate else (f"{self.where} does not say its frame rate; {DEFAULT_FPS} a second is assumed.",)
-            if container.streams.audio or container.streams.subtitles:
+            if video.about["beside"]:
                 self.notes += (f"{self.where} has sound or subtitles, not carried over.",)
             self._count, stamps = 0, list[Fraction | None]()
             size: tuple[int, int] | None = None
-            for frame in _decoded(self.where, container, stream):
+            for about, _ in _decoded(self.where, video, with_pixels=False):
                 self._count += 1
-                stamps.append(None if frame.pts is None or frame.time_base is None else frame.pts * Fraction(frame.time_base))
-                upright = _quarter_turns(self.where, frame) % 2 == 0
-                shown = (frame.height, frame.width) if upright else (frame.width, frame.height)
+                stamps.append(None if about["time"] is None else Fraction(*about["time"]))
+                height, width = about["size"]
+                shown = (height, width) if _quarter_turns(self.where, about) % 2 == 0 else (width, height)
                 size = size or shown
                 require(size == shown, f"{self.where} changes its size at frame {self._count - 1}; cut it there.")
         if size is None:
@@ -70,10 +76,9 @@ class VideoFrames(StreamedFrames):
         return self._count
 
     def _decode(self) -> Generator[np.ndarray, None, None]:
-        with _opened(self.path) as (container, stream):
-            for frame in _decoded(self.where, container, stream):
-                pixels = frame.to_ndarray(format="rgb24")
-                yield np.ascontiguousarray(np.rot90(pixels, _quarter_turns(self.where, frame)))
+        with _opened(self.path) as video:
+            for about, pixels in _decoded(self.where, video, with_pixels=True):
+                yield np.ascontiguousarray(np.rot90(pixels, _quarter_turns(self.where, about)))
 
 
 def _uneven(stamps: Sequence[Fraction | None], fps: Fraction) -> tuple[Fraction, ...] | None:
@@ -85,25 +90,58 @@ def _uneven(stamps: Sequence[Fraction | None], fps: Fraction) -> tuple[Fraction,
     return None if all(abs(time * fps - index) < Fraction(1, 2) for index, time in enumerate(times)) else times
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
-    """The container and its first video stream."""
-    import av
+class _Video:
+    """A video that the child decodes, frame by frame."""
 
+    def __init__(self, path: Path) -> None:
+        self._path, self._child = path, shared()
+        self._number = self._child.number()
+        self.about: dict[str, Any] = self._child.ask(self._number, str(path), "opened", OPENING, kind="video").value
+        self._worker = self._child.worker
+
+    def frame(self, index: int, *, with_pixels: bool) -> tuple[dict[str, Any], np.ndarray] | None:
+        """What frame `index` says of itself, and its pixels as they are stored; None behind the last one."""
+        height, width = self.about["size"]
+        again = 1 if self._child.worker == self._worker else index + 1  # another worker decodes all those before, too
+        limits = Limits(memory=SPARE + PIXEL_BYTES * height * width, answer=3 * MAX_PIXELS + 1 if with_pixels else 0,
+                        seconds=again * (FRAME_SECONDS + height * width / PIXEL_PACE))
+        answer = self._child.ask(self._number, str(self._path), "frame", limits, kind="video", index=index,
+                                 with_pixels=with_pixels)
+        self._worker = self._child.worker
+        if answer.value is None:
+            return None
+        height, width = answer.value["size"]
+        return answer.value, answer.arrays[0].reshape(height, width, 3) if with_pixels else np.empty(0, np.uint8)
+
+    def close(self) -> None:
+        """Closes it; a second time does nothing."""
+        self._child.close(self._number)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Video]:
+    """The first video stream of a file."""
+    require(find_spec("av") is not None, f"{path} is a video, for which PyAV is not installed; pip install av, or give pictures.")
     try:
-        # local files only: a playlist or a concat script must not make us open other files or addresses
-        container = av.open(_plain(path), options={"protocol_whitelist": "file"}, metadata_errors="replace")
-    except (av.FFmpegError, OSError, ValueError) as error:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); ask for read permission on it.") from error
+    try:
+        video = _Video(path)
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} is no video that can be read (damaged, cut or another format); copy it again.") from error
-    with container:
-        refused = {"concat", "hls", "dash", "image2", "tty", "imf"} & set(container.format.name.split(","))
+    try:
+        about = video.about
+        refused = {"concat", "hls", "dash", "image2", "tty", "imf"} & set(about["container"].split(","))
         require(not refused, f"{path} is a list of other files ({', '.join(refused)}); give the video itself.")
-        require(len(container.streams.video) > 0, f"{path} has no video in it, only sound or data; give a video.")
-        stream = container.streams.video[0]
-        require(stream.codec_context is not None, f"{path} is in a codec that FFmpeg does not know; convert it to H.264 or FFV1.")
-        width, height = stream.codec_context.width, stream.codec_context.height
+        require(about["videos"] > 0, f"{path} has no video in it, only sound or data; give a video.")
+        require(about["codec"] is not None, f"{path} is in a codec that FFmpeg does not know; convert it to H.264 or FFV1.")
+        height, width = about["size"]
         require(width * height <= MAX_PIXELS, f"{path} declares frames of {width} x {height}, more than is read; scale it down.")
-        yield container, stream
+        yield video
+    finally:
+        video.close()
 
 
 def _plain(path: Path) -> str:
@@ -111,25 +149,26 @@ def _plain(path: Path) -> str:
     return str(path.absolute())
 
 
-def _decoded(where: str, container: Any, stream: Any) -> Iterator[av.VideoFrame]:
-    import av
-
+def _decoded(where: str, video: _Video, *, with_pixels: bool) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+    """All frames."""
     count = 0
     try:
-        for frame in container.decode(stream):
-            require(frame.width * frame.height <= MAX_PIXELS and count < MAX_FRAMES,
+        while (frame := video.frame(count, with_pixels=with_pixels)) is not None:
+            height, width = frame[0]["size"]
+            require(width * height <= MAX_PIXELS and count < MAX_FRAMES,
                     f"{where} has more pixels or frames than are read; cut it into parts.")
-            require(not frame.is_corrupt, f"{where}: frame {count} is damaged; copy the video again.")
+            require(not frame[0]["corrupt"], f"{where}: frame {count} is damaged; copy the video again.")
             yield frame
             count += 1
-    except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{where}: frame {count} cannot be decoded, the video is damaged or cut; copy it again.") from error
 
 
-def _quarter_turns(where: str, frame: Any) -> int:
+def _quarter_turns(where: str, about: Mapping[str, Any]) -> int:
     """How often to turn the stored picture by 90 degrees, counter-clockwise, to have it upright."""
-    require(frame.rotation % 90 == 0, f"{where} is to be shown turned by {frame.rotation} degrees; only quarter turns are read.")
-    return frame.rotation // 90 % 4
+    turn = about["rotation"]
+    require(turn % 90 == 0, f"{where} is to be shown turned by {turn} degrees; only quarter turns are read.")
+    return int(turn) // 90 % 4
 
 
 def check_video(path: PathLike, size: tuple[int, int], codec: VideoCodec) -> None:

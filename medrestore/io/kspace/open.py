@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ... import shipped
 from ...errors import InputError
 from ..causes import cause
 from ..guards import PathLike, existing, is_cfl
@@ -54,7 +55,7 @@ def read_kspace(
     """Opens a k-space file; slices are read on access.
 
     Args:
-        path: the file; for BART with .cfl, .hdr or neither.
+        path: the file; for BART with .cfl, .hdr or neither; sample:NAME for one that comes with the package.
         dataset: the array to read of an HDF5 or MATLAB file, or the group of an ISMRMRD file, where there are several.
         axes: the names of the array's axes in the order in which h5py, scipy or numpy shows them, out of slice, coil,
             row (readout, becomes height) and col (phase encode, becomes width); complex is an axis of real and imaginary part,
@@ -69,7 +70,7 @@ def read_kspace(
     Raises:
         InputError: no such file, an unknown or damaged format, or data that is unsafe or not a stack of Cartesian slices.
     """
-    path = Path(path)
+    path = shipped.scan(path)
     request = Request(dataset, axes, dict(select or {}), uncentred, noise_scan, implausible, max_gb)
     begin = b"" if is_cfl(path) else _begin(existing(path))
     for one in FORMATS:

@@ -108,6 +108,11 @@ class SceneWriter:
                 f"{self.out} is of another kind than {self.kind}, so it is not replaced; give another name")
 
     @property
+    def beside(self) -> Path:
+        """A folder for files that are published beside the output, under their names there."""
+        return self._stage.beside if self.kind == "png" else self._stage.new
+
+    @property
     def done(self) -> frozenset[int]:
         """The frames that are there already."""
         return frozenset(index for index in range(self._count) if self._place(index).exists())

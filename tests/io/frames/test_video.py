@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medrestore.child import process
 from medrestore.errors import InputError
+from medrestore.io.frames import video as module
 from medrestore.io.frames.video import VideoFrames, VideoWriter
+from medrestore.io.guards import open_hdf5
 from medrestore.io.scenes.open import open_scenes
 
 av = pytest.importorskip("av")
@@ -152,3 +155,47 @@ def test_more_frames_than_times_are_refused(tmp_path):
     with pytest.raises(InputError, match="more frames than times"):
         written(tmp_path / "a.mkv", smooth(), times=UNEVEN[:3])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flipped_bit_in_ffv1_is_seen(tmp_path):
+    """FFmpeg conceals a slice whose checksum is wrong, and says so in its log alone."""
+    frames = [np.random.default_rng(index).integers(0, 256, (16, 24, 3), np.uint8) for index in range(2)]
+    path = written(tmp_path / "a.mkv", frames)
+    whole = path.read_bytes()
+    first = whole.index(bytes([0x1F, 0x43, 0xB6, 0x75]))  # of the cluster, with the frames
+    draw = np.random.default_rng(0)
+    for _ in range(12):
+        changed = bytearray(whole)
+        changed[draw.integers(first + 200, len(whole) - 400)] ^= 1 << draw.integers(8)
+        path.write_bytes(changed)
+        with pytest.raises(InputError, match=r"a\.mkv: frame [01] cannot be decoded, the video is damaged or cut; copy it again"):
+            list(VideoFrames(path))
+
+
+def test_frames_are_right_when_another_file_has_taken_the_worker_along(tmp_path):
+    frames = smooth()
+    (tmp_path / "bad.h5").write_bytes(b"no HDF5")
+    with VideoFrames(written(tmp_path / "a.mkv", frames)) as video:
+        for index, frame in enumerate(frames):
+            assert np.array_equal(video[index], frame)
+            with pytest.raises(InputError):
+                open_hdf5(tmp_path / "bad.h5")
+
+
+def test_a_video_that_ends_its_reader_is_one_sentence(tmp_path, monkeypatch):
+    path = written(tmp_path / "a.mkv", smooth())
+    monkeypatch.setattr(module, "FRAME_SECONDS", 1)
+    monkeypatch.setattr(process, "START", "import sys; sys.path[:] = {path!r}; from helpers.misbehaving import hang; hang()")
+    process.shared().end()
+    try:
+        with pytest.raises(InputError, match=r"a\.mkv cannot be read within 1 s, so it is damaged; copy it again"):
+            VideoFrames(path)
+    finally:
+        process.shared().end()
+
+
+def test_what_is_missing_is_named(tmp_path, monkeypatch):
+    path = written(tmp_path / "a.mkv", smooth())
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"a\.mkv is a video, for which PyAV is not installed; pip install av, or give pictures"):
+        VideoFrames(path)

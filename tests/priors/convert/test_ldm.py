@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from medrestore import shipped
 from medrestore.errors import InputError
 from medrestore.methods import DDIM
 from medrestore.noise import Noise
-from medrestore.priors import latent, store
+from medrestore.priors import latent
 from medrestore.priors.convert import open_checkpoint, write
 from medrestore.priors.convert.ldm import FAMILY
 from medrestore.priors.parametrisations import scaled_linear_betas
@@ -416,6 +417,6 @@ def test_small_images_that_cannot_be(state, small, says):
 
 
 def test_an_ordinary_prior_is_no_latent_one():
-    name = next(iter(store.shipped()))
+    name = next(iter(shipped.priors()))
     with pytest.raises(InputError, match="without a small one"):
         latent.load(name)

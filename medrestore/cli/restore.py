@@ -1,0 +1,150 @@
+"""A degraded image or volume in (noisy, coarse, blurred, grey, with hidden pixels), the restored one out.
+
+Examples:
+  medrestore restore brain.nii.gz --task sr --factor 2 -o fine.nii.gz
+  medrestore restore noisy.png --task denoise -o clean.png
+  medrestore restore blurred.tif --task deblur --motion 15,30 --prior surgical-starter -o sharp.tif
+  medrestore restore photo.png --task inpaint --mask mask.png --mask-means hole -o whole.png
+  medrestore restore degraded.nii.gz -o restored.nii.gz --truth clean.nii.gz
+  medrestore restore slices/ --task denoise -o restored/ --method ddnm+ --samples 4 --resume
+  medrestore restore --print_config > plan.yaml; medrestore restore scan.dcm --config plan.yaml --task denoise -o out.dcm
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from ..errors import InputError
+from ..images.plan import Machine, Plan, Reading, Writing
+from .command import Command
+from .device import usable_device
+from .options import POSITIONAL
+from .terminal import complain, progress
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `restore`.
+
+    Args:
+        input: .png, .jpg, .tif (8 or 16 bits, float), .nii or .nii.gz (slice by slice), .dcm, .npy, or a folder of them
+        out: a file of the same kind, or .npy; a folder when the input is one
+        truth: the clean image, to score against
+    """
+
+    input: Annotated[str | None, POSITIONAL] = None
+    out: str | None = None
+    truth: str | None = None
+    plan: Plan = field(default_factory=Plan)
+    machine: Machine = field(default_factory=Machine)
+    reading: Reading = field(default_factory=Reading)
+    writing: Writing = field(default_factory=Writing)
+
+
+def run(options: Options) -> int:
+    """Restores; 0, or 1 when images of a folder failed."""
+    source, out = places(options.input, options.out, "restore")
+
+    from ..images.files import Job, restore_file, restore_folder
+    from ..images.records import check_output, existing, pairs
+
+    truth = None if options.truth is None else existing(options.truth)
+    if source.is_dir() and truth is not None:
+        raise InputError(
+            "--truth is of one image, and the input is a folder; restore the images one by one to score them"
+        )
+    first = pairs(source, out)[0][0] if source.is_dir() else source
+    if not source.is_dir() and not options.writing.resume:
+        check_output(out, source, options.writing)
+    usable_device(options.machine.place)
+    job = Job.load(
+        _settled(options.plan, first, options.reading),
+        options.machine,
+        reading=options.reading,
+        writing=options.writing,
+        say=COMMAND.say,
+        progress=progress,
+    )
+    if source.is_dir():
+        return code(restore_folder(source, out, job), "restore")
+    restore_file(source, out, job, truth=truth)
+    return 0
+
+
+def _settled(plan: Plan, first: Path, reading: Reading) -> Plan:
+    """The plan with the prior that "auto" stands for, by the first image."""
+    if plan.prior != "auto":
+        return plan
+
+    from ..images.records import Recorded
+    from ..io.images import open_images
+
+    recorded = Recorded.of(first)
+    done = plan.degradation if plan.degradation.given or recorded is None else recorded.degradation
+    channels = open_images(first, axis=plan.axis, max_gb=reading.max_gb).values.shape[1]
+    return plan.for_images(3 if done.task == "colorize" else channels)
+
+
+def places(given: str | None, out: str | None, command: str) -> tuple[Path, Path]:
+    """The input, which must be there, and the output."""
+    from ..images.records import existing
+
+    if given is None:
+        raise InputError(f"give an image, or a folder of images; see medrestore {command} --help")
+    if out is None:
+        raise InputError("give -o, a file of the same kind as the input, or a folder where the input is one")
+    return existing(given), Path(out)
+
+
+def code(failed: Mapping[str, str], command: str) -> int:
+    """0, or 1 with a line on what failed."""
+    if failed:
+        complain(f"medrestore {command}: error: {len(failed)} images failed: {', '.join(sorted(failed))}")
+    return 1 if failed else 0
+
+
+def numbers(what: str) -> Callable[[Any], Any]:
+    """A reader of numbers with commas between."""
+
+    def read(text: Any) -> Any:
+        if not isinstance(text, str):
+            return text
+        try:
+            return tuple(float(part) for part in text.split(","))
+        except ValueError as error:
+            raise InputError(f"takes {what}, got {text!r}") from error
+
+    return read
+
+
+def slices(text: Any) -> Any:
+    """first:last+1, or one number."""
+    first, colon, last = str(text).partition(":") if isinstance(text, str | int) else ("", "", "")
+    if not (first.isdecimal() and (last.isdecimal() or not colon)):
+        raise InputError(f"takes first:last+1 in quotes, as '10:20', or one number, got {text!r}")
+    return int(first), int(last) if colon else int(first) + 1
+
+
+def steps(text: Any) -> Any:
+    """A list of steps in YAML."""
+    from ..settings import scalar
+
+    try:
+        found = scalar(text) if isinstance(text, str) else text
+    except ValueError as error:
+        raise InputError(
+            f"takes a list of steps, as '[{{kind: pool, factor: 2}}, {{kind: grey}}]', got {text!r}"
+        ) from error
+    return [found] if isinstance(found, Mapping) else found
+
+
+READERS: Mapping[str, Callable[[Any], Any]] = {
+    "blur_std": numbers("one std or two, as 1.5 or 3,1"),
+    "motion": numbers("length and angle, as 15,30"),
+    "weights": numbers("three numbers, as 0.3,0.6,0.1"),
+    "interval": numbers("two numbers, as 0,255"),
+    "operators": steps,
+    "slices": slices,
+}
+COMMAND = Command("restore", Options, run, __doc__, config=True, readers=READERS)

@@ -1,0 +1,282 @@
+"""Degraded images from files to files: outputs published atomically, stopped runs resumed slice by slice, a record of each."""
+
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..files import Busy, Stage, digest, digest_of, final_names
+from ..io.images import Images, check_written, encode, open_images, spread_name, suffix_of
+from ..jobs import PriorJob
+from ..priors import Prior, load
+from ..priors.store import shipped
+from ..settings import plain
+from .plan import Machine, Plan, Reading, Writing
+from .records import RESTORED, Recorded, check_output, is_done, named, pairs, preview_place, publish
+from .reporting import report, scored, summary, write_preview
+from .restore import Measured, Restored, Setting, prepare
+from .slices import Slices
+
+FORMAT = "images 1"  # of what a run that stopped leaves
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Job(PriorJob[Plan]):
+    """What to do with each file; see `PriorJob`.
+
+    Args:
+        machine, reading, writing: what does not decide the image.
+    """
+
+    machine: Machine = field(default_factory=Machine)
+    reading: Reading = field(default_factory=Reading)
+    writing: Writing = field(default_factory=Writing)
+
+    @classmethod
+    def loaded(cls, plan: Plan, machine: Any) -> Prior:
+        """The prior that the plan names, with its class."""
+        return load(
+            plan.prior,
+            device=machine.place,
+            bf16=plan.bf16,
+            compiled=machine.compiled,
+            class_label=plan.class_label,
+        )
+
+    def of(self, source: Path) -> "Job":
+        """The job with what `degrade` has recorded of a file, where the plan does not say what was done to it.
+
+        Raises:
+            InputError: neither says it.
+        """
+        given = Recorded.of(source)
+        plan = self.plan
+        if given is not None and not plan.degradation.given:
+            noise = given.noise_std if plan.noise_std is None else plan.noise_std
+            return replace(self, plan=replace(plan, degradation=given.degradation, noise_std=noise))
+        if not plan.degradation.given:
+            raise InputError(
+                f"{source} has no record of `degrade` beside it that says what was done to it; give the `task`, such "
+                "as denoise, sr, deblur, colorize, inpaint, cs or old-photo"
+            )
+        return self
+
+    @cached_property
+    def config_hash(self) -> str:
+        """sha256 of everything that decides an output but the image and the machine: plan, prior, masks and kernels."""
+        done = self.plan.degradation
+        contents = done.with_files({file: digest(file) for file in done.files})
+        return digest_of([plain(replace(self.plan, prior="", degradation=contents)), self.prior_key()])
+
+    def key(self, fingerprint: str) -> str:
+        """sha256 of all that decides an output."""
+        return digest_of([self.config_hash, fingerprint])
+
+
+def restore_file(source: Path, out: Path, job: Job, *, truth: Path | None = None) -> bool:
+    """One file of degraded images to one of restored ones, with a picture to look at and a record beside.
+
+    Args:
+        truth: the clean images, to score against.
+
+    Returns:
+        False when the output was complete already.
+
+    Raises:
+        InputError: anything that is wrong with the file or the plan, in one sentence. No output is left then; slices that are
+            done are stored in a hidden folder beside, and the next run takes those up whose data and plan are the same.
+    """
+    job = job.of(source)
+    given = digest(source)
+    key, told = job.key(given), job.writing.name_of(source)
+    if job.writing.resume and is_done(out, key, told):
+        job.say(f"{out} is complete already")
+        return False
+    check_output(out, source, job.writing)
+    images = open_images(source, axis=job.plan.axis, max_gb=job.reading.max_gb)
+    numbers = _numbers(images, job.plan)
+    measured = Measured(torch.from_numpy(images.values), images.step, images.is_bytes, str(source))
+    setting = prepare(measured, job.plan, job.prior, prior_name=job.prior_name)
+    check_written(out, images, setting.channels)
+    reference = None if truth is None else _truth(truth, numbers, setting, job)
+    for line in (*images.notes, *summary(images, setting, numbers, job, job.machine.place)):
+        job.say(line)
+    stage = Stage(out, key=f"{FORMAT} {key}", resume=job.writing.resume or not job.writing.overwrite)
+    slices = Slices(stage.folder)
+    try:
+        if stage.resumed:
+            job.say(f"{out.name}: goes on where an earlier run stopped")
+        with final_names(stage.folder, out.parent):
+            advance = job.progress(source.name, len(numbers))
+            slices.restore(
+                measured, setting, numbers, job.prior, job.plan, device=job.machine.place, advance=advance
+            )
+            if digest(source) != given:
+                raise InputError(f"{source} was changed while it was read; run again once it is complete")
+            _write(stage, out, images, setting, slices, numbers, reference, job, key, given)
+    except BaseException:
+        if slices.count:
+            job.say(
+                f"{out.name}: {slices.count} of {len(numbers)} slices are stored; the same command goes on from there"
+            )
+        (stage.leave if slices.count else stage.remove)()
+        raise
+    stage.remove()
+    job.say(f"{out}  {preview_place(out).name}")
+    return True
+
+
+def restore_folder(source: Path, out: Path, job: Job) -> dict[str, str]:
+    """Every image of a folder; returns those that failed, name to sentence.
+
+    Raises:
+        InputError: no images, or outputs that exist and may neither be replaced nor resumed; before any work.
+    """
+    return each(
+        pairs(source, out), job.writing, job.say, lambda path, target: restore_file(path, target, job)
+    )
+
+
+def each(
+    found: Sequence[tuple[Path, Path]], writing: Writing, say: Say, work: Callable[[Path, Path], object]
+) -> dict[str, str]:
+    """Does one file after the other; those that fail do not keep the others from being done."""
+    if not (writing.overwrite or writing.resume):
+        for path, target in found:
+            check_output(target, path, writing)
+    failed: dict[str, str] = {}
+    for path, target in found:
+        try:
+            work(path, target)
+        except Busy as busy:
+            say(f"left alone: {busy}")
+        except InputError as error:
+            failed[path.name] = str(error)
+            say(f"failed: {path.name}: {error}")
+    return failed
+
+
+def _numbers(images: Images, plan: Plan) -> list[int]:
+    """The slices that are restored."""
+    count = len(images.values)
+    first, last = (0, count) if plan.slices is None else plan.slices
+    if not 0 <= first < last <= count:
+        raise InputError(
+            f"{images.where} has slices 0 to {count - 1}, and `slices` {first}:{last} asks for others"
+        )
+    return list(range(first, last))
+
+
+def _write(
+    stage: Stage,
+    out: Path,
+    images: Images,
+    setting: Setting,
+    slices: Slices,
+    numbers: Sequence[int],
+    reference: Tensor | None,
+    job: Job,
+    key: str,
+    given: str,
+) -> None:
+    """Makes the files of an output and publishes them."""
+    done = [slices.read(number) for number in numbers]
+    mean = torch.stack([one.mean for one in done])
+    factor = images.values.shape[-1] / setting.size[1]
+    options: dict[str, Any] = dict(factor=factor, first=numbers[0], patient=job.writing.keep_patient, key=key)
+    data, outside = encode(out, mean.numpy(), images, **options)
+    contents = {out.name: data}
+    if outside:
+        job.say(
+            f"{out.name}: {outside / mean.numel():.2%} of the values lay outside the range of the file and were cut; "
+            ".npy and float .tif keep them"
+        )
+    if job.plan.samples > 1:
+        name = spread_name(out, images)
+        contents[name], _ = encode(
+            out.with_name(name), torch.stack([one.std for one in done]).abs().numpy(), images, **options
+        )
+    if job.plan.keep_samples:
+        buffer = io.BytesIO()
+        np.save(buffer, torch.stack([one.samples for one in done], 1).squeeze(2).squeeze(1).numpy())
+        contents[f"{out.name.removesuffix(suffix_of(out))}.samples.npy"] = buffer.getvalue()
+    scores = (
+        {}
+        if reference is None
+        else scored(done, mean, reference, setting, torch.from_numpy(images.values[numbers]))
+    )
+    middle = len(numbers) // 2
+    shown = preview_place(out).name
+    write_preview(
+        stage.new / shown,
+        torch.from_numpy(images.values[numbers[middle]]),
+        done[middle],
+        setting,
+        None if reference is None else reference[middle],
+        title="" if job.writing.anonymous else Path(images.where).name,
+    )
+    record = _record(images, setting, numbers, done, scores, job, key, given)
+    publish(stage, out, contents, record, written=(shown,))
+    for line in report(done, setting, scores):
+        job.say(line)
+
+
+def _record(
+    images: Images,
+    setting: Setting,
+    numbers: Sequence[int],
+    done: Sequence[Restored],
+    scores: Mapping[str, Any],
+    job: Job,
+    key: str,
+    given: str,
+) -> dict[str, Any]:
+    """How an output was made; holds no time of day, so that a rerun gives the same bytes."""
+    plan, names = job.plan, job.writing
+    prior = plan.prior if job.about and plan.prior in shipped() else names.name_of(plan.prior)
+    return {
+        "made": RESTORED,
+        "medrestore": version("medrestore"),
+        "torch": torch.__version__,
+        "device": job.machine.place,
+        "config": plain(replace(plan, prior=prior, degradation=named(plan.degradation, names))),
+        "key": key,
+        "input": {
+            "name": names.name_of(images.where),
+            "fingerprint": given,
+            "size": list(images.values.shape),
+        },
+        "prior_sha256": job.prior_hash,
+        "method": repr(plan.sampler),
+        "levels": plan.levels(job.prior),
+        "noise_std": setting.sigma,
+        "noise_source": setting.noise_source,
+        "interval": list(setting.interval),
+        "slices": list(numbers),
+        "misfit": [one.misfit if math.isfinite(one.misfit) else None for one in done],
+        "scores": scores,
+        "notes": [note for note in (setting.coordinates.note,) if note],
+    }
+
+
+def _truth(path: Path, numbers: Sequence[int], setting: Setting, job: Job) -> Tensor:
+    """(slice, channel, height, width) clean images, without the last rows and columns where `degrade` has left these out."""
+    images = open_images(path, axis=job.plan.axis, max_gb=job.reading.max_gb)
+    height, width = setting.size
+    count, channels, rows, columns = images.values.shape
+    if count <= max(numbers) or channels != setting.channels or rows < height or columns < width:
+        raise InputError(
+            f"{path} holds {count} images of {rows} x {columns} pixels in {channels} channels, and {len(numbers)} of "
+            f"{height} x {width} in {setting.channels} are restored; give their clean images"
+        )
+    return torch.from_numpy(images.values[numbers][..., :height, :width])

@@ -1,0 +1,75 @@
+"""Images of any size from a prior alone."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..codecs import CalibratedComplex, ComplexChannels, Interval, Padded
+from ..errors import InputError
+from ..noise import Noise
+from ..priors import Prior
+from ..restoration import in_batches, padded_size, sample
+from ..tiling import generate as generate_windows
+from .plan import GeneratePlan, window_of
+
+
+def generated(
+    prior: Prior,
+    plan: GeneratePlan,
+    *,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """(sample, channel, height, width): in [0, 1] for a prior of pictures, complex with a magnitude of about 1 else.
+
+    Args:
+        device: of the prior.
+        progress: called with how many windows are drawn and how many there will be.
+
+    Raises:
+        InputError: a prior that is not of images, or windows or noise levels that do not suit it.
+    """
+    match prior.recipe, prior.channels:
+        case Interval(), 1 | 3:
+            codec: Interval | ComplexChannels = Interval(0.0, 1.0)
+        case CalibratedComplex(), 2:
+            codec = ComplexChannels(1.0)
+        case _:
+            raise InputError(
+                f"a prior of {prior.channels} channels without a known recipe makes no images; give another `prior`"
+            )
+    plan.check_levels(prior)
+    size = (plan.height, plan.width)
+    seeds, levels, window = (
+        range(plan.seed, plan.seed + plan.samples),
+        plan.levels(prior),
+        window_of(plan, prior, size),
+    )
+    if window is None:
+        field = Padded(padded_size(prior, size), size)
+        drawn = in_batches(
+            lambda some: sample(
+                None, prior, plan.sampler, levels, noise=Noise(some, device), size=field.size
+            ),
+            list(seeds),
+            plan.batch_size,
+        )
+        return codec.decode(field.decode(torch.cat(list(drawn)))).cpu()
+    shift = None if plan.shift is None else (plan.shift, plan.shift)
+    try:
+        z = generate_windows(
+            prior,
+            plan.sampler,
+            levels,
+            size=size,
+            window=window,
+            shift=shift,
+            noise=Noise(seeds, device),
+            seam=plan.seam,
+            batch=plan.batch_size,
+            progress=progress,
+        )
+    except (TypeError, ValueError) as error:
+        raise InputError(f"`window` and `shift`: {error}") from error
+    return codec.decode(z).cpu()

@@ -1,0 +1,123 @@
+"""Images from nothing to files."""
+
+import math
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..errors import InputError
+from ..files import Stage, digest_of, final_names
+from ..io.images import Images, encode, kind_of, suffix_of
+from ..jobs import PriorJob
+from ..priors import Prior, load
+from ..priors.store import shipped
+from ..settings import plain
+from .generate import generated
+from .plan import GeneratePlan, Machine, Writing, window_of
+from .records import GENERATED, check_output, is_done, publish
+
+FORMATS = ("picture", "tiff", "npy")
+
+
+@dataclass(frozen=True)
+class GenerateJob(PriorJob[GeneratePlan]):
+    """What to generate; see `PriorJob`.
+
+    Args:
+        machine, writing: what does not decide the images.
+    """
+
+    machine: Machine = field(default_factory=Machine)
+    writing: Writing = field(default_factory=Writing)
+
+    @classmethod
+    def loaded(cls, plan: GeneratePlan, machine: Any) -> Prior:
+        """The prior that the plan names, with its class."""
+        return load(
+            plan.prior,
+            device=machine.place,
+            bf16=plan.bf16,
+            compiled=machine.compiled,
+            class_label=plan.class_label,
+        )
+
+
+def check_generated(out: Path, plan: GeneratePlan) -> None:
+    """Refuses a name for images that cannot be written so.
+
+    Raises:
+        InputError: what can.
+    """
+    kind = kind_of(out)
+    if kind not in FORMATS or suffix_of(out) in (".jpg", ".jpeg"):
+        raise InputError(f"{out}: generated images are written as .png, .tif or .npy; name the output so")
+    if kind == "picture" and plan.samples > 1:
+        raise InputError(
+            f"{out} is one picture, and {plan.samples} samples are asked for; name the output .tif or .npy"
+        )
+
+
+def generate_file(out: Path, job: GenerateJob) -> bool:
+    """Images from the prior alone to one file, with a record beside.
+
+    Returns:
+        False when the output was complete already.
+
+    Raises:
+        InputError: anything that is wrong with the plan or the output.
+    """
+    plan = job.plan
+    check_generated(out, plan)
+    key = digest_of([plain(plan) | {"prior": ""}, job.prior_key()])
+    if job.writing.resume and is_done(out, key, None):
+        job.say(f"{out} is complete already")
+        return False
+    check_output(out, out.with_name(".none"), job.writing)
+    window = window_of(plan, job.prior, (plan.height, plan.width))
+    seen = "at once" if window is None else f"in windows of {window[1]} x {window[0]}"
+    job.say(
+        f"{plan.samples} of {plan.width} x {plan.height} {seen}; prior {job.prior_name}, {type(plan.sampler).__name__}, "
+        f"{plan.steps} steps, on {job.machine.place}"
+    )
+    images = generated(job.prior, plan, device=job.machine.place)
+    values, like = _values(images, out)
+    data, _ = encode(out, values, like)
+    stage = Stage(out, key=key)
+    try:
+        with final_names(stage.folder, out.parent):
+            publish(stage, out, {out.name: data}, _record(job, key))
+    finally:
+        stage.remove()
+    job.say(f"{out}")
+    return True
+
+
+def _values(images: torch.Tensor, out: Path) -> tuple[np.ndarray, Images]:
+    """The images as the file takes them: 8 bits, but complex or in [0, 1] in a .npy."""
+    if kind_of(out) == "npy":
+        return images.resolve_conj().numpy(), Images(str(out), "npy", images.numpy(), np.dtype(np.float32))
+    values = 255 * (images.abs() if images.is_complex() else images).clamp(0, 1).numpy()
+    return values, Images(str(out), "npy", values, np.dtype(np.uint8))
+
+
+def _record(job: GenerateJob, key: str) -> dict[str, Any]:
+    """How the output was made; holds no time of day."""
+    plan, names = job.plan, job.writing
+    prior = plan.prior if job.about and plan.prior in shipped() else names.name_of(plan.prior)
+    levels = [level for level in plan.levels(job.prior) if math.isfinite(level)]
+    return {
+        "made": GENERATED,
+        "medrestore": version("medrestore"),
+        "torch": torch.__version__,
+        "device": job.machine.place,
+        "config": plain(plan) | {"prior": prior},
+        "key": key,
+        "prior_sha256": job.prior_hash,
+        "method": repr(plan.sampler),
+        "levels": levels,
+        "seeds": list(range(plan.seed, plan.seed + plan.samples)),
+    }

@@ -1,0 +1,88 @@
+"""The restored slices of a file in a folder, which a run that stopped leaves to the next."""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..errors import InputError
+from ..files import write_file
+from ..io.npz import read_npz
+from ..priors import Prior
+from .plan import Plan
+from .restore import Measured, Restored, Setting, restore_slice
+
+
+@dataclass(frozen=True)
+class Slices:
+    """The restored slices of a file in a folder, each a file that is there in full or not at all."""
+
+    folder: Path
+
+    @property
+    def count(self) -> int:
+        """How many are stored."""
+        return len(list(self.folder.glob("*.npz")))
+
+    def restore(
+        self,
+        measured: Measured,
+        setting: Setting,
+        numbers: Sequence[int],
+        prior: Prior,
+        plan: Plan,
+        *,
+        device: str,
+        advance: Callable[[], None],
+    ) -> None:
+        """Restores those that are missing; `advance` is called after each."""
+        for number in numbers:
+            if self.load(number) is None:
+                y = measured.y[number : number + 1]
+                self.save(number, restore_slice(setting, y, number, prior, plan, device=device))
+            advance()
+
+    def _place(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.npz"
+
+    def save(self, number: int, restored: Restored) -> None:
+        """Stores a slice."""
+        buffer = io.BytesIO()
+        simple: dict[str, Any] = (
+            {} if restored.simple is None else {"simple": restored.simple.resolve_conj().numpy()}
+        )
+        np.savez(
+            buffer,
+            samples=restored.samples.resolve_conj().numpy(),
+            misfit=np.array([restored.misfit]),
+            **simple,
+        )
+        write_file(self._place(number), buffer.getvalue())
+
+    def load(self, number: int) -> Restored | None:
+        """A slice; None where there is none, or a damaged one."""
+        place = self._place(number)
+        try:
+            samples, misfit = (torch.from_numpy(read_npz(place, name)) for name in ("samples", "misfit"))
+        except InputError:
+            return None
+        try:
+            simple = torch.from_numpy(read_npz(place, "simple"))
+        except InputError:
+            simple = None
+        return Restored(samples, simple, float(misfit))
+
+    def read(self, number: int) -> Restored:
+        """A slice that has been stored.
+
+        Raises:
+            InputError: it was removed or damaged since.
+        """
+        restored = self.load(number)
+        if restored is None:
+            raise InputError(f"slice {number} was removed or damaged while the others were made; run again")
+        return restored

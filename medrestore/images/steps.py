@@ -1,0 +1,102 @@
+"""What may be done to an image, step by step, as plain data; importing it loads no torch.
+
+A further step is a dataclass with a `kind` here and a case in `operators.operator_of`; its operator need only be
+differentiable.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from ..settings import Bounds, check
+
+GREY = (1 / 3, 1 / 3, 1 / 3)
+Share = Annotated[float, Bounds(above=0, at_most=1)]
+Factor = Annotated[int, Bounds(at_least=2)]
+
+
+class Checked:
+    """A step whose fields are checked when it is made."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class Pool(Checked):
+    """Means of factor x factor pixels."""
+
+    factor: Factor
+    kind: Literal["pool"] = "pool"
+
+
+@dataclass(frozen=True)
+class Bicubic(Checked):
+    """Antialiased bicubic downsampling."""
+
+    factor: Factor
+    kind: Literal["bicubic"] = "bicubic"
+
+
+@dataclass(frozen=True)
+class Gaussian(Checked):
+    """A Gaussian blur of `std` pixels: one number, or down the rows and along the columns."""
+
+    std: tuple[Annotated[float, Bounds(above=0)], ...]
+    kind: Literal["gaussian"] = "gaussian"
+
+
+@dataclass(frozen=True)
+class Motion(Checked):
+    """A straight motion over `length` pixels, at an angle in degrees counter-clockwise from the right."""
+
+    length: Annotated[float, Bounds(above=0)]
+    angle: float = 0.0
+    kind: Literal["motion"] = "motion"
+
+
+@dataclass(frozen=True)
+class Kernel(Checked):
+    """A blur by a kernel in a file: a 2-D .npy, or a grey picture; it is made to sum to one."""
+
+    file: str
+    kind: Literal["kernel"] = "kernel"
+
+
+@dataclass(frozen=True)
+class Grey(Checked):
+    """The weighted sum of red, green and blue; nothing to an image of one channel."""
+
+    weights: tuple[float, float, float] = GREY
+    kind: Literal["grey"] = "grey"
+
+
+@dataclass(frozen=True)
+class Hide(Checked):
+    """Hides pixels by a mask in a file; `means` says what white means in it."""
+
+    file: str
+    means: Literal["hole", "keep"]
+    kind: Literal["mask"] = "mask"
+
+
+@dataclass(frozen=True)
+class Pixels(Checked):
+    """Keeps a share of the pixels, drawn at random."""
+
+    keep: Share
+    kind: Literal["pixels"] = "pixels"
+
+
+@dataclass(frozen=True)
+class Walsh(Checked):
+    """Keeps a share of the Walsh-Hadamard coefficients of shuffled pixels, in blocks of `block` x `block` pixels.
+
+    Without a block it is the whole image where both sides are powers of two, else blocks of 32.
+    """
+
+    keep: Share
+    block: Annotated[int, Bounds(at_least=2)] | None = None
+    kind: Literal["walsh-hadamard"] = "walsh-hadamard"
+
+
+Step = Pool | Bicubic | Gaussian | Motion | Kernel | Grey | Hide | Pixels | Walsh

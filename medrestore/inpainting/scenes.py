@@ -1,0 +1,103 @@
+"""Every scene of a set to an output of its own, whatever happens to any of them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ..errors import InputError
+from ..files import Busy
+from ..io.scenes.base import Scene, SceneSet
+from ..io.scenes.open import open_scenes
+from ..tasks import Batch, Message, Reports, in_turn
+from .files import inpaint_scene
+from .job import Job
+from .plan import Machine, Plan, Reading, Writing
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the scenes of a set are.
+
+    Args:
+        frames: what holds them, and their masks where `mask` is not given.
+        mask: the masks.
+        truth: the unobstructed frames.
+    """
+
+    frames: Path
+    mask: Path | None = None
+    truth: Path | None = None
+
+    def opened(self, plan: Plan, reading: Reading) -> SceneSet:
+        """The scenes as a plan reads them; see `open_scenes`."""
+        return open_scenes(self.frames, mask=self.mask, means=plan.mask_means, truth=self.truth, dataset=plan.dataset,
+                           hole_values=plan.hole_values or (), max_gb=reading.max_gb)
+
+
+def inpaint_scenes(scenes: Mapping[str, Scene], places: Mapping[str, Path], job: Job, *, source: Source) -> dict[str, str]:
+    """Every scene to its place; those that failed, name to sentence.
+
+    A scene that fails does not keep the others from being done. One that ends the process ends all; see
+    `inpaint_scenes_apart`.
+    """
+    return dict(_each(scenes, places, job, source, lambda name: None))
+
+
+def inpaint_scenes_apart(source: Source, places: Mapping[str, Path], plan: Plan, machine: Machine, *, reading: Reading,
+                         writing: Writing, say: Callable[[str], None],
+                         progress: Callable[[str, int], Callable[[], None]]) -> dict[str, str]:
+    """`inpaint_scenes` in a process of its own; where a scene ends that process, it has failed, and another goes on.
+
+    Args:
+        places: of the scenes that are done, by name.
+        plan, machine, reading, writing, say, progress: of the job, which is loaded in that process.
+
+    Raises:
+        InputError: the scenes cannot be opened or the job cannot be loaded, or the process cannot be started.
+    """
+    return in_turn(places, Apart(source, plan, machine, reading, writing), where=str(source.frames), say=say, progress=progress,
+                   died=lambda name, error: f"{name}: {error} on this scene; do it alone to see more")
+
+
+def _each(scenes: Mapping[str, Scene], places: Mapping[str, Path], job: Job, source: Source,
+          begun: Callable[[str], None]) -> Iterator[tuple[str, str]]:
+    """Does scene after scene; those that fail, with the reasons, which are also said."""
+    for name in places:
+        begun(name)
+        why = _one(partial(scenes.__getitem__, name), places[name], job, source)
+        if why is not None:
+            job.say(f"failed: {name}: {why}")
+            yield name, why
+
+
+def _one(opened: Callable[[], Scene], out: Path, job: Job, source: Source) -> str | None:
+    """Does one scene; why it failed, if it did."""
+    try:
+        inpaint_scene(opened, out, job, source=source.frames, mask=source.mask)
+    except Busy as busy:
+        job.say(f"left alone: {busy}")
+    except InputError as error:
+        return str(error)
+    except Exception as error:  # whatever it is, the other scenes are not to blame
+        return f"{type(error).__name__}: {error}; do it alone to see more"
+    return None
+
+
+@dataclass(frozen=True)
+class Apart:
+    """In a process of its own: loads the job, and does scene after scene."""
+
+    source: Source
+    plan: Plan
+    machine: Machine
+    reading: Reading
+    writing: Writing
+
+    def __call__(self, batch: Batch[Path], worker: int, send: Callable[[Message], None]) -> None:
+        reports = Reports(send)
+        job = Job.load(self.plan, self.machine, reading=self.reading, writing=self.writing, say=reports.say,
+                       progress=reports.progress)
+        with self.source.opened(self.plan, self.reading) as scenes:
+            for name, why in _each(scenes, batch.items, job, self.source, reports.begun):
+                reports.failed(name, why)

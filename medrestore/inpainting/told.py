@@ -1,0 +1,80 @@
+"""What is said of a scene before and after the work, for people."""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from ..evaluation import FrameScore, SceneScore
+from ..io.frames.masks import runs
+from ..io.frames.video import H264_WARNING
+from ..io.scenes.base import Scene
+from .job import Job
+from .scene import Coverage, Inspection
+
+
+def summary(scene: Scene, inspection: Inspection, out: Path, job: Job) -> Iterator[str]:
+    """The lines before the work."""
+    plan, survey, (height, width) = job.plan, inspection.survey, scene.size
+    calls = (len(plan.levels(job.prior, plan.start_sigma)) - 1) * inspection.windows * plan.samples
+    minutes = _seconds_a_call(job) * calls / 60
+    yield (
+        f"{scene.name}: {scene.count} {'frame' if scene.count == 1 else 'frames'} of {width} x {height}, "
+        f"{survey.hole_fraction:.1%} hidden ({f'masks grown by {plan.grow} pixels, ' if plan.grow else ''}{_meaning(scene)}; "
+        f"at most {max(survey.fractions):.1%} of a frame); "
+        f"prior {job.prior_name}, {type(plan.sampler).__name__}, {plan.steps} steps, at most {inspection.windows} "
+        f"{'window' if inspection.windows == 1 else 'windows'}, on {job.machine.place}, "
+        + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
+    )
+    if survey.empty and scene.count > 1:
+        yield f"{scene.name}: {len(survey.empty)} frames with nothing hidden pass through as they are"
+    if out.suffix == ".mp4":
+        yield H264_WARNING
+
+
+def dropped(scene: Scene, out: Path) -> Iterator[str]:
+    """What the frames know that the output has no place for."""
+    if scene.geometry is not None and scene.geometry.fields and out.suffix.lower() != ".mha":
+        yield (f"{scene.name}: spacing, origin and orientation are not carried over, which {out.suffix or 'png'} has no place "
+               "for; name the output .mha to have them")
+    if scene.times is not None and out.suffix.lower() not in (".mkv", ".mp4"):
+        yield (f"{scene.name}: the frames are not evenly spaced in time, which {out.suffix or 'png'} has no place for; name the "
+               "output .mkv or .mp4 to have their times")
+
+
+def _meaning(scene: Scene) -> str:
+    levels = scene.masks.hole_values
+    return f"the levels {runs(levels)} hide" if levels else f"white means {scene.masks.meaning}"
+
+
+def _seconds_a_call(job: Job) -> float:
+    """What one network call on one window takes on this machine, measured."""
+    x = torch.zeros(1, job.prior.channels, *job.plan.grid(job.prior)[0], device=job.machine.place)
+    with torch.no_grad():
+        if job.machine.place != "cpu":  # whose first call loads its kernels
+            job.prior(x, 1.0)
+        started = time.monotonic()
+        job.prior(x, 1.0).sum().item()  # waits for the device
+    return time.monotonic() - started
+
+
+def report(scene: Scene, scores: SceneScore | None, rows: Sequence[FrameScore],
+            coverages: Sequence[Coverage]) -> Iterator[str]:
+    """The lines after the work."""
+    if scene.count > 1 and coverages:
+        seen = sum(one.hidden * one.seen_elsewhere for one in coverages) / sum(
+            one.hidden for one in coverages
+        )
+        yield f"{scene.name}: {seen:.1%} of what was hidden was seen in other frames and taken from there"
+    if scores is not None:
+        yield f"{'':16s} {'PSNR dB':>8s} {'SSIM':>7s}   (dreaming-corrected)"
+        for name, psnr, ssim in (
+            ("whole frame", scores.psnr, scores.ssim),
+            ("hole alone", scores.hole_psnr, scores.hole_ssim),
+        ):
+            yield f"{name:16s} {psnr:8.2f} {'' if ssim is None else f'{ssim:7.4f}'}"
+        if scores.flicker is not None:
+            yield f"flicker {scores.flicker:+.2f} grey levels (change in the hole from frame to frame, less that of the truth)"
+    elif changes := [row.change for row in rows if row.change is not None]:
+        yield f"change in the hole from frame to frame {sum(changes) / len(changes):.2f} grey levels"

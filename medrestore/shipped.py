@@ -1,0 +1,59 @@
+"""What comes with the package besides code, by name: configs, samples and priors."""
+
+from importlib.resources import files
+from os import PathLike
+from pathlib import Path
+
+from .errors import InputError
+
+SAMPLE = "sample:"  # what the name of a sample begins with, where a path may stand too
+
+
+def _root(package: str) -> Path:
+    return Path(str(files(f"medrestore.{package}")))
+
+
+def configs(command: str) -> dict[str, Path]:
+    """The configs of a command (train, evaluate, restore) by name."""
+    return {path.stem: path for path in sorted((_root("configs") / command).glob("*.yaml"))}
+
+
+def samples() -> dict[str, Path]:
+    """The sample scans by name."""
+    return {path.stem: path for path in sorted((_root("data") / "samples").glob("*.h5"))}
+
+
+def priors() -> dict[str, Path]:
+    """The folders of the priors by name."""
+    return {folder.name: folder for folder in sorted((_root("data") / "priors").iterdir())
+            if (folder / "prior.json").is_file()}
+
+
+def config(path: str, command: str) -> Path:
+    """The file of a config: a path, or the name of a shipped one.
+
+    Raises:
+        InputError: neither.
+    """
+    if Path(path).exists():
+        return Path(path)
+    known = configs(command)
+    if path in known:
+        return known[path]
+    raise InputError(f"{path} does not exist; give a YAML file, or the name of a config that comes with the package: "
+                     f"{', '.join(known)}")
+
+
+def scan(path: str | PathLike[str]) -> Path:
+    """Where a scan is: a path as it stands, or `sample:NAME` for a shipped one.
+
+    Raises:
+        InputError: no sample has that name.
+    """
+    path = str(path)
+    if not path.startswith(SAMPLE) or Path(path).exists():
+        return Path(path)
+    known, name = samples(), path.removeprefix(SAMPLE)
+    if name not in known:
+        raise InputError(f"there is no sample {name!r}; the samples are {', '.join(known)}")
+    return known[name]

@@ -1,0 +1,110 @@
+"""Many inputs one after the other, in a process of their own: where one ends that process, another goes on behind it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from ..errors import InputError
+from .processes import Call, Died, over
+
+Item = TypeVar("Item")
+Message = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Batch(Generic[Item]):
+    """What one process is to do.
+
+    Args:
+        items: by name, in order.
+        again: whether another process has died on the item before these.
+    """
+
+    items: Mapping[str, Item]
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Reports:
+    """In that process: what it tells the one that started it.
+
+    Args:
+        send: the third argument of the call, see `over`.
+    """
+
+    send: Callable[[Message], None]
+
+    def say(self, line: str) -> None:
+        """A line for people."""
+        self.send(("line", line))
+
+    def progress(self, label: str, total: int) -> Callable[[], None]:
+        """A progress bar."""
+        self.send(("bar", label, total))
+        return lambda: self.send(("step",))
+
+    def begun(self, name: str) -> None:
+        """An item is begun: if the process ends before the next one is, this one has ended it."""
+        self.send(("begun", name))
+
+    def failed(self, name: str, why: str) -> None:
+        """An item has failed."""
+        self.send(("failed", name, why))
+
+
+@dataclass
+class _Parent:
+    """What was reported."""
+
+    say: Callable[[str], None]
+    progress: Callable[[str, int], Callable[[], None]]
+    failed: dict[str, str] = field(default_factory=dict)
+    begun: str | None = None
+    advance: Callable[[], None] = lambda: None
+
+    def __call__(self, batch: Batch[Any], message: Message) -> None:
+        kind, *words = message
+        if kind == "line":
+            self.say(words[0])
+        elif kind == "bar":
+            self.advance = self.progress(*words)
+        elif kind == "step":
+            self.advance()
+        elif kind == "begun":
+            self.begun = words[0]
+        else:
+            self.failed[words[0]] = words[1]
+
+
+def in_turn(items: Mapping[str, Item], call: Call[Batch[Item]], *, where: str, died: Callable[[str, Died], str],
+            say: Callable[[str], None], progress: Callable[[str, int], Callable[[], None]]) -> dict[str, str]:
+    """Does the items; those that failed, name to sentence.
+
+    Args:
+        items: by name, in order.
+        call: does a `Batch` of them, and reports by `Reports`; an error ends all. See `over`.
+        where: what they are of, for messages.
+        died: the sentence on an item that has ended the process.
+        say, progress: called in this process with what is reported.
+
+    Raises:
+        InputError: of `call`, or a process cannot be started, or ends before it begins an item.
+    """
+    parent = _Parent(say, progress)
+
+    def ended(batch: Batch[Item], error: Exception | None) -> list[Batch[Item]]:
+        if not isinstance(error, Died):
+            if error is not None:
+                raise error
+            return []
+        if parent.begun is None:
+            raise InputError(f"{where}: {error} before it could begin; see whether memory is short")
+        name, parent.begun = parent.begun, None
+        parent.failed[name] = died(name, error)
+        say(f"failed: {parent.failed[name]}")
+        names = list(batch.items)
+        left = names[names.index(name) + 1 :]
+        return [Batch({one: batch.items[one] for one in left}, again=True)] if left else []
+
+    over([Batch(items)], call, workers=1, heard=parent, ended=ended)
+    return parent.failed
