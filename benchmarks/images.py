@@ -11,7 +11,6 @@ Results go to benchmarks/results/images/, a JSON file for each set of slices, si
 
 import argparse
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,21 @@ from torch import Tensor
 import medrestore as mr
 from medrestore.images.degradation import Degradation
 from medrestore.images.degrading import degraded
+from medrestore.images.operators import grain
 from medrestore.images.plan import DegradePlan, Plan
 from medrestore.images.restore import Measured, prepare, restore_slice
+from medrestore.report.panel import Column, panel
 
 ROOT = Path(__file__).parents[1]
 RESULTS, PAGE = ROOT / "benchmarks" / "results" / "images", ROOT / "docs" / "images.md"
+GALLERY = (
+    "denoise",
+    "sr 4",
+    "deblur, Gaussian 1.5",
+    "cs, pixels 25 %",
+    "cs, Walsh-Hadamard 25 %",
+    "old photo",
+)
 SLICE = 9  # of a volume of 18
 TASKS: dict[str, tuple[dict[str, Any], float]] = {  # and the noise, of white
     "denoise": (dict(task="denoise"), 0.1),
@@ -71,12 +80,13 @@ def psnr(image: Tensor, truth: Tensor) -> float:
 
 def scores(
     clean: Tensor, given: dict[str, Any], noise: float, plan: Plan, prior: mr.priors.Prior
-) -> dict[str, float]:
-    """Means over the slices."""
+) -> tuple[dict[str, float], list[Column]]:
+    """Means over the slices, and the first slice: given, without a prior, restored, and the truth."""
     done = Degradation(**given)
-    by = math.prod(step.factor for step in done.steps if step.kind in ("pool", "bicubic"))
+    by = grain(done.steps)
     clean = clean[..., : clean.shape[-2] // by * by, : clean.shape[-1] // by * by]
     found: dict[str, list[float]] = {}
+    shown: list[Column] = []
     for number, truth in enumerate(clean.split(1)):
         y = degraded(truth, DegradePlan(done, noise_std=noise), numbers=[number])
         told = replace(plan, degradation=done, noise_std=noise)
@@ -85,13 +95,25 @@ def scores(
         if made.simple is not None:
             row["simple"] = psnr(made.simple, truth[0])
         if y.shape[-1] < truth.shape[-1]:
-            row["bilinear"], row["bicubic"] = (
-                psnr(F.interpolate(y, truth.shape[-2:], mode=mode, align_corners=False)[0], truth[0])
-                for mode in ("bilinear", "bicubic")
-            )
+            for mode in ("bilinear", "bicubic"):
+                row[mode] = psnr(
+                    F.interpolate(y, truth.shape[-2:], mode=mode, align_corners=False)[0], truth[0]
+                )
         for name, value in row.items():
             found.setdefault(name, []).append(value)
-    return {name: sum(values) / len(values) for name, values in found.items()}
+        if not shown:
+            seen = F.interpolate(y, truth.shape[-2:])[0]
+            images = {given_name(done): seen, "without a prior": seen if made.simple is None else made.simple}
+            images |= {f"restored, {row['restored']:.1f} dB": made.mean, "truth": truth[0]}
+            shown = [Column(name, image[0], 1.0) for name, image in images.items()]
+    return {name: sum(values) / len(values) for name, values in found.items()}, shown
+
+
+def given_name(done: Degradation) -> str:
+    """A task in few words."""
+    return {"sr": f"coarser by {done.factor}", "cs": f"{100 * (done.keep or 0):g} % {done.pattern}"}.get(
+        done.task or "", done.name
+    )
 
 
 def table(path: Path) -> str:
@@ -125,6 +147,7 @@ def main() -> None:
     parser.add_argument("--method")
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--task", nargs="*", default=list(TASKS))
+    parser.add_argument("--gallery", type=Path, help="a PNG of some of the tasks")
     parser.add_argument("--prior", default="brain-mr-starter")
     options = parser.parse_args()
     if options.what == "page":
@@ -140,13 +163,19 @@ def main() -> None:
     )
     height, width = options.size
     about = f"PSNR (dB), {source}, {height} x {width} pixels, {type(plan.sampler).__name__}, {options.steps} network calls."
-    name = f"{'sample' if options.volumes is None else 'subjects'}-{height}x{width}-{plan.method_name}".replace(
-        "+", "-plus"
+    name = (
+        f"{'sample' if options.volumes is None else 'subjects'}-{height}x{width}-{plan.method_name}".replace(
+            "+", "-plus"
+        )
     )
     place = RESULTS / f"{name}.json"
     stored = json.loads(place.read_text())["tasks"] if place.is_file() else {}
+    rows: list[Column] = []
     for task in options.task:
-        stored[task] = scores(clean, *TASKS[task], plan, prior)
+        stored[task], shown = scores(clean, *TASKS[task], plan, prior)
+        if task in GALLERY and options.gallery is not None:
+            rows += shown
+            panel(rows, options.gallery, rows=len(rows) // 4)
         print(task, {key: round(value, 2) for key, value in stored[task].items()}, flush=True)
         RESULTS.mkdir(parents=True, exist_ok=True)
         ordered = {key: stored[key] for key in TASKS if key in stored}

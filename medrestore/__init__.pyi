@@ -6,6 +6,7 @@ from . import evaluation as evaluation
 from . import files as files
 from . import images as images
 from . import inpainting as inpainting
+from . import inversion as inversion
 from . import io as io
 from . import levels as levels
 from . import methods as methods
@@ -24,6 +25,8 @@ from .errors import InputError as InputError
 from .images import degrade as degrade
 from .images import restore_image as restore_image
 from .inpainting import inpaint as inpaint
+from .inversion import Blind as Blind
+from .inversion import restore_blind as restore_blind
 from .methods import DDIM as DDIM
 from .methods import DDNM as DDNM
 from .methods import DDPM as DDPM
@@ -31,11 +34,17 @@ from .methods import DDRM as DDRM
 from .methods import DDS as DDS
 from .methods import DPS as DPS
 from .methods import HQS as HQS
+from .methods import RED as RED
+from .methods import SHRED as SHRED
 from .methods import DDNMPlus as DDNMPlus
 from .methods import DiffPIR as DiffPIR
 from .methods import DPMSolver as DPMSolver
+from .methods import Langevin as Langevin
+from .methods import PnPADMM as PnPADMM
 from .methods import ProbabilityFlow as ProbabilityFlow
 from .methods import RePaint as RePaint
+from .methods import ScoreMRI as ScoreMRI
+from .methods import ScoreSDE as ScoreSDE
 from .noise import Noise as Noise
 from .problem import Problem as Problem
 from .recon import reconstruct as reconstruct

@@ -76,6 +76,18 @@ def quadratic(steps: int, sigma_max: float = math.inf, sigma_min: float = 0.0) -
     return _pick(sigmas, [top + math.sqrt(i / (steps - 1)) * (bottom - top) for i in range(steps)], sigma_max, sigma_min)
 
 
+def ddpm_strided(stride: int, sigma_max: float = math.inf, sigma_min: float = 0.0) -> list[float]:
+    """Every `stride`-th of the thousand training steps of a linear-beta DDPM, down to the first: 900, 800, ... 0 for 100.
+
+    The few large steps of SHRED (arXiv 2405.19572). Levels beyond the two bounds are clamped to them.
+    """
+    sigmas = linear_sigmas()
+    if not 1 <= stride < len(sigmas):
+        raise ValueError(f"the stride over {len(sigmas)} training steps is 1 to {len(sigmas) - 1}, got {stride}")
+    last = (len(sigmas) - 1) // stride * stride
+    return _pick(sigmas, [float(at) for at in range(last, -1, -stride)], sigma_max, sigma_min)
+
+
 LADDERS: dict[str, Callable[[int, float, float], list[float]]] = {"karras": karras, "ddpm": ddpm, "quadratic": quadratic}
 
 

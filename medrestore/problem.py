@@ -48,7 +48,9 @@ class Problem(ShortRepr, Generic[A]):
         """The same problem in a prior's coordinates, and in its units: divided by the codec's scale."""
         operator = self.operator
         if not (isinstance(codec, AffineCodec) and isinstance(operator, LinearOperator)):
-            return Problem(Decoded(operator, codec.decode, _encoded_support(operator, codec)), self.y, self.sigma)
+            scale = codec.scale if isinstance(codec, AffineCodec) else 1.0
+            seen = Decoded(operator, codec.decode, _encoded_support(operator, codec), scale)
+            return Problem(seen, self.y / scale, self.sigma / scale) if scale != 1 else Problem(seen, self.y, self.sigma)
         y = self.y
         if codec.offset != 0:  # A (scale L z + offset) = y
             y = y - operator(torch.full_like(operator.adjoint(y), codec.offset))
@@ -193,8 +195,10 @@ def check_fits(problem: Problem[Operator], codec: Codec, field: Padded, channels
         if given.shape != image.shape:
             raise InputError(f"the data are of an image of shape {tuple(given.shape[1:])} (channel, height, width) and the prior "
                              f"makes images of {tuple(image.shape[1:])}; take a prior of as many channels")
+    linear = isinstance(operator, LinearOperator)
     try:
-        measured = operator(image)
+        with torch.set_grad_enabled(not linear):
+            measured = operator(image.requires_grad_(not linear))
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise
@@ -206,6 +210,9 @@ def check_fits(problem: Problem[Operator], codec: Codec, field: Padded, channels
     if measured.is_complex() != y.is_complex():
         raise InputError(f"{operator.kind} measures {_number(measured)} data, and y is {_number(y)}; "
                          "give the data as the operator returns them")
+    if not linear and not measured.requires_grad:
+        raise InputError(f"what {operator.kind} measures has no gradient by the image, and operators that are not linear are "
+                         "followed by it; write it with differentiable functions of torch")
     if isinstance(codec, Interval) and isinstance(operator, LinearOperator):
         _check_units(problem, operator, codec)
 

@@ -14,6 +14,7 @@ from .consistency import project, relative_misfit
 from .errors import InputError
 from .levels import below, check_levels, karras
 from .methods import Method, serving
+from .methods.base import TrajectoryMethod
 from .mri import calibration_scale
 from .noise import Noise
 from .operators import Encoding, LinearOperator, Mask, Operator, SpectralOperator
@@ -69,6 +70,9 @@ def sample(
         return noise(shape)
 
     with noise.device:  # what operators make on the way belongs where the samples are
+        if isinstance(method, TrajectoryMethod):
+            return method.sample(fresh(), levels, start=start, problem=problem, denoise=prior, constrain=constrain,
+                                 on_step=on_step)
         x = start + levels[0] * fresh()
         memory = method.begin(problem, x.shape)
         for i, (sigma, sigma_next) in enumerate(pairwise(levels)):
@@ -116,10 +120,15 @@ def check_needs(problem: Problem[Operator] | None, method: Method) -> None:
     operator = None if problem is None else problem.operator
     if method.needs is not None and not method.served_by(operator):
         given = "no problem was given" if operator is None else f"{operator.kind} is not one"
-        raise TypeError(
-            f"{type(method).__name__} needs a {method.needs.__name__}, and {given}; {serving(operator)} would do. "
-            "Sense becomes spectral through Sense.spectral() when its mask undersamples one axis."
-        )
+        raise TypeError(f"{type(method).__name__} needs a {method.needs.__name__}, and {given}; "
+                        f"{serving(operator)} would do{_way_out(operator, method.needs)}")
+
+
+def _way_out(operator: Operator | None, needs: type[Operator]) -> str:
+    """How the operator comes to know more, where it can."""
+    if isinstance(operator, Encoding) and issubclass(SpectralOperator, needs):
+        return "; Sense becomes spectral through Sense.spectral() when its mask undersamples one axis"
+    return ""
 
 
 def spectral(constraint: Problem[Operator]) -> Problem[SpectralOperator]:
@@ -156,6 +165,11 @@ class Restoration(ShortRepr):
     def mean(self) -> Tensor:
         """(channel, height, width): the estimate with the least mean squared error."""
         return self.samples.mean(0)
+
+    @property
+    def best(self) -> Tensor:
+        """(channel, height, width): the sample of least misfit, for methods that look for one image from several starts."""
+        return self.samples[int(self.misfit.argmin())]
 
     @property
     def std(self) -> Tensor:
@@ -196,7 +210,7 @@ def padded_size(prior: Prior, size: tuple[int, int]) -> tuple[int, int]:
 
 def restore(
     problem: Problem[Operator], prior: Prior, method: Method, *, codec: Codec | None = None,
-    levels: Sequence[float] | None = None, steps: int = 25, samples: int = 1, seed: int = 0, batch_size: int = 8,
+    levels: Sequence[float] | None = None, steps: int | None = None, samples: int = 1, seed: int = 0, batch_size: int = 8,
     size: tuple[int, int] | None = None, start: Tensor | None = None, start_sigma: float | None = None,
     constraints: Sequence[Problem[Operator]] = (), on_step: OnStep | None = None,
 ) -> Restoration:
@@ -209,6 +223,7 @@ def restore(
         problem: one measurement (batch of 1), in physical units; `restore_all` takes several.
         codec: from images to the prior's coordinates; by default the one that the prior's recipe gives for the data.
         levels: the noise levels; by default `steps` levels of `karras` over the prior's range.
+        steps: by default as many as the method says: 25, and 10 for SHRED.
         samples, seed: sample k uses seed + k, whatever the batch.
         batch_size: samples drawn together at most; halved when memory runs out.
         size: (height, width) of the image, for operators that are not linear; others know it.
@@ -234,7 +249,7 @@ def restore(
 
 def restore_all(
     problems: Sequence[Problem[Operator]], prior: Prior, method: Method, *, codec: Codec | None = None,
-    levels: Sequence[float] | None = None, steps: int = 25, samples: int = 1, seeds: Sequence[int] | None = None,
+    levels: Sequence[float] | None = None, steps: int | None = None, samples: int = 1, seeds: Sequence[int] | None = None,
     batch_size: int = 8, size: tuple[int, int] | None = None, starts: Sequence[Tensor] | None = None,
     start_sigma: float | None = None, constraints: Sequence[Sequence[Problem[Operator]]] | None = None,
     on_step: OnStep | None = None,
@@ -255,6 +270,7 @@ def restore_all(
 
     Other arguments and what is refused: as for `restore`.
     """
+    steps = method.default_steps if steps is None else steps
     _check_counts(samples=samples, batch_size=batch_size, steps=steps)
     _check_takes_data(method)
     if (starts is None) != (start_sigma is None):

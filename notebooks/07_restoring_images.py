@@ -104,13 +104,14 @@ plt.axis("off")
 # %% [markdown]
 # ## A picture, sharp again
 #
-# On arrays: a rendered view of an operating room, moved over 9 pixels while the shutter was open.
+# On arrays: a rendered view of an operating room, moved over 9 pixels while the shutter was open. With so little noise behind a
+# blur the default (HQS) follows the data further than their noise allows; DDS does not.
 
 # %%
 truth = (255 * render_frame(0, 1000, 300, size=(64, 96)).truth).permute(1, 2, 0).numpy()
 motion = dict(task="deblur", motion=(9.0, 30.0))
 blurred = mr.degrade(truth, noise_std=1.0, **motion)
-made = mr.restore_image(blurred, noise_std=1.0, interval=(0.0, 255.0), steps=STEPS, **motion)
+made = mr.restore_image(blurred, noise_std=1.0, interval=(0.0, 255.0), method="dds", steps=STEPS, **motion)
 
 
 def psnr(image):

@@ -22,6 +22,7 @@ LAYERS = (
     {"codecs", "io", "mri", "tasks", "levels"},
     {"problem"},
     {"consistency", "priors", "datasets"},
+    {"inversion"},
     {"methods", "baselines"},
     {"restoration", "training", "jobs"},
     {"tiling", "evaluation", "report"},

@@ -108,7 +108,7 @@ def test_every_field_is_tried() -> None:
 
 
 def test_what_does_not_decide_does_not_change_the_hash() -> None:
-    changed = {"machine": Machine(device="cuda", compiled=True, maps_cache="x", apart=True),
+    changed = {"machine": Machine(device="cuda", compiled=True, maps_cache="x", apart=True, check_fit=True),
                "reading": Reading(max_gb=3, implausible=True),
                "writing": Writing(nifti=True, overwrite=True, resume=True, anonymous=True)}
     for value in changed.values():  # every field of it is another, but for one that excludes another
@@ -118,7 +118,7 @@ def test_what_does_not_decide_does_not_change_the_hash() -> None:
 
 
 def test_every_option_of_recon_is_of_a_plan_or_of_a_class_that_does_not_decide() -> None:
-    own = {"scan", "out", "origin", "quality"}  # the input, its output, and what stands for a plan
+    own = {"scan", "out", "origin", "quality", "uncertainty"}  # the input, its output, and what stands for a plan
     places = {one.path[0] for one in COMMANDS["recon"].options.values() if one.name not in own}
     assert places == {"plan", "machine", "reading", "writing"}
 

@@ -113,10 +113,10 @@ class Cubed(Operator):
 
 def test_what_is_not_affine_or_not_linear_is_decoded() -> None:
     y, z = torch.ones(1, 1, *SIZE), white((2, 1, *SIZE))
-    for operator, codec in ((MASK, Squared()), (Cubed(), Interval(-2.0, 6.0))):
+    for operator, codec, scale in ((MASK, Squared(), 1.0), (Cubed(), Interval(-2.0, 6.0), 4.0)):
         seen = Problem(operator, y, 0.2).encoded(codec)
-        assert isinstance(seen.operator, Decoded) and seen.y is y and seen.sigma == 0.2
-        close(seen.operator(z), operator(codec.decode(z)))
+        assert isinstance(seen.operator, Decoded) and torch.equal(seen.y, y / scale) and seen.sigma == 0.2 / scale
+        close(seen.operator(z), operator(codec.decode(z)) / scale)
 
 
 def test_the_support_of_a_nonlinear_operator_is_seen_through_affine_codecs() -> None:

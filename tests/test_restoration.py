@@ -1,6 +1,6 @@
 """`restore`: from one measurement in physical units to samples in physical units."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -331,7 +331,9 @@ def test_spectral_methods_refuse_what_is_only_linear(method):
     problem, prior = Problem(sense, sense(x), 1.0), AnySize(2)
     with pytest.raises(
         TypeError,
-        match=rf"{type(method).__name__} needs a SpectralOperator, and Sense is not one; hqs, dds, diffpir and dps would do",
+        match=rf"{type(method).__name__} needs a SpectralOperator, and Sense is not one; "
+        "hqs, dds, diffpir, dps, pnp-admm, red, langevin, "
+        "score-mri and shred would do",
     ):
         restore(problem, prior, method, codec=ComplexChannels(200.0))
     assert prior.calls == 0
@@ -466,9 +468,21 @@ def test_a_constraint_needs_a_spectrum() -> None:
 def test_restore_says_what_a_method_needs(method: Method) -> None:
     with pytest.raises(
         TypeError,
-        match=rf"{type(method).__name__} needs a \w+, and Cubed is not one; dps would do",
+        match=rf"{type(method).__name__} needs a \w+, and Cubed is not one; dps and shred would do$",
     ):
         restore(Problem(Cubed(), drawn(SIDE, SIDE) ** 3, 0.1), AnySize(), method, codec=Interval(-1.0, 1.0))
+
+
+def test_what_cannot_be_differentiated_is_refused() -> None:
+    @dataclass(frozen=True)
+    class Counted(Operator):
+        def __call__(self, x):
+            return x.detach().round()
+
+    prior = AnySize()
+    with pytest.raises(InputError, match="Counted measures has no gradient by the image"):
+        restore(Problem(Counted(), drawn(SIDE, SIDE), 0.1), prior, DPS(), codec=Interval(-1.0, 1.0), size=(SIDE, SIDE))
+    assert prior.calls == 0
 
 
 def test_dps_restores_what_is_only_differentiable() -> None:

@@ -1,4 +1,4 @@
-"""An untrained network fitted to one slice: what its architecture makes easy to draw comes before the noise and the aliasing."""
+"""An untrained network fitted to one slice or picture: what it draws easily comes before the noise and the aliasing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..mri.sampling import calibration_region
-from ..operators import Sense
+from ..operators import LinearOperator, Sense
+from ..problem import Problem
 from .base import Baseline, check_slice
+from .pictures import PictureBaseline
 from .supervised import drawn_from
 from .zero_filled import ZeroFilled, brightness
 
@@ -18,8 +20,8 @@ EVERY = 10  # steps between evaluations on the validation samples
 
 
 @dataclass(frozen=True)
-class DeepImagePrior(Baseline):
-    """A convolutional decoder of a fixed random input, fitted to the samples of one slice through SENSE.
+class DeepImagePrior(Baseline, PictureBaseline):
+    """A convolutional decoder of a fixed random input, fitted to the samples of one slice through SENSE, or to a picture.
 
     Deep image prior: Ulyanov, Vedaldi & Lempitsky, CVPR 2018. The decoder is ConvDecoder: Darestani & Heckel, IEEE TCI 7, 2021,
     which draws coil images; here it draws the one image behind them, as the coil maps are known, and is narrower and fitted in
@@ -67,32 +69,42 @@ class DeepImagePrior(Baseline):
         size = (kspace.shape[-2], kspace.shape[-1])
         fitted, predicted = (part.to(kspace.device) for part in _split(mask.cpu(), size, self.held_out, generator))
         y = (kspace / scale).to(torch.complex64)
-        draw, weights = self._decoder(size, generator, kspace.device)
-        return scale * self._fit(draw, weights, y, Sense(maps.to(kspace.device, torch.complex64), torch.ones_like(fitted)),
-                                 fitted, predicted)
+        draw, weights = self._decoder(size, 2, generator, kspace.device)
 
-    def _decoder(self, size: tuple[int, int], generator: torch.Generator,
+        def image() -> Tensor:
+            return torch.view_as_complex(draw().permute(0, 2, 3, 1).contiguous())[:, None]
+
+        sense = Sense(maps.to(kspace.device, torch.complex64), torch.ones_like(fitted))
+        return scale * self._fit(image, weights, y, sense, fitted, predicted)
+
+    def restore(self, problem: Problem[LinearOperator]) -> Tensor:
+        A, y = problem.operator, problem.y
+        channels, *size = problem.back_projected.shape[1:]
+        generator = torch.Generator().manual_seed(self.seed)
+        given = torch.ones(y.shape[-2:]) if A.sampled is None else (A.sampled != 0).float().cpu().expand(y.shape[-2:])
+        held = given * (torch.rand(y.shape[-2:], generator=generator) < self.held_out)
+        draw, weights = self._decoder((size[0], size[1]), channels, generator, y.device)
+        return self._fit(draw, weights, y, A, (given - held).to(y.device), held.to(y.device))
+
+    def _decoder(self, size: tuple[int, int], outputs: int, generator: torch.Generator,
                  device: torch.device) -> tuple[Callable[[], Tensor], list[nn.Parameter]]:
-        """A function that computes the image (1, 1, height, width) complex64, and the weights to fit."""
+        """A function that computes the image (1, outputs, height, width), and the weights to fit."""
         with drawn_from(generator):
-            net = decoder(self.channels, self.layers, size).to(device)
+            net = decoder(self.channels, self.layers, size, outputs).to(device)
         start = torch.randn(1, self.channels, *_sizes(self.layers, size)[0], generator=generator).to(device)
-
-        def draw() -> Tensor:
-            return torch.view_as_complex(net(start).permute(0, 2, 3, 1).contiguous())[:, None]
-
-        return draw, list(net.parameters())
+        return lambda: net(start), list(net.parameters())
 
     @torch.enable_grad()
-    def _fit(self, draw: Callable[[], Tensor], weights: list[nn.Parameter], y: Tensor, sense: Sense, fitted: Tensor,
+    def _fit(self, draw: Callable[[], Tensor], weights: list[nn.Parameter], y: Tensor, A: LinearOperator, fitted: Tensor,
              predicted: Tensor) -> Tensor:
         """The averaged output that predicts best, or the last where nothing is held out."""
         optimiser = torch.optim.Adam(weights, self.lr)
-        mean = best = torch.zeros_like(y[:, :1])
+        mean: Tensor | float = 0.0
+        best: Tensor | None = None
         least, best_step = float("inf"), 0
         for step in range(1, self.steps + 1):
             image = draw()
-            loss = _error(fitted * (sense(image) - y), fitted)
+            loss = _error(fitted * (A(image) - y), fitted)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -100,17 +112,17 @@ class DeepImagePrior(Baseline):
             if step % EVERY and step < self.steps:
                 continue
             current = mean / (1 - self.average**step)
-            error = float(_error(predicted * (sense(current) - y), predicted))
+            error = float(_error(predicted * (A(current) - y), predicted))
             if error < least or not predicted.any():
                 best, least, best_step = current, error, step
             elif step - best_step >= self.patience:
                 break
-        if best_step == 0 or not torch.isfinite(best).all():
+        if best is None or not torch.isfinite(best).all():
             raise InputError(f"The deep image prior diverged at lr {self.lr:g}; take a lower one.")
         return best
 
 
-def decoder(channels: int, layers: int, size: tuple[int, int]) -> nn.Sequential:
+def decoder(channels: int, layers: int, size: tuple[int, int], outputs: int = 2) -> nn.Sequential:
     """ConvDecoder: layers of upsampling to the next size, 3 x 3 convolution, ReLU and normalisation, and a linear last one.
 
     Normalised over the one image of the batch, as batch normalisation would, without its running averages.
@@ -118,7 +130,7 @@ def decoder(channels: int, layers: int, size: tuple[int, int]) -> nn.Sequential:
     parts: list[nn.Module] = []
     for at in _sizes(layers, size)[1:]:
         parts += [nn.Upsample(size=at, mode="nearest"), *_convolution(channels)]
-    return nn.Sequential(*parts, *_convolution(channels), nn.Conv2d(channels, 2, 1, bias=False))
+    return nn.Sequential(*parts, *_convolution(channels), nn.Conv2d(channels, outputs, 1, bias=False))
 
 
 def _convolution(channels: int) -> list[nn.Module]:
@@ -138,7 +150,8 @@ def _sizes(layers: int, size: tuple[int, int]) -> list[tuple[int, int]]:
 
 def _error(difference: Tensor, where: Tensor) -> Tensor:
     """Mean squared error of the samples in `where`."""
-    return torch.view_as_real(difference).square().sum() / (where.sum().clamp(min=1) * difference.shape[1])
+    real = torch.view_as_real(difference) if difference.is_complex() else difference
+    return real.square().sum() / (where.sum().clamp(min=1) * difference.shape[1])
 
 
 def _split(mask: Tensor, size: tuple[int, int], share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -7,13 +7,16 @@ from statistics import fmean
 from torch import Tensor
 
 from ..errors import InputError
+from ..operators import LinearOperator
+from ..problem import Problem
 from .base import Baseline
+from .pictures import PictureBaseline
 
-Case = tuple[Tensor, Tensor, Tensor, Tensor]
+Case = tuple[Tensor, Tensor, Tensor, Tensor] | tuple[Problem[LinearOperator], Tensor]
 
 
 def tune(
-    baseline_type: Callable[[float], Baseline],
+    baseline_type: Callable[[float], Baseline | PictureBaseline],
     weights: Sequence[float],
     cases: Iterable[Case],
     score: Callable[[Tensor, Tensor], float],
@@ -26,8 +29,9 @@ def tune(
     Args:
         baseline_type: makes the baseline from a weight: a class such as `CGSense`, or a `functools.partial` of one.
         weights: the weights to try.
-        cases: (kspace, maps, mask, reference) each; the first three as for `Baseline.reconstruct`.
-        score: (reconstruction (1, 1, height, width) complex64, reference) to a number; higher is better.
+        cases: (kspace, maps, mask, reference) each, the first three as for `Baseline.reconstruct`; of pictures (problem,
+            reference), as for `PictureBaseline.restore`.
+        score: (reconstruction (1, channel, height, width), reference) to a number; higher is better.
 
     Returns:
         The best weight, the first of equals, and a table from each weight to its scores in the order of the cases.
@@ -37,9 +41,9 @@ def tune(
     """
     baselines = {weight: baseline_type(weight) for weight in weights}
     table: dict[float, list[float]] = {weight: [] for weight in baselines}
-    for kspace, maps, mask, reference in cases:
+    for case in cases:
         for weight, baseline in baselines.items():
-            value = float(score(baseline.reconstruct(kspace, maps, mask), reference))
+            value = float(score(_restored(baseline, case), case[-1]))
             if isnan(value):
                 raise InputError(
                     f"The score of weight {weight} on case {len(table[weight])} is not a number; leave the case out."
@@ -48,3 +52,17 @@ def tune(
     if not all(table.values()) or not table:
         raise InputError("Tuning needs at least one weight and one validation case.")
     return max(table, key=lambda weight: fmean(table[weight])), {weight: tuple(values) for weight, values in table.items()}
+
+
+def _restored(baseline: Baseline | PictureBaseline, case: Case) -> Tensor:
+    """What a baseline makes of a case.
+
+    Raises:
+        InputError: a case of another kind of data than the baseline is for.
+    """
+    if len(case) == 4 and isinstance(baseline, Baseline):
+        return baseline.reconstruct(*case[:3])
+    if len(case) == 2 and isinstance(baseline, PictureBaseline):
+        return baseline.restore(case[0])
+    raise InputError(f"{type(baseline).__name__} has no use for a case of {len(case)} parts; scans are (kspace, maps, mask, "
+                     "reference) and pictures (problem, reference)")

@@ -104,8 +104,8 @@ def _complete(given: Given) -> Given:
     """What was given with what the quality stands for; nothing that would change a rerun."""
     if given.get("origin"):
         _provenance(given["origin"])
-        stand_for = ("quality", "uncertainty")
-        decide = {name: one for name, one in COMMAND.options.items() if one.path[0] == "plan" or name in stand_for}
+        decide = {name: one for name, one in COMMAND.options.items()
+                  if one.path[0] == "plan" or name in ("quality", "uncertainty")}
         changed = [one.flag for name, one in decide.items()
                    if name not in PLACES and given.get(name, one.default) != one.default]
         if changed:

@@ -1,9 +1,7 @@
-"""Perceptual distances: LPIPS with weights that the user gives, and the Frechet distance of features that the
-user gives.
+"""Perceptual distances: LPIPS with weights that the user gives, and the Frechet distance of features.
 
-No weights are shipped and none are fetched. For FID the features have to come from elsewhere: its Inception
-network is a particular graph whose published files can only be run as code, and another network's numbers
-would not be FID.
+No weights are shipped and none are fetched. The features of FID are those of `inception.load_inception`, with the weights that
+pytorch-fid publishes as a plain state dict, or come from elsewhere.
 """
 
 from __future__ import annotations
@@ -89,7 +87,7 @@ def load_lpips(*paths: str | Path) -> LPIPS:
     state: dict[str, Tensor] = {}
     for path in paths:
         state |= {key: tensor
-                  for name, tensor in _tensors(Path(path)).items() if (key := _own_key(name)) is not None}
+                  for name, tensor in read_tensors(Path(path)).items() if (key := _own_key(name)) is not None}
     network = LPIPS()
     wanted = network.state_dict()
     for key, tensor in wanted.items():
@@ -107,7 +105,7 @@ def _own_key(name: str) -> str | None:
     return f"heads.{match[1]}" if (match := LINEAR_KEY.search(name)) is not None else None
 
 
-def _tensors(path: Path) -> Mapping[str, Tensor]:
+def read_tensors(path: Path) -> Mapping[str, Tensor]:
     """A file's tensors by name; whatever is not a tensor is never built."""
     if not path.is_file():
         raise InputError(f"{path} does not exist; give a file of weights.")

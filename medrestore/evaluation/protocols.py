@@ -76,7 +76,8 @@ METRICS: dict[str, tuple[Metric, ...]] = {
     "fastmri": (_PSNR, _SSIM, _NMSE),
     "fastmri-slice": (_PSNR, _SSIM, _NMSE),
     "complex": (_NRMSE, _PHASE),
-    "natural": (_PSNR, _SSIM, _LPIPS, _FID, Metric("residual", "", False, 4, "|Ax − y| / |y|")),
+    "natural": (_PSNR, _SSIM, _LPIPS, _FID, Metric("residual", "", False, 4, "|Ax − y| / |y|"),
+                Metric("consistency_l1", "", False, 2, "consistency |Ax − y|₁")),
     "dreaming-corrected": _SCENES,
     "dreaming-official": _SCENES,
 }

@@ -7,15 +7,18 @@ from typing import Annotated, Literal
 from ..settings import Bounds, FieldError, check
 from .steps import (
     GREY,
+    NONLINEAR,
     Bicubic,
     Factor,
     Gaussian,
     Grey,
     Hide,
+    Jpeg,
     Kernel,
     Motion,
     Pixels,
     Pool,
+    Saturate,
     Share,
     Step,
     Walsh,
@@ -29,6 +32,8 @@ TASKS: Mapping[str, tuple[str, ...]] = {  # each with the fields that say more o
     "inpaint": ("mask", "mask_means"),
     "cs": ("keep", "pattern", "block"),
     "old-photo": ("factor", "weights", "mask", "mask_means", "keep"),
+    "jpeg": ("quality", "white"),
+    "saturation": ("gain", "white"),
 }
 ALWAYS = ("task", "operators", "pattern_seed")
 
@@ -39,9 +44,9 @@ class Degradation:
 
     Args:
         task: denoise, sr (a coarser image), deblur, colorize (a grey image), inpaint (hidden pixels), cs (random pixels or
-            coefficients) or old-photo (a coarser, grey image with hidden pixels).
+            coefficients), old-photo (a coarser, grey image with hidden pixels), jpeg (compression) or saturation (overexposure).
         operators: in place of a task a list of steps, the first one done first; each is a mapping of `kind` (pool, bicubic,
-            gaussian, motion, kernel, grey, mask, pixels, walsh-hadamard) and its numbers.
+            gaussian, motion, kernel, grey, mask, pixels, walsh-hadamard, jpeg, saturation) and its numbers.
         factor: of sr and old-photo: how many pixels became one, along each axis.
         filter: of sr: means over the pixels, or bicubic with antialiasing.
         blur_std: of deblur: std of a Gaussian in pixels, one number or two, down the rows and along the columns.
@@ -54,10 +59,13 @@ class Degradation:
         pattern: of cs: pixels, or Walsh-Hadamard coefficients of the shuffled image (a single-pixel camera).
         block: of Walsh-Hadamard: side of the blocks, a power of two; default the whole image where both sides are powers of two,
             else 32.
+        quality: of jpeg: 1 to 100.
+        gain: of saturation: how much brighter the exposure made the image.
+        white: of jpeg and saturation: the value of the file above which nothing can be; black is 0.
         pattern_seed: of random pixels and coefficients.
     """
 
-    task: Literal["denoise", "sr", "deblur", "colorize", "inpaint", "cs", "old-photo"] | None = None
+    task: Literal["denoise", "sr", "deblur", "colorize", "inpaint", "cs", "old-photo", "jpeg", "saturation"] | None = None
     operators: tuple[Step, ...] = ()
     factor: Factor | None = None
     filter: Literal["average", "bicubic"] = "average"
@@ -70,6 +78,9 @@ class Degradation:
     keep: Share | None = None
     pattern: Literal["pixels", "walsh-hadamard"] = "pixels"
     block: Annotated[int, Bounds(at_least=2)] | None = None
+    quality: Annotated[int, Bounds(at_least=1, at_most=100)] | None = None
+    gain: Annotated[float, Bounds(above=0)] | None = None
+    white: Annotated[float, Bounds(above=0)] = 255.0
     pattern_seed: Annotated[int, Bounds(at_least=0)] = 0
 
     def __post_init__(self) -> None:
@@ -121,6 +132,9 @@ class Degradation:
             raise FieldError(
                 "Degradation", "keep", "is missing: the share of pixels or coefficients that is left, for cs"
             )
+        for task, name in (("jpeg", "quality"), ("saturation", "gain")):
+            if self.task == task and vars(self)[name] is None:
+                raise FieldError("Degradation", name, f"is missing, for {task}")
         if self.task == "old-photo" and (self.mask is None) == (self.keep is None):
             raise FieldError("Degradation", "mask", "or `keep` is needed for old-photo, and one alone")
 
@@ -145,7 +159,16 @@ class Degradation:
                     Grey(self.weights),
                     Pixels(self.keep) if self.keep else self._hide(),
                 )
+            case "jpeg":
+                return (Jpeg(self.quality or 100, self.white),)
+            case "saturation":
+                return (Saturate(self.gain or 1.0, self.white),)
         return self.operators
+
+    @property
+    def linear(self) -> bool:
+        """Whether it is linear, as most methods need it to be."""
+        return not any(isinstance(step, NONLINEAR) for step in self.steps)
 
     def _blur(self) -> Step:
         if self.kernel is not None:

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .. import shipped
 from ..errors import InputError
 from ..files import Busy, Stage, digest, digest_of, final_names
 from ..io.images import Images, check_written, encode, open_images, spread_name, suffix_of
 from ..jobs import PriorJob
 from ..priors import Prior, load
-from ..priors.store import shipped
 from ..settings import plain
 from .plan import Machine, Plan, Reading, Writing
 from .records import RESTORED, Recorded, check_output, is_done, named, pairs, preview_place, publish
@@ -243,7 +243,7 @@ def _record(
 ) -> dict[str, Any]:
     """How an output was made; holds no time of day, so that a rerun gives the same bytes."""
     plan, names = job.plan, job.writing
-    prior = plan.prior if job.about and plan.prior in shipped() else names.name_of(plan.prior)
+    prior = plan.prior if job.about and plan.prior in shipped.priors() else names.name_of(plan.prior)
     return {
         "made": RESTORED,
         "medrestore": version("medrestore"),

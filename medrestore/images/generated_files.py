@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from .. import shipped
 from ..errors import InputError
 from ..files import Stage, digest_of, final_names
 from ..io.images import Images, encode, kind_of, suffix_of
 from ..jobs import PriorJob
 from ..priors import Prior, load
-from ..priors.store import shipped
 from ..settings import plain
 from .generate import generated
 from .plan import GeneratePlan, Machine, Writing, window_of
@@ -107,7 +107,7 @@ def _values(images: torch.Tensor, out: Path) -> tuple[np.ndarray, Images]:
 def _record(job: GenerateJob, key: str) -> dict[str, Any]:
     """How the output was made; holds no time of day."""
     plan, names = job.plan, job.writing
-    prior = plan.prior if job.about and plan.prior in shipped() else names.name_of(plan.prior)
+    prior = plan.prior if job.about and plan.prior in shipped.priors() else names.name_of(plan.prior)
     levels = [level for level in plan.levels(job.prior) if math.isfinite(level)]
     return {
         "made": GENERATED,

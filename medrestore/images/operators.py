@@ -14,6 +14,7 @@ from ..io.frames.masks import to_known
 from ..io.frames.pictures import read_bytes, read_values
 from ..io.guards import finite, open_npy
 from ..operators import (
+    JPEG,
     AveragePool,
     BlockWalsh,
     Grayscale,
@@ -22,13 +23,14 @@ from ..operators import (
     Mask,
     Operator,
     ReflectingBlur,
+    Saturation,
     bicubic_downsample,
     gaussian_blur,
     motion_kernel,
     sample_pixels,
 )
 from .degradation import Degradation
-from .steps import Bicubic, Gaussian, Grey, Hide, Kernel, Motion, Pixels, Pool, Step, Walsh
+from .steps import Bicubic, Gaussian, Grey, Hide, Jpeg, Kernel, Motion, Pixels, Pool, Saturate, Step, Walsh
 
 Size = tuple[int, int]
 BLOCK = 32  # side of the blocks of compressed sensing where the image is no power of two
@@ -165,6 +167,10 @@ def _operator(step: Step, size: Size, channels: int, files: Files, generator: to
         case Pixels(keep):
             _check_share(keep, size)
             return sample_pixels(size, keep, generator=generator)
+        case Jpeg(quality, white):
+            return JPEG(quality, high=white)
+        case Saturate(gain, white):
+            return Saturation(gain, 0.0, white)
         case Walsh(keep, block):
             _check_share(keep, size)
             transform = BlockWalsh(size, torch.randperm(_block(block, size) ** 2, generator=generator))

@@ -18,6 +18,7 @@ LARGEST_WHOLE = 512 * 512  # pixels of an image that a prior of any size sees at
 WINDOW = 256  # side of the windows of larger ones
 GREY_PRIOR, COLOUR_PRIOR = "brain-mr-starter", "surgical-starter"  # of "auto"
 DEFAULT_METHOD, DEFAULT_OPTIONS = "hqs", {"order": 2}
+NONLINEAR_METHOD = "dps"  # where what was done is not linear
 Axis = Literal["axial", "coronal", "sagittal"]
 
 
@@ -109,7 +110,7 @@ class Plan:
         prior: a prior's folder, or the name of a shipped one; auto is brain-mr-starter for grey images, surgical-starter for
             colour.
         method: how the data decide the image, by name; in Python also a `Method`. Default hqs of order 2, which was best on
-            validation subjects (docs/images.md).
+            validation subjects (docs/images.md); dps where what was done is not linear.
         options: the method's hyper-parameters, by the names of its paper.
         steps: noise levels, a network call each.
         ladder: spacing of the noise levels.
@@ -160,7 +161,7 @@ class Plan:
             METHODS.settle(self, "method", "options")
         check(self)
         if self.method is None and self.options:
-            METHODS.build(DEFAULT_METHOD, self.options, "Plan", "options")
+            METHODS.build(self.method_name, self.options, "Plan", "options")
         if self.interval is not None and not self.interval[0] < self.interval[1]:
             raise FieldError(
                 "Plan", "interval", f"must be two numbers, black below white, got {list(self.interval)}"
@@ -176,12 +177,12 @@ class Plan:
     @property
     def method_name(self) -> str:
         """The method, by the name that it has in configs."""
-        return self.method or DEFAULT_METHOD
+        return self.method or (DEFAULT_METHOD if self.degradation.linear else NONLINEAR_METHOD)
 
     @property
     def sampler(self) -> "Method":
         """The method with its options."""
-        options = self.options or ({} if self.method else DEFAULT_OPTIONS)
+        options = self.options or (DEFAULT_OPTIONS if self.method is None and self.degradation.linear else {})
         return METHODS.build(self.method_name, options, "Plan", "options").in_steps(self.steps)
 
     def for_images(self, channels: int) -> "Plan":

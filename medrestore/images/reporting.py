@@ -17,6 +17,8 @@ from ..restoration import padded_size
 from .plan import Plan, window_of
 from .restore import Restored, Setting
 
+COLOURS = "the colours are plausible, not true; in PSNR the grey image is often nearer to the truth (docs/images.md)"
+
 
 def summary(
     images: Images, setting: Setting, numbers: Sequence[int], job: PriorJob[Plan], device: str
@@ -39,8 +41,9 @@ def summary(
     )
     if setting.coordinates.note:
         yield f"note: {setting.coordinates.note}"
-    if setting.degradation.task == "colorize" and images.values.shape[1] == 1 and setting.channels == 1:
-        yield f"note: {job.prior_name} is of grey images, so no colour is made; give a prior of colours"
+    if setting.degradation.task == "colorize":
+        none = f"{job.prior_name} is of grey images, so no colour is made; give a prior of colours"
+        yield f"note: {none if setting.channels == 1 else COLOURS}"
 
 
 def _minutes(setting: Setting, numbers: Sequence[int], job: PriorJob[Plan], device: str) -> float:

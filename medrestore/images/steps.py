@@ -99,4 +99,23 @@ class Walsh(Checked):
     kind: Literal["walsh-hadamard"] = "walsh-hadamard"
 
 
-Step = Pool | Bicubic | Gaussian | Motion | Kernel | Grey | Hide | Pixels | Walsh
+@dataclass(frozen=True)
+class Jpeg(Checked):
+    """JPEG compression at a quality, as libjpeg counts it; `white` is the value that was 255 in the file, black was 0."""
+
+    quality: Annotated[int, Bounds(at_least=1, at_most=100)]
+    white: Annotated[float, Bounds(above=0)] = 255.0
+    kind: Literal["jpeg"] = "jpeg"
+
+
+@dataclass(frozen=True)
+class Saturate(Checked):
+    """Brighter by a factor, and cut off at `white` and at 0."""
+
+    gain: Annotated[float, Bounds(above=0)]
+    white: Annotated[float, Bounds(above=0)] = 255.0
+    kind: Literal["saturation"] = "saturation"
+
+
+NONLINEAR = (Jpeg, Saturate)  # which methods that follow the gradient alone can undo
+Step = Pool | Bicubic | Gaussian | Motion | Kernel | Grey | Hide | Pixels | Walsh | Jpeg | Saturate

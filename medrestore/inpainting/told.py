@@ -17,7 +17,7 @@ from .scene import Coverage, Inspection
 def summary(scene: Scene, inspection: Inspection, out: Path, job: Job) -> Iterator[str]:
     """The lines before the work."""
     plan, survey, (height, width) = job.plan, inspection.survey, scene.size
-    calls = (len(plan.levels(job.prior, plan.start_sigma)) - 1) * inspection.windows * plan.samples
+    calls = plan.sampler.calls(len(plan.levels(job.prior, plan.start_sigma)) - 1) * inspection.windows * plan.samples
     minutes = _seconds_a_call(job) * calls / 60
     yield (
         f"{scene.name}: {scene.count} {'frame' if scene.count == 1 else 'frames'} of {width} x {height}, "

@@ -40,7 +40,7 @@ def existing(path: PathLike) -> Path:
     """The path itself, refused unless it is a file."""
     path = Path(path)
     if not path.is_file():
-        kind = "is a folder, not a file" if path.is_dir() else "does not exist"
+        kind = "is a folder, not a file" if path.is_dir() else "is a pipe or a device" if path.exists() else "does not exist"
         raise InputError(f"{path} {kind}; give the path of one file.")
     return path
 

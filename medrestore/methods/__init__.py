@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from .dps import DPS as DPS
     from .edm import ProbabilityFlow as ProbabilityFlow
     from .hqs import HQS as HQS
+    from .langevin import Langevin as Langevin
+    from .pnp_admm import PnPADMM as PnPADMM
+    from .red import RED as RED
     from .repaint import RePaint as RePaint
+    from .score_mri import ScoreMRI as ScoreMRI
+    from .score_sde import ScoreSDE as ScoreSDE
+    from .shred import SHRED as SHRED
 
 SCANS, FRAMES, IMAGES = "scans", "frames", "images"  # what methods are offered for, besides restoring in Python
 GENERATION = "generation"  # images from the prior alone
@@ -35,6 +41,12 @@ METHODS: "Registry[Method]" = Registry(__name__, {  # by the names that configs 
     "ddrm": ("ddrm:DDRM", SCANS, FRAMES, IMAGES),
     "dps": ("dps:DPS", SCANS, FRAMES, IMAGES),
     "repaint": ("repaint:RePaint", SCANS, FRAMES, IMAGES),
+    "score-sde": ("score_sde:ScoreSDE", SCANS, FRAMES, IMAGES),
+    "pnp-admm": ("pnp_admm:PnPADMM", SCANS, IMAGES),
+    "red": ("red:RED", SCANS, IMAGES),
+    "langevin": ("langevin:Langevin", SCANS, IMAGES),
+    "score-mri": ("score_mri:ScoreMRI", SCANS),
+    "shred": ("shred:SHRED", IMAGES),
     "ddim": ("ddim:DDIM", GENERATION),  # from here on of the prior alone
     "ddpm": ("ddpm:DDPM", GENERATION),
     "probability-flow": ("edm:ProbabilityFlow", GENERATION),

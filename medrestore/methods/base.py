@@ -1,7 +1,7 @@
 """The contract between the sampling loop and a method."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -31,11 +31,15 @@ class Method(ABC):
         needs: the least that the operator must know; None for methods that take no problem.
         draws: whether results are samples, whose spread means something; False for estimates of the mean.
         exact: whether it takes all data as free of noise, and so restores the noise of others.
+        by_parts: whether a prior of real images will do for complex ones, as `priors.ByParts`.
+        default_steps: noise levels of a restoration that states none.
     """
 
     needs: ClassVar[type[Operator] | None] = Operator
     draws: ClassVar[bool] = True
     exact: ClassVar[bool] = False
+    by_parts: ClassVar[bool] = False
+    default_steps: ClassVar[int] = 25
 
     def __post_init__(self) -> None:
         check(self)
@@ -44,6 +48,14 @@ class Method(ABC):
     def served_by(cls, operator: Operator | None) -> bool:
         """Whether an operator knows enough for it; None stands for no problem at all."""
         return operator is None if cls.needs is None else isinstance(operator, cls.needs)
+
+    def calls(self, steps: int, coils: int = 1) -> int:
+        """Network calls an image of a trajectory of so many steps down, the last of them to 0.
+
+        Args:
+            coils: of the scan, for methods that restore the image of each.
+        """
+        return steps
 
     def begin(self, problem: Problem | None, shape: torch.Size) -> Any:
         """The memory at the start of a trajectory, and again after every rise of the noise level.
@@ -87,3 +99,23 @@ class ProximalMethod(Method):
     def constant_gamma(self) -> float | None:
         """The weight of noisy data where it is the same at every level, else None."""
         return None
+
+
+class TrajectoryMethod(Method):
+    """A method that works on whole trajectories, from the first noise to the image, instead of on one step after another."""
+
+    @abstractmethod
+    def sample(self, noise: Tensor, levels: Sequence[float], *, start: Tensor | float, problem: Any, denoise: Prior,
+               constrain: Constrain, on_step: Callable[[int, Tensor], None] | None) -> Tensor:
+        """Images (sample, channel, height, width) that agree with the data.
+
+        Args:
+            noise: white, shaped like the images.
+            levels: noise levels, falling to 0.
+            start: to which the noise of the first level is added.
+            on_step: called with the number of an iteration and the images after it.
+        """
+
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Any, denoise: Prior, constrain: Constrain,
+             noise: Draw) -> Tensor:
+        raise TypeError(f"{type(self).__name__} works on whole trajectories; call `sample` or `restore` with it")

@@ -20,6 +20,9 @@ class ProbabilityFlow(Method):
     needs = None
     heun: bool = True
 
+    def calls(self, steps: int, coils: int = 1) -> int:
+        return 2 * steps - 1 if self.heun else steps
+
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:
         slope = (x - constrain(denoise(x, sigma))) / sigma

@@ -1,6 +1,7 @@
 """MRI before reconstruction: sampling masks, coil maps, noise, simulated scans."""
 
 from .coils import calibration_scale, espirit, low_resolution, simulated_maps
+from .joint import joint_maps
 from .noise import NoiseEstimate, dead_coils, estimate_noise, noise_covariance, noise_std, prewhiten, whitening
 from .sampling import Sampling, calibration_region, calibration_width, fastmri_seed, sampling_mask
 from .simulate import add_smooth_phase, simulate_scan
@@ -16,6 +17,7 @@ __all__ = [
     "espirit",
     "estimate_noise",
     "fastmri_seed",
+    "joint_maps",
     "low_resolution",
     "noise_covariance",
     "noise_std",

@@ -2,7 +2,6 @@
 
 from .base import (
     CoIsometry,
-    Encoding,
     FromSpectrum,
     LinearOperator,
     Operator,
@@ -13,21 +12,27 @@ from .base import (
     Window,
 )
 from .blur import CircularBlur, ReflectingBlur, Separable, bicubic_downsample, gaussian_blur, gaussian_kernel, motion_kernel
+from .coil_maps import EncodedMaps, SmoothMaps
+from .coils import CoilOperator, Coils, Encoding, SingleCoil
 from .compose import Composed
 from .compressed import BlockWalsh, WalshHadamard
 from .image import AveragePool, Chroma, Crop, Grayscale, Mask, sample_pixels
+from .jpeg import JPEG, jpeg_quality
 from .laws import check
 from .local import Identity, Isometry, LocalOperator
-from .nonlinear import Decoded
-from .sense import Sense, SingleCoil
+from .nonlinear import Decoded, Learned, Magnitude, PhaseRetrieval, Saturation
+from .nonuniform import VaryingBlur, varying_blur
+from .sense import Sense
 from .sense_exact import ResolvedSense, SpectralSense
 from .stack import Stack, stack
 
 __all__ = [
-    "AveragePool", "BlockWalsh", "Chroma", "CircularBlur", "CoIsometry", "Composed", "Crop", "Decoded",
-    "Encoding", "FromSpectrum", "Grayscale", "Identity", "Isometry", "LinearOperator", "LocalOperator",
-    "Mask", "Operator", "PseudoInvertible", "ReflectingBlur", "ResolvedSense", "ResolventOperator",
-    "Sense", "Separable", "SingleCoil", "SpectralOperator", "SpectralSense", "Spectrum", "Stack",
-    "WalshHadamard", "Window", "bicubic_downsample", "check", "gaussian_blur", "gaussian_kernel",
-    "motion_kernel", "sample_pixels", "stack",
+    "JPEG", "AveragePool", "BlockWalsh", "Chroma", "CircularBlur", "CoIsometry", "CoilOperator", "Coils",
+    "Composed", "Crop", "Decoded", "EncodedMaps", "Encoding", "FromSpectrum", "Grayscale", "Identity",
+    "Isometry", "Learned", "LinearOperator", "LocalOperator", "Magnitude", "Mask", "Operator",
+    "PhaseRetrieval", "PseudoInvertible", "ReflectingBlur", "ResolvedSense", "ResolventOperator",
+    "Saturation", "Sense", "Separable", "SingleCoil", "SmoothMaps", "SpectralOperator", "SpectralSense",
+    "Spectrum", "Stack", "VaryingBlur", "WalshHadamard", "Window", "bicubic_downsample", "check",
+    "gaussian_blur", "gaussian_kernel", "jpeg_quality", "motion_kernel", "sample_pixels", "stack",
+    "varying_blur",
 ]

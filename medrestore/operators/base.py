@@ -7,7 +7,8 @@
     SpectralOperator    adds A = U diag(s) Vh, hence A^+     DDNM, DDNM+, DDRM, RePaint, constraints
     CoIsometry          adds A Ah = scale^2 I                may stand inside another operator, which stays spectral
 
-`local.LocalOperator` is a capability of its own: a window of the image is a problem of its own.
+`local.LocalOperator` is a capability of its own: a window of the image is a problem of its own. So is `coils.CoilOperator`: the
+images of the coils of an MRI encoding are known.
 """
 
 from abc import ABC, abstractmethod
@@ -34,6 +35,7 @@ class Operator(ShortRepr, ABC):
             may differ from zero; None when it may everywhere. Outside it nothing is measured and the image is zero, so
             a restoration keeps it at zero.
         sampled: 0 and 1, broadcasting against the measurement: the entries that A can reach, or None for all of them.
+        differentiable: whether its gradient is its derivative; False where it is that of a smooth stand-in, such as for rounding.
     """
 
     if TYPE_CHECKING:  # read-only, so that a subclass may have a field, a constant or a property of the name
@@ -44,9 +46,13 @@ class Operator(ShortRepr, ABC):
         @property
         def sampled(self) -> Tensor | None: ...
 
+        @property
+        def differentiable(self) -> bool: ...
+
     else:
         support = None
         sampled = None
+        differentiable = True
 
     @abstractmethod
     def __call__(self, x: Tensor) -> Tensor:
@@ -112,23 +118,6 @@ class LinearOperator(Operator):
         from .compose import compose
 
         return compose(self, inner)
-
-
-class Encoding(LinearOperator):
-    """An MRI encoding M F S, whose calibration lines give a low-resolution image.
-
-    Attributes:
-        mask: (1, w) or (h, w), 0 or 1.
-        maps: coil sensitivities (1, coil, h, w), or None for a single coil.
-    """
-
-    if TYPE_CHECKING:
-
-        @property
-        def mask(self) -> Tensor: ...
-
-        @property
-        def maps(self) -> Tensor | None: ...
 
 
 class ResolventOperator(LinearOperator):

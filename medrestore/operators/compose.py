@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 from .base import CoIsometry, LinearOperator, Operator, ResolventOperator, SpectralOperator, Spectrum, Window, side_by_side
+from .coils import CoilOperator, Coils
 from .local import Identity, Isometry, LocalOperator, as_local, no_coarser_form
 
 
 def compose(outer: LinearOperator, inner: LinearOperator) -> LinearOperator:
     """outer after inner.
 
-    Spectral operators stay spectral after a co-isometry, however a chain is bracketed; the composition is local exactly
-    when both parts are.
+    Spectral operators stay spectral after a co-isometry, however a chain is bracketed, and those with coils keep their coils;
+    the composition is local exactly when both parts are.
     """
     if isinstance(inner, Identity):
         return outer
@@ -26,6 +27,8 @@ def compose(outer: LinearOperator, inner: LinearOperator) -> LinearOperator:
     if isinstance(outer, Isometry) and isinstance(inner, Isometry) and not isinstance(outer, SpectralOperator):
         return ComposedIsometry(outer, inner)
     kind = _kind_of(outer, inner)
+    if isinstance(outer, CoilOperator) and isinstance(inner, Isometry | CoIsometry):
+        return WITH_COILS[kind](outer, inner)
     return (LOCAL[kind] if isinstance(outer, LocalOperator) and isinstance(inner, LocalOperator) else kind)(outer, inner)
 
 
@@ -133,6 +136,23 @@ class LocalChain(Chain, LocalOperator):
         coarse, rest = inner.coarsen(factor)
         coarse_outer, rest = outer.coarsen(rest)
         return as_local(coarse_outer @ coarse), rest
+
+
+class CoilChain(Chain, CoilOperator):
+    """An MRI encoding after a change of coordinates or a co-isometry, through which its coils are seen as well."""
+
+    @property
+    def coils(self) -> Coils:
+        L, outer = self.inner, self.outer
+        assert isinstance(L, Isometry | CoIsometry)  # as `compose` saw
+        assert isinstance(outer, CoilOperator)
+        seen, power, measure = outer.coils, L.scale**2, outer.coils.measure @ L
+        assert isinstance(measure, SpectralOperator)  # after an isometry or a co-isometry it stays one
+
+        def through(change: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+            return lambda x: L.adjoint(change(L(x))) / power
+
+        return Coils(seen.count, measure, through(seen.spread), through(seen.combine), through(seen.root))
 
 
 @dataclass(frozen=True)
@@ -286,4 +306,26 @@ class LocalResolventAfter(LocalChain, ResolventAfter):
 LOCAL: dict[type[Composed], type[Composed]] = {
     Composed: LocalComposed, SpectralInFrame: LocalSpectralInFrame, SpectralAfter: LocalSpectralAfter,
     ComposedCoIsometry: LocalComposedCoIsometry, ResolventAfter: LocalResolventAfter,
+}
+
+
+class CoilComposed(CoilChain, Composed):
+    """`Composed` of an encoding."""
+
+
+class CoilSpectralInFrame(CoilChain, SpectralInFrame):
+    """`SpectralInFrame` of an encoding."""
+
+
+class CoilSpectralAfter(CoilChain, SpectralAfter):
+    """`SpectralAfter` of an encoding."""
+
+
+class CoilResolventAfter(CoilChain, ResolventAfter):
+    """`ResolventAfter` of an encoding."""
+
+
+WITH_COILS: dict[type[Composed], type[Composed]] = {
+    Composed: CoilComposed, SpectralInFrame: CoilSpectralInFrame, SpectralAfter: CoilSpectralAfter,
+    ResolventAfter: CoilResolventAfter,
 }

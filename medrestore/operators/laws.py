@@ -17,6 +17,7 @@ from .local import LocalOperator
 
 Law = Callable[[Any, Tensor, float], None]
 EXACT = 3e-5  # relative, for float32
+STEP, DIFFERENCES = 2e-3, 1e-2  # of finite differences, for white noise of std 1, and how near they must come to the gradient
 
 
 class BrokenLaw(InputError):
@@ -53,7 +54,7 @@ def check(A: Operator, shape: tuple[int, int, int], *, dtype: torch.dtype = torc
 
 def laws_of(A: Operator) -> tuple[Law, ...]:
     """The laws of an operator's capabilities."""
-    laws: tuple[Law, ...] = (batch_axis,)
+    laws: tuple[Law, ...] = (batch_axis, gradient)
     for capability, own in LAWS:
         if isinstance(A, capability):
             laws += own
@@ -98,6 +99,29 @@ def batch_axis(A: Operator, x: Tensor, tolerance: float) -> None:
     _true(f"A(x) has shape {tuple(y.shape)} for x of shape {tuple(x.shape)}; its first axis must be the batch",
           y.ndim > 1 and len(y) == len(x))
     _true("A(x) has values that are not finite", bool(y.isfinite().all()))
+
+
+def gradient(A: Operator, x: Tensor, tolerance: float) -> None:
+    """The gradient by the image is that of finite differences, along itself and across."""
+    with torch.enable_grad():
+        z = x.detach().clone().requires_grad_()
+        y = A(z)
+        if not bool(y.detach().any()):
+            return  # nothing is measured
+        _true("A(x) has no gradient by x", y.requires_grad)
+        weight = _like(y, 13)
+        (found,) = torch.autograd.grad(y, z, weight)
+    size = float(found.abs().square().sum().sqrt())
+    _true("the gradient of A by x is zero or not finite", 0 < size < float("inf"))
+    if not A.differentiable:
+        return
+    with torch.no_grad():
+        for seed in (14, 15):
+            across = _like(x, seed)
+            along = STEP * (found * (float(across.abs().square().sum().sqrt()) / size) + across)
+            change = inner(weight, A(x + along)) - inner(weight, A(x - along))
+            length = float(along.abs().square().sum().sqrt())
+            _near("the gradient and finite differences", inner(found, along), change / 2, size * length, DIFFERENCES)
 
 
 def linearity(A: LinearOperator, x: Tensor, tolerance: float) -> None:

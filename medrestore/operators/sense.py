@@ -10,34 +10,11 @@ from torch import Tensor
 
 from ..devices import decomposing
 from ..fft import fft2c, ifft2c
-from .base import Encoding, FromSpectrum, Spectrum
+from .coils import Encoding
 from .sense_exact import ResolvedSense, SpectralSense, span
 
 LEAST = 0.05  # share of the largest entry of the preconditioner's diagonal that none is below
 BLOCK_BYTES = 2**20  # coil images handled at once on a CPU: about what stays in its cache
-
-
-@dataclass(frozen=True)
-class SingleCoil(FromSpectrum, Encoding):
-    """M F: image (batch, 1, h, w) complex -> k-space of the same shape, zero where not sampled.
-
-    Args:
-        mask: (1, w) or (h, w), 0 or 1.
-    """
-
-    mask: Tensor
-
-    @property
-    def maps(self) -> None:
-        return None
-
-    @property
-    def sampled(self) -> Tensor:
-        return self.mask
-
-    @property
-    def spectrum(self) -> Spectrum:
-        return Spectrum(self.mask, fft2c, ifft2c, lambda c: self.mask * c, lambda y: self.mask * y)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from ..devices import decomposing
-from .base import Encoding, ResolventOperator, SpectralOperator, Spectrum, Window
+from .base import ResolventOperator, SpectralOperator, Spectrum, Window
+from .coils import Encoding
 from .sense_rows import by_row, by_row_adjoint, corrected_by_row
 
 if TYPE_CHECKING:

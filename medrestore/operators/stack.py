@@ -20,6 +20,7 @@ from .base import (
     same,
     side_by_side,
 )
+from .coils import CoilOperator, Coils
 from .local import LocalOperator
 
 
@@ -81,6 +82,10 @@ class Stack(Operator):
     @cached_property
     def sampled(self) -> Tensor | None:
         return self._side_by_side([operator.sampled for operator in self.operators])
+
+    @property
+    def differentiable(self) -> bool:
+        return all(operator.differentiable for operator in self.operators)
 
     def _side_by_side(self, masks: Sequence[Tensor | None]) -> Tensor | None:
         """Masks (h, w), or (batch, 1, h, w), as one (batch, 1, h, w); one that is missing is 1 everywhere."""
@@ -207,7 +212,27 @@ class LocalStack(LinearStack, LocalOperator):
         return self._repeated(coarse), rests[0]
 
 
+class CoilStack(LinearStack, CoilOperator):
+    """MRI encodings with as many coils side by side."""
+
+    operators: tuple[CoilOperator, ...]
+
+    @property
+    def coils(self) -> Coils:
+        each = [operator.coils for operator in self.operators]
+        count = each[0].count
+        measure = stack([coils.measure for coils, images in zip(each, self.counts, strict=True) for _ in range(images * count)])
+        assert isinstance(measure, SpectralOperator)  # a stack of spectral operators is spectral
+
+        def together(calls: Sequence[Callable[[Tensor], Tensor]]) -> Callable[[Tensor], Tensor]:
+            sizes = [count * images for images in self.counts]
+            return lambda images: torch.cat([call(some) for call, some in zip(calls, images.split(sizes), strict=True)])
+
+        return Coils(count, measure, lambda x: self._each([coils.spread for coils in each], x),
+                     together([coils.combine for coils in each]), together([coils.root for coils in each]))
+
+
 PARTS: tuple[tuple[type[Operator], type[Stack]], ...] = (
     (LinearOperator, LinearStack), (LocalOperator, LocalStack), (PseudoInvertible, PseudoInvertibleStack),
-    (SpectralOperator, SpectralStack),
+    (SpectralOperator, SpectralStack), (CoilOperator, CoilStack),
 )

@@ -4,9 +4,20 @@ from .base import Prior, WrappedPrior
 from .gaussian import StationaryGaussian
 from .network import NetworkPrior
 from .parametrisations import EDM, Epsilon, Sample, VarianceExploding, Velocity
+from .parts import ByParts
 from .store import load, save
 
 __all__ = [
-    "EDM", "Epsilon", "NetworkPrior", "Prior", "Sample", "StationaryGaussian", "VarianceExploding", "Velocity", "WrappedPrior",
-    "load", "save",
+    "EDM",
+    "ByParts",
+    "Epsilon",
+    "NetworkPrior",
+    "Prior",
+    "Sample",
+    "StationaryGaussian",
+    "VarianceExploding",
+    "Velocity",
+    "WrappedPrior",
+    "load",
+    "save",
 ]

@@ -265,9 +265,9 @@ def check_class(config: Mapping[str, Any], class_label: int | None, folder: Path
     """Refuses a class for a network without classes, a missing one for others, and one out of range."""
     number = classes(config)
     if number is None and class_label is not None:
-        raise InputError(f"{folder} is a prior without classes; leave class_label out")
+        raise InputError(f"{folder} is a prior without classes; leave `class_label` out")
     if number is not None and (type(class_label) is not int or not 0 <= class_label < number):
-        raise InputError(f"{folder} is a prior of {number} classes; give class_label, a whole number from 0 to {number - 1}, "
+        raise InputError(f"{folder} is a prior of {number} classes; give `class_label`, a whole number from 0 to {number - 1}, "
                          f"got {class_label!r}")
 
 

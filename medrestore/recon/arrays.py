@@ -17,7 +17,7 @@ from ..priors import Prior, load
 from ..priors.store import describe
 from ..settings import suggested
 from .plan import Plan
-from .preparation import Prepared, Slice, check_noise, check_plan, check_prior, prepare, restore_slices
+from .preparation import Prepared, Slice, check_noise, check_plan, check_prior, complex_prior, prepare, restore_slices
 from .settle import settled
 from .slices import images_of, slices_at_once
 
@@ -93,8 +93,9 @@ def reconstruct(kspace: A, mask: np.ndarray | Tensor | None = None, *, maps: np.
     if device is None:
         device = kspace.device if isinstance(kspace, Tensor) else "cpu"
     if not isinstance(prior, Prior):
-        check_prior(describe(plan.prior)["channels"], plan.prior)
+        check_prior(describe(plan.prior)["channels"], plan.prior, plan)
         prior = load(plan.prior, device=str(device), bf16=plan.bf16)
+    prior = complex_prior(prior, plan)
     scans = [_scan(slice_, index, masks, noise, plan.noise_scan) for index, slice_ in enumerate(data)]
     return _as_given(*_all(scans, given, prior, plan, torch.device(device), on_step, check_fit), kspace)
 
@@ -109,7 +110,7 @@ def _all(scans: list[Scan], maps: Tensor | None, prior: Prior, plan: Plan, devic
         check_noise(one, plan)
         return one
 
-    given, results = plan, []
+    given, results = plan, list[Slice]()
     about = settled(lambda: ready(len(scans) // 2, given), prior, given, check_fit=check_fit)
     plan = about.plan
     while len(results) < len(scans):

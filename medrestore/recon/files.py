@@ -28,7 +28,7 @@ from ..settings import FieldError, plain
 from .data_step import DataStep
 from .interval import SHARE, interval_factor
 from .plan import Machine, Plan, Reading, Writing
-from .preparation import Prepared, check_noise, check_plan, check_prior, open_scan
+from .preparation import Prepared, check_noise, check_plan, check_prior, complex_prior, open_scan
 from .records import Gathered, Records, columns
 from .settle import Settled
 from .slices import images_of, slices_at_once
@@ -54,7 +54,10 @@ class Job(PriorJob[Plan]):
     @classmethod
     def check_described(cls, about: Mapping[str, Any], plan: Plan) -> None:
         """Refuses a prior that is not one of complex images."""
-        check_prior(about["channels"], plan.prior)
+        check_prior(about["channels"], plan.prior, plan)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prior", complex_prior(self.prior, self.plan))
 
     @cached_property
     def maps_fingerprint(self) -> str | None:
@@ -71,10 +74,9 @@ class Job(PriorJob[Plan]):
         """The noise levels of each sample."""
         return self.plan.sampled_levels(self.prior)
 
-    @property
-    def calls(self) -> int:
-        """Network calls a slice, on a batch of samples each."""
-        return max(0, len(self.levels) - 1) * -(-self.plan.samples // self.plan.batch_size)
+    def calls(self, coils: int) -> int:
+        """Network calls a slice of so many coils, on a batch of samples each."""
+        return self.plan.sampler.calls(max(0, len(self.levels) - 1), coils) * -(-self.plan.samples // self.plan.batch_size)
 
     def outputs(self, out: Path) -> tuple[Path, ...]:
         """All that is written for the output `out`."""
@@ -294,7 +296,7 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: 
              f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); ")
     if job.plan.is_classical:
         return f"{begun}{job.plan.method}, which needs no prior; on {job.machine.place}"
-    minutes = _seconds_a_call(ready, job, at_once) * job.calls * -(-slices // at_once) / 60
+    minutes = _seconds_a_call(ready, job, at_once) * job.calls(ready.sense.maps.shape[1]) * -(-slices // at_once) / 60
     return (
         f"{begun}prior {job.prior_name}; "
         f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.sampler).__name__}, "

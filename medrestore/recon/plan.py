@@ -58,7 +58,7 @@ class Plan:
         weight: lam of hqs, dds and diffpir, how much less to trust the data than their noise justifies; default the method's
             own. Of cg-sense, tv and l1-wavelet the weight of the penalty; default auto. auto chooses it for each scan by how well
             held-out samples are predicted, in no more time than three slices.
-        steps: noise levels, a network call each.
+        steps: noise levels, a network call each with most methods (docs/methods.md).
         ladder: spacing of the noise levels.
         sigma_max: noise level to begin at (image brightness about 1); above it the calibration data decide.
         samples: posterior samples; the image is their mean (hqs draws none: take dds).
@@ -66,6 +66,8 @@ class Plan:
         undersample: sampling done in software on top of the scan's own.
         noise_std: std of each real number of the k-space noise; default from the noise scan or the data.
         maps: file of coil maps, shaped like the scan (slice, coil, row, col); default ESPIRiT from the scan.
+        refine_maps: estimate the coil maps together with the image, from all samples, where they leave more unexplained than the
+            noise, and keep what leaves less: worth it for few calibration lines (docs/inversion.md).
         start_sigma: begin part-way, from CG-SENSE, at this noise level (image brightness about 1): fewer steps do.
         spectral_gb: most memory for an exact form of the data step, GiB; beyond it conjugate gradients are used.
         batch_size: samples drawn in one batch.
@@ -94,6 +96,7 @@ class Plan:
     undersample: Undersampling | None = None
     noise_std: Annotated[float, Bounds(at_least=0)] | None = None
     maps: str | None = None
+    refine_maps: bool = False
     start_sigma: Annotated[float, Bounds(above=0)] | None = None
     spectral_gb: Annotated[float, Bounds(at_least=0)] = 1.0
     batch_size: Annotated[int, Bounds(at_least=1)] = 8

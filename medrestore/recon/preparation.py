@@ -14,7 +14,8 @@ from ..consistency import relative_misfit, unexplained
 from ..errors import InputError
 from ..io import KSpaceFile, Scan, read_kspace
 from ..io.kspace.base import sampled
-from ..methods import SCANS, serving
+from ..io.kspace.plausible import is_noise
+from ..methods import METHODS, SCANS, serving
 from ..methods.base import ProximalMethod
 from ..metrics import Scores, fastmri_scores
 from ..mri import (
@@ -24,6 +25,7 @@ from ..mri import (
     espirit,
     estimate_noise,
     fastmri_seed,
+    joint_maps,
     noise_covariance,
     noise_std,
     prewhiten,
@@ -31,7 +33,7 @@ from ..mri import (
     whitening,
 )
 from ..operators import Crop, Sense, SpectralOperator
-from ..priors import Prior
+from ..priors import ByParts, Prior
 from ..problem import Problem
 from ..restoration import Restoration, check, image_size, padded_size, restore_all
 from .data_step import DataStep, data_step, exact_gb, stopped_early
@@ -42,6 +44,8 @@ CG_SENSE = CGSense(lam=0.01)  # the baseline beside every reconstruction
 FASTMRI_KINDS = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
 AXES = ("slice", "coil", "row", "col")  # of coil maps in files that do not say
 ROUNDING = 1e-4  # of the data: what float32 leaves of k-space that the maps explain
+RIGHT = 1.5  # times the noise: coil maps that leave no more unexplained are taken as right
+NOISE_ALONE = ("There is no more signal at the centre of k-space than elsewhere, as in noise alone: do not trust the image.",)
 WORST_MISFIT = 3.0  # times that of an empty image
 
 
@@ -120,6 +124,7 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     check_sampled(scan)
     reference = _reference(scan, plan)
     scan, maps, notes = _living(scan, maps)
+    notes += NOISE_ALONE if is_noise(scan.kspace[0]) else ()
     kspace, sampling = _undersample(scan, plan, file_name)
     calibration = _calibration(scan, sampling)
     unmix = torch.eye(kspace.shape[1], dtype=torch.complex64)
@@ -140,6 +145,9 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     elif maps.shape != kspace.shape:
         raise InputError(f"the coil maps are {tuple(maps.shape[1:])} and the k-space is {tuple(kspace.shape[1:])} "
                          "(coil, height, width); give the maps of this scan")
+    if plan.refine_maps:
+        maps, said = _refined(kspace.to(device), sampling.mask.to(device), maps.to(device), sigma)
+        notes += said
     norm = maps.abs().square().sum(1, keepdim=True).sqrt()
     maps = torch.where(norm > 0, maps / norm.where(norm > 0, 1.0), 0.0)
     gain = torch.einsum("cv,bvhw->bchw", unmix, maps).abs().square().sum(1, keepdim=True).sqrt()
@@ -147,6 +155,23 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     problem, form, source = _weighted(sense, kspace.to(device), sigma, source, plan)
     return Prepared(problem, sense, kspace.to(device), sampling, source, gain.to(device), scan.crop, reference, form,
                     (*scan.notes, *notes), float(scan.mask.numel() / scan.mask.sum()))
+
+
+def _refined(kspace: Tensor, mask: Tensor, maps: Tensor, sigma: float) -> tuple[Tensor, tuple[str, ...]]:
+    """Maps estimated together with the image where the given ones leave more than the noise unexplained, and a note on it."""
+    if kspace.shape[1] < 2:
+        return maps.cpu(), ("The coil map was not refined: there is one coil.",)
+    before = unexplained(Problem(Sense(maps, mask), kspace, sigma))
+    if before <= RIGHT * sigma:
+        return maps.cpu(), (f"The coil maps were not refined: they leave {before:.3g} unexplained, "
+                            f"and the noise is {sigma:.3g}.",)
+    refined = joint_maps(kspace, mask, maps)
+    after = unexplained(Problem(Sense(refined, mask), kspace, sigma))
+    if after >= before:
+        return maps.cpu(), (f"The coil maps were not refined: together with the image they leave {after:.3g} unexplained, "
+                            f"before {before:.3g}.",)
+    return refined.cpu(), (f"The coil maps were estimated together with the image: they leave {after:.3g} unexplained, "
+                           f"before {before:.3g}; the noise is {sigma:.3g}.",)
 
 
 def _weighted(sense: Sense, kspace: Tensor, sigma: float, source: str, plan: Plan) -> tuple[Problem, DataStep, str]:
@@ -363,7 +388,7 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
     """
     if plan.is_classical:
         return
-    check_prior(prior.channels, "the prior")
+    check_prior(prior.channels, "the prior", plan)
     plan.check_levels(prior)
     operator, method = prepared.problem.operator, plan.sampler
     if method.needs is not None and not isinstance(operator, method.needs):
@@ -392,11 +417,24 @@ def check_noise(prepared: Prepared, plan: Plan) -> None:
                          f"take a `method` that knows the noise: {serving(prepared.problem.operator, noisy=True, use=SCANS)}")
 
 
-def check_prior(channels: int, name: str) -> None:
-    """Refuses a prior that is not one of complex images."""
-    if channels != 2:
+def check_prior(channels: int, name: str, plan: Plan) -> None:
+    """Refuses a prior that is not one of complex images, nor of real ones where the plan's method takes these apart."""
+    if channels != 2 and not (channels == 1 and not plan.is_classical and METHODS[plan.method].by_parts):
+        others = ", or one of real images with the `method` score-mri" if channels == 1 else ""
         raise InputError(f"{name} is a prior of {channels} channels, and a complex image needs one of two, real and imaginary; "
-                         "give another `prior`")
+                         f"give another `prior`{others}")
+
+
+def complex_prior(prior: Prior, plan: Plan) -> Prior:
+    """The prior of complex images that a plan works with: of two channels, or by parts where its method takes that.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if plan.is_classical:
+        return prior
+    check_prior(prior.channels, "the prior", plan)
+    return ByParts(prior) if prior.channels == 1 else prior
 
 
 @contextmanager

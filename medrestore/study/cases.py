@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 from torch import Tensor
 
 from ..errors import InputError
@@ -66,6 +67,7 @@ class Content(Generic[C]):
         case, condition, method, seed: what is restored from what and how.
         with_image: whether its image is stored for the report.
         lpips: sha256 of the files with the weights of LPIPS.
+        inception: sha256 of the file with the weights of FID's network; empty without one.
     """
 
     protocol: str
@@ -75,6 +77,7 @@ class Content(Generic[C]):
     seed: int
     with_image: bool
     lpips: tuple[str, ...]
+    inception: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,13 @@ class Resources:
         spectral_gb: largest exact spectrum that any method of the study asks for; 0 for none.
         cache: folder of coil maps.
         lpips: files with the weights of LPIPS.
+        inception: file with the weights of FID's network, or None.
     """
 
     spectral_gb: float
     cache: Path | None
     lpips: tuple[str, ...]
+    inception: str | None = None
 
 
 @dataclass(frozen=True)
@@ -143,11 +148,13 @@ class Solved:
     Attributes:
         rows: of scores.
         image, reference: of one slice, frame or picture, (h, w) or (h, w, 3), as shown.
+        features: (2, 2048) of FID, of the picture and its truth; None where they are not asked for.
     """
 
     rows: list[Row]
     image: Tensor
     reference: Tensor
+    features: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +176,11 @@ class Case(CaseRecord, ABC, Generic[C, S]):
     @abstractmethod
     def grid(self) -> tuple[int, int]:
         """(height, width) of an image as it is restored."""
+
+    @property
+    def coils(self) -> int:
+        """Of a scan; 1 for other images."""
+        return 1
 
     @property
     @abstractmethod

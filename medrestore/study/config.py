@@ -109,7 +109,7 @@ class Baseline(Tunable):
     """A method without a diffusion prior.
 
     Args:
-        baseline: a class of `medrestore.baselines` or `RSS`, for pictures `PseudoInverse`.
+        baseline: a class of `medrestore.baselines`, `RSS` for scans, `Biharmonic` for pictures (docs/baselines.md).
         weights: folder of a trained one.
     """
 
@@ -270,11 +270,17 @@ class Config(ABC):
         """What methods restore from, each a row of the tables."""
 
     @property
+    def fid_weights(self) -> str | None:
+        """The file with the weights of FID's network; None where FID is not asked for."""
+        return None
+
+    @property
     def paths(self) -> list[str]:
         """Every file and folder that must exist."""
         sources = [self.data] if self.validation is None else [self.data, self.validation]
         parts: list[Source | MethodConfig] = [*sources, *self.methods.values()]
-        return [*self.lpips, *(path for part in parts for path in part.paths)]
+        weights = [*self.lpips, *([] if self.fid_weights is None else [self.fid_weights])]
+        return [*weights, *(path for part in parts for path in part.paths)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,6 +308,7 @@ class PictureConfig(Config):
 
     Args:
         settings: degradations.
+        inception: file with the weights of FID's network, such as pytorch-fid publishes; None: FID is not computed.
     """
 
     protocol: PictureProtocol
@@ -309,10 +316,15 @@ class PictureConfig(Config):
     validation: Pictures | None = None
     methods: dict[str, Baseline | PictureMethod]
     settings: tuple[Degrade, ...] = ()
+    inception: str | None = None
 
     @property
     def conditions(self) -> tuple[Degrade, ...]:
         return self.settings
+
+    @property
+    def fid_weights(self) -> str | None:
+        return self.inception
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,8 @@ def estimate(study: Study, device: str, *, workers: int = 1) -> Iterator[str]:
         if network is not None:
             if network not in timed:
                 timed[network] = _call(study, item, network, device)
-            count = item.solver.calls * item.case.images
+            by_coil = item.solver.calls(2) > item.solver.calls(1)
+            count = item.solver.calls(item.case.coils if by_coil else 1) * item.case.images
             calls, seconds = calls + count, seconds + count * timed[network]
     for network, took in timed.items():
         yield f"a network call of {network.prior} takes {took:.2f} s on this machine"

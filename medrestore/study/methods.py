@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..files import digest, digest_of
+from ..methods import Method
 from ..priors import Prior, WrappedPrior, load
 from ..priors.store import CONFIG, describe, find
 from ..settings import FieldError, dotted
@@ -78,9 +79,12 @@ class Solver:
         """sha256 of all that was trained; empty where nothing was."""
         return "" if self.prior_network is None else self.prior_network.sha256
 
-    @property
-    def calls(self) -> int:
-        """Network calls for an image."""
+    def calls(self, coils: int) -> int:
+        """Network calls for an image.
+
+        Args:
+            coils: of a scan, which some methods restore one by one.
+        """
         return 0
 
     def serves(self, condition: Condition) -> bool:
@@ -100,6 +104,9 @@ class SamplingPlan(Protocol):
 
     @property
     def samples(self) -> int: ...
+
+    @property
+    def sampler(self) -> Method: ...
 
     @property
     def prior(self) -> str: ...
@@ -128,9 +135,8 @@ class NetworkSolver(Solver, Generic[P]):
     def prior_network(self) -> Network:
         return self.network
 
-    @property
-    def calls(self) -> int:
-        return self.plan.steps * self.plan.samples
+    def calls(self, coils: int) -> int:
+        return self.plan.sampler.calls(self.plan.steps, coils) * self.plan.samples
 
     def seeded(self, seed: int) -> P:
         """The plan with the seeds of a seed of the study."""

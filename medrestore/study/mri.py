@@ -25,18 +25,18 @@ from ..mri import noise_covariance, prewhiten, whitening
 from ..mri.sampling import KINDS
 from ..operators import Crop, SpectralOperator
 from ..recon.plan import Plan, Undersampling
-from ..recon.preparation import Prepared, check_plan, check_prior, prepare, restore_slice
+from ..recon.preparation import Prepared, check_plan, check_prior, complex_prior, prepare, restore_slice
 from ..settings import Registry, suggested
 from .cases import Case, Clock, Item, Row, Solved, part_of
 from .config import Baseline, ScanMethod, ScanProtocol
-from .methods import Facts, NetworkSolver, Restored, Solver, mean_and_first, planned
+from .methods import Facts, NetworkSolver, Restored, Solver, mean_and_first, plan_of, planned
 from .sources import Condition, Undersample
 
 MASK_SEEDS = 1_000_003  # masks set apart for the seeds of a study
 CACHE_BYTES = 2 * 2**30  # of prepared slices that a process remembers for the other methods of a group
 CLASSICAL: Registry[BaselineMethod] = Registry("medrestore.baselines", {
     "ZeroFilled": "zero_filled:ZeroFilled", "CGSense": "regularised:CGSense",
-    "TotalVariation": "regularised:TotalVariation",
+    "TotalVariation": "regularised:TotalVariation", "ADMMTV": "admm_tv:ADMMTV",
     "L1Wavelet": "regularised:L1Wavelet", "DeepImagePrior": "deep_image_prior:DeepImagePrior",
 })
 TRAINED = {kind.__name__: name for name, kind in trained.KINDS.items()}
@@ -81,6 +81,10 @@ class ScanCase(Case[Undersample, "ScanSolver"]):
     def grid(self) -> tuple[int, int]:
         height, width = self.scan(self.slices[0]).kspace.shape[-2:]
         return height, width
+
+    @property
+    def coils(self) -> int:
+        return self.scan(self.slices[0]).kspace.shape[1]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -326,13 +330,14 @@ class ScanDiffusion(NetworkSolver[Plan], ScanSolver):
 
     def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
                     device: str) -> list[Restored]:
-        about, prior, plan = prepared.prepared, self.network.load(device), self.seeded(seed)
+        about, network, plan = prepared.prepared, self.network.load(device), self.seeded(seed)
+        prior = complex_prior(network, plan)
         check_plan(about, prior, plan)
         made = restore_slice(about, prior, plan, slice_index=stream)
-        facts: Facts = {"calls": float(prior.calls), "misfit": float(made.restoration.misfit.mean())}
+        facts: Facts = {"calls": float(network.calls), "misfit": float(made.restoration.misfit.mean())}
         if self.uncertainty:
             facts |= _uncertainty(made.samples, prepared)
-        of_first: Facts = {"calls": prior.calls / plan.samples, "misfit": float(made.restoration.misfit[0])}
+        of_first: Facts = {"calls": network.calls / plan.samples, "misfit": float(made.restoration.misfit[0])}
         return mean_and_first(label, made.image, made.samples, facts, of_first)
 
 
@@ -356,8 +361,9 @@ def scan_solver(config: Baseline | ScanMethod, protocol: str, source: str, where
     """The solver of a method; see `methods.SolverMaker`."""
     if isinstance(config, Baseline):
         return _baseline(config, protocol, source, where)
-    plan, network = planned(Plan, config, lambda about, prior: check_prior(about["channels"], prior),
-                            Plan.check_levels)
+    plan = plan_of(Plan, config)  # whose method the check of its prior asks for
+    plan, network = planned(Plan, config, lambda about, prior: check_prior(about["channels"], prior, plan),
+                            lambda plan, prior: plan.check_levels(complex_prior(prior, plan)))
     return ScanDiffusion(plan, network, config.uncertainty)
 
 

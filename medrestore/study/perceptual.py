@@ -1,8 +1,8 @@
-"""The network of LPIPS, loaded once for a process."""
+"""The networks of LPIPS and FID, loaded once for a process."""
 
 from functools import lru_cache
 
-from ..evaluation import load_lpips
+from ..evaluation import Inception, load_inception, load_lpips
 from ..evaluation.perceptual import LPIPS
 
 
@@ -10,3 +10,9 @@ from ..evaluation.perceptual import LPIPS
 def lpips_of(files: tuple[str, ...]) -> LPIPS | None:
     """LPIPS with the weights of some files; None without any."""
     return load_lpips(*files) if files else None
+
+
+@lru_cache(maxsize=1)
+def inception_of(file: str | None) -> Inception | None:
+    """The network of FID with the weights of a file; None without one."""
+    return None if file is None else load_inception(file)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ..baselines import DeepImagePrior, PictureBaseline
 from ..consistency import relative_misfit
 from ..datasets.files import find
 from ..datasets.folders import Photographs
@@ -19,20 +21,42 @@ from ..files import digest_of
 from ..inpainting.frame import check_rgb
 from ..io.frames.pictures import SUFFIXES, picture_size, read_picture
 from ..metrics import residual
-from ..operators import AveragePool, Grayscale, LinearOperator, Mask, bicubic_downsample, gaussian_blur, sample_pixels
+from ..operators import (
+    AveragePool,
+    CircularBlur,
+    CoilOperator,
+    Grayscale,
+    Identity,
+    LinearOperator,
+    Mask,
+    WalshHadamard,
+    bicubic_downsample,
+    gaussian_blur,
+    motion_kernel,
+    sample_pixels,
+)
 from ..problem import Problem
 from ..recon.plan import Plan
 from ..restoration import restore
-from ..settings import suggested
+from ..settings import Registry, suggested
 from .cases import Case, Clock, Item, Solved
 from .config import Baseline, PictureMethod
+from .fills import biharmonic
 from .fingerprints import Fingerprints
 from .methods import Facts, NetworkSolver, Restored, Solver, mean_and_first, planned
-from .perceptual import lpips_of
-from .sources import Degrade, Pictures
+from .perceptual import inception_of, lpips_of
+from .sources import QUARTER, Condition, Degrade, Pictures
 
 SHIPPED = "surgical-starter"  # the prior of methods that name none
-BASELINES = ("PseudoInverse",)
+EVERY = ("super-resolution", "inpainting", "deblurring", "colorization", "compressed-sensing", "denoising")
+BASELINES: "Registry[PictureBaseline]" = Registry("medrestore", {  # and the degradations that each has a use for
+    "PseudoInverse": ("baselines.pictures:PseudoInverse", *EVERY),
+    "Degraded": ("baselines.pictures:Degraded", *(kind for kind in EVERY if kind != "compressed-sensing")),
+    "Bicubic": ("baselines.pictures:Bicubic", "super-resolution"),
+    "ADMMTV": ("baselines.admm_tv:ADMMTV", *EVERY),
+    "Biharmonic": ("study.pictures:Biharmonic", "inpainting"),
+    "DeepImagePrior": ("baselines.deep_image_prior:DeepImagePrior", *EVERY),
+})
 
 
 @dataclass(frozen=True)
@@ -42,10 +66,12 @@ class PictureCase(Case[Degrade, "PictureSolver"]):
     Attributes:
         path: its file.
         crop: side of the central square, or None.
+        resize: side of the square that it is made first, or None.
     """
 
     path: str
     crop: int | None
+    resize: int | None = None
 
     @property
     def images(self) -> int:
@@ -62,7 +88,8 @@ class PictureCase(Case[Degrade, "PictureSolver"]):
 
     def picture(self) -> Tensor:
         """(1, 3, h, w) in [0, 1]; sides are multiples of `Pictures.SIDES`."""
-        pixels = torch.from_numpy(read_picture(Path(self.path)).copy()).permute(2, 0, 1)
+        read = read_picture(Path(self.path))
+        pixels = torch.from_numpy((read if self.resize is None else resized(read, self.resize)).copy()).permute(2, 0, 1)
         sides = [(side if self.crop is None else self.crop) // Pictures.SIDES * Pictures.SIDES
                  for side in pixels.shape[-2:]]
         top, left = ((side - inner) // 2 for side, inner in zip(pixels.shape[-2:], sides, strict=True))
@@ -80,9 +107,11 @@ class PictureCase(Case[Degrade, "PictureSolver"]):
             for scores in score("natural", shown, truth, lpips=lpips_of(item.resources.lpips)):
                 scores.pop("slice")
                 rows.append({**item.row(made.label, None, None), **scores, **made.facts, "residual": off,
+                             "consistency_l1": float((problem.operator(made.image) - problem.y).abs().sum()),
                              "misfit": float(relative_misfit(problem, made.image).mean())})
-        main = restored[0].image.cpu().clamp(0, 1)
-        return Solved(rows, main[0].permute(1, 2, 0), truth[0].permute(1, 2, 0))
+        main, network = restored[0].image.cpu().clamp(0, 1), inception_of(item.resources.inception)
+        features = None if network is None else network.features(torch.cat([main, truth]))
+        return Solved(rows, main[0].permute(1, 2, 0), truth[0].permute(1, 2, 0), features)
 
 
 def picture_cases(source: Pictures, prints: Fingerprints, where: str) -> list[PictureCase]:
@@ -92,15 +121,31 @@ def picture_cases(source: Pictures, prints: Fingerprints, where: str) -> list[Pi
         InputError: no pictures, or one smaller than the crop.
     """
     files = Photographs().paths if source.folder == "bundled" else find(source.folder, SUFFIXES, where)
-    least = source.crop or Pictures.SIDES
+    least = max(source.crop or Pictures.SIDES, source.resize or 0)
     cases = []
     for path in files:
         side = min(picture_size(path))
         if side < least:
             raise InputError(f"{where}: {path} has a side of {side} pixels, less than {least}; leave it out")
         content = prints(path)
-        cases.append(PictureCase(path.stem, path.stem, digest_of([content, source.crop]), content, str(path), source.crop))
+        cases.append(PictureCase(path.stem, path.stem, digest_of([content, source.crop, source.resize]), content,
+                                 str(path), source.crop, source.resize))
     return cases
+
+
+def resized(pixels: np.ndarray, side: int) -> np.ndarray:
+    """(h, w, 3) uint8 as a square of a side: the short side halved by means while it is at least twice as long, then bicubic,
+    then the centre. The recipe of ADM (Dhariwal & Nichol, NeurIPS 2021), whose pictures the papers use.
+    """
+    from PIL import Image
+
+    picture = Image.fromarray(pixels)
+    while min(picture.size) >= 2 * side:
+        picture = picture.resize((picture.width // 2, picture.height // 2), Image.Resampling.BOX)
+    scale = side / min(picture.size)
+    picture = picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.BICUBIC)
+    top, left = (picture.height - side) // 2, (picture.width - side) // 2
+    return np.asarray(picture)[top : top + side, left : left + side]
 
 
 def degraded(case: PictureCase, condition: Degrade, seed: int, device: str) -> tuple[Problem, Tensor]:
@@ -124,9 +169,15 @@ def operator_of(condition: Degrade, size: tuple[int, int], generator: torch.Gene
         bicubic = condition.filter == "bicubic"
         return bicubic_downsample(size, condition.factor) if bicubic else AveragePool(condition.factor, size)
     if condition.kind == "deblurring":
+        if condition.motion is not None:
+            return CircularBlur(motion_kernel(*condition.motion), size)
         return gaussian_blur(size, condition.std)
     if condition.kind == "colorization":
         return Grayscale()
+    if condition.kind == "denoising":
+        return Identity()
+    if condition.kind == "compressed-sensing":
+        return WalshHadamard.random(size, condition.keep or QUARTER, generator=generator)
     if condition.box is None:
         return sample_pixels(size, condition.keep or 0.0, generator=generator)
     known = torch.ones(size)
@@ -152,11 +203,35 @@ class PictureSolver(Solver, ABC):
 
 
 @dataclass(frozen=True)
-class PseudoInverse(PictureSolver):
-    """A^+ y, for operators that have one."""
+class Biharmonic(PictureBaseline):
+    """Hidden pixels by the biharmonic equation, `fills.biharmonic`; known ones as they are."""
+
+    def restore(self, problem: Problem) -> Tensor:
+        known = problem.operator.sampled.bool().cpu()
+        filled = biharmonic((255 * problem.y[0].cpu().clamp(0, 1)).round().to(torch.uint8), known).float() / 255
+        return torch.where(known, problem.y[0].cpu(), filled)[None].to(problem.y.device)
+
+
+@dataclass(frozen=True)
+class WithoutPrior(PictureSolver):
+    """A baseline.
+
+    Args:
+        name: in the table of baselines, which says what it is for.
+        baseline: with its weight.
+    """
+
+    name: str
+    baseline: PictureBaseline
+
+    def serves(self, condition: Condition) -> bool:
+        return isinstance(condition, Degrade) and BASELINES.suits(self.name, condition.kind)
 
     def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[Restored]:
-        return [Restored(label, problem.operator.pinv(problem.y), {"calls": 0.0})]
+        baseline = self.baseline
+        if isinstance(baseline, DeepImagePrior):
+            baseline = replace(baseline, seed=baseline.seed + seed)
+        return [Restored(label, baseline.restore(problem), {"calls": 0.0})]
 
 
 @dataclass(frozen=True)
@@ -185,10 +260,12 @@ def picture_solver(config: Baseline | PictureMethod, protocol: str, source: str,
         if config.baseline not in BASELINES:
             raise InputError(f"there is no baseline {config.baseline!r} for this data; "
                              f"{suggested('', config.baseline, BASELINES)}")
-        if config.options or config.weights is not None:
-            raise InputError(f"{config.baseline} has no {'weights' if config.weights is not None else 'options'}")
-        return PseudoInverse()
+        if config.weights is not None:
+            raise InputError(f"{config.baseline} has no weights")
+        return WithoutPrior(config.baseline, BASELINES.build(config.baseline, config.options, source, f"{where}.options"))
     plan, network = planned(Plan, config, check_rgb_prior, Plan.check_levels, prior=config.prior or SHIPPED)
+    if plan.sampler.needs is CoilOperator:
+        raise InputError(f"{config.method} restores the images of the coils of a scan, and pictures have none; take another method")
     return PictureDiffusion(plan, network, config.sigma_max is None)
 
 

@@ -32,17 +32,19 @@ from .config import Config, PictureConfig, ScanConfig, SceneConfig, as_plain
 from .fingerprints import Fingerprints, short_digest
 from .methods import Candidates, Recipe, SolverMaker, build_all, recipe
 from .mri import ScanSolver, scan_solver
+from .perceptual import inception_of
 from .pictures import picture_cases, picture_solver
 from .scans import scan_cases
 from .scenes import scene_cases, scene_solver
 from .score_files import FOLDER
 from .sources import Condition
+from .speed import TIMINGS, write_speed
 from .tables import write_outputs
 from .tuning import Choices, choose, printed, summary
 from .work import StudyWork
 
 FORMAT = 3  # raise when the same config gives other numbers
-CONFIG, TUNED, TIMINGS, CACHE = "config.yaml", "tuned.json", "timings.csv", "cache"
+CONFIG, TUNED, CACHE = "config.yaml", "tuned.json", "cache"
 AnyCase = Case[Any, Any]
 
 
@@ -74,7 +76,7 @@ class Study:
         config, source, out: the study, its file, and the folder of its outputs.
         candidates: every method, with each candidate of its tuning.
         data, validation: the cases.
-        lpips: sha256 of the files with the weights of LPIPS.
+        lpips, inception: sha256 of the files with the weights of LPIPS, and of FID's network.
         prints: of all files that were read.
     """
 
@@ -85,6 +87,7 @@ class Study:
     data: Sequence[AnyCase]
     validation: Sequence[AnyCase]
     lpips: tuple[str, ...] = ()
+    inception: str = ""
     prints: Fingerprints = field(default_factory=Fingerprints)
 
     def item(self, case: AnyCase, condition: Condition, method: Recipe[Any], seed: int, *,
@@ -92,9 +95,9 @@ class Study:
         """What a task does."""
         record = MethodRecord(method.label, method.config, method.solver.settings, method.solver.weights)
         content = Content(self.config.protocol, part_of(CaseRecord, case), condition, record, seed,
-                          with_image, self.lpips)
+                          with_image, self.lpips, self.inception)
         cache = self.out / CACHE if self.config.cache is None else expanded(self.config.cache)
-        resources = Resources(self._spectral_gb(method), cache, self.config.lpips)
+        resources = Resources(self._spectral_gb(method), cache, self.config.lpips, self.config.fid_weights)
         return Item(content, case, method.solver, resources)
 
     def _spectral_gb(self, method: Recipe[Any]) -> float:
@@ -163,8 +166,11 @@ def open_study(config: Config, source: str, out: Path) -> Study:
     _check_folders(config.methods, source)
     _check_folders([condition.name for condition in config.conditions], source)
     lpips = tuple(prints(expanded(path)) for path in config.lpips)
+    inception = "" if config.fid_weights is None else prints(expanded(config.fid_weights))
+    if config.fid_weights is not None:
+        inception_of(config.fid_weights)  # refuses what are no weights before any work
     tuned = any(method.tuned for method in config.methods.values())
-    return Study(config, source, out, candidates, data, validation if tuned else [], lpips, prints)
+    return Study(config, source, out, candidates, data, validation if tuned else [], lpips, inception, prints)
 
 
 def _check_served(config: Config, candidates: Candidates, source: str) -> None:
@@ -278,8 +284,10 @@ def run_study(study: Study, running: Running) -> Result:
         stored = [task for task in tasks if is_whole(out, task)]
         with files_beside(out) as folder:
             scored = write_outputs(study.config, out, folder, stored, choices, failed, _provenance(study, running.command))
+            if scored:
+                write_speed(out, folder, stored)
         if scored:
-            say(f"{out / 'report.html'}  tables.md  results.csv  volumes.csv")
+            say(f"{out / 'report.html'}  tables.md  results.csv  volumes.csv  speed.csv")
     return Result(failed, first.done + second.done, first.skipped + second.skipped, waiting)
 
 

@@ -11,6 +11,8 @@ from ..settings import Bounds, check, refused
 
 Slices = Literal["middle", "all"] | tuple[int, int]
 Positive = Annotated[int, Bounds(at_least=1)]
+QUARTER = 0.25  # of the coefficients, which compressed sensing keeps
+LONGEST_MOTION = 200  # pixels
 
 
 @dataclass(frozen=True)
@@ -206,12 +208,15 @@ class Pictures(Source):
     Args:
         folder: of png and jpg, to any depth; `bundled` for those that come with scikit-image.
         crop: side of the central square; None for the whole picture.
+        resize: side to which the largest central square is made smaller, as the papers make their pictures of 256 (ADM's
+            recipe: halved by means while twice as large, then bicubic); a crop is taken of that.
     """
 
     SIDES: ClassVar[int] = 16  # sides are cut to multiples of it, so that every factor and every network fits
 
     folder: str = "bundled"
     crop: Annotated[int | None, Bounds(at_least=SIDES)] = None
+    resize: Annotated[int | None, Bounds(at_least=SIDES)] = None
     kind: Literal["pictures"] = "pictures"
 
     @property
@@ -255,19 +260,22 @@ class Degrade(Condition):
         kind: the operator.
         factor: of super-resolution: how much smaller.
         filter: of super-resolution: by bicubic interpolation or by means.
-        keep: of inpainting: the share of the pixels left, at random.
+        keep: of inpainting: the share of the pixels left, at random; of compressed sensing, of the Walsh-Hadamard coefficients
+            (default a quarter).
         box: of inpainting: the side of a hidden square in the middle.
         std: of deblurring: of the Gaussian, pixels.
+        motion: of deblurring: (length in pixels, angle in degrees) of a straight motion, instead of the Gaussian.
         noise_std: of the noise, pictures being in [0, 1].
         label: in tables; None for a name made of these.
     """
 
-    kind: Literal["super-resolution", "inpainting", "deblurring", "colorization"]
+    kind: Literal["super-resolution", "inpainting", "deblurring", "colorization", "compressed-sensing", "denoising"]
     factor: Annotated[int, Bounds(at_least=2)] = 4
     filter: Literal["bicubic", "mean"] = "bicubic"
     keep: Annotated[float | None, Bounds(above=0, below=1)] = None
     box: Annotated[int | None, Bounds(at_least=1)] = None
     std: Annotated[float, Bounds(above=0)] = 3.0
+    motion: tuple[float, float] | None = None
     noise_std: Annotated[float, Bounds(at_least=0)] = 0.0
     label: str | None = None
 
@@ -275,12 +283,16 @@ class Degrade(Condition):
         super().__post_init__()
         if self.kind == "inpainting" and (self.keep is None) == (self.box is None):
             raise refused(self, "keep (a share of the pixels) or box (pixels) must be given, and not both")
+        if self.motion is not None and not 0 < self.motion[0] <= LONGEST_MOTION:
+            raise refused(self, f"motion has a length above 0 and at most {LONGEST_MOTION} pixels, got {self.motion[0]:g}")
 
     @property
     def name(self) -> str:
         if self.label:
             return self.label
-        what = {"super-resolution": f"{self.factor}x", "deblurring": f"{self.std:g} px", "colorization": "",
+        blur = f"{self.std:g} px" if self.motion is None else f"motion {self.motion[0]:g} px"
+        what = {"super-resolution": f"{self.factor}x", "deblurring": blur, "colorization": "", "denoising": "",
+                "compressed-sensing": f"{self.keep or QUARTER:.0%}",
                 "inpainting": f"{self.keep:.0%}" if self.keep is not None else f"{self.box} px"}[self.kind]
         noise = f" noise {self.noise_std:g}" if self.noise_std > 0 else ""
         return f"{self.kind} {what}".strip() + noise

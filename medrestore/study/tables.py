@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..evaluation import statistics, tables
+from ..evaluation.perceptual import frechet_distance
 from ..evaluation.protocols import METRICS, Metric
 from ..evaluation.statistics import Cell, Pair
 from ..files import write_file
@@ -21,7 +22,7 @@ from ..tasks.run import Task, folder_of
 from .cases import Item, Row
 from .config import Config
 from .sources import AsRecorded, Undersample
-from .work import image_of, rows_of
+from .work import features_of, image_of, rows_of
 
 SHOWS: tuple[tables.Show, ...] = ("mean ± sd", "mean [low, high]", "median [q1, q3]")
 SHOWN = 2  # pictures a setting in the report
@@ -47,7 +48,7 @@ def write_outputs(config: Config, out: Path, folder: Path, tasks: Sequence[Task]
     cells = {one.name: statistics.cells(scored, one.name) for one in metrics}
     facts = {name: statistics.cells(scored, name) for name in FACTS if any(row.get(name) is not None for row in scored)}
     pairs = _pairs(config, scored, metrics)
-    listed = list(_tables(config, metrics, cells, facts, pairs))
+    listed = [*_tables(config, metrics, cells, facts, pairs), *_fid(config, out, tasks)]
     write_file(folder / "tables.md", f"# {config.name}\n\n{_summary(config, volumes, failed)}\n\n" + "\n\n".join(
         f"## {caption}\n\n{tables.markdown(header, lines).strip()}" for caption, header, lines in listed) + "\n")
     write_file(folder / "tables.tex",
@@ -109,6 +110,24 @@ def _tables(config: Config, metrics: Sequence[Metric], cells: Mapping[str, list[
                   f"{pair.low:+.{metric.digits}f} to {pair.high:+.{metric.digits}f}" if isfinite(pair.low) else "-",
                   f"{pair.p_holm:.3g}", str(pair.wins), str(pair.patients)] for pair in listed]
         yield f"{metric.heading} against {listed[0].against}, paired over patients (Wilcoxon signed-rank)", header, lines
+
+
+def _fid(config: Config, out: Path, tasks: Sequence[Task]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+    """FID of all pictures of a setting, where the study has Inception weights."""
+    groups: dict[tuple[str, str], list[np.ndarray]] = {}
+    for task in tasks:
+        features = features_of(folder_of(out, task))
+        if features is not None:
+            groups.setdefault((task.what.content.condition.name, task.what.label), []).append(features)
+    counts = {len(each) for each in groups.values()}
+    if not groups or min(counts) < 2:
+        return
+    lines = []
+    for (setting, method), each in groups.items():
+        pair = np.stack(each)
+        lines.append([setting, method, f"{frechet_distance(pair[:, 0], pair[:, 1]):.2f}", str(len(pair))])
+    few = "; fewer than 2048 pictures, so only equal numbers of the same pictures compare" if min(counts) < 2048 else ""
+    yield f"FID; lower is better{few}", ["setting", "method", "FID", "pictures"], lines
 
 
 def _marked(entry: str) -> str:

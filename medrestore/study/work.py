@@ -11,7 +11,7 @@ from ..evaluation.protocols import METRICS
 from ..tasks.run import Task
 from .cases import Clock, Item, Row
 
-ROWS, IMAGE, REFERENCE = "rows.json", "image.npy", "reference.npy"
+ROWS, IMAGE, REFERENCE, FEATURES = "rows.json", "image.npy", "reference.npy", "features.npy"
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class StudyWork:
         if item.content.with_image:
             np.save(folder / IMAGE, solved.image.numpy().astype(np.float32))
             np.save(folder / REFERENCE, solved.reference.numpy().astype(np.float32))
+        if solved.features is not None:
+            np.save(folder / FEATURES, solved.features.astype(np.float32))
         # one line, so that those of several processes do not mix
         with self.timings.open("a", encoding="utf-8") as file:
             file.write(f"{task.name},{clock.method:.3f},{clock.preparation:.3f}\n")
@@ -41,6 +43,12 @@ class StudyWork:
 def image_of(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """The image of a task and its reference, as its `Content.with_image` asked for."""
     return np.load(folder / IMAGE, allow_pickle=False), np.load(folder / REFERENCE, allow_pickle=False)
+
+
+def features_of(folder: Path) -> np.ndarray | None:
+    """(2, feature) of the picture of a task and its truth; None where they were not asked for."""
+    path = folder / FEATURES
+    return np.load(path, allow_pickle=False) if path.exists() else None
 
 
 def rows_of(folder: Path) -> list[Row]:

@@ -220,6 +220,18 @@ def test_mistakes_are_told_in_one_sentence(bench: Bench, name: str) -> None:
     assert bench.files() == before
 
 
+def test_a_prior_of_classes_needs_one(bench: Bench) -> None:
+    prior, fine = save_rgb_prior(bench / "classes", channels=1, classes=3), png(bench / "fine.png")
+    words = ("restore", "--prior", prior, "--steps", 2, fine, "--task", "denoise", "--noise-std", 30)
+    outcome = bench.call(*words, "-o", bench / "x.png")
+    assert outcome.code == 2 and "give --class-label, a whole number from 0 to 2" in outcome.err
+    assert bench.call(*words, "-o", bench / "x.png", "--class-label", 7).code == 2
+    for label in (0, 2):
+        done(bench, *words, "-o", bench / f"{label}.npy", "--class-label", label)
+    a, b = (np.load(bench / f"{label}.npy") for label in (0, 2))
+    assert (a != b).any()
+
+
 def test_mistakes_with_outputs(bench: Bench) -> None:
     fine = png(bench / "fine.png")
     for out, says in (

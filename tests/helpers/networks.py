@@ -14,8 +14,8 @@ from medrestore.priors import EDM
 from medrestore.priors.store import sealed
 
 
-def save_rgb_prior(folder: Path, *, channels: int = 3) -> Path:
-    """A prior of pictures with values in [-1, 1]; returns its folder."""
+def save_rgb_prior(folder: Path, *, channels: int = 3, classes: int | None = None) -> Path:
+    """A prior of pictures with values in [-1, 1], of classes where their number is given; returns its folder."""
     net = UNet2DModel(
         in_channels=channels,
         out_channels=channels,
@@ -25,6 +25,7 @@ def save_rgb_prior(folder: Path, *, channels: int = 3) -> Path:
         down_block_types=("DownBlock2D",) * 2,
         up_block_types=("UpBlock2D",) * 2,
         add_attention=False,
+        num_class_embeds=classes,
     )
     generator = torch.Generator().manual_seed(channels)
     for weights in net.parameters():

@@ -6,7 +6,7 @@ import pytest
 
 from medrestore.errors import InputError
 from medrestore.images.degradation import TASKS, Degradation
-from medrestore.images.steps import Bicubic, Gaussian, Grey, Hide, Kernel, Motion, Pixels, Pool, Walsh
+from medrestore.images.steps import Bicubic, Gaussian, Grey, Hide, Jpeg, Kernel, Motion, Pixels, Pool, Saturate, Walsh
 from medrestore.settings import build, plain
 
 CASES: list[tuple[dict[str, Any], tuple[Any, ...]]] = [
@@ -19,6 +19,8 @@ CASES: list[tuple[dict[str, Any], tuple[Any, ...]]] = [
     ({"task": "colorize"}, (Grey(),)),
     ({"task": "inpaint", "mask": "m.png", "mask_means": "hole"}, (Hide("m.png", "hole"),)),
     ({"task": "cs", "keep": 0.25}, (Pixels(0.25),)),
+    ({"task": "jpeg", "quality": 10}, (Jpeg(10),)),
+    ({"task": "saturation", "gain": 2.0, "white": 1.0}, (Saturate(2.0, 1.0),)),
     ({"task": "cs", "keep": 0.25, "pattern": "walsh-hadamard", "block": 16}, (Walsh(0.25, 16),)),
     ({"task": "old-photo", "factor": 2, "keep": 0.9}, (Pool(2), Grey(), Pixels(0.9))),
     (
@@ -58,6 +60,8 @@ def test_every_task_is_tried() -> None:
         ({"task": "inpaint"}, "mask is missing"),
         ({"task": "inpaint", "mask": "m.png"}, "mask_means is missing"),
         ({"task": "cs"}, "keep is missing"),
+        ({"task": "jpeg"}, "quality is missing"),
+        ({"task": "saturation"}, "gain is missing"),
         ({"task": "old-photo", "factor": 2}, "or `keep` is needed"),
         ({"task": "sharpen"}, "must be one of"),
         ({"task": "sr", "factor": 2, "operators": ({"kind": "grey"},)}, "leave one of them out"),

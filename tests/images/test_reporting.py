@@ -57,3 +57,11 @@ def test_the_picture(tmp_path: Path, channels: int) -> None:
     made = restore_slice(setting, y, 0, FieldOf(channels), plan)
     write_preview(tmp_path / "p.png", y[0], made, setting, TRUTH[0].expand(channels, -1, -1), title="in.png")
     assert np.asarray(Image.open(tmp_path / "p.png")).std() > 20
+
+
+@pytest.mark.parametrize(("channels", "says"), [(3, "plausible, not true"), (1, "no colour is made")])
+def test_colours_are_told_to_be_made_up(channels: int, says: str) -> None:
+    plan = Plan(Degradation(task="colorize"), noise_std=1.0, steps=2)
+    setting = prepare(Measured(TRUTH), plan, FieldOf(channels))
+    images = Images("in.png", "picture", TRUTH.numpy(), np.dtype(np.uint8))
+    assert says in list(summary(images, setting, [0], Job(plan, FieldOf(channels)), "cpu"))[-1]

@@ -81,7 +81,6 @@ def test_every_prior_serves_grey_and_colour(channels: int, clean: torch.Tensor) 
     "name",
     [
         "sr",
-        "bicubic",
         *(
             pytest.param(name, marks=pytest.mark.slow)
             for name in ("gaussian", "motion", "pixels", "denoise", "old photo", "chain")
@@ -184,3 +183,14 @@ def test_operators_move_with_all_their_tensors() -> None:
     there = to(operator, "meta")
     assert there.outer.keep.device.type == "meta" and there.inner == operator.inner
     assert to(operator, "cpu") is operator
+
+
+@pytest.mark.parametrize("given", [dict(task="jpeg", quality=20), dict(task="saturation", gain=1.5)], ids=lambda one: one["task"])
+def test_what_is_not_linear_is_restored_by_its_gradient(given: dict[str, Any]) -> None:
+    """By dps where no method is named; methods that need more are refused."""
+    restored, y = run(GREY, 1, 1.0, method=None, **given)
+    assert restored.mean.shape == (1, *SIZE) and bool(restored.mean.isfinite().all())
+    blank = torch.full_like(y, float(y.mean()))
+    assert off(restored.mean, GREY[0]) < off(blank, GREY)
+    with pytest.raises(InputError, match=r"take as `method` one of .*dps.*shred"):
+        run(GREY, 1, 1.0, method="hqs", **given)

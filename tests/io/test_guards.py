@@ -10,7 +10,7 @@ from helpers.arrays import refused
 
 from medrestore.errors import InputError
 from medrestore.io import read_kspace
-from medrestore.io.guards import checked_dataset, finite, open_hdf5, scan_files
+from medrestore.io.guards import checked_dataset, existing, finite, open_hdf5, scan_files
 
 KSPACE = np.ones((1, 2, 6, 5), np.complex64)
 
@@ -27,7 +27,7 @@ def test_missing_folder_and_unknown(tmp_path):
     (tmp_path / "x.h5").write_bytes(b"hello" * 1000)
     refused(tmp_path / "x.h5", "no known k-space format")
     (tmp_path / "empty.dat").write_bytes(b"")
-    refused(tmp_path / "empty.dat", "no known k-space format")
+    refused(tmp_path / "empty.dat", "is empty, it has no bytes at all")
 
 
 def test_truncated_hdf5(tmp_path):
@@ -173,3 +173,10 @@ def test_the_files_of_a_pair_are_both_whichever_name_it_is_given_by(tmp_path):
     (tmp_path / "a.cfl").unlink()
     with pytest.raises(InputError, match=r"a\.cfl does not exist"):
         scan_files(tmp_path / "a.hdr")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names")
+def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.h5")
+    with pytest.raises(InputError, match=r"a\.h5 is a pipe or a device; give the path of one file"):
+        existing(tmp_path / "a.h5")

@@ -14,7 +14,7 @@ from medrestore.errors import InputError
 from medrestore.levels import time_travel
 from medrestore.methods import DDNM, DDRM, DDS, DPS, FRAMES, METHODS, SCANS, DDNMPlus, DiffPIR, Method, RePaint, serving
 from medrestore.noise import Noise
-from medrestore.priors import StationaryGaussian
+from medrestore.priors import StationaryGaussian, WrappedPrior
 from medrestore.restoration import sample
 
 PRIOR = StationaryGaussian(torch.ones(4, 4))
@@ -106,9 +106,9 @@ def test_a_method_without_memory_is_its_step() -> None:
 
 def test_methods_that_an_operator_serves() -> None:
     spectral, linear = mr.operators.Mask(torch.ones(4, 4)), mr.operators.LinearOperator
-    assert serving(spectral) == "hqs, dds, diffpir, ddnm+, ddnm, ddrm, dps and repaint"
-    assert serving(spectral, use=FRAMES) == "diffpir, ddnm+, ddnm, ddrm, dps and repaint"
-    assert serving(spectral, use=FRAMES, noisy=True) == "diffpir, ddnm+, ddrm and dps"
+    assert serving(spectral) == "hqs, dds, diffpir, ddnm+, ddnm, ddrm, dps, repaint, score-sde, pnp-admm, red, langevin and shred"
+    assert serving(spectral, use=FRAMES) == "diffpir, ddnm+, ddnm, ddrm, dps, repaint and score-sde"
+    assert serving(spectral, use=FRAMES, noisy=True) == "diffpir, ddnm+, ddrm, dps and score-sde"
     assert serving(None) == "ddim, ddpm, probability-flow and dpm-solver++" and serving(None, use=SCANS) == ""
     assert isinstance(spectral, linear) and DPS.served_by(spectral) and not DDNM.served_by(None)
 
@@ -121,6 +121,32 @@ def test_noise_free_methods_project() -> None:
         problem = mr.Problem(operator, torch.full((1, 1, 4, 4), 0.5), 0.4)
         restored = mr.restore(problem, PRIOR, kind(), steps=4, seed=1, codec=mr.codecs.Interval(-1, 1)).mean
         assert (float((restored - 0.5).abs().max()) < 1e-5) == kind.exact, name
+
+
+class Called(WrappedPrior):
+    """A prior that counts the images it denoises."""
+
+    calls = 0
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        self.calls += len(x)
+        return self.prior(x, sigma)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_calls_of_the_network_are_as_many_as_the_method_says(name: str) -> None:
+    """For one image, of a scan of 3 coils; rises of time travel take none."""
+    options = {"iterations": 3, "tolerance": 0.0} if name == "shred" else {}  # to the last iteration
+    method, prior = METHODS.build(name, options), Called(StationaryGaussian(torch.ones(6, 6), channels=2))
+    mask = torch.ones(1, 6)
+    mask[:, 2] = 0
+    operator = mr.operators.Sense(torch.full((1, 3, 6, 6), 3**-0.5, dtype=torch.complex64), mask).spectral()
+    problem = mr.Problem(operator, torch.ones(1, 3, 6, 6, dtype=torch.complex64), 0.1).encoded(mr.codecs.ComplexChannels(1.0))
+    levels = [4.0, 3.0, 2.0, 1.0, 0.5, 0.0]
+    levels = levels if name == "shred" else time_travel(levels, 2, 2)
+    sample(problem if method.needs is not None else None, prior, method, levels, noise=Noise([0]), size=(6, 6))
+    steps = sum(b < a for a, b in pairwise(levels))
+    assert prior.calls == method.calls(steps, 3) and steps in (5, 9)
 
 
 def test_hyper_parameters_that_follow_from_the_steps() -> None:

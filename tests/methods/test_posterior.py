@@ -9,10 +9,27 @@ from torch import Tensor
 
 from medrestore.consistency import misfit
 from medrestore.levels import karras, time_travel
-from medrestore.methods import DDIM, DDNM, DDPM, DDRM, DDS, DPS, HQS, DDNMPlus, DiffPIR, Method, ProbabilityFlow, RePaint
+from medrestore.methods import (
+    DDIM,
+    DDNM,
+    DDPM,
+    DDRM,
+    DDS,
+    DPS,
+    HQS,
+    RED,
+    DDNMPlus,
+    DiffPIR,
+    Langevin,
+    Method,
+    PnPADMM,
+    ProbabilityFlow,
+    RePaint,
+    ScoreMRI,
+    ScoreSDE,
+)
 from medrestore.methods.budget import ddim_split
 from medrestore.noise import Noise
-from medrestore.operators import SpectralOperator
 from medrestore.priors import StationaryGaussian
 from medrestore.restoration import sample
 
@@ -66,13 +83,30 @@ WITHOUT_NOISE: dict[str, tuple[Method, list[float], Bounds]] = {
 }
 
 
+IN_PART = ("inpainting", "deblurring", "multi-coil MRI, both axes")  # operators on which these are bound
+FURTHER: dict[str, tuple[Method, Bounds]] = {
+    "Score-SDE": (ScoreSDE(), Bounds((0.18, 0.48), (0.92, 1.12), (0.88, 1.14))),
+    "Score-SDE, VP": (ScoreSDE("vp"), Bounds((0.20, 0.50), (0.98, 1.20), (0.96, 1.22))),
+    "PnP-ADMM": (PnPADMM(1.0), Bounds((0.05, 0.10), (0.0, 1e-3), (0.0, 1e-3))),
+    "RED": (RED(), Bounds((0.10, 0.32), (0.0, 1e-3), (0.0, 1e-3))),
+    "Langevin": (Langevin(), Bounds((0.12, 0.32), (0.82, 0.96), (0.90, 1.14))),
+}
+FURTHER_EXACT: dict[str, tuple[Method, Bounds]] = {
+    "Score-SDE": (ScoreSDE(), Bounds((0.08, 0.48), (0.0, 0.02), (0.94, 1.16))),
+    "PnP-ADMM": (PnPADMM(1.0), Bounds((0.08, 0.12), (0.0, 0.05), (0.0, 0.05))),
+    "RED": (RED(), Bounds((0.08, 0.34), (0.0, 0.05), (0.0, 0.05))),
+    "Langevin": (Langevin(), Bounds((0.08, 0.34), (0.0, 0.05), (0.95, 1.18))),
+}
+
+
 def serves(method: Method, family: str) -> bool:
-    return method.needs is not SpectralOperator or isinstance(NOISY[family][0].problem.operator, SpectralOperator)
+    return method.served_by(NOISY[family][0].problem.operator)
 
 
-def strays(method: Method, bounds: Bounds, case: Case, posterior: Posterior, levels: list[float] = LADDER) -> list[str]:
+def strays(method: Method, bounds: Bounds, case: Case, posterior: Posterior, levels: list[float] = LADDER,
+           samples: int = SAMPLES) -> list[str]:
     """What lies outside the bounds, in words; empty for a method as good as it should be."""
-    score = posterior.score(case.draw(method, levels, samples=SAMPLES))
+    score = posterior.score(case.draw(method, levels, samples=samples))
     words = []
     for part, error, most, spread, (low, high) in zip(("measured", "missing"), score.error, bounds.error, score.spread,
                                                       (bounds.measured, bounds.missing), strict=True):
@@ -100,6 +134,45 @@ def test_samples_of_exact_data(name, family):
     method, levels, bounds = WITHOUT_NOISE[name]
     if serves(method, family):
         assert not strays(method, bounds, *CLEAN[family], levels)
+
+
+@pytest.mark.parametrize("family", IN_PART)
+@pytest.mark.parametrize("name", FURTHER)
+def test_further_methods_on_noisy_data(name: str, family: str) -> None:
+    method, bounds = FURTHER[name]
+    if serves(method, family):
+        assert not strays(method, bounds, *NOISY[family], samples=12)
+
+
+@pytest.mark.parametrize("family", ["inpainting", "single-coil MRI"])
+@pytest.mark.parametrize("name", FURTHER_EXACT)
+def test_further_methods_on_exact_data(name: str, family: str) -> None:
+    method, bounds = FURTHER_EXACT[name]
+    if serves(method, family):
+        assert not strays(method, bounds, *CLEAN[family], samples=12)
+
+
+def test_score_mri_restores_a_coil_as_the_posterior_of_one_coil() -> None:
+    """Exact data of one coil are met and the rest has its spread; the coils of several have another prior than the image."""
+    assert not strays(ScoreMRI(), Bounds((0.03, 0.20), (0.0, 0.03), (0.9, 1.1)), *CLEAN["single-coil MRI"], samples=12)
+    case, posterior = NOISY["multi-coil MRI, one axis"]
+    apart, joint = (posterior.score(case.draw(ScoreMRI(every=every), LADDER, samples=4)).error[0] for every in (5, 1))
+    assert joint < 0.7 * apart  # what the coils say of one image
+
+
+def test_a_corrector_forgets_noisy_data_that_are_not_in_its_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medrestore.methods.score_sde.informed", lambda *given: 0.0)
+    words = strays(ScoreSDE(), FURTHER["Score-SDE"][1], *NOISY["inpainting"], samples=12)
+    assert {word.split(":")[0] for word in words} >= {"mean, measured", "spread, measured"}
+
+
+def test_a_dual_variable_that_is_not_scaled_along_is_never_worked_off() -> None:
+    class Unscaled(PnPADMM):
+        def advance(self, x, sigma, sigma_next, memory, **lent):
+            v, u = super().advance(x, sigma, sigma_next, memory, **lent)
+            return v, u if sigma_next == 0 else (sigma / sigma_next) ** 2 * u
+
+    assert strays(Unscaled(), FURTHER["PnP-ADMM"][1], *NOISY["inpainting"], samples=2)
 
 
 def test_time_travel_makes_repaint_agree_with_itself():
@@ -161,7 +234,7 @@ def test_samples_of_the_prior_have_its_spectrum(method, steps, within):
 
 # Laws.
 
-ALL = [*(method for method, _ in WITH_NOISE.values()), DDNM(), RePaint(), DDIM(0.5), DDPM(), ProbabilityFlow()]
+ALL = [*(method for method, _ in (*WITH_NOISE.values(), *FURTHER.values())), ScoreMRI(), DDNM(), RePaint(), DDIM(0.5), DDPM(), ProbabilityFlow()]
 
 
 def batch_gap(method: Method, family: str) -> float:
@@ -181,7 +254,7 @@ def test_a_sample_does_not_depend_on_its_batch(method, family):
         assert batch_gap(method, family) < 1e-3
 
 
-EXPLAINING = [DDNM(), DDNMPlus(), DDRM(), RePaint(), DDS(None, None), DiffPIR()]
+EXPLAINING = [DDNM(), DDNMPlus(), DDRM(), RePaint(), DDS(None, None), DiffPIR(), ScoreSDE(), RED(), Langevin(1)]
 
 
 def unexplained(method: Method, family: str) -> float:

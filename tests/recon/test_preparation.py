@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.arrays import complex_normal
 from helpers.phantom import head_and_maps
 from helpers.pretend_device import pretending
 from helpers.scans import NOISE, SHAPE, kspace
@@ -179,7 +180,7 @@ def test_levels_that_the_prior_does_not_know(scan: Any, changes: dict[str, Any],
 
 def test_methods_that_need_the_spectrum(scan: Any) -> None:
     plan = replace(PLAN, method="ddnm", spectral_gb=0.0)
-    sentence = r"DDNM needs the exact spectrum .* over the limit of `spectral_gb`, 0; hqs, dds, diffpir and dps would do"
+    sentence = r"DDNM needs the exact spectrum .* over the limit of `spectral_gb`, 0; hqs, dds, diffpir, dps, pnp-admm, red, langevin and score-mri would do"
     with pytest.raises(InputError, match=sentence):
         check_plan(prepare(scan, plan), Shrink(), plan)
 
@@ -208,7 +209,7 @@ def test_an_image_as_shown_lies_where_the_slice_is(scan: Any) -> None:
 
 def test_priors_of_other_images() -> None:
     with pytest.raises(InputError, match="grey is a prior of 1 channels, and a complex image needs one of two"):
-        check_prior(1, "grey")
+        check_prior(1, "grey", Plan())
 
 
 def test_maps_of_another_scan(tmp_path: Path) -> None:
@@ -295,3 +296,29 @@ def test_samples_keep_their_weights_where_data_steps_are_counted(plan: Plan, wei
     ready = prepare(scan, plan)
     assert (float(ready.problem.operator.mask.max()) == pytest.approx(0.1)) is weighted
     assert float(ready.sense.mask.max()) == 1
+
+
+def test_maps_are_refined_where_they_leave_more_than_the_noise(scan: Any) -> None:
+    plan = replace(PLAN, refine_maps=True)
+    right = prepare(scan, PLAN)
+    ripple = torch.exp(0.5j * torch.sin(torch.arange(scan.kspace.shape[-2]) / 5))[:, None]
+    wrong = right.sense.maps.clone()
+    wrong[:, 1::2] *= ripple
+    kept, mended = prepare(scan, PLAN, maps=wrong), prepare(scan, plan, maps=wrong)
+    assert unexplained(Problem(mended.sense, mended.kspace)) < 0.5 * unexplained(Problem(kept.sense, kept.kspace))
+    assert "estimated together with the image" in mended.notes[-1] and kept.notes == right.notes
+    alone = prepare(replace(scan, kspace=scan.kspace[:, :1], noise=None), plan, maps=torch.ones_like(wrong[:, :1]))
+    assert "there is one coil" in alone.notes[-1]
+    loud = prepare(scan, replace(plan, noise_std=1e3))
+    assert "were not refined: they leave" in loud.notes[-1] and torch.equal(loud.sense.maps, right.sense.maps)
+
+
+def test_noise_alone_is_said() -> None:
+    def prepared(signal: float) -> tuple[str, ...]:
+        noise = torch.from_numpy(complex_normal(5, 1, 4, 24, 24))
+        noise[..., 12, 12] += signal
+        noise[..., 11:14, 11:14] *= 1 + signal
+        scan = Scan("s", 0, noise, torch.ones(1, 24), None, None, None, (24, 24), None, None)
+        return prepare(scan, Plan(noise_std=1.0), maps=torch.full((1, 4, 24, 24), 0.5 + 0j)).notes
+
+    assert "as in noise alone" in prepared(0.0)[-1] and not prepared(9.0)

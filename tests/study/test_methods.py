@@ -44,7 +44,7 @@ def test_the_weights_of_a_method_are_those_of_its_prior(tmp_path: Path, tiny_pri
     study = opened(changed(methods={"D": {"method": "dds", "prior": str(tiny_prior), "steps": 2}}), tmp_path / "out")
     ((_, diffusion),), ((_, zero_filled),) = study.candidates["D"], study.candidates["ZF"]
     assert diffusion.solver.weights == diffusion.solver.prior_network.sha256 != ""
-    assert zero_filled.solver.weights == "" and zero_filled.solver.prior_network is None and zero_filled.solver.calls == 0
+    assert zero_filled.solver.weights == "" and zero_filled.solver.prior_network is None and zero_filled.solver.calls(1) == 0
     assert [chosen for chosen, _ in study.candidates["CG"]] == [{"lam": 1e-4}, {"lam": 1e-2}, {"lam": 1.0}]
 
 

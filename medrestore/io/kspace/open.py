@@ -12,7 +12,7 @@ import torch
 from ... import shipped
 from ...errors import InputError
 from ..causes import cause
-from ..guards import PathLike, existing, is_cfl
+from ..guards import PathLike, existing, is_cfl, require
 from . import arrays, bart, fastmri, ismrmrd, twix
 from .base import KSpaceFile, Request
 
@@ -76,6 +76,7 @@ def read_kspace(
     for one in FORMATS:
         if one.recognises(path, begin, request):
             return one.read(path, request)
+    require(begin != b"", f"{path} is empty, it has no bytes at all; copy it again.")
     known = ", ".join(one.name for one in FORMATS)
     raise InputError(f"{path} is of no known k-space format, or damaged; known are {known}.")
 

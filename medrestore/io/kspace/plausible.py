@@ -18,6 +18,7 @@ NEAR = 16  # the centre is within a 16th of an axis, at least 1
 MIDDLE = 8  # the middle is within an 8th of an axis to either side
 SPREAD, GATHERED = 0.6, 0.9  # shares of the energy in the middle: below the one it is spread, above the other gathered
 COILS, COIL_SHARE, COIL_SPREAD = 16, 0.8, 0.5  # coils from which on their axis is looked at, and shares as above
+ABOVE_NOISE = 1.5  # times its mean energy that k-space of an object has at least around its centre
 SLICES, SLICE_RATIO = 16, 30.0  # slices from which on the axis is looked at; energy of the middle one over its neighbours'
 
 
@@ -35,6 +36,15 @@ def doubt(kspace: Tensor) -> Doubt | None:
     if not bool(energy.any()):
         return None
     return _magnitudes(kspace) or _axes(energy) or _image(kspace, energy) or _peak(energy.sum(0).sqrt())
+
+
+def is_noise(kspace: Tensor) -> bool:
+    """Whether (coil, height, width) has no more energy a sample around the centre of k-space than elsewhere."""
+    energy, (height, width) = kspace.abs().square(), kspace.shape[-2:]
+    rows, columns = (slice(n // 2 - max(1, n // NEAR), n // 2 + max(1, n // NEAR) + 1) for n in (height, width))
+    found = energy[energy > 0]
+    centre = energy[:, rows, columns]
+    return len(found) > 0 and bool((centre > 0).any()) and float(centre[centre > 0].mean()) < ABOVE_NOISE * float(found.mean())
 
 
 def slices_doubt(energies: tuple[float, float, float]) -> Doubt | None:

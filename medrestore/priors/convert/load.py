@@ -40,7 +40,7 @@ def load(path: Path) -> Any:
     if head.startswith(b"PK\x03\x04"):
         _check_zip(path, size)
         tree = _unpickled(path, mmap=True)
-    elif head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= size:
+    elif head[8:9] == b"{" and (int.from_bytes(head[:8], "little") <= size or path.suffix == ".safetensors"):
         tree = _safetensors(path)
     elif head[:1] == b"\x80":
         _check_legacy(path, size)

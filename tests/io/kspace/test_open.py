@@ -87,3 +87,10 @@ def test_inspection_names_doubts_and_dead_coils(tmp_path):
     facts = inspect_file(tmp_path / "a.npy")
     assert facts["plausible"].startswith("NO: its peak lies at (0, 0)") and facts["dead coils"] == "2"
     assert inspect_file(tmp_path / "a.npy", uncentred=True)["plausible"] == "yes"
+
+
+def test_an_empty_file_is_called_empty(tmp_path):
+    for name in ("a.h5", "a.dat"):
+        (tmp_path / name).touch()
+        with pytest.raises(InputError, match=rf"{name} is empty, it has no bytes at all; copy it again"):
+            read_kspace(tmp_path / name)

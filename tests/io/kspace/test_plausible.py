@@ -9,7 +9,7 @@ from helpers.phantom import head_and_maps
 from medrestore.errors import InputError
 from medrestore.fft import fft2c, ifft2c
 from medrestore.io import read_kspace
-from medrestore.io.kspace.plausible import doubt, slices_doubt
+from medrestore.io.kspace.plausible import doubt, is_noise, slices_doubt
 from medrestore.mri import sampling_mask
 
 
@@ -111,3 +111,13 @@ def test_the_advice_works(tmp_path, kspace):
         if name == "image":
             np.save(tmp_path / "image.npy", fft2c(torch.from_numpy(np.load(tmp_path / "image.npy"))).numpy())
         torch.testing.assert_close(read_kspace(tmp_path / f"{name}.npy", **how)[0].kspace[0], kspace, rtol=1e-4, atol=1e-4)
+
+
+def test_noise_alone_is_told_from_an_object_in_noise() -> None:
+    noise = complex_normal(5, 4, 32, 24)
+    index = torch.arange(32)[:, None] - 16, torch.arange(24)[None] - 12
+    lines = (torch.arange(24) % 3 == 0) | ((torch.arange(24) - 12).abs() < 3)
+    peak = 4 * torch.exp(-(index[0] ** 2 + index[1] ** 2) / 8.0)
+    noise = torch.from_numpy(noise)
+    assert is_noise(noise) and is_noise(noise * lines) and not is_noise(noise + peak) and not is_noise((noise + peak) * lines)
+    assert not is_noise(torch.zeros_like(noise))

@@ -46,7 +46,7 @@ def test_a_class_is_told_where_there_are_classes_and_nowhere_else(checkpoint, tm
         path = checkpoint(case)
         write(open_checkpoint(path, given=CASES[case][1]), tmp_path / case, source=path)
     for wrong in (None, 5, -1, True, 2.0):
-        with pytest.raises(InputError, match=r"a prior of 5 classes; give class_label, a whole number from 0 to 4"):
+        with pytest.raises(InputError, match=r"a prior of 5 classes; give `class_label`, a whole number from 0 to 4"):
             load(tmp_path / "classes", class_label=wrong)
     with pytest.raises(InputError, match="is a prior without classes"):
         load(tmp_path / "knee", class_label=0)

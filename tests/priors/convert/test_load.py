@@ -35,3 +35,11 @@ def test_the_line_of_a_refusal_can_be_pasted(tmp_path, name):
     subprocess.run(line.replace("python", shlex.quote(sys.executable), 1), shell=True, cwd=tmp_path, check=True, timeout=120)
     assert set(read(tmp_path / "weights.pt")[0].state) == {"weight", "bias"}
     assert not (tmp_path / "exploded").exists()
+
+
+def test_a_cut_safetensors_file_is_called_so(tmp_path):
+    """Whatever number its first bytes are."""
+    path = tmp_path / "a.safetensors"
+    path.write_bytes((90_000_000).to_bytes(8, "little") + b"{" + bytes(100))
+    with pytest.raises(InputError, match=r"a\.safetensors is not a whole safetensors file"):
+        load(path)

@@ -1,0 +1,271 @@
+"""The numbers of docs/inversion.md: inversion of the sampler, operators that are not linear, coil maps found with the image.
+
+Each part writes benchmarks/results/inversion-PART.json; `figures` draws docs/inversion-*.png from them and from what they kept.
+
+    python benchmarks/inversion.py nonlinear [--volumes V.npz]  # JPEG, saturation, varying blur; phase retrieval of MR slices
+    python benchmarks/inversion.py known                        # SHRED and its settings beside DPS and DDNM, with their time
+    python benchmarks/inversion.py blind --volumes V.npz        # unknown kernels, beside SelfDeblur
+    python benchmarks/inversion.py maps --scan FILE.mat         # coil maps from few calibration lines
+    python benchmarks/inversion.py figures
+"""
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medrestore.baselines import SelfDeblur, rss
+from medrestore.codecs import ComplexChannels
+from medrestore.datasets.brain import load_volumes
+from medrestore.datasets.scenes import render_frame
+from medrestore.inversion import Blind, kernel_correlation, restore_blind
+from medrestore.io import read_kspace
+from medrestore.levels import karras
+from medrestore.methods import DDNM, DPS, SHRED, Method
+from medrestore.metrics import psnr
+from medrestore.mri import sampling_mask
+from medrestore.operators import JPEG, CircularBlur, PhaseRetrieval, Saturation, motion_kernel, sample_pixels, varying_blur
+from medrestore.priors import Prior, load
+from medrestore.problem import Problem
+from medrestore.recon import reconstruct
+from medrestore.restoration import restore
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+SIDE = 64
+HELD_OUT = 5000  # seed of scenes that no training used
+SUBJECTS = range(52, 60)  # of the volumes, that no training used
+KEPT = ROOT / "benchmarks" / "kept"  # images for the figures, not committed
+
+
+def scene(number: int) -> Tensor:
+    """A held-out scene (1, 3, h, w) in [0, 1]."""
+    return render_frame(HELD_OUT, number, 0, size=(SIDE, SIDE)).truth[None]
+
+
+def slice_of(volumes: Tensor, number: int) -> Tensor:
+    """The middle of a held-out slice (1, 1, h, w), bright tissue about 1."""
+    image = volumes[SUBJECTS[number % len(SUBJECTS)], 9]
+    top, left = ((side - SIDE) // 2 for side in image.shape)
+    image = image[top : top + SIDE, left : left + SIDE]
+    return (image / image.quantile(0.99))[None, None]
+
+
+def noise_like(x: Tensor, seed: int) -> Tensor:
+    return torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def quality(image: Tensor, truth: Tensor) -> float:
+    """PSNR; the images are laid over one another first, as kernels and Fourier magnitudes leave a shift open."""
+    a, b = image.abs() if image.is_complex() else image, truth
+    match = torch.fft.ifft2(torch.fft.fft2(b).mul(torch.fft.fft2(a).conj()).sum((0, 1))).real
+    at = divmod(int(match.argmax()), a.shape[-1])
+    return psnr(a.roll(at, (-2, -1)).numpy(), b.numpy(), data_range=float(b.max()))
+
+
+def write(part: str, rows: list[dict[str, Any]]) -> None:
+    """Stored after every row, so that a run that is stopped leaves what it measured."""
+    (RESULTS / f"inversion-{part}.json").write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def keep(name: str, **images: Tensor) -> None:
+    """Arrays for the figures."""
+    KEPT.mkdir(exist_ok=True)
+    np.savez(KEPT / f"{name}.npz", **{key: image.detach().numpy() for key, image in images.items()})
+
+
+def anisotropic(seed: int, side: int = 41) -> Tensor:
+    """A random Gaussian kernel: std 1.5 to 3.5 pixels along one direction, 0.6 to 1.6 across."""
+    turn, long, short = torch.rand(3, generator=torch.Generator().manual_seed(seed)).tolist()
+    at = torch.arange(side) - side // 2
+    along = at * math.cos(math.pi * turn) + at[:, None] * math.sin(math.pi * turn)
+    across = at[:, None] * math.cos(math.pi * turn) - at * math.sin(math.pi * turn)
+    kernel = torch.exp(-0.5 * ((along / (1.5 + 2 * long)) ** 2 + (across / (0.6 + short)) ** 2))
+    return kernel / kernel.sum()
+
+
+def moving(seed: int, side: int = 41) -> Tensor:
+    """A random straight motion of 5 to 11 pixels, in a field of zeros."""
+    angle, length = torch.rand(2, generator=torch.Generator().manual_seed(seed)).tolist()
+    kernel = motion_kernel(5 + 6 * length, 180 * angle)
+    margin = (side - kernel.shape[-1]) // 2
+    return torch.nn.functional.pad(kernel, (margin,) * 4)
+
+
+def nonlinear(images: int, volumes: Path | None, *, steps: int = 40, step_size: float = 8.0) -> None:
+    """DPS on operators that are not linear, beside what one sees without it."""
+    rows: list[dict[str, Any]] = []
+    kernels = torch.zeros(2, 2, 15, 15)
+    for k, kernel in enumerate(motion_kernel(*each) for each in ((9.0, 20.0), (7.0, 70.0), (5.0, 120.0), (9.0, 160.0))):
+        margin = (15 - kernel.shape[-1]) // 2
+        kernels[k // 2, k % 2] = torch.nn.functional.pad(kernel, (margin,) * 4)
+    tasks = {
+        "JPEG, quality 10": (JPEG(10), 0.01, lambda y: y),
+        "saturation, gain 2": (Saturation(2.0), 0.01, lambda y: y / 2),
+        "varying motion blur": (varying_blur(kernels, (SIDE, SIDE)), 0.01, lambda y: y),
+    }
+    prior = load("surgical-starter", device="cpu", bf16=False)
+    for number in range(images):
+        truth = scene(number)
+        for name, (operator, sigma, naive) in tasks.items():
+            y = operator(truth) + (0 if name.startswith("JPEG") else sigma) * noise_like(truth, number)
+            rows.append(by_dps(name, Problem(operator, y, sigma), prior, truth, naive(y), number, steps, step_size))
+            write("nonlinear", rows)
+    if volumes is None:
+        return
+    stored, prior, A = load_volumes(volumes), load("brain-mr-starter", device="cpu", bf16=False), PhaseRetrieval()
+    for number in range(images):
+        truth = slice_of(stored, number)
+        y = A(truth) + 0.005 * noise_like(A(truth), number)
+        naive = torch.fft.ifft2(y.to(torch.complex64), norm="ortho").real[..., :SIDE, :SIDE]
+        rows.append(by_dps("phase retrieval", Problem(A, y, 0.005), prior, truth, naive, number, steps, step_size,
+                           ComplexChannels(1.0)))
+        write("nonlinear", rows)
+
+
+def by_dps(name: str, problem: Problem, prior: Prior, truth: Tensor, naive: Tensor, number: int, steps: int, step_size: float,
+           codec: ComplexChannels | None = None) -> dict[str, Any]:
+    began = time.perf_counter()
+    made = restore(problem, prior, DPS(step_size), codec=codec, size=(SIDE, SIDE), levels=karras(steps, 20.0, 0.01), seed=number)
+    seconds = time.perf_counter() - began
+    keep(f"nonlinear {name} {number}", truth=truth, naive=naive, restored=made.samples.abs() if codec else made.samples)
+    row = {"task": name, "image": number, "naive": round(quality(naive, truth), 2), "DPS": round(quality(made.samples, truth), 2),
+           "misfit": round(float(made.misfit), 2), "calls": steps, "seconds": round(seconds, 1)}
+    print(row, flush=True)
+    return row
+
+
+def known(images: int, iterations: int) -> None:
+    """Half of the pixels of scenes left out: SHRED with one setting changed at a time, and other methods."""
+    prior = load("surgical-starter", device="cpu", bf16=False)
+    methods: dict[str, tuple[Method, int]] = {
+        "SHRED": (SHRED(lr=0.05, iterations=iterations), 5),
+        "SHRED, lr 0.01": (SHRED(lr=0.01, iterations=iterations), 5),
+        "SHRED, lr 0.2": (SHRED(lr=0.2, iterations=iterations), 5),
+        "SHRED, 10 levels": (SHRED(lr=0.05, iterations=iterations), 10),
+        "SHRED, shortcut": (SHRED(lr=0.05, iterations=iterations, gradient="shortcut"), 5),
+        "DPS": (DPS(8.0), 40),
+        "DDNM": (DDNM(), 40),
+    }
+    rows: list[dict[str, Any]] = []
+    for number in range(images):
+        truth = scene(number)
+        operator = sample_pixels((SIDE, SIDE), 0.5, generator=torch.Generator().manual_seed(number))
+        problem = Problem(operator, operator(truth), 0.0)
+        for name, (method, steps) in methods.items():
+            began = time.perf_counter()
+            made = restore(problem, prior, method, levels=karras(steps, 20.0, 0.01), seed=number)
+            rows.append({"method": name, "image": number, "PSNR": round(quality(made.samples, truth), 2),
+                         "misfit": round(float(made.misfit), 4), "seconds": round(time.perf_counter() - began, 1)})
+            print(rows[-1], flush=True)
+            keep(f"known {name} {number}", truth=truth, data=problem.y, restored=made.samples)
+            write("known", rows)
+
+
+def blind(images: int, iterations: int, steps: int, volumes: Path) -> None:
+    """MR slices blurred by random kernels of size 41: Alg. 2 and SelfDeblur."""
+    prior, stored = load("brain-mr-starter", device="cpu", bf16=False), load_volumes(volumes)
+    rows: list[dict[str, Any]] = []
+    for number in range(images):
+        truth = slice_of(stored, number)
+        kernel = anisotropic(number) if number % 2 == 0 else moving(number)
+        y = CircularBlur(kernel, (SIDE, SIDE))(truth.to(torch.complex64))
+        y = y + 0.01 * torch.complex(noise_like(truth, number), noise_like(truth, 100 + number))
+        for name in ("blind SHRED, shortcut", "SelfDeblur"):
+            began = time.perf_counter()
+            if name == "SelfDeblur":
+                image, found = SelfDeblur(steps=steps, seed=number).deblur(y)
+            else:
+                method = Blind(lr=0.02, kernel_lr=2e-3, iterations=iterations, gradient="shortcut")
+                made = restore_blind(y, prior, method, sigma=0.01, codec=ComplexChannels(1.0), levels=karras(5, 5.0, 0.01),
+                                     seed=number)
+                image, found = made.best[None], made.kernel
+            rows.append({"method": name, "image": number, "kernel": "gaussian" if number % 2 == 0 else "motion",
+                         "blurred": round(quality(y, truth), 2), "PSNR": round(quality(image, truth), 2),
+                         "correlation": round(kernel_correlation(found, kernel), 3),
+                         "seconds": round(time.perf_counter() - began, 1)})
+            print(rows[-1], flush=True)
+            keep(f"blind {name} {number}", truth=truth, data=y.abs(), restored=image.abs(), kernel=kernel, found=found)
+            write("blind", rows)
+
+
+def maps(scan: Path) -> None:
+    """The real 16-coil scan at 3x: ESPIRiT from 10 and 16 calibration lines, and maps refined with the image."""
+    with read_kspace(scan, dataset="raw", axes=("coil", "slice", "row", "col")) as file:
+        kspace = file[0].kspace
+    reference = rss(kspace)[0, 0].numpy()
+    prior = load("brain-mr-starter", device="cpu", bf16=False)
+    rows: list[dict[str, Any]] = []
+    for lines in (10, 16):
+        mask = sampling_mask("uniform1d", (kspace.shape[-2], kspace.shape[-1]), 3, acs=lines, seed=0).mask
+        for refined in (False, True):
+            began = time.perf_counter()
+            made = reconstruct((kspace * mask)[0].numpy(), mask.numpy(), prior=prior, refine_maps=refined)
+            peak = float(reference.max())
+            rows.append({"lines": lines, "refined": refined,
+                         "HQS": round(psnr(np.abs(made.image), reference, data_range=peak), 2),
+                         "CG-SENSE": round(psnr(np.abs(made.cg_sense), reference, data_range=peak), 2),
+                         "notes": list(made.slices[0].prepared.notes), "seconds": round(time.perf_counter() - began, 1)})
+            print(rows[-1], flush=True)
+            keep(f"maps {lines} {refined}", reference=torch.from_numpy(reference), restored=torch.from_numpy(np.abs(made.image)))
+            write("maps", rows)
+
+
+def figures() -> None:
+    """What is kept of each part, truth, data and results side by side."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    for part in ("nonlinear", "known", "blind", "maps"):
+        files = sorted(path for path in KEPT.glob(f"{part} *.npz"))[:8]
+        if not files:
+            continue
+        stored = [dict(np.load(path)) for path in files]
+        columns = max(map(len, stored))
+        figure, axes = plt.subplots(len(files), columns, figsize=(1.4 * columns, 1.5 * len(files)), squeeze=False)
+        for row, path, images in zip(axes, files, stored, strict=True):
+            for axis in row:
+                axis.axis("off")
+            for axis, (name, image) in zip(row, images.items(), strict=False):
+                shown = image.reshape(-1, *image.shape[-2:])
+                rgb = len(shown) == 3
+                axis.imshow(shown.transpose(1, 2, 0).clip(0, 1) if rgb else shown[0], cmap=None if rgb else "gray")
+                axis.set_title(name, fontsize=6)
+            row[0].text(-0.05, 0.5, path.stem.removeprefix(f"{part} "), fontsize=5, rotation=90, va="center", ha="right",
+                        transform=row[0].transAxes)
+        figure.tight_layout(pad=0.2)
+        figure.savefig(ROOT / "docs" / f"inversion-{part}.png", dpi=110)
+        plt.close(figure)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("nonlinear", "known", "blind", "maps", "figures"))
+    parser.add_argument("--images", type=int, default=2)
+    parser.add_argument("--iterations", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=800, help="of SelfDeblur")
+    parser.add_argument("--volumes", type=Path, help="npz of the volumes whose subjects 52 to 59 are held out")
+    parser.add_argument("--scan", type=Path, help="the 16-coil scan")
+    args = parser.parse_args()
+    if args.part == "nonlinear":
+        nonlinear(args.images, args.volumes)
+    elif args.part == "known":
+        known(args.images, args.iterations)
+    elif args.part == "blind":
+        blind(args.images, args.iterations, args.steps, args.volumes)
+    elif args.part == "maps":
+        maps(args.scan)
+    else:
+        figures()
+
+
+if __name__ == "__main__":
+    main()
