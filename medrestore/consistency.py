@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from .noise import Noise
-from .operators import LinearOperator, Operator, ResolventOperator, SpectralOperator
+from .noise import Noise, white_like
+from .operators import LinearOperator, Operator, PseudoInvertible, ResolventOperator, SpectralOperator
 from .problem import Problem
 from .solvers import cg
 
@@ -17,8 +17,11 @@ CONVERGED = 60  # steps after which they end in any case
 LEAST_SQUARES = 30  # conjugate-gradient steps to a least-squares fit
 
 
-def project(problem: Problem[SpectralOperator], x: Tensor) -> Tensor:
-    """x - A^+ (A x - y): the nearest image that explains y exactly. For spectral operators."""
+def project(problem: Problem[PseudoInvertible], x: Tensor) -> Tensor:
+    """x - A^+ (A x - y): the nearest image that explains y exactly, or as nearly as any. For operators with a pseudo-inverse."""
+    A = problem.operator
+    if not isinstance(A, SpectralOperator):
+        return x - A.pinv(A(x)) + problem.pseudo_inverse
     S = problem.spectrum
     return S.synthesise(torch.where(S.s > 0, problem.observed, S.analyse(x)))
 
@@ -123,8 +126,7 @@ def unexplained(problem: Problem[LinearOperator]) -> float:
 def fit_residuals(problem: Problem[LinearOperator]) -> tuple[Tensor, Tensor]:
     """What a least-squares fit leaves of y, and what the same fit leaves of white noise of std 1, whose energy is its freedom."""
     y = problem.y[:1]
-    draw = Noise([0], y.device)
-    white = torch.complex(draw(y.shape), draw(y.shape)) if y.is_complex() else draw(y.shape)
+    white = white_like(y, Noise([0], y.device))
     sampled = problem.operator.sampled
     white = white if sampled is None else (sampled != 0) * white
     return _least_squares_residual(problem.operator, y), _least_squares_residual(problem.operator, white)

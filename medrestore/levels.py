@@ -25,6 +25,16 @@ def karras(steps: int, sigma_max: float, sigma_min: float, rho: float = 7.0) -> 
     return [(top + i / (steps - 1) * (bottom - top)) ** rho for i in range(steps)] + [0.0]
 
 
+def inner(steps: int, sigma: float, lowest: float) -> list[float]:
+    """Levels from `sigma` to 0 for a trajectory within a step of another: `karras` over two decades, as far as `lowest` allows.
+
+    Args:
+        steps: 1 is one step to 0.
+        lowest: level below which the prior is not to be asked; half of sigma where sigma itself is hardly above.
+    """
+    return [sigma, 0.0] if steps == 1 else karras(steps, sigma, min(max(sigma / 100, lowest), sigma / 2))
+
+
 def linear_sigmas(beta_start: float = 1e-4, beta_end: float = 0.02, train_steps: int = 1000) -> list[float]:
     """The noise level of each training step of a linear-beta DDPM (Ho, Jain & Abbeel, NeurIPS 2020), increasing."""
     abar, sigmas = 1.0, []

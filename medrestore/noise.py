@@ -1,7 +1,7 @@
 """Random numbers: one independent stream per sample, so that sample k never depends on its batch."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -9,6 +9,15 @@ from torch import Tensor
 from .devices import send, staging
 
 PIECE = 2**24  # bytes that are drawn ahead at most, for an accelerator
+
+
+def white_like(y: Tensor, noise: Callable[[Sequence[int]], Tensor]) -> Tensor:
+    """White noise shaped like y, unit standard deviation in every real number.
+
+    Args:
+        noise: float32 noise of a shape.
+    """
+    return torch.complex(noise(y.shape), noise(y.shape)) if y.is_complex() else noise(y.shape)
 
 
 class Noise:

@@ -12,7 +12,18 @@ from torch import Tensor
 from .allocator import is_out_of_memory
 from .codecs import AffineCodec, Codec, Interval, Padded
 from .errors import InputError
-from .operators import CoIsometry, Decoded, Isometry, LinearOperator, Operator, ResolventOperator, SpectralOperator, Spectrum
+from .noise import Noise, white_like
+from .operators import (
+    CoIsometry,
+    Decoded,
+    Isometry,
+    LinearOperator,
+    Operator,
+    PseudoInvertible,
+    ResolventOperator,
+    SpectralOperator,
+    Spectrum,
+)
 from .operators import stack as stack_operators
 from .operators.base import Window, required
 from .operators.local import LocalOperator, as_local
@@ -89,6 +100,24 @@ class Problem(ShortRepr, Generic[A]):
     def back_projected(self) -> Tensor:
         """Ah y; for linear operators."""
         return required(self.operator, LinearOperator).adjoint(self.y)  # type: ignore[type-abstract]  # any subclass will do
+
+    @cached_property
+    def pseudo_inverse(self) -> Tensor:
+        """A^+ y; for operators with a pseudo-inverse."""
+        return required(self.operator, PseudoInvertible).pinv(self.y)  # type: ignore[type-abstract]  # any subclass will do
+
+    @cached_property
+    def inverted_noise(self) -> Tensor:
+        """(batch, 1, 1, 1) std of the noise of A^+ y, root mean square over the directions that A measures.
+
+        For operators with a pseudo-inverse. That of y itself where all singular values are 1. Measured on white noise, so
+        that it is to a few per cent where singular values differ.
+        """
+        A = required(self.operator, PseudoInvertible)  # type: ignore[type-abstract]  # any subclass will do
+        white = white_like(self.y[:1], Noise([0], self.y.device)).to(self.y.dtype).expand_as(self.y)
+        image = A.pinv(white)
+        within, size = (torch.linalg.vector_norm(value.flatten(1), dim=1) for value in (A(image), image))
+        return (size / within.where(within > 0, 1.0)).reshape(-1, 1, 1, 1) * self.sigma
 
     @cached_property
     def resolved(self) -> Tensor:

@@ -31,7 +31,7 @@ from medrestore.levels import karras, time_travel
 from medrestore.methods import METHODS, SCANS, Method
 from medrestore.methods.base import ProximalMethod
 from medrestore.noise import Noise
-from medrestore.operators import AveragePool, Grayscale, Mask, Operator, Sense, SpectralOperator, check, gaussian_blur
+from medrestore.operators import AveragePool, Grayscale, Mask, Operator, Sense, check, gaussian_blur
 from medrestore.priors import EDM, NetworkPrior, StationaryGaussian, VarianceExploding
 from medrestore.priors.architectures import build
 from medrestore.priors.latent import LatentSuperResolution
@@ -48,7 +48,7 @@ from medrestore.training.start import load_images
 
 ROUNDING = 2e-5
 ALL = tuple(METHODS.offered(SCANS))
-BOTH_AXES = tuple(name for name in ALL if METHODS[name].needs is not SpectralOperator)  # methods for masks along both axes
+BOTH_AXES = tuple(name for name in ALL if not METHODS[name].inverts())  # methods for masks along both axes
 WITHOUT_DATA = tuple(name for name in METHODS if name not in ALL)
 
 
@@ -257,7 +257,7 @@ PLANE = ("--undersample", "poisson2d", "--accel", "2", "--acs", "12")
 
 
 @pytest.mark.parametrize(("method", "words"), [
-    *((method, HALF) for method in ALL if method not in ("ddnm", "repaint")), *((method, PLANE) for method in BOTH_AXES),
+    *((method, HALF) for method in ALL if not METHODS[method].exact), *((method, PLANE) for method in BOTH_AXES),
     ("hqs", (*HALF, "--start-sigma", "0.5")), ("dds", (*PLANE, "--start-sigma", "0.5", "--samples", "3", "--nifti")),
     ("dds", (*HALF, "--options.gamma", "5", "--together", "1")), ("dds", (*HALF, "--noise-std", "0.01", "--keep-samples")),
 ])

@@ -10,6 +10,7 @@ from medrestore.errors import InputError
 from medrestore.operators import (
     AveragePool,
     Decoded,
+    Functions,
     Grayscale,
     Identity,
     LinearOperator,
@@ -258,3 +259,21 @@ def test_data_that_fit() -> None:
     ):
         check_data(Problem(operator, y))
         check_fits(Problem(operator, y), codec, FIELD, channels)
+
+
+def test_noise_of_a_pseudo_inverse() -> None:
+    """Root mean square over what is measured: that of y for singular values of 1, whatever the share; y in other units."""
+    half, pool = Mask(torch.eye(16)), AveragePool(4, (16, 16))
+    for operator, want in ((half, 0.3), (pool, 1.2), (Functions(lambda x: 50 * half(x), lambda y: half(y) / 50), 0.006)):
+        y = operator(torch.ones(2, 1, 16, 16))
+        noise = Problem(operator, y, 0.3).inverted_noise
+        assert noise.shape == (2, 1, 1, 1) and noise.flatten().tolist() == pytest.approx([want, want], rel=1e-4)
+    joint = stack([Problem(half, half(torch.ones(1, 1, 16, 16)), sigma) for sigma in (0.0, 0.3)])
+    assert joint.inverted_noise.flatten().tolist() == pytest.approx([0.0, 0.3])
+    nothing = Mask(torch.zeros(16, 16))
+    assert float(Problem(nothing, torch.zeros(1, 1, 16, 16), 0.3).inverted_noise) == 0.0
+
+
+def test_pseudo_inverse_of_data() -> None:
+    pool, x = AveragePool(2, (4, 4)), torch.arange(16.0).reshape(1, 1, 4, 4)
+    torch.testing.assert_close(pool(Problem(pool, pool(x)).pseudo_inverse), pool(x))

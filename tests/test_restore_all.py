@@ -10,8 +10,29 @@ from torch import Tensor
 from medrestore.codecs import ComplexChannels, Interval
 from medrestore.errors import InputError
 from medrestore.levels import karras
-from medrestore.methods import DDIM, DDNM, DDPM, DDRM, DDS, DPS, HQS, DDNMPlus, DPMSolver, Method, ProbabilityFlow, RePaint
-from medrestore.operators import AveragePool, Identity, Sense, SpectralOperator
+from medrestore.methods import (
+    DAPS,
+    DDIM,
+    DDNM,
+    DDPM,
+    DDRM,
+    DDS,
+    DPS,
+    HQS,
+    ILVR,
+    MCG,
+    SNIPS,
+    DDNMPlus,
+    DPMSolver,
+    Method,
+    PiGDM,
+    PnPDM,
+    ProbabilityFlow,
+    REDDiff,
+    RePaint,
+    SimplifiedDDNMPlus,
+)
+from medrestore.operators import AveragePool, Identity, Sense
 from medrestore.priors import Prior
 from medrestore.problem import Problem
 from medrestore.restoration import Restoration, restore, restore_all
@@ -29,6 +50,14 @@ ALL = [
     BEST,
     HQS(),
     DPS(0.5),
+    SimplifiedDDNMPlus(),
+    ILVR(),
+    MCG(0.5),
+    PiGDM(),
+    REDDiff(),
+    DAPS(),
+    PnPDM(2),
+    SNIPS(),
 ]
 
 
@@ -73,7 +102,7 @@ def as_alone(
 )
 @pytest.mark.parametrize("form", ["spectral", "resolvent", "lines", "points"])
 def test_several_are_restored_as_each_alone(method: Method, sigmas: list[float], form: str) -> None:
-    if method.needs is SpectralOperator and form != "spectral":
+    if method.inverts() and form != "spectral":
         return
     problems, prior = scans(form, sigmas), AnySize(2)
     arguments = dict(codec=ComplexChannels(200.0), levels=LADDER)

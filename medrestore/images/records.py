@@ -128,8 +128,11 @@ def pairs(source: Path, out: Path) -> list[tuple[Path, Path]]:
         )
     if out.exists() and out.samefile(source):
         raise InputError(f"{out} is the folder of the images, which are never replaced; give another `out`")
-    beside = (".preview.png", ".spread.nii.gz", ".spread.nii", ".spread.npy", ".samples.npy")
-    found = [path for path in files_in(source, SUFFIXES) if not path.name.endswith(beside)]
+    listed = files_in(source, SUFFIXES)
+    beside = {name for path in listed for name in read_record(path).get("files", {}) if name != path.name}
+    found = [
+        path for path in listed if path.name not in beside
+    ]  # previews, masks and spreads are no images of their own
     if not found:
         raise InputError(f"{source} holds no image ({', '.join(SUFFIXES)}); give the folder that does")
     targets: dict[Path, Path] = {}

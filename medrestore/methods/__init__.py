@@ -11,9 +11,11 @@ from ..settings import Registry
 if TYPE_CHECKING:
     from ..operators import Operator
     from .base import Method as Method
+    from .daps import DAPS as DAPS
     from .ddim import DDIM as DDIM
     from .ddnm import DDNM as DDNM
     from .ddnm import DDNMPlus as DDNMPlus
+    from .ddnm import SimplifiedDDNMPlus as SimplifiedDDNMPlus
     from .ddpm import DDPM as DDPM
     from .ddrm import DDRM as DDRM
     from .dds import DDS as DDS
@@ -22,13 +24,19 @@ if TYPE_CHECKING:
     from .dps import DPS as DPS
     from .edm import ProbabilityFlow as ProbabilityFlow
     from .hqs import HQS as HQS
+    from .ilvr import ILVR as ILVR
     from .langevin import Langevin as Langevin
+    from .mcg import MCG as MCG
+    from .pigdm import PiGDM as PiGDM
     from .pnp_admm import PnPADMM as PnPADMM
+    from .pnp_dm import PnPDM as PnPDM
     from .red import RED as RED
+    from .red_diff import REDDiff as REDDiff
     from .repaint import RePaint as RePaint
     from .score_mri import ScoreMRI as ScoreMRI
     from .score_sde import ScoreSDE as ScoreSDE
     from .shred import SHRED as SHRED
+    from .snips import SNIPS as SNIPS
 
 SCANS, FRAMES, IMAGES = "scans", "frames", "images"  # what methods are offered for, besides restoring in Python
 GENERATION = "generation"  # images from the prior alone
@@ -47,6 +55,14 @@ METHODS: "Registry[Method]" = Registry(__name__, {  # by the names that configs 
     "langevin": ("langevin:Langevin", SCANS, IMAGES),
     "score-mri": ("score_mri:ScoreMRI", SCANS),
     "shred": ("shred:SHRED", IMAGES),
+    "simplified-ddnm+": ("ddnm:SimplifiedDDNMPlus", SCANS, FRAMES, IMAGES),
+    "ilvr": ("ilvr:ILVR", SCANS, FRAMES, IMAGES),
+    "mcg": ("mcg:MCG", SCANS, FRAMES, IMAGES),
+    "pigdm": ("pigdm:PiGDM", SCANS, FRAMES, IMAGES),
+    "red-diff": ("red_diff:REDDiff", SCANS, FRAMES, IMAGES),
+    "daps": ("daps:DAPS", SCANS, FRAMES, IMAGES),
+    "pnp-dm": ("pnp_dm:PnPDM", SCANS, FRAMES, IMAGES),
+    "snips": ("snips:SNIPS", SCANS, FRAMES, IMAGES),
     "ddim": ("ddim:DDIM", GENERATION),  # from here on of the prior alone
     "ddpm": ("ddpm:DDPM", GENERATION),
     "probability-flow": ("edm:ProbabilityFlow", GENERATION),

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ..operators import LinearOperator, Operator
+from ..operators import LinearOperator, Operator, PseudoInvertible
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import check
@@ -43,6 +43,11 @@ class Method(ABC):
 
     def __post_init__(self) -> None:
         check(self)
+
+    @classmethod
+    def inverts(cls) -> bool:
+        """Whether it needs a pseudo-inverse, which scans have with an exact spectrum alone."""
+        return cls.needs is not None and issubclass(cls.needs, PseudoInvertible)
 
     @classmethod
     def served_by(cls, operator: Operator | None) -> bool:

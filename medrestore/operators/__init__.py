@@ -16,6 +16,7 @@ from .coil_maps import EncodedMaps, SmoothMaps
 from .coils import CoilOperator, Coils, Encoding, SingleCoil
 from .compose import Composed
 from .compressed import BlockWalsh, WalshHadamard
+from .functions import Functions
 from .image import AveragePool, Chroma, Crop, Grayscale, Mask, sample_pixels
 from .jpeg import JPEG, jpeg_quality
 from .laws import check
@@ -28,7 +29,7 @@ from .stack import Stack, stack
 
 __all__ = [
     "JPEG", "AveragePool", "BlockWalsh", "Chroma", "CircularBlur", "CoIsometry", "CoilOperator", "Coils",
-    "Composed", "Crop", "Decoded", "EncodedMaps", "Encoding", "FromSpectrum", "Grayscale", "Identity",
+    "Composed", "Crop", "Decoded", "EncodedMaps", "Encoding", "FromSpectrum", "Functions", "Grayscale", "Identity",
     "Isometry", "Learned", "LinearOperator", "LocalOperator", "Magnitude", "Mask", "Operator",
     "PhaseRetrieval", "PseudoInvertible", "ReflectingBlur", "ResolvedSense", "ResolventOperator",
     "Saturation", "Sense", "Separable", "SingleCoil", "SmoothMaps", "SpectralOperator", "SpectralSense",

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .base import CoIsometry, LinearOperator, Operator, ResolventOperator, SpectralOperator, Spectrum, Window, side_by_side
+from .base import (
+    CoIsometry,
+    LinearOperator,
+    Operator,
+    PseudoInvertible,
+    ResolventOperator,
+    SpectralOperator,
+    Spectrum,
+    Window,
+    side_by_side,
+)
 from .coils import CoilOperator, Coils
 from .local import Identity, Isometry, LocalOperator, as_local, no_coarser_form
 
@@ -42,6 +52,8 @@ def _kind_of(outer: LinearOperator, inner: LinearOperator) -> "type[Composed]":
         return SpectralAfter
     if isinstance(outer, ResolventOperator) and isinstance(inner, Isometry | CoIsometry):
         return ResolventAfter
+    if isinstance(outer, PseudoInvertible) and isinstance(inner, Isometry | CoIsometry):
+        return PseudoInvertibleAfter
     return Composed
 
 
@@ -272,6 +284,17 @@ class ResolventAfter(Composed, ResolventOperator):
 
 
 @dataclass(frozen=True)
+class PseudoInvertibleAfter(Composed, PseudoInvertible):
+    """A B, for an A with a pseudo-inverse and a change of coordinates or a co-isometry B, which reaches every image of A."""
+
+    outer: PseudoInvertible
+    inner: Isometry | CoIsometry
+
+    def pinv(self, y: Tensor) -> Tensor:
+        return self.inner.adjoint(self.outer.pinv(y)) / self.inner.scale**2
+
+
+@dataclass(frozen=True)
 class ComposedCoIsometry(SpectralAfter, CoIsometry):
     """A co-isometry after another."""
 
@@ -303,9 +326,14 @@ class LocalResolventAfter(LocalChain, ResolventAfter):
     """`ResolventAfter` of local operators."""
 
 
+class LocalPseudoInvertibleAfter(LocalChain, PseudoInvertibleAfter):
+    """`PseudoInvertibleAfter` of local operators."""
+
+
 LOCAL: dict[type[Composed], type[Composed]] = {
     Composed: LocalComposed, SpectralInFrame: LocalSpectralInFrame, SpectralAfter: LocalSpectralAfter,
     ComposedCoIsometry: LocalComposedCoIsometry, ResolventAfter: LocalResolventAfter,
+    PseudoInvertibleAfter: LocalPseudoInvertibleAfter,
 }
 
 
@@ -325,7 +353,11 @@ class CoilResolventAfter(CoilChain, ResolventAfter):
     """`ResolventAfter` of an encoding."""
 
 
+class CoilPseudoInvertibleAfter(CoilChain, PseudoInvertibleAfter):
+    """`PseudoInvertibleAfter` of an encoding."""
+
+
 WITH_COILS: dict[type[Composed], type[Composed]] = {
     Composed: CoilComposed, SpectralInFrame: CoilSpectralInFrame, SpectralAfter: CoilSpectralAfter,
-    ResolventAfter: CoilResolventAfter,
+    ResolventAfter: CoilResolventAfter, PseudoInvertibleAfter: CoilPseudoInvertibleAfter,
 }

@@ -15,7 +15,8 @@ RESOLVENT_PAYS = 8
 # Singular values that count as missing for methods which tell measured from missing coefficients; the largest is at most 1.
 # Without noise: the weakest that are taken decide the image, as their error is divided by them. DDNM on the shipped scan at 4x,
 # 20 levels, with 0.001, 0.03, 0.1, 0.2, 0.3: -3.0, 19.6, 25.9, 27.1, 25.4 dB.
-# With noise: those that single precision cannot tell from zero, so that each device finds the same coefficients missing.
+# With noise, for methods that know the noise of each coefficient: those that single precision cannot tell from zero, so that each
+# device finds the same coefficients missing. Others take the same as without noise.
 MISSING, MISSING_IN_NOISE = 0.2, 0.01
 
 # Conjugate-gradient steps of each data step for data without noise: those of Chung, Lee & Ye, ICLR 2024. DDS, 19 calls, simulated
@@ -58,10 +59,11 @@ def data_step(sense: Sense, method: Method, *, steps: int, samples: int, most_gb
             return gradients
         if gamma is not None:
             return _timed(lambda: sense.resolvent(gamma), "its exact resolvent")
-    if method.needs is SpectralOperator:
+    if method.inverts():
         if noisy and method.exact:  # which a study asks for, for all of its methods
             return _timed(sense.spectral, "its exact spectrum")
-        return _timed(lambda: sense.spectral(cutoff=MISSING_IN_NOISE if noisy else MISSING), "its exact spectrum")
+        weighs = noisy and method.needs is SpectralOperator  # each coefficient by its own noise
+        return _timed(lambda: sense.spectral(cutoff=MISSING_IN_NOISE if weighs else MISSING), "its exact spectrum")
     return gradients  # which leave what is hardly measured to the prior
 
 

@@ -31,7 +31,7 @@ from ..mri import (
     sampling_mask,
     whitening,
 )
-from ..operators import Crop, Sense, SpectralOperator
+from ..operators import Crop, Sense
 from ..priors import ByParts, Prior
 from ..problem import Problem
 from ..restoration import Restoration, check, image_size, padded_size, restore_all
@@ -179,7 +179,7 @@ def _weighted(sense: Sense, kspace: Tensor, sigma: float, source: str, plan: Pla
     A given noise level is held against what the coil maps leave unexplained, too: to fit the model's error costs up to 15 dB.
     """
     plain = Problem(sense, kspace, sigma)
-    spectral = not plan.is_classical and plan.sampler.needs is SpectralOperator
+    spectral = not plan.is_classical and plan.sampler.inverts()
     along_axis = spectral and sense.one_axis  # whose exact spectrum has one weight a line
     profile = noise_profile(plain, along_axis=along_axis)
     if profile is not None:

@@ -23,7 +23,7 @@ from ..files import digest_of
 from ..io import Scan
 from ..mri import noise_covariance, prewhiten, whitening
 from ..mri.sampling import KINDS
-from ..operators import Crop, SpectralOperator
+from ..operators import Crop
 from ..recon.plan import Plan, Undersampling
 from ..recon.preparation import Prepared, check_plan, check_prior, complex_prior, prepare, restore_slice
 from ..settings import Registry, suggested
@@ -320,8 +320,7 @@ class ScanDiffusion(NetworkSolver[Plan], ScanSolver):
 
     @property
     def spectral(self) -> bool:
-        needs = self.plan.sampler.needs
-        return needs is not None and issubclass(needs, SpectralOperator)
+        return self.plan.sampler.inverts()
 
     def serves(self, condition: Condition) -> bool:
         """Spectral methods need a mask along one axis."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from medrestore.methods import Method
-from medrestore.operators import FromSpectrum, Spectrum
+from medrestore.operators import FromSpectrum, Functions, Operator, Spectrum
 from medrestore.priors import Prior
 from medrestore.problem import Problem
 
@@ -64,11 +64,17 @@ Y = random(2, D, seed=6) @ A.T
 PRIOR = Linear()
 
 
-def step(method: Method, sigma: float, tau: float, *, sigma_y: float = 0.0, noises: tuple[Tensor, ...] = (NOISE,)) -> Tensor:
-    """START one step later, in the coordinates of the level that it reaches."""
+def by_functions() -> Functions:
+    """The matrix A and its pseudo-inverse as functions, with no spectrum."""
+    return Functions(lambda x: flat(x) @ A.T, lambda y: image(y @ PINV.T))
+
+
+def step(method: Method, sigma: float, tau: float, *, sigma_y: float = 0.0, noises: tuple[Tensor, ...] = (NOISE,),
+         operator: Operator | None = None) -> Tensor:
+    """START one step later, in the coordinates of the level that it reaches; by default the operator has its spectrum."""
     drawn = iter(noises)
-    x = method.step(sigma * START, sigma, tau, problem=Problem(Rotated(), Y, sigma_y), denoise=PRIOR, constrain=lambda v: v,
-                    noise=lambda: next(drawn))
+    problem = Problem(Rotated() if operator is None else operator, Y, sigma_y)
+    x = method.step(sigma * START, sigma, tau, problem=problem, denoise=PRIOR, constrain=lambda v: v, noise=lambda: next(drawn))
     return flat(x) / math.sqrt(1 + tau**2)
 
 

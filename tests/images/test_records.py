@@ -87,8 +87,12 @@ def test_pairs_of_a_folder(tmp_path: Path) -> None:
     folder.mkdir()
     with pytest.raises(InputError, match="holds no image"):
         pairs(folder, tmp_path / "out")
-    for name in ("b10.png", "b2.jpg", "b2.png.preview.png", "c.nii.gz", "notes.txt"):
+    for name in ("b10.png", "b2.jpg", "c.nii.gz", "notes.txt"):
         (folder / name).write_bytes(b"")
+    stage = Stage(folder / "b10.png")
+    contents = {"b10.png": b"image", "b10.png.mask.png": b"mask", "b10.png.preview.png": b"preview"}
+    publish(stage, folder / "b10.png", contents, {"key": "k"})
+    stage.remove()
     assert [(a.name, b.name) for a, b in pairs(folder, tmp_path / "out")] == [
         ("b2.jpg", "b2.png"),
         ("b10.png", "b10.png"),

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from helpers.steps import JUMPS, PINV, SINGULAR, VP, A, D, V, Y, close, step
+from helpers.steps import JUMPS, PINV, SINGULAR, VP, A, D, Rotated, V, Y, by_functions, close, step
 
-from medrestore.methods import DDNM, DDNMPlus
+from medrestore.methods import DDNM, DDNMPlus, SimplifiedDDNMPlus
+from medrestore.problem import Problem
 
 
 @pytest.mark.parametrize(("sigma", "tau"), JUMPS)
@@ -33,3 +34,22 @@ def test_ddnm_plus(sigma, tau, sigma_y):
     x0 = vp.x0 - (vp.x0 @ A.T - Y) @ PINV.T @ (V * lam @ V.T)
     want = a * x0 + vp.n @ (V * fresh @ V.T) + vp.e @ (V * kept @ V.T)
     close(step(DDNMPlus(eta), sigma, tau, sigma_y=sigma_y), want)
+
+
+@pytest.mark.parametrize(("sigma", "tau"), JUMPS)
+@pytest.mark.parametrize("sigma_y", [0.0, 0.02, 0.4])
+@pytest.mark.parametrize("posterior", [False, True])
+def test_simplified_ddnm_plus(sigma: float, tau: float, sigma_y: float, posterior: bool) -> None:
+    """Eqs. 17-19, s the std of A^+ n: x_{t-1} = a x0 + b x_t + gamma n, or with the noise split by eta."""
+    vp, eta = VP(sigma, tau), 0.85
+    for operator in (Rotated(), by_functions()):
+        s = float(Problem(operator, Y[:1], sigma_y).inverted_noise)
+        a, level = vp.abar_next**0.5, (1 - vp.abar_next) ** 0.5
+        if posterior:
+            a, level = vp.abar_next**0.5 * vp.beta / (1 - vp.abar), vp.beta_tilde**0.5
+        lam, gamma = (1.0, (level**2 - (a * s) ** 2) ** 0.5) if level >= a * s else (level / (a * s), 0.0)
+        x0 = vp.x0 - lam * (vp.x0 @ A.T - Y) @ PINV.T
+        split = a * x0 + gamma * (eta * vp.n + (1 - eta**2) ** 0.5 * vp.e)
+        want = vp.posterior_mean(x0) + gamma * vp.n if posterior else split
+        close(step(SimplifiedDDNMPlus(None if posterior else eta), sigma, tau, sigma_y=sigma_y, operator=operator), want)
+

@@ -10,6 +10,7 @@ from torch import Tensor
 from medrestore.consistency import misfit
 from medrestore.levels import karras, time_travel
 from medrestore.methods import (
+    DAPS,
     DDIM,
     DDNM,
     DDPM,
@@ -17,16 +18,23 @@ from medrestore.methods import (
     DDS,
     DPS,
     HQS,
+    ILVR,
+    MCG,
     RED,
+    SNIPS,
     DDNMPlus,
     DiffPIR,
     Langevin,
     Method,
+    PiGDM,
     PnPADMM,
+    PnPDM,
     ProbabilityFlow,
+    REDDiff,
     RePaint,
     ScoreMRI,
     ScoreSDE,
+    SimplifiedDDNMPlus,
 )
 from medrestore.methods.budget import ddim_split
 from medrestore.noise import Noise
@@ -62,11 +70,18 @@ WITH_NOISE: dict[str, tuple[Method, Bounds]] = {
     "DiffPIR": (DiffPIR(1.25, 0.5), Bounds((0.20, 0.50), (0.89, 1.01), (0.84, 1.06))),
     "HQS": (HQS(0.5), Bounds((0.13, 0.29), (0.0, 1e-3), (0.0, 1e-3))),
     "DPS": (DPS(2.0), Bounds((0.38, 0.53), (0.25, 1.10), (0.86, 1.01))),
+    "DAPS": (DAPS(), Bounds((0.12, 0.32), (0.93, 1.07), (1.0, 1.20))),
+    "PnP-DM": (PnPDM(2), Bounds((0.26, 0.32), (1.03, 1.22), (1.0, 1.18))),
+    "PiGDM": (PiGDM(), Bounds((0.38, 0.44), (0.38, 0.53), (0.75, 0.97))),
+    "SNIPS": (SNIPS(), Bounds((0.22, 0.37), (0.62, 0.79), (0.86, 1.09))),
+    "DDNM+, simplified": (SimplifiedDDNMPlus(), Bounds((0.34, 0.52), (0.0, 0.06), (0.28, 0.72))),
+    "RED-diff": (REDDiff(), Bounds((1.05, 1.20), (0.15, 0.55), (0.10, 0.65))),
 }
 BLURRED = Bounds((0.20, 1.10), (0.40, 0.50), (0.48, 0.62))  # half-seen directions: trusted in part, and then hardly moved
 ELSEWHERE = {
     ("DDNM+", "deblurring"): BLURRED,
     ("DDRM", "deblurring"): BLURRED,
+    ("DDNM+, simplified", "deblurring"): Bounds((99, 99), (0.0, 0.02), (0.0, 0.02)),  # A^+ amplifies its noise beyond use
     ("DDS", "deblurring"): Bounds((0.42, 0.50), (0.05, 0.15), (0.77, 0.88)),
     ("DDS", "multi-coil MRI, one axis"): Bounds((0.47, 0.66), (0.0, 0.04), (0.84, 0.96)),  # a constant trusts the data too far
     ("DDS", "multi-coil MRI, both axes"): Bounds((0.51, 1.10), (0.0, 0.04), (0.68, 0.79)),
@@ -80,6 +95,13 @@ WITHOUT_NOISE: dict[str, tuple[Method, list[float], Bounds]] = {
     "RePaint, time travel": (RePaint(), time_travel(LADDER, 5, 3), Bounds((0.08, 0.36), (0.0, 0.02), (0.85, 1.02))),
     "DDS": (DDS(None, None, lam=1.0, eta=0.85), LADDER, Bounds((0.08, 0.26), (0.0, 0.20), (0.86, 1.03))),
     "DiffPIR": (DiffPIR(1.25, 0.5), LADDER, Bounds((0.08, 0.55), (0.0, 0.20), (0.84, 1.09))),
+    "DDNM+, simplified": (SimplifiedDDNMPlus(), LADDER, Bounds((0.08, 0.32), (0.0, 0.02), (0.78, 0.96))),
+    "ILVR": (ILVR(), LADDER, Bounds((0.08, 0.68), (0.0, 0.02), (0.84, 1.17))),
+    "MCG": (MCG(), LADDER, Bounds((0.08, 0.44), (0.0, 0.02), (0.84, 1.05))),
+    "PiGDM": (PiGDM(), LADDER, Bounds((0.10, 0.22), (0.0, 0.85), (0.82, 0.97))),
+    "DAPS": (DAPS(), LADDER, Bounds((0.08, 0.33), (0.0, 0.20), (1.0, 1.21))),
+    "PnP-DM": (PnPDM(2), LADDER, Bounds((0.08, 0.34), (0.0, 0.20), (1.0, 1.20))),
+    "SNIPS": (SNIPS(), LADDER, Bounds((0.08, 0.39), (0.0, 0.02), (0.86, 1.10))),
 }
 
 
@@ -122,7 +144,7 @@ def strays(method: Method, bounds: Bounds, case: Case, posterior: Posterior, lev
 def test_samples_of_noisy_data(name, family):
     method, bounds = WITH_NOISE[name]
     if not serves(method, family):
-        with pytest.raises(TypeError, match="needs a SpectralOperator"):
+        with pytest.raises(TypeError, match=r"needs a (SpectralOperator|PseudoInvertible)"):
             NOISY[family][0].draw(method, LADDER, samples=1)
         return
     assert not strays(method, ELSEWHERE.get((name, family), bounds), *NOISY[family])
@@ -234,7 +256,8 @@ def test_samples_of_the_prior_have_its_spectrum(method, steps, within):
 
 # Laws.
 
-ALL = [*(method for method, _ in (*WITH_NOISE.values(), *FURTHER.values())), ScoreMRI(), DDNM(), RePaint(), DDIM(0.5), DDPM(), ProbabilityFlow()]
+ALL = [*(method for method, _ in (*WITH_NOISE.values(), *FURTHER.values())), ScoreMRI(), DDNM(), RePaint(), ILVR(), MCG(),
+       DDIM(0.5), DDPM(), ProbabilityFlow()]
 
 
 def batch_gap(method: Method, family: str) -> float:
@@ -254,7 +277,8 @@ def test_a_sample_does_not_depend_on_its_batch(method, family):
         assert batch_gap(method, family) < 1e-3
 
 
-EXPLAINING = [DDNM(), DDNMPlus(), DDRM(), RePaint(), DDS(None, None), DiffPIR(), ScoreSDE(), RED(), Langevin(1)]
+EXPLAINING = [DDNM(), DDNMPlus(), SimplifiedDDNMPlus(), DDRM(), RePaint(), ILVR(), MCG(), SNIPS(), DDS(None, None), DiffPIR(),
+              DAPS(), PnPDM(), ScoreSDE(), RED(), Langevin(1)]
 
 
 def unexplained(method: Method, family: str) -> float:
