@@ -197,11 +197,13 @@ class FromSpectrum(SpectralOperator):
     """A spectral operator that is computed by its spectrum."""
 
     def __call__(self, x: Tensor) -> Tensor:
-        S = self.spectrum
+        with x.device:
+            S = self.spectrum
         return S.measure(S.s * S.analyse(x))
 
     def adjoint(self, y: Tensor) -> Tensor:
-        S = self.spectrum
+        with y.device:
+            S = self.spectrum
         return S.synthesise(S.s * S.unmeasure(y))
 
 

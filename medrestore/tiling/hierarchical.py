@@ -100,7 +100,7 @@ def coarser_by(problem: Problem[Operator], channels: int, size: Size, window: Si
     if not (bool(whole.any()) or bool(unknown.all())):
         return 1
     try:
-        as_local(problem.operator).coarsen(factor)
+        as_local(problem.operator).restrict((slice(0, height), slice(0, width))).coarsen(factor)
     except TypeError:
         return 1
     return factor

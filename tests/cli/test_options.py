@@ -26,9 +26,10 @@ class Tree:
 
 def test_fields_become_options_in_their_order() -> None:
     found = options_of(Tree)
-    assert [one.name for one in found] == ["name", "device", "compile", "maps_cache", "apart", "size"]
-    assert [one.flag for one in found] == ["--name", "--device", "--compile", "--maps-cache", "--apart", "--size"]
-    assert [one.default for one in found] == ["x", None, False, "cache", False, 2]
+    assert [one.name for one in found] == ["name", "device", "compile", "maps_cache", "apart", "check_fit", "size"]
+    assert [one.flag for one in found] == ["--name", "--device", "--compile", "--maps-cache", "--apart", "--check-fit",
+                                            "--size"]
+    assert [one.default for one in found] == ["x", None, False, "cache", False, False, 2]
     assert found[0].help == "what it is called" and found[2].path == ("machine", "compiled")
 
 

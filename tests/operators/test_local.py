@@ -20,7 +20,6 @@ from medrestore.operators import (
     Sense,
     SingleCoil,
     check,
-    gaussian_blur,
     gaussian_kernel,
 )
 from medrestore.operators.local import as_local
@@ -71,7 +70,6 @@ def test_windows_that_make_no_problem() -> None:
     "operator",
     [
         SingleCoil(lines(12)),
-        gaussian_blur((16, 12), 1.0),
         CircularBlur(gaussian_kernel(1.0), (16, 12)),
         Sense(coil_maps(16, 12), lines(12)),
     ],

@@ -212,7 +212,7 @@ def test_one_slice_is_held_at_a_time(bench, monkeypatch):
     real = volume.prepare
     monkeypatch.setattr(volume, "prepare", prepare)
     data, images = kspace(4)
-    bench.restored(fastmri(bench / "scan.h5", data, reference=images), *HALF)
+    bench.restored(fastmri(bench / "scan.h5", data, reference=images), *HALF, "--check-fit", "false")
     assert alive == [0, 0, 0, 0]
 
 

@@ -12,9 +12,10 @@ from torch import Tensor
 import medrestore as mr
 from medrestore.errors import InputError
 from medrestore.levels import karras
-from medrestore.methods import DDS, HQS, Method
+from medrestore.methods import DDS, HQS, METHODS, SCANS, Method
 from medrestore.mri.sampling import KINDS
 from medrestore.priors import Prior
+from medrestore.recon.classical import CLASSICAL
 from medrestore.recon.files import Job, is_done
 from medrestore.recon.plan import Machine, Plan, Undersampling, quality
 from medrestore.settings import build, hints, plain
@@ -27,8 +28,8 @@ from medrestore.settings import build, hints, plain
     ({"start_sigma": 0}, "Plan: start_sigma must be above 0, got 0.0"),
     ({"noise_std": -1}, "Plan: noise_std must be at least 0, got -1.0"),
     ({"ladder": "rope"}, "Plan: ladder must be one of karras, ddpm, quadratic, got 'rope'"),
-    ({"method": "ddim"}, "Plan: method must be one of hqs, dds, diffpir, ddnm+, ddnm, ddrm, dps, repaint, cg-sense, tv, "
-                          "l1-wavelet, zero-filled, got 'ddim'"),
+    ({"method": "ddim"}, "Plan: method must be one of " + ", ".join([*METHODS.offered(SCANS), *CLASSICAL])
+     + ", got 'ddim'"),
     ({"method": "dds", "options": {"eta": -1}}, "Plan: options.eta must be at least 0, got -1.0"),
     ({"method": "dds", "options": {"gama": 1}}, "Plan: options.gama is no option; did you mean options.gamma?"),
     ({"method": DDS(), "options": {"eta": 1}}, "Plan: options go with the name of a method; give them to the object "),
