@@ -3,9 +3,9 @@
     python benchmarks/prior_misfit.py VOLUMES.npz
 
 Scans are simulated at 2 mm with 8 coils and noise at 30 dB: brains of validation subjects as they are (known), with inverted
-contrast, and phantoms of bars and discs. For each the check of `recon` runs (`recon.fit`), and then the plan itself and
-L1-wavelet with its automatic weight on all samples, scored against the truth: a warning is right where L1-wavelet wins by it.
-A prior that believes in an empty image stands for one of another kind of image altogether.
+contrast, and phantoms of bars and discs. For each the check of `recon` runs (`recon.fit`); for images of other kinds also
+the plan itself and L1-wavelet with its automatic weight on all samples, scored against the truth: a warning is right where
+L1-wavelet wins. A prior that believes in nearly empty images stands for one that knows nothing of heads.
 """
 
 import argparse
@@ -35,7 +35,8 @@ ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "prior-misfit.csv"
 SUBJECTS = range(48, 52)  # of validation
 MASKS = (("uniform1d", 4.0, 12), ("poisson2d", 6.0, None))
-STEPS = 25
+STEPS = 20
+KNOWN = "known brain"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def cases(volumes: Path) -> Iterator[Case]:
         middle = len(slices) // 2
         for offset in (-2, 0, 2) if subject < 50 else (-1, 1):
             image = at_2mm(slices[middle + offset])
-            yield Case("known brain", image, 10 * subject + offset)
+            yield Case(KNOWN, image, 10 * subject + offset)
             if offset <= 0 and subject < 51:
                 head = image > 0.08 * image.max()
                 yield Case("inverted contrast", torch.where(head, 1.05 - image / image.max(), 0.0), 10 * subject + offset)
@@ -113,14 +114,16 @@ def scan_of(case: Case) -> Scan:
 
 
 def measured(case: Case, mask: tuple[str, float, int | None], prior: Prior) -> dict[str, Any]:
-    """A row: the errors of the check, whether it warns, and the true PSNR of HQS and of L1-wavelet."""
+    """A row: the errors of the check, whether it warns, and except for known brains the true PSNR of HQS and of L1-wavelet."""
     sampled = Undersampling(*mask)  # type: ignore[arg-type]
     plan = Plan(steps=STEPS, undersample=sampled)
     ready = prepare(scan_of(case), plan)
     fit = measured_fit(ready, prior, plan)
-    classic = settled(lambda: ready, prior, Plan("l1-wavelet", undersample=sampled)).plan
-    return {"kind": case.kind, "mask": mask[0], **fit.errors, "warned": int(fit.better is not None),
-            "psnr hqs": psnr(ready, prior, plan), "psnr l1-wavelet": psnr(ready, prior, classic)}
+    row = {"kind": case.kind, "mask": mask[0], **fit.errors, "warned": int(fit.better is not None), "gain": ""}
+    if case.kind != KNOWN:
+        classic = settled(lambda: ready, prior, Plan("l1-wavelet", undersample=sampled)).plan
+        row["gain"] = f"{psnr(ready, prior, plan) - psnr(ready, prior, classic):.2f}"
+    return row
 
 
 def psnr(ready: Prepared, prior: Prior, plan: Plan) -> float:
@@ -137,9 +140,10 @@ def table(rows: list[dict[str, Any]]) -> str:
     for kind in dict.fromkeys(row["kind"] for row in rows):
         own = [row for row in rows if row["kind"] == kind]
         ratio = [float(row["hqs"]) / min(float(row["cg-sense"]), float(row["l1-wavelet"])) for row in own]
-        gain = [float(row["psnr hqs"]) - float(row["psnr l1-wavelet"]) for row in own]
-        lines.append(f"| {kind} | {len(own)} | {sum(int(row['warned']) for row in own)} | {sum(one < 0 for one in gain)} | "
-                     f"{min(ratio):.2f} to {max(ratio):.2f} | {min(gain):+.1f} to {max(gain):+.1f} |")
+        gain = [float(row["gain"]) for row in own if row["gain"]]
+        won = [f"{sum(one < 0 for one in gain)}", f"{min(gain):+.1f} to {max(gain):+.1f}"] if gain else ["-", "-"]
+        lines.append(f"| {kind} | {len(own)} | {sum(int(row['warned']) for row in own)} | {won[0]} | "
+                     f"{min(ratio):.2f} to {max(ratio):.2f} | {won[1]} |")
     return "\n".join(lines)
 
 
@@ -149,17 +153,16 @@ def main() -> None:
     chosen = parser.parse_args()
     prior = load("brain-mr-starter", bf16=True)
     rows = []
-    for case in cases(chosen.volumes):
-        for mask in MASKS:
+    for number, case in enumerate(cases(chosen.volumes)):
+        for mask in MASKS if case.kind == KNOWN else MASKS[number % 2:][:1]:
             rows.append(measured(case, mask, prior))
             print(rows[-1], flush=True)
-        if case.kind == "known brain" and case.seed % 10 == 0:
-            rows.append(measured(Case("known brain, prior of another kind", case.image, case.seed), MASKS[1], Empty(prior)))
-            print(rows[-1], flush=True)
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+        if number in (0, 5):
+            rows.append(measured(Case("brain, prior of empty images", case.image, case.seed), MASKS[1], Empty(prior)))
+        with RESULTS.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
     fill(ROOT / "docs/mri.md", "prior-misfit", table(rows))
 
 

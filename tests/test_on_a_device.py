@@ -257,7 +257,8 @@ PLANE = ("--undersample", "poisson2d", "--accel", "2", "--acs", "12")
 
 
 @pytest.mark.parametrize(("method", "words"), [
-    *((method, HALF) for method in ALL if not METHODS[method].exact), *((method, PLANE) for method in BOTH_AXES),
+    *((method, HALF) for method in ALL if not METHODS[method].exact and method != "snips"),
+    *((method, PLANE) for method in BOTH_AXES),
     ("hqs", (*HALF, "--start-sigma", "0.5")), ("dds", (*PLANE, "--start-sigma", "0.5", "--samples", "3", "--nifti")),
     ("dds", (*HALF, "--options.gamma", "5", "--together", "1")), ("dds", (*HALF, "--noise-std", "0.01", "--keep-samples")),
 ])

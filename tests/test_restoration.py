@@ -468,7 +468,7 @@ def test_a_constraint_needs_a_spectrum() -> None:
 def test_restore_says_what_a_method_needs(method: Method) -> None:
     with pytest.raises(
         TypeError,
-        match=rf"{type(method).__name__} needs a \w+, and Cubed is not one; dps and shred would do$",
+        match=rf"{type(method).__name__} needs a \w+, and Cubed is not one; dps, shred and red-diff would do$",
     ):
         restore(Problem(Cubed(), drawn(SIDE, SIDE) ** 3, 0.1), AnySize(), method, codec=Interval(-1.0, 1.0))
 

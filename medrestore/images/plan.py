@@ -18,7 +18,7 @@ LARGEST_WHOLE = 512 * 512  # pixels of an image that a prior of any size sees at
 WINDOW = 256  # side of the windows of larger ones
 GREY_PRIOR, COLOUR_PRIOR = "brain-mr-starter", "surgical-starter"  # of "auto"
 DEFAULT_METHOD, DEFAULT_OPTIONS = "hqs", {"order": 2}
-NONLINEAR_METHOD = "dps"  # where what was done is not linear
+NONLINEAR_METHOD, NONLINEAR_OPTIONS = "dps", {"step_size": 3.0}  # where what was done is not linear
 Axis = Literal["axial", "coronal", "sagittal"]
 
 
@@ -182,7 +182,8 @@ class Plan:
     @property
     def sampler(self) -> "Method":
         """The method with its options."""
-        options = self.options or (DEFAULT_OPTIONS if self.method is None and self.degradation.linear else {})
+        default: Mapping[str, Any] = DEFAULT_OPTIONS if self.degradation.linear else NONLINEAR_OPTIONS
+        options = self.options or (default if self.method is None else {})
         return METHODS.build(self.method_name, options, "Plan", "options").in_steps(self.steps)
 
     def for_images(self, channels: int) -> "Plan":

@@ -71,7 +71,7 @@ class DDS(ProximalMethod):
     def estimate(self, x: Tensor, sigma: float, *, problem: Problem, denoise: Prior,
                  constrain: Constrain) -> tuple[Tensor, Tensor]:
         """(x0, e): the clean image that agrees with the data, and the noise of x as the prior has it."""
-        gamma = (justified_gamma(sigma, problem.sigma, self.lam, spread=denoise.spread) if self.gamma is None
+        gamma = (justified_gamma(sigma, problem.sigma, self.lam) if self.gamma is None
                  else fixed_gamma(self.gamma, problem.exact))
         x0 = denoise(x, sigma)                                        # Tweedie
         e = (x - x0) / sigma                                          # the noise it points along

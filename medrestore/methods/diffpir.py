@@ -36,7 +36,7 @@ class DiffPIR(ProximalMethod):
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:
         x0 = denoise(x, sigma)
-        gamma = justified_gamma(sigma, problem.sigma, self.lam, spread=denoise.spread)  # 1 / rho_t
+        gamma = justified_gamma(sigma, problem.sigma, self.lam)           # 1 / rho_t
         x0 = constrain(prox(problem, x0, gamma, cg_steps=self.cg_steps, rtol=self.rtol))
         e = (x - x0) / sigma                                              # recomputed after the data step
         return x0 + sigma_next * ((1 - self.zeta) ** 0.5 * e + self.zeta**0.5 * noise())

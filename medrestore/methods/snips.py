@@ -26,7 +26,8 @@ class SNIPS(Method):
     the prior's estimate with exact data met, where the paper ends on the estimate.
 
     Args:
-        c: step size. The paper's, 0.033 with 5 steps at each of 500 levels, needs thousands of calls of the prior.
+        c: step size. Levels must be close, as what is left of the noise lags behind by one.
+            The paper's, 0.033 with 5 steps at each of 500 levels, needs thousands of calls of the prior.
         tau: steps a level, a call of the prior each.
     """
 

@@ -16,8 +16,6 @@ class Prior(ABC):
         size: (height, width) where the prior takes one size only, else None.
         recipe: how images become its coordinates, or None when the caller brings the codec.
         sigma_range: (lowest, highest) noise level, std per real number, at which the estimate may be trusted.
-        spread: std of the images, per real number: an estimate is off by no more, however high the noise level; infinite where
-            it is not known.
     """
 
     channels: int
@@ -25,7 +23,6 @@ class Prior(ABC):
     size: tuple[int, int] | None = None
     recipe: Recipe | None = None
     sigma_range: tuple[float, float] = (0.0, float("inf"))
-    spread: float = float("inf")
 
     @abstractmethod
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
@@ -42,7 +39,7 @@ class WrappedPrior(Prior):
     def __init__(self, prior: Prior) -> None:
         self.prior = prior
         self.channels, self.multiple, self.size = prior.channels, prior.multiple, prior.size
-        self.recipe, self.sigma_range, self.spread = prior.recipe, prior.sigma_range, prior.spread
+        self.recipe, self.sigma_range = prior.recipe, prior.sigma_range
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.prior!r})"

@@ -1,7 +1,6 @@
 """A prior whose posteriors are known in closed form, for tests and comparisons."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -39,10 +38,6 @@ class StationaryGaussian(ShortRepr, Prior):
             raise InputError("power is not even under negation of the frequency, as that of real images is; "
                              "average it with power.flip(0, 1).roll((1, 1), (0, 1))")
         object.__setattr__(self, "size", tuple(power.shape))
-
-    @cached_property
-    def spread(self) -> float:  # type: ignore[override]  # computed where others store it
-        return float(self.power.mean()) ** 0.5
 
     def _filter(self, gain: Tensor, x: Tensor) -> Tensor:
         return torch.fft.ifft2(gain * torch.fft.fft2(x)).real

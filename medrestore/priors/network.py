@@ -64,7 +64,7 @@ class NetworkPrior(Prior):
         self.parametrisation = parametrisation
         self.channels, self.multiple, self.size = channels, multiple, size
         self.recipe, self.bf16, self.class_label = recipe, bf16, class_label
-        self.sigma_range, self.spread = parametrisation.sigma_range, parametrisation.spread
+        self.sigma_range = parametrisation.sigma_range
 
     @classmethod
     def from_diffusers(

@@ -76,11 +76,6 @@ class Parametrisation(ABC):
     def sigma_range(self) -> tuple[float, float]:
         """(lowest, highest) noise level of training, std."""
 
-    @property
-    def spread(self) -> float:
-        """Std of the training images; infinite where the parametrisation does not say."""
-        return math.inf
-
 
 @dataclass(frozen=True)
 class EDM(Parametrisation):
@@ -109,10 +104,6 @@ class EDM(Parametrisation):
         total = (s**2 + self.sigma_data**2).sqrt()
         out = net(x / total, self.time_scale * sigma.log())[:, : x.shape[1]]
         return (self.sigma_data / total) ** 2 * x + s * self.sigma_data / total * out
-
-    @property
-    def spread(self) -> float:
-        return self.sigma_data
 
     @property
     def sigma_range(self) -> tuple[float, float]:

@@ -31,7 +31,7 @@ class Penalty:
 
 
 _GRID = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-PENALTIES = {"cg-sense": Penalty(_GRID, 3e-3, 30), "tv": Penalty(_GRID, 1e-3, 80), "l1-wavelet": Penalty(_GRID, 1e-3, 40)}
+PENALTIES = {"cg-sense": Penalty(_GRID, 1e-2, 30), "tv": Penalty(_GRID, 1e-3, 80), "l1-wavelet": Penalty(_GRID, 1e-3, 40)}
 
 
 def classical(name: str, options: Mapping[str, Any], lam: float | None, source: str = "", where: str = "") -> "Baseline":

@@ -147,7 +147,8 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, stage: Stage
     misfit = fmean(value for value in misfits if value is not None)
     job.say(f"data misfit {_explained(misfit, noisy=noisy)}")
     if (factor := provenance["interval_factor"]) is not None:
-        job.say(f"about {SHARE:.0%} of the pixels lie within {factor:.1f} std of the truth, as calibrated on other brains")
+        job.say(f"the truth lies within {factor:.1f} std of the image in about {SHARE:.0%} of the pixels, as calibrated on "
+                "brains of the prior's kind")
     return scores
 
 

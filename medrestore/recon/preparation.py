@@ -16,6 +16,7 @@ from ..io import KSpaceFile, Scan, read_kspace
 from ..io.kspace.base import sampled
 from ..io.kspace.plausible import is_noise
 from ..methods import METHODS, SCANS, serving
+from ..methods.base import ProximalMethod
 from ..metrics import Scores, fastmri_scores
 from ..mri import (
     Sampling,
@@ -181,7 +182,7 @@ def _weighted(sense: Sense, kspace: Tensor, sigma: float, source: str, plan: Pla
     plain = Problem(sense, kspace, sigma)
     spectral = not plan.is_classical and plan.sampler.inverts()
     along_axis = spectral and sense.one_axis  # whose exact spectrum has one weight a line
-    profile = noise_profile(plain, along_axis=along_axis)
+    profile = None if _counts_steps(plan) else noise_profile(plain, along_axis=along_axis)
     if profile is not None:
         sense, sigma = replace(sense, mask=profile.weights), profile.sigma
     form = _data_step(sense, plan, noisy=sigma > 0)
@@ -199,6 +200,17 @@ def _weighted(sense: Sense, kspace: Tensor, sigma: float, source: str, plan: Pla
             form = _data_step(sense, plan, noisy=True)
             problem = Problem(form.operator, kspace, left)
     return problem, form, source
+
+
+def _counts_steps(plan: Plan) -> bool:
+    """Whether the method takes a number of conjugate-gradient steps: too few for samples of very different weights.
+
+    On a simulated scan at 4x with noise at 80 dB, weights of 1 to 29, 5 steps of DDS left 10.9 dB and 60 steps 26.4.
+    """
+    if plan.is_classical:
+        return False
+    method = plan.sampler
+    return isinstance(method, ProximalMethod) and method.cg_steps is not None
 
 
 def _data_step(sense: Sense, plan: Plan, *, noisy: bool) -> DataStep:

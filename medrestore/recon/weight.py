@@ -40,7 +40,8 @@ def chosen_weight(prepared: Prepared, prior: Prior, plan: Plan, *, on_call: Call
     """The weight for a volume, from one of its slices; the same for the same data and plan.
 
     The slice is restored from fewer samples with a few weights. The error of the samples left out has one minimum, which is
-    followed downhill from the method's own weight; that one stays unless the error falls by more than chance.
+    followed downhill from the method's own weight; that one stays unless the error falls by more than chance, and below that of
+    an empty image, towards which a large penalty leads where nothing can be predicted.
 
     Args:
         prepared: a slice in the middle of the volume.
@@ -59,7 +60,7 @@ def chosen_weight(prepared: Prepared, prior: Prior, plan: Plan, *, on_call: Call
         best = min(errors, key=errors.__getitem__)
         beside = [index for index in (best - 1, best + 1) if 0 <= index < len(known) and index not in errors]
         following = beside[0] if beside else None
-    if errors[best] > BETTER * errors[first]:
+    if errors[best] > BETTER * min(errors[first], 1.0):  # an empty image has 1: below that nothing was predicted
         best = first
     return Choice(known[best], {known[index]: errors[index] for index in sorted(errors)})
 

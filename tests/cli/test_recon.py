@@ -84,7 +84,8 @@ def test_every_method(bench, scan, method):
         outcome = bench.recon(scan, *HALF, "--method", method, "-o", bench / "out.h5")
         assert outcome.code == 2 and "takes the data as free of noise" in outcome.err
         return
-    assert np.isfinite(array(bench.restored(scan, *HALF, "--method", method))).all()
+    few = ("--steps", 30) if method == "snips" else ()  # whose noise lags behind by a level: two levels leave that of the first
+    assert np.isfinite(array(bench.restored(scan, *HALF, "--method", method, *few))).all()
     if not BY_NAME[method].inverts():
         out = bench.restored(scan, *PLANE, "--method", method, name="plane.h5")
         assert np.isfinite(array(out)).all() and array(out, "mask").shape == (48, 40)

@@ -18,6 +18,7 @@ from medrestore.io.frames.base import decode_picture
 from medrestore.io.frames.mha import MhaFrames
 from medrestore.io.frames.pictures import read_picture
 from medrestore.io.frames.video import VideoFrames
+from medrestore.io.images.flat import open_tiff
 from medrestore.priors.convert import checkpoint
 
 from . import samples
@@ -67,6 +68,10 @@ def volume(path: Path) -> Iterator[Any]:
 def picture(path: Path) -> Iterator[Any]:
     yield decode_picture(path.read_bytes(), str(path))[0]
     yield read_picture(path)
+
+
+def tiff(path: Path) -> Iterator[Any]:
+    yield open_tiff(path, max_gb=GB).values
 
 
 def frames(path: Path) -> Iterator[Any]:
@@ -119,6 +124,7 @@ READERS = {reader.name: reader for reader in (
     Reader("checkpoints", samples.checkpoints, weights),
     Reader("prior folders", samples.prior, prior),
     Reader("reconstructions", samples.reconstruction, reconstruction, tested=80),
+    Reader("TIFF", samples.tiff, tiff),
 )}
 
 

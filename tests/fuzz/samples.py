@@ -131,6 +131,14 @@ def pictures(folder: Path) -> list[Path]:
     return [folder / "a.png", folder / "a.jpg"]
 
 
+def tiff(folder: Path) -> list[Path]:
+    import tifffile
+
+    tifffile.imwrite(folder / "rgb.tif", RGB, photometric="rgb", compression="zlib")
+    tifffile.imwrite(folder / "pages.tif", np.abs(KSPACE[:, 0]).astype(np.float32), photometric="minisblack", metadata=None)
+    return [folder / "rgb.tif", folder / "pages.tif"]
+
+
 def mha(folder: Path) -> list[Path]:
     with MhaWriter(folder / "a.mha", size=(12, 16), count=2) as writer:
         writer.put(RGB)

@@ -51,7 +51,7 @@ def test_it_goes_downhill_to_the_least_error(best: float, found: float, ready: A
 
     def error(prepared: Prepared, prior: Prior, plan: Plan, held_back: list[Tensor], on_call: Callable[[], None]) -> float:
         tried.append(plan.weight)  # type: ignore[arg-type]
-        return 1 + abs(np.log(plan.weight / best))  # type: ignore[operator, no-any-return]
+        return 0.1 + 0.1 * abs(np.log(plan.weight / best))  # type: ignore[operator, no-any-return]
 
     monkeypatch.setattr(weight, "error", error)
     choice = chosen_weight(ready(plan(steps=50)), Shrink(), plan(steps=50))
@@ -64,6 +64,14 @@ def test_it_begins_at_the_methods_own_weight(ready: Any, monkeypatch: pytest.Mon
     about = plan(steps=50, method="dds")
     assert chosen_weight(ready(about), Shrink(), about).weight == 1.0
     assert chosen_weight(ready(plan(steps=50)), Shrink(), plan(steps=50)).weight == 0.25
+
+
+def test_nothing_is_chosen_that_predicts_no_better_than_an_empty_image(ready: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CG-SENSE at 4x along one axis: the larger the penalty the nearer to 1, and the image the dimmer."""
+    monkeypatch.setattr(weight, "error", lambda prepared, prior, plan, held_back, on_call: 1 + 0.001 / plan.weight)
+    about = plan(method="cg-sense", weight=None)
+    found = chosen_weight(ready(about), Shrink(), about)
+    assert found.weight == 1e-2 and max(found.errors) == 1e-1
 
 
 def test_it_stays_where_the_errors_differ_by_chance(ready: Any, monkeypatch: pytest.MonkeyPatch) -> None:
