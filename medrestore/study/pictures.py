@@ -188,7 +188,8 @@ def operator_of(condition: Degrade, size: tuple[int, int], generator: torch.Gene
 
 def _moved(operator: LinearOperator, device: str) -> LinearOperator:
     """The operator with its tensors on a device."""
-    assert is_dataclass(operator)
+    if not is_dataclass(operator):  # the identity, which has none
+        return operator
     tensors = {one.name: value.to(device) for one in fields(operator) if isinstance(value := getattr(operator, one.name), Tensor)}
     return replace(operator, **tensors)
 
@@ -262,6 +263,8 @@ def picture_solver(config: Baseline | PictureMethod, protocol: str, source: str,
                              f"{suggested('', config.baseline, BASELINES)}")
         if config.weights is not None:
             raise InputError(f"{config.baseline} has no weights")
+        if config.options and not fields(BASELINES[config.baseline]):  # type: ignore[arg-type]  # all are dataclasses
+            raise InputError(f"{config.baseline} has no options")
         return WithoutPrior(config.baseline, BASELINES.build(config.baseline, config.options, source, f"{where}.options"))
     plan, network = planned(Plan, config, check_rgb_prior, Plan.check_levels, prior=config.prior or SHIPPED)
     if plan.sampler.needs is CoilOperator:

@@ -14,7 +14,7 @@ from medrestore.errors import InputError
 from medrestore.evaluation.tables import read_rows
 from medrestore.study.cases import Clock
 from medrestore.study.fingerprints import Fingerprints
-from medrestore.study.pictures import PictureCase, degraded, operator_of, picture_cases
+from medrestore.study.pictures import PictureCase, degraded, operator_of, picture_cases, resized
 from medrestore.study.run import scored_tasks
 from medrestore.study.sources import Degrade, Pictures
 
@@ -96,3 +96,42 @@ def test_methods_that_do_not_suit_pictures_are_refused(methods: dict[str, Any], 
     said = message.removeprefix("methods.X: ").removeprefix("methods.X.")
     with pytest.raises(InputError, match=f"^my.yaml: methods.X.*({said})"):
         opened({**NATURAL, "methods": methods}, tmp_path / "out")
+
+
+def test_each_baseline_restores_what_it_is_for(tmp_path: Path) -> None:
+    """Bicubic what is smaller, the biharmonic equation what has holes; the weight of total variation is chosen for each."""
+    pictures = tmp_path / "pictures"
+    for folder, seed in (("test", 0), ("validation", 1)):
+        (pictures / folder).mkdir(parents=True)
+        smooth = Image.fromarray(np.random.default_rng(seed).integers(0, 255, (4, 4, 3), dtype=np.uint8)).resize((32, 32))
+        smooth.save(pictures / folder / f"{folder}.png")
+    given = {"protocol": "natural", "data": {"kind": "pictures", "folder": str(pictures / "test")},
+             "validation": {"kind": "pictures", "folder": str(pictures / "validation")},
+             "settings": [{"kind": "super-resolution"}, {"kind": "inpainting", "keep": 0.6}, {"kind": "compressed-sensing"},
+                          {"kind": "denoising", "noise_std": 0.1}, {"kind": "deblurring", "motion": [5, 30]}],
+             "methods": {**{name: {"baseline": name} for name in ("Degraded", "Bicubic", "Biharmonic", "PseudoInverse")},
+                         "TV": {"baseline": "ADMMTV", "tune": {"lam": [1e-4, 0.05]}, "options": {"iterations": 10}},
+                         "DIP": {"baseline": "DeepImagePrior", "options": {"steps": 10, "channels": 4}}}}
+    assert run(given, tmp_path / "out").failed == {}
+    scores = {(row["setting"], row["method"]): row["psnr"] for row in read_rows(tmp_path / "out" / "results.csv")}
+    who = {setting: {method for one, method in scores if one == setting} for setting, _ in scores}
+    every = {"PseudoInverse", "TV", "DIP"}
+    assert who["super-resolution 4x"] == every | {"Degraded", "Bicubic"} and who["compressed-sensing 25%"] == every
+    assert who["inpainting 60%"] == every | {"Degraded", "Biharmonic"} and who["deblurring motion 5 px"] == every | {"Degraded"}
+    assert scores["inpainting 60%", "Biharmonic"] > scores["inpainting 60%", "TV"] > scores["inpainting 60%", "Degraded"] + 5
+    assert scores["denoising noise 0.1", "TV"] > scores["denoising noise 0.1", "Degraded"] + 1
+    assert scores["super-resolution 4x", "Bicubic"] > scores["super-resolution 4x", "Degraded"]
+
+
+def test_pictures_are_made_smaller_by_the_recipe_of_adm(case: PictureCase) -> None:
+    """Halved by means while twice as large, bicubic, then the centre."""
+    pixels = np.random.default_rng(0).integers(0, 255, (80, 130, 3), dtype=np.uint8)
+    halved = pixels.reshape(40, 2, 65, 2, 3).mean((1, 3))
+    got = resized(pixels, 40)
+    assert got.shape == (40, 40, 3) and np.abs(got - halved[:, 12:52]).max() <= 1
+    assert resized(pixels, 32).shape == (32, 32, 3) and replace(case, resize=32).grid == (32, 32)
+
+
+def test_methods_of_coils_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="score-mri restores the images of the coils of a scan, and pictures have none"):
+        opened({**NATURAL, "methods": {"X": {"method": "score-mri"}}}, tmp_path / "out")
