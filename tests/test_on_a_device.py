@@ -137,7 +137,8 @@ def test_steps_are_those_of_the_cpu_and_read_nothing(name: str, measure: str, de
     same(there, here)
     solves = method.calls(1) if measure in ("points", "resolved") and isinstance(method, ProximalMethod) else 0
     reads, waits, copies = zip(*most[1:], strict=True)  # before the first is what is made ready
-    assert max(reads) <= solves * 60 // LOOK and not any(waits)
+    losses = 1 if isinstance(method, TrajectoryMethod) else 0  # whether a sample is done, once an iteration
+    assert max(reads) <= solves * 60 // LOOK + losses and not any(waits)
     assert sum(copies) <= 4  # of noise, in pieces that grow
 
 
@@ -278,7 +279,7 @@ def test_recon_reads_as_much_for_any_number_of_steps_and_rows(tiny_prior: Path, 
         place = fastmri(tmp_path / f"{steps}-{slices}-{shape[0]}.h5", data)
         with pretending(), counting() as counts:
             recon(place, tiny_prior, place.with_suffix(".out.h5"), "--method", "ddnm+", *HALF, "--device", NAME,
-                  "--steps", str(steps))
+                  "--steps", str(steps), "--check-fit", "false")
         reads[steps, slices, shape[0]] = counts.reads
     first = reads.pop((3, 1, 48))
     assert reads[9, 1, 48] == reads[3, 1, 64] == first and reads[3, 3, 48] <= 3 * first < 3 * 60

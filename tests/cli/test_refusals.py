@@ -332,7 +332,7 @@ def test_mistakes_of_the_program_are_not_hidden(bench, scan, monkeypatch):
 
 def test_commands(bench):
     for words, says in (((), f"give a command, one of {', '.join(COMMANDS)}"),
-                        (("restor",), f"there is no command 'restor'; there are: {', '.join(COMMANDS)}"),
+                        (("mend",), f"there is no command 'mend'; there are: {', '.join(COMMANDS)}"),
                         (("demo", "--steps", "0"), "--steps must be at least 2"), (("demo", "-o", "scan.h5"), "no .png"),
                         (("inspect", bench / "none.h5"), "does not exist"), (("inspect", bench.folder), "is a folder")):
         outcome = bench.call(*words)
