@@ -51,11 +51,11 @@ def test_measurements_that_are_no_picture_are_refused() -> None:
 
 def test_an_untrained_decoder_fills_what_is_missing() -> None:
     """Nearer to a smooth picture than the mean of what is known, and the same every time."""
-    rows = torch.linspace(0.1, 0.9, 24)[None, None, :, None].expand(1, 3, 24, 24)
-    mask = Mask((torch.rand(24, 24, generator=torch.Generator().manual_seed(0)) < 0.5).float())
+    rows = torch.linspace(0.1, 0.9, 48)[None, None, :, None].expand(1, 3, 48, 48)
+    mask = Mask((torch.rand(48, 48, generator=torch.Generator().manual_seed(0)) < 0.5).float())
     problem = Problem(mask, mask(rows))
-    baseline = DeepImagePrior(channels=16, layers=3, steps=120)
+    baseline = DeepImagePrior(channels=16, layers=5, steps=120)
     made = baseline.restore(problem)
     assert made.shape == rows.shape and not made.requires_grad
-    assert float((made - rows).square().mean().sqrt()) < 0.8 * float(rows.std())
+    assert float((made - rows).square().mean().sqrt()) < 0.2 * float(rows.std())
     assert torch.equal(baseline.restore(problem), made)
