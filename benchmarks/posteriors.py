@@ -147,7 +147,7 @@ MEANING = """
   some fifteen per cent; RePaint's known and missing parts disagree without time travel, which its mean shows. With noisy
   data and small singular values they amplify the noise without limit, and are not shown.
 - **HQS** is deterministic: no spread. With `lam = 1` and enough levels its estimate is close to the posterior mean here.
-- **DAPS** with one ODE step is the nearest to the posterior, in mean and in spread: what it assumes of the clean image,
+- **DAPS** with one ODE step comes near the posterior in mean and in spread: what it assumes of the clean image,
   N(x0, sigma^2), is what Tweedie's x0 leaves at low noise. With 5 ODE steps, the paper's, x0 is an image of the prior
   already, and missing directions spread sqrt(2) too far.
 - **PnP-DM** samples the posterior in the limit of many levels; with fewer it lags behind, and spreads a little too far.
