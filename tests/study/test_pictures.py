@@ -88,7 +88,7 @@ def test_a_sample_has_a_row_of_its_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("methods", "message"), [
     ({"X": {"baseline": "CGSense"}}, "methods.X: there is no baseline 'CGSense' for this data; there are: PseudoInverse"),
-    ({"X": {"baseline": "PseudoInverse", "options": {"a": 1}}}, "methods.X.options.a is no option"),
+    ({"X": {"baseline": "PseudoInverse", "options": {"a": 1}}}, "methods.X: PseudoInverse has no options"),
     ({"X": {"method": "ddnm", "prior": "brain-mr-starter"}}, "brain-mr-starter is a prior of 2 channels|brain-mr-starter"),
     ({"X": {"method": "ddnm", "sigma_max": 1e-9}}, "sigma_max is 1e-09, not above the least noise level"),
 ])
