@@ -29,7 +29,7 @@ from .data_step import DataStep
 from .interval import SHARE, interval_factor
 from .plan import Machine, Plan, Reading, Writing
 from .preparation import Prepared, check_noise, check_plan, check_prior, complex_prior, open_scan
-from .records import Gathered, Records, columns
+from .records import Gathered, Records, columns, shown
 from .settle import Settled
 from .slices import images_of, slices_at_once
 from .volume import Volume
@@ -222,6 +222,8 @@ def _write(volume: Volume, records: Records, keys: dict[int, str], place: Path, 
             writer.put(number, reconstruction=record.image.abs(), complex_image=record.image, std=record.std,
                        samples=record.samples)
             scored.add(index, record)
+            if job.show is not None:
+                job.show(number, shown(record))
             if index == volume.pictured:
                 panel(columns(record), place.with_suffix(".png"), title="" if job.writing.anonymous else volume.file_name)
         scores = scored.scores(volume.scan.reference_max)
