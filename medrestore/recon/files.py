@@ -31,7 +31,7 @@ from .interval import SHARE, interval_factor
 from .opening import open_scan
 from .plan import Machine, Plan, Reading, Writing
 from .prepared import Prepared
-from .records import Gathered, Records, columns
+from .records import Gathered, Records, columns, shown
 from .settle import Settled
 from .slices import images_of, slices_at_once
 from .volume import Volume
@@ -224,6 +224,8 @@ def _write(volume: Volume, records: Records, keys: dict[int, str], place: Path, 
             writer.put(number, reconstruction=record.image.abs(), complex_image=record.image, std=record.std,
                        samples=record.samples)
             scored.add(index, record)
+            if job.show is not None:
+                job.show(number, shown(record))
             if index == volume.pictured:
                 panel(columns(record), place.with_suffix(".png"), title="" if job.writing.anonymous else volume.file_name)
         scores = scored.scores(volume.scan.reference_max)

@@ -174,6 +174,13 @@ def columns(record: Record) -> list[Column]:
     return shown
 
 
+def shown(record: Record) -> dict[str, Tensor]:
+    """The images of a slice by title, (h, w) each: zero-filled, restored, spread and reference, as far as there are any."""
+    images = {"zero-filled": record.magnitudes.get("zero_filled"), "restored": record.image.abs(), "spread": record.std,
+              "reference": record.magnitudes.get("reference")}
+    return {title: image for title, image in images.items() if image is not None}
+
+
 def key_of(base: str, slices: Iterable[tuple[Scan, Tensor | None]]) -> str:
     """sha256 of all that decides the images of slices that share a batch.
 
