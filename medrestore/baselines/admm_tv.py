@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..operators import LinearOperator, Sense
+from ..operators import LinearOperator, encoding
 from ..problem import Problem
 from ..solvers import cg
 from .pictures import PictureBaseline
@@ -30,7 +30,7 @@ class ADMMTV(Regularised, PictureBaseline):
     iterations: int = 60
 
     def _solve(self, y: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
-        return self.fitted(Sense(maps, mask.expand(y.shape[-2:])), y)
+        return self.fitted(encoding(maps, mask.expand(y.shape[-2:])), y)
 
     def restore(self, problem: Problem[LinearOperator]) -> Tensor:
         return self.fitted(problem.operator, problem.y)

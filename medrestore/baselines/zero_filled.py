@@ -15,9 +15,9 @@ class ZeroFilled(Baseline):
     """The adjoint of the acquisition: inverse Fourier transform of what was sampled, coils combined by their maps."""
 
     def reconstruct(self, kspace: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
-        check_slice(kspace, maps, mask)
+        check_slice(kspace, maps, mask, several=True)
         images = ifft2c(kspace * mask.to(kspace.device))
-        return (maps.to(kspace.device).conj() * images).sum(dim=1, keepdim=True).to(torch.complex64)
+        return (maps.to(kspace.device).conj() * images).sum(1)[None].to(torch.complex64)
 
 
 @dataclass(frozen=True)

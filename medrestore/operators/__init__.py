@@ -26,7 +26,7 @@ from .nonlinear import Decoded, Learned, Magnitude, PhaseRetrieval, Saturation
 from .nonuniform import VaryingBlur, varying_blur
 from .sense import Sense
 from .sense_exact import ResolvedSense, SpectralSense
-from .soft_sense import SoftSense
+from .soft_sense import SoftSense, encoding
 from .stack import Stack, stack
 from .toeplitz import Toeplitz
 
@@ -38,6 +38,6 @@ __all__ = [
     "ReflectingBlur", "ResolvedSense", "ResolventOperator", "Saturation", "Sense", "Separable",
     "SingleCoil", "SmoothMaps", "SoftSense", "SpectralOperator", "SpectralSense", "Spectrum", "Stack",
     "Toeplitz", "VaryingBlur", "WalshHadamard", "Window", "bicubic_downsample", "check",
-    "gaussian_blur", "gaussian_kernel", "jpeg_quality", "motion_kernel", "sample_pixels", "stack",
+    "encoding", "gaussian_blur", "gaussian_kernel", "jpeg_quality", "motion_kernel", "sample_pixels", "stack",
     "varying_blur",
 ]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..mri.sampling import calibration_region
-from ..operators import Sense
+from ..operators import encoding
 from ..priors import Prior
 from ..problem import Problem
 from ..restoration import restore_all
@@ -41,10 +41,10 @@ def parts(mask: Tensor, seed: int, count: int) -> list[Tensor]:
 def without(prepared: Prepared, part: Tensor) -> Prepared:
     """The slice as if `part` of its samples had not been measured; coil maps and noise stay those of all."""
     left, problem = 1 - part, prepared.problem
-    weighted = Sense(problem.operator.maps, left * problem.operator.mask)
+    weighted = encoding(problem.operator.maps, left * problem.operator.mask)
     sampling = replace(prepared.sampling, mask=left.to(prepared.sampling.mask) * prepared.sampling.mask)
     return replace(prepared, problem=Problem(weighted, left * problem.y, problem.sigma), kspace=left * prepared.kspace,
-                   sense=Sense(prepared.sense.maps, left * prepared.sense.mask), sampling=sampling)
+                   sense=encoding(prepared.sense.maps, left * prepared.sense.mask), sampling=sampling)
 
 
 def error(prepared: Prepared, prior: Prior, plan: Plan, held_back: Sequence[Tensor],
@@ -79,4 +79,4 @@ def _restored(kept: Sequence[Prepared], prior: Prior, plan: Plan, on_call: Calla
     restored = restore_all([one.problem for one in kept], prior, plan.sampler, levels=plan.levels(prior),
                            samples=plan.samples, seeds=[plan.seed] * len(kept), batch_size=plan.batch_size,
                            on_step=lambda step, x: on_call())
-    return [result.mean for result in restored]
+    return [result.mean[None] for result in restored]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..consistency import fit_residuals
-from ..operators import Sense
+from ..operators import Sense, SoftSense
 from ..problem import Problem
 
 RINGS = 12  # of k-space, from its centre to its nearest edge; samples beyond are of the last
@@ -32,7 +32,7 @@ class NoiseProfile:
     largest: float
 
 
-def noise_profile(problem: Problem[Sense], *, along_axis: bool = False) -> NoiseProfile | None:
+def noise_profile(problem: Problem[Sense | SoftSense], *, along_axis: bool = False) -> NoiseProfile | None:
     """The noise of a scan whose coil maps leave more unexplained in some parts of k-space than in others.
 
     The error of coil maps is largest where the signal is, in the centre of k-space. One raised noise level would distrust the

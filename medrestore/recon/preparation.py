@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..io import Scan
 from ..io.kspace.plausible import is_noise
 from ..mri import Sampling, calibration_width, dead_coils, fastmri_seed, sampling_mask
-from ..operators import Crop, Sense
+from ..operators import Crop, encoding
 from .maps import coil_maps, separate_calibration
 from .plan import Plan
 from .prepared import Prepared
@@ -44,7 +44,7 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     white = Whitened.of(scan, kspace, maps, separate_calibration(scan, sampling))
     sigma, source = noise_level(white, sampling.mask, plan)
     maps, said = coil_maps(white, sampling, sigma, plan, cache=cache, device=device)
-    sense, kspace = Sense(maps.to(device), sampling.mask.to(device)), white.kspace.to(device)
+    sense, kspace = encoding(maps.to(device), sampling.mask.to(device)), white.kspace.to(device)
     problem, form, source = weighted(sense, kspace, sigma, source, plan)
     return Prepared(problem, sense, kspace, sampling, source, white.gain(maps).to(device), scan.crop, reference, form,
                     (*scan.notes, *notes, *said), float(scan.mask.numel() / scan.mask.sum()))

@@ -199,5 +199,5 @@ class Volume:
 
 def _shape(ready: Prepared) -> tuple[int, int]:
     """(h, w) of the image as shown."""
-    height, width = ready.shown(ready.problem.back_projected[0, 0]).shape
+    height, width = ready.shown(ready.problem.back_projected[0]).shape
     return height, width
