@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.operators import full
 from helpers.phantom import head_and_maps
 from torch import Tensor
 
@@ -157,7 +158,7 @@ def test_an_estimate_from_the_corners_is_said_to_be_at_most_that():
 @pytest.mark.parametrize("std", [0.001, 0.05])
 def test_noise_along_a_trajectory(trajectory: Tensor, std: float) -> None:
     image, maps, random = head_and_maps((64, 60), 4, 0)
-    y = NonCartesianSense(maps, trajectory)(image.to(torch.complex64))
+    y = NonCartesianSense(maps, trajectory, full(trajectory))(image.to(torch.complex64))
     y = y + std * torch.view_as_complex(torch.randn(*y.shape, 2, generator=random))
     found = estimate_trajectory_noise(y, trajectory)
     assert found.std == pytest.approx(std, rel=0.08) and "readout" in found.source
