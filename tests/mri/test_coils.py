@@ -199,3 +199,18 @@ def test_the_scale_of_a_scan_without_calibration_lines_is_that_of_one_with_them(
     central = torch.zeros(1, SHAPE[1])
     central[0, SHAPE[1] // 2 - 12 : SHAPE[1] // 2 + 12] = 1
     assert calibration_scale(full * mask, mask, true) == pytest.approx(calibration_scale(full * central, central, true), rel=0.1)
+
+
+@pytest.mark.parametrize(("coils", "shape"), [(8, (12, 9)), (3, (7, 16))])
+def test_simulated_maps_are_the_birdcage_of_sigpy(coils, shape):
+    """Up to the constant phase of each coil."""
+    from sigpy.mri import birdcage_maps
+
+    generator = torch.Generator().manual_seed(3)
+    ours = simulated_maps(coils, shape, generator=generator)[0].to(torch.complex128)
+    generator = torch.Generator().manual_seed(3)
+    torch.rand(coils + 1, generator=generator, dtype=torch.float64)
+    theirs = torch.from_numpy(birdcage_maps((coils, *shape), r=1.2 + 0.6 * float(torch.rand((), generator=generator))))
+    turned = (ours * theirs.conj()).sgn()
+    assert torch.allclose(ours.abs(), theirs.abs(), atol=1e-6)
+    assert (turned - turned[:, :1, :1]).abs().max() < 1e-5

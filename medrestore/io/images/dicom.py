@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
+from ...extras import extra
 from ..guards import PathLike
 from ..reconstruction import RESEARCH_USE
 from ..volumes.dicom import read_dicom
@@ -87,8 +88,8 @@ def open_dicom(path: PathLike, *, max_gb: float) -> Images:
 
 def _fields(path: PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is copied, and what identifies the patient, as plain values."""
-    import pydicom
-
+    with extra("dicom", f"{path} is DICOM, which"):
+        import pydicom
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = pydicom.dcmread(Path(path), stop_before_pixels=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import InputError
+from ...extras import extra
 from ..guards import PathLike, check_size, existing, finite
 
 if TYPE_CHECKING:
@@ -91,10 +92,8 @@ def read_dicom(path: PathLike, *, max_gb: float = 1.0) -> np.ndarray:
 
 
 def _read(path: Path, *, pixels: bool) -> Dataset:
-    try:
+    with extra("dicom", f"{path} is DICOM, which"):
         import pydicom
-    except ModuleNotFoundError as error:
-        raise InputError(f"{path} is DICOM, which needs pydicom; pip install medrestore[dicom].") from error
     meta = pydicom.filereader.read_file_meta_info(path)
     if meta.get("TransferSyntaxUID") == DEFLATED:
         return _deflated(path, meta, pixels=pixels)
