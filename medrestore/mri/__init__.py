@@ -2,7 +2,7 @@
 
 from .coils import calibration_scale, espirit, low_resolution, simulated_maps
 from .density import pipe_menon, voronoi
-from .gridding import covered, gridded_centre
+from .gridding import centre_of, covered, gridded_centre
 from .joint import joint_maps
 from .noise import (
     NoiseEstimate,
@@ -25,6 +25,7 @@ __all__ = [
     "calibration_region",
     "calibration_scale",
     "calibration_width",
+    "centre_of",
     "covered",
     "dead_coils",
     "espirit",

@@ -1,5 +1,6 @@
 """What a trajectory knows of the Cartesian grid: the points that it samples, and the centre of k-space regridded."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -8,9 +9,9 @@ from ..fft import fft2c
 from ..operators.nufft import nufft_adjoint
 from ..operators.toeplitz import Toeplitz
 from ..solvers import cg
-from .sampling import calibration_region
 
 WIDEST = 32  # points a side of the centre that is regridded: as many as coil maps are estimated from
+NEAR = 0.5**0.5  # cycles: half the diagonal of a cell of the grid
 MARGIN = 8  # points on each side of the centre that are fitted with it, which take up what lies just beyond
 STEPS, DAMPING = 40, 1e-3  # conjugate-gradient steps of the fit; of its largest eigenvalue
 
@@ -34,6 +35,31 @@ def covered(trajectory: Tensor, shape: tuple[int, int], weights: Tensor | None =
     return mask
 
 
+def centre_of(trajectory: Tensor, shape: tuple[int, int], weights: Tensor | None = None) -> tuple[slice, slice]:
+    """(rows, columns) of the largest square around the origin, at most `WIDEST` a side, that is sampled; else empty.
+
+    Every point of the grid in it has a sample within half the diagonal of a cell.
+
+    Args:
+        trajectory, shape, weights: as of `covered`.
+    """
+    from scipy.spatial import cKDTree
+
+    points = trajectory.flatten(0, 1)
+    taken = points if weights is None else points[weights.flatten() > 0]
+    most = min(*shape, WIDEST) // 2
+    near = taken[(taken.abs() < most + 1).all(1)].cpu().numpy()
+    half = 0
+    if len(near):
+        along = np.arange(-most, most)
+        grid = np.stack(np.meshgrid(along, along, indexing="ij"), -1).reshape(-1, 2)
+        missing = grid[cKDTree(near).query(grid)[0] > NEAR]
+        # a square of 2 h points spans -h to h - 1, so a point outside it is at -h - 1 or less, or at h or more
+        half = int(min([most, *(np.where(missing < 0, -missing, missing + 1).max(1) - 1)]))
+    rows, columns = (slice(side // 2 - half, side // 2 + half) for side in shape)
+    return rows, columns
+
+
 def gridded_centre(kspace: Tensor, trajectory: Tensor, shape: tuple[int, int],
                    weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The centre of Cartesian k-space (1, coil, height, width), zero elsewhere, and the mask (height, width) of that centre.
@@ -50,8 +76,8 @@ def gridded_centre(kspace: Tensor, trajectory: Tensor, shape: tuple[int, int],
     Raises:
         InputError: the centre of k-space is not sampled.
     """
-    rows, columns = calibration_region(covered(trajectory, shape, weights))
-    height, width = (min(WIDEST, each.stop - each.start) for each in (rows, columns))
+    rows, columns = centre_of(trajectory, shape, weights)
+    height, width = (each.stop - each.start for each in (rows, columns))
     if height * width == 0:
         raise InputError("the trajectory has no sample at the centre of k-space, so there is no calibration region; give coil "
                          "maps by `maps`, or mend the trajectory or its units")

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..mri import covered
+from ..mri import centre_of
 from ..mri.sampling import calibration_region
 from ..operators import AnySense, NonCartesianSense, encoding
 from ..priors import Prior
@@ -48,7 +48,7 @@ def parts(sense: AnySense, seed: int, count: int) -> list[Tensor]:
 def _pieces(sense: NonCartesianSense, seed: int, count: int) -> list[Tensor]:
     """Of a trajectory: pieces of readouts outside the calibration region, drawn at random."""
     readouts, samples = sense.mask.shape
-    rows, columns = calibration_region(covered(sense.trajectory, sense.shape, sense.mask))
+    rows, columns = centre_of(sense.trajectory, sense.shape, sense.mask)
     half = torch.tensor([rows.stop - rows.start, columns.stop - columns.start], device=sense.mask.device) / 2
     outer = ((sense.trajectory.abs() > half).any(-1) & (sense.mask > 0)).to(sense.mask)
     each = -(-PIECES // readouts)  # pieces of a readout

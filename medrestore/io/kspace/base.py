@@ -16,6 +16,7 @@ from ...errors import InputError
 from ...fft import fft2c, ifft2c
 from ..guards import finite
 from .plausible import Doubt, doubt
+from .trajectory import Units
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class Request:
     noise_scan: bool = True
     implausible: bool = False
     max_gb: float = 16.0
+    trajectory: str | None = None
+    trajectory_units: Units | None = None
+    matrix: tuple[int, int] | None = None
 
 
 DEFAULT = Request()
