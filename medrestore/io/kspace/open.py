@@ -93,6 +93,20 @@ def read_kspace(
     raise InputError(f"{path} is of no known k-space format, or damaged; known are {known}.")
 
 
+def read_cartesian(path: PathLike, **options: Any) -> KSpaceFile:
+    """`read_kspace` of a Cartesian scan.
+
+    Raises:
+        InputError: as `read_kspace`; or it was acquired along a trajectory.
+    """
+    file = read_kspace(path, **options)
+    if isinstance(file, PointFile):
+        file.close()
+        raise InputError(f"{path} was acquired along a trajectory, and Cartesian scans are needed here; leave it out, or "
+                         "reconstruct it by `recon.recon_file`.")
+    return file
+
+
 def _begin(path: Path) -> bytes:
     try:
         with path.open("rb") as stream:
