@@ -102,7 +102,7 @@ def test_windows_explain_all_but_a_halo(A: LocalOperator) -> None:
 
 def test_the_preconditioner_of_a_reflecting_blur_is_nearly_the_inverse() -> None:
     A, x = ReflectingBlur(gaussian_kernel(1.0), (32, 32)), white((1, 1, 32, 32))
-    off = A.preconditioner(10.0)(x / 10 + A.normal(x)) - x
+    off = A.preconditioner(1.0)(x + A.normal(x)) - x  # above 20 it is held up
     assert float(off[..., 8:-8, 8:-8].abs().mean()) < 0.05 < float(off.abs().max())
 
 
