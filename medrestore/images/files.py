@@ -15,12 +15,12 @@ from torch import Tensor
 
 from .. import shipped
 from ..errors import InputError
-from ..files import Busy, Stage, digest, digest_of, final_names
+from ..files import Stage, digest, digest_of, final_names
 from ..io.images import Images, check_written, encode, open_images, spread_name, suffix_of
-from ..jobs import PriorJob
-from ..priors import Prior, load
 from ..settings import plain
-from .plan import Machine, Plan, Reading, Writing
+from ..tasks import one_by_one
+from .job import ImageJob
+from .plan import Plan, Reading, Writing
 from .records import RESTORED, Recorded, check_output, is_done, named, pairs, preview_place, publish
 from .reporting import report, scored, summary, write_preview
 from .restore import Measured, Restored, Setting, prepare
@@ -31,27 +31,14 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Job(PriorJob[Plan]):
+class Job(ImageJob[Plan]):
     """What to do with each file; see `PriorJob`.
 
     Args:
-        machine, reading, writing: what does not decide the image.
+        machine, writing, reading: what does not decide the image.
     """
 
-    machine: Machine = field(default_factory=Machine)
     reading: Reading = field(default_factory=Reading)
-    writing: Writing = field(default_factory=Writing)
-
-    @classmethod
-    def loaded(cls, plan: Plan, machine: Any) -> Prior:
-        """The prior that the plan names, with its class."""
-        return load(
-            plan.prior,
-            device=machine.place,
-            bf16=plan.bf16,
-            compiled=machine.compiled,
-            class_label=plan.class_label,
-        )
 
     def of(self, source: Path) -> "Job":
         """The job with what `degrade` has recorded of a file, where the plan does not say what was done to it.
@@ -154,16 +141,8 @@ def each(
     if not (writing.overwrite or writing.resume):
         for path, target in found:
             check_output(target, path, writing)
-    failed: dict[str, str] = {}
-    for path, target in found:
-        try:
-            work(path, target)
-        except Busy as busy:
-            say(f"left alone: {busy}")
-        except InputError as error:
-            failed[path.name] = str(error)
-            say(f"failed: {path.name}: {error}")
-    return failed
+    items = {path.name: (path, target) for path, target in found}
+    return dict(one_by_one(items, lambda item: work(*item), say))
 
 
 def _numbers(images: Images, plan: Plan) -> list[int]:
