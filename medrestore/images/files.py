@@ -118,6 +118,7 @@ def restore_file(source: Path, out: Path, job: Job, *, truth: Path | None = None
     stage = Stage(out, key=f"{FORMAT} {key}", resume=job.writing.resume or not job.writing.overwrite)
     slices = Slices(stage.folder)
     try:
+        check_output(out, source, job.writing, beside=_beside(out, images, job.plan))  # by the only run at it now
         if stage.resumed:
             job.say(f"{out.name}: goes on where an earlier run stopped")
         with final_names(stage.folder, out.parent):
@@ -207,7 +208,7 @@ def _write(
     if job.plan.keep_samples:
         buffer = io.BytesIO()
         np.save(buffer, torch.stack([one.samples for one in done], 1).squeeze(2).squeeze(1).numpy())
-        contents[f"{out.name.removesuffix(suffix_of(out))}.samples.npy"] = buffer.getvalue()
+        contents[_samples_name(out)] = buffer.getvalue()
     scores = (
         {}
         if reference is None
@@ -224,9 +225,19 @@ def _write(
         title="" if job.writing.anonymous else Path(images.where).name,
     )
     record = _record(images, setting, numbers, done, scores, job, key, given)
-    publish(stage, out, contents, record, written=(shown,))
+    publish(stage, out, contents, record, job.writing, written=(shown,))
     for line in report(done, setting, scores):
         job.say(line)
+
+
+def _beside(out: Path, images: Images, plan: Plan) -> list[str]:
+    """The names of further images beside an output."""
+    spread = [spread_name(out, images)] if plan.samples > 1 else []
+    return spread + ([_samples_name(out)] if plan.keep_samples else [])
+
+
+def _samples_name(out: Path) -> str:
+    return f"{out.name.removesuffix(suffix_of(out))}.samples.npy"
 
 
 def _record(

@@ -68,7 +68,7 @@ def generate_file(out: Path, job: GenerateJob) -> bool:
     stage = Stage(out, key=key)
     try:
         with final_names(stage.folder, out.parent):
-            publish(stage, out, {out.name: data}, _record(job, key))
+            publish(stage, out, {out.name: data}, _record(job, key), job.writing)
     finally:
         stage.remove()
     job.say(f"{out}")
