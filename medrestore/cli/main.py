@@ -9,14 +9,13 @@ from typing import Any
 from ..allocator import is_out_of_memory, keep_freed_memory
 from ..errors import InputError
 from ..settings import suggested
-from . import compare, completion, convert, degrade, demo, doctor, evaluate, generate, inpaint, inspect, recon, restore, train
+from . import compare, completion, convert, degrade, demo, doctor, evaluate, generate, inpaint, inspect, recon, restore, serve, train
 from .command import Command
 from .signals import exit_code, stoppable
-from .terminal import complain, settle_streams
+from .terminal import NOTICE, complain, settle_streams
 
 COMMANDS: dict[str, Command[Any]] = {module.COMMAND.name: module.COMMAND for module in (
-    recon, inpaint, restore, degrade, generate, evaluate, compare, train, convert, inspect, doctor, demo, completion)}
-NOTICE = "Research use only. Not a medical device. Not for diagnosis. Generative priors can invent anatomy."
+    recon, inpaint, restore, degrade, generate, evaluate, compare, train, convert, inspect, doctor, demo, serve, completion)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

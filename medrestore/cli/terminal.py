@@ -7,6 +7,8 @@ from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+NOTICE = "Research use only. Not a medical device. Not for diagnosis. Generative priors can invent anatomy."
+
 
 class Help(RawDescriptionHelpFormatter):
     """Help that keeps the lines of the examples."""
