@@ -9,7 +9,22 @@ from typing import Any
 from ..allocator import is_out_of_memory, keep_freed_memory
 from ..errors import InputError
 from ..settings import suggested
-from . import compare, completion, convert, degrade, demo, doctor, evaluate, generate, inpaint, inspect, recon, restore, serve, train
+from . import (
+    compare,
+    completion,
+    convert,
+    degrade,
+    demo,
+    doctor,
+    evaluate,
+    generate,
+    inpaint,
+    inspect,
+    recon,
+    restore,
+    serve,
+    train,
+)
 from .command import Command
 from .signals import exit_code, stoppable
 from .terminal import NOTICE, complain, settle_streams

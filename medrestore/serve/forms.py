@@ -79,7 +79,8 @@ class Form:
 PLACES = ("maps", "kernel", "mask", "operators", "prior")  # options that name files
 TASKS = ("denoise", "sr", "deblur", "colorize", "jpeg", "saturation")
 PICTURES = (".png", ".jpg", ".jpeg")
-SURE = Field("spread", "Show how sure it is", "Draws 4 samples, in four times the time. Where they differ, the data do not decide.")
+SURE = Field("spread", "Show how sure it is",
+             "Draws 4 samples, in four times the time. Where they differ, the data do not decide.")
 PRIOR = Field("prior", "Prior", "What it knows of such images.", rarely=True)
 SLICES = Field("slices", "Slices", "All where empty; else one number from 0, or first:last+1, as 10:20.", rarely=True)
 FORMS: Mapping[str, Form] = {

@@ -36,7 +36,8 @@ def jobs_in(folder: Path, front: Front, **options: Any) -> Iterator[Jobs]:
         jobs.close()
 
 
-def guarded(jobs: Jobs, front: Front, priors: Mapping[str, tuple[str, ...]], *, port: int = 8765, max_upload_gb: float = 1.0) -> Guard:
+def guarded(jobs: Jobs, front: Front, priors: Mapping[str, tuple[str, ...]], *, port: int = 8765,
+            max_upload_gb: float = 1.0) -> Guard:
     """The application behind its guard."""
     return Guard(make_app(jobs, front, priors=priors, notice=NOTICE, max_upload_gb=max_upload_gb), port)
 

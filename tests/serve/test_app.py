@@ -11,13 +11,13 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the page needs the extra serve")
 
-from fastapi.testclient import TestClient  # noqa: E402
-from helpers.scans import Bench, fastmri, kspace  # noqa: E402
-from helpers.served import QUICK, at_once, front_of, guarded, jobs_in, waited  # noqa: E402
+from fastapi.testclient import TestClient
+from helpers.scans import Bench, fastmri, kspace
+from helpers.served import QUICK, at_once, front_of, guarded, jobs_in, waited
 
-from medrestore.serve import jobs as module  # noqa: E402
-from medrestore.serve.app import PAGE  # noqa: E402
-from medrestore.serve.jobs import Jobs  # noqa: E402
+from medrestore.serve import jobs as module
+from medrestore.serve.app import PAGE
+from medrestore.serve.jobs import Jobs
 
 BASE = "http://127.0.0.1:8765"
 

@@ -62,7 +62,7 @@ def test_what_was_dropped(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the scan is missing; drop a file"):
         inputs_of(FORMS["recon"], tmp_path)
     (tmp_path / "scan.hdr").touch()
-    with pytest.raises(InputError, match="one half of a BART scan; drop the .cfl with it"):
+    with pytest.raises(InputError, match=r"one half of a BART scan; drop the \.cfl with it"):
         inputs_of(FORMS["recon"], tmp_path)
     (tmp_path / "scan.cfl").touch()
     assert inputs_of(FORMS["recon"], tmp_path) == {"scan": "scan.cfl"}

@@ -59,7 +59,8 @@ def test_a_name_of_elsewhere_does_not_lead_here(client: TestClient, guard: Guard
 
 
 @pytest.mark.parametrize(("origin", "status"), [
-    (BASE, 200), ("http://evil.example", 403), ("null", 403), ("http://127.0.0.1:1", 403), ("https://127.0.0.1:8765", 403), (None, 403),
+    (BASE, 200), ("http://evil.example", 403), ("null", 403), ("http://127.0.0.1:1", 403), ("https://127.0.0.1:8765", 403),
+    (None, 403),
 ])
 def test_changes_come_from_the_page_alone(client: TestClient, guard: Guard, origin: str | None, status: int) -> None:
     opened(client, guard)

@@ -102,7 +102,8 @@ def test_a_frame(rgb_prior: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("content", "said"), [
-    (b"", "scan.h5 is empty, it has no bytes at all; copy it again"), (b"no scan at all", "scan.h5 is of no known k-space format"),
+    (b"", "scan.h5 is empty, it has no bytes at all; copy it again"),
+    (b"no scan at all", "scan.h5 is of no known k-space format"),
 ])
 def test_bad_input_is_one_sentence(bench: Bench, tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "scan.h5").write_bytes(content)

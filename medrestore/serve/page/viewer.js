@@ -23,6 +23,7 @@ export class Viewer {
     this.images = element("div", { class: "images" });
     this.sliders = element("div", { class: "sliders" });
     this.slice = this.slider("Slice", 0, 0, 1);
+    this.slice.input.addEventListener("input", () => { this.chosen = true; });
     this.level = this.slider("Level", 0, 100, 0.5);
     this.window = this.slider("Window", 1, 200, 0.5);
     const reset = element("button", { type: "button" }, "Reset");
@@ -53,6 +54,7 @@ export class Viewer {
       this.cache.clear();
       this.titles = [];
       this.drawn = 0;
+      this.chosen = false;
     }
     const more = job.views.length !== this.drawn;
     this.job = job;
@@ -62,9 +64,8 @@ export class Viewer {
     const titles = ORDER.filter((title) => job.views.some((view) => view.title === title));
     if (titles.join() !== this.titles.join()) this.build(titles);
     this.slice.row.hidden = this.numbers.length < 2;
-    const before = Number(this.slice.input.max);
     this.slice.input.max = String(this.numbers.length - 1);
-    if (before === 0) this.slice.input.value = String(Math.floor((this.numbers.length - 1) / 2));
+    if (!this.chosen) this.slice.input.value = String(Math.floor(this.numbers.length / 2)); // the middle one
     this.box.hidden = false;
     if (!this.range) this.reset();
     this.draw();
