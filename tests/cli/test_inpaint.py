@@ -97,6 +97,9 @@ def test_one_picture(bench):
     assert not np.array_equal(picture(bench / "new/b.png"), frame(0))
     assert "1 frame of 40 x 24, 10.4% hidden (white means hole" in out
     preview = picture(bench / "new/b.png.preview.png")
+    assert preview.shape == (SIZE[0], 2 * SIZE[1] + 4, 3)
+    assert np.array_equal(preview[:, -SIZE[1] :], picture(bench / "new/b.png"))  # the result, beside what was hidden
+    preview = preview[:, : SIZE[1]]
     assert np.array_equal(preview[known], frame(0)[known]) and (preview[10, 12] == (frame(0)[10, 12] + [255, 0, 0]) // 2).all()
     made = json.loads((bench / "new/b.png.json").read_text())
     assert made["mask_means"] == "hole" and made["input"]["frames"] == 1 and len(made["levels"]) == 3

@@ -105,7 +105,7 @@ class Panel {
     this.find(".primary[type=submit]").disabled = is;
     this.find(".sample").disabled = is;
     this.find(".cancel").hidden = !is;
-    this.section.toggleAttribute("aria-busy", is);
+    this.section.setAttribute("aria-busy", String(is));
   }
 
   say(words, share) {
