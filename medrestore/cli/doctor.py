@@ -1,13 +1,15 @@
 """Versions, devices, and a self-check of a few seconds."""
 
 import platform
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING
 
+from ..extras import install_line
 from .command import Command
 from .results import emit
 from .terminal import answer, lines_aside
@@ -18,9 +20,10 @@ if TYPE_CHECKING:
     from ..operators import Sense
     from ..restoration import Restoration
 
-PACKAGES = ("medrestore", "torch", "numpy", "scipy", "sigpy", "h5py", "nibabel", "scikit-image", "diffusers", "accelerate",
-            "monai", "safetensors", "PyYAML", "matplotlib")
-OPTIONAL = ("twixtools", "pydicom", "SimpleITK", "av", "tensorboardX", "distributed")
+OPTIONAL = {  # packages of extras
+    "accelerate": "train", "monai": "monai", "diffusers": "diffusers", "twixtools": "twix", "pydicom": "dicom", "av": "video",
+    "tensorboardX": "tensorboard", "distributed": "cluster", "pyarrow": "parquet", "mri-nufft": "nufft", "fastapi": "serve",
+}
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,9 @@ def run(options: Options) -> int:
         lines_aside()
     python, system = sys.version.split()[0], f"{platform.system()} {platform.machine()}"
     answer(f"python {python} on {system}")
-    packages = {name: _version(name) for name in (*PACKAGES, *OPTIONAL)}
+    packages = {name: _version(name) for name in ("medrestore", *_required(), *OPTIONAL)}
     for name, found in packages.items():
-        answer(f"{name:14s} {found or ('not installed (optional)' if name in OPTIONAL else 'MISSING')}")
+        answer(f"{name:14s} {found or _absent(name)}")
     import torch
 
     from ..devices import accelerator, default_device
@@ -69,11 +72,22 @@ def run(options: Options) -> int:
     return 0 if all(one.ok for one in checks) else 1
 
 
+def _required() -> list[str]:
+    """The packages that every job needs, by the metadata of this one."""
+    named = [re.match(r"[\w.-]+", line) for line in requires("medrestore") or () if "extra ==" not in line]
+    return [found.group() for found in named if found is not None]
+
+
 def _version(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:
         return None
+
+
+def _absent(name: str) -> str:
+    """What stands in the place of the version of a package that is not there."""
+    return f"not installed (optional: {install_line(OPTIONAL[name])})" if name in OPTIONAL else "MISSING"
 
 
 def _checked(name: str, check: Callable[[], bool]) -> Checked:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from .. import shipped
 from ..errors import InputError
+from ..extras import check_extra
 from ..settings import Bounds
 from . import inpaint, recon, restore
 from .command import Command
@@ -86,7 +87,7 @@ class Front:
 def run(options: Options) -> int:
     """Serves the page until it is stopped."""
     for package in ("fastapi", "uvicorn"):
-        _check_installed(package)
+        check_extra("serve", package, "the page")
     priors = offered(options.priors)
     if options.device is not None:
         from .device import usable_device
@@ -144,13 +145,6 @@ def suiting(priors: Mapping[str, tuple[str, int]], kind: str) -> tuple[str, ...]
     default = COMMANDS[kind].options["prior"].default
     names = [name for name, (_, channels) in priors.items() if channels in CHANNELS[kind]]
     return tuple(sorted(names, key=lambda name: name != default))
-
-
-def _check_installed(package: str) -> None:
-    from importlib.util import find_spec
-
-    if find_spec(package) is None:
-        raise InputError(f"the page needs {package}, which is not installed; pip install 'medrestore[serve]'")
 
 
 def _listening(port: int) -> "socket.socket":

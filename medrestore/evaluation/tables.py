@@ -14,7 +14,9 @@ from typing import Any, Literal, get_args
 
 from ..child import Limits, shared
 from ..errors import InputError
+from ..extras import extra
 from ..files import has_suffix, new_file, text_of
+from ..io.causes import cause
 from .protocols import KNOWN, Metric
 from .protocols import metric as metric_by_name
 from .statistics import Cell
@@ -180,14 +182,13 @@ def _read_csv(path: Path) -> tuple[list[str], Sequence[Sequence[Any]]]:
 def _read_parquet(path: Path) -> tuple[list[str], Sequence[Sequence[Any]]]:
     """Arrow parses it in the child of this process, see `medrestore.child`."""
     _arrow(path)
-    number = shared().number()
     try:
-        answer = shared().ask(number, str(path), "table", PARSING, kind="parquet", largest=LARGEST, longest=LONGEST)
+        answer = shared().ask_once(str(path), "table", PARSING, kind="parquet", largest=LARGEST, longest=LONGEST)
         columns = json.loads(answer.arrays[0].tobytes()) if answer.arrays else []
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of this process
+            raise InputError(cause(path, error)) from error
         raise InputError(f"{path} is not a whole Parquet file (damaged or another format); write it again.") from error
-    finally:
-        shared().close(number)
     found = answer.value
     if "wrong" in found:
         raise InputError({
@@ -199,11 +200,9 @@ def _read_parquet(path: Path) -> tuple[list[str], Sequence[Sequence[Any]]]:
 
 
 def _arrow(path: Path) -> tuple[Any, Any]:
-    try:
+    with extra("parquet", f"{path} is Parquet (.csv is not), which"):
         import pyarrow
         from pyarrow import parquet
-    except ImportError as error:
-        raise InputError(f"{path}: Parquet needs pyarrow, which is not installed; pip install pyarrow, or use .csv.") from error
     return pyarrow, parquet
 
 

@@ -158,9 +158,16 @@ def restore_folder(source: Path, out: Path, job: Job) -> dict[str, str]:
     Raises:
         InputError: no images, or outputs that exist and may neither be replaced nor resumed; before any work.
     """
-    return each(
-        pairs(source, out), job.writing, job.say, lambda path, target: restore_file(path, target, job)
-    )
+    found = pairs(source, out)
+    advance = job.progress("images", len(found))
+
+    def restored(path: Path, target: Path) -> None:
+        try:
+            restore_file(path, target, job)
+        finally:
+            advance()
+
+    return each(found, job.writing, job.say, restored)
 
 
 def each(

@@ -63,9 +63,11 @@ def inpaint_scenes_apart(source: Source, places: Mapping[str, Path], plan: Plan,
 def _each(scenes: Mapping[str, Scene], places: Mapping[str, Path], job: Job, source: Source,
           begun: Callable[[str], None]) -> Iterator[tuple[str, str]]:
     """Does scene after scene; those that fail, with the reasons, which are also said."""
+    advance = job.progress("scenes", len(places))
     for name in places:
         begun(name)
         why = _one(partial(scenes.__getitem__, name), places[name], job, source)
+        advance()
         if why is not None:
             job.say(f"failed: {name}: {why}")
             yield name, why

@@ -5,11 +5,13 @@ from .gaussian import StationaryGaussian
 from .network import NetworkPrior
 from .parametrisations import EDM, Epsilon, Sample, VarianceExploding, Velocity
 from .parts import ByParts
+from .sets import BySets
 from .store import load, save
 
 __all__ = [
     "EDM",
     "ByParts",
+    "BySets",
     "Epsilon",
     "NetworkPrior",
     "Prior",

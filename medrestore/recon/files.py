@@ -1,4 +1,4 @@
-"""Files of scans through `recon.preparation`: whole outputs or none, resumed where they stopped."""
+"""Files of scans through `recon.preparation` and `recon.restoring`: whole outputs or none, resumed where they stopped."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,10 +25,12 @@ from ..metrics import Scores
 from ..report import panel
 from ..restoration import image_size, in_batches, padded_size
 from ..settings import FieldError, plain
+from .checks import check_noise, check_plan, check_prior, complex_prior
 from .data_step import DataStep
 from .interval import SHARE, interval_factor
+from .opening import open_scan
 from .plan import Machine, Plan, Reading, Writing
-from .preparation import Prepared, check_noise, check_plan, check_prior, complex_prior, open_scan
+from .prepared import Prepared
 from .records import Gathered, Records, columns, shown
 from .settle import Settled
 from .slices import images_of, slices_at_once

@@ -86,9 +86,11 @@ def _waiting(pairs: Sequence[Pair], job: Job) -> list[Pair]:
 
 def _each(pairs: Sequence[Pair], job: Job, begun: Callable[[str], None]) -> Iterator[tuple[str, str]]:
     """Does scan after scan; those that fail, with the reasons, which are also said."""
+    advance = job.progress("scans", len(pairs))
     for source, target in pairs:
         begun(source.name)
         why = _one(source, target, job)
+        advance()
         if why is not None:
             job.say(f"failed: {why}")
             yield source.name, why

@@ -16,9 +16,9 @@ from ..errors import InputError
 from ..files import write_file
 from ..io import Scan
 from ..io.npz import npz_names, read_npz
-from ..metrics import Scores
+from ..metrics import Scores, fastmri_scores
 from ..report import Column
-from .preparation import Slice, score
+from .restoring import Slice
 
 MAGNITUDES = ("zero_filled", "cg_sense", "one_sample", "reference")
 
@@ -198,3 +198,8 @@ def key_of(base: str, slices: Iterable[tuple[Scan, Tensor | None]]) -> str:
                 total.update(f"{tuple(part.shape)} {part.dtype}".encode())
                 total.update(part.detach().cpu().contiguous().resolve_conj().numpy().tobytes())
     return total.hexdigest()
+
+
+def score(prediction: list[Tensor], reference: list[Tensor], *, data_range: float | None = None) -> Scores:
+    """The fastMRI protocol over the slices of a volume, from magnitudes (h, w)."""
+    return fastmri_scores(torch.stack(prediction), torch.stack(reference), data_range=data_range)

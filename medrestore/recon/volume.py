@@ -14,8 +14,10 @@ from ..files import digest_of
 from ..io import KSpaceFile, Scan
 from ..settings import FieldError, plain
 from .plan import Plan
-from .preparation import Prepared, is_empty, prepare, restore_slices
+from .preparation import is_empty, prepare
+from .prepared import Prepared
 from .records import Record, Records, key_of
+from .restoring import restore_slices
 from .settle import Settled, settled
 from .slices import ahead, images_of
 

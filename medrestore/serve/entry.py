@@ -20,12 +20,14 @@ class Progress:
     """A bar, and the time that is left.
 
     Attributes:
+        number: of the bar; a job has one after the other.
         label: what it is of.
         done, total: steps.
-        began: when the first step was done, by the monotonic clock.
+        began, last: when the first and the last step were done, by the monotonic clock.
     """
 
     label: str = ""
+    number: int = 0
     done: int = 0
     total: int = 0
     began: float | None = None

@@ -146,9 +146,9 @@ class Jobs:
             if kind == "line":
                 entry.lines = [*entry.lines, without_paths(self.wording.line(entry.kind, rest[0]))][-MOST_LINES:]
             elif kind == "bar":
-                progress.label, progress.total = without_paths(rest[0]), rest[1]
+                progress.number, progress.label, progress.total = rest[0], without_paths(rest[1]), rest[2]
                 progress.done, progress.began = 0, None
-            elif kind == "step":
+            elif kind == "step" and rest[0] == progress.number:
                 progress.step()
             elif kind == "views":
                 views: list[View] = rest[0]

@@ -120,7 +120,7 @@ def picture_cases(source: Pictures, prints: Fingerprints, where: str) -> list[Pi
     Raises:
         InputError: no pictures, or one smaller than the crop.
     """
-    files = Photographs().paths if source.folder == "bundled" else find(source.folder, SUFFIXES, where)
+    files = Photographs().files if source.folder == "bundled" else find(source.folder, SUFFIXES, where)
     least = max(source.crop or Pictures.SIDES, source.resize or 0)
     cases = []
     for path in files:

@@ -1,7 +1,8 @@
 """Many inputs one after the other, in a process of their own: where one ends that process, another goes on behind it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Generic, TypeVar
 
 from ..errors import InputError
@@ -33,6 +34,7 @@ class Reports:
     """
 
     send: Callable[[Message], None]
+    _bars: Iterator[int] = field(default_factory=count)
 
     def say(self, line: str) -> None:
         """A line for people."""
@@ -40,8 +42,9 @@ class Reports:
 
     def progress(self, label: str, total: int) -> Callable[[], None]:
         """A progress bar."""
-        self.send(("bar", label, total))
-        return lambda: self.send(("step",))
+        number = next(self._bars)
+        self.send(("bar", number, label, total))
+        return lambda: self.send(("step", number))
 
     def begun(self, name: str) -> None:
         """An item is begun: if the process ends before the next one is, this one has ended it."""
@@ -60,16 +63,16 @@ class _Parent:
     progress: Callable[[str, int], Callable[[], None]]
     failed: dict[str, str] = field(default_factory=dict)
     begun: str | None = None
-    advance: Callable[[], None] = lambda: None
+    bars: dict[int, Callable[[], None]] = field(default_factory=dict)
 
     def __call__(self, batch: Batch[Any], message: Message) -> None:
         kind, *words = message
         if kind == "line":
             self.say(words[0])
         elif kind == "bar":
-            self.advance = self.progress(*words)
+            self.bars[words[0]] = self.progress(*words[1:])
         elif kind == "step":
-            self.advance()
+            self.bars[words[0]]()
         elif kind == "begun":
             self.begun = words[0]
         else:

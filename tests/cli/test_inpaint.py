@@ -469,8 +469,10 @@ def test_the_surgical_demo(bench, monkeypatch):
     monkeypatch.setattr(demo, "WINDOW", 32)
     outcome = bench.call("demo", "surgical", "--steps", 3, "-o", bench / "demo.png")
     assert (outcome.code, outcome.err) == (0, ""), outcome
-    rows = {line.split("  ")[0]: line.split()[-1] for line in outcome.out.splitlines() if line[:4] in ("mean", "smoo", "DDNM")}
-    assert rows == {"mean fill": "0", "smooth fill": "0", "DDNM+": "0"}  # known pixels that changed
+    rows = {line[:16].strip(): line[16:].split() for line in outcome.out.splitlines() if line[:4] in ("obst", "smoo", "rest")}
+    assert {name: row[-1] for name, row in rows.items()} == dict.fromkeys(("obstructed", "smooth fill", "restored"), "0")
+    assert float(rows["restored"][0]) > float(rows["smooth fill"][0]) + 6  # dB, of what other frames show
+    assert "is seen in other frames and taken from there" in outcome.out
     assert (bench / "demo.png").read_bytes().startswith(b"\x89PNG")
 
 

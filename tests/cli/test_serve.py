@@ -65,9 +65,10 @@ def test_a_port_that_is_taken(bench: Bench) -> None:
 
 
 def test_without_the_extra(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("medrestore.extras.find_spec", lambda name: None)
     outcome = bench.call("serve")
-    assert outcome.code == 2 and "the page needs fastapi, which is not installed; pip install 'medrestore[serve]'" in outcome.err
+    said = "the page needs fastapi, which is not installed; run: pip install 'medrestore[serve]'"
+    assert outcome.code == 2 and said in outcome.err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")

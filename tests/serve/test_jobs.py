@@ -26,7 +26,8 @@ def quickly(items: list[Work], call: Any, *, workers: int, heard: Callable[..., 
             stopped: Callable[[], bool]) -> None:
     """In the place of `over`: what each plan asks for."""
     (work,) = items
-    for message in (("line", f"{work.folder}/scan.h5: give `noise_std`"), ("bar", "scan.h5", 3), ("step",), ("views", [VIEW])):
+    for message in (("line", f"{work.folder}/scan.h5: give `noise_std`"), ("bar", 0, "fit", 9),
+                    ("bar", 1, "scan.h5", 3), ("step", 1), ("step", 0), ("views", [VIEW])):
         heard(work, message)
     while work.plan == "sleeps":
         if stopped():

@@ -129,7 +129,7 @@ export class Viewer {
       one.figure.hidden = at < 0;
       if (at < 0) return;
       const view = job.views[at], values = await this.values(job.id, at, view);
-      if (this.job !== job || this.numbers[Number(this.slice.input.value)] !== number) return;
+      if (this.job?.id !== job.id || this.numbers[Number(this.slice.input.value)] !== number) return;
       const spread = one.title === "spread";
       const black = spread ? 0 : centre - width / 2, white = spread ? Math.max(...job.views.filter((v) => v.title === "spread").map((v) => v.high), 1e-30) : centre + width / 2;
       one.note.textContent = spread ? `0 to ${shown(white)}` : `${shown(black)} to ${shown(white)}`;
