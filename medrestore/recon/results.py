@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from ..errors import InputError
 from ..io import read_provenance, read_reconstruction
 
 
@@ -60,6 +61,8 @@ def read_result(out: Path) -> Result:
         InputError: it is none, or cannot be read.
     """
     made = read_provenance(out)
+    if not isinstance(made.get("sampling"), dict):
+        raise InputError(f"{out} does not say how it was made; it is no output of recon")
     with read_reconstruction(out) as images:
         slices, height, width = images.shape
     files = [path for path in (out, out.with_suffix(".png"), out.with_suffix(".nii.gz")) if path.exists()]
