@@ -18,7 +18,7 @@ TESTS = Path(__file__).parent
 LAYERS = (
     {"devices"},
     {"noise", "fft", "errors", "allocator"},
-    {"extras"},
+    {"extras", "plugins"},
     {"operators", "solvers", "metrics", "settings", "files", "child", "shipped"},
     {"codecs", "io", "mri", "tasks", "levels"},
     {"problem"},

@@ -9,7 +9,10 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING
 
+from .. import plugins
+from ..errors import InputError
 from ..extras import install_line
+from ..methods import METHODS
 from .command import Command
 from .terminal import say
 
@@ -35,6 +38,8 @@ def run(options: Options) -> int:
     say(f"python {sys.version.split()[0]} on {platform.system()} {platform.machine()}")
     for name in ("medrestore", *_required(), *OPTIONAL):
         say(f"{name:14s} {_version(name)}")
+    for line in _plugins():
+        say(line)
     import torch
 
     from ..devices import accelerator, default_device
@@ -58,6 +63,22 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return f"not installed (optional: {install_line(OPTIONAL[name])})" if name in OPTIONAL else "MISSING"
+
+
+def _plugins() -> Iterator[str]:
+    """The objects of other packages, and whether they work."""
+    for group in plugins.GROUPS:
+        for one in plugins.installed(group).values():
+            state = "ok"
+            if group == plugins.METHODS and one.name not in METHODS.plugins:
+                state = "not used, the name is one of medrestore's"
+            try:
+                one.load()
+            except InputError as error:
+                state = str(error)
+            yield f"plugin         {one.name} ({one.kind.removesuffix('s')} of {one.package}): {state}"
+        for name, why in plugins.passed_over(group).items():
+            yield f"plugin         {name} is not used: {why}"
 
 
 def _told(name: str, check: Callable[[], bool]) -> bool:

@@ -161,12 +161,12 @@ def find(name: str | Path) -> Path:
     path = Path(name)
     if (path / "prior.json").is_file():
         return path
-    if str(name) in (known := shipped.priors()):
-        return known[str(name)]
+    if (known := shipped.prior(str(name))) is not None:
+        return known
     if path.is_file():
         raise InputError(f"{path} is a file, and a prior is a folder with prior.json and unet/; "
                          "bare checkpoints, pickled ones above all, are not loaded")
-    raise InputError(f"no prior at {path}: give a folder that holds prior.json, or one of {', '.join(known) or 'none shipped'}")
+    raise InputError(f"no prior at {path}: give a folder that holds prior.json, or one of {', '.join(shipped.prior_names()) or 'none shipped'}")
 
 
 def describe(name: str | Path) -> dict[str, Any]:
