@@ -22,7 +22,8 @@ from medrestore.methods import DDIM, DDS, HQS, DPMSolver, Method, ProbabilityFlo
 from medrestore.noise import Noise
 from medrestore.priors import StationaryGaussian, load
 from medrestore.recon.plan import Plan, Undersampling
-from medrestore.recon.preparation import prepare, score
+from medrestore.recon.preparation import prepare
+from medrestore.recon.records import score
 from medrestore.restoration import restore, sample
 
 HIGH, LOW = 20.0, 0.05

@@ -28,7 +28,10 @@ from medrestore.priors import Prior, load
 from medrestore.priors.base import WrappedPrior
 from medrestore.recon.fit import measured_fit
 from medrestore.recon.plan import Plan, Undersampling
-from medrestore.recon.preparation import Prepared, prepare, restore_slice, score
+from medrestore.recon.preparation import prepare
+from medrestore.recon.prepared import Prepared
+from medrestore.recon.records import score
+from medrestore.recon.restoring import restore_slice
 from medrestore.recon.settle import settled
 
 ROOT = Path(__file__).parents[1]

@@ -29,7 +29,9 @@ from medrestore.evaluation.tables import read_rows
 from medrestore.io import read_kspace
 from medrestore.priors import Prior, load
 from medrestore.recon.plan import Plan, Undersampling
-from medrestore.recon.preparation import Prepared, prepare, score
+from medrestore.recon.preparation import prepare
+from medrestore.recon.prepared import Prepared
+from medrestore.recon.records import score
 from medrestore.restoration import restore
 
 ROOT = Path(__file__).parents[1]

@@ -25,7 +25,8 @@ from medrestore.io import Scan
 from medrestore.mri import add_smooth_phase, simulate_scan, simulated_maps
 from medrestore.priors import load
 from medrestore.recon.plan import Plan, Undersampling
-from medrestore.recon.preparation import Prepared, prepare
+from medrestore.recon.preparation import prepare
+from medrestore.recon.prepared import Prepared
 from medrestore.restoration import restore
 from medrestore.training import Config, read, train
 

@@ -21,7 +21,8 @@ from medrestore.methods import DDS, HQS
 from medrestore.operators import Sense
 from medrestore.priors import Prior, load
 from medrestore.recon.plan import Plan
-from medrestore.recon.preparation import restore_slice, score
+from medrestore.recon.records import score
+from medrestore.recon.restoring import restore_slice
 from medrestore.study.fingerprints import Fingerprints
 from medrestore.study.mri import PreparedSlice, prepared_slice
 from medrestore.study.scans import scan_cases

@@ -22,7 +22,8 @@ from medrestore.evaluation import needed_factor
 from medrestore.priors import Prior, load
 from medrestore.recon.interval import UNCERTAINTY
 from medrestore.recon.plan import Plan, Undersampling
-from medrestore.recon.preparation import prepare, restore_slice
+from medrestore.recon.preparation import prepare
+from medrestore.recon.restoring import restore_slice
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "uncertainty.csv"

@@ -54,15 +54,19 @@ class AffineCodec(Codec):
 
 
 class RealToComplex(Isometry):
-    """(batch, 2, h, w) real -> (batch, 1, h, w) complex."""
+    """(batch, 2 n, h, w) real, the n real parts first -> (batch, n, h, w) complex."""
 
     scale = 1.0
 
     def __call__(self, x: Tensor) -> Tensor:
-        return torch.complex(x[:, :1].contiguous(), x[:, 1:].contiguous())
+        real, imaginary = x.chunk(2, 1)
+        return torch.complex(real.contiguous(), imaginary.contiguous())
 
     def adjoint(self, y: Tensor) -> Tensor:
         return torch.cat([y.real, y.imag], 1)
+
+    def lift(self, support: Tensor) -> Tensor:
+        return support if support.ndim == 2 or support.shape[1] == 1 else torch.cat([support, support], 1)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from .priors import Prior, load
+from torch import Tensor
+
+from .priors import Prior, Watched, load
 from .priors.store import describe
 
 
@@ -31,6 +33,7 @@ class PriorMachine(Protocol):
 
 
 P = TypeVar("P", bound=PriorPlan)
+Show = Callable[[int, Mapping[str, Tensor]], None]
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class PriorJob(Generic[P]):
             a prior that was loaded from no file.
         say: called with one line per event, for people.
         progress: `(label, total) -> advance`, for a progress bar.
+        show: called with the number of each slice or frame once it is complete, and its images by title: (height, width)
+            real, or (height, width, 3) uint8 or float32. None spares what only it needs.
     """
 
     plan: P
@@ -51,6 +56,7 @@ class PriorJob(Generic[P]):
     about: Mapping[str, Any] = field(default_factory=dict)
     say: Callable[[str], None] = lambda line: None
     progress: Callable[[str, int], Callable[[], None]] = lambda label, total: lambda: None
+    show: Show | None = None
 
     @classmethod
     def load(cls, plan: P, machine: PriorMachine, **rest: Any) -> Self:
@@ -71,6 +77,22 @@ class PriorJob(Generic[P]):
     @classmethod
     def check_described(cls, about: Mapping[str, Any], plan: P) -> None:
         """Refuses a prior by what its folder states, before it is loaded."""
+
+    def watched(self, label: str, total: int) -> Self:
+        """The job with a progress bar over the images that go through its prior.
+
+        Args:
+            label, total: of the bar; further images than `total` do not move it.
+        """
+        advance = self.progress(label, total)
+        left = iter(range(total))
+
+        def seen(images: int) -> None:
+            for _ in range(images):
+                if next(left, None) is not None:
+                    advance()
+
+        return replace(self, prior=Watched(self.prior, seen))
 
     @property
     def prior_name(self) -> str:

@@ -139,9 +139,7 @@ def _encoded_support(operator: Operator, codec: Codec) -> Tensor | None:
     """Where a code may differ from zero, for an operator that is not linear."""
     if operator.support is None or not isinstance(codec, AffineCodec):
         return None
-    if isinstance(codec.linear, Isometry):
-        return operator.support
-    return codec.linear.lift(operator.support) if isinstance(codec.linear, CoIsometry) else None
+    return codec.linear.lift(operator.support) if isinstance(codec.linear, Isometry | CoIsometry) else None
 
 
 def stack(problems: Sequence[Problem[Operator]]) -> Problem[Operator]:

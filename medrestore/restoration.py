@@ -17,7 +17,7 @@ from .methods import Method, serving
 from .methods.base import TrajectoryMethod
 from .mri import calibration_scale
 from .noise import Noise
-from .operators import Encoding, LinearOperator, Mask, Operator, SpectralOperator
+from .operators import CoilEncoding, Encoding, LinearOperator, Mask, Operator, SpectralOperator
 from .operators.representation import ShortRepr
 from .priors import Prior
 from .problem import Problem, check_data, check_fits, stack
@@ -126,7 +126,7 @@ def check_needs(problem: Problem[Operator] | None, method: Method) -> None:
 
 def _way_out(operator: Operator | None, needs: type[Operator]) -> str:
     """How the operator comes to know more, where it can."""
-    if isinstance(operator, Encoding) and issubclass(SpectralOperator, needs):
+    if isinstance(operator, CoilEncoding) and issubclass(SpectralOperator, needs):
         return "; Sense becomes spectral through Sense.spectral() when its mask undersamples one axis"
     return ""
 

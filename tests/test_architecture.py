@@ -36,13 +36,15 @@ SHIPPED = {"configs", "data"}  # files that come with the package; no code
 
 HOMES = {  # the only packages that may import a third party
     "sigpy": set(), "pywt": {"baselines"},
-    "h5py": {"io", "child"}, "nibabel": {"io"}, "tifffile": {"io"},
-    "pydicom": {"io"}, "SimpleITK": {"io"}, "av": {"io", "child"}, "ismrmrd": {"io"},
+    "h5py": {"io", "child"}, "nibabel": {"io"}, "tifffile": {"io", "child"},
+    "pydicom": {"io", "child"}, "SimpleITK": {"io"}, "av": {"io", "child"}, "ismrmrd": {"io"},
     "twixtools": {"io"}, "scipy.io": {"io"},
     "diffusers": {"priors"}, "monai": {"priors", "baselines", "datasets"},
     "accelerate": {"training"}, "dask": {"tasks"}, "distributed": {"tasks"}, "skimage": {"metrics", "study", "images"},
     "matplotlib": {"report"},
 }
+PARSERS = {"dcmread", "read_file_meta_info", "pixel_array", "TiffFile", "imread", "ParquetFile", "read_table", "read_parquet",
+           "loadmat", "ReadImage", "ImageFileReader"}  # of files from outside: only `child` calls them
 DRAWS = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial", "poisson",
          "rand_like", "randn_like", "randint_like"}
 FILLS = {"normal_", "uniform_", "random_", "bernoulli_", "exponential_", "cauchy_", "geometric_", "log_normal_"}
@@ -54,6 +56,18 @@ def dotted(node: ast.expr) -> str:
     if isinstance(node, ast.Attribute):
         return f"{dotted(node.value)}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else ""
+
+
+def foreign_parsers(tree: ast.Module) -> set[str]:
+    """Calls of compiled parsers, and of large ones, which belong in the child."""
+    return {name for node in ast.walk(tree) if isinstance(node, ast.Call)
+            if (name := dotted(node.func)).rpartition(".")[2] in PARSERS or name in ("Image.open", "h5py.File", "av.open")
+            if not (name in ("h5py.File", "av.open") and any(is_writing(one) for one in node.args))}
+
+
+def is_writing(argument: ast.expr) -> bool:
+    """Whether an argument is the mode of a file that is written."""
+    return isinstance(argument, ast.Constant) and argument.value in ("w", "x")
 
 
 def imports(tree: ast.Module, package: tuple[str, ...]) -> Iterator[str]:
@@ -192,6 +206,7 @@ def test_file(path: Path) -> None:
     assert not strays(tree, package)
     assert not hidden_draws(tree)
     assert package == "files" or not publishes(tree)
+    assert package == "child" or not foreign_parsers(tree)
     assert package == "cli" or inside.as_posix() == "report/page.py" or not option_names(tree)
     assert (package not in PROBED and inside.as_posix() not in PROBED_FILES) or not probes(tree)
 
@@ -307,3 +322,11 @@ def test_circles_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert graph(trees) == {"medrestore.a": {"medrestore.b"}, "medrestore.b": {"medrestore.a"}, "medrestore.c": set()}
     with pytest.raises(CycleError):
         TopologicalSorter(graph(trees)).prepare()
+
+
+@pytest.mark.parametrize(("source", "wrong"), [
+    ("pydicom.dcmread(path)", True), ("with tifffile.TiffFile(path) as file: pass", True), ("Image.open(path)", True),
+    ("h5py.File(path)", True), ("h5py.File(path, 'r')", True), ("h5py.File(path, 'w')", False), ("av.open(path, 'w')", False),
+    ("av.open(path)", True), ("path.open('rb')", False), ("picture.save(path)", False)])  # fmt: skip
+def test_calls_of_foreign_parsers_are_found(source: str, wrong: bool) -> None:
+    assert bool(foreign_parsers(ast.parse(source))) == wrong

@@ -1,9 +1,11 @@
 """A plan with its prior: loaded once, told from others."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import torch
 from torch import Tensor
 
 from medrestore.errors import InputError
@@ -43,3 +45,18 @@ def test_the_prior_that_a_plan_names_is_loaded(tiny_prior: Path) -> None:
 def test_a_prior_of_no_file_is_like_no_other() -> None:
     job = Job(Plan(), Blank())
     assert job.prior_name == "Blank" and job.prior_hash == "" and job.prior_key() != job.prior_key()
+
+
+def test_the_bar_of_a_watched_job_never_goes_beyond_its_end() -> None:
+    bars: list[tuple[str, int]] = []
+    steps: list[int] = []
+
+    def progress(label: str, total: int) -> Callable[[], None]:
+        bars.append((label, total))
+        return lambda: steps.append(1)
+
+    job = Job(Plan(), Blank(), progress=progress).watched("slice", 3)
+    job.prior(torch.zeros(2, 2, 4, 4), 1.0)
+    assert bars == [("slice", 3)] and len(steps) == 2
+    job.prior(torch.zeros(5, 2, 4, 4), 1.0)
+    assert len(steps) == 3

@@ -27,6 +27,8 @@ NUMBERS = itertools.count()  # of files
 PATIENCE = 10  # seconds of waiting for each second of computing: disks are slow and machines are shared
 EXHAUSTED = signal.Signals.SIGXCPU if sys.platform != "win32" else 99  # by which the system ends what computes too long
 SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # of which whoever asks can say what helps
+TYPES = {name: np.dtype(name) for name in ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64",
+                                           "float16", "float32", "float64", "complex64", "complex128")}
 WAIT = 30.0  # seconds of waiting that any request may take
 
 
@@ -51,6 +53,17 @@ class Answer:
 
     value: Any
     arrays: Sequence[np.ndarray] = ()
+
+    def array(self, index: int, name: str, shape: Sequence[int]) -> np.ndarray:
+        """One of the arrays as numbers of a type and a shape that came with it.
+
+        Raises:
+            OSError: they are none of it, as a child whose memory was overwritten may say.
+        """
+        try:
+            return self.arrays[index].view(TYPES[name]).reshape(shape)
+        except (IndexError, KeyError, TypeError, ValueError) as error:
+            raise OSError(f"what was read is no array of {name} {shape}") from error
 
 
 class Died(Exception):
@@ -89,7 +102,7 @@ class Child:
         return next(NUMBERS)
 
     def ask(self, file: int, path: str, question: str, limits: Limits = Limits(), *, kind: str = "hdf5", locking: bool = True,
-            **arguments: Any) -> Answer:
+            data: bytes | None = None, **arguments: Any) -> Answer:
         """The answer to a question about a file.
 
         Args:
@@ -97,8 +110,9 @@ class Child:
             path: of the file.
             question: one of those that are answered for this kind.
             limits: what it may take.
-            kind: of the file, the name of a module of this package: hdf5, video or parquet.
+            kind: of the file, one of `serve.KINDS`.
             locking: whether a file that another program writes is refused.
+            data: the content of the file, where that has been read already; an argument of the question.
             arguments: plain data for it.
 
         Raises:
@@ -112,16 +126,26 @@ class Child:
             request = {"kind": kind, "file": file, "path": path and os.path.abspath(path), "question": question,
                        "arguments": arguments, "closed": closed, "locking": locking, "memory": limits.memory,
                        "seconds": limits.seconds}
+            content = [] if data is None else [np.frombuffer(data, np.uint8)]
             for repeated in (False, True):
                 self._busy = True
                 try:
-                    return self._answered(request, limits, path)
+                    return self._answered(request, content, limits, path)
                 except Died as died:
                     if repeated or not others or died.code == -EXHAUSTED:
                         raise InputError(f"{path} {_cause(died.code, limits)}") from died
                 finally:
                     self._busy = False
             raise AssertionError("a request is repeated once")
+
+    def ask_once(self, path: str, question: str, limits: Limits, *, kind: str, data: bytes | None = None,
+                 **arguments: Any) -> Answer:
+        """The answer to the only question about a file, which is closed then; see `ask`."""
+        number = self.number()
+        try:
+            return self.ask(number, path, question, limits, kind=kind, data=data, **arguments)
+        finally:
+            self.close(number)
 
     def close(self, file: int) -> None:
         """Closes a file now."""
@@ -166,7 +190,7 @@ class Child:
             _close(process)
             process.returncode = 0  # it is not ours to wait for
 
-    def _answered(self, request: dict[str, Any], limits: Limits, path: str) -> Answer:
+    def _answered(self, request: dict[str, Any], content: list[np.ndarray], limits: Limits, path: str) -> Answer:
         """The answer of the present worker; see `ask`.
 
         Raises:
@@ -176,7 +200,7 @@ class Child:
         self._seen.add(request["file"])
         late = threading.Event()
         try:
-            return _exchange(process, request, limits, late)
+            return _exchange(process, request, content, limits, late)
         except Died:
             self._next_worker()  # which takes its place
             raise
@@ -221,7 +245,8 @@ class Child:
         return self._process
 
 
-def _exchange(process: subprocess.Popen[bytes], request: dict[str, Any], limits: Limits, late: threading.Event) -> Answer:
+def _exchange(process: subprocess.Popen[bytes], request: dict[str, Any], content: list[np.ndarray], limits: Limits,
+              late: threading.Event) -> Answer:
     """One request and its answer.
 
     Raises:
@@ -240,7 +265,7 @@ def _exchange(process: subprocess.Popen[bytes], request: dict[str, Any], limits:
     timer.start()
     try:
         try:
-            send(process.stdin, request)
+            send(process.stdin, request, content)
         except OSError as error:
             raise Broken("it has ended") from error
         message, arrays = receive(process.stdout, most=limits.answer)

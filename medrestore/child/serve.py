@@ -14,9 +14,12 @@ from typing import Any, NoReturn
 from .messages import Broken, receive, send
 from .opened import Files
 
-KINDS = {"hdf5": "HDF5", "video": "Videos", "parquet": "Tables"}  # modules of this package, and what answers in them
+KINDS = {  # modules of this package, and what answers in them
+    "hdf5": "HDF5", "video": "Videos", "parquet": "Tables", "tiff": "Tiffs", "dicom": "Dicoms", "picture": "Pictures",
+}
 # exit codes of a worker: the parent has gone, or wants another worker; with a bit for each of KINDS that it was asked for
-DONE, FRESH = 0, 8
+DONE, FRESH = 0, 1 << len(KINDS)
+MOST = 1 << 40  # bytes that the parent may send; it has them in memory already
 
 
 def serve() -> None:
@@ -57,7 +60,7 @@ def _work(incoming: io.FileIO, outgoing: io.FileIO) -> NoReturn:
     kinds: dict[str, Files[Any]] = {}
     while True:
         try:
-            request, _ = receive(incoming, most=0)
+            request, content = receive(incoming, most=MOST)
         except Broken:
             os._exit(DONE)
         if request["question"] == "end":
@@ -71,6 +74,8 @@ def _work(incoming: io.FileIO, outgoing: io.FileIO) -> NoReturn:
             for number in request["closed"]:
                 for files in kinds.values():
                     files.close(number)
+            if content:
+                request["arguments"]["data"] = content[0]
             value, arrays = kinds[kind].answer(request)
         except Exception as error:  # libraries raise whatever they like of a damaged file
             _limit("RLIMIT_AS", None)

@@ -64,7 +64,8 @@ def _mri(options: Options) -> int:
     from ..io import read_kspace
     from ..priors import load
     from ..recon.plan import Plan, Undersampling
-    from ..recon.preparation import prepare, score
+    from ..recon.preparation import prepare
+    from ..recon.records import score
     from ..report import Column, panel
     from ..restoration import restore
     from ..shipped import samples

@@ -46,7 +46,7 @@ def run(options: Options) -> int:
     """Restores; 0, or 1 when images of a folder failed."""
     source, out = places(options.input, options.out, "restore")
 
-    from ..images.files import Job, restore_file, restore_folder
+    from ..images.files import Job, restore_file, restore_folder, settled
     from ..images.records import check_output, existing, pairs
 
     truth = None if options.truth is None else existing(options.truth)
@@ -59,7 +59,7 @@ def run(options: Options) -> int:
         check_output(out, source, options.writing)
     usable_device(options.machine.place)
     job = Job.load(
-        _settled(options.plan, first, options.reading),
+        settled(options.plan, first, options.reading),
         options.machine,
         reading=options.reading,
         writing=options.writing,
@@ -70,20 +70,6 @@ def run(options: Options) -> int:
         return code(restore_folder(source, out, job), "restore")
     restore_file(source, out, job, truth=truth)
     return 0
-
-
-def _settled(plan: Plan, first: Path, reading: Reading) -> Plan:
-    """The plan with the prior that "auto" stands for, by the first image."""
-    if plan.prior != "auto":
-        return plan
-
-    from ..images.records import Recorded
-    from ..io.images import open_images
-
-    recorded = Recorded.of(first)
-    done = plan.degradation if plan.degradation.given or recorded is None else recorded.degradation
-    channels = open_images(first, axis=plan.axis, max_gb=reading.max_gb).values.shape[1]
-    return plan.for_images(3 if done.task == "colorize" else channels)
 
 
 def places(given: str | None, out: str | None, command: str) -> tuple[Path, Path]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..codecs import CalibratedComplex, Interval
-from ..io.volumes.dicom import read_dicom, read_dicom_header
+from ..io.dicom import read_dicom, read_dicom_header
 from ..settings import check, refused
 from .base import Images
 from .files import find

@@ -8,7 +8,7 @@ from ..errors import InputError
 from ..files import expanded, files_in, globbed, is_glob, natural_key
 
 
-def find(files: str | tuple[str, ...], suffixes: Iterable[str], where: str) -> list[Path]:
+def find(files: str | Path | tuple[str | Path, ...], suffixes: Iterable[str], where: str) -> list[Path]:
     """The files meant by paths of files, folders (searched to any depth) or globs, in natural order.
 
     Args:
@@ -20,13 +20,13 @@ def find(files: str | tuple[str, ...], suffixes: Iterable[str], where: str) -> l
     """
     paths: list[Path] = []
     suffixes = tuple(suffixes)
-    for text in (files,) if isinstance(files, str) else files:
+    for text in (files,) if isinstance(files, str | Path) else files:
         path = expanded(text)
         if path.is_file():
             paths.append(path)
             continue
         folder = path.is_dir()
-        inside = files_in(path, suffixes or ("",), deep=True) if folder else _globbed(path, where) if is_glob(text) else []
+        inside = files_in(path, suffixes or ("",), deep=True) if folder else _globbed(path, where) if is_glob(str(text)) else []
         if not inside:
             kinds = " or ".join(suffixes) if suffixes else "any"
             raise InputError(f"{where}: {text} holds no {kinds} files or does not exist; give a file, a folder or a glob.")

@@ -32,7 +32,7 @@ class Pictures(Images):
     """PNG and JPEG pictures, in [-1, 1].
 
     Args:
-        files: files, folders (to any depth) or globs.
+        files: files, folders (to any depth) or globs; afterwards the pictures that were found, in natural order.
         channels: 3 for RGB, 1 for luminance.
         group: what the pictures of one patient or scene share: `folder`, `file` (the name without suffix), or
             a regular expression that is searched in the path.
@@ -41,7 +41,7 @@ class Pictures(Images):
             off there; needed for pictures of 16 bits, whose range no header tells. Needs one channel.
     """
 
-    files: str | tuple[str, ...]
+    files: str | Path | tuple[str | Path, ...]
     channels: int = 3
     group: str = "folder"
     magnitude: bool = False
@@ -54,23 +54,23 @@ class Pictures(Images):
         if self.interval is not None and not (self.channels == 1 and self.interval[0] < self.interval[1]):
             raise refused(self, f"interval must rise and needs channels: 1, got {list(self.interval)} and "
                                 f"{self.channels} channels")
-        self.paths = find(self.files, pictures.SUFFIXES, "Pictures")
+        self.files = self._paths = tuple(find(self.files, pictures.SUFFIXES, "Pictures"))
         self.recipe = CalibratedComplex() if self.magnitude else Interval(*(self.interval or (0.0, 1.0)))
-        deep = [] if self.interval is not None else [path for path in self.paths if pictures.has_16_bits(path)]
+        deep = [] if self.interval is not None else [path for path in self._paths if pictures.has_16_bits(path)]
         if deep:
             raise InputError(f"{deep[0]} has 16 bits a channel, and no header tells the range of its values; "
                              "state it, as interval: [0, 4095] for 12 bits, with channels: 1, or save it with 8 bits")
-        self._groups = [name_group(path, self.group, "Pictures") for path in self.paths]
+        self._groups = [name_group(path, self.group, "Pictures") for path in self._paths]
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self._paths)
 
     def __getitem__(self, index: int) -> Tensor:
         if self.interval is None:
-            picture = as_picture(pictures.read_picture(self.paths[index], channels=self.channels))
+            picture = as_picture(pictures.read_picture(self._paths[index], channels=self.channels))
         else:
             low, high = self.interval
-            values = pictures.read_values(self.paths[index])
+            values = pictures.read_values(self._paths[index])
             picture = torch.from_numpy(((values - low) * (2 / (high - low)) - 1).clip(-1, 1))[None]
         return (picture + 1) / 2 if self.magnitude else picture
 
@@ -102,16 +102,16 @@ class Photographs(Images):
         if unknown or not chosen:
             missing = ", ".join(unknown) or "no names"
             raise refused(self, f"names: {missing} given, but the bundle holds {', '.join(bundled)}; choose of these")
-        self.paths = [bundled[name] for name in chosen]
+        self.files = [bundled[name] for name in chosen]
         self._read: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.files)
 
     def __getitem__(self, index: int) -> Tensor:
         if index not in self._read:
-            self._read[index] = pictures.read_picture(self.paths[index])
+            self._read[index] = pictures.read_picture(self.files[index])
         return as_picture(self._read[index])
 
     def group_of(self, index: int) -> str:
-        return self.paths[index].stem.removesuffix("_left").removesuffix("_right")
+        return self.files[index].stem.removesuffix("_left").removesuffix("_right")

@@ -16,6 +16,7 @@ from ..child import Limits, shared
 from ..errors import InputError
 from ..extras import extra
 from ..files import has_suffix, new_file, text_of
+from ..io.causes import cause
 from .protocols import KNOWN, Metric
 from .protocols import metric as metric_by_name
 from .statistics import Cell
@@ -181,14 +182,13 @@ def _read_csv(path: Path) -> tuple[list[str], Sequence[Sequence[Any]]]:
 def _read_parquet(path: Path) -> tuple[list[str], Sequence[Sequence[Any]]]:
     """Arrow parses it in the child of this process, see `medrestore.child`."""
     _arrow(path)
-    number = shared().number()
     try:
-        answer = shared().ask(number, str(path), "table", PARSING, kind="parquet", largest=LARGEST, longest=LONGEST)
+        answer = shared().ask_once(str(path), "table", PARSING, kind="parquet", largest=LARGEST, longest=LONGEST)
         columns = json.loads(answer.arrays[0].tobytes()) if answer.arrays else []
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of this process
+            raise InputError(cause(path, error)) from error
         raise InputError(f"{path} is not a whole Parquet file (damaged or another format); write it again.") from error
-    finally:
-        shared().close(number)
     found = answer.value
     if "wrong" in found:
         raise InputError({

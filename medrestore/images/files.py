@@ -22,7 +22,7 @@ from ..priors import Prior, load
 from ..settings import plain
 from .plan import Machine, Plan, Reading, Writing
 from .records import RESTORED, Recorded, check_output, is_done, named, pairs, preview_place, publish
-from .reporting import report, scored, summary, write_preview
+from .reporting import evaluations, report, scored, summary, views, write_preview
 from .restore import Measured, Restored, Setting, prepare
 from .slices import Slices
 
@@ -83,6 +83,23 @@ class Job(PriorJob[Plan]):
         return digest_of([self.config_hash, fingerprint])
 
 
+def settled(plan: Plan, first: Path, reading: Reading) -> Plan:
+    """The plan with the prior that "auto" stands for.
+
+    Args:
+        first: the image that decides, by its channels.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    if plan.prior != "auto":
+        return plan
+    recorded = Recorded.of(first)
+    done = plan.degradation if plan.degradation.given or recorded is None else recorded.degradation
+    channels = open_images(first, axis=plan.axis, max_gb=reading.max_gb).values.shape[1]
+    return plan.for_images(3 if done.task == "colorize" else channels)
+
+
 def restore_file(source: Path, out: Path, job: Job, *, truth: Path | None = None) -> bool:
     """One file of degraded images to one of restored ones, with a picture to look at and a record beside.
 
@@ -117,10 +134,9 @@ def restore_file(source: Path, out: Path, job: Job, *, truth: Path | None = None
         if stage.resumed:
             job.say(f"{out.name}: goes on where an earlier run stopped")
         with final_names(stage.folder, out.parent):
-            advance = job.progress(source.name, len(numbers))
-            slices.restore(
-                measured, setting, numbers, job.prior, job.plan, device=job.machine.place, advance=advance
-            )
+            total = evaluations(setting, len(slices.missing(numbers)), job)
+            prior = job.watched(source.name, total).prior
+            slices.restore(measured, setting, numbers, prior, job.plan, device=job.machine.place)
             if digest(source) != given:
                 raise InputError(f"{source} was changed while it was read; run again once it is complete")
             _write(stage, out, images, setting, slices, numbers, reference, job, key, given)
@@ -191,6 +207,9 @@ def _write(
 ) -> None:
     """Makes the files of an output and publishes them."""
     done = [slices.read(number) for number in numbers]
+    if job.show is not None:
+        for index, (number, one) in enumerate(zip(numbers, done, strict=True)):
+            job.show(index, views(torch.from_numpy(images.values[number]), one, setting))
     mean = torch.stack([one.mean for one in done])
     factor = images.values.shape[-1] / setting.size[1]
     options: dict[str, Any] = dict(factor=factor, first=numbers[0], patient=job.writing.keep_patient, key=key)

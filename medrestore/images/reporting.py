@@ -46,22 +46,27 @@ def summary(
         yield f"note: {none if setting.channels == 1 else COLOURS}"
 
 
+def evaluations(setting: Setting, slices: int, job: PriorJob[Plan]) -> int:
+    """How many images, or windows of them, the network is given for so many slices; without a coarser image that guides."""
+    plan, window = job.plan, window_of(job.plan, job.prior, setting.size)
+    windows = 1
+    if window is not None:
+        windows = math.prod(max(1, -(-2 * n // w) - 1) for n, w in zip(setting.size, window, strict=True))
+    calls = plan.sampler.calls(len(plan.levels(job.prior)) - 1) * windows * plan.samples * slices
+    return calls * (setting.channels // setting.coordinates.channels)
+
+
 def _minutes(setting: Setting, numbers: Sequence[int], job: PriorJob[Plan], device: str) -> float:
     """How long it takes, by one call of the network."""
-    plan, prior = job.plan, job.prior
-    window = window_of(plan, prior, setting.size)
-    windows, side = 1, padded_size(prior, setting.size)
-    if window is not None:
-        side = window
-        windows = math.prod(max(1, -(-2 * n // w) - 1) for n, w in zip(setting.size, window, strict=True))
+    prior = job.prior
+    side = window_of(job.plan, prior, setting.size) or padded_size(prior, setting.size)
     x = torch.zeros(1, prior.channels, *side, device=device)
     with torch.no_grad():
         if device != "cpu":  # whose first call loads its kernels
             prior(x, 1.0)
         started = time.monotonic()
         prior(x, 1.0).sum().item()  # waits for the device
-    calls = (len(plan.levels(prior)) - 1) * windows * plan.samples * len(numbers)
-    return (time.monotonic() - started) * calls * (setting.channels // setting.coordinates.channels) / 60
+    return (time.monotonic() - started) * evaluations(setting, len(numbers), job) / 60
 
 
 def report(
@@ -100,6 +105,25 @@ def scored(
         value = psnr(a, b, data_range=peak)
         found[name] = {"psnr": value if math.isfinite(value) else 999.0, "ssim": ssim(a, b, data_range=peak)}
     return found
+
+
+def views(given: Tensor, restored: Restored, setting: Setting) -> dict[str, Tensor]:
+    """The images of a slice by title: what was given, restored, and the spread of the samples where there are several.
+
+    Args:
+        given: (channel, height, width), in the units of the file.
+
+    Returns:
+        (height, width), or (height, width, 3) in colour, in the units of the file, real; of the size of the restored image.
+    """
+    images = {"given": F.interpolate(_real(given)[None], setting.size, mode="nearest")[0], "restored": _real(restored.mean)}
+    if len(restored.samples) > 1:
+        images["spread"] = _real(restored.std)
+    return {title: image[0] if len(image) == 1 else image.permute(1, 2, 0) for title, image in images.items()}
+
+
+def _real(image: Tensor) -> Tensor:
+    return (image.abs() if image.is_complex() else image).float()
 
 
 def write_preview(

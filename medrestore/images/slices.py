@@ -1,7 +1,7 @@
 """The restored slices of a file in a folder, which a run that stopped leaves to the next."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,10 @@ class Slices:
         """How many are stored."""
         return len(list(self.folder.glob("*.npz")))
 
+    def missing(self, numbers: Sequence[int]) -> list[int]:
+        """Those of some slices that are not stored."""
+        return [number for number in numbers if self.load(number) is None]
+
     def restore(
         self,
         measured: Measured,
@@ -37,14 +41,11 @@ class Slices:
         plan: Plan,
         *,
         device: str,
-        advance: Callable[[], None],
     ) -> None:
-        """Restores those that are missing; `advance` is called after each."""
-        for number in numbers:
-            if self.load(number) is None:
-                y = measured.y[number : number + 1]
-                self.save(number, restore_slice(setting, y, number, prior, plan, device=device))
-            advance()
+        """Restores and stores those that are missing."""
+        for number in self.missing(numbers):
+            y = measured.y[number : number + 1]
+            self.save(number, restore_slice(setting, y, number, prior, plan, device=device))
 
     def _place(self, number: int) -> Path:
         return self.folder / f"{number:06d}.npz"

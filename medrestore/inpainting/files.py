@@ -22,8 +22,8 @@ from ..report.overlay import write_overlay
 from ..settings import plain
 from .job import Job
 from .outputs import PictureWriter, check_output, check_replaced, is_done, one_picture, preview_place, table_place, told_name
-from .scene import Coverage, Inspection, fill_frames, fingerprint, grown, inspect_scene
-from .told import dropped, report, summary
+from .scene import Coverage, FilledFrame, Inspection, fill_frames, fingerprint, grown, inspect_scene
+from .told import dropped, evaluations, report, summary
 
 
 def inpaint_scene(
@@ -60,7 +60,7 @@ def inpaint_scene(
             preview, table = (writer.beside / place(out).name for place in (preview_place, table_place))
             write_overlay(preview, scene.frame(inspection.fullest), scene.mask(inspection.fullest)[0])
             with _shown(preview, preview_place(out), writer):
-                coverages = _fill(given, ahead, writer, job)
+                coverages = _fill(given, ahead, writer, inspection, job)
                 with opened() as again:
                     if fingerprint(grown(again, job.plan.grow)) != inspection.fingerprint:
                         raise InputError(f"{source} was changed while it was read; run again once it is complete")
@@ -110,17 +110,27 @@ def _writer(
     )
 
 
-def _fill(given: Scene, ahead: Scene, writer: SceneWriter | PictureWriter, job: Job) -> list[Coverage]:
+def _fill(given: Scene, ahead: Scene, writer: SceneWriter | PictureWriter, inspection: Inspection, job: Job) -> list[Coverage]:
     """Fills all frames and writes those that no earlier run has written."""
-    done, advance = writer.done, job.progress(given.name, given.count)
-    coverages: list[Coverage] = []
+    done, coverages = writer.done, list[Coverage]()
+    alone = given.count == 1  # its progress is that of its windows
+    job = job.watched(given.name, evaluations(inspection, job)) if alone else job
+    advance = (lambda: None) if alone else job.progress(given.name, given.count)
     for one in fill_frames(given, job.prior, job.plan, ahead=ahead, device=job.machine.place,
                            stored=lambda index: writer.read(index) if index in done else None):
         if one.computed:
             writer.put(one.index, one.frame)
         coverages.append(one.coverage)
+        if job.show is not None:
+            job.show(one.index, _shown_frame(given.frame(one.index), one))
         advance()
     return coverages
+
+
+def _shown_frame(given: Tensor, filled: FilledFrame) -> dict[str, Tensor]:
+    """The pictures of a frame by title, (height, width, 3) uint8, and the spread (height, width) where there is one."""
+    images = {"given": given.permute(1, 2, 0), "restored": filled.frame.permute(1, 2, 0)}
+    return images if filled.spread is None else images | {"spread": filled.spread}
 
 
 def _scores(scene: Scene, writer: SceneWriter | PictureWriter) -> tuple[SceneScore | None, list[FrameScore]]:

@@ -84,6 +84,7 @@ def inpaint_frame(
     before: Tensor | None = None,
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    spread: Callable[[Window, Tensor], None] | None = None,
 ) -> Tensor:
     """The frame with its hole filled; known pixels are those of the frame, bit by bit.
 
@@ -95,6 +96,8 @@ def inpaint_frame(
         before: the result of the previous frame, like `frame`, to begin from at `Plan.warm_start`.
         device: where to compute.
         progress: called with how many windows are drawn and how many there will be.
+        spread: called with each part of the frame that is restored, and there with the std of the samples, (height, width)
+            in grey levels, mean over the colours; zero where pixels are known.
 
     Returns:
         (3, height, width) uint8.
@@ -108,7 +111,7 @@ def inpaint_frame(
         start, level = smooth, plan.start_sigma if bool(known[here].any()) else None
         if before is not None and plan.warm_start is not None:
             start, level = before[cut], plan.warm_start
-        fill = _fill(
+        samples = _fill(
             frame[cut],
             known[here],
             None if level is None else (start, level),
@@ -118,6 +121,9 @@ def inpaint_frame(
             device,
             progress,
         )
+        if spread is not None:
+            spread(here, samples.std(0, correction=min(1, len(samples) - 1)).mean(0).where(~known[here], 0.0))
+        fill = samples.mean(0).round().clamp(0, 255).to(torch.uint8)
         filled[cut] = torch.where(known[here], frame[cut], feathered(fill, smooth, known[here], plan.feather))
     return filled
 
@@ -205,7 +211,7 @@ def _fill(
     device: torch.device | str,
     progress: Callable[[int, int], None] | None,
 ) -> Tensor:
-    """One region restored, (3, height, width) uint8, from a picture and its noise level or from noise.
+    """Samples of one region, (sample, 3, height, width) grey levels, from a picture and its noise level or from noise.
 
     Noise is drawn by where the region lies.
     """
@@ -222,7 +228,7 @@ def _fill(
         first, level = start
         first = codec.encode(first[None].to(device) / 255)
         z = mask_shift(problem, prior, plan.sampler, plan.levels(prior, level), start=first, **common)
-    return (255 * codec.decode(z).mean(0)).round().clamp(0, 255).to(torch.uint8).cpu()
+    return (255 * codec.decode(z)).cpu()
 
 
 def _codec(prior: Prior) -> Interval:

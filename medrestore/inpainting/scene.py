@@ -59,12 +59,14 @@ class FilledFrame:
         frame: (3, height, width) uint8; known pixels are those of the scene, bit by bit.
         computed: whether it was filled now; False for a stored frame of an earlier run.
         coverage: what its mask hides.
+        spread: (height, width) std of the samples in grey levels, where several were drawn now.
     """
 
     index: int
     frame: Tensor
     computed: bool
     coverage: Coverage
+    spread: Tensor | None = None
 
 
 def grown(scene: Scene, by: int) -> Scene:
@@ -140,14 +142,17 @@ def fill_frames(scene: Scene, prior: Prior, plan: Plan, *, ahead: Scene | None =
             given = stretch.background.fill(now) if plan.temporal_fill else now
             hidden, left = (float((~known).double().mean()) for known in (now.known, given.known))
             frame = stored(index)
-            computed = frame is None
+            computed, spread = frame is None, None
             if frame is None:
                 cold = plan.warm_start is None or (stretch.after_cut and index == stretch.first)
+                if plan.samples > 1:
+                    spread = torch.zeros(now.known.shape)
                 filled = inpaint_frame(
-                    given.frame, given.known, prior, plan, before=None if cold else previous, device=device
+                    given.frame, given.known, prior, plan, before=None if cold else previous, device=device,
+                    spread=None if spread is None else spread.__setitem__,
                 )
                 frame = torch.where(now.known, now.frame, filled)
             previous = frame
             yield FilledFrame(
-                index, frame, computed, Coverage(hidden, 1 - left / hidden if hidden > 0 else 0.0)
+                index, frame, computed, Coverage(hidden, 1 - left / hidden if hidden > 0 else 0.0), spread
             )

@@ -17,8 +17,7 @@ from .scene import Coverage, Inspection
 def summary(scene: Scene, inspection: Inspection, out: Path, job: Job) -> Iterator[str]:
     """The lines before the work."""
     plan, survey, (height, width) = job.plan, inspection.survey, scene.size
-    calls = plan.sampler.calls(len(plan.levels(job.prior, plan.start_sigma)) - 1) * inspection.windows * plan.samples
-    minutes = _seconds_a_call(job) * calls / 60
+    minutes = _seconds_a_call(job) * evaluations(inspection, job) / 60
     yield (
         f"{scene.name}: {scene.count} {'frame' if scene.count == 1 else 'frames'} of {width} x {height}, "
         f"{survey.hole_fraction:.1%} hidden ({f'masks grown by {plan.grow} pixels, ' if plan.grow else ''}{_meaning(scene)}; "
@@ -31,6 +30,13 @@ def summary(scene: Scene, inspection: Inspection, out: Path, job: Job) -> Iterat
         yield f"{scene.name}: {len(survey.empty)} frames with nothing hidden pass through as they are"
     if out.suffix == ".mp4":
         yield H264_WARNING
+
+
+def evaluations(inspection: Inspection, job: Job) -> int:
+    """How many windows the network is given at most, those of coarser pictures left out."""
+    plan = job.plan
+    calls = plan.sampler.calls(len(plan.levels(job.prior, plan.start_sigma)) - 1)
+    return calls * inspection.windows * plan.samples
 
 
 def dropped(scene: Scene, out: Path) -> Iterator[str]:

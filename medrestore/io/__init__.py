@@ -1,5 +1,6 @@
 """Files in and out: k-space of every common format, frames and scenes, volumes, reconstructions; every input is checked."""
 
+from .dicom import read_dicom
 from .frames import Frames, Masks, grow_hole, read_picture, to_known
 from .kspace import KSpaceFile, Scan, inspect_file, read_kspace
 from .npz import npz_names, read_npz
@@ -12,7 +13,7 @@ from .reconstruction import (
     write_reconstruction,
 )
 from .scenes import Scene, SceneSet, SceneWriter, open_frames, open_scenes
-from .volumes import open_volume, read_dicom, write_nifti
+from .volumes import open_volume, write_nifti
 
 __all__ = [
     "RESEARCH_USE",

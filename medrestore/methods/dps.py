@@ -31,7 +31,33 @@ def guided(x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, deno
         x = x.detach().requires_grad_()
         x0 = denoise(x, sigma)
         (gradient,) = torch.autograd.grad(misfit(problem, x0).sum(), x)
-    return x0.detach(), ((1 + sigma**2) * (1 + sigma_next**2)) ** 0.5 * gradient
+    return x0.detach(), _scale(sigma, sigma_next) * gradient
+
+
+def likelihood_step(x0: Tensor, sigma: float, sigma_next: float, problem: Problem) -> Tensor:
+    """(batch, 1, 1, 1): the size of the step for which Gaussian data ask; longer ones overshoot and fit the noise.
+
+    The score of y at x is J^T A^T (r^2 A A^T + sigma_y^2)^-1 (y - A x0), r^2 = sigma^2 / (1 + sigma^2) (PiGDM, Song et al.,
+    ICLR 2023, eq. 7), and x0 moves by sigma^2 of it. A A^T is taken as a number, its quotient along the gradient A^T r.
+    """
+    with torch.enable_grad():
+        image = x0.detach().requires_grad_()
+        size = misfit(problem, image)
+        (gradient,) = torch.autograd.grad(size.sum(), image)
+    size = size.detach().reshape(-1, 1, 1, 1)
+    move = size * gradient
+    seen = _squared(problem.operator(x0 + move) - problem.operator(x0))
+    gain = seen / _squared(move).clamp(min=torch.finfo(x0.real.dtype).tiny)
+    most = sigma**2 / (gain * sigma**2 / (1 + sigma**2) + problem.sigma**2)
+    return most.nan_to_num(0.0) * size / _scale(sigma, sigma_next)
+
+
+def _scale(sigma: float, sigma_next: float) -> float:
+    return ((1 + sigma**2) * (1 + sigma_next**2)) ** 0.5
+
+
+def _squared(values: Tensor) -> Tensor:
+    return values.abs().square().flatten(1).sum(1).reshape(-1, 1, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -43,20 +69,25 @@ class DPS(Method):
 
     Args:
         step_size: of the gradient of that norm, 0.3 to 1 in the published code, for a thousand steps; the paper's zeta', on the
-            gradient of the squared norm, is half of it. Fewer steps must be longer to reach the data: `recon` takes
-            `IN_ALL` over their number, 1 to `LONGEST`, where none is given; 1 elsewhere.
+            gradient of the squared norm, is half of it. Fewer steps must be longer to reach the data: the commands take
+            `IN_ALL` over their number, 1 to `LONGEST`, and `bounded`, where none is given; 1 elsewhere.
         eta: share of fresh noise; 1 is the paper's DDPM.
+        bounded: no step is longer than `likelihood_step`; one call of A, its adjoint and A again more. The paper's steps
+            of one length fit the noise at the low levels, and overshoot where the image has few pixels.
     """
 
     step_size: Annotated[float | None, Bounds(above=0)] = None
     eta: Annotated[float, Bounds(at_least=0)] = 1.0
+    bounded: bool = False
 
     def in_steps(self, steps: int) -> "DPS":
-        return replace(self, step_size=in_all(steps)) if self.step_size is None else self
+        return replace(self, step_size=in_all(steps), bounded=True) if self.step_size is None else self
 
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:
         x0, gradient = guided(x, sigma, sigma_next, problem=problem, denoise=denoise)
         kept, fresh = ddim_split(sigma, sigma_next, self.eta)
-        step_size = 1.0 if self.step_size is None else self.step_size
+        step_size: float | Tensor = 1.0 if self.step_size is None else self.step_size
+        if self.bounded:
+            step_size = likelihood_step(x0, sigma, sigma_next, problem).clamp(max=step_size)
         return constrain(x0 - step_size * gradient) + kept * (x - x0) / sigma + fresh * noise()

@@ -30,11 +30,14 @@ def espirit(
     kernel: int = 6,
     threshold: float = 0.02,
     crop: float = 0.8,
+    sets: int = 1,
     cache: Path | None = None,
 ) -> Tensor:
-    """Coil maps (1, coil, h, w) complex64 by ESPIRiT, from the calibration region of the scan and nothing else.
+    """Coil maps (set, coil, h, w) complex64 by ESPIRiT, from the calibration region of the scan and nothing else.
 
-    Uecker et al., MRM 71:990-1001, 2014, one set of maps. kspace: (1, coil, h, w); the calibration region
+    Uecker et al., MRM 71:990-1001, 2014. One set is what an image needs, unless the field of view is smaller than the
+    object: where it wraps, two places share a pixel, the second eigenvalue is near 1 as well, and `sets` = 2 gives a
+    second set, which is zero elsewhere. kspace: (1, coil, h, w); the calibration region
     is the fully sampled centre of `mask` (by default where kspace is not zero), no wider than `acs`, of which the
     central square of at most 32 lines is used. `kernel` is the widest kernel: n < 16 lines have too few positions for
     one of 6, which would empty the support, so it is narrowed to (n + 2) // 3. `threshold` cuts the singular values
@@ -42,32 +45,34 @@ def espirit(
 
     The maps have unit root-sum-of-squares inside the support and are exactly 0 outside. Their phase is that of a
     virtual coil, the principal component of the calibration data, which is far from zero inside most objects, so
-    that the combined image has a smooth phase. With `cache`, a folder, maps are stored in it by a hash of the
-    calibration samples and settings. A single coil with fewer than 8 calibration lines has the map 1 everywhere.
-    Raises InputError for several coils with fewer than 8.
+    that the combined image has a smooth phase. Where there are two sets any two vectors of their plane would do: the
+    first is the one nearest to the virtual coil, so that it varies smoothly, the second is orthogonal to it. With
+    `cache`, a folder, maps are stored in it by a hash of the calibration samples and settings. A single coil with fewer
+    than 8 calibration lines has the map 1 everywhere. Raises InputError for several coils with fewer than 8.
     """
     if kspace.shape[1] == 1 and _calibration_lines(kspace, mask, acs) < _MIN_WIDTH:
-        return torch.ones(kspace.shape, dtype=torch.complex64, device=kspace.device)
+        ones = torch.ones(kspace.shape, dtype=torch.complex64, device=kspace.device)
+        return torch.cat([ones, *[torch.zeros_like(ones)] * (sets - 1)])
     calibration = _calibration(kspace, mask, acs)
     kernel = min(kernel, (calibration.shape[-1] + 2) // 3)
     coils, height, width = kspace.shape[1:]
     shape = (coils, height, width)
     if cache is None:
-        return _espirit(calibration, shape, kernel, threshold, crop, kspace.device)
-    key = hashlib.sha256(repr((_CACHE_VERSION, shape, calibration.shape, kernel, threshold, crop)).encode())
+        return _espirit(calibration, shape, kernel, threshold, crop, sets, kspace.device)
+    key = hashlib.sha256(repr((_CACHE_VERSION, shape, calibration.shape, kernel, threshold, crop, sets)).encode())
     key.update(calibration.numpy().tobytes())
     path = Path(cache) / f"espirit-{key.hexdigest()}.npy"
-    maps = _read_cached(path, (1, *shape))
+    maps = _read_cached(path, (sets, *shape))
     if maps is None:
-        maps = _espirit(calibration, shape, kernel, threshold, crop, kspace.device)
+        maps = _espirit(calibration, shape, kernel, threshold, crop, sets, kspace.device)
         _write_cached(path, maps)
     return maps.to(kspace.device)
 
 
 def low_resolution(kspace: Tensor, mask: Tensor, maps: Tensor | None = None) -> Tensor:
-    """The coil-combined image of the calibration region alone, Hamming-apodised: (1, 1, h, w) complex64.
+    """The coil-combined image of the calibration region alone, Hamming-apodised: (1, set, h, w) complex64.
 
-    With maps (1, coil, h, w) the coils are combined by them; without, by root-sum-of-squares, with the phase of the
+    With maps (set, coil, h, w) the coils are combined by each set; without, by root-sum-of-squares, with the phase of the
     principal component of the coils. Intensities are those of the full-resolution image, blurred. Raises InputError
     when the centre of k-space is not sampled.
     """
@@ -76,7 +81,7 @@ def low_resolution(kspace: Tensor, mask: Tensor, maps: Tensor | None = None) -> 
     window[rows, columns] = (_hamming(rows)[:, None] * _hamming(columns)).to(kspace.device)
     coils = ifft2c(kspace * window)
     if maps is not None:
-        return (maps.conj() * coils).sum(dim=1, keepdim=True)
+        return _combined(maps, coils)
     reference = torch.einsum("bchw,c->bhw", coils, principal_coil(kspace[0, :, rows, columns]).conj())[:, None]
     return torch.polar(coils.abs().square().sum(dim=1, keepdim=True).sqrt(), reference.angle())
 
@@ -93,7 +98,7 @@ def calibration_scale(kspace: Tensor, mask: Tensor, maps: Tensor | None = None, 
         magnitude = _unfolded(kspace, mask, maps).abs()
     else:
         magnitude = low_resolution(kspace, mask, maps).abs()
-    inside = magnitude.flatten() if maps is None else magnitude[(maps != 0).any(dim=1, keepdim=True)]
+    inside = magnitude.flatten() if maps is None else magnitude[(maps != 0).any(dim=1)[None]]
     if inside.numel() == 0 or not inside.any():
         raise InputError(
             "The calibration image is zero inside the coil maps, so the scan has no scale; check that the maps belong to it."
@@ -102,19 +107,27 @@ def calibration_scale(kspace: Tensor, mask: Tensor, maps: Tensor | None = None, 
 
 
 def _unfolded(kspace: Tensor, mask: Tensor, maps: Tensor) -> Tensor:
-    """(1, 1, h, w): the image of the central lines as SENSE finds it by least squares, Hamming-apodised."""
+    """(1, set, h, w): the image of the central lines as SENSE finds it by least squares, Hamming-apodised."""
     sampled = (mask > 0).to(kspace.real.dtype)
 
-    def combined(k: Tensor) -> Tensor:
-        return (maps.conj() * ifft2c(k)).sum(1, keepdim=True)
+    def adjoint(k: Tensor) -> Tensor:
+        return _combined(maps, ifft2c(k))
 
-    image = cg(lambda x: combined(sampled * fft2c(maps * x)) + _REGULARISATION * x, combined(sampled * kspace), max_steps=_STEPS)
+    def normal(x: Tensor) -> Tensor:
+        return adjoint(sampled * fft2c(torch.einsum("schw,bshw->bchw", maps, x))) + _REGULARISATION * x
+
+    image = cg(normal, adjoint(sampled * kspace), max_steps=_STEPS)
     window = torch.zeros(kspace.shape[-2:], device=kspace.device)
     rows, columns = (slice(n // 2 - min(_UNFOLDED, n) // 2, n // 2 - min(_UNFOLDED, n) // 2 + min(_UNFOLDED, n))
                      for n in kspace.shape[-2:])
     rows = slice(0, kspace.shape[-2]) if mask.shape[0] == 1 else rows
     window[rows, columns] = (_hamming(rows)[:, None] * _hamming(columns)).to(kspace.device)
     return ifft2c(fft2c(image) * window)
+
+
+def _combined(maps: Tensor, coils: Tensor) -> Tensor:
+    """Coil images (1, coil, h, w) combined by maps (set, coil, h, w): (1, set, h, w)."""
+    return (maps.conj() * coils).sum(1)[None]
 
 
 def simulated_maps(coils: int, shape: tuple[int, int], *, generator: torch.Generator) -> Tensor:
@@ -175,28 +188,48 @@ def _middle(region: slice, size: int, width: int) -> slice:
     return slice(start, start + width)
 
 
-def _espirit(
-    calibration: Tensor, shape: tuple[int, int, int], kernel: int, threshold: float, crop: float, device: torch.device
-) -> Tensor:
-    """Maps (1, coil, h, w): the dominant eigenvectors of G where its largest eigenvalue is above `crop`."""
+def _espirit(calibration: Tensor, shape: tuple[int, int, int], kernel: int, threshold: float, crop: float, sets: int,
+             device: torch.device) -> Tensor:
+    """Maps (set, coil, h, w): the eigenvectors of G to its largest eigenvalues, as far as these are above `crop`."""
     coils, height, width = shape
     samples = torch.view_as_real(_coarse_operator(calibration, kernel, threshold)).flatten(2).to(device)
     nodes = len(samples)
     vertical, horizontal = _interpolation(height, nodes).to(device), _interpolation(width, nodes).to(device)
-    maps = torch.empty(height, width, coils, dtype=torch.complex64, device=device)
-    inside = torch.empty(height, width, dtype=torch.bool, device=device)
+    maps = torch.empty(height, width, sets, coils, dtype=torch.complex64, device=device)
+    inside = torch.empty(height, width, sets, dtype=torch.bool, device=device)
     step = max(1, (_BLOCK_BYTES if device.type == "cpu" else _BLOCK_BYTES_GPU) // (8 * coils**2 * width))
     for rows in (slice(i, i + step) for i in range(0, height, step)):
         lines = (vertical[rows] @ samples.flatten(1)).reshape(-1, nodes, 2 * coils * coils)
         operators = torch.view_as_complex((horizontal @ lines).reshape(-1, coils, coils, 2))
-        vectors, eigenvalues = _dominant(operators)
-        maps[rows], inside[rows] = vectors.reshape(-1, width, coils), (eigenvalues > crop).reshape(-1, width)
-    if not inside.any():
+        for k in range(sets):
+            vectors, eigenvalues = _dominant(operators)
+            for other in maps[rows, :, :k].flatten(0, 1).unbind(1):  # two equal eigenvalues leave a little of one in the other
+                vectors = vectors - other * (other.conj() * vectors).sum(1, keepdim=True)
+            vectors = vectors / _norm(vectors)[:, None].clamp(min=torch.finfo(torch.float32).tiny)
+            maps[rows, :, k] = vectors.reshape(-1, width, coils)
+            inside[rows, :, k] = (eigenvalues > crop).reshape(-1, width)
+            operators = operators - eigenvalues[:, None, None] * vectors[:, :, None] * vectors[:, None].conj()
+    if not inside[..., 0].any():
         raise InputError(f"ESPIRiT finds no object in the {calibration.shape[-1]} calibration lines: they are too few or too "
                          "noisy; lower `crop` or give coil maps by `maps`.")
-    reference = maps @ principal_coil(calibration).conj().to(device)
-    maps = torch.where(inside[..., None], maps * reference.conj().sgn()[..., None], 0)
-    return maps.permute(2, 0, 1)[None].contiguous()
+    maps = torch.where(inside[..., None], maps, 0)
+    reference = principal_coils(calibration, sets).to(device)
+    if sets > 1:
+        maps = _turned(maps, reference[0])
+    phase = torch.einsum("hwsc,sc->hws", maps, reference.conj()).conj().sgn()
+    return (maps * phase[..., None]).permute(2, 3, 0, 1).contiguous()
+
+
+def _turned(maps: Tensor, reference: Tensor) -> Tensor:
+    """Maps (h, w, set, coil) turned within the plane of the first two, where both are there: the first towards `reference`."""
+    share = torch.einsum("hwsc,c->hws", maps[:, :, :2].conj(), reference)
+    length = torch.linalg.vector_norm(share, dim=-1, keepdim=True)
+    both = (maps[:, :, 1] != 0).any(-1, keepdim=True) & (length > 0)
+    a, b = (share / length.where(length > 0, 1.0)).unbind(-1)
+    first = a[..., None] * maps[:, :, 0] + b[..., None] * maps[:, :, 1]
+    second = b.conj()[..., None] * maps[:, :, 0] - a.conj()[..., None] * maps[:, :, 1]
+    turned = [torch.where(both, first, maps[:, :, 0]), torch.where(both, second, maps[:, :, 1])]
+    return torch.stack([*turned, *maps[:, :, 2:].unbind(2)], 2)
 
 
 def _coarse_operator(calibration: Tensor, kernel: int, threshold: float) -> Tensor:
@@ -252,9 +285,15 @@ def _norm(v: Tensor) -> Tensor:
 
 def principal_coil(samples: Tensor) -> Tensor:
     """(coil,): unit weights of the virtual coil with the most energy; the strongest coil's is real, to fix the phase."""
+    return principal_coils(samples, 1)[0]
+
+
+def principal_coils(samples: Tensor, count: int) -> Tensor:
+    """(count, coil): unit weights of the orthogonal virtual coils with the most energy, phases as `principal_coil` has them."""
     samples = samples.flatten(1)
-    weights = torch.linalg.eigh(samples @ samples.mH)[1][:, -1]
-    return weights * weights[weights.abs().argmax()].conj().sgn()
+    weights = torch.linalg.eigh(samples @ samples.mH)[1].flip(-1)[:, :count].T
+    strongest = weights.gather(1, weights.abs().argmax(1, keepdim=True))
+    return weights * strongest.conj().sgn()
 
 
 def _hamming(lines: slice) -> Tensor:

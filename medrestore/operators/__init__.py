@@ -13,7 +13,7 @@ from .base import (
 )
 from .blur import CircularBlur, ReflectingBlur, Separable, bicubic_downsample, gaussian_blur, gaussian_kernel, motion_kernel
 from .coil_maps import EncodedMaps, SmoothMaps
-from .coils import CoilOperator, Coils, Encoding, SingleCoil
+from .coils import CoilEncoding, CoilOperator, Coils, Encoding, SingleCoil
 from .compose import Composed
 from .compressed import BlockWalsh, WalshHadamard
 from .functions import Functions
@@ -21,19 +21,23 @@ from .image import AveragePool, Chroma, Crop, Grayscale, Mask, sample_pixels
 from .jpeg import JPEG, jpeg_quality
 from .laws import check
 from .local import Identity, Isometry, LocalOperator
+from .non_cartesian_sense import NonCartesianSense
 from .nonlinear import Decoded, Learned, Magnitude, PhaseRetrieval, Saturation
 from .nonuniform import VaryingBlur, varying_blur
 from .sense import Sense
 from .sense_exact import ResolvedSense, SpectralSense
+from .soft_sense import SoftSense
 from .stack import Stack, stack
+from .toeplitz import Toeplitz
 
 __all__ = [
-    "JPEG", "AveragePool", "BlockWalsh", "Chroma", "CircularBlur", "CoIsometry", "CoilOperator", "Coils",
-    "Composed", "Crop", "Decoded", "EncodedMaps", "Encoding", "FromSpectrum", "Functions", "Grayscale", "Identity",
-    "Isometry", "Learned", "LinearOperator", "LocalOperator", "Magnitude", "Mask", "Operator",
-    "PhaseRetrieval", "PseudoInvertible", "ReflectingBlur", "ResolvedSense", "ResolventOperator",
-    "Saturation", "Sense", "Separable", "SingleCoil", "SmoothMaps", "SpectralOperator", "SpectralSense",
-    "Spectrum", "Stack", "VaryingBlur", "WalshHadamard", "Window", "bicubic_downsample", "check",
+    "JPEG", "AveragePool", "BlockWalsh", "Chroma", "CircularBlur", "CoIsometry", "CoilEncoding",
+    "CoilOperator", "Coils", "Composed", "Crop", "Decoded", "EncodedMaps", "Encoding", "FromSpectrum",
+    "Functions", "Grayscale", "Identity", "Isometry", "Learned", "LinearOperator", "LocalOperator",
+    "Magnitude", "Mask", "NonCartesianSense", "Operator", "PhaseRetrieval", "PseudoInvertible",
+    "ReflectingBlur", "ResolvedSense", "ResolventOperator", "Saturation", "Sense", "Separable",
+    "SingleCoil", "SmoothMaps", "SoftSense", "SpectralOperator", "SpectralSense", "Spectrum", "Stack",
+    "Toeplitz", "VaryingBlur", "WalshHadamard", "Window", "bicubic_downsample", "check",
     "gaussian_blur", "gaussian_kernel", "jpeg_quality", "motion_kernel", "sample_pixels", "stack",
     "varying_blur",
 ]

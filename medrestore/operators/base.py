@@ -31,9 +31,9 @@ class Operator(ShortRepr, ABC):
     """A(x), differentiable.
 
     Attributes:
-        support: (height, width), or (batch, 1, height, width) for operators side by side, of 0 and 1: where the image
-            may differ from zero; None when it may everywhere. Outside it nothing is measured and the image is zero, so
-            a restoration keeps it at zero.
+        support: (height, width), or (batch, 1, height, width) for operators side by side, with as many channels as the
+            image where these differ, of 0 and 1: where the image may differ from zero; None when it may everywhere.
+            Outside it nothing is measured and the image is zero, so a restoration keeps it at zero.
         sampled: 0 and 1, broadcasting against the measurement: the entries that A can reach, or None for all of them.
         differentiable: whether its gradient is its derivative; False where it is that of a smooth stand-in, such as for rounding.
     """
@@ -218,7 +218,8 @@ class CoIsometry(SpectralOperator):
     def lift(self, support: Tensor) -> Tensor:
         """Where the image may differ from zero when A(x) may within `support`; both are shaped as `Operator.support`."""
         four = support if support.ndim == 4 else support[None, None]
-        lifted = (self.adjoint(four) != 0).any(1, keepdim=True).to(support)
+        lifted = self.adjoint(four) != 0
+        lifted = (lifted if four.shape[1] > 1 else lifted.any(1, keepdim=True)).to(support)
         return lifted if support.ndim == 4 else lifted[0, 0]
 
 

@@ -41,12 +41,12 @@ class CoilOperator(LinearOperator):
         """The images of its coils, in the same coordinates."""
 
 
-class Encoding(CoilOperator):
+class Encoding(LinearOperator):
     """An MRI encoding M F S of a complex image, whose calibration lines give a low-resolution image.
 
     Attributes:
         mask: (1, w) or (h, w), 0 or 1, or weights of the samples.
-        maps: coil sensitivities (1, coil, h, w), or None for a single coil.
+        maps: coil sensitivities (set, coil, h, w), or None for a single coil.
     """
 
     if TYPE_CHECKING:
@@ -56,6 +56,10 @@ class Encoding(CoilOperator):
 
         @property
         def maps(self) -> Tensor | None: ...
+
+
+class CoilEncoding(Encoding, CoilOperator):
+    """An encoding with one set of maps, which is one image of each coil."""
 
     @property
     def coils(self) -> Coils:
@@ -77,7 +81,7 @@ class Encoding(CoilOperator):
 
 
 @dataclass(frozen=True)
-class SingleCoil(FromSpectrum, Encoding):
+class SingleCoil(FromSpectrum, CoilEncoding):
     """M F: image (batch, 1, h, w) complex -> k-space of the same shape, zero where not sampled.
 
     Args:

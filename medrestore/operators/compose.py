@@ -176,9 +176,9 @@ class Composed(Chain):
 
     @property
     def support(self) -> Tensor | None:
-        if self.outer.support is None or isinstance(self.inner, Isometry):
-            return self.outer.support
-        return self.inner.lift(self.outer.support) if isinstance(self.inner, CoIsometry) else None
+        if self.outer.support is None or not isinstance(self.inner, Isometry | CoIsometry):
+            return None
+        return self.inner.lift(self.outer.support)
 
 
 @dataclass(frozen=True)

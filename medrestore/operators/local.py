@@ -76,6 +76,10 @@ def no_window(side: int, width: int) -> ValueError:
 class Isometry(LocalOperator):
     """L with Lh L = L Lh = scale^2 I: a change of coordinates, of each pixel on its own."""
 
+    def lift(self, support: Tensor) -> Tensor:
+        """Where the image may differ from zero when L x may within `support`; both are shaped as `Operator.support`."""
+        return support
+
     if TYPE_CHECKING:
 
         @property

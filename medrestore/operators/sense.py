@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..devices import decomposing
 from ..fft import fft2c, ifft2c
-from .coils import Encoding
+from .coils import CoilEncoding
 from .sense_exact import ResolvedSense, SpectralSense, span
 
 LEAST = 0.05  # share of the largest entry of the preconditioner's diagonal that none is below
@@ -18,7 +18,7 @@ BLOCK_BYTES = 2**20  # coil images handled at once on a CPU: about what stays in
 
 
 @dataclass(frozen=True)
-class Sense(Encoding):
+class Sense(CoilEncoding):
     """M F S: image (batch, 1, h, w) complex -> k-space (batch, coil, h, w). Pruessmann et al., MRM 42, 1999.
 
     Args:
@@ -87,21 +87,16 @@ class Sense(Encoding):
 
     @property
     def _axes(self) -> tuple[int, ...]:
-        """Along which the mask undersamples."""
-        return (-1,) if self.one_axis else (-2, -1)
+        return undersampled_axes(self.mask)
 
     @cached_property
     def _circulant(self) -> Tensor:
-        """(h, w): diagonal of F Ah A Fh, held up, without shifts: the squared mask correlated with the power of the maps."""
-        power = torch.fft.fftn(self.maps[0], dim=self._axes, norm="ortho").abs().square().sum(0)
-        power, mask = (torch.fft.fftn(each, dim=self._axes) for each in (power, self._uncentred_power))
-        diagonal = torch.fft.ifftn(power.conj() * mask, dim=self._axes).real
-        return torch.maximum(diagonal, LEAST * diagonal.amax(self._axes, keepdim=True))
+        """(h, w): see `circulant`."""
+        return circulant(self.maps[0], self.mask, self._axes)
 
     @cached_property
     def _uncentred_power(self) -> Tensor:
-        """The mask squared for transforms without shifts, over the factor that a pair of them without any leaves behind."""
-        return torch.fft.ifftshift(self.mask.square(), dim=(-2, -1)) / self.mask.numel()
+        return uncentred_power(self.mask)
 
     @cached_property
     def _blocks(self) -> tuple[tuple[slice, Tensor], ...]:
@@ -150,6 +145,29 @@ class Sense(Encoding):
         if not self.one_axis:
             raise TypeError(f"Sense has {what} only for masks along one phase-encode axis; "
                             "take a method that needs a LinearOperator or less")
+
+
+def undersampled_axes(mask: Tensor) -> tuple[int, ...]:
+    """The axes along which a mask (1, w) or (h, w) undersamples."""
+    return (-1,) if mask.shape[-2] == 1 else (-2, -1)
+
+
+def uncentred_power(mask: Tensor) -> Tensor:
+    """A mask squared for transforms without shifts, over the factor that a pair of them without any leaves behind."""
+    return torch.fft.ifftshift(mask.square(), dim=(-2, -1)) / mask.numel()
+
+
+def circulant(maps: Tensor, mask: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """(h, w): diagonal of F Ah A Fh, held up, without shifts: the squared mask correlated with the power of the maps.
+
+    Args:
+        maps: (coil, h, w).
+        axes: along which the mask undersamples.
+    """
+    power = torch.fft.fftn(maps, dim=axes, norm="ortho").abs().square().sum(0)
+    power, weights = (torch.fft.fftn(each, dim=axes) for each in (power, uncentred_power(mask)))
+    diagonal = torch.fft.ifftn(power.conj() * weights, dim=axes).real
+    return torch.maximum(diagonal, LEAST * diagonal.amax(axes, keepdim=True))
 
 
 def virtual_coils(maps: Tensor) -> Tensor:

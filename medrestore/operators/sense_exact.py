@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..devices import decomposing
 from .base import ResolventOperator, SpectralOperator, Spectrum, Window
-from .coils import Encoding
+from .coils import CoilEncoding
 from .sense_rows import by_row, by_row_adjoint, corrected_by_row
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class KnownSense(Encoding):
+class KnownSense(CoilEncoding):
     """`sense` itself, with an exact data step.
 
     Attributes:

@@ -1,6 +1,7 @@
 """The contract of a prior: the mean of the clean image given a noisy one."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from torch import Tensor
 
@@ -43,3 +44,21 @@ class WrappedPrior(Prior):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.prior!r})"
+
+
+class Watched(WrappedPrior):
+    """A prior whose calls are counted.
+
+    Args:
+        prior: the prior.
+        seen: called with the number of images of each call, after it.
+    """
+
+    def __init__(self, prior: Prior, seen: Callable[[int], None]) -> None:
+        super().__init__(prior)
+        self._seen = seen
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        estimate = self.prior(x, sigma)
+        self._seen(len(x))
+        return estimate

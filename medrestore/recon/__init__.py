@@ -15,16 +15,18 @@ if TYPE_CHECKING:
     from .plan import Reading as Reading
     from .plan import Undersampling as Undersampling
     from .plan import Writing as Writing
-    from .preparation import Prepared as Prepared
-    from .preparation import Slice as Slice
     from .preparation import prepare as prepare
-    from .preparation import restore_slice as restore_slice
-    from .preparation import restore_slices as restore_slices
+    from .prepared import Prepared as Prepared
+    from .restoring import Slice as Slice
+    from .restoring import restore_slice as restore_slice
+    from .restoring import restore_slices as restore_slices
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "arrays": ["Reconstruction", "reconstruct"],
     "files": ["Job", "recon_file"],
     "folder": ["recon_folder"],
     "plan": ["Machine", "Plan", "Reading", "Undersampling", "Writing"],
-    "preparation": ["Prepared", "Slice", "prepare", "restore_slice", "restore_slices"],
+    "preparation": ["prepare"],
+    "prepared": ["Prepared"],
+    "restoring": ["Slice", "restore_slice", "restore_slices"],
 })

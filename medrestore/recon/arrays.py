@@ -16,8 +16,11 @@ from ..io.kspace.plausible import doubt
 from ..priors import Prior, load
 from ..priors.store import describe
 from ..settings import suggested
+from .checks import check_noise, check_plan, check_prior, complex_prior
 from .plan import Plan
-from .preparation import Prepared, Slice, check_noise, check_plan, check_prior, complex_prior, prepare, restore_slices
+from .preparation import prepare
+from .prepared import Prepared
+from .restoring import Slice, restore_slices
 from .settle import settled
 from .slices import images_of, slices_at_once
 

@@ -1,4 +1,4 @@
-"""Files of scans through `recon.preparation`: whole outputs or none, resumed where they stopped."""
+"""Files of scans through `recon.preparation` and `recon.restoring`: whole outputs or none, resumed where they stopped."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,11 +25,13 @@ from ..metrics import Scores
 from ..report import panel
 from ..restoration import image_size, in_batches, padded_size
 from ..settings import FieldError, plain
+from .checks import check_noise, check_plan, check_prior, complex_prior
 from .data_step import DataStep
 from .interval import SHARE, interval_factor
+from .opening import open_scan
 from .plan import Machine, Plan, Reading, Writing
-from .preparation import Prepared, check_noise, check_plan, check_prior, complex_prior, open_scan
-from .records import Gathered, Records, columns
+from .prepared import Prepared
+from .records import Gathered, Records, columns, shown
 from .settle import Settled
 from .slices import images_of, slices_at_once
 from .volume import Volume
@@ -222,6 +224,8 @@ def _write(volume: Volume, records: Records, keys: dict[int, str], place: Path, 
             writer.put(number, reconstruction=record.image.abs(), complex_image=record.image, std=record.std,
                        samples=record.samples)
             scored.add(index, record)
+            if job.show is not None:
+                job.show(number, shown(record))
             if index == volume.pictured:
                 panel(columns(record), place.with_suffix(".png"), title="" if job.writing.anonymous else volume.file_name)
         scores = scored.scores(volume.scan.reference_max)

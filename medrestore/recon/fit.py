@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from ..priors import Prior
 from .held_out import error, parts
 from .plan import Plan
-from .preparation import Prepared
+from .prepared import Prepared
 
 CALLS = 12  # of the network: with 8 the error is up to a quarter larger, and that of a known scan as large as l1-wavelet's
 MARGIN = 1.1  # times the least error of the others: on a real scan that the prior serves best the two were within 4 %

@@ -13,7 +13,7 @@ from ..priors import Prior
 from ..problem import Problem
 from ..restoration import restore_all
 from .plan import Plan
-from .preparation import Prepared, reconstructed
+from .prepared import Prepared, reconstructed
 
 SHARE = 0.15  # of the samples outside the calibration region, in each part
 FEWEST = 8  # lines or points outside the calibration region that can be divided

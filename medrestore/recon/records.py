@@ -16,9 +16,9 @@ from ..errors import InputError
 from ..files import write_file
 from ..io import Scan
 from ..io.npz import npz_names, read_npz
-from ..metrics import Scores
+from ..metrics import Scores, fastmri_scores
 from ..report import Column
-from .preparation import Slice, score
+from .restoring import Slice
 
 MAGNITUDES = ("zero_filled", "cg_sense", "one_sample", "reference")
 
@@ -174,6 +174,13 @@ def columns(record: Record) -> list[Column]:
     return shown
 
 
+def shown(record: Record) -> dict[str, Tensor]:
+    """The images of a slice by title, (h, w) each: zero-filled, restored, spread and reference, as far as there are any."""
+    images = {"zero-filled": record.magnitudes.get("zero_filled"), "restored": record.image.abs(), "spread": record.std,
+              "reference": record.magnitudes.get("reference")}
+    return {title: image for title, image in images.items() if image is not None}
+
+
 def key_of(base: str, slices: Iterable[tuple[Scan, Tensor | None]]) -> str:
     """sha256 of all that decides the images of slices that share a batch.
 
@@ -191,3 +198,8 @@ def key_of(base: str, slices: Iterable[tuple[Scan, Tensor | None]]) -> str:
                 total.update(f"{tuple(part.shape)} {part.dtype}".encode())
                 total.update(part.detach().cpu().contiguous().resolve_conj().numpy().tobytes())
     return total.hexdigest()
+
+
+def score(prediction: list[Tensor], reference: list[Tensor], *, data_range: float | None = None) -> Scores:
+    """The fastMRI protocol over the slices of a volume, from magnitudes (h, w)."""
+    return fastmri_scores(torch.stack(prediction), torch.stack(reference), data_range=data_range)

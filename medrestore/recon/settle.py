@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from ..priors import Prior
 from .fit import Fit, calls, measured_fit, warning
 from .plan import Plan
-from .preparation import Prepared
+from .prepared import Prepared
 from .weight import Choice, Search, chosen_weight
 
 Progress = Callable[[str, int], Callable[[], None]]

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from .data_step import exact_gb
 from .plan import Plan
-from .preparation import Prepared
+from .prepared import Prepared
 
 Item = TypeVar("Item")
 

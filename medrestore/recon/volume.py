@@ -14,8 +14,10 @@ from ..files import digest_of
 from ..io import KSpaceFile, Scan
 from ..settings import FieldError, plain
 from .plan import Plan
-from .preparation import Prepared, is_empty, prepare, restore_slices
+from .preparation import is_empty, prepare
+from .prepared import Prepared
 from .records import Record, Records, key_of
+from .restoring import restore_slices
 from .settle import Settled, settled
 from .slices import ahead, images_of
 
@@ -156,7 +158,7 @@ class Volume:
 
     def _group(self, numbers: range, prepared: dict[int, Prepared], records: Records) -> Group:
         read = {index: (self.scan[index], self._maps(index)) for index in numbers}
-        key = key_of(f"{self.base} {self.pictured in numbers}", read.values())
+        key = key_of(f"{self.base} {any(map(self._with_baselines, numbers))}", read.values())
         if all(records.load(index, key) is not None for index in numbers):
             for index in numbers:
                 prepared.pop(index, None)
@@ -184,7 +186,11 @@ class Volume:
         restored = restore_slices(list(group.ready.values()), self.job.prior, plan, numbers=list(group.ready),
                                   batch_size=images_of(plan, len(group.ready)), on_step=stepped)
         for index, done in zip(group.ready, restored, strict=True):
-            records.save(index, group.key, Record.of(done, samples=plan.keep_samples, baselines=index == self.pictured))
+            records.save(index, group.key, Record.of(done, samples=plan.keep_samples, baselines=self._with_baselines(index)))
+
+    def _with_baselines(self, index: int) -> bool:
+        """Whether the images of a slice without a prior are needed, though there may be no reference."""
+        return index == self.pictured or self.job.show is not None
 
     def _black(self, shape: tuple[int, int], *, scored: bool) -> Record:
         plan = self.plan

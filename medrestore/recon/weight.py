@@ -9,7 +9,7 @@ from ..priors import Prior
 from .classical import PENALTIES
 from .held_out import error, parts
 from .plan import Plan
-from .preparation import Prepared
+from .prepared import Prepared
 
 WEIGHTS = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0)  # lam: larger is less trust in the data
 BETTER = 0.98  # of the error at the method's own weight, below which that of another must be: less is chance

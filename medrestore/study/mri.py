@@ -24,8 +24,11 @@ from ..io import Scan
 from ..mri import noise_covariance, prewhiten, whitening
 from ..mri.sampling import KINDS
 from ..operators import Crop
+from ..recon.checks import check_plan, check_prior, complex_prior
 from ..recon.plan import Plan, Undersampling
-from ..recon.preparation import Prepared, check_plan, check_prior, complex_prior, prepare, restore_slice
+from ..recon.preparation import prepare
+from ..recon.prepared import Prepared
+from ..recon.restoring import restore_slice
 from ..settings import Registry, suggested
 from .cases import Case, Clock, Item, Row, Solved, part_of
 from .config import Baseline, ScanMethod, ScanProtocol

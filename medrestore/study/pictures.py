@@ -35,10 +35,10 @@ from ..operators import (
     motion_kernel,
     sample_pixels,
 )
+from ..operators.plugged import plugged
 from ..problem import Problem
 from ..recon.plan import Plan
 from ..restoration import restore
-from ..operators.plugged import plugged
 from ..settings import Registry, suggested
 from .cases import Case, Clock, Item, Solved
 from .config import Baseline, PictureMethod
@@ -121,7 +121,7 @@ def picture_cases(source: Pictures, prints: Fingerprints, where: str) -> list[Pi
     Raises:
         InputError: no pictures, or one smaller than the crop.
     """
-    files = Photographs().paths if source.folder == "bundled" else find(source.folder, SUFFIXES, where)
+    files = Photographs().files if source.folder == "bundled" else find(source.folder, SUFFIXES, where)
     least = max(source.crop or Pictures.SIDES, source.resize or 0)
     cases = []
     for path in files:

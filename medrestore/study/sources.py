@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from ..recon.plan import Undersampling
 from ..plugins import OPERATORS, Names
+from ..recon.plan import Undersampling
 from ..settings import Bounds, OneOf, check, refused
 
 Slices = Literal["middle", "all"] | tuple[int, int]

@@ -17,12 +17,17 @@ from ..allocator import keep_freed_memory
 from ..errors import InputError
 
 PATIENCE = 3.0  # seconds that a process has to end before it is killed
+GLANCE = 0.1  # seconds between two looks at whether all shall stop
 
 Item = TypeVar("Item")
 Report = Callable[[Any], None]
 Call = Callable[[Item, int, Report], None]
 """`(item, number of the worker, report)`: a function of a module, or a frozen dataclass with `__call__`. What it reports
 reaches the caller of `over`, in its process."""
+
+
+class Stopped(Exception):
+    """The caller asked that all stop."""
 
 
 class Died(Exception):
@@ -41,7 +46,7 @@ class _Worker(Generic[Item]):
 
 
 def over(items: Iterable[Item], call: Call[Item], *, workers: int, heard: Callable[[Item, Any], None],
-         ended: Callable[[Item, Exception | None], Iterable[Item]]) -> None:
+         ended: Callable[[Item, Exception | None], Iterable[Item]], stopped: Callable[[], bool] | None = None) -> None:
     """Calls a function on each item, in worker processes that may die.
 
     A script that calls this has its main part under `if __name__ == "__main__"`, as for every process started with
@@ -54,9 +59,11 @@ def over(items: Iterable[Item], call: Call[Item], *, workers: int, heard: Callab
         heard: called with an item and what `call` reported.
         ended: called with an item and None, the error of `call` (an `InputError` as it was, others as `RuntimeError`) or
             `Died`; returns items to be done next, such as what is left of this one.
+        stopped: asked several times a second; once it is true all processes are ended in the middle of their work.
 
     Raises:
         InputError: a process cannot be started.
+        Stopped: `stopped` was true.
     """
     waiting, pool = deque(items), list[_Worker[Item]]()
     finished = False
@@ -67,9 +74,11 @@ def over(items: Iterable[Item], call: Call[Item], *, workers: int, heard: Callab
             for worker in pool:
                 if worker.ready and not worker.hand and waiting:
                     _give(worker, call, waiting.popleft())
-            for pipe in wait([worker.pipe for worker in pool]):
+            for pipe in wait([worker.pipe for worker in pool], None if stopped is None else GLANCE):
                 (worker,) = (one for one in pool if one.pipe is pipe)
                 waiting.extendleft(reversed(list(_listen(worker, pool, heard, ended))))
+            if stopped is not None and stopped():
+                raise Stopped
         finished = True
     finally:
         _end(pool, gently=finished)

@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from medrestore.child import Child, Limits, process
@@ -181,3 +182,21 @@ def test_a_child_that_does_not_run(child, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere")
     with pytest.raises(InputError, match="cannot be started"):
         child.ask(1, "a.h5", "")
+
+
+def test_a_question_about_a_file_that_is_closed_then(child):
+    first = child.ask_once("a.h5", "", Limits(), kind="hdf5")
+    assert child.ask_once("b.h5", "", Limits(), kind="hdf5").value != first.value
+
+
+def test_the_content_of_a_file_goes_with_a_question(child):
+    for data in (b"abc", b""):
+        assert child.ask_once("a.h5", "echo", Limits(), kind="hdf5", data=data).arrays[0].tobytes() == data
+
+
+@pytest.mark.parametrize(("name", "shape"), [("uint16", (2, 3)), ("object", (1,)), ("float64", (2, 2)), ("uint8", (4, "a"))])
+def test_an_array_that_is_not_what_it_says(name, shape):
+    answer = process.Answer(None, [np.arange(4, dtype=np.uint8)])
+    assert answer.array(0, "uint16", (1, 2)).tolist() == [[256, 770]]
+    with pytest.raises(OSError, match="no array"):
+        answer.array(0, name, shape)

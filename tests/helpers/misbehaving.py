@@ -27,6 +27,8 @@ def answer(self: hdf5.HDF5, request: dict) -> opened.Reply:
             raise RuntimeError("broken\nfile")
         case "lie":
             return None, [np.ones(100, np.uint8)]
+        case "echo":
+            return None, [request["arguments"]["data"]]
         case "close":
             return None, []
         case "print":

@@ -29,3 +29,21 @@ def coil_maps(height: int, width: int, coils: int = 4) -> Tensor:
     maps[..., :2] = 0
     maps[..., :3, -3:] = 0
     return maps
+
+
+def spokes(count: int, samples: int) -> Tensor:
+    """A trajectory (readout, sample, 2) of `count` lines through the centre, `samples` cycles a field of view long."""
+    angles, along = torch.arange(count) * 1.9416, torch.arange(samples) - samples // 2
+    return torch.stack([along * angles.sin()[:, None], along * angles.cos()[:, None]], -1).float()
+
+
+def grid(height: int, width: int) -> Tensor:
+    """(height * width, 2) of the points of the transform."""
+    rows, columns = torch.arange(height) - height // 2, torch.arange(width) - width // 2
+    return torch.cartesian_prod(rows, columns).float()
+
+
+def dense_fourier(points: Tensor, height: int, width: int) -> Tensor:
+    """(n, height * width) complex128, from the definition."""
+    places = grid(height, width).double() / torch.tensor([height, width])
+    return torch.exp(-2j * torch.pi * (points.double() @ places.T)) / (height * width) ** 0.5

@@ -30,3 +30,11 @@ def head(shape: tuple[int, int], generator: torch.Generator) -> Tensor:
 def head_and_maps(shape: tuple[int, int], coils: int, seed: int) -> tuple[Tensor, Tensor, torch.Generator]:
     generator = torch.Generator().manual_seed(seed)
     return head(shape, generator), simulated_maps(coils, shape, generator=generator), generator
+
+
+def folded(images: Tensor, width: int) -> Tensor:
+    """Images (..., h, w) as a field of view of fewer columns shows them: what lies outside is wrapped to the other side."""
+    out = images.new_zeros(*images.shape[:-1], width)
+    for column in range(images.shape[-1]):
+        out[..., (column - images.shape[-1] // 2 + width // 2) % width] += images[..., column]
+    return out

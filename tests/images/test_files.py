@@ -16,8 +16,8 @@ from torch import Tensor
 from medrestore.errors import InputError
 from medrestore.files import unfinished
 from medrestore.images.degradation import Degradation
-from medrestore.images.files import Job, each, restore_file, restore_folder
-from medrestore.images.plan import Plan, Writing
+from medrestore.images.files import Job, each, restore_file, restore_folder, settled
+from medrestore.images.plan import Plan, Reading, Writing
 from medrestore.images.records import damaged, preview_place, read_record, record_place
 from medrestore.io.images import open_images
 
@@ -183,3 +183,26 @@ def test_nothing_is_guessed(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="their clean images"):
         restore_file(source, tmp_path / "out.png", job(), truth=png(tmp_path / "small.png", size=(8, 8)))
     assert not (tmp_path / "out.png").exists() and not unfinished(tmp_path / "out.png")
+
+
+@pytest.mark.parametrize(("plan", "titles"), [
+    (PLAN, ["given", "restored"]), (replace(PLAN, method="dds", samples=2), ["given", "restored", "spread"]),
+])
+def test_whoever_looks_on_is_shown_each_slice(tmp_path: Path, plan: Plan, titles: list[str]) -> None:
+    source, shown, steps = volume(tmp_path / "in.nii"), [], []
+    given = replace(job(plan), show=lambda number, images: shown.append((number, images)),
+                    progress=lambda label, total: lambda: steps.append(total))
+    restore_file(source, tmp_path / "out.nii", given)
+    assert [number for number, _ in shown] == [0, 1, 2] and list(shown[0][1]) == titles
+    before, after = open_images(source).values, open_images(tmp_path / "out.nii").values
+    for number, images in shown:
+        np.testing.assert_array_equal(images["given"], before[number, 0])
+        np.testing.assert_allclose(images["restored"], after[number, 0], rtol=1e-6)
+    assert steps == [len(steps)] * len(steps) and len(steps) == 3 * plan.samples  # the bar ends where it said
+
+
+def test_the_prior_that_auto_stands_for(tmp_path: Path) -> None:
+    picture = png(tmp_path / "grey.png")
+    assert settled(Plan(Degradation(task="denoise")), picture, Reading()).prior == "brain-mr-starter"
+    assert settled(Plan(Degradation(task="colorize")), picture, Reading()).prior == "surgical-starter"
+    assert settled(Plan(Degradation(task="denoise"), prior="mine"), picture, Reading()).prior == "mine"

@@ -33,8 +33,9 @@ def test_slices_are_kept(tmp_path: Path) -> None:
 def test_only_what_is_missing_is_restored(tmp_path: Path) -> None:
     plan = Plan(Degradation(task="sr", factor=2), noise_std=1.0, steps=2)
     y = grey(size=(10, 12)).float().expand(3, 1, -1, -1)
-    prior, slices, steps = FieldOf(1), Slices(tmp_path), []
+    prior, slices = FieldOf(1), Slices(tmp_path)
     setting = prepare(Measured(y), plan, prior)
     slices.save(1, Restored(torch.zeros(1, 1, 20, 24), None, 7.0))
-    slices.restore(Measured(y), setting, [0, 1], prior, plan, device="cpu", advance=lambda: steps.append(1))
-    assert slices.count == 2 and slices.read(1).misfit == 7 and len(steps) == 2 and len(prior.sizes) == 2
+    assert slices.missing([0, 1]) == [0]
+    slices.restore(Measured(y), setting, [0, 1], prior, plan, device="cpu")
+    assert slices.missing([0, 1]) == [] and slices.count == 2 and slices.read(1).misfit == 7 and len(prior.sizes) == 2

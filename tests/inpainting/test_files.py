@@ -1,10 +1,11 @@
 """Scenes to files from Python: what is written, when it is current, resumed, and never replaced."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from helpers.frames import WINDOW, FieldPrior, known, picture, scene
 from torch import Tensor
 
@@ -262,3 +263,27 @@ def test_nothing_is_replaced_by_a_file_beside_that_is_a_folder(tmp_path: Path) -
     with pytest.raises(InputError, match=r"out\.frames\.csv exists"):
         write(out, replace(JOB, writing=Writing(overwrite=True), plan=replace(PLAN, seed=1)))
     assert content(out) == before
+
+
+@pytest.mark.parametrize(("samples", "titles"), [(1, ["given", "restored"]), (2, ["given", "restored", "spread"])])
+def test_whoever_looks_on_is_shown_each_frame(tmp_path: Path, samples: int, titles: list[str]) -> None:
+    shown: list[tuple[int, Mapping[str, Tensor]]] = []
+    job = replace(JOB, plan=replace(PLAN, samples=samples), show=lambda number, images: shown.append((number, images)))
+    write(tmp_path / "out", job)
+    assert [number for number, _ in shown] == [0, 1, 2] and list(shown[0][1]) == titles
+    for index, images in shown:
+        assert torch.equal(images["given"].permute(2, 0, 1), film().frame(index))
+        assert torch.equal(images["restored"].permute(2, 0, 1)[:, HIDDEN], images["given"].permute(2, 0, 1)[:, HIDDEN])
+        assert "spread" not in images or (images["spread"].shape == HIDDEN.shape and not images["spread"][HIDDEN].any())
+
+
+def test_the_progress_of_one_frame_is_that_of_its_windows(tmp_path: Path) -> None:
+    bars: list[int] = []
+    steps: list[int] = []
+
+    def progress(label: str, total: int) -> Callable[[], None]:
+        bars.append(total)
+        return lambda: steps.append(1)
+
+    write(tmp_path / "one.png", replace(JOB, progress=progress), lambda: film(1))
+    assert bars == [PLAN.steps] and len(steps) == PLAN.steps

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from helpers.phantom import head_and_maps
+from helpers.phantom import folded, head_and_maps
 from sigpy.mri.app import EspiritCalib
 
 from medrestore.errors import InputError
@@ -214,3 +214,59 @@ def test_simulated_maps_are_the_birdcage_of_sigpy(coils, shape):
     turned = (ours * theirs.conj()).sgn()
     assert torch.allclose(ours.abs(), theirs.abs(), atol=1e-6)
     assert (turned - turned[:, :1, :1]).abs().max() < 1e-5
+
+
+@pytest.fixture(scope="module")
+def wrapped():
+    """A scan whose field of view is narrower than the head, and the coil images behind it."""
+    image, maps, _ = head_and_maps((48, 60), 8, seed=1)
+    coils = folded(maps * image, 32)
+    return coils, fft2c(coils)
+
+
+def test_two_sets_explain_an_object_larger_than_the_field_of_view(wrapped):
+    coils, kspace = wrapped
+    left = []
+    for sets in (1, 2):
+        maps = espirit(kspace, acs=24, sets=sets)
+        assert maps.shape == (sets, *kspace.shape[1:])
+        images = (maps.conj() * coils).sum(1)
+        left.append(energy(coils - (maps * images[:, None]).sum(0)) / energy(coils))
+    assert left[0] > 0.01 and left[1] < 0.1 * left[0]
+
+
+def test_sets_are_orthonormal_and_the_second_is_where_the_object_wraps(wrapped):
+    maps = espirit(wrapped[1], acs=24, sets=2)
+    size = maps.abs().square().sum(1)
+    assert torch.allclose(size[size > 0], torch.ones(()), atol=1e-4)
+    assert float((maps[0].conj() * maps[1]).sum(0).abs().max()) < 1e-4
+    second = size[1] > 0
+    assert second[:, :3].any() and second[:, -3:].any() and not second[:, 13:19].any()
+
+
+def test_the_first_of_two_sets_varies_as_smoothly_where_there_are_two(wrapped):
+    """Any two vectors of the plane explain the scan; the eigenvalues alone choose ones that jump."""
+    maps = espirit(wrapped[1], acs=24, sets=2)
+    both = (maps[1] != 0).any(0)
+    inner = both[:, 1:] & both[:, :-1]
+    steps = (maps[0][..., 1:] * maps[0][..., :-1].conj()).sum(0)[inner]
+    assert float(steps.real.min()) > 0.9
+
+
+def test_a_second_set_is_all_but_empty_where_nothing_wraps(scan, tmp_path):
+    _, _, mask, full = scan
+    one, two = (espirit(full * mask, mask=mask, sets=sets, cache=tmp_path) for sets in (1, 2))
+    assert float((two[1] != 0).any(0).float().mean()) < 0.02
+    alone = ~(two[1] != 0).any(0)
+    assert torch.allclose(two[0][:, alone], one[0][:, alone], atol=1e-5)
+    assert torch.equal(espirit(full * mask, mask=mask, sets=2, cache=tmp_path), two)
+
+
+def test_the_scale_of_two_sets_is_that_of_the_larger_image(wrapped):
+    _, kspace = wrapped
+    mask = torch.ones(1, kspace.shape[-1])
+    maps = espirit(kspace, acs=24, sets=2)
+    image = low_resolution(kspace, mask, maps)
+    assert image.shape == (1, 2, *kspace.shape[-2:])
+    one = calibration_scale(kspace, mask, maps[:1])
+    assert 0.7 * one < calibration_scale(kspace, mask, maps) < 1.1 * one

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from medrestore.codecs import Interval
-from medrestore.priors import EDM, NetworkPrior, Prior, WrappedPrior
+from medrestore.priors import EDM, NetworkPrior, Prior, Watched, WrappedPrior
 
 
 class Halved(WrappedPrior):
@@ -40,3 +40,11 @@ def test_what_a_prior_does_not_say_has_its_default() -> None:
     x = torch.ones(1, 3, 2, 2)
     assert torch.equal(wrapped(x, 1.0), x / 8)
     assert repr(Halved(NetworkPrior(torch.nn.Identity(), EDM(), channels=1))).startswith("Halved(NetworkPrior(Identity, EDM(")
+
+
+def test_a_watched_prior_counts_the_images_of_its_calls() -> None:
+    seen: list[int] = []
+    prior = Watched(Bare(), seen.append)
+    assert torch.equal(prior(torch.ones(2, 3, 2, 2), 1.0), torch.full((2, 3, 2, 2), 0.5))
+    prior(torch.ones(1, 3, 2, 2), 1.0)
+    assert seen == [2, 1]

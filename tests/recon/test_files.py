@@ -14,6 +14,7 @@ from helpers.scans import array, fastmri, kspace
 from medrestore.files import unfinished
 from medrestore.io import read_provenance
 from medrestore.recon import files, volume
+from medrestore.recon.plan import Machine, Plan, Undersampling
 
 HALF = ("--undersample", "uniform1d", "--accel", "2", "--acs", "14")
 
@@ -279,3 +280,17 @@ def test_notes_of_later_slices_name_them(bench):
     said = "slice 1: No signal or no noise comes from coil 2 (counted from 0), left out."
     assert outcome.code == 0 and f"note: {said}" in outcome.out
     assert read_provenance(bench / "a.h5")["notes"] == [said]
+
+
+def test_whoever_looks_on_is_shown_each_slice(bench):
+    data, images = kspace(2)
+    source, shown = fastmri(bench / "scan.h5", data, reference=images), []
+    plan = Plan("diffpir", steps=2, samples=2, prior=str(bench.prior), undersample=Undersampling("uniform1d", 2, 14))
+    job = files.Job.load(plan, Machine(), show=lambda number, views: shown.append((number, views)))
+    files.recon_file(source, bench / "out.h5", job)
+    assert [number for number, _ in shown] == [0, 1]
+    assert list(shown[1][1]) == ["zero-filled", "restored", "spread", "reference"]
+    np.testing.assert_array_equal(shown[1][1]["restored"], array(bench / "out.h5", "reconstruction")[1])
+    np.testing.assert_array_equal(shown[1][1]["spread"], array(bench / "out.h5", "std")[1])
+    np.testing.assert_allclose(shown[0][1]["reference"], images[0], rtol=1e-5)
+    assert not np.array_equal(shown[0][1]["zero-filled"], shown[1][1]["zero-filled"])

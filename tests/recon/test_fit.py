@@ -15,7 +15,8 @@ from medrestore.io import read_kspace
 from medrestore.priors import Prior
 from medrestore.recon.fit import CALLS, Fit, calls, measured_fit, warning
 from medrestore.recon.plan import Plan, Undersampling
-from medrestore.recon.preparation import Prepared, prepare
+from medrestore.recon.preparation import prepare
+from medrestore.recon.prepared import Prepared
 
 PLAN = Plan(steps=20, undersample=Undersampling("gaussian2d", 2, 8))
 

@@ -15,7 +15,8 @@ from medrestore.priors import Prior
 from medrestore.recon import held_out
 from medrestore.recon.held_out import error, parts, without
 from medrestore.recon.plan import Plan, Undersampling
-from medrestore.recon.preparation import Prepared, prepare
+from medrestore.recon.preparation import prepare
+from medrestore.recon.prepared import Prepared
 
 
 class Shrink(Prior):

@@ -48,7 +48,7 @@ def job(prior: Prior, said: list[str] | None = None, plan: Plan = PLAN, **writin
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No call that is timed, no maps that are estimated, no figure but the bytes of its images."""
     monkeypatch.setattr(files, "_seconds_a_call", lambda ready, job, at_once: 1.0)
-    monkeypatch.setattr("medrestore.recon.preparation.espirit", lambda kspace, **options: torch.ones_like(kspace))
+    monkeypatch.setattr("medrestore.recon.maps.espirit", lambda kspace, **options: torch.ones_like(kspace))
     monkeypatch.setattr(files, "panel", lambda columns, path, title: path.write_bytes(
         b"".join(column.image.numpy().tobytes() for column in columns)))
 

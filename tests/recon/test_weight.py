@@ -15,7 +15,8 @@ from medrestore.io import read_kspace
 from medrestore.priors import Prior
 from medrestore.recon import weight
 from medrestore.recon.plan import Plan, Undersampling
-from medrestore.recon.preparation import Prepared, prepare
+from medrestore.recon.preparation import prepare
+from medrestore.recon.prepared import Prepared
 from medrestore.recon.weight import WEIGHTS, Choice, Search, chosen_weight
 
 

@@ -11,7 +11,7 @@ from helpers.studies import changed, opened
 from medrestore.errors import InputError
 from medrestore.operators import SpectralOperator
 from medrestore.recon.plan import Plan
-from medrestore.recon.preparation import restore_slice
+from medrestore.recon.restoring import restore_slice
 from medrestore.study.cases import Clock
 from medrestore.study.methods import SEEDS_APART
 from medrestore.study.mri import SliceCache, mean_facts, prepared_slice

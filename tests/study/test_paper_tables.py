@@ -52,7 +52,7 @@ def test_pictures(name: str, tmp_path: Path) -> None:
     config["settings"] = config["settings"][::2]
     one = tmp_path / "pictures"
     one.mkdir()
-    (one / "picture.png").symlink_to(Photographs().paths[0])
+    (one / "picture.png").symlink_to(Photographs().files[0])
     config["data"]["folder"] = str(one)
     assert run(config, tmp_path / "out").failed == {}
     rows = read_rows(tmp_path / "out" / "results.csv")

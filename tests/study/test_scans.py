@@ -19,7 +19,8 @@ from medrestore.evaluation.tables import read_rows
 from medrestore.io import Scan
 from medrestore.mri import add_smooth_phase, simulate_scan, simulated_maps
 from medrestore.recon.plan import Plan, Undersampling
-from medrestore.recon.preparation import prepare, score
+from medrestore.recon.preparation import prepare
+from medrestore.recon.records import score
 from medrestore.study.config import read
 from medrestore.study.fingerprints import Fingerprints
 from medrestore.study.mri import prepared_slice

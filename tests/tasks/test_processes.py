@@ -16,7 +16,7 @@ from helpers.calls import double
 from medrestore.errors import InputError
 from medrestore.settings import FieldError
 from medrestore.tasks import processes
-from medrestore.tasks.processes import Died, over
+from medrestore.tasks.processes import Died, Stopped, over
 
 
 class Parent:
@@ -67,6 +67,13 @@ def test_processes_end_with_an_error_of_the_caller() -> None:
     with pytest.raises(KeyboardInterrupt):
         over(["sleeps"], double, workers=1, heard=heard, ended=Parent().ended)
     assert pids and not alive(pids[0]) and time.monotonic() - began < 60
+
+
+def test_processes_end_once_they_are_asked_to() -> None:
+    parent, began = Parent(), time.monotonic()
+    with pytest.raises(Stopped):
+        over(["sleeps"], double, workers=1, heard=parent.heard, ended=parent.ended, stopped=lambda: bool(parent.said))
+    assert parent.ends == {} and not any(map(alive, parent.pids())) and time.monotonic() - began < 60
 
 
 def test_a_process_that_cannot_be_started_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,30 +1,29 @@
-"""PNG and JPEG pictures: one decoder for all, upright, every level kept, with a cap on what a header may declare."""
+"""PNG and JPEG pictures: one decoder for all, upright, every level kept, with a cap on what a header may declare.
+
+Pillow decodes them in the child of this process, see `medrestore.child`.
+"""
 
 from __future__ import annotations
 
 import io
-import warnings
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
+from ...child import Answer, Limits, shared
 from ...errors import InputError
+from ..causes import cause
 from ..guards import PathLike, existing, require
 
-if TYPE_CHECKING:
-    from PIL import Image
-
 SUFFIXES = (".png", ".jpg", ".jpeg")
-FORMATS = ("PNG", "JPEG")
 MAX_PIXELS = 64_000_000
 PNG = b"\x89PNG\r\n\x1a\n"
 BLOCK = 1 << 20  # bytes read at once
 MAX_PICTURE_BYTES = 256_000_000  # of one encoded picture, above what MAX_PIXELS can need
+SPARE, PIXEL_BYTES, SECONDS = 256 << 20, 24, 20.0  # what decoding may take: bytes, bytes a pixel that is read, computing time
 BIT_DEPTH = 24  # where the header of a png, which always comes first, has its bits a channel
 
 
@@ -56,17 +55,13 @@ def decode(data: bytes, where: str, *, max_pixels: int = MAX_PIXELS) -> Decoded:
     Raises:
         InputError: another format, damage, too many pixels, or 16 bits in colour, of which PIL drops the lower byte.
     """
-    from PIL import ImageOps
-
-    with _opened(io.BytesIO(data), where, max_pixels) as picture:
-        lossless = picture.format == "PNG"
-        deep = lossless and data[BIT_DEPTH] == 16
-        require(not deep or picture.mode.startswith("I"),
-                f"{where} has 16 bits a channel in colour or with transparency; save it with 8 bits, or 16 bits in grey.")
-        check_crc(io.BytesIO(data), where)
-        upright = ImageOps.exif_transpose(picture)
-        pixels = np.asarray(upright).astype(np.uint16) if deep else np.array(_plain(upright))
-        return Decoded(pixels, lossless, picture.mode, _beside(picture))
+    check_crc(io.BytesIO(data), where)
+    answer = _asked("decoded", data, where, max_pixels)
+    about = answer.value
+    require("deep" not in about,
+            f"{where} has 16 bits a channel in colour or with transparency; save it with 8 bits, or 16 bits in grey.")
+    pixels = answer.array(0, about["type"], about["shape"])
+    return Decoded(pixels, bool(about["lossless"]), str(about["kind"]), tuple(map(str, about["beside"])))
 
 
 def picture_size(path: PathLike) -> tuple[int, int]:
@@ -75,11 +70,8 @@ def picture_size(path: PathLike) -> tuple[int, int]:
     Raises:
         InputError: as `read_picture`.
     """
-    from PIL import ExifTags
-
-    with existing(path).open("rb") as file, _opened(file, str(path), MAX_PIXELS) as image:
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-        return image.size if turned else image.size[::-1]
+    height, width = _asked("size", read_bytes(path), str(path), MAX_PIXELS).value["size"]
+    return int(height), int(width)
 
 
 def has_16_bits(path: PathLike) -> bool:
@@ -156,44 +148,21 @@ def read_bytes(path: PathLike) -> bytes:
         raise InputError(f"{path} cannot be read ({error.strerror}); ask for read permission on it.") from error
 
 
-@contextmanager
-def _opened(file: IO[bytes], where: str, max_pixels: int) -> Iterator[Image.Image]:
-    """The PIL image, its header checked before a pixel is decoded; what fails inside is told as damage."""
-    from PIL import Image
-
-    with warnings.catch_warnings():  # sizes are checked here; damaged EXIF also warns
-        warnings.simplefilter("ignore")
-        try:
-            with Image.open(file, formats=FORMATS) as image:
-                require(image.width * image.height <= max_pixels,
-                        f"{where} declares {image.width} x {image.height} pixels, over the limit of {max_pixels}; "
-                        "give it in parts or make it smaller.")
-                yield image
-        except InputError:
-            raise
-        except Image.DecompressionBombError as error:
-            raise InputError(f"{where} declares over {max_pixels} pixels, the most that is read; give it in parts.") from error
-        except Exception as error:  # what a damaged picture makes the decoder throw has no common type
-            raise InputError(f"{where} is no complete PNG or JPEG picture (damaged, cut or another format); copy it again or "
-                             "convert it to PNG.") from error
-
-
-def _beside(picture: Image.Image) -> tuple[str, ...]:
-    """What a picture comes with beside its pixels."""
-    from PIL import ExifTags
-
-    tags = set(picture.getexif()) - {ExifTags.Base.Orientation}
-    parts = {"EXIF": bool(tags), "a colour profile": "icc_profile" in picture.info, "a resolution": "dpi" in picture.info}
-    return tuple(name for name, there in parts.items() if there)
-
-
-def _plain(picture: Image.Image) -> Image.Image:
-    """The picture in a mode whose array holds grey, grey and alpha, RGB or RGBA."""
-    if picture.mode == "P" or "transparency" in picture.info:
-        return picture.convert("RGBA")
-    if picture.mode == "1":
-        return picture.convert("L")
-    return picture if picture.mode in ("L", "LA", "RGBA") else picture.convert("RGB")
+def _asked(question: str, data: bytes, where: str, max_pixels: int) -> Answer:
+    """What the child says of a picture, whose header it looks at before it decodes a pixel."""
+    limits = Limits(SPARE + PIXEL_BYTES * max_pixels, SECONDS, answer=4 * max_pixels)
+    try:
+        answer = shared().ask_once(where, question, limits, kind="picture", data=data, largest=max_pixels)
+    except OSError as error:
+        if error.errno is not None:  # of this process
+            raise InputError(cause(where, error)) from error
+        raise InputError(f"{where} is no complete PNG or JPEG picture (damaged, cut or another format); copy it again or "
+                         "convert it to PNG.") from error
+    if "large" in answer.value:
+        width, height = answer.value["large"]
+        raise InputError(f"{where} declares {width} x {height} pixels, over the limit of {max_pixels}; "
+                         "give it in parts or make it smaller.")
+    return answer
 
 
 def _without_alpha(pixels: np.ndarray) -> np.ndarray:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...errors import InputError
-from ...extras import extra
+from ..dicom import read_dicom, read_fields
 from ..guards import PathLike
 from ..reconstruction import RESEARCH_USE
-from ..volumes.dicom import read_dicom
 from .base import Images, Place, fitted
 
 COPIED = (
@@ -67,10 +65,13 @@ def open_dicom(path: PathLike, *, max_gb: float) -> Images:
     """One grey image.
 
     Raises:
-        InputError: as `volumes.read_dicom`.
+        InputError: as `read_dicom`.
     """
     values = read_dicom(path, max_gb=max_gb)
-    header, patient = _fields(path)
+    fields = read_fields(path, (*COPIED, *PATIENT))
+    header, patient = (
+        {name: fields[name] for name in names if name in fields} for names in (COPIED, PATIENT)
+    )
     slope, intercept = float(header.get("RescaleSlope", 1.0)), float(header.get("RescaleIntercept", 0.0))
     dtype = np.dtype(np.int16 if header.get("PixelRepresentation") == 1 else np.uint16)
     return Images(
@@ -84,20 +85,6 @@ def open_dicom(path: PathLike, *, max_gb: float) -> Images:
         header=header,
         patient=patient,
     )
-
-
-def _fields(path: PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is copied, and what identifies the patient, as plain values."""
-    with extra("dicom", f"{path} is DICOM, which"):
-        import pydicom
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        dataset = pydicom.dcmread(Path(path), stop_before_pixels=True)
-        found = [
-            {name: dataset.get(name) for name in names if dataset.get(name) not in (None, "")}
-            for names in (COPIED, PATIENT)
-        ]
-    return found[0], found[1]
 
 
 def _limits(header: Mapping[str, Any], slope: float, intercept: float) -> tuple[float, float]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import io
-import math
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ...child import Limits, shared
 from ...errors import InputError
+from ..causes import cause
 from ..frames.base import opaque
 from ..frames.pictures import decode, read_bytes
-from ..guards import PathLike, check_size, existing, finite, open_npy, require
+from ..guards import DEFLATE_LIMIT, PathLike, check_size, existing, finite, open_npy, require
 from ..reconstruction import RESEARCH_USE
 from .base import Images, Kind, fitted
 
 TIFF_TYPES = ("uint8", "uint16", "int16", "float32", "float64")
+TIFF_SPARE, TIFF_SECONDS, TIFF_PACE = 256 << 20, 10.0, 1e7  # bytes beside the values, seconds, and bytes a second beside them
 
 
 def open_picture(path: PathLike) -> Images:
@@ -42,37 +44,15 @@ def open_tiff(path: PathLike, *, max_gb: float) -> Images:
     Raises:
         InputError: damage, another type of values, transparency, or more than `max_gb`.
     """
-    import tifffile
-
     path = existing(path)
+    require(find_spec("tifffile") is not None, f"{path} is a TIFF, which needs tifffile; pip install tifffile.")
     try:
-        with tifffile.TiffFile(path) as file:
-            pages = file.series[0]
-            axes, shape, dtype = pages.axes, pages.shape, pages.dtype
-            require(
-                dtype is not None and dtype.name in TIFF_TYPES,
-                f"{path} holds {dtype}; save it with 8 or 16 bits, or as float32.",
-            )
-            check_size(str(path), shape, dtype.itemsize, max_gb=max_gb)
-            stored = max(path.stat().st_size, 1)
-            require(
-                math.prod(shape) * dtype.itemsize <= stored * 1100,
-                f"{path} declares more than it holds; copy it again.",
-            )
-            first: Any = file.pages[0]
-            kind = first.photometric.name
-            require(
-                kind in ("MINISBLACK", "RGB"),
-                f"{path} has pixels of the kind {kind}; save it in grey or RGB.",
-            )
-            pixels = pages.asarray()
-    except InputError:
-        raise
-    except Exception as error:  # tifffile raises whatever a damaged file leads to
+        axes, shape, dtype, pixels = _tiff_values(path, max_gb)
+    except OSError as error:
+        if error.errno is not None:  # of this process
+            raise InputError(cause(path, error)) from error
         why = " ".join(str(error).split())[:160]
-        raise InputError(
-            f"{path} is no TIFF that can be read ({why}); save it without compression, or as png."
-        ) from error
+        raise InputError(f"{path} is no TIFF that can be read ({why}); save it without compression, or as png.") from error
     samples = axes.find("S")
     if samples >= 0:
         pixels = np.moveaxis(pixels, samples, -1)
@@ -90,6 +70,30 @@ def open_tiff(path: PathLike, *, max_gb: float) -> Images:
         return _whole(path, "tiff", _channels_first(pixels), dtype)
     require(pixels.ndim >= 2, f"{path} holds no image (its shape is {shape}); save a grey or RGB picture.")
     return _whole(path, "tiff", pixels.reshape(-1, 1, *pixels.shape[-2:]), dtype)
+
+
+def _tiff_values(path: Path, max_gb: float) -> tuple[str, tuple[int, ...], np.dtype, np.ndarray]:
+    """Axes, shape, type and values of the first series of a TIFF, which tifffile parses in the child of this process.
+
+    Raises:
+        OSError: what it says of a damaged file.
+        InputError: another type of values, or more than `max_gb`.
+    """
+    number, size = shared().number(), path.stat().st_size
+    look = Limits(TIFF_SPARE, TIFF_SECONDS + size / TIFF_PACE)
+    try:
+        about = shared().ask(number, str(path), "opened", look, kind="tiff").value
+        axes, shape, name = str(about["axes"]), tuple(about["shape"]), about["type"]
+        require(name in TIFF_TYPES, f"{path} holds {name}; save it with 8 or 16 bits, or as float32.")
+        stored = check_size(str(path), shape, np.dtype(name).itemsize, max_gb=max_gb)
+        require(stored <= size * DEFLATE_LIMIT, f"{path} declares more than it holds; copy it again.")
+        require(about["kind"] in ("MINISBLACK", "RGB"),
+                f"{path} has pixels of the kind {about['kind']}; save it in grey or RGB.")
+        limits = Limits(TIFF_SPARE + 4 * stored + 2 * size, TIFF_SECONDS + (size + stored) / TIFF_PACE, answer=stored)
+        answer = shared().ask(number, str(path), "pixels", limits, kind="tiff")
+        return axes, shape, np.dtype(name), answer.array(0, name, shape)
+    finally:
+        shared().close(number)
 
 
 def open_array(path: PathLike, *, max_gb: float) -> Images:

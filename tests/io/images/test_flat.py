@@ -8,6 +8,7 @@ import tifffile
 from PIL import Image
 
 from medrestore.errors import InputError
+from medrestore.io.images import flat
 from medrestore.io.images.flat import (
     encode_array,
     encode_picture,
@@ -104,3 +105,26 @@ def test_what_is_refused(tmp_path: Path) -> None:
                 open_picture(path)
     with pytest.raises(InputError, match="no 16 bits in colour"):
         encode_picture(np.ones((3, 4, 4)), ".png", np.dtype(np.uint16))
+
+
+def test_a_tiff_of_directories_within_each_other_comes_to_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """14,000 directories of 4000 entries each, in 104 kB: tifffile goes through all of them."""
+    entries, directories = 4000, 14000
+    words = np.full(2 * directories + 6 * entries + 5, entries, "<u2")
+    words[:4] = (0x4949, 42, 8, 0)
+    after = 4 + 1 + 6 * entries  # the pointer behind the entries of the first
+    chain = (8 + 4 * np.arange(1, directories + 1)).astype("<u4")
+    words[after : after + 2 * directories] = chain.view("<u2")
+    (tmp_path / "a.tif").write_bytes(words.tobytes())
+    monkeypatch.setattr(flat, "TIFF_SECONDS", 1.0)
+    with pytest.raises(InputError, match=r"a\.tif cannot be read within 1 s, so it is damaged"):
+        open_tiff(tmp_path / "a.tif", max_gb=1.0)
+
+
+def test_a_tiff_in_the_other_byte_order(tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 60000, (6, 5)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, byteorder=">", photometric="minisblack")
+    images = open_tiff(tmp_path / "a.tif", max_gb=1.0)
+    assert images.dtype == np.uint16 and (images.values[0, 0] == pixels).all()

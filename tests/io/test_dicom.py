@@ -1,6 +1,7 @@
 """DICOM images: rescaled, anonymous, and refused when hostile."""
 
 import hashlib
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from medrestore.child.dicom import Dicoms
 from medrestore.errors import InputError
-from medrestore.io.volumes.dicom import read_dicom, read_dicom_header
+from medrestore.io.dicom import read_dicom, read_dicom_header, read_fields
 
 RNG = np.random.default_rng(0)
 
@@ -95,14 +97,30 @@ def test_a_deflated_image(tmp_path: Path) -> None:
 def test_a_deflated_image_unpacks_to_what_it_declares_and_no_more(tmp_path: Path) -> None:
     path = deflated(tmp_path / "a.dcm", np.zeros((6, 8), np.uint16), PixelData=bytes(100 << 20))
     assert path.stat().st_size < 1 << 20
-    tracemalloc.start()
     with pytest.raises(InputError, match="unpacks to more than the 96 bytes"):
         read_dicom(path)
+    with pytest.raises(InputError):
+        read_dicom(deflated(tmp_path / "b.dcm", np.zeros((6, 8), np.uint16), EncapsulatedDocument=bytes(40 << 20)))
+    files = Dicoms()
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="96 bytes"):
+        files.answer({"file": 0, "path": str(path), "locking": True, "question": "pixels", "arguments": {}})
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert most < 64 << 20
-    with pytest.raises(InputError):
-        read_dicom(deflated(tmp_path / "b.dcm", np.zeros((6, 8), np.uint16), EncapsulatedDocument=bytes(40 << 20)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="address space is not limited there")
+def test_a_header_that_takes_more_memory_than_headers_do(tmp_path: Path) -> None:
+    path = dicom(tmp_path / "a.dcm", np.zeros((6, 8), np.uint16), EncapsulatedDocument=bytes(300 << 20))
+    with pytest.raises(InputError, match=r"a\.dcm is no DICOM file, or damaged"):
+        read_dicom(path)
+
+
+def test_fields_of_the_header(tmp_path: Path) -> None:
+    path = dicom(tmp_path / "a.dcm", np.zeros((6, 8), np.uint16), PixelSpacing=["1.0", "0.5"], RescaleSlope="")
+    names = ("Rows", "PixelSpacing", "RescaleSlope", "EchoTime")
+    assert read_fields(path, names) == {"Rows": 6, "PixelSpacing": ["1.0", "0.5"]}
 
 
 def test_an_element_that_pydicom_cannot_parse(tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""Prepared slices in, images out: by a diffusion method with joint calls of the prior, or by a classical one."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..consistency import relative_misfit
+from ..errors import InputError
+from ..priors import Prior
+from ..restoration import Restoration, restore_all
+from .data_step import stopped_early
+from .plan import SLICE_SEEDS, Plan
+from .prepared import Prepared, reconstructed
+
+WORST_MISFIT = 3.0  # times that of an empty image
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One reconstructed slice, all images as shown: cropped, in units of the coils' root-sum-of-squares.
+
+    Attributes:
+        image: (h, w) complex, the mean of the samples.
+        samples: (sample, h, w) complex.
+        std: (h, w) spread of the samples.
+        reference: (h, w) or None.
+        restoration: seeds, levels and misfit.
+        prepared: what was restored.
+    """
+
+    image: Tensor
+    samples: Tensor
+    std: Tensor
+    reference: Tensor | None
+    restoration: Restoration
+    prepared: Prepared
+
+    @property
+    def zero_filled(self) -> Tensor:
+        """(h, w) complex, a baseline beside it."""
+        return self.prepared.shown(self.prepared.zero_filled[0, 0]).cpu()
+
+    @property
+    def cg_sense(self) -> Tensor:
+        """(h, w) complex, a baseline beside it."""
+        return self.prepared.shown(self.prepared.cg_sense[0, 0]).cpu()
+
+
+def restore_slice(prepared: Prepared, prior: Prior, plan: Plan, *, slice_index: int = 0,
+                  on_step: Callable[[int, Tensor], None] | None = None) -> Slice:
+    """Restores one prepared slice; see `restore_slices`."""
+    (restored,) = restore_slices([prepared], prior, plan, numbers=[slice_index], on_step=on_step)
+    return restored
+
+
+def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, numbers: Sequence[int] | None = None,
+                   batch_size: int | None = None, on_step: Callable[[int, Tensor], None] | None = None) -> list[Slice]:
+    """Restores prepared slices, by a diffusion method with joint calls of the prior.
+
+    Args:
+        numbers: of the slices, which set the seeds of each apart; by default from 0.
+        batch_size: samples, of whichever slices, drawn together at most; by default that of the plan.
+        on_step: called with the number of the step and x (sample, channel, height, width) after it, for each batch.
+    """
+    numbers = range(len(prepared)) if numbers is None else numbers
+    if plan.is_classical:
+        return [_classical(*one, plan, on_step) for one in zip(prepared, numbers, strict=True)]
+    method = stopped_early(plan.sampler, exact=all(one.problem.exact is True for one in prepared))
+    results = restore_all(
+        [one.problem for one in prepared], prior, method, levels=plan.levels(prior), samples=plan.samples,
+        seeds=[plan.seed + SLICE_SEEDS * index for index in numbers],
+        batch_size=plan.batch_size if batch_size is None else batch_size, on_step=on_step,
+        starts=None if plan.start_sigma is None else [one.cg_sense for one in prepared], start_sigma=plan.start_sigma,
+    )
+    for index, one, result in zip(numbers, prepared, results, strict=True):
+        _check_explained(one, result, index)
+    return [_as_shown(*one) for one in zip(prepared, results, strict=True)]
+
+
+def _classical(prepared: Prepared, number: int, plan: Plan, on_step: Callable[[int, Tensor], None] | None) -> Slice:
+    """A slice by a method without a prior: one sample, with the seed that one of a diffusion method would have."""
+    image = reconstructed(plan.baseline, prepared)
+    if on_step is not None:
+        on_step(0, image)
+    seeds = (plan.seed + SLICE_SEEDS * number,)
+    return _as_shown(prepared, Restoration(image, relative_misfit(prepared.problem, image), plan.baseline, (), seeds))
+
+
+def _check_explained(prepared: Prepared, result: Restoration, index: int) -> None:
+    """Refuses an image that explains the data far worse than none would: what a prior of another scale makes of them."""
+    empty = max(1.0, float(relative_misfit(prepared.problem, torch.zeros_like(result.samples[:1])).max()))
+    worst = float(result.misfit.max())
+    if not worst <= WORST_MISFIT * empty:
+        raise InputError(f"slice {index}: the image has a data misfit of {worst:.3g}, where an empty one has {empty:.3g}, so "
+                         "nothing is written; the prior is of other images or another scale, or a hyper-parameter of the method "
+                         "is far off: take another `prior`, or leave `options` at their defaults")
+
+
+def _as_shown(prepared: Prepared, result: Restoration) -> Slice:
+    """A restoration, cropped and in the units of the scanner's image."""
+
+    def shown(image: Tensor) -> Tensor:
+        return prepared.shown(image).cpu()
+
+    return Slice(image=shown(result.mean[0]), samples=shown(result.samples[:, 0]), std=shown(result.std[0]),
+                 reference=prepared.reference, restoration=result, prepared=prepared)
