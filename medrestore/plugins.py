@@ -54,7 +54,8 @@ class Plugin:
     def broken(self, why: str) -> InputError:
         """The sentence about a plugin that does not work."""
         reason = " ".join(why.split())[:200]
-        return InputError(f"the plugin {self.name!r} of {self.package} does not work ({reason}); mend it or uninstall that package")
+        return InputError(f"the plugin {self.name!r} of {self.package} does not work ({reason}); "
+                          "mend it or uninstall that package")
 
 
 @cache

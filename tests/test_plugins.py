@@ -78,7 +78,7 @@ def test_an_operator_is_a_step_of_a_degradation(installed) -> None:
     operator = operator_of(done, (6, 4), 3, Files({}, {}))
     assert isinstance(operator, Mask) and operator.keep[:, 0].tolist() == [0, 1, 0, 1, 0, 1] and done.linear
     assert not Degradation(operators=(Plugged("every-second-row", linear=False),)).linear
-    with pytest.raises(InputError, match="the plugin 'every-second-row' of medrestore_example 1.2 does not work .*unexpected"):
+    with pytest.raises(InputError, match=r"the plugin 'every-second-row' of medrestore_example 1.2 does not work .*unexpected"):
         operator_of(Degradation(operators=(Plugged("every-second-row", {"second": 1}),)), (6, 4), 3, Files({}, {}))
     with pytest.raises(InputError, match="every-third-row"):
         Plugged("every-third-row")
@@ -103,7 +103,7 @@ def test_a_reader_opens_its_files(installed, tmp_path) -> None:
         assert file.kind == "raw lines" and np.array_equal(file[0].kspace[0].numpy(), kspace())
     assert ".lines" in suffixes()
     path.write_bytes(b"RAWLINES")
-    with pytest.raises(InputError, match=r"a\.lines: the plugin 'raw-lines' of medrestore_example 1\.2 does not work \(ValueError"):
+    with pytest.raises(InputError, match=r"a\.lines: the plugin 'raw-lines' of medrestore_example 1\.2 does not work \(Val"):
         read_kspace(path)
 
 

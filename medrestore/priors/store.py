@@ -166,7 +166,7 @@ def find(name: str | Path) -> Path:
     if path.is_file():
         raise InputError(f"{path} is a file, and a prior is a folder with prior.json and unet/; "
                          "bare checkpoints, pickled ones above all, are not loaded")
-    raise InputError(f"no prior at {path}: give a folder that holds prior.json, or one of {', '.join(shipped.prior_names()) or 'none shipped'}")
+    raise InputError(f"no prior at {path}: give a folder that holds prior.json, or one of {', '.join(shipped.prior_names())}")
 
 
 def describe(name: str | Path) -> dict[str, Any]:

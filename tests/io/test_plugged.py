@@ -16,8 +16,8 @@ def test_none_are_there() -> None:
 
 def test_what_a_reader_raises_is_one_sentence() -> None:
     plugin = Plugin("readers", "raw", "p 1", EntryPoint("raw", "m:A", READERS))
-    with pytest.raises(InputError, match=r"^a\.raw: the plugin 'raw' of p 1 does not work \(KeyError: 'x'\); mend it"):
-        with plugin_at_work(plugin, Path("a.raw")):
-            raise KeyError("x")
-    with pytest.raises(InputError, match="^its own words$"), plugin_at_work(plugin, Path("a.raw")):
+    with (pytest.raises(InputError, match=r"^a\.raw: the plugin 'raw' of p 1 does not work \(KeyError: 'x'\); mend it"),
+          plugin_at_work(plugin, Path("a.raw"))):
+        raise KeyError("x")
+    with pytest.raises(InputError, match=r"^its own words$"), plugin_at_work(plugin, Path("a.raw")):
         raise InputError("its own words")
