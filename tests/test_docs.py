@@ -78,6 +78,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_every_page_is_on_the_map() -> None:
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^## (.*)$", index, re.MULTILINE)
+    assert sections == ["Tutorial", "How to", "Reference", "Explanation", "Gallery"]
     assert not [page.name for page in ROOT.glob("docs/*.md") if page.name != "index.md" and f"({page.name})" not in index]
 
 
@@ -85,7 +87,7 @@ def test_every_operator_and_method_is_listed() -> None:
     kinds = {"Operator", "LinearOperator", "SpectralOperator", "CoIsometry", "Isometry", "Spectrum", "FromSpectrum", "Composed",
              "SpectralSense", "ResolventOperator", "ResolvedSense", "LocalOperator", "PseudoInvertible", "Encoding", "Decoded",
              "Stack", "Window", "CoilOperator", "Coils"}
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = "".join((ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("operators.md", "methods.md"))
     listed = set(medrestore.operators.__all__) - kinds | {kind.__name__ for kind in METHODS.values()}
     assert not {one for one in listed if not re.search(rf"`{re.escape(one)}\b", readme)}
 
@@ -134,7 +136,7 @@ def test_what_is_no_medical_device_says_so() -> None:
 
 
 @pytest.mark.parametrize(("page", "marker"), [
-    ("README.md", "quality"), ("docs/speed.md", "speed"), ("data/priors/brain-mr-starter/CARD.md", "numbers"),
+    ("docs/choosing.md", "quality"), ("docs/speed.md", "speed"), ("data/priors/brain-mr-starter/CARD.md", "numbers"),
 ])
 def test_measured_numbers_have_their_place(page: str, marker: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from medrestore.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("data/**/*.md"), ROOT / "examples/README.md",
-                ROOT / "train/README.md"])
+                ROOT / "train/README.md", ROOT / "containers/README.md"])
 FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(rf"medrestore (?:{'|'.join(COMMANDS)})( |$)")
 NEED_MORE = (  # commands that take at least a file: alone they are a name in a sentence

@@ -1,0 +1,41 @@
+"""Sphinx, for `python docs/site/build.py`: furo for its readable pages on small screens, MyST because the pages are Markdown."""
+
+import re
+
+import medrestore
+
+project, author, release = "medrestore", "the authors of medrestore", medrestore.__version__
+copyright = "research use only, not a medical device, not for diagnosis"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+root_doc, source_suffix = "index", {".md": "markdown"}
+exclude_patterns = []
+
+html_theme, html_title, html_show_sphinx = "furo", "medrestore", False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_theme_options = {"footer_icons": [], "top_of_page_buttons": []}
+html_copy_source = html_show_sourcelink = False
+
+myst_heading_anchors = 4
+myst_enable_extensions = ["deflist"]
+suppress_warnings = ["misc.highlighting_failure"]  # of blocks that are half Python, half prose
+pygments_style, pygments_dark_style = "a11y-light", "a11y-dark"
+
+autodoc_member_order, autodoc_typehints, autodoc_typehints_format = "bysource", "signature", "short"
+autodoc_default_options = {"members": True, "show-inheritance": True}
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+default_role = "code"
+maximum_signature_line_length = 90
+
+MARKS = re.compile(r"(`[^`]*`)|([*|\\])|(?<=\w)(_)(?=\W|$)")
+
+
+def plain(app, what, name, obj, options, lines):
+    """Docstrings are plain text with names in backticks: what reStructuredText would read into the rest is escaped."""
+    for number, line in enumerate(lines):
+        lines[number] = MARKS.sub(lambda found: found[1].replace("`", "``") if found[1] else "\\" + found[0], line)
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", plain, priority=100)  # before napoleon reads sections
