@@ -24,7 +24,8 @@ def example(folder: Path) -> None:
     images = Phantoms(count=64, size=64)
     for subject in range(8):
         slices = [images[8 * subject + index].abs()[0].numpy() for index in range(8)]
-        nibabel.save(nibabel.Nifti1Image(np.stack(slices, -1), np.diag([2.0, 2.0, 5.0, 1.0])), folder / f"sub-{subject:02d}.nii.gz")
+        volume = nibabel.Nifti1Image(np.stack(slices, -1), np.diag([2.0, 2.0, 5.0, 1.0]))
+        nibabel.save(volume, folder / f"sub-{subject:02d}.nii.gz")
 
 
 def main() -> None:

@@ -27,7 +27,8 @@ def stacks(root: Path, *, platform_names: bool) -> list[str]:
         known[8 + number : 20, 10:24] = 0
         frame = np.stack([columns, columns[:, ::-1], columns], -1).astype(np.uint8)
         for folder, file, what, channels in ((SCENES, name, frame, 3), (MASKS, mask, known, 1)):
-            with MhaWriter(root / "images" / folder / f"{file}.mha", size=(32, 40), count=1 + number, channels=channels) as writer:
+            path = root / "images" / folder / f"{file}.mha"
+            with MhaWriter(path, size=(32, 40), count=1 + number, channels=channels) as writer:
                 for _ in range(1 + number):
                     writer.put(what)
     return names

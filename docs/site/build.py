@@ -19,7 +19,10 @@ from pages import api_pages, method_pages, notebook_page
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"(\]\()(?!https?:|#)([^)\s]+)(\))")
 FENCE = re.compile(r"^```(python run|\w+ not-run:[^\n]*)$", re.MULTILINE)
-CARRIED = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "examples", "containers", "train", "configs")
+MADE = ("- [Each method](methods/index.md): what a step does, and its parameters",
+        "- [Python](api/index.md): the public packages, from their docstrings")
+CARRIED = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "examples", "containers", "train",
+           "configs")
 
 
 def stage(folder: Path) -> None:
@@ -57,6 +60,9 @@ def _contents(index: str) -> Iterator[str]:
     title = ""
     for line in [*index.splitlines(), "## "]:
         if line.startswith("## "):
+            if title == "Reference":  # pages that are made, and so are on the site alone
+                yield from ("", *MADE, "")
+                pages += ["methods/index", "api/index"]
             if pages:
                 yield from ("```{toctree}", ":hidden:", f":caption: {title}", "", *dict.fromkeys(pages), "```", "")
             pages, title = [], line[3:]

@@ -18,7 +18,8 @@ html_copy_source = html_show_sourcelink = False
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["deflist"]
-suppress_warnings = ["misc.highlighting_failure"]  # of blocks that are half Python, half prose
+suppress_warnings = ["misc.highlighting_failure",  # of blocks that are half Python, half prose
+                     "ref.python"]  # of attributes that two classes have
 pygments_style, pygments_dark_style = "a11y-light", "a11y-dark"
 
 autodoc_member_order, autodoc_typehints, autodoc_typehints_format = "bysource", "signature", "short"

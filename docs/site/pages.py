@@ -1,30 +1,30 @@
 """Pages that are made: of methods, of the public packages, of notebooks."""
 
-import importlib
 import inspect
 import re
-from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
 import medrestore
-from medrestore.methods import METHODS, SCANS, FRAMES, IMAGES, GENERATION
+from medrestore.methods import FRAMES, GENERATION, IMAGES, METHODS, SCANS
 
-ROW = re.compile(r"^\| `(?P<name>\w+)\((?P<fields>[^)]*)\)` \| (?P<needs>.*?) \| (?P<step>.*) \| (?P<noise>[^|]*) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `(?P<name>\w+)\([^)]*\)` \| (?P<needs>.*?) \| (?P<step>.*) \| (?P<noise>[^|]*) \|$", re.MULTILINE)
 SIGNS = (  # of formulas as methods.md writes them
-    (r"\\\|", "|"), (r"<-", "←"), (r"sqrt\(", "√("), (r"\^\(1/2\)", "^½"), (r"\^2\b", "²"), (r"A\^\+", "A⁺"), (r"A\^T", "Aᵀ"), (r"A\^H", "Aᴴ"),
+    (r"\\\|", "|"), (r"<-", "←"), (r"sqrt\(", "√("), (r"\^\(1/2\)", "^½"), (r"\^2\b", "²"), (r"A\^\+", "A⁺"),
+    (r"A\^T", "Aᵀ"), (r"A\^H", "Aᴴ"),
     (r"\^-1\b", "⁻¹"), (r"grad_x", "∇ₓ"), (r"grad", "∇"), (r"sigma_y", "σᵧ"), (r"\bsigma\b", "σ"), (r"\bgamma\b", "γ"),
     (r"\blambda\b", "λ"), (r"\beta\b", "η"), (r"\bzeta\b", "ζ"), (r"\bnu\b", "ν"), (r"\btau\b", "τ"), (r"\bmu\b", "μ"),
     (r"\beps\b", "ε"), (r"\bx0\b", "x₀"),
 )
-USES = {SCANS: "`medrestore recon`", FRAMES: "`medrestore inpaint`", IMAGES: "`medrestore restore`", GENERATION: "`medrestore generate`"}
+USES = {SCANS: "`medrestore recon`", FRAMES: "`medrestore inpaint`", IMAGES: "`medrestore restore`",
+        GENERATION: "`medrestore generate`"}
 
 
 def formula(step: str) -> str:
     """The step of a method as methods.md states it, with the signs of formulas."""
     for pattern, sign in SIGNS:
         step = re.sub(pattern, sign, step)
-    return step
+    return re.sub(r"\]\((\w+\.md)", r"](../docs/\1", step)
 
 
 def method_pages(table: Path) -> dict[str, str]:
@@ -37,12 +37,14 @@ def method_pages(table: Path) -> dict[str, str]:
         place = f"{kind.__module__}.{kind.__name__}"
         made[f"methods/{name.replace('+', '-plus')}.md"] = "\n".join([
             f"# {kind.__name__}", "", _first(kind), "",
-            f"In commands and studies `{name}`, offered by {', '.join(uses) or 'Python alone'}. It needs an operator that is: {row['needs']}.", "",
+            f"In commands and studies `{name}`, offered by {', '.join(uses) or 'Python alone'}. "
+            f"It needs an operator that is: {row['needs']}.", "",
             f"**One step, from σ to s'.** {formula(row['step'])}", "", f"Fresh noise: {formula(row['noise'])}.", "",
-            "What the letters mean, and what all methods share, is in [methods](../docs/methods.md); how each compares with posteriors "
-            "that are known in [posteriors](../docs/posteriors.md).", "",
-            "```{eval-rst}", f".. autoclass:: {place}", "   :no-members:" if not fields(kind) else "   :no-members:", "```", ""])
-    listed = "\n".join(f"- [{kind.__name__}]({name.replace('+', '-plus')}.md): {_first(kind)}" for name, kind in METHODS.items())
+            "What the letters mean, and what all methods share, is in [methods](../docs/methods.md); how each compares "
+            "with posteriors that are known in [posteriors](../docs/posteriors.md).", "",
+            "```{eval-rst}", f".. autoclass:: {place}", "   :no-members:", "```", ""])
+    listed = "\n".join(f"- [{kind.__name__}]({name.replace('+', '-plus')}.md): {_first(kind)}"
+                       for name, kind in METHODS.items())
     tree = "\n".join(name.replace("+", "-plus") for name in METHODS)
     made["methods/index.md"] = f"# Each method\n\n{listed}\n\n```{{toctree}}\n:hidden:\n\n{tree}\n```\n"
     return made
@@ -64,9 +66,11 @@ def api_pages() -> dict[str, str]:
     """A page for each public package, and one for the names of `medrestore` itself that leads to them."""
     packages = public_packages()
     names = [name for name in medrestore.__all__ if name not in packages]
-    made = {f"api/{name}.md": f"# medrestore.{name}\n\n```{{eval-rst}}\n{_members(module)}\n```\n" for name, module in packages.items()}
-    made["api/top.md"] = "# medrestore\n\nThe names of the package itself; most are of a package of it.\n\n```{eval-rst}\n" + "\n".join(
-        _documented(name, packages) for name in names) + "\n```\n"
+    made = {f"api/{name}.md": f"# medrestore.{name}\n\n```{{eval-rst}}\n{_members(module)}\n```\n"
+            for name, module in packages.items()}
+    described = "\n".join(_documented(name, packages) for name in names)
+    made["api/top.md"] = "# medrestore\n\nThe names of the package itself; most are of a package of it.\n\n" \
+                         f"```{{eval-rst}}\n{described}\n```\n"
     tree = "\n".join(["top", *packages])
     listed = "\n".join(f"- [medrestore.{name}]({name}.md): {_first(module)}" for name, module in packages.items())
     made["api/index.md"] = f"# Python reference\n\n- [medrestore](top.md): the names of the package itself\n{listed}\n\n" \
@@ -105,15 +109,11 @@ def _documented(name: str, packages: dict[str, ModuleType]) -> str:
 
 def notebook_page(path: Path) -> str:
     """A notebook in jupytext's percent format as Markdown."""
-    parts, fenced = [], ""
+    parts = []
     for cell in re.split(r"^# %%", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
         head, _, body = cell.partition("\n")
         if "[markdown]" in head:
             parts.append("\n".join(line.removeprefix("# ").removeprefix("#") for line in body.strip("\n").splitlines()))
         elif body.strip():
             parts.append(f"```python\n{body.strip()}\n```")
-    return fenced + "\n\n".join(parts) + f"\n\nThe notebook is `notebooks/{path.stem}.ipynb` in the repository.\n"
-
-
-if __name__ == "__main__":
-    importlib.import_module("build").main()
+    return "\n\n".join(parts) + f"\n\nThe notebook is `notebooks/{path.stem}.ipynb` in the repository.\n"

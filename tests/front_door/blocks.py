@@ -74,7 +74,8 @@ def lines(body: str) -> list[str]:
 
 def commands(page: Path) -> list[str]:
     """Every `medrestore ...` line of the blocks and of the text of a page."""
-    return [line for line in (*(line for body in bodies(page, "sh") for line in lines(body)), *inline(page)) if COMMAND.match(line)]
+    listed = [line for body in bodies(page, "sh") for line in lines(body)] + inline(page)
+    return [line for line in listed if COMMAND.match(line)]
 
 
 def not_run(line: str) -> str:

@@ -18,7 +18,7 @@ from medrestore.io.frames.video import VideoWriter
 from medrestore.priors.convert import ddpm
 
 ROOT = Path(__file__).parents[2]
-SIDE = 64
+SIDE = 128  # of which 8 % of the lines are enough for coil maps
 STUDY = """name: study
 protocol: fastmri-slice
 data: {kind: phantoms, count: 2, size: [64, 64]}
@@ -78,7 +78,8 @@ def _pictures(folder: Path) -> None:
     for name, what in (("frame", picture), ("photo", picture), ("mask", hidden), ("parts", hidden // 3), ("soft", hidden)):
         Image.fromarray(what).save(folder / f"{name}.png")
     for name, what in (("scene", picture), ("masks", 255 - hidden)):
-        with MhaWriter(folder / f"{name}.mha", size=(SIDE, SIDE), count=2, **({} if what.ndim == 3 else {"channels": 1})) as writer:
+        channels = 3 if what.ndim == 3 else 1
+        with MhaWriter(folder / f"{name}.mha", size=(SIDE, SIDE), count=2, channels=channels) as writer:
             writer.put(what)
             writer.put(what)
     with VideoWriter(folder / "film.mp4", size=(SIDE, SIDE), fps=None, codec="h264") as film:
