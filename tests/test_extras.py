@@ -32,6 +32,6 @@ def test_every_extra_that_is_named_exists() -> None:
 
     there = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     named = {found for path in (ROOT / "medrestore").rglob("*.py")
-             for found in re.findall(r"\bextra\(\"(\w+)\"", path.read_text(encoding="utf-8"))}
+             for found in re.findall(r"\b(?:check_)?extra\(\"(\w+)\"", path.read_text(encoding="utf-8"))}
     assert {"train", "monai", "baselines", "diffusers", "dicom", "twix"} <= named <= set(there)
     assert install_line("train") == "pip install 'medrestore[train]'"

@@ -38,5 +38,23 @@ def plain(app, what, name, obj, options, lines):
         lines[number] = MARKS.sub(lambda found: found[1].replace("`", "``") if found[1] else "\\" + found[0], line)
 
 
+def short(app, what, name, obj, options, signature, returned):
+    """Signatures without the bounds of fields, which the descriptions of options have."""
+    return _unannotated(signature), _unannotated(returned)
+
+
+def _unannotated(text):
+    """`Annotated[X, ...]` becomes X, however deep."""
+    while text and (found := re.search(r"(?:typing\.)?Annotated\[", text)):
+        depth, first, at = 1, None, found.end()
+        while depth:
+            depth += {"[": 1, "(": 1, "]": -1, ")": -1}.get(text[at], 0)
+            first = at if first is None and depth == 1 and text[at] == "," else first
+            at += 1
+        text = text[: found.start()] + text[found.end() : first] + text[at:]
+    return text
+
+
 def setup(app):
+    app.connect("autodoc-process-signature", short)
     app.connect("autodoc-process-docstring", plain, priority=100)  # before napoleon reads sections
