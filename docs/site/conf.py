@@ -55,6 +55,13 @@ def _unannotated(text):
     return text
 
 
+def levelled(app, pagename, templatename, context, doctree):
+    """Headings of the navigation say of which level they are, for those who hear them."""
+    if isinstance(context.get("furo_navigation_tree"), str):
+        context["furo_navigation_tree"] = context["furo_navigation_tree"].replace('role="heading"', 'role="heading" aria-level="2"')
+
+
 def setup(app):
+    app.connect("html-page-context", levelled, priority=900)  # after furo has made it
     app.connect("autodoc-process-signature", short)
     app.connect("autodoc-process-docstring", plain, priority=100)  # before napoleon reads sections

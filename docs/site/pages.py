@@ -9,12 +9,11 @@ import medrestore
 from medrestore.methods import FRAMES, GENERATION, IMAGES, METHODS, SCANS
 
 ROW = re.compile(r"^\| `(?P<name>\w+)\([^)]*\)` \| (?P<needs>.*?) \| (?P<step>.*) \| (?P<noise>[^|]*) \|$", re.MULTILINE)
-SIGNS = (  # of formulas as methods.md writes them
-    (r"\\\|", "|"), (r"<-", "←"), (r"sqrt\(", "√("), (r"\^\(1/2\)", "^½"), (r"\^2\b", "²"), (r"A\^\+", "A⁺"),
-    (r"A\^T", "Aᵀ"), (r"A\^H", "Aᴴ"),
-    (r"\^-1\b", "⁻¹"), (r"grad_x", "∇ₓ"), (r"\bgrad\b", "∇"), (r"sigma_y", "σᵧ"), (r"\bsigma\b", "σ"), (r"\bgamma\b", "γ"),
-    (r"\blambda\b", "λ"), (r"\beta\b", "η"), (r"\bzeta\b", "ζ"), (r"\bnu\b", "ν"), (r"\btau\b", "τ"), (r"\bmu\b", "μ"),
-    (r"\beps\b", "ε"), (r"\bx0\b", "x₀"),
+SIGNS = (  # of formulas as methods.md writes them; letters before what stands at them
+    (r"\\\|", "|"), (r"<-", "←"), (r"sqrt\(", "√("), (r"grad_x", "∇ₓ"), (r"\bgrad\b", "∇"), (r"sigma_y", "σᵧ"),
+    (r"\bsigma\b", "σ"), (r"\bgamma\b", "γ"), (r"\blambda\b", "λ"), (r"\beta\b", "η"), (r"\bzeta\b", "ζ"), (r"\bnu\b", "ν"), (r"\btau\b", "τ"),
+    (r"\bmu\b", "μ"), (r"\beps\b", "ε"), (r"\bx0\b", "x₀"), (r"\^\(1/2\)", "^½"), (r"\^2\b", "²"), (r"\^-1\b", "⁻¹"),
+    (r"A\^\+", "A⁺"), (r"A\^T", "Aᵀ"), (r"A\^H", "Aᴴ"),
 )
 USES = {SCANS: "`medrestore recon`", FRAMES: "`medrestore inpaint`", IMAGES: "`medrestore restore`",
         GENERATION: "`medrestore generate`"}
@@ -113,7 +112,7 @@ def notebook_page(path: Path) -> str:
     for cell in re.split(r"^# %%", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
         head, _, body = cell.partition("\n")
         if "[markdown]" in head:
-            text = "\n".join(line.removeprefix("# ").removeprefix("#") for line in body.strip("\n").splitlines())
+            text = "\n".join(re.sub("^# ?", "", line) for line in body.strip("\n").splitlines())
             parts.append(re.sub("^# ", "## ", text, flags=re.MULTILINE) if parts else text)  # a page has one title
         elif body.strip():
             parts.append(f"```python\n{body.strip()}\n```")
