@@ -75,7 +75,7 @@ def _facts(options: Options) -> dict[str, Any]:
     from ..io import read_provenance
 
     path = Path(options.file)
-    if (path / "prior.json").is_file() or (not path.exists() and options.file in shipped.priors()):
+    if (path / "prior.json").is_file() or (not path.exists() and options.file in shipped.prior_names()):
         return _prior(options.file)
     if (path / "baseline.json").is_file():
         return _baseline(path)
