@@ -25,7 +25,7 @@ from .command import Command
 from .config import read
 from .device import usable_device
 from .options import POSITIONAL
-from .terminal import complain, progress, say
+from .terminal import answer, complain, progress, say
 
 YAML = (".yaml", ".yml")
 
@@ -100,7 +100,7 @@ def _study(options: Options) -> int:
     study = open_study(build(given, options.what), options.what, Path(options.out), anonymous=options.anonymous)
     if options.dry_run:
         for line in estimate(study, devices[0], workers=max(options.workers, 1)):
-            say(line)
+            answer(line)
         return 0
     names = Privacy(anonymous=options.anonymous)
     command = shlex.join(["medrestore", "evaluate", names.name_of(options.what),
@@ -139,7 +139,7 @@ def _scores(options: Options) -> int:
         features=(options.features, options.reference_features), progress=progress,
     )
     for line in scored.lines:
-        say(line)
+        answer(line)
     return _exit(scored.failed, "the others are scored")
 
 

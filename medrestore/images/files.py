@@ -146,20 +146,29 @@ def restore_folder(source: Path, out: Path, job: Job) -> dict[str, str]:
     Raises:
         InputError: no images, or outputs that exist and may neither be replaced nor resumed; before any work.
     """
+    found = pairs(source, out)
     return each(
-        pairs(source, out), job.writing, job.say, lambda path, target: restore_file(path, target, job)
+        found,
+        job.writing,
+        job.say,
+        lambda path, target: restore_file(path, target, job),
+        job.progress("images", len(found)),
     )
 
 
 def each(
-    found: Sequence[tuple[Path, Path]], writing: Writing, say: Say, work: Callable[[Path, Path], object]
+    found: Sequence[tuple[Path, Path]],
+    writing: Writing,
+    say: Say,
+    work: Callable[[Path, Path], object],
+    ended: Callable[[], None] = lambda: None,
 ) -> dict[str, str]:
     """Does one file after the other; those that fail do not keep the others from being done."""
     if not (writing.overwrite or writing.resume):
         for path, target in found:
             check_output(target, path, writing)
     items = {path.name: (path, target) for path, target in found}
-    return dict(one_by_one(items, lambda item: work(*item), say))
+    return dict(one_by_one(items, lambda item: work(*item), say, ended=ended))
 
 
 def _numbers(images: Images, plan: Plan) -> list[int]:

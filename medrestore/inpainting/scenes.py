@@ -65,7 +65,8 @@ def _each(scenes: Mapping[str, Scene], places: Mapping[str, Path], job: Job, sou
         name, place = item
         inpaint_scene(partial(scenes.__getitem__, name), place, job, source=source.frames, mask=source.mask)
 
-    return one_by_one({name: (name, place) for name, place in places.items()}, one, job.say, begun)
+    return one_by_one({name: (name, place) for name, place in places.items()}, one, job.say, begun,
+                      job.progress("scenes", len(places)))
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,8 @@ def _each(pairs: Sequence[Pair], job: Job, begun: Callable[[str], None] = lambda
         if not (job.writing.resume and is_done(*pair, job)):  # another run may have done it in the meantime
             recon_file(*pair, job)
 
-    return one_by_one({source.name: (source, target) for source, target in pairs}, one, job.say, begun)
+    return one_by_one({source.name: (source, target) for source, target in pairs}, one, job.say, begun,
+                      job.progress("scans", len(pairs)))
 
 
 @dataclass(frozen=True)
