@@ -1,4 +1,7 @@
-"""Many inputs one after the other, in a process of their own: where one ends that process, another goes on behind it."""
+"""Many inputs one after the other, whatever happens to any of them.
+
+`in_turn` does them in a process of their own: where one ends that process, another goes on behind it.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -6,6 +9,7 @@ from itertools import count
 from typing import Any, Generic, TypeVar
 
 from ..errors import InputError
+from ..files import Busy
 from .processes import Call, Died, over
 
 Item = TypeVar("Item")
@@ -77,6 +81,38 @@ class _Parent:
             self.begun = words[0]
         else:
             self.failed[words[0]] = words[1]
+
+
+def one_by_one(items: Mapping[str, Item], work: Callable[[Item], object], say: Callable[[str], None],
+               begun: Callable[[str], None] = lambda name: None,
+               ended: Callable[[], None] = lambda: None) -> Iterator[tuple[str, str]]:
+    """Does the items in this process; those that fail, by name with the reason, which is also said.
+
+    One that another run is at is left alone.
+
+    Args:
+        items: by name, in order.
+        work: does one; whatever it raises, the other items are not to blame.
+        say: called with one line per event.
+        begun: called with the name of an item before it is done.
+        ended: called after each, done or not.
+    """
+    for name, item in items.items():
+        begun(name)
+        try:
+            work(item)
+            continue
+        except Busy as busy:
+            say(f"left alone: {busy}")
+            continue
+        except InputError as error:
+            why = str(error)
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}; do it alone to see more"
+        finally:
+            ended()
+        say(f"failed: {name}: {why}")
+        yield name, why
 
 
 def in_turn(items: Mapping[str, Item], call: Call[Batch[Item]], *, where: str, died: Callable[[str, Died], str],
