@@ -4,7 +4,7 @@ from importlib.resources import files
 from os import PathLike
 from pathlib import Path
 
-from .errors import InputError
+from .errors import InputError, meant
 from .plugins import PRIORS, installed
 
 SAMPLE = "sample:"  # what the name of a sample begins with, where a path may stand too
@@ -62,7 +62,7 @@ def config(path: str, command: str) -> Path:
     if path in known:
         return known[path]
     raise InputError(f"{path} does not exist; give a YAML file, or the name of a config that comes with the package: "
-                     f"{', '.join(known)}")
+                     f"{', '.join(known)}{meant(path, known)}")
 
 
 def scan(path: str | PathLike[str]) -> Path:
@@ -76,5 +76,5 @@ def scan(path: str | PathLike[str]) -> Path:
         return Path(path)
     known, name = samples(), path.removeprefix(SAMPLE)
     if name not in known:
-        raise InputError(f"there is no sample {name!r}; the samples are {', '.join(known)}")
+        raise InputError(f"there is no sample {name!r}; the samples are {', '.join(known)}{meant(name, known)}")
     return known[name]

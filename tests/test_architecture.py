@@ -29,6 +29,7 @@ LAYERS = (
     {"tiling", "evaluation", "report"},
     {"recon", "inpainting", "images"},
     {"study"},
+    {"serve"},
     {"cli"},
 )
 LAYER_OF = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from .. import shipped
 from ..codecs import CalibratedComplex, Interval, Recipe
-from ..errors import InputError
+from ..errors import InputError, meant
 from ..files import check_own, digest, digest_of, is_empty, new_folder, recover
 from .architectures import build, configuration
 from .check import not_finite
@@ -161,12 +161,14 @@ def find(name: str | Path) -> Path:
     path = Path(name)
     if (path / "prior.json").is_file():
         return path
-    if (known := shipped.prior(str(name))) is not None:
-        return known
+    if (place := shipped.prior(str(name))) is not None:
+        return place
     if path.is_file():
         raise InputError(f"{path} is a file, and a prior is a folder with prior.json and unet/; "
                          "bare checkpoints, pickled ones above all, are not loaded")
-    raise InputError(f"no prior at {path}: give a folder that holds prior.json, or one of {', '.join(shipped.prior_names())}")
+    known = shipped.prior_names()
+    raise InputError(f"no prior at {path}: give a folder that holds prior.json, or one of {', '.join(known)}"
+                     f"{meant(name, known)}")
 
 
 def describe(name: str | Path) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..files import Busy, files_in, has_suffix
+from ..files import files_in, has_suffix
 from ..io.kspace.open import suffixes
-from ..tasks import Batch, Message, Reports, in_turn
+from ..tasks import Batch, Message, Reports, in_turn, one_by_one
 from .files import Job, is_done, recon_file
 from .plan import Machine, Plan, Reading, Writing
 
@@ -25,7 +25,7 @@ def recon_folder(folder: Path, out: Path, job: Job) -> dict[str, str]:
     """
     pairs = check_folder(folder, out, job.writing)
     _say_passed_over(folder, job.say)
-    return dict(_each(_waiting(pairs, job), job, lambda name: None))
+    return dict(_each(_waiting(pairs, job), job))
 
 
 def recon_folder_apart(folder: Path, out: Path, plan: Plan, machine: Machine, *, reading: Reading, writing: Writing,
@@ -85,28 +85,14 @@ def _waiting(pairs: Sequence[Pair], job: Job) -> list[Pair]:
     return waiting
 
 
-def _each(pairs: Sequence[Pair], job: Job, begun: Callable[[str], None]) -> Iterator[tuple[str, str]]:
+def _each(pairs: Sequence[Pair], job: Job, begun: Callable[[str], None] = lambda name: None) -> Iterator[tuple[str, str]]:
     """Does scan after scan; those that fail, with the reasons, which are also said."""
-    for source, target in pairs:
-        begun(source.name)
-        why = _one(source, target, job)
-        if why is not None:
-            job.say(f"failed: {why}")
-            yield source.name, why
+    def one(pair: Pair) -> None:
+        if not (job.writing.resume and is_done(*pair, job)):  # another run may have done it in the meantime
+            recon_file(*pair, job)
 
-
-def _one(source: Path, target: Path, job: Job) -> str | None:
-    """Does one scan; why it failed, if it did."""
-    try:
-        if not (job.writing.resume and is_done(source, target, job)):  # another run may have done it in the meantime
-            recon_file(source, target, job)
-    except Busy as busy:
-        job.say(f"left alone: {busy}")
-    except InputError as error:
-        return str(error)
-    except Exception as error:  # whatever it is, the other scans are not to blame
-        return f"{source}: {type(error).__name__}: {error}; do it alone to see more"
-    return None
+    return one_by_one({source.name: (source, target) for source, target in pairs}, one, job.say, begun,
+                      job.progress("scans", len(pairs)))
 
 
 @dataclass(frozen=True)
