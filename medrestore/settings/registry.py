@@ -47,11 +47,12 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         return {name: one for name, one in found.items() if name not in self.places}
 
     def _of_plugin(self, plugin: Plugin) -> type[T]:
-        kind = plugin.load()
+        kind: Any = plugin.load()
         base: type = object if self.base is None else self._at(self.base)
         if not isinstance(kind, type) or not issubclass(kind, base) or not is_dataclass(kind):
             raise plugin.broken(f"{plugin.place} is no dataclass that is a {base.__name__}")
-        return kind
+        found: type[T] = kind
+        return found
 
     def _at(self, place: str) -> type[T]:
         module, _, kind = place.partition(":")
