@@ -22,7 +22,8 @@ from ..recon.plan import Side
 from ..settings import Bounds
 from .command import Command
 from .options import POSITIONAL, matrix
-from .terminal import say
+from .results import emit
+from .terminal import answer, lines_aside
 
 if TYPE_CHECKING:
     from ..io import Scan
@@ -46,6 +47,7 @@ class Options:
         trajectory_units: of the trajectory; default what the format or its reach says
         matrix: height,width of the image of a scan along a trajectory
         draw: a .png to draw the trajectory in
+        json: print the facts as JSON (docs/results.md)
     """
 
     file: Annotated[str, POSITIONAL]
@@ -58,12 +60,18 @@ class Options:
     trajectory_units: Literal["cycles-per-fov", "cycles-per-pixel", "radians-per-pixel"] | None = None
     matrix: tuple[Side, Side] | None = None
     draw: str | None = None
+    json: bool = False
 
 
 def run(options: Options) -> int:
     """Prints one line a fact."""
-    for name, value in _facts(options).items():
-        say(f"{_line(name) + ':':16s} {_line(value)}")
+    facts = _facts(options)
+    if options.json:
+        lines_aside()
+        emit("inspect", file=options.file, facts=facts)
+        return 0
+    for name, value in facts.items():
+        answer(f"{_line(name) + ':':16s} {_line(str(value))}")
     return 0
 
 
@@ -72,11 +80,11 @@ def _line(text: str) -> str:
     return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
 
 
-def _facts(options: Options) -> dict[str, str]:
+def _facts(options: Options) -> dict[str, Any]:
     from ..io import read_provenance
 
     path = Path(options.file)
-    if (path / "prior.json").is_file() or (not path.exists() and options.file in shipped.priors()):
+    if (path / "prior.json").is_file() or (not path.exists() and options.file in shipped.prior_names()):
         return _prior(options.file)
     if (path / "baseline.json").is_file():
         return _baseline(path)
@@ -99,12 +107,12 @@ def _is_inpainted(path: Path) -> bool:
     return path.exists() and path.suffix in (*KINDS, ".png") and bool(read_record(path))
 
 
-def _prior(name: str) -> dict[str, str]:
+def _prior(name: str) -> dict[str, Any]:
     from ..priors.store import CONFIG, WEIGHTS, describe, find
     from .convert import rule
 
     about, folder = describe(name), find(name)
-    facts = {"kind": "prior", "weights": _weights(folder / WEIGHTS, about["sha256"], "prior"),
+    facts: dict[str, Any] = {"kind": "prior", "weights": _weights(folder / WEIGHTS, about["sha256"], "prior"),
              "sizes": rule(about["multiple"], about.get("size"))}
     if isinstance(parts := about.get("parts"), dict):
         name = Path(WEIGHTS).name
@@ -112,13 +120,13 @@ def _prior(name: str) -> dict[str, str]:
     return facts | _network(folder / CONFIG) | _flat(about) | facts  # what was found wins over what is said
 
 
-def _baseline(folder: Path) -> dict[str, str]:
+def _baseline(folder: Path) -> dict[str, Any]:
     """A trained baseline: what it is, and all that its description says."""
     from ..baselines.weights import WEIGHTS, describe
 
     about = describe(folder)
     weights = _weights(folder / WEIGHTS, about["sha256"], "baseline")
-    facts = {"kind": "trained baseline", "network": about["kind"], "weights": weights,
+    facts: dict[str, Any] = {"kind": "trained baseline", "network": about["kind"], "weights": weights,
              "licence": str(about["card"].get("licence", "not stated"))}
     return facts | _flat({"arguments": about["arguments"]}) | _flat(about) | facts  # what was found wins over what is said
 
@@ -163,7 +171,7 @@ def _as_word(path: Path) -> str:
     return f"./{path}" if str(path).startswith("-") else str(path)
 
 
-def _reconstruction(path: Path, made: dict[str, Any], max_gb: float) -> dict[str, str]:
+def _reconstruction(path: Path, made: dict[str, Any], max_gb: float) -> dict[str, Any]:
     from ..io import read_reconstruction
     from ..io.reconstruction import damaged
 
@@ -175,7 +183,7 @@ def _reconstruction(path: Path, made: dict[str, Any], max_gb: float) -> dict[str
             "data": _as_written(lambda: damaged(path, max_gb=max_gb))} | _flat(made)
 
 
-def _inpainted(path: Path) -> dict[str, str]:
+def _inpainted(path: Path) -> dict[str, Any]:
     from ..inpainting.outputs import damaged, read_record
 
     return {"kind": "frames restored by medrestore", "data": _as_written(lambda: damaged(path))} | _flat(
@@ -239,11 +247,11 @@ def _calibration(scan: "Scan") -> str:
     return lines
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested values as one level, names joined by dots."""
-    flat: dict[str, str] = {}
+    flat: dict[str, Any] = {}
     for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: str(value)}
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return flat
 
 

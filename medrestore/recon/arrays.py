@@ -94,7 +94,7 @@ def reconstruct(kspace: A, mask: np.ndarray | Tensor | None = None, *, maps: np.
     plan = _plan(plan or Plan(), prior, plan_fields)
     points = None if trajectory is None else _points(trajectory, data, plan)
     masks = _mask(mask, data) if points is None else _taken(mask, data)
-    plane = data.shape[-2:] if points is None else points[1]
+    plane: tuple[int, ...] = tuple(data.shape[-2:]) if points is None else points[1]
     given = None if maps is None else _like(_tensor(maps), (*kspace.shape[:-2], *plane), "maps").reshape(*data.shape[:2], *plane)
     if plan.uncentred and points is None:
         data = torch.fft.fftshift(data, dim=(-2, -1))

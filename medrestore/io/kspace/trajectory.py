@@ -79,11 +79,11 @@ def read_trajectory(path: Path, *, max_gb: float) -> Points:
         InputError: another shape, numbers that are not finite, or samples off the plane.
     """
     if is_cfl(path):
-        array = open_cfl(path, max_gb=max_gb)
-        dims = [n for n in array.shape[3:] if n > 1]
-        require(array.shape[0] == 3 and len(array.shape) > 2 and not dims,
-                f"{path} has the dimensions {array.shape}, and a trajectory has (3, sample, readout); give that of one slice.")
-        values, units = np.asarray(array).real.reshape(3, *array.shape[1:3]).transpose(2, 1, 0), "cycles-per-fov"
+        stored = open_cfl(path, max_gb=max_gb)
+        dims = [n for n in stored.shape[3:] if n > 1]
+        require(stored.shape[0] == 3 and len(stored.shape) > 2 and not dims,
+                f"{path} has the dimensions {stored.shape}, and a trajectory has (3, sample, readout); give that of one slice.")
+        values, units = np.asarray(stored).real.reshape(3, *stored.shape[1:3]).transpose(2, 1, 0), "cycles-per-fov"
         return Points(in_plane(finite(values, path, "the trajectory"), path), units)  # type: ignore[arg-type]
     array = np.asarray(open_npy(path, max_gb=max_gb))
     if np.iscomplexobj(array) and array.ndim == 2:
