@@ -31,7 +31,7 @@ PLANS: dict[str, Any] = {
                   select={"contrast": 1}),
     "inpaint": InpaintPlan(options={"eta": 0.5}),
 }
-NOT_FILES = {"maps"}  # a file whose content is in the hash; it need not exist for the plan
+FILES = {"maps", "trajectory"}  # files whose content is in the hash; they need not exist for the plan
 
 
 def other(hint: Any, value: Any, *, name: str) -> Any:
@@ -57,6 +57,8 @@ def other(hint: Any, value: Any, *, name: str) -> Any:
     if NoneType in arguments:  # an optional value
         inner = next(one for one in arguments if one is not NoneType)
         return None if value is not None else other(inner, None, name=name)
+    if Literal in map(get_origin, arguments):  # a number or a word
+        return other(next(one for one in arguments if get_origin(one) is not Literal), None, name=name)
     if isinstance(value, dict):
         return {key: item + (1 if isinstance(item, int) else 0.125) for key, item in value.items()}
     if arguments:
@@ -67,7 +69,7 @@ def other(hint: Any, value: Any, *, name: str) -> Any:
 def _within(arguments: tuple[Any, ...], value: Any, *, name: str) -> Any:
     bounds = next(one for one in arguments[1:] if isinstance(one, Bounds))
     kind = next(one for one in (get_args(arguments[0]) or (arguments[0],)) if one in (int, float))
-    candidates = [kind(number) for number in (3, 7, 0.5)]
+    candidates = [kind(number) for number in (3, 7, 0.5, 2, 1)]
     return next(one for one in candidates if bounds.admits(one) and one != value)
 
 
@@ -96,9 +98,9 @@ def current(plan: Plan, **rest: Any) -> str:
 @pytest.mark.parametrize("name", RECON)
 def test_every_field_of_recon_changes_the_hash(name: str, tmp_path: Path) -> None:
     plan = RECON[name]
-    if name == "maps":
-        (tmp_path / "maps.npy").write_bytes(b"maps")
-        plan = replace(plan, maps=tmp_path / "maps.npy")
+    if name in FILES:
+        (tmp_path / f"{name}.npy").write_bytes(b"content")
+        plan = replace(plan, **{name: tmp_path / f"{name}.npy"})
     assert current(plan) != current(PLANS["recon"])
 
 
