@@ -17,7 +17,7 @@ from .methods import Method, serving
 from .methods.base import TrajectoryMethod
 from .mri import calibration_scale
 from .noise import Noise
-from .operators import CoilEncoding, Encoding, LinearOperator, Mask, Operator, SpectralOperator
+from .operators import CoilEncoding, Encoding, LinearOperator, Mask, Operator, SmoothPhase, SpectralOperator
 from .operators.representation import ShortRepr
 from .priors import BySets, Prior
 from .problem import Problem, check_data, check_fits, stack
@@ -184,6 +184,8 @@ def codec_for(prior: Prior, problem: Problem[Operator]) -> Codec:
         TypeError: the prior has no recipe, or one that the operator cannot serve.
     """
     operator = problem.operator
+    if isinstance(operator, SmoothPhase):
+        return codec_for(prior, Problem(operator.encoding, operator.of_encoding(problem.y), problem.sigma))
     match prior.recipe:
         case Interval() as interval:
             return interval

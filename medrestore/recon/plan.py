@@ -68,6 +68,9 @@ class Plan:
         maps: file of coil maps, shaped like the scan (slice, coil, row, col); default ESPIRiT from the scan.
         refine_maps: estimate the coil maps together with the image, from all samples, where they leave more unexplained than the
             noise, and keep what leaves less: worth it for few calibration lines (docs/inversion.md).
+        phase: free, or smooth: held to that of the centre of k-space, to within a tenth, which makes up for a side of k-space
+            that was left out (partial Fourier, asymmetric echo); auto where that is so. For diffusion methods that need no
+            spectrum.
         map_sets: of coil maps: 2 where the field of view is smaller than the object, which wraps; auto decides by the second
             eigenvalue of ESPIRiT.
         start_sigma: begin part-way, from CG-SENSE, at this noise level (image brightness about 1): fewer steps do.
@@ -99,6 +102,7 @@ class Plan:
     noise_std: Annotated[float, Bounds(at_least=0)] | None = None
     maps: str | None = None
     refine_maps: bool = False
+    phase: Literal["auto", "free", "smooth"] = "auto"
     map_sets: Annotated[int, Bounds(at_least=1, at_most=2)] | Literal["auto"] = "auto"
     start_sigma: Annotated[float, Bounds(above=0)] | None = None
     spectral_gb: Annotated[float, Bounds(at_least=0)] = 1.0

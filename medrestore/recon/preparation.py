@@ -13,6 +13,7 @@ from ..io.kspace.plausible import is_noise
 from ..mri import Sampling, calibration_width, dead_coils, fastmri_seed, sampling_mask
 from ..operators import Crop, encoding
 from .maps import coil_maps, separate_calibration
+from .phase import known_phase
 from .plan import Plan
 from .prepared import Prepared
 from .thermal import Whitened, noise_level
@@ -45,9 +46,10 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     sigma, source = noise_level(white, sampling.mask, plan)
     maps, said = coil_maps(white, sampling, sigma, plan, cache=cache, device=device)
     sense, kspace = encoding(maps.to(device), sampling.mask.to(device)), white.kspace.to(device)
-    problem, form, source = weighted(sense, kspace, sigma, source, plan)
+    phase, held = known_phase(sense, kspace, scan.mask, plan)
+    problem, form, source = weighted(sense, kspace, sigma, source, plan, exact=phase is None)
     return Prepared(problem, sense, kspace, sampling, source, white.gain(maps).to(device), scan.crop, reference, form,
-                    (*scan.notes, *notes, *said), float(scan.mask.numel() / scan.mask.sum()))
+                    (*scan.notes, *notes, *said, *held), float(scan.mask.numel() / scan.mask.sum()), phase)
 
 
 def is_empty(scan: Scan) -> bool:

@@ -1,7 +1,7 @@
 """Prepared slices in, images out: by a diffusion method with joint calls of the prior, or by a classical one."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -69,11 +69,13 @@ def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, nu
         return [_classical(*one, plan, on_step) for one in zip(prepared, numbers, strict=True)]
     method = stopped_early(plan.sampler, exact=all(one.problem.exact is True for one in prepared))
     results = restore_all(
-        [one.problem for one in prepared], prior, method, levels=plan.levels(prior), samples=plan.samples,
+        [one.posed for one in prepared], prior, method, levels=plan.levels(prior), samples=plan.samples,
         seeds=[plan.seed + SLICE_SEEDS * index for index in numbers],
         batch_size=plan.batch_size if batch_size is None else batch_size, on_step=on_step,
         starts=None if plan.start_sigma is None else [one.cg_sense for one in prepared], start_sigma=plan.start_sigma,
     )
+    results = [replace(result, misfit=relative_misfit(one.problem, result.samples))  # of what was measured alone
+               for one, result in zip(prepared, results, strict=True)]
     for index, one, result in zip(numbers, prepared, results, strict=True):
         _check_explained(one, result, index)
     return [_as_shown(*one) for one in zip(prepared, results, strict=True)]

@@ -15,6 +15,7 @@ from ..causes import cause
 from ..guards import PathLike, existing, is_cfl, require
 from . import arrays, bart, fastmri, ismrmrd, twix
 from .base import KSpaceFile, Request
+from .coverage import Coverage
 
 BEGIN = 520  # bytes of a file that a recogniser is given
 
@@ -121,6 +122,8 @@ def inspect_file(
             "plausible": "yes" if found is None else f"NO: {found}",
         }
         dead = [str(coil) for coil in torch.nonzero(~scan.kspace[0].flatten(1).any(1)).flatten().tolist()]
+        covered = Coverage.of(scan.mask)
+        lines |= {"coverage": " ".join(covered.sentences())} if covered is not None and covered.sentences() else {}
         lines |= {"dead coils": ", ".join(dead)} if dead and len(dead) < coils else {}
         notes = (*file.notes, *scan.notes)
         return lines | ({"notes": " ".join(notes)} if notes else {})
