@@ -8,6 +8,7 @@ from torch import Tensor
 from ..operators import LinearOperator, encoding
 from ..problem import Problem
 from ..solvers import cg
+from .penalties import differences, differences_adjoint, shrunk
 from .pictures import PictureBaseline
 from .regularised import Regularised
 
@@ -40,27 +41,12 @@ class ADMMTV(Regularised, PictureBaseline):
         rho = max(self.lam, 1e-6) / TYPICAL
         data = A.adjoint(y)
         x = torch.zeros_like(data)
-        z = u = _differences(x)
+        z = u = differences(x)
         for _ in range(self.iterations):
-            right = data + rho * _differences_adjoint(z - u)
-            x = x + cg(lambda v: A.normal(v) + rho * _differences_adjoint(_differences(v)),
-                       right - A.normal(x) - rho * _differences_adjoint(_differences(x)), max_steps=INNER, rtol=1e-3)
-            d = _differences(x)
-            z = _shrunk(d + u, self.lam / rho)
+            right = data + rho * differences_adjoint(z - u)
+            x = x + cg(lambda v: A.normal(v) + rho * differences_adjoint(differences(v)),
+                       right - A.normal(x) - rho * differences_adjoint(differences(x)), max_steps=INNER, rtol=1e-3)
+            d = differences(x)
+            z = shrunk(d + u, self.lam / rho)
             u = u + d - z
         return x
-
-
-def _differences(x: Tensor) -> Tensor:
-    """Of neighbours along both axes, (2, *x.shape)."""
-    return torch.stack([x - x.roll(1, -2), x - x.roll(1, -1)])
-
-
-def _differences_adjoint(d: Tensor) -> Tensor:
-    return d[0] - d[0].roll(-1, -2) + d[1] - d[1].roll(-1, -1)
-
-
-def _shrunk(d: Tensor, threshold: float) -> Tensor:
-    """The proximal map of threshold |.|_1."""
-    size = d.abs()
-    return d * ((size - threshold).clamp(min=0) / size.clamp(min=torch.finfo(size.dtype).tiny))

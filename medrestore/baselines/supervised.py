@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..extras import extra
 from ..settings import Bounds, check
 from .base import Baseline
 from .zero_filled import ZeroFilled, brightness
@@ -94,7 +95,8 @@ class Correction(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        from monai.networks.nets import BasicUNet
+        with extra("baselines", "a supervised baseline"):
+            from monai.networks.nets import BasicUNet
 
         self.unet = BasicUNet(2, 2, 2, tuple(channels * times for times in (1, 1, 2, 4, 8, 1)))
         nn.init.zeros_(self.unet.final_conv.weight)

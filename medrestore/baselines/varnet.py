@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..extras import extra
 from ..fft import fft2c, ifft2c
 from ..mri.sampling import calibration_region
 from ..settings import Bounds
@@ -37,7 +38,8 @@ class VarNet(Reconstructor):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        from monai.apps.reconstruction.networks.nets.varnet import VariationalNetworkModel
+        with extra("baselines", "a supervised baseline"):
+            from monai.apps.reconstruction.networks.nets.varnet import VariationalNetworkModel
 
         self.model = VariationalNetworkModel(CoilMaps(self.map_channels), _LastAxis(Correction(self.channels)), self.cascades)
 

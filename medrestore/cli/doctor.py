@@ -1,13 +1,15 @@
 """Versions, devices, and a self-check of a few seconds."""
 
 import platform
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING
 
+from ..extras import install_line
 from .command import Command
 from .terminal import say
 
@@ -17,9 +19,10 @@ if TYPE_CHECKING:
     from ..operators import Sense
     from ..restoration import Restoration
 
-PACKAGES = ("medrestore", "torch", "numpy", "scipy", "sigpy", "h5py", "nibabel", "scikit-image", "diffusers", "accelerate",
-            "monai", "safetensors", "PyYAML", "matplotlib")
-OPTIONAL = ("twixtools", "pydicom", "SimpleITK", "av", "tensorboardX", "distributed")
+OPTIONAL = {  # packages of extras
+    "accelerate": "train", "monai": "monai", "diffusers": "diffusers", "twixtools": "twix", "pydicom": "dicom", "av": "video",
+    "tensorboardX": "tensorboard", "distributed": "cluster", "pyarrow": "parquet", "mri-nufft": "nufft", "fastapi": "serve",
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Options:
 def run(options: Options) -> int:
     """Prints what is there; 1 when a check fails."""
     say(f"python {sys.version.split()[0]} on {platform.system()} {platform.machine()}")
-    for name in (*PACKAGES, *OPTIONAL):
+    for name in ("medrestore", *_required(), *OPTIONAL):
         say(f"{name:14s} {_version(name)}")
     import torch
 
@@ -44,11 +47,17 @@ def run(options: Options) -> int:
     return 0 if all([_told(name, check) for name, check in _checks(("cpu", *([found] if found else [])))]) else 1
 
 
+def _required() -> list[str]:
+    """The packages that every job needs, by the metadata of this one."""
+    named = [re.match(r"[\w.-]+", line) for line in requires("medrestore") or () if "extra ==" not in line]
+    return [found.group() for found in named if found is not None]
+
+
 def _version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return "not installed (optional)" if name in OPTIONAL else "MISSING"
+        return f"not installed (optional: {install_line(OPTIONAL[name])})" if name in OPTIONAL else "MISSING"
 
 
 def _told(name: str, check: Callable[[], bool]) -> bool:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..extras import extra
 from .augment import window
 
 PLAIN = {"Resize", "SpatialPad", "CenterSpatialCrop", "NormalizeIntensity", "ScaleIntensity",
@@ -68,7 +69,8 @@ def _transform(entry: str | Mapping[str, Any]) -> Callable[[Tensor], Tensor]:
         raise InputError(f"augment: a MONAI transform is a name or {{name: {{argument: value}}}}, got {entry!r}.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from monai import transforms
+        with extra("monai", "augment: a transform of MONAI"):
+            from monai import transforms
 
         # those work on dictionaries
         random = name.startswith("Rand") and not name.endswith(("d", "D", "Dict"))

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 from ..child import Limits, shared
 from ..errors import InputError
+from ..extras import extra
 from ..files import has_suffix, new_file, text_of
 from ..io.causes import cause
 from .protocols import KNOWN, Metric
@@ -199,11 +200,9 @@ def _read_parquet(path: Path) -> tuple[list[str], Sequence[Sequence[Any]]]:
 
 
 def _arrow(path: Path) -> tuple[Any, Any]:
-    try:
+    with extra("parquet", f"{path} is Parquet (.csv is not), which"):
         import pyarrow
         from pyarrow import parquet
-    except ImportError as error:
-        raise InputError(f"{path}: Parquet needs pyarrow, which is not installed; pip install pyarrow, or use .csv.") from error
     return pyarrow, parquet
 
 

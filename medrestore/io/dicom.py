@@ -9,7 +9,6 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,9 @@ import numpy as np
 
 from ..child import Answer, Limits, shared
 from ..errors import InputError
+from ..extras import check_extra
 from .causes import cause
-from .guards import PathLike, check_size, existing, finite, require
+from .guards import PathLike, check_size, existing, finite
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
 USED = ("Rows", "Columns", "BitsAllocated", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "PatientID",
@@ -115,7 +115,7 @@ def _asked(path: Path, question: str, declared: int, **arguments: Any) -> Answer
         OSError: what pydicom says of the file.
         InputError: it is not installed, or crashed, or did not come to an end.
     """
-    require(find_spec("pydicom") is not None, f"{path} is DICOM, which needs pydicom; pip install medrestore[dicom].")
+    check_extra("dicom", "pydicom", f"{path} is DICOM, which")
     limits = Limits(SPARE + DECODING * declared, SECONDS + declared / PACE, answer=2 * declared)
     try:
         return shared().ask_once(str(path), question, limits, kind="dicom", **arguments)

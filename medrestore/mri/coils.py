@@ -133,17 +133,18 @@ def _combined(maps: Tensor, coils: Tensor) -> Tensor:
 def simulated_maps(coils: int, shape: tuple[int, int], *, generator: torch.Generator) -> Tensor:
     """Smooth maps (1, coil, h, w) complex64 of a ring of coils turned by a random angle, unit root-sum-of-squares.
 
-    sigpy's birdcage model on a square around the matrix; each coil has a random constant phase.
+    The birdcage model of sigpy on a square around the matrix; each coil has a random constant phase.
     """
-    from sigpy.mri import birdcage_maps
-
     phases = torch.rand(coils + 1, generator=generator, dtype=torch.float64) * 2 * torch.pi
     if coils == 1:
         return torch.ones(1, 1, *shape, dtype=torch.complex64)
     radius = 1.2 + 0.6 * float(torch.rand((), generator=generator))
-    maps = torch.from_numpy(birdcage_maps((coils, *shape), r=radius))
-    maps = maps * torch.exp(1j * phases[1:])[:, None, None]
-    return (maps / maps.abs().square().sum(dim=0).sqrt())[None].to(torch.complex64)
+    angles = torch.arange(coils, dtype=torch.float64)[:, None, None] * (2 * torch.pi / coils)
+    rows, columns = (torch.arange(size, dtype=torch.float64) / (size / 2) - 1 for size in shape)
+    right, down = columns - radius * angles.cos(), rows[:, None] - radius * angles.sin()  # from each coil to each pixel
+    magnitudes = 1 / torch.hypot(right, down)
+    magnitudes = magnitudes / magnitudes.square().sum(dim=0).sqrt()
+    return torch.polar(magnitudes, torch.atan2(right, -down) - angles + phases[1:, None, None])[None].to(torch.complex64)
 
 
 def _region(kspace: Tensor, mask: Tensor) -> tuple[slice, slice]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..extras import extra
 
 PRECISION = {torch.complex64: 1e-6, torch.complex128: 1e-12}  # relative, asked of the transforms
 
@@ -23,12 +23,12 @@ def nufft(images: Tensor, points: Tensor) -> Tensor:
     Args:
         points: (n, 2) real, (row, column) in cycles per field of view: at integers the values are those of `fft2c`.
     """
-    return _Forward.apply(images, points)  # type: ignore[no-any-return, no-untyped-call]
+    return _Forward.apply(images, points)
 
 
 def nufft_adjoint(values: Tensor, points: Tensor, shape: tuple[int, int]) -> Tensor:
     """The adjoint of `nufft`: values (..., n) complex to images (..., *shape). Differentiable by the values."""
-    return _Adjoint.apply(values, points, shape)  # type: ignore[no-any-return, no-untyped-call]
+    return _Adjoint.apply(values, points, shape)
 
 
 class _Forward(torch.autograd.Function):
@@ -85,17 +85,15 @@ def radians(points: Tensor, shape: tuple[int, int]) -> Tensor:
 
 def _package(device: torch.device) -> tuple[Any, torch.device]:
     """finufft, or cufinufft where the data are on a GPU and it is installed; and where its arrays have to be."""
-    try:
-        if device.type == "cuda":
-            try:
-                import cufinufft
+    if device.type == "cuda":
+        try:
+            import cufinufft
 
-                return cufinufft, device
-            except ImportError:
-                pass
+            return cufinufft, device
+        except ImportError:
+            pass
+    with extra("nufft", "a trajectory"):
         import finufft
-    except ImportError as error:
-        raise InputError("trajectories need finufft, which is not installed; pip install 'medrestore[nufft]'") from error
     return finufft, torch.device("cpu")
 
 

@@ -7,13 +7,16 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..extras import extra
+from .autoencoder import VQModel
 from .ncsnpp import NCSNpp
+from .unet import UNet2DModel
 
 Config = dict[str, Any]
 
 
 class Output(Protocol):
-    """The output of a diffusers network."""
+    """The output of a network of diffusers itself."""
 
     sample: Tensor
 
@@ -28,63 +31,24 @@ def tensor_of(out: Tensor | Output) -> Tensor:
 
 
 def configuration(net: torch.nn.Module) -> Mapping[str, Any]:
-    """The configuration of a diffusers network."""
+    """The arguments a network was built with, of this package or of diffusers."""
     config: Any = net.config
     return dict(config)
 
 
-def _module(net: Any) -> torch.nn.Module:
-    """A network of an untyped library."""
-    if not isinstance(net, torch.nn.Module):
-        raise TypeError(f"a {type(net).__name__} is no module of torch")
+def _monai(config: Config) -> torch.nn.Module:
+    with extra("monai", "a network of MONAI"):
+        import einops  # noqa: F401  # which MONAI asks for only when it runs
+        from monai.networks.nets import DiffusionModelUNet
+    net: torch.nn.Module = DiffusionModelUNet(**config)
     return net
 
 
-def _unet2d(config: Config) -> torch.nn.Module:
-    """A diffusers `UNet2DModel`, and three things that its own configuration cannot say.
-
-    `num_heads` splits every attention into that many heads, whatever its width, and `num_heads_upsample` those on the way up
-    into another number; `time_channels` is the number of sines and
-    cosines of the time, where that is not the width of the first level. None changes what follows it.
-    """
-    from diffusers import UNet2DModel
-    from diffusers.models.attention_processor import Attention
-    from diffusers.models.embeddings import TimestepEmbedding, Timesteps
-
-    num_heads, time_channels = config.pop("num_heads", None), config.pop("time_channels", None)
-    number_up = config.pop("num_heads_upsample", num_heads)
-    net: Any = UNet2DModel(**config)  # diffusers has no types of its modules
-    if num_heads is not None:
-        for name, module in net.named_modules():
-            if isinstance(module, Attention):
-                number = number_up if name.startswith("up_blocks.") else num_heads
-                if module.inner_dim % number != 0:
-                    raise ValueError(f"an attention of {module.inner_dim} channels cannot have {number} heads")
-                module.heads = module.sliceable_head_dim = number
-                module.scale = (module.inner_dim // number) ** -0.5
-    if time_channels is not None:
-        net.time_proj = Timesteps(time_channels, net.config.flip_sin_to_cos, net.config.freq_shift)
-        net.time_embedding = TimestepEmbedding(time_channels, net.config.time_embedding_dim)
-    return _module(net)
-
-
-def _monai(config: Config) -> torch.nn.Module:
-    from monai.networks.nets import DiffusionModelUNet
-
-    return DiffusionModelUNet(**config)
-
-
-def _vq(config: Config) -> torch.nn.Module:
-    from diffusers import VQModel
-
-    return _module(VQModel(**config))
-
-
 BUILDERS: dict[str, Callable[[Config], torch.nn.Module]] = {  # by `_class_name`; each is given the rest of the configuration
-    "UNet2DModel": _unet2d,
+    "UNet2DModel": lambda config: UNet2DModel(**config),
     "DiffusionModelUNet": _monai,
     "NCSNpp": lambda config: NCSNpp(**config),
-    "VQModel": _vq,
+    "VQModel": lambda config: VQModel(**config),
 }
 
 

@@ -1,7 +1,6 @@
 """Latent super-resolution: a prior of an autoencoder's codes given the small image (Rombach et al., CVPR 2022, sec. 4.4)."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +9,7 @@ from ..codecs import Codec
 from ..errors import InputError
 from . import store
 from .architectures import configuration
+from .autoencoder import VQModel
 from .conditional import Conditioned
 from .network import NetworkPrior
 from .parametrisations import Parametrisation
@@ -26,19 +26,19 @@ class LatentSuperResolution(Codec):
 
     Args:
         net: takes the noisy code and the small image in [-1, 1] as channels of one input.
-        autoencoder: a diffusers `VQModel`.
+        autoencoder: of images and codes.
         parametrisation: what `net` predicts.
         channels: of a code.
         multiple: height and width of a code must be multiples of this.
         bf16: run `net` in bfloat16.
     """
 
-    def __init__(self, net: nn.Module, autoencoder: nn.Module, parametrisation: Parametrisation, *, channels: int = 3,
+    def __init__(self, net: nn.Module, autoencoder: VQModel, parametrisation: Parametrisation, *, channels: int = 3,
                  multiple: int = 8, bf16: bool = False) -> None:
         self.net, self.parametrisation = net.eval(), parametrisation
-        self.autoencoder: Any = autoencoder.eval()  # a diffusers VQModel, which has no types
+        self.autoencoder = autoencoder.eval()
         self.channels, self.multiple, self.bf16 = channels, multiple, bf16
-        self.factor = 2 ** (len(configuration(autoencoder)["block_out_channels"]) - 1)
+        self.factor = 2 ** (len(autoencoder.config["block_out_channels"]) - 1)
 
     def given(self, low_resolution: Tensor) -> NetworkPrior:
         """The prior of the codes of the large images whose small version is this.
@@ -67,7 +67,7 @@ class LatentSuperResolution(Codec):
 
     def encode(self, image: Tensor) -> Tensor:
         """The code (batch, channels, height / factor, width / factor) of images (batch, 3, height, width), not quantised."""
-        return self.autoencoder.encode(2 * image - 1).latents
+        return self.autoencoder.encode(2 * image - 1)
 
     def decode(self, z: Tensor, *, quantise: bool = True) -> Tensor:
         """The images of codes, about in [0, 1].
@@ -75,7 +75,7 @@ class LatentSuperResolution(Codec):
         Args:
             quantise: take the nearest entries of the code book, as the published sampler does; gradients pass straight through.
         """
-        return (self.autoencoder.decode(z, force_not_quantize=not quantise).sample + 1) / 2
+        return (self.autoencoder.decode(z, quantise=quantise) + 1) / 2
 
 
 def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = False) -> LatentSuperResolution:
@@ -93,5 +93,8 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
         raise InputError(f"{store.find(name)} is a prior of images without a small one; load it by medrestore.priors.load")
     prior = store.load(name, device=device, bf16=bf16, conditioned=True)
     autoencoder = store.load_part(name, AUTOENCODER, device=device)
+    if not isinstance(autoencoder, VQModel):
+        raise InputError(f"{store.find(name)} has a {type(autoencoder).__name__} in {AUTOENCODER}/, and the codes of a VQModel "
+                         "are needed; convert the checkpoint again")
     return LatentSuperResolution(prior.net, autoencoder, prior.parametrisation, channels=prior.channels, multiple=prior.multiple,
                                  bf16=bf16)

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from .blocks import ResidualBlock, SelfAttention
 from .resampling import Halved, doubled, halved
 
 EPS = 1e-6  # of group normalisation
@@ -20,26 +21,14 @@ def groups(channels: int) -> int:
 
 def _block(inside: int, out: int, embedded: int, halving: float, *, up: bool = False, down: bool = False) -> nn.Module:
     """A residual block of BigGAN, which resamples, if it does, in both branches."""
-    from diffusers.models.resnet import ResnetBlock2D
-
-    block: Any = ResnetBlock2D(
-        in_channels=inside, out_channels=out, temb_channels=embedded, groups=groups(inside), groups_out=groups(out), eps=EPS,
-        kernel="fir",  # type: ignore[arg-type]  # a name, whatever its annotation
-        up=up, down=down, use_in_shortcut=inside != out or up or down, output_scale_factor=halving,
-    )
-    if up:
-        block.upsample = doubled
-    if down:
-        block.downsample = halved
-    return cast("nn.Module", block)
+    return ResidualBlock(inside, out, embedded, groups=groups(inside), groups_out=groups(out), eps=EPS,
+                         resample=doubled if up else halved if down else None,
+                         shortcut=inside != out or up or down, divisor=halving)
 
 
 def _attention(channels: int, halving: float) -> nn.Module:
     """Self-attention of one head over all pixels."""
-    from diffusers.models.attention_processor import Attention
-
-    return Attention(channels, heads=1, dim_head=channels, norm_num_groups=groups(channels), eps=EPS, bias=True,
-                     residual_connection=True, rescale_output_factor=halving, _from_deprecated_attn_block=True)
+    return SelfAttention(channels, None, groups=groups(channels), eps=EPS, divisor=halving)
 
 
 class _Level(nn.Module):

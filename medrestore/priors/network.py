@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..codecs import Interval, Recipe
 from ..errors import InputError
+from ..extras import extra
 from .architectures import configuration, tensor_of
 from .base import Prior
 from .parametrisations import Parametrisation
@@ -143,7 +144,8 @@ def _components(pipeline: Any) -> dict[str, Any]:
 
 def _parts(pipeline: Any) -> tuple[torch.nn.Module, Any]:
     """The network and the scheduler of a pipeline of these two alone."""
-    from diffusers import DiffusionPipeline, SchedulerMixin, UNet2DModel
+    with extra("diffusers", "the prior of a pipeline of diffusers"):
+        from diffusers import DiffusionPipeline, SchedulerMixin, UNet2DModel
 
     if isinstance(pipeline, DiffusionPipeline):
         parts = _components(pipeline)

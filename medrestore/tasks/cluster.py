@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..errors import InputError
+from ..extras import extra
 from .folders import Run, Task, Work
 from .groups import Ends, Group, Submitted, work_through
 
@@ -151,8 +152,8 @@ def index_of(worker_name: object) -> int:
 
 @contextmanager
 def _client(scheduler_file: Path, say: Callable[[str], None]) -> Iterator["Client"]:
-    from distributed import Client
-
+    with extra("cluster", "a dask cluster"):
+        from distributed import Client
     try:
         address = _checked_address(scheduler_file)
         if urlsplit(address).scheme == "tcp":

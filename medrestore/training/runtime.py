@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from ..errors import InputError
+from ..extras import extra
 from ..files import Busy, claim, exclusive, explained
 
 if TYPE_CHECKING:
@@ -67,9 +68,10 @@ def accelerated(settings: Acceleration) -> Iterator["Accelerator"]:
     Raises:
         InputError: a precision that the device cannot do.
     """
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState, GradientState
-    from accelerate.utils import InitProcessGroupKwargs, is_tensorboard_available
+    with extra("train", "training"):
+        from accelerate import Accelerator
+        from accelerate.state import AcceleratorState, GradientState
+        from accelerate.utils import InitProcessGroupKwargs, is_tensorboard_available
 
     cpu, precision = not torch.accelerator.is_available(), settings.precision
     if precision == "fp16" and cpu:

@@ -255,3 +255,18 @@ def test_the_scale_of_two_sets_is_that_of_the_larger_image(wrapped):
     assert image.shape == (1, 2, *kspace.shape[-2:])
     one = calibration_scale(kspace, mask, maps[:1])
     assert 0.7 * one < calibration_scale(kspace, mask, maps) < 1.1 * one
+
+
+@pytest.mark.parametrize(("coils", "shape"), [(8, (12, 9)), (3, (7, 16))])
+def test_simulated_maps_are_the_birdcage_of_sigpy(coils, shape):
+    """Up to the constant phase of each coil."""
+    from sigpy.mri import birdcage_maps
+
+    generator = torch.Generator().manual_seed(3)
+    ours = simulated_maps(coils, shape, generator=generator)[0].to(torch.complex128)
+    generator = torch.Generator().manual_seed(3)
+    torch.rand(coils + 1, generator=generator, dtype=torch.float64)
+    theirs = torch.from_numpy(birdcage_maps((coils, *shape), r=1.2 + 0.6 * float(torch.rand((), generator=generator))))
+    turned = (ours * theirs.conj()).sgn()
+    assert torch.allclose(ours.abs(), theirs.abs(), atol=1e-6)
+    assert (turned - turned[:, :1, :1]).abs().max() < 1e-5

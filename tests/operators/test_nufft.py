@@ -68,5 +68,5 @@ def test_on_a_device() -> None:
 
 def test_without_finufft(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "finufft", None)
-    with pytest.raises(InputError, match=r"trajectories need finufft, .*pip install 'medrestore\[nufft\]'"):
+    with pytest.raises(InputError, match=r"a trajectory needs finufft, .*pip install 'medrestore\[nufft\]'"):
         nufft(white((4, 3), COMPLEX), spokes(3, 4).flatten(0, 1))

@@ -146,7 +146,7 @@ def test_parts_are_kept_beside(tmp_path):
     torch.manual_seed(1)
     folder = saved(tmp_path / "a", parts={"guide": tiny(block_out_channels=(8, 8))})
     part = store.load_part(folder, "guide")
-    assert part.config.block_out_channels == [8, 8] and not any(p.requires_grad for p in part.parameters())
+    assert part.config["block_out_channels"] == [8, 8] and not any(p.requires_grad for p in part.parameters())
     with pytest.raises(InputError, match="has no part 'vqvae'; it has: guide"):
         store.load_part(folder, "vqvae")
     weights = folder / "guide" / "diffusion_pytorch_model.safetensors"

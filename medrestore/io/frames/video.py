@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +13,7 @@ import numpy as np
 
 from ...child import Limits, shared
 from ...errors import InputError
+from ...extras import check_extra, extra
 from ...files import FileWriter, NewFile
 from ..guards import PathLike, existing, require
 from .base import MAX_FRAMES, StreamedFrames
@@ -121,7 +121,7 @@ class _Video:
 @contextmanager
 def _opened(path: Path) -> Iterator[_Video]:
     """The first video stream of a file."""
-    require(find_spec("av") is not None, f"{path} is a video, for which PyAV is not installed; pip install av, or give pictures.")
+    check_extra("video", "av", f"{path} is a video, which")  # in the child
     try:
         with path.open("rb"):
             pass
@@ -214,7 +214,8 @@ class VideoWriter(FileWriter):
         self._empty = True
 
     def _open(self, codec: VideoCodec, fps: Fraction) -> tuple[Any, Any]:
-        import av
+        with extra("video", f"{self.path} is a video, which"):
+            import av
 
         muxer = "mp4" if self.path.suffix.lower() == ".mp4" else "matroska"
         try:

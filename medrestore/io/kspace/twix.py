@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ...errors import InputError
+from ...extras import extra
 from ..guards import existing, guarded, require
 from .base import Request
 from .counters import choose
@@ -135,10 +136,8 @@ def _directory(stream: BinaryIO, path: Path) -> list[tuple[int, int]]:
 
 def _measurements(stream: BinaryIO, path: Path) -> Iterator[tuple[Protocol, list[Any]]]:
     """The protocol and the data blocks of every measurement; the samples stay in the file."""
-    try:
+    with extra("twix", f"{path} is a Siemens twix file, which"):
         from twixtools.mdb import Mdb
-    except ImportError as error:
-        raise InputError(f"{path} is a Siemens twix file; to read it, run: pip install 'medrestore[twix]'.") from error
     for start, end in _directory(stream, path):
         stream.seek(start)
         (length,) = struct.unpack("<I", stream.read(4).ljust(4, b"\0"))

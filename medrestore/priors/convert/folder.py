@@ -1,9 +1,7 @@
 """Folders of diffusers: a `UNet2DModel` pipeline, or its `unet/` alone with the scheduler beside it."""
 
-import inspect
 import json
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ..parametrisations import Epsilon, Sample, VariancePreserving, Velocity
+from ..unet import ARGUMENTS, OWN
 from .base import RANGE, Converted, Shapes, assumed, betas, network, only, recipe, some, whole
 from .checkpoint import Checkpoint, State, is_averaged, noted, read
 from .load import shown
@@ -193,16 +192,14 @@ def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of `UNet2DModel` in a configuration, without what diffusers writes beside them.
 
     Raises:
-        InputError: an argument that is in use and that the installed diffusers does not know.
+        InputError: an argument that is in use and that the network does not have here.
     """
-    from diffusers import UNet2DModel
-
     given = {key: value for key, value in config.items() if not key.startswith("_") and key not in AVERAGING}
-    known = inspect.signature(UNet2DModel.__init__).parameters
+    known = set(ARGUMENTS) - set(OWN)
     unknown = [key for key, value in given.items() if key not in known and value not in (None, False)]
     if unknown:
-        raise InputError(f"its config.json sets {some(unknown)}, which the UNet2DModel of diffusers {version('diffusers')} does "
-                         "not know; install the diffusers that wrote it (config.json says so as _diffusers_version)")
+        raise InputError(f"its config.json sets {some(unknown)}, which no UNet2DModel is built with here; "
+                         "a network that depends on it cannot be a prior")
     return {key: value for key, value in given.items() if key in known}
 
 

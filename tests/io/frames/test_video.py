@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medrestore import extras
 from medrestore.child import process
 from medrestore.errors import InputError
 from medrestore.io.frames import video as module
@@ -196,6 +197,6 @@ def test_a_video_that_ends_its_reader_is_one_sentence(tmp_path, monkeypatch):
 
 def test_what_is_missing_is_named(tmp_path, monkeypatch):
     path = written(tmp_path / "a.mkv", smooth())
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"a\.mkv is a video, for which PyAV is not installed; pip install av, or give pictures"):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"a\.mkv is a video, which needs av, which is not installed; run: pip install 'medr"):
         VideoFrames(path)

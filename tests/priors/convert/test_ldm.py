@@ -278,7 +278,7 @@ def test_both_networks_are_the_originals(state):
     made = FAMILY.convert(dict(state), {})
     generator = torch.Generator().manual_seed(1)
     x, t = torch.randn(2, 6, 8, 12, generator=generator), torch.tensor([4.0, 803.5])
-    assert close(made.net(x, t).sample, unet_forward(state, x, t, **UNET))
+    assert close(made.net(x, t), unet_forward(state, x, t, **UNET))
     image, reference = torch.rand(1, 3, 16, 24, generator=generator), VQForward(state, **VQ)
     prior = latent.LatentSuperResolution(made.net, made.parts["vqvae"], made.parametrisation, multiple=made.multiple)
     z = reference.encode(2 * image - 1)
@@ -296,11 +296,11 @@ def test_without_an_average_the_last_weights_are_taken_and_the_published_schedul
     made = FAMILY.convert(dict(bare), {})
     x, t = torch.randn(1, 6, 8, 8, generator=torch.Generator().manual_seed(1)), torch.tensor([300.0])
     expected = unet_forward(state, x, t, **UNET, name_of=lambda key: f"model.diffusion_model.{key}")
-    assert close(made.net(x, t).sample, expected) and not close(expected, unet_forward(state, x, t, **UNET))
+    assert close(made.net(x, t), expected) and not close(expected, unet_forward(state, x, t, **UNET))
     assert made.parametrisation.betas == pytest.approx(scaled_linear_betas(0.0015, 0.0155), rel=1e-9)
     assert made.about["weights"] == "the last ones"
     narrower = FAMILY.convert(dict(bare), {"num_head_channels": 16, "beta_end": 0.02})
-    assert close(narrower.net(x, t).sample, unet_forward(state, x, t, **UNET, heads_of=16,
+    assert close(narrower.net(x, t), unet_forward(state, x, t, **UNET, heads_of=16,
                                                         name_of=lambda key: f"model.diffusion_model.{key}"))
     assert narrower.parametrisation.betas[-1] == pytest.approx(0.02)
 
@@ -338,7 +338,7 @@ def test_from_a_file_to_a_large_image(tmp_path, state):
     codes = sample(None, here, DDIM(), (10.0, 1.0, 0.1, 0.0), noise=Noise((0, 1)), size=here.size)
     assert prior.decode(codes).shape == (2, 3, 16, 16) and bool(codes.isfinite().all())
     x = torch.randn(1, 6, 8, 8, generator=torch.Generator().manual_seed(2))
-    assert close(prior.net(x, torch.tensor([30.0])).sample, unet_forward(state, x, torch.tensor([30.0]), **UNET))
+    assert close(prior.net(x, torch.tensor([30.0])), unet_forward(state, x, torch.tensor([30.0]), **UNET))
     weights = tmp_path / "sr" / "vqvae" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(InputError, match="sha256"):

@@ -87,7 +87,7 @@ def test_a_network_with_a_second_input_and_a_part(tmp_path):
                           parts={"vqvae": net(in_channels=1, out_channels=1)})
     about = write(converted, tmp_path / "prior", source=tmp_path)
     assert about["condition_channels"] == 2 and about["recipe"] is None and set(about["parts"]) == {"vqvae"}
-    assert store.load_part(tmp_path / "prior", "vqvae").config.in_channels == 1
+    assert store.load_part(tmp_path / "prior", "vqvae").config["in_channels"] == 1
     assert load(tmp_path / "prior", conditioned=True).recipe is None
     with pytest.raises(InputError, match="needs a low-resolution image beside the noisy one"):
         load(tmp_path / "prior")
