@@ -46,7 +46,7 @@ def test_three_dimensions_are_a_3d_scan_unless_declared(tmp_path):
     image = ifft2c(torch.from_numpy(array), axes=(0,))
     assert torch.allclose(file[1].kspace[0], image[1].permute(2, 1, 0), atol=1e-6)
     write_cfl(tmp_path / "slabs", complex_normal(3, 4, 5, 6, 3, *(1,) * 9, 2))
-    with pytest.raises(InputError, match="a stack of 2-D slices .* or one 3-D scan"):
+    with pytest.raises(InputError, match=r"a stack of 2-D slices .* or one 3-D scan"):
         read_kspace(tmp_path / "slabs")
     file = read_kspace(tmp_path / "v", axes=("slice", "row", "col", "coil"))
     assert file.shape == (4, 3, 5, 6) and same(file[1].kspace, array[1].transpose(2, 0, 1))
