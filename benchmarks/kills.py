@@ -86,6 +86,8 @@ def kinds(inputs: Path) -> list[Kind]:
     hole = np.zeros((48, 64), np.uint8)
     hole[12:24, 20:34] = 255
     Image.fromarray(hole).save(inputs / "mask.png")
+    noisy = np.random.default_rng(0).integers(0, 256, (4, 16, 24, 3), dtype=np.uint8)
+    write_tiff(inputs / "noisy.tif", noisy)
     (inputs / "train.yaml").write_text(yaml.safe_dump(recipe(), sort_keys=False))
     (inputs / "study.yaml").write_text(json.dumps(TINY))
     return [
@@ -95,10 +97,19 @@ def kinds(inputs: Path) -> list[Kind]:
              ["out.h5"]),
         Kind("inpaint", ["inpaint", f"{inputs}/frames", "--mask", f"{inputs}/mask.png", "--mask-means", "hole",
                          "-o", "OUT/filled", "--prior", str(grey), "--steps", "3", "--resume"], ["filled/*"]),
+        Kind("restore", ["restore", f"{inputs}/noisy.tif", "--task", "denoise", "--noise-std", "20", "-o", "OUT/clean.tif",
+                         "--prior", str(grey), "--steps", "6", "--resume"], ["clean.tif*"]),
         Kind("train", ["train", f"{inputs}/train.yaml", "out=OUT/run"], ["run/prior/**/*.safetensors"],
              ["CARD.md", "prior.json"]),
         Kind("study", ["evaluate", f"{inputs}/study.yaml", "-o", "OUT/study"], ["study/tasks/**/*", "study/*.csv"]),
     ]
+
+
+def write_tiff(path: Path, pixels: np.ndarray) -> None:
+    """RGB pictures (page, height, width, 3) uint8 as TIFF."""
+    import tifffile
+
+    tifffile.imwrite(path, pixels, photometric="rgb")
 
 
 def picture_prior(folder: Path) -> Path:

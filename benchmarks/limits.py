@@ -63,6 +63,9 @@ def commands(inputs: Path) -> dict[str, list[str]]:
     shapes, options, _ = CASES["knee"]
     generator = torch.Generator().manual_seed(0)
     torch.save({key: 0.05 * torch.randn(shape, generator=generator) for key, shape in shapes.items()}, inputs / "knee.pt")
+    found["degrade"] = ["degrade", f"{inputs}/noisy.tif", "--task", "deblur", "--blur-std", "2", "-o", "OUT/blurred.tif"]
+    found["generate"] = ["generate", "--prior", f"{inputs}/pictures-prior", "--height", "48", "--width", "64", "--steps", "4",
+                         "-o", "OUT/made.tif"]
     found["convert"] = ["convert", f"{inputs}/knee.pt", "-o", "OUT/prior", *(word for key, value in options.items()
                                                                           for word in ("--set", f"{key}={value}"))]
     rows = [{"case": f"c{n}", "patient": f"p{n}", "slice": n, "setting": "4x", "method": "DDS", "seed": 0, "psnr": 30.0 + n,

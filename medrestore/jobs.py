@@ -1,5 +1,7 @@
 """What to do with each of many inputs: a plan and the prior that it names, loaded once."""
 
+import logging
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +12,8 @@ from torch import Tensor
 
 from .priors import Prior, Watched, load
 from .priors.store import describe
+
+LOG = logging.getLogger(__name__)
 
 
 class PriorPlan(Protocol):
@@ -65,9 +69,11 @@ class PriorJob(Generic[P]):
         Raises:
             InputError: there is no such prior, its files are damaged, or it does not suit the plan.
         """
-        about = describe(plan.prior)
+        about, began = describe(plan.prior), time.monotonic()
         cls.check_described(about, plan)
-        return cls(plan, cls.loaded(plan, machine), about, **{"machine": machine, **rest})
+        prior = cls.loaded(plan, machine)
+        LOG.debug("the prior %s was loaded onto %s in %.1f s", plan.prior, machine.place, time.monotonic() - began)
+        return cls(plan, prior, about, **{"machine": machine, **rest})
 
     @classmethod
     def loaded(cls, plan: P, machine: PriorMachine) -> Prior:

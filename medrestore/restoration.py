@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from os import PathLike
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -272,6 +273,7 @@ def restore_all(
 
     Other arguments and what is refused: as for `restore`.
     """
+    _check_kinds(prior, method)
     steps = method.default_steps if steps is None else steps
     _check_counts(samples=samples, batch_size=batch_size, steps=steps)
     _check_takes_data(method)
@@ -368,6 +370,14 @@ def _size(problem: Problem[Operator], prior: Prior, size: tuple[int, int] | None
         raise InputError(f"{problem.operator.kind} is not linear, so the size of its image is not known; "
                          "give size=(height, width)")
     return known
+
+
+def _check_kinds(prior: object, method: object) -> None:
+    """Refuses names where objects are needed, and other things that are easily passed in their place."""
+    if not isinstance(method, Method):
+        raise InputError(f"the method must be an object such as DDS(), got {method!r}; names are for commands and plans")
+    if isinstance(prior, str | PathLike):
+        raise InputError(f"the prior must be loaded first, by medrestore.priors.load({str(prior)!r})")
 
 
 def _check_takes_data(method: Method) -> None:

@@ -4,7 +4,8 @@ from importlib.resources import files
 from os import PathLike
 from pathlib import Path
 
-from .errors import InputError
+from .errors import InputError, meant
+from .plugins import PRIORS, installed
 
 SAMPLE = "sample:"  # what the name of a sample begins with, where a path may stand too
 
@@ -29,6 +30,26 @@ def priors() -> dict[str, Path]:
             if (folder / "prior.json").is_file()}
 
 
+def prior(name: str) -> Path | None:
+    """The folder of a prior that is known by name: one of the package, or of a plugin; None for others.
+
+    Raises:
+        InputError: a plugin that does not work.
+    """
+    known, plugins = priors(), installed(PRIORS)
+    if name in known or name not in plugins:
+        return known.get(name)
+    place = plugins[name].load()
+    if not isinstance(place, str | PathLike) or not (Path(place) / "prior.json").is_file():
+        raise plugins[name].broken(f"{plugins[name].place} is no folder with a prior.json")
+    return Path(place)
+
+
+def prior_names() -> list[str]:
+    """The names of priors: of the package, then of plugins."""
+    return list(dict.fromkeys((*priors(), *installed(PRIORS))))
+
+
 def config(path: str, command: str) -> Path:
     """The file of a config: a path, or the name of a shipped one.
 
@@ -41,7 +62,7 @@ def config(path: str, command: str) -> Path:
     if path in known:
         return known[path]
     raise InputError(f"{path} does not exist; give a YAML file, or the name of a config that comes with the package: "
-                     f"{', '.join(known)}")
+                     f"{', '.join(known)}{meant(path, known)}")
 
 
 def scan(path: str | PathLike[str]) -> Path:
@@ -55,5 +76,5 @@ def scan(path: str | PathLike[str]) -> Path:
         return Path(path)
     known, name = samples(), path.removeprefix(SAMPLE)
     if name not in known:
-        raise InputError(f"there is no sample {name!r}; the samples are {', '.join(known)}")
+        raise InputError(f"there is no sample {name!r}; the samples are {', '.join(known)}{meant(name, known)}")
     return known[name]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from medrestore.errors import InputError
+from medrestore.errors import InputError, closest, meant
 
 
 def test_the_message_is_the_sentence() -> None:
@@ -13,3 +13,12 @@ def test_the_message_is_the_sentence() -> None:
 def test_it_is_none_of_the_errors_that_readers_translate(common: type[Exception]) -> None:
     """Readers turn these into sentences; a sentence must pass through them as it is."""
     assert not issubclass(InputError, common)
+
+
+@pytest.mark.parametrize(("name", "close"), [
+    ("dsd", "dds"), ("HQS", "hqs"), ("zero-fill", "zero-filled"), ("qqqq", None), (3, None),
+])
+def test_the_name_that_was_meant(name: object, close: str | None) -> None:
+    known = ("hqs", "dds", "zero-filled")
+    assert closest(name, known) == close
+    assert meant(name, iter(known)) == ("" if close is None else f"; did you mean {close}?")

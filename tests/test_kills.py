@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
-@pytest.mark.parametrize("kind", ["recon of a folder", "recon of a volume", "inpaint", "train", "study"])
+@pytest.mark.parametrize("kind", ["recon of a folder", "recon of a volume", "inpaint", "restore", "train", "study"])
 def test_runs_that_are_killed(kind: str, tmp_path: Path) -> None:
     paths = os.pathsep.join([str(ROOT / "tests"), str(ROOT)])
     done = subprocess.run([sys.executable, ROOT / "benchmarks" / "kills.py", "--kills", "4", "--only", kind, "--out",

@@ -29,7 +29,7 @@ EXHAUSTED = signal.Signals.SIGXCPU if sys.platform != "win32" else 99  # by whic
 SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # of which whoever asks can say what helps
 TYPES = {name: np.dtype(name) for name in ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64",
                                            "float16", "float32", "float64", "complex64", "complex128")}
-WAIT = 30.0  # seconds of waiting that any request may take
+WAIT = 120.0  # seconds of waiting that any request may take, also the first, which starts the child on a busy machine
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ class Limits:
     memory: int = 256 << 20
     seconds: float = 3.0
     answer: int = 1 << 20
+
+    @property
+    def waiting(self) -> float:
+        """Seconds within which the answer comes, on a slow disk or a busy machine."""
+        return WAIT + PATIENCE * self.seconds
 
 
 @dataclass(frozen=True)
@@ -71,10 +76,11 @@ class Died(Exception):
 
     Args:
         code: its exit code, negative for a signal.
+        late: whether it was ended because it has not answered for long, computing or waiting.
     """
 
-    def __init__(self, code: int) -> None:
-        self.code = code
+    def __init__(self, code: int, *, late: bool = False) -> None:
+        self.code, self.late = code, late
 
 
 class Child:
@@ -132,8 +138,8 @@ class Child:
                 try:
                     return self._answered(request, content, limits, path)
                 except Died as died:
-                    if repeated or not others or died.code == -EXHAUSTED:
-                        raise InputError(f"{path} {_cause(died.code, limits)}") from died
+                    if repeated or not others or died.late or died.code == -EXHAUSTED:
+                        raise InputError(f"{path} {_cause(died, limits)}") from died
                 finally:
                     self._busy = False
             raise AssertionError("a request is repeated once")
@@ -205,9 +211,9 @@ class Child:
             self._next_worker()  # which takes its place
             raise
         except Broken as error:
-            code = -EXHAUSTED if late.is_set() else _ending(process)
+            code = _ending(process)
             self.end()
-            raise Died(code) from error
+            raise Died(code, late=late.is_set()) from error
         except OSError:
             self._renew()
             raise
@@ -260,7 +266,7 @@ def _exchange(process: subprocess.Popen[bytes], request: dict[str, Any], content
         late.set()
         _kill(process)
 
-    timer = threading.Timer(WAIT + PATIENCE * limits.seconds, stop)
+    timer = threading.Timer(limits.waiting, stop)
     timer.daemon = True
     timer.start()
     try:
@@ -298,7 +304,11 @@ def _ending(process: subprocess.Popen[bytes]) -> int:
         return process.wait()
 
 
-def _cause(code: int, limits: Limits) -> str:
+def _cause(died: Died, limits: Limits) -> str:
+    code = died.code
+    if died.late:
+        return (f"was not read within {limits.waiting:.0f} s: its disk or this machine is too slow for that, or it is damaged; "
+                "copy it to another disk, or try again when the machine is less busy.")
     if code == -EXHAUSTED:
         return f"cannot be read within {limits.seconds:.0f} s, so it is damaged; copy it again."
     if code > 0:

@@ -141,6 +141,17 @@ class Command(Generic[T]):
                 raise self.translate(error) from error
         if printing:
             self._print_config(given)
+        return self._completed(given)
+
+    def of(self, given: Mapping[str, Any]) -> T:
+        """The options with these names in a config, the others as where they are not given.
+
+        Raises:
+            InputError: as for `parse`.
+        """
+        return self._completed(self._read(given, ""))
+
+    def _completed(self, given: Given) -> T:
         return self.build(self.complete({name: value for name, value in given.items()
                                          if value is not None or name not in self.left_open}))
 
@@ -203,12 +214,15 @@ class Command(Generic[T]):
 
     def _from_file(self, path: Path) -> Given:
         """The options in a file, each of its type."""
-        given = read(path)
+        return self._read(read(path), str(path))
+
+    def _read(self, given: Mapping[str, Any], source: str) -> Given:
         for key in given:
             if key not in self.options:
-                raise InputError(f"{path} has the key {key!r}, which is no option; {suggested('', key, self.options)}")
+                wrong = f"{source} has the key {key!r}, which is no option" if source else f"there is no option {key!r}"
+                raise InputError(f"{wrong}; {suggested('', key, self.options)}")
         try:
-            return {name: self._parsed(self.options[name], value, str(path)) for name, value in given.items()}
+            return {name: self._parsed(self.options[name], value, source) for name, value in given.items()}
         except FieldError as error:
             raise self.translate(error) from error
 

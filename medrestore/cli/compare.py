@@ -19,7 +19,7 @@ from ..errors import InputError
 from ..settings import Bounds
 from .command import Command
 from .options import POSITIONAL
-from .terminal import say
+from .terminal import answer
 
 if TYPE_CHECKING:
     from ..evaluation.protocols import Row
@@ -74,15 +74,15 @@ def run(options: Options) -> int:
         raise InputError(f"{paths[0]} and {paths[1]} share no case, slice, setting and method with a finite score; for methods "
                          "of different names give --method-a and --method-b.")
     for name, path, whole, part in zip("AB", paths, sides, matched, strict=True):
-        say(f"{name}: {path}, {len(part)} rows matched, {len(whole) - len(part)} only here and left out")
-    say("")
+        answer(f"{name}: {path}, {len(part)} rows matched, {len(whole) - len(part)} only here and left out")
+    answer("")
     _aligned([HEADER, *(_line(pair, protocol) for pair in pairs)])
-    say("")
+    answer("")
     for note in _notes(pairs, protocol):
-        say(note)
+        answer(note)
     if out is not None:
         _write_table(out, pairs, protocol)
-        say(str(out))
+        answer(str(out))
     return 0
 
 
@@ -214,7 +214,7 @@ def _aligned(lines: Sequence[Sequence[str]]) -> None:
     for line in lines:
         cells = (text.ljust(width) if number < 3 else text.rjust(width)
                  for number, (text, width) in enumerate(zip(line, widths, strict=True)))
-        say("  ".join(cells).rstrip())
+        answer("  ".join(cells).rstrip())
 
 
 def _write_table(path: Path, pairs: Sequence[Pair], protocol: str | None) -> None:

@@ -1,4 +1,4 @@
-"""The main jobs on what ships, with picture and numbers: a simulated 8-coil brain scan at 4x, or a simulated operation.
+"""The main jobs on what ships, with picture and numbers: a simulated 8-coil brain scan at 4x, or a clip of an operation.
 
 Examples:
   medrestore demo
@@ -19,10 +19,14 @@ from .options import POSITIONAL
 from .terminal import progress, say
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
+    from ..io.scenes.base import Scene
+
 WEIGHTS = (1e-3, 2e-3, 5e-3, 1e-2, 2e-2)
-SCENE, MOMENTS, SIZE = 1010, (0, 100), (270, 480)  # of the simulated operation; scenes from 1000 on train no shipped prior
+SCENE, SIZE = 1010, (270, 480)  # of the simulated operation; scenes from 1000 on train no shipped prior
+FRAMES, PACE = 8, 20  # frames of the clip, and moments of the scene from one to the next
 WINDOW, START = 128, 1.0  # pixels; noise level at which DDNM+ goes on from the smooth fill
 
 
@@ -114,28 +118,26 @@ def _stepped(advance: Callable[[], None]) -> "Callable[[int, Tensor], None]":
     return lambda step, x: advance()
 
 
-class _Operation:
-    """Some moments of a simulated operation, as the scores take a scene."""
+def _clip(frames: int) -> "Scene":
+    """A rendered clip: the camera stands still, and instruments and hands move in front of the site."""
+    import numpy as np
+    import torch
 
-    name, count = f"simulated scene {SCENE}", len(MOMENTS)
+    from ..datasets.scenes import render_frame
+    from ..inpainting.arrays import ArrayFrames
+    from ..io.frames.masks import Masks
+    from ..io.scenes.base import Scene
 
-    def __init__(self) -> None:
-        import torch
+    def pixels(picture: "Tensor") -> "np.ndarray":
+        return np.ascontiguousarray((255 * picture).round().to(torch.uint8).permute(1, 2, 0).numpy())
 
-        from ..datasets.scenes import render_frame
-
-        self._frames = [render_frame(0, SCENE, moment, size=SIZE) for moment in MOMENTS]
-        self._shown, self._truth = ([(255 * picture).round().to(torch.uint8) for picture in pictures] for pictures in (
-            [frame.obstructed for frame in self._frames], [frame.truth for frame in self._frames]))
-
-    def frame(self, index: int) -> "Tensor":
-        return self._shown[index]
-
-    def truth(self, index: int) -> "Tensor":
-        return self._truth[index]
-
-    def mask(self, index: int) -> "Tensor":
-        return self._frames[index].known[None]
+    advance, taken = progress("rendering", frames), []
+    for index in range(frames):
+        taken.append(render_frame(0, SCENE, PACE * index, size=SIZE))
+        advance()
+    masks = ArrayFrames([255 * one.known.numpy().astype(np.uint8) for one in taken], "the masks")
+    return Scene(f"simulated scene {SCENE}", ArrayFrames([pixels(one.obstructed) for one in taken], "the clip"),
+                 Masks(masks, "keep"), ArrayFrames([pixels(one.truth) for one in taken], "the truth"))
 
 
 def _surgical(options: Options) -> int:
@@ -146,39 +148,40 @@ def _surgical(options: Options) -> int:
         raise InputError("the prior surgical-starter does not come with this copy of medrestore; "
                          "train it with medrestore train surgical-starter and use medrestore inpaint --prior")
 
-    import torch
-
     from ..devices import default_device
     from ..evaluation import score_scene
-    from ..inpainting.frame import inpaint_frame, smooth_fill
+    from ..inpainting.frame import smooth_fill
     from ..inpainting.plan import Plan as InpaintPlan
+    from ..inpainting.scene import fill_frames
     from ..report import frames_panel
 
-    started = time.monotonic()
-    device, scene = default_device(), _Operation()
+    started, device = time.monotonic(), default_device()
+    scene = _clip(FRAMES)
     prior = load("surgical-starter", device=device, bf16=True)
     plan = InpaintPlan(steps=options.steps, window=WINDOW, start_sigma=START)
-    fills: dict[str, list[Tensor]] = {"obstructed": [], "mean fill": [], "smooth fill": [], "DDNM+": []}
-    advance = progress("DDNM+", scene.count)
-    for index in range(scene.count):
-        frame, known = scene.frame(index), scene.mask(index)[0]
-        mean = frame.float()[:, known].mean(1).round().to(torch.uint8)[:, None, None]
-        fills["obstructed"].append(frame)
-        fills["mean fill"].append(torch.where(known, frame, mean))
-        fills["smooth fill"].append(smooth_fill(frame, known))
-        fills["DDNM+"].append(inpaint_frame(frame, known, prior, plan, device=device))
+    advance, filled = progress("filling", scene.count), []
+    for one in fill_frames(scene, prior, plan, device=device):
+        filled.append(one)
         advance()
-    hidden = sum(float((~scene.mask(index)).double().mean()) for index in range(scene.count)) / scene.count
-    say(f"{scene.name}: {scene.count} frames of {SIZE[1]} x {SIZE[0]}, {hidden:.1%} hidden, {options.steps} steps, "
-        f"begun at noise level {START:g} from the smooth fill; on {device}")
-    say(f"{'':16s} {'hole PSNR dB':>12s} {'hole SSIM':>10s} {'PSNR dB':>8s} {'SSIM':>7s} {'known changed':>14s}")
+    hidden = sum(one.coverage.hidden for one in filled)
+    seen = sum(one.coverage.hidden * one.coverage.seen_elsewhere for one in filled) / hidden
+    say(f"{scene.name}: {scene.count} frames of {SIZE[1]} x {SIZE[0]}, {hidden / scene.count:.1%} hidden; {seen:.1%} of that is "
+        f"seen in other frames and taken from there, the rest is filled by DDNM+, {options.steps} steps; on {device}")
+    truths = [truth for index in range(scene.count) if (truth := scene.truth(index)) is not None]
+    fills = {"obstructed": list(scene.frames()),
+             "smooth fill": [smooth_fill(scene.frame(index), scene.mask(index)[0]) for index in range(scene.count)],
+             "restored": [one.frame for one in filled]}
+    say(f"{'':16s} {'hole PSNR dB':>12s} {'hole SSIM':>10s} {'PSNR dB':>8s} {'SSIM':>7s} {'flicker':>8s} {'known changed':>14s}")
     for name, frames in fills.items():
         score, rows = score_scene(frames, scene)
         changed = sum(row.known_changed or 0 for row in rows)
-        say(f"{name:16s} {score.hole_psnr:12.2f} {score.hole_ssim:10.4f} {score.psnr:8.2f} {score.ssim:7.4f} {changed:14d}")
-    shown = [[("obstructed", scene.frame(index)), ("restored", fills["DDNM+"][index]), ("truth", scene.truth(index))]
-             for index in range(scene.count)]
-    frames_panel(shown, Path(options.out), title="A simulated operation. Research use only: the fill is imagined.")
+        say(f"{name:16s} {score.hole_psnr:12.2f} {score.hole_ssim:10.4f} {score.psnr:8.2f} {score.ssim:7.4f} "
+            f"{score.flicker or 0:+8.2f} {changed:14d}")
+    say("the gain is what other frames show, as the camera stands still here; what no frame shows is imagined, and no nearer to "
+        "the truth than a smooth fill (docs/inpainting.md)")
+    shown = [[("obstructed", scene.frame(index)), ("smooth fill", fills["smooth fill"][index]), ("restored", filled[index].frame),
+              ("truth", truths[index])] for index in (0, scene.count // 2)]
+    frames_panel(shown, Path(options.out), title="A simulated operation, camera at rest. Research use only.")
     say(f"{options.out}  ({time.monotonic() - started:.0f} s)")
     return 0
 

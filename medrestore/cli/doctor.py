@@ -4,14 +4,18 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING
 
+from .. import plugins
+from ..errors import InputError
 from ..extras import install_line
+from ..methods import METHODS
 from .command import Command
-from .terminal import say
+from .results import emit
+from .terminal import answer, lines_aside
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,24 +31,51 @@ OPTIONAL = {  # packages of extras
 
 @dataclass(frozen=True)
 class Options:
-    """`doctor` has no options."""
+    """The options of `doctor`.
+
+    Args:
+        json: print what is there, and the checks, as JSON (docs/results.md)
+    """
+
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A check that was made: whether all was well, and if not why."""
+
+    name: str
+    ok: bool
+    why: str = ""
 
 
 def run(options: Options) -> int:
     """Prints what is there; 1 when a check fails."""
-    say(f"python {sys.version.split()[0]} on {platform.system()} {platform.machine()}")
-    for name in ("medrestore", *_required(), *OPTIONAL):
-        say(f"{name:14s} {_version(name)}")
+    if options.json:
+        lines_aside()
+    python, system = sys.version.split()[0], f"{platform.system()} {platform.machine()}"
+    answer(f"python {python} on {system}")
+    packages = {name: _version(name) for name in ("medrestore", *_required(), *OPTIONAL)}
+    for name, found in packages.items():
+        answer(f"{name:14s} {found or _absent(name)}")
+    extensions = list(_plugins())
+    for line in extensions:
+        answer(line)
     import torch
 
     from ..devices import accelerator, default_device
 
-    found = accelerator()
-    others = [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
-    others += [found] if found not in (None, "cuda") else []
-    say(f"devices        {', '.join([f'cpu ({torch.get_num_threads()} threads)', *others])}; used where none is given: "
-        f"{default_device()}")
-    return 0 if all([_told(name, check) for name, check in _checks(("cpu", *([found] if found else [])))]) else 1
+    best = accelerator()
+    devices = {"cpu": f"{torch.get_num_threads()} threads"}
+    devices |= {f"cuda:{i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
+    devices |= {best: ""} if best not in (None, "cuda") else {}
+    shown = [f"cpu ({devices['cpu']})", *(f"{name} {about}".strip() for name, about in devices.items() if name != "cpu")]
+    answer(f"devices        {', '.join(shown)}; used where none is given: {default_device()}")
+    checks = [_checked(name, check) for name, check in _checks(("cpu", *([best] if best else [])))]
+    if options.json:
+        emit("doctor", python=python, system=system, packages=packages, plugins=extensions, devices=devices,
+             default_device=default_device(), checks=[asdict(one) for one in checks])
+    return 0 if all(one.ok for one in checks) else 1
 
 
 def _required() -> list[str]:
@@ -53,20 +84,42 @@ def _required() -> list[str]:
     return [found.group() for found in named if found is not None]
 
 
-def _version(name: str) -> str:
+def _version(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:
-        return f"not installed (optional: {install_line(OPTIONAL[name])})" if name in OPTIONAL else "MISSING"
+        return None
 
 
-def _told(name: str, check: Callable[[], bool]) -> bool:
+def _absent(name: str) -> str:
+    """What stands in the place of the version of a package that is not there."""
+    return f"not installed (optional: {install_line(OPTIONAL[name])})" if name in OPTIONAL else "MISSING"
+
+
+def _plugins() -> Iterator[str]:
+    """The objects of other packages, and whether they work."""
+    for group in plugins.GROUPS:
+        for one in plugins.installed(group).values():
+            state = "ok"
+            if group == plugins.METHODS and one.name not in METHODS.plugins:
+                state = "not used, the name is one of medrestore's"
+            try:
+                one.load()
+            except InputError as error:
+                state = str(error)
+            yield f"plugin         {one.name} ({one.kind.removesuffix('s')} of {one.package}): {state}"
+        for name, why in plugins.passed_over(group).items():
+            yield f"plugin         {name} is not used: {why}"
+
+
+def _checked(name: str, check: Callable[[], bool]) -> Checked:
+    """Makes a check, and says how it went."""
     try:
-        ok, why = check(), ""
+        done = Checked(name, check())
     except Exception as error:  # a package that is missing or broken raises anything
-        ok, why = False, f" ({' '.join(str(error).split()) or type(error).__name__})"
-    say(f"{'ok  ' if ok else 'FAIL'} {name}{why}")
-    return ok
+        done = Checked(name, False, " ".join(str(error).split()) or type(error).__name__)
+    answer(f"{'ok  ' if done.ok else 'FAIL'} {name}{f' ({done.why})' if done.why else ''}")
+    return done
 
 
 def _checks(devices: Sequence[str]) -> Iterator[tuple[str, Callable[[], bool]]]:

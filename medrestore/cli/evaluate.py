@@ -25,7 +25,7 @@ from .command import Command
 from .config import read
 from .device import usable_device
 from .options import POSITIONAL
-from .terminal import complain, progress, say
+from .terminal import answer, complain, progress, say
 
 YAML = (".yaml", ".yml")
 
@@ -98,7 +98,7 @@ def _study(options: Options) -> int:
     study = open_study(build(given, options.what), options.what, Path(options.out))
     if options.dry_run:
         for line in estimate(study, devices[0], workers=max(options.workers, 1)):
-            say(line)
+            answer(line)
         return 0
     command = shlex.join(["medrestore", "evaluate", Path(options.what).name, *map(_without_paths, options.settings)])
     result = run_study(study, Running(
@@ -135,7 +135,7 @@ def _scores(options: Options) -> int:
         features=(options.features, options.reference_features), progress=progress,
     )
     for line in scored.lines:
-        say(line)
+        answer(line)
     return _exit(scored.failed, "the others are scored")
 
 

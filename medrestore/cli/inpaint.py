@@ -19,7 +19,8 @@ from ..inpainting.plan import Machine, Plan, Reading, Writing
 from .command import Command
 from .device import usable_device
 from .options import POSITIONAL
-from .terminal import complain, progress
+from .results import emit_results, gathered, write_summary
+from .terminal import complain, lines_aside, progress
 
 if TYPE_CHECKING:
     from ..io.scenes.base import SceneSet
@@ -36,12 +37,14 @@ class Options:
             pixels)
         mask: the masks, of any of these kinds: one for every frame, or one for all
         truth: the unobstructed frames, to score against
+        json: print the results as JSON, and lines for people where errors go (docs/results.md)
     """
 
     input: Annotated[str | None, POSITIONAL] = None
     out: str | None = None
     mask: str | None = None
     truth: str | None = None
+    json: bool = False
     plan: Plan = field(default_factory=Plan)
     machine: Machine = field(default_factory=lambda: Machine(apart=True))
     reading: Reading = field(default_factory=Reading)
@@ -50,11 +53,14 @@ class Options:
 
 def run(options: Options) -> int:
     """Restores; 0, or 1 when scenes of a set failed."""
+    if options.json:
+        lines_aside()
     if options.input is None:
         raise InputError("give frames, a stack, a video or a data set; see medrestore inpaint --help")
     if options.out is None:
         raise InputError("give -o, a folder or a name ending in .png, .mha, .mkv or .mp4")
 
+    from ..inpainting.results import read_result
     from ..inpainting.scenes import Source, inpaint_scenes, inpaint_scenes_apart
 
     mask, truth = (None if place is None else Path(place) for place in (options.mask, options.truth))
@@ -75,11 +81,17 @@ def run(options: Options) -> int:
             if len(scenes) == 1:
                 (name,) = scenes
                 inpaint_scene(lambda: scenes[name], places[name], job, source=source.frames, mask=mask)
+                if options.json:
+                    emit_results("inpaint", [read_result(places[name])], {})
                 return 0
             failed = inpaint_scenes(scenes, places, job, source=source)
     if apart:
         failed = inpaint_scenes_apart(source, places, plan, options.machine, reading=options.reading, writing=options.writing,
                                       say=COMMAND.say, progress=progress)
+    results = gathered(places.values(), read_result)
+    write_summary(Path(options.out), results, failed, source=source.frames, names=options.writing)
+    if options.json:
+        emit_results("inpaint", results, failed)
     if failed:
         complain(f"medrestore inpaint: error: {len(failed)} of {len(places)} scenes failed: {', '.join(sorted(failed))}")
     return 1 if failed else 0

@@ -21,7 +21,8 @@ from ..errors import InputError
 from ..settings import Bounds
 from .command import Command
 from .options import POSITIONAL
-from .terminal import say
+from .results import emit
+from .terminal import answer, lines_aside
 
 if TYPE_CHECKING:
     from ..io import Scan
@@ -41,6 +42,7 @@ class Options:
         select: the value to read of a counter: contrast, phase, set, repetition, average, segment; as contrast=1
         uncentred: the origin of k-space is at [0, 0] of the array, as an FFT without fftshift leaves it
         max_gb: refuse files that declare a larger array
+        json: print the facts as JSON (docs/results.md)
     """
 
     file: Annotated[str, POSITIONAL]
@@ -49,12 +51,18 @@ class Options:
     select: Mapping[str, Annotated[int, Bounds(at_least=0)]] = field(default_factory=dict)
     uncentred: bool = False
     max_gb: Annotated[float, Bounds(above=0)] = 16.0
+    json: bool = False
 
 
 def run(options: Options) -> int:
     """Prints one line a fact."""
-    for name, value in _facts(options).items():
-        say(f"{_line(name) + ':':16s} {_line(value)}")
+    facts = _facts(options)
+    if options.json:
+        lines_aside()
+        emit("inspect", file=options.file, facts=facts)
+        return 0
+    for name, value in facts.items():
+        answer(f"{_line(name) + ':':16s} {_line(str(value))}")
     return 0
 
 
@@ -63,11 +71,11 @@ def _line(text: str) -> str:
     return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
 
 
-def _facts(options: Options) -> dict[str, str]:
+def _facts(options: Options) -> dict[str, Any]:
     from ..io import read_provenance
 
     path = Path(options.file)
-    if (path / "prior.json").is_file() or (not path.exists() and options.file in shipped.priors()):
+    if (path / "prior.json").is_file() or (not path.exists() and options.file in shipped.prior_names()):
         return _prior(options.file)
     if (path / "baseline.json").is_file():
         return _baseline(path)
@@ -90,12 +98,12 @@ def _is_inpainted(path: Path) -> bool:
     return path.exists() and path.suffix in (*KINDS, ".png") and bool(read_record(path))
 
 
-def _prior(name: str) -> dict[str, str]:
+def _prior(name: str) -> dict[str, Any]:
     from ..priors.store import CONFIG, WEIGHTS, describe, find
     from .convert import rule
 
     about, folder = describe(name), find(name)
-    facts = {"kind": "prior", "weights": _weights(folder / WEIGHTS, about["sha256"], "prior"),
+    facts: dict[str, Any] = {"kind": "prior", "weights": _weights(folder / WEIGHTS, about["sha256"], "prior"),
              "sizes": rule(about["multiple"], about.get("size"))}
     if isinstance(parts := about.get("parts"), dict):
         name = Path(WEIGHTS).name
@@ -103,13 +111,13 @@ def _prior(name: str) -> dict[str, str]:
     return facts | _network(folder / CONFIG) | _flat(about) | facts  # what was found wins over what is said
 
 
-def _baseline(folder: Path) -> dict[str, str]:
+def _baseline(folder: Path) -> dict[str, Any]:
     """A trained baseline: what it is, and all that its description says."""
     from ..baselines.weights import WEIGHTS, describe
 
     about = describe(folder)
     weights = _weights(folder / WEIGHTS, about["sha256"], "baseline")
-    facts = {"kind": "trained baseline", "network": about["kind"], "weights": weights,
+    facts: dict[str, Any] = {"kind": "trained baseline", "network": about["kind"], "weights": weights,
              "licence": str(about["card"].get("licence", "not stated"))}
     return facts | _flat({"arguments": about["arguments"]}) | _flat(about) | facts  # what was found wins over what is said
 
@@ -154,7 +162,7 @@ def _as_word(path: Path) -> str:
     return f"./{path}" if str(path).startswith("-") else str(path)
 
 
-def _reconstruction(path: Path, made: dict[str, Any], max_gb: float) -> dict[str, str]:
+def _reconstruction(path: Path, made: dict[str, Any], max_gb: float) -> dict[str, Any]:
     from ..io import read_reconstruction
     from ..io.reconstruction import damaged
 
@@ -166,7 +174,7 @@ def _reconstruction(path: Path, made: dict[str, Any], max_gb: float) -> dict[str
             "data": _as_written(lambda: damaged(path, max_gb=max_gb))} | _flat(made)
 
 
-def _inpainted(path: Path) -> dict[str, str]:
+def _inpainted(path: Path) -> dict[str, Any]:
     from ..inpainting.outputs import damaged, read_record
 
     return {"kind": "frames restored by medrestore", "data": _as_written(lambda: damaged(path))} | _flat(
@@ -210,11 +218,11 @@ def _calibration(scan: "Scan") -> str:
     return lines
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested values as one level, names joined by dots."""
-    flat: dict[str, str] = {}
+    flat: dict[str, Any] = {}
     for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: str(value)}
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return flat
 
 

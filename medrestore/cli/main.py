@@ -8,15 +8,31 @@ from typing import Any
 
 from ..allocator import is_out_of_memory, keep_freed_memory
 from ..errors import InputError
+from ..plugins import GROUPS, installed
 from ..settings import suggested
-from . import compare, completion, convert, degrade, demo, doctor, evaluate, generate, inpaint, inspect, recon, restore, train
+from . import (
+    compare,
+    completion,
+    convert,
+    degrade,
+    demo,
+    doctor,
+    evaluate,
+    generate,
+    inpaint,
+    inspect,
+    recon,
+    restore,
+    serve,
+    train,
+)
 from .command import Command
 from .signals import exit_code, stoppable
-from .terminal import complain, settle_streams
+from .terminal import NOTICE, complain, settle_lines, settle_streams
 
+VERBOSE, QUIET = ("-v", "--verbose"), ("-q", "--quiet")
 COMMANDS: dict[str, Command[Any]] = {module.COMMAND.name: module.COMMAND for module in (
-    recon, inpaint, restore, degrade, generate, evaluate, compare, train, convert, inspect, doctor, demo, completion)}
-NOTICE = "Research use only. Not a medical device. Not for diagnosis. Generative priors can invent anatomy."
+    recon, inpaint, restore, degrade, generate, evaluate, compare, train, convert, inspect, doctor, demo, serve, completion)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     settle_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     debug, words = "--debug" in words, [word for word in words if word != "--debug"]
+    settle_lines(_detail(words))
+    words = [word for word in words if word not in (*VERBOSE, *QUIET)]
     command = COMMANDS.get(words[0]) if words else None
     try:
         if command is None:
@@ -46,6 +64,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.excepthook(type(error), error, error.__traceback__)
         complain(f"{'medrestore' if command is None else f'medrestore {command.name}'}: error: {sentence}")
         return 2
+    finally:
+        settle_lines()
+
+
+def _detail(words: Sequence[str]) -> str:
+    """How much is said: of two that exclude each other the last one counts, as with other programs."""
+    given = [word for word in words if word in (*VERBOSE, *QUIET)]
+    return "normal" if not given else "verbose" if given[-1] in VERBOSE else "quiet"
 
 
 def _without_command(words: Sequence[str]) -> int:
@@ -67,8 +93,17 @@ def help_text() -> str:
     lines = [f"  {name:{width}s}  {command.summary}" for name, command in COMMANDS.items()]
     return "\n".join([
         "usage: medrestore COMMAND [options]", "", f"Incomplete measurements in, images out. {NOTICE}", "",
-        "commands:", *lines, "", "options:", "  -h, --help   show this help, or after a command the help of that",
-        "  --version    show the version", "  --debug      show the traceback of an error; anywhere in the line"])
+        "commands:", *lines, *_plugins(), "", "options:", "  -h, --help   show this help, or after a command the help of that",
+        "  --version    show the version", "  --debug      show the traceback of an error; anywhere in the line",
+        "  -v, --verbose  also say what the library does by the way; anywhere in the line",
+        "  -q, --quiet  say only results that were asked for, warnings and errors; anywhere in the line"])
+
+
+def _plugins() -> list[str]:
+    """What other packages add to the commands."""
+    found = [one for group in GROUPS for one in installed(group).values()]
+    lines = [f"  {one.name:12s}  {one.kind.removesuffix('s')} of {one.package}" for one in found]
+    return ["", "plugins:", *lines] if lines else []
 
 
 def _sentence(error: Exception, command: Command[Any] | None) -> str | None:

@@ -9,7 +9,7 @@ Examples:
   medrestore recon --print_config > plan.yaml; medrestore recon scan.h5 --config plan.yaml --steps 50
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -22,7 +22,8 @@ from ..settings import OMITTED, FieldError, build
 from .command import Command, Given
 from .device import usable_device
 from .options import POSITIONAL
-from .terminal import complain, progress, say
+from .results import emit_results, gathered, write_summary
+from .terminal import complain, lines_aside, progress, say
 
 if TYPE_CHECKING:
     from ..recon.files import Job
@@ -44,6 +45,7 @@ class Options:
             `steps` and `samples` where these are not given
         quality: fast: 20 levels, begun part-way from CG-SENSE; balanced: 50; best: 100, or 4 samples of 50 (docs/speed.md);
             stands for `steps`, `samples` and `start_sigma` where these are not given
+        json: print the results as JSON, and lines for people where errors go (docs/results.md)
     """
 
     scan: Annotated[str | None, POSITIONAL] = None
@@ -51,6 +53,7 @@ class Options:
     origin: str | None = None
     uncertainty: bool = False
     quality: QUALITIES = "balanced"
+    json: bool = False
     plan: Plan = field(default_factory=Plan)
     machine: Machine = field(default_factory=lambda: Machine(maps_cache="~/.cache/medrestore/maps", apart=True, check_fit=True))
     reading: Reading = field(default_factory=Reading)
@@ -59,6 +62,8 @@ class Options:
 
 def run(options: Options) -> int:
     """Reconstructs; 0, or 1 when scans of a folder failed."""
+    if options.json:
+        lines_aside()
     made = _provenance(options.origin) if options.origin else None
     if made is not None:
         options = _rerun(options, made)
@@ -71,30 +76,42 @@ def run(options: Options) -> int:
         raise InputError(f"{options.plan.maps} does not exist; give a file of coil maps")
     out = _out(source, options)
 
-    from ..recon.files import Job, is_done, printed, recon_file
-    from ..recon.folder import recon_folder, recon_folder_apart
+    from ..recon.files import Job, is_done, recon_file
+    from ..recon.folder import check_folder, recon_folder, recon_folder_apart
+    from ..recon.results import read_result, score_lines
 
     usable_device(options.machine.place)
     if source.is_dir() and options.machine.apart and made is None:
+        places = [target for _, target in check_folder(source, out, options.writing)]
         return _code(recon_folder_apart(source, out, options.plan, options.machine, reading=options.reading,
-                                        writing=options.writing, say=COMMAND.say, progress=progress))
+                                        writing=options.writing, say=COMMAND.say, progress=progress), places, source, options)
     job = Job.load(options.plan, options.machine, reading=options.reading, writing=options.writing,
                    say=COMMAND.say, progress=progress)
     if made is not None:
         _same_inputs(made, source, job, options)
     if source.is_dir():
-        return _code(recon_folder(source, out, job))
+        places = [target for _, target in check_folder(source, out, options.writing)]
+        return _code(recon_folder(source, out, job), places, source, options)
     if options.writing.resume and is_done(source, out, job):
         say(f"{out} is complete already")
-        return 0
-    for line in printed(recon_file(source, out, job)):
-        say(line)
-    say(f"{out}  {out.with_suffix('.png')}")
+    else:
+        recon_file(source, out, job)
+        for line in score_lines(read_result(out)):
+            say(line)
+        say(f"{out}  {out.with_suffix('.png')}")
+    if options.json:
+        emit_results("recon", [read_result(out)], {})
     return 0
 
 
-def _code(failed: Mapping[str, str]) -> int:
-    """0, or 1 with a line on what failed."""
+def _code(failed: Mapping[str, str], places: Sequence[Path], source: Path, options: Options) -> int:
+    """0, or 1 with a line on what failed; after the table of all results in the folder of `places`."""
+    from ..recon.results import read_result
+
+    results = gathered(places, read_result)
+    write_summary(places[0].parent, results, failed, source=source, names=options.writing)
+    if options.json:
+        emit_results("recon", results, failed)
     if failed:
         complain(f"medrestore recon: error: {len(failed)} scans failed: {', '.join(sorted(failed))}")
     return 1 if failed else 0

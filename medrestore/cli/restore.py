@@ -20,7 +20,8 @@ from ..images.plan import Machine, Plan, Reading, Writing
 from .command import Command
 from .device import usable_device
 from .options import POSITIONAL
-from .terminal import complain, progress
+from .results import emit_results, gathered, write_summary
+from .terminal import complain, lines_aside, progress
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,13 @@ class Options:
         input: .png, .jpg, .tif (8 or 16 bits, float), .nii or .nii.gz (slice by slice), .dcm, .npy, or a folder of them
         out: a file of the same kind, or .npy; a folder when the input is one
         truth: the clean image, to score against
+        json: print the results as JSON, and lines for people where errors go (docs/results.md)
     """
 
     input: Annotated[str | None, POSITIONAL] = None
     out: str | None = None
     truth: str | None = None
+    json: bool = False
     plan: Plan = field(default_factory=Plan)
     machine: Machine = field(default_factory=Machine)
     reading: Reading = field(default_factory=Reading)
@@ -44,10 +47,13 @@ class Options:
 
 def run(options: Options) -> int:
     """Restores; 0, or 1 when images of a folder failed."""
+    if options.json:
+        lines_aside()
     source, out = places(options.input, options.out, "restore")
 
     from ..images.files import Job, restore_file, restore_folder, settled
     from ..images.records import check_output, existing, pairs
+    from ..images.results import read_result
 
     truth = None if options.truth is None else existing(options.truth)
     if source.is_dir() and truth is not None:
@@ -67,8 +73,16 @@ def run(options: Options) -> int:
         progress=progress,
     )
     if source.is_dir():
-        return code(restore_folder(source, out, job), "restore")
+        outputs = [target for _, target in pairs(source, out)]
+        failed = restore_folder(source, out, job)
+        results = gathered(outputs, read_result)
+        write_summary(out, results, failed, source=source, names=options.writing)
+        if options.json:
+            emit_results("restore", results, failed)
+        return code(failed, "restore")
     restore_file(source, out, job, truth=truth)
+    if options.json:
+        emit_results("restore", [read_result(out)], {})
     return 0
 
 

@@ -1,11 +1,17 @@
 """Lines and progress bars, which may fail to be shown but never end the work; help that keeps its examples."""
 
 import io
+import logging
 import os
 import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+
+NOTICE = "Research use only. Not a medical device. Not for diagnosis. Generative priors can invent anatomy."
+LOG = logging.getLogger("medrestore")  # of all lines; those of modules of the library are its children
+RESULT = 25  # level of lines that were asked for: above what tells of the work, below warnings
+LEVELS = {"quiet": RESULT, "normal": logging.INFO, "verbose": logging.DEBUG}
 
 
 class Help(RawDescriptionHelpFormatter):
@@ -42,16 +48,60 @@ def shows_unicode() -> bool:
     return (sys.stdout.encoding or "ascii").lower().replace("-", "") in ("utf8", "utf16", "utf32")
 
 
+class Lines(logging.Handler):
+    """Prints lines at once, also into a pipe: errors where errors go, the others too where the output is for a program.
+
+    Args:
+        aside: whether all lines go where errors go.
+    """
+
+    def __init__(self, aside: bool = False) -> None:
+        super().__init__()
+        self.aside = aside
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints one line; whoever read our lines may have gone."""
+        text = record.getMessage()
+        if record.levelno < logging.INFO:
+            text = f"[{record.relativeCreated / 1000:.1f} s] {record.name}: {text}"
+        with decoration():
+            print(text, file=sys.stderr if self.aside or record.levelno >= logging.ERROR else sys.stdout, flush=True)
+
+
+def settle_lines(detail: str = "normal", *, aside: bool = False) -> None:
+    """Decides which lines are printed, and where.
+
+    Args:
+        detail: quiet (results, warnings and errors alone), normal, or verbose (also what modules of the library log).
+        aside: print all of them where errors go, as the output is for a program.
+    """
+    for handler in [*LOG.handlers]:
+        LOG.removeHandler(handler)
+    LOG.addHandler(Lines(aside))
+    LOG.setLevel(LEVELS[detail])
+    LOG.propagate = False
+
+
+def lines_aside() -> None:
+    """Prints all further lines where errors go."""
+    for handler in LOG.handlers:
+        if isinstance(handler, Lines):
+            handler.aside = True
+
+
 def say(line: str) -> None:
-    """One line, at once, also into a pipe; whoever read our lines may have gone."""
-    with decoration():
-        print(line, flush=True)
+    """A line on the work, or a warning."""
+    LOG.log(logging.WARNING if line.startswith("warning:") else logging.INFO, "%s", line)
+
+
+def answer(line: str) -> None:
+    """A line that was asked for."""
+    LOG.log(RESULT, "%s", line)
 
 
 def complain(line: str) -> None:
     """One line where errors go."""
-    with decoration():
-        print(line, file=sys.stderr, flush=True)
+    LOG.error("%s", line)
 
 
 def progress(label: str, total: int) -> Callable[[], None]:
@@ -59,11 +109,13 @@ def progress(label: str, total: int) -> Callable[[], None]:
     from tqdm import tqdm
 
     with decoration():
-        bar = tqdm(total=total, desc=label, disable=None, unit="step", leave=False)
+        quiet = True if LOG.getEffectiveLevel() > logging.INFO else None  # None: where it is no terminal
+        bar = tqdm(total=total, desc=label, disable=quiet, unit="step", leave=False)
 
         def advance() -> None:
             with decoration():
-                bar.update()
+                if bar.n < total:  # a bar that has closed stays so
+                    bar.update()
                 if bar.n >= total:
                     bar.close()
 
@@ -81,3 +133,6 @@ def decoration() -> Iterator[None]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, UnicodeError, ValueError):  # a terminal that has gone, a full disk behind it, a stream closed meanwhile
         pass
+
+
+settle_lines()  # lines that are said before a command begins

@@ -12,6 +12,7 @@ one.
 """
 
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +26,11 @@ from .options import POSITIONAL
 from .terminal import complain, decoration, progress, say
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..training import Summary
+
+SECONDS = 2.0  # between two readings of the loss, for which the device is waited
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,7 @@ def _terminal(total: int) -> Any:
 
     class Terminal(Callbacks):
         bar: Any = None
+        read = -SECONDS  # when the loss was read last
 
         def on_start(self, summary: "Summary") -> None:
             start = f", resuming from {summary.images:,}" if summary.images else ""
@@ -127,10 +133,14 @@ def _terminal(total: int) -> Any:
         def on_warning(self, message: str) -> None:
             complain(f"medrestore train: warning: {message}")
 
-        def on_step(self, images: int) -> None:
+        def on_step(self, images: int, loss: "Tensor | float") -> None:
             with decoration():
-                if self.bar is not None:
-                    self.bar.update(images - self.bar.n)
+                if self.bar is None or self.bar.disable:
+                    return
+                if time.monotonic() > self.read + SECONDS:
+                    self.read = time.monotonic()
+                    self.bar.set_postfix_str(f"loss {float(loss):.4g}", refresh=False)
+                self.bar.update(images - self.bar.n)
 
         def on_checkpoint(self, row: Mapping[str, float]) -> None:
             left = (total - row["images"]) / max(row["images_per_second"], 1e-9)

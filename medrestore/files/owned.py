@@ -3,7 +3,8 @@
 import json
 import os
 import stat
-from pathlib import Path
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
 
 from ..errors import InputError
 from .system import NO_LINK, explained, remove
@@ -33,7 +34,9 @@ def check_own(folder: Path) -> None:
         return
     if not isinstance(listed, list):
         raise InputError(f"{folder} was not written by medrestore, so it is never replaced; choose another output")
-    if added := sorted(_names(folder) - set(map(str, listed))):
+    known = set(map(str, listed))
+    known |= {str(parent) for name in known for parent in PurePosixPath(name).parents}  # emptied by a killed run
+    if added := sorted(_names(folder) - known):
         raise InputError(f"{folder} holds {added[0]}, which medrestore did not write, so it is never replaced; "
                          "move that away, or choose another output")
 
@@ -51,8 +54,17 @@ def remove_own(folder: Path) -> bool:
     """Removes a folder if it is ours, and says whether it was; any other stays."""
     own = is_own(folder)
     if own:
-        remove(folder)
+        remove_marked(folder)
     return own
+
+
+def remove_marked(folder: Path) -> None:
+    """Removes a folder, its marker last: what is left by a run that is killed meanwhile is still known as ours."""
+    with suppress(OSError):
+        for inside in folder.iterdir():
+            if inside.name != MARKER:
+                remove(inside)
+    remove(folder)
 
 
 def is_empty(folder: Path) -> bool:

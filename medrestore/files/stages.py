@@ -1,7 +1,6 @@
 """Folders, and files with files beside them, that are written in a temporary folder by one run at a time."""
 
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from .locks import Busy, exclusive
-from .owned import MARKER, check_own, is_empty, seal
+from .owned import MARKER, check_own, is_empty, remove_marked, seal
 from .system import (
     ADVICE,
     exists_already,
@@ -190,7 +189,7 @@ class Stage:
     def remove(self) -> None:
         """Removes the stage and empty folders created for it; only then may other runs write the output."""
         if self._is_own:
-            _remove_stage(self.folder)
+            remove_marked(self.folder)
         self.leave()
         remove_empty(self._created)
 
@@ -235,7 +234,7 @@ def _clear(out: Path, spare: bytes | None = None) -> Path | None:
             for name in (NEW, BESIDE, OLD):
                 remove(stage / name)
         else:
-            _remove_stage(stage)
+            remove_marked(stage)
     return left
 
 
@@ -279,12 +278,3 @@ def _marker_of(stage: Path) -> bytes:
         ):
             return marker.read_bytes()
     return b""
-
-
-def _remove_stage(stage: Path) -> None:
-    """Removes its marker last: what is left by a run that is killed meanwhile is still known as a stage."""
-    with suppress(OSError):
-        for inside in stage.iterdir():
-            if inside.name != MARKER:
-                remove(inside)
-    shutil.rmtree(stage, ignore_errors=True)

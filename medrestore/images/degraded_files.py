@@ -57,7 +57,7 @@ def degrade_file(
     stage = Stage(out, key=key)
     try:
         with final_names(stage.folder, out.parent):
-            publish(stage, out, {out.name: data, **beside}, record)
+            publish(stage, out, {out.name: data, **beside}, record, writing)
     finally:
         stage.remove()
     for line in _report(images, plan, y.shape, outside / y.numel(), out):

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from .. import shipped
 from ..errors import InputError
-from ..files import Busy, Stage, digest, digest_of, final_names
+from ..files import Stage, digest, digest_of, final_names
 from ..io.images import Images, check_written, encode, open_images, spread_name, suffix_of
-from ..jobs import PriorJob
-from ..priors import Prior, load
 from ..settings import plain
-from .plan import Machine, Plan, Reading, Writing
+from ..tasks import one_by_one
+from .job import ImageJob
+from .plan import Plan, Reading, Writing
 from .records import RESTORED, Recorded, check_output, is_done, named, pairs, preview_place, publish
 from .reporting import evaluations, report, scored, summary, views, write_preview
 from .restore import Measured, Restored, Setting, prepare
@@ -31,27 +31,14 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Job(PriorJob[Plan]):
+class Job(ImageJob[Plan]):
     """What to do with each file; see `PriorJob`.
 
     Args:
-        machine, reading, writing: what does not decide the image.
+        machine, writing, reading: what does not decide the image.
     """
 
-    machine: Machine = field(default_factory=Machine)
     reading: Reading = field(default_factory=Reading)
-    writing: Writing = field(default_factory=Writing)
-
-    @classmethod
-    def loaded(cls, plan: Plan, machine: Any) -> Prior:
-        """The prior that the plan names, with its class."""
-        return load(
-            plan.prior,
-            device=machine.place,
-            bf16=plan.bf16,
-            compiled=machine.compiled,
-            class_label=plan.class_label,
-        )
 
     def of(self, source: Path) -> "Job":
         """The job with what `degrade` has recorded of a file, where the plan does not say what was done to it.
@@ -131,6 +118,7 @@ def restore_file(source: Path, out: Path, job: Job, *, truth: Path | None = None
     stage = Stage(out, key=f"{FORMAT} {key}", resume=job.writing.resume or not job.writing.overwrite)
     slices = Slices(stage.folder)
     try:
+        check_output(out, source, job.writing, beside=_beside(out, images, job.plan))  # by the only run at it now
         if stage.resumed:
             job.say(f"{out.name}: goes on where an earlier run stopped")
         with final_names(stage.folder, out.parent):
@@ -158,28 +146,29 @@ def restore_folder(source: Path, out: Path, job: Job) -> dict[str, str]:
     Raises:
         InputError: no images, or outputs that exist and may neither be replaced nor resumed; before any work.
     """
+    found = pairs(source, out)
     return each(
-        pairs(source, out), job.writing, job.say, lambda path, target: restore_file(path, target, job)
+        found,
+        job.writing,
+        job.say,
+        lambda path, target: restore_file(path, target, job),
+        job.progress("images", len(found)),
     )
 
 
 def each(
-    found: Sequence[tuple[Path, Path]], writing: Writing, say: Say, work: Callable[[Path, Path], object]
+    found: Sequence[tuple[Path, Path]],
+    writing: Writing,
+    say: Say,
+    work: Callable[[Path, Path], object],
+    ended: Callable[[], None] = lambda: None,
 ) -> dict[str, str]:
     """Does one file after the other; those that fail do not keep the others from being done."""
     if not (writing.overwrite or writing.resume):
         for path, target in found:
             check_output(target, path, writing)
-    failed: dict[str, str] = {}
-    for path, target in found:
-        try:
-            work(path, target)
-        except Busy as busy:
-            say(f"left alone: {busy}")
-        except InputError as error:
-            failed[path.name] = str(error)
-            say(f"failed: {path.name}: {error}")
-    return failed
+    items = {path.name: (path, target) for path, target in found}
+    return dict(one_by_one(items, lambda item: work(*item), say, ended=ended))
 
 
 def _numbers(images: Images, plan: Plan) -> list[int]:
@@ -228,7 +217,7 @@ def _write(
     if job.plan.keep_samples:
         buffer = io.BytesIO()
         np.save(buffer, torch.stack([one.samples for one in done], 1).squeeze(2).squeeze(1).numpy())
-        contents[f"{out.name.removesuffix(suffix_of(out))}.samples.npy"] = buffer.getvalue()
+        contents[_samples_name(out)] = buffer.getvalue()
     scores = (
         {}
         if reference is None
@@ -245,9 +234,19 @@ def _write(
         title="" if job.writing.anonymous else Path(images.where).name,
     )
     record = _record(images, setting, numbers, done, scores, job, key, given)
-    publish(stage, out, contents, record, written=(shown,))
+    publish(stage, out, contents, record, job.writing, written=(shown,))
     for line in report(done, setting, scores):
         job.say(line)
+
+
+def _beside(out: Path, images: Images, plan: Plan) -> list[str]:
+    """The names of further images beside an output."""
+    spread = [spread_name(out, images)] if plan.samples > 1 else []
+    return spread + ([_samples_name(out)] if plan.keep_samples else [])
+
+
+def _samples_name(out: Path) -> str:
+    return f"{out.name.removesuffix(suffix_of(out))}.samples.npy"
 
 
 def _record(

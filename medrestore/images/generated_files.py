@@ -1,7 +1,6 @@
 """Images from nothing to files."""
 
 import math
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,37 +12,17 @@ from .. import shipped
 from ..errors import InputError
 from ..files import Stage, digest_of, final_names
 from ..io.images import Images, encode, kind_of, suffix_of
-from ..jobs import PriorJob
-from ..priors import Prior, load
 from ..settings import plain
 from .generate import generated
-from .plan import GeneratePlan, Machine, Writing, window_of
+from .job import ImageJob
+from .plan import GeneratePlan, window_of
 from .records import GENERATED, check_output, is_done, publish
 
 FORMATS = ("picture", "tiff", "npy")
 
 
-@dataclass(frozen=True)
-class GenerateJob(PriorJob[GeneratePlan]):
-    """What to generate; see `PriorJob`.
-
-    Args:
-        machine, writing: what does not decide the images.
-    """
-
-    machine: Machine = field(default_factory=Machine)
-    writing: Writing = field(default_factory=Writing)
-
-    @classmethod
-    def loaded(cls, plan: GeneratePlan, machine: Any) -> Prior:
-        """The prior that the plan names, with its class."""
-        return load(
-            plan.prior,
-            device=machine.place,
-            bf16=plan.bf16,
-            compiled=machine.compiled,
-            class_label=plan.class_label,
-        )
+class GenerateJob(ImageJob[GeneratePlan]):
+    """What to generate; see `PriorJob`."""
 
 
 def check_generated(out: Path, plan: GeneratePlan) -> None:
@@ -89,7 +68,7 @@ def generate_file(out: Path, job: GenerateJob) -> bool:
     stage = Stage(out, key=key)
     try:
         with final_names(stage.folder, out.parent):
-            publish(stage, out, {out.name: data}, _record(job, key))
+            publish(stage, out, {out.name: data}, _record(job, key), job.writing)
     finally:
         stage.remove()
     job.say(f"{out}")

@@ -68,8 +68,11 @@ def degradation_of(source: Path) -> dict[str, Any]:
     return record
 
 
-def check_output(out: Path, source: Path, writing: Writing) -> None:
+def check_output(out: Path, source: Path, writing: Writing, *, beside: Sequence[str] = ()) -> None:
     """Refuses names that stand for nothing that is written, the input itself, and what may not be replaced.
+
+    Args:
+        beside: names of files that will lie beside the output and its record.
 
     Raises:
         InputError: the reason, and what helps.
@@ -81,7 +84,7 @@ def check_output(out: Path, source: Path, writing: Writing) -> None:
     kind_of(out)
     if out.exists() and source.exists() and out.samefile(source):
         raise InputError(f"{out} is the input itself, which is never replaced; give another `out`")
-    for place in (out, record_place(out), preview_place(out)):
+    for place in (out, record_place(out), preview_place(out), *map(out.with_name, beside)):
         if place.exists() and not (writing.overwrite or (writing.resume and read_record(out))):
             raise InputError(
                 f"{place} exists{' and is no output of this command' if writing.resume else ''}; "
@@ -94,6 +97,7 @@ def publish(
     out: Path,
     contents: Mapping[str, bytes],
     record: dict[str, Any],
+    writing: Writing,
     written: Sequence[str] = (),
 ) -> None:
     """Publishes the files of an output with its record.
@@ -101,14 +105,18 @@ def publish(
     Args:
         contents: names of files beside `out`, itself among them.
         record: its entry `files` is filled in.
+        writing: whether what exists is replaced.
         written: names of further files that lie in the stage.
+
+    Raises:
+        InputError: one exists that may not be replaced, such as that of a run which ended in the meantime.
     """
     for name, data in contents.items():
         (stage.new / name).write_bytes(data)
     record["files"] = {name: digest(stage.new / name) for name in sorted({*contents, *written})}
     text = json.dumps(record, allow_nan=False, sort_keys=True, indent=1) + "\n"
     (stage.new / record_place(out).name).write_text(text, "utf-8")
-    stage.publish_files(replace=True)
+    stage.publish_files(replace=writing.overwrite or writing.resume)
 
 
 def named(degradation: Degradation, names: Privacy) -> Degradation:

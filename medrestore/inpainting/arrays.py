@@ -1,6 +1,6 @@
 """Frames in memory: what `medrestore inpaint` does to one frame, on NumPy or torch arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -65,8 +65,8 @@ def inpaint(
     check_inpaint_plan(plan, prior)
     scene = Scene(
         "the frame",
-        ArrayFrames(pixels, "the frame"),
-        Masks(ArrayFrames(_array(mask), "the mask"), plan.mask_means,
+        ArrayFrames([pixels], "the frame"),
+        Masks(ArrayFrames([_array(mask)], "the mask"), plan.mask_means,
               hole_values=plan.hole_values or ()),
     )
     inspect_scene(grown(scene, plan.grow), prior, plan, allow_large_hole=allow_large_hole)
@@ -76,24 +76,25 @@ def inpaint(
 
 
 class ArrayFrames(Frames):
-    """One picture in memory as a sequence of frames.
+    """Pictures in memory as a sequence of frames.
 
     Args:
-        picture: (height, width, 3) or (height, width).
-        where: its name in messages.
+        pictures: (height, width, 3) or (height, width) uint8 each, at least one.
+        where: their name in messages.
     """
 
     lossless = True
 
-    def __init__(self, picture: np.ndarray, where: str) -> None:
-        self.where, self.size, self.channels = where, picture.shape[:2], 3 if picture.ndim == 3 else 1
-        self._picture = picture
+    def __init__(self, pictures: Sequence[np.ndarray], where: str) -> None:
+        first = pictures[0]
+        self.where, self.size, self.channels = where, first.shape[:2], 3 if first.ndim == 3 else 1
+        self._pictures = pictures
 
     def __len__(self) -> int:
-        return 1
+        return len(self._pictures)
 
     def _read(self, index: int) -> np.ndarray:
-        return self._picture
+        return self._pictures[index]
 
 
 def _array(given: np.ndarray | Tensor) -> np.ndarray:

@@ -64,6 +64,10 @@ def inpaint_scene(
                 with opened() as again:
                     if fingerprint(grown(again, job.plan.grow)) != inspection.fingerprint:
                         raise InputError(f"{source} was changed while it was read; run again once it is complete")
+                shown = inspection.fullest
+                truth = scene.truth(shown)
+                write_overlay(preview, scene.frame(shown), scene.mask(shown)[0], writer.read(shown),
+                              *(() if truth is None else (truth,)))
                 scores, rows = _scores(given, writer)  # by the masks as given, so that numbers compare
                 write_frames_csv(table, [replace(row, scene=job.writing.name_of(row.scene)) for row in rows])
             writer.provenance = _provenance(scene, inspection, key, coverages, scores, job, source, mask)

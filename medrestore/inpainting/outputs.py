@@ -17,7 +17,7 @@ LARGEST_JSON = 1 << 28  # bytes of a provenance
 
 
 def preview_place(out: Path) -> Path:
-    """Where the picture of what the mask hides goes."""
+    """Where the picture of what the mask hides, and of what is there afterwards, goes."""
     return out.with_name(out.name + ".preview.png")
 
 

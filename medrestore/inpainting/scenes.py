@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ..errors import InputError
-from ..files import Busy
 from ..io.scenes.base import Scene, SceneSet
 from ..io.scenes.open import open_scenes
-from ..tasks import Batch, Message, Reports, in_turn
+from ..tasks import Batch, Message, Reports, in_turn, one_by_one
 from .files import inpaint_scene
 from .job import Job
 from .plan import Machine, Plan, Reading, Writing
@@ -41,7 +39,7 @@ def inpaint_scenes(scenes: Mapping[str, Scene], places: Mapping[str, Path], job:
     A scene that fails does not keep the others from being done. One that ends the process ends all; see
     `inpaint_scenes_apart`.
     """
-    return dict(_each(scenes, places, job, source, lambda name: None))
+    return dict(_each(scenes, places, job, source))
 
 
 def inpaint_scenes_apart(source: Source, places: Mapping[str, Path], plan: Plan, machine: Machine, *, reading: Reading,
@@ -61,27 +59,14 @@ def inpaint_scenes_apart(source: Source, places: Mapping[str, Path], plan: Plan,
 
 
 def _each(scenes: Mapping[str, Scene], places: Mapping[str, Path], job: Job, source: Source,
-          begun: Callable[[str], None]) -> Iterator[tuple[str, str]]:
+          begun: Callable[[str], None] = lambda name: None) -> Iterator[tuple[str, str]]:
     """Does scene after scene; those that fail, with the reasons, which are also said."""
-    for name in places:
-        begun(name)
-        why = _one(partial(scenes.__getitem__, name), places[name], job, source)
-        if why is not None:
-            job.say(f"failed: {name}: {why}")
-            yield name, why
+    def one(item: tuple[str, Path]) -> None:
+        name, place = item
+        inpaint_scene(partial(scenes.__getitem__, name), place, job, source=source.frames, mask=source.mask)
 
-
-def _one(opened: Callable[[], Scene], out: Path, job: Job, source: Source) -> str | None:
-    """Does one scene; why it failed, if it did."""
-    try:
-        inpaint_scene(opened, out, job, source=source.frames, mask=source.mask)
-    except Busy as busy:
-        job.say(f"left alone: {busy}")
-    except InputError as error:
-        return str(error)
-    except Exception as error:  # whatever it is, the other scenes are not to blame
-        return f"{type(error).__name__}: {error}; do it alone to see more"
-    return None
+    return one_by_one({name: (name, place) for name, place in places.items()}, one, job.say, begun,
+                      job.progress("scenes", len(places)))
 
 
 @dataclass(frozen=True)

@@ -357,11 +357,3 @@ def _provenance_of(path: Path) -> dict[str, Any]:
         return read_provenance(path)
     except InputError:
         return {}
-
-
-def printed(scores: dict[str, Scores]) -> Iterator[str]:
-    """The scores as lines of a table."""
-    if scores:
-        yield f"{'':12s} {'PSNR dB':>8s} {'SSIM':>7s} {'NMSE':>8s}   (fastMRI protocol)"
-        for name, value in scores.items():
-            yield f"{name.replace('_', ' '):12s} {value.psnr:8.2f} {value.ssim:7.4f} {value.nmse:8.5f}"

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..files import Busy, files_in, has_suffix
-from ..io.kspace.open import SUFFIXES
-from ..tasks import Batch, Message, Reports, in_turn
+from ..files import files_in, has_suffix
+from ..io.kspace.open import suffixes
+from ..tasks import Batch, Message, Reports, in_turn, one_by_one
 from .files import Job, is_done, recon_file
 from .plan import Machine, Plan, Reading, Writing
 
@@ -25,7 +25,7 @@ def recon_folder(folder: Path, out: Path, job: Job) -> dict[str, str]:
     """
     pairs = check_folder(folder, out, job.writing)
     _say_passed_over(folder, job.say)
-    return dict(_each(_waiting(pairs, job), job, lambda name: None))
+    return dict(_each(_waiting(pairs, job), job))
 
 
 def recon_folder_apart(folder: Path, out: Path, plan: Plan, machine: Machine, *, reading: Reading, writing: Writing,
@@ -61,9 +61,10 @@ def check_folder(folder: Path, out: Path, writing: Writing) -> list[Pair]:
 
 def scans(folder: Path) -> Sequence[Path]:
     """The scans of a folder, by suffix in capitals or not, in natural order; hidden files are left out."""
-    found = files_in(folder, SUFFIXES)
+    known = suffixes()
+    found = files_in(folder, known)
     if not found:
-        raise InputError(f"{folder} holds no scan ({', '.join(SUFFIXES)}); give the folder that does")
+        raise InputError(f"{folder} holds no scan ({', '.join(known)}); give the folder that does")
     stems: dict[str, Path] = {}
     for path in found:
         if path.stem in stems:
@@ -73,7 +74,7 @@ def scans(folder: Path) -> Sequence[Path]:
 
 
 def _say_passed_over(folder: Path, say: Callable[[str], None]) -> None:
-    others = [path.name for path in files_in(folder) if not has_suffix(path, (*SUFFIXES, ".hdr"))]
+    others = [path.name for path in files_in(folder) if not has_suffix(path, (*suffixes(), ".hdr"))]
     if others:
         say(f"passed over, by their suffix no scans: {', '.join(others[:5])}{', ...' if len(others) > 5 else ''}")
 
@@ -84,28 +85,14 @@ def _waiting(pairs: Sequence[Pair], job: Job) -> list[Pair]:
     return waiting
 
 
-def _each(pairs: Sequence[Pair], job: Job, begun: Callable[[str], None]) -> Iterator[tuple[str, str]]:
+def _each(pairs: Sequence[Pair], job: Job, begun: Callable[[str], None] = lambda name: None) -> Iterator[tuple[str, str]]:
     """Does scan after scan; those that fail, with the reasons, which are also said."""
-    for source, target in pairs:
-        begun(source.name)
-        why = _one(source, target, job)
-        if why is not None:
-            job.say(f"failed: {why}")
-            yield source.name, why
+    def one(pair: Pair) -> None:
+        if not (job.writing.resume and is_done(*pair, job)):  # another run may have done it in the meantime
+            recon_file(*pair, job)
 
-
-def _one(source: Path, target: Path, job: Job) -> str | None:
-    """Does one scan; why it failed, if it did."""
-    try:
-        if not (job.writing.resume and is_done(source, target, job)):  # another run may have done it in the meantime
-            recon_file(source, target, job)
-    except Busy as busy:
-        job.say(f"left alone: {busy}")
-    except InputError as error:
-        return str(error)
-    except Exception as error:  # whatever it is, the other scans are not to blame
-        return f"{source}: {type(error).__name__}: {error}; do it alone to see more"
-    return None
+    return one_by_one({source.name: (source, target) for source, target in pairs}, one, job.say, begun,
+                      job.progress("scans", len(pairs)))
 
 
 @dataclass(frozen=True)

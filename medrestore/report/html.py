@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..files import write_file
+from . import palettes
 from .curves import Curves, Point, plots
 from .markup import Table, definitions, heading, paragraphs, table, text
 from .page import SCRIPT, STYLE
@@ -21,12 +22,15 @@ from .pictures import Picture, panels
 __all__ = ["Curves", "Picture", "Point", "Table", "write_report"]
 
 NOTICE = "Research use only. Not a medical device."
+PALETTES = f"""<fieldset class="palettes"><legend>Colours</legend>
+<label><input type="radio" name="palette" checked> {palettes.NAME}, errors in {palettes.ERRORS}</label>
+<label><input type="radio" name="palette" id="palette-grey"> {palettes.GREY}</label></fieldset>"""
 
 
 def write_report(path: str | os.PathLike[str], *, title: str, summary: str, tables: Sequence[Table] = (),
                  curves: Sequence[Curves] = (), pictures: Sequence[Picture] = (), provenance: Mapping[str, Any] | None = None,
                  gain: float = 5.0) -> None:
-    """Writes the report; missing folders are created, and a part with nothing in it is left out.
+    """Writes the report, pictures first; missing folders are created, and a part with nothing in it is left out.
 
     Args:
         path: the .html file.
@@ -44,9 +48,9 @@ def write_report(path: str | os.PathLike[str], *, title: str, summary: str, tabl
     if not (math.isfinite(gain) and gain > 0):
         raise InputError(f"the error maps cannot be multiplied by {gain}; give a gain above 0.")
     parts = {
-        "tables": ("Tables", "\n".join(table(given, f"table-{number}") for number, given in enumerate(tables, 1))),
-        "curves": ("Curves", f'<div class="plots">{plots(curves)}</div>' if curves else ""),
         "pictures": ("Pictures", "\n".join(panels(given, f"picture-{number}", gain) for number, given in enumerate(pictures, 1))),
+        "curves": ("Curves", f'<div class="plots">{plots(curves)}</div>' if curves else ""),
+        "tables": ("Tables", "\n".join(table(given, f"table-{number}") for number, given in enumerate(tables, 1))),
         "provenance": ("Provenance", f'<div class="provenance">{definitions(provenance)}</div>' if provenance else ""),
     }
     page = _page(title, summary, {name: part for name, part in parts.items() if part[1]})
@@ -74,6 +78,7 @@ def _page(title: str, summary: str, parts: Mapping[str, tuple[str, str]]) -> str
 <div class="summary">{paragraphs(summary)}</div>
 <p class="notice">{NOTICE}</p>
 <nav aria-label="Contents">{links}</nav>
+{PALETTES if {"pictures", "curves"} & set(parts) else ""}
 </header>
 <main>
 {sections}

@@ -9,6 +9,7 @@ from torch import Tensor
 from ..files import write_file
 from ..io.scenes.writer import encode_png
 
+GAP = 4  # pixels between frames
 TINT, EDGE = (255, 0, 0), (255, 255, 0)
 
 
@@ -26,10 +27,13 @@ def overlay(frame: Tensor, known: Tensor) -> Tensor:
     return torch.where(hole & near_known, edge, torch.where(hole, tinted.to(torch.uint8), frame))
 
 
-def write_overlay(path: Path, frame: Tensor, known: Tensor) -> None:
-    """`overlay` as png.
+def write_overlay(path: Path, frame: Tensor, known: Tensor, *others: Tensor) -> None:
+    """`overlay` as png, and to its right other frames of the same size.
 
     Raises:
         InputError: it cannot be written.
     """
-    write_file(path, encode_png(overlay(frame, known).permute(1, 2, 0).contiguous().numpy()))
+    shown = [overlay(frame, known)]
+    for other in others:
+        shown += [frame.new_full((3, frame.shape[1], GAP), 255), other]
+    write_file(path, encode_png(torch.cat(shown, 2).permute(1, 2, 0).contiguous().numpy()))

@@ -1,21 +1,24 @@
 """The style sheet and the script of the report."""
 
+from .palettes import COLOURS, GREYS
+
 STYLE = """
 :root {
   color-scheme: light dark;
   --ground: #fafaf8; --surface: #ffffff; --ink: #1c2329; --muted: #5a6570; --line: #dfe3e6; --accent: #0f5f8c; --best: #e8f1f6;
-  --series-0: #0f6cab; --series-1: #d05a12; --series-2: #12866a; --series-3: #a8488f;
-  --series-4: #3c9fd0; --series-5: #a97908; --series-6: #6a7480; --series-7: #8a2846;
+  LIGHT
   --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif;
   --mono: ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --ground: #131619; --surface: #1a1e22; --ink: #e3e7ea; --muted: #9aa5af; --line: #2d343a; --accent: #74b9e4; --best: #20303a;
-    --series-0: #5aaeec; --series-1: #f58a4b; --series-2: #45c4a0; --series-3: #dd92c8;
-    --series-4: #9ad4f2; --series-5: #e3bd55; --series-6: #a6b0ba; --series-7: #e0718f;
+    DARK
   }
 }
+:root:has(#palette-grey:checked) { GREY_LIGHT }
+:root:has(#palette-grey:checked) :is(img[alt^="Error of"], .scale img) { filter: grayscale(1); }
+@media (prefers-color-scheme: dark) { :root:has(#palette-grey:checked) { GREY_DARK } }
 * { box-sizing: border-box; }
 html { background: var(--ground); color: var(--ink); font: 16px/1.55 var(--sans); -webkit-text-size-adjust: 100%; }
 body { max-width: 1320px; margin: 0 auto; padding: 0 clamp(16px, 4vw, 48px) 48px; }
@@ -36,6 +39,11 @@ a { color: var(--accent); text-underline-offset: 0.2em; }
 nav { display: flex; flex-wrap: wrap; gap: 4px 24px; margin-top: 24px; padding: 10px 0; border-block: 1px solid var(--line); }
 nav a { text-decoration: none; }
 nav a:hover { text-decoration: underline; }
+.palettes { border: 0; margin: 14px 0 0; padding: 0; display: flex; flex-wrap: wrap; gap: 4px 18px; color: var(--muted);
+  font-size: 0.88rem; }
+.palettes legend { float: left; padding: 0; margin-right: 18px; }
+.palettes label { display: flex; gap: 7px; align-items: center; }
+.palettes input { accent-color: var(--accent); margin: 0; }
 .part { margin-top: 52px; }
 .note { color: var(--muted); font-size: 0.9rem; max-width: 80ch; }
 footer { margin-top: 64px; padding-top: 16px; border-top: 1px solid var(--line); color: var(--muted); font-size: 0.9rem; }
@@ -131,7 +139,7 @@ pre { margin: 0; font: 0.84rem/1.5 var(--mono); white-space: pre-wrap; overflow-
   html { font-size: 10.5pt; }
   body { max-width: none; padding: 0; }
   .view, .scale img, td strong { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
-  nav, .compare, .anchor, details { display: none; }
+  nav, .palettes, .compare, .anchor, details { display: none; }
   .plot, .column, .note, tr, dl > div { break-inside: avoid; }
   h2, h3, .picture > .note { break-after: avoid; }
   .columns { grid-template-columns: repeat(var(--across), minmax(0, 1fr)); gap: 0 6px; }
@@ -141,6 +149,9 @@ pre { margin: 0; font: 0.84rem/1.5 var(--mono); white-space: pre-wrap; overflow-
   th, td { white-space: normal; padding: 4px 8px; }
 }
 """
+for name, palette, colours in (("GREY_LIGHT", GREYS, GREYS.light), ("GREY_DARK", GREYS, GREYS.dark),
+                               ("LIGHT", COLOURS, COLOURS.light), ("DARK", COLOURS, COLOURS.dark)):
+    STYLE = STYLE.replace(name, palette.style(colours))
 
 SCRIPT = """
 "use strict";

@@ -10,10 +10,10 @@ import numpy as np
 
 from ..errors import InputError
 from .markup import heading, text
+from .palettes import ERRORS
 
 REGION = 4  # the zoomed region is one part in this of the height and of the width
 PAGE, TILE, STAGE = 1224, 160, 720  # widths in pixels of the page: all of it, the narrowest column, the usual slider
-COLOUR_MAP = "inferno"
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def _grey(image: np.ndarray) -> np.ndarray:
 def _palette() -> bytes:
     from matplotlib import colormaps
 
-    return np.round(255 * colormaps[COLOUR_MAP](np.arange(256))[:, :3]).astype(np.uint8).tobytes()
+    return np.round(255 * colormaps[ERRORS](np.arange(256))[:, :3]).astype(np.uint8).tobytes()
 
 
 def _png(pixels: np.ndarray, palette: bytes | None = None) -> str:

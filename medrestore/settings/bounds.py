@@ -3,10 +3,9 @@
 import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, closest
 
 
 class FieldError(InputError):
@@ -100,5 +99,5 @@ def dotted(where: str, key: object) -> str:
 def suggested(where: str, key: object, known: Iterable[str]) -> str:
     """What an unknown name may have meant, or which names there are."""
     names = list(known)
-    close = get_close_matches(str(key), names, 1)
-    return f"did you mean {dotted(where, close[0])}?" if close else f"there are: {', '.join(names)}"
+    close = closest(key, names)
+    return f"did you mean {dotted(where, close)}?" if close else f"there are: {', '.join(names)}"

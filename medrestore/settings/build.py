@@ -10,7 +10,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from ..errors import InputError
+from ..errors import InputError, meant
 from .bounds import Bounds, FieldError, OneOf, dotted, prefix, suggested
 from .words import MAPPINGS, WORDS, described, is_required
 
@@ -110,7 +110,7 @@ def parse(hint: Any, value: Any, source: str, where: str) -> Any:
     if origin is Literal:
         if value in arguments and isinstance(value, str):
             return value
-        raise FieldError(source, where, f"must be one of {', '.join(arguments)}, got {value!r}")
+        raise FieldError(source, where, f"must be one of {', '.join(arguments)}, got {value!r}{meant(value, arguments)}")
     if origin in MAPPINGS:
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
             raise FieldError(source, where, f"must be a mapping of names to values, got {value!r}")
@@ -130,7 +130,8 @@ def _annotated(arguments: tuple[Any, ...], value: Any, source: str, where: str) 
             raise
     for limit in limits:
         if not limit.admits(value):
-            raise FieldError(source, where, f"must be {limit}, got {value!r}")
+            like = meant(value, limit.names) if isinstance(limit, OneOf) else ""
+            raise FieldError(source, where, f"must be {limit}, got {value!r}{like}")
     return value
 
 
@@ -171,7 +172,8 @@ def _variant(kinds: list[Any], value: Any, source: str, where: str) -> Any:
     known = _variants(kinds)
     if all("kind" in hints(one) for one in kinds):
         if value.get("kind") not in known:
-            raise FieldError(source, dotted(where, "kind"), f"must be one of {', '.join(known)}, got {value.get('kind')!r}")
+            raise FieldError(source, dotted(where, "kind"), f"must be one of {', '.join(known)}, got "
+                             f"{value.get('kind')!r}{meant(value.get('kind'), known)}")
         return build(known[value["kind"]], value, source, where)
     chosen = [key for key in known if value.get(key) is not None]
     if len(chosen) != 1:

@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..files import digest_of
 from ..io import Scan, read_kspace
 from ..io.guards import open_hdf5
-from ..io.kspace.open import SUFFIXES
+from ..io.kspace.open import suffixes
 from ..mri import add_smooth_phase, simulate_scan, simulated_maps
 from ..recon.plan import SLICE_SEEDS
 from ..shipped import samples
@@ -202,7 +202,7 @@ def _chosen(source: KSpace, where: str) -> list[tuple[Path, str | None]]:
     if source.split is not None:
         chosen = FastMRI(str(source.folder), cache=Path(), split=source.split).volumes
         return [(volume.path, volume.patient) for volume in chosen]
-    return [(path, _identity(path)) for path in find(source.files or str(source.folder), SUFFIXES, where)]
+    return [(path, _identity(path)) for path in find(source.files or str(source.folder), suffixes(), where)]
 
 
 def _identity(path: Path) -> str | None:

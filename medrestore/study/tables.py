@@ -25,6 +25,7 @@ from .sources import AsRecorded, Undersample
 from .work import features_of, image_of, rows_of
 
 SHOWS: tuple[tables.Show, ...] = ("mean ± sd", "mean [low, high]", "median [q1, q3]")
+ALONE: tuple[tables.Show, ...] = ("mean",)  # of one patient, who has no spread
 SHOWN = 2  # pictures a setting in the report
 FACTS = {"calls": "network calls an image", "misfit": "misfit (1 = explained to the noise)", "crps": "CRPS",
         "spread_skill": "spread over error (1 = calibrated)", "coverage_90": "coverage of 90 % intervals"}
@@ -94,7 +95,8 @@ def _tables(config: Config, metrics: Sequence[Metric], cells: Mapping[str, list[
             pairs: Sequence[Pair]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
     """(caption, header, lines) of every table."""
     for one in metrics:
-        for show in SHOWS:
+        several = any(cell.patients > 1 for cell in cells[one.name])
+        for show in SHOWS if several else ALONE:
             better = "higher" if one.higher_is_better else "lower"
             yield f"{one.heading}, {show}; {better} is better", *tables.grid(cells[one.name], show=show)
     for name, caption in FACTS.items():

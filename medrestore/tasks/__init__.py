@@ -1,9 +1,9 @@
 """Lists of tasks run in this process, in worker processes or on a dask cluster: resumed, retried, failures reported."""
 
-from .apart import Batch, Message, Reports, in_turn
+from .apart import Batch, Message, Reports, in_turn, one_by_one
 from .folders import Task, Work, files_beside, folder_of, is_whole
 from .processes import Died, over
 from .run import Outcome, failures, run
 
 __all__ = ["Batch", "Died", "Message", "Outcome", "Reports", "Task", "Work", "failures", "files_beside", "folder_of",
-           "in_turn", "is_whole", "over", "run"]
+           "in_turn", "is_whole", "one_by_one", "over", "run"]

@@ -1,10 +1,15 @@
-"""Many inputs one after the other, in a process of their own: where one ends that process, another goes on behind it."""
+"""Many inputs one after the other, whatever happens to any of them.
 
-from collections.abc import Callable, Mapping
+`in_turn` does them in a process of their own: where one ends that process, another goes on behind it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Generic, TypeVar
 
 from ..errors import InputError
+from ..files import Busy
 from .processes import Call, Died, over
 
 Item = TypeVar("Item")
@@ -33,6 +38,7 @@ class Reports:
     """
 
     send: Callable[[Message], None]
+    _bars: Iterator[int] = field(default_factory=count)
 
     def say(self, line: str) -> None:
         """A line for people."""
@@ -40,8 +46,9 @@ class Reports:
 
     def progress(self, label: str, total: int) -> Callable[[], None]:
         """A progress bar."""
-        self.send(("bar", label, total))
-        return lambda: self.send(("step",))
+        number = next(self._bars)
+        self.send(("bar", number, label, total))
+        return lambda: self.send(("step", number))
 
     def begun(self, name: str) -> None:
         """An item is begun: if the process ends before the next one is, this one has ended it."""
@@ -60,20 +67,52 @@ class _Parent:
     progress: Callable[[str, int], Callable[[], None]]
     failed: dict[str, str] = field(default_factory=dict)
     begun: str | None = None
-    advance: Callable[[], None] = lambda: None
+    bars: dict[int, Callable[[], None]] = field(default_factory=dict)
 
     def __call__(self, batch: Batch[Any], message: Message) -> None:
         kind, *words = message
         if kind == "line":
             self.say(words[0])
         elif kind == "bar":
-            self.advance = self.progress(*words)
+            self.bars[words[0]] = self.progress(*words[1:])
         elif kind == "step":
-            self.advance()
+            self.bars[words[0]]()
         elif kind == "begun":
             self.begun = words[0]
         else:
             self.failed[words[0]] = words[1]
+
+
+def one_by_one(items: Mapping[str, Item], work: Callable[[Item], object], say: Callable[[str], None],
+               begun: Callable[[str], None] = lambda name: None,
+               ended: Callable[[], None] = lambda: None) -> Iterator[tuple[str, str]]:
+    """Does the items in this process; those that fail, by name with the reason, which is also said.
+
+    One that another run is at is left alone.
+
+    Args:
+        items: by name, in order.
+        work: does one; whatever it raises, the other items are not to blame.
+        say: called with one line per event.
+        begun: called with the name of an item before it is done.
+        ended: called after each, done or not.
+    """
+    for name, item in items.items():
+        begun(name)
+        try:
+            work(item)
+            continue
+        except Busy as busy:
+            say(f"left alone: {busy}")
+            continue
+        except InputError as error:
+            why = str(error)
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}; do it alone to see more"
+        finally:
+            ended()
+        say(f"failed: {name}: {why}")
+        yield name, why
 
 
 def in_turn(items: Mapping[str, Item], call: Call[Batch[Item]], *, where: str, died: Callable[[str, Died], str],

@@ -1,5 +1,6 @@
 """Worker processes of this machine. Each is at the end of a pipe: nothing listens, so nobody else can reach one."""
 
+import logging
 import os
 import pickle
 import signal
@@ -16,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from ..allocator import keep_freed_memory
 from ..errors import InputError
 
+LOG = logging.getLogger(__name__)
 PATIENCE = 3.0  # seconds that a process has to end before it is killed
 GLANCE = 0.1  # seconds between two looks at whether all shall stop
 
@@ -132,6 +134,7 @@ def _started(number: int) -> _Worker[Any]:
         raise InputError(f"a worker process could not be started ({error}); try fewer workers, or none") from error
     finally:
         far.close()
+    LOG.debug("worker %d is process %s", number, process.pid)
     return _Worker(number, process, pipe)
 
 

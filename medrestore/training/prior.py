@@ -150,6 +150,7 @@ class PriorTask(Task[Tensor]):
             )
         if run.process.rank == 0:
             validations.write_pictures(sheets, run.out / "samples", run.progress.seen)
+            run.show(sheets)
 
     def facts(self) -> dict[str, Any]:
         return {"parent": self.initial.parent}

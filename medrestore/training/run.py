@@ -107,6 +107,7 @@ class Run(Generic[Batch]):
                 if not self.accelerator.sync_gradients:  # more passes make this step
                     continue
                 self._advance(position)
+                self.callbacks.on_step(self.progress.seen, total / passes)
                 stopping, ended = self._any_stopped(stop), self.progress.seen >= self.config.images
                 if stopping or ended or self.due(self.config.checkpoint_images):
                     self._checkpoint(total / passes, time.monotonic() - since)
@@ -138,6 +139,15 @@ class Run(Generic[Batch]):
                 yield self.net
         finally:
             self.net.train()
+
+    def show(self, sheets: Mapping[str, Tensor]) -> None:
+        """Shows pictures, (1 or 3, height, width) in [0, 1] by name, in TensorBoard where it is installed."""
+        from accelerate.tracking import TensorBoardTracker
+
+        with explained(self.out / "tensorboard", checkpoints.ADVICE):
+            for tracker in self.accelerator.trackers:
+                if isinstance(tracker, TensorBoardTracker):
+                    tracker.log_images({name: sheet[None].numpy() for name, sheet in sheets.items()}, self.progress.seen)
 
     def snapshot(self, epoch: int) -> None:
         """Exports the averaged weights after an epoch, and writes their scores to `snapshots.csv`."""
@@ -219,7 +229,6 @@ class Run(Generic[Batch]):
         for average in self.averages.values():
             average.update(self.net, self.progress.seen, images)
         self.task.after_step(self, before)
-        self.callbacks.on_step(self.progress.seen)
 
     def _any_stopped(self, stop: threading.Event) -> bool:
         """Whether any process was asked to stop: all of them leave after the same step."""

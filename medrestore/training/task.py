@@ -58,8 +58,11 @@ class Callbacks:
     def on_warning(self, message: str) -> None:
         """Something does not stop the run but should be known."""
 
-    def on_step(self, images: int) -> None:
-        """A step of the optimiser is done, the run having trained on so many images."""
+    def on_step(self, images: int, loss: Tensor | float) -> None:
+        """A step of the optimiser is done, the run having trained on so many images.
+
+        `loss` is the mean since the last checkpoint, on the device: to read it is to wait for the device.
+        """
 
     def on_checkpoint(self, row: Mapping[str, float]) -> None:
         """A checkpoint is written; `row` is its line of the log."""

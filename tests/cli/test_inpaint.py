@@ -97,6 +97,9 @@ def test_one_picture(bench):
     assert not np.array_equal(picture(bench / "new/b.png"), frame(0))
     assert "1 frame of 40 x 24, 10.4% hidden (white means hole" in out
     preview = picture(bench / "new/b.png.preview.png")
+    assert preview.shape == (SIZE[0], 2 * SIZE[1] + 4, 3)
+    assert np.array_equal(preview[:, -SIZE[1] :], picture(bench / "new/b.png"))  # the result, beside what was hidden
+    preview = preview[:, : SIZE[1]]
     assert np.array_equal(preview[known], frame(0)[known]) and (preview[10, 12] == (frame(0)[10, 12] + [255, 0, 0]) // 2).all()
     made = json.loads((bench / "new/b.png.json").read_text())
     assert made["mask_means"] == "hole" and made["input"]["frames"] == 1 and len(made["levels"]) == 3
@@ -466,8 +469,10 @@ def test_the_surgical_demo(bench, monkeypatch):
     monkeypatch.setattr(demo, "WINDOW", 32)
     outcome = bench.call("demo", "surgical", "--steps", 3, "-o", bench / "demo.png")
     assert (outcome.code, outcome.err) == (0, ""), outcome
-    rows = {line.split("  ")[0]: line.split()[-1] for line in outcome.out.splitlines() if line[:4] in ("mean", "smoo", "DDNM")}
-    assert rows == {"mean fill": "0", "smooth fill": "0", "DDNM+": "0"}  # known pixels that changed
+    rows = {line[:16].strip(): line[16:].split() for line in outcome.out.splitlines() if line[:4] in ("obst", "smoo", "rest")}
+    assert {name: row[-1] for name, row in rows.items()} == dict.fromkeys(("obstructed", "smooth fill", "restored"), "0")
+    assert float(rows["restored"][0]) > float(rows["smooth fill"][0]) + 6  # dB, of what other frames show
+    assert "is seen in other frames and taken from there" in outcome.out
     assert (bench / "demo.png").read_bytes().startswith(b"\x89PNG")
 
 

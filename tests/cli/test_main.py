@@ -97,3 +97,32 @@ def test_a_reader_that_leaves(tmp_path, scan):
     line = f"({command}; echo $? >{tmp_path}/code) | true"
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60)
     assert done.stderr == "" and (tmp_path / "code").read_text().strip() in "01"
+
+
+def test_how_much_is_said_can_stand_anywhere(bench, scan):
+    half = ("--undersample", "uniform1d", "--accel", 2, "--acs", 14)
+    quiet = bench.recon("-q", scan, *half, "-o", bench / "a.h5")
+    assert quiet == (0, "", "") and (bench / "a.h5").is_file()
+    loud = bench.recon(scan, *half, "-o", bench / "b.h5", "--verbose")
+    assert loud.code == 0 and "medrestore.jobs: the prior" in loud.out and "data misfit" in loud.out
+    assert bench.call("inspect", scan, "--quiet").out.startswith("file:")
+    assert bench.call("-v", "-q", "inspect", bench / "none.h5").err.startswith("medrestore inspect: error: ")
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("recno", "x"), "there is no command 'recno'; did you mean recon?"),
+    (("recon", "x.h5", "--prio", "y"), "there is no option --prio; did you mean --prior?"),
+    (("recon", "x.h5", "--method", "hsq"), "got 'hsq'; did you mean hqs?"),
+    (("recon", "x.h5", "--method", "HQS"), "got 'HQS'; did you mean hqs?"),
+    (("recon", "x.h5", "--undersample", "equispace"), "got 'equispace'; did you mean equispaced?"),
+    (("restore", "x.png", "-o", "y.png", "--task", "denoize"), "got 'denoize'; did you mean denoise?"),
+    (("recon", "sample:brain-scan", "-o", "y.h5", "--prior", "brain-mr-starte"), "did you mean brain-mr-starter?"),
+    (("recon", "sample:brain-scn", "-o", "y.h5"), "did you mean brain-scan?"),
+    (("train", "quik"), "did you mean quick?"),
+    (("recon", "x.h5", "--method", "dds", "--options.lamb", 3), "did you mean options.lam?"),
+    (("demo", "surgcal"), "got 'surgcal'; did you mean surgical?"),
+])
+def test_what_was_meant(bench, monkeypatch, words, said):
+    monkeypatch.chdir(bench.folder)
+    outcome = bench.call(*words)
+    assert outcome.code == 2 and said in outcome.err and outcome.out == ""

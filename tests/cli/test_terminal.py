@@ -1,6 +1,7 @@
 """Progress bars are for people."""
 
 import io
+import logging
 import os
 import shlex
 import subprocess
@@ -8,6 +9,7 @@ import sys
 
 import pytest
 
+from medrestore.cli import terminal
 from medrestore.cli.terminal import complain, progress, say
 
 
@@ -77,3 +79,52 @@ def test_no_file_of_ours_takes_the_place_of_a_closed_stream(tmp_path, closed):
     )
     subprocess.run(f"exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} {closed}", shell=True, timeout=60, check=True)
     assert (tmp_path / "out").read_text() == "whole"
+
+
+@pytest.mark.parametrize(("detail", "said"), [
+    ("quiet", ["asked for", "warning: w"]), ("normal", ["by the way", "asked for", "warning: w"]),
+    ("verbose", ["by the way", "asked for", "warning: w", "medrestore.x: detail"]),
+])
+def test_how_much_is_said(capsys: pytest.CaptureFixture[str], detail: str, said: list[str]) -> None:
+    terminal.settle_lines(detail)
+    terminal.say("by the way")
+    terminal.answer("asked for")
+    terminal.say("warning: w")
+    logging.getLogger("medrestore.x").debug("detail")
+    terminal.complain("wrong")
+    out, err = capsys.readouterr()
+    assert [line.partition("] ")[2] or line for line in out.splitlines()] == said and err == "wrong\n"
+    terminal.settle_lines()
+
+
+def test_lines_make_way_for_a_program(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.settle_lines()
+    terminal.lines_aside()
+    terminal.say("100 % of it")
+    assert capsys.readouterr() == ("", "100 % of it\n")
+    terminal.settle_lines()
+
+
+def test_a_bar_that_is_complete_stays_so_and_a_quiet_one_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    class Bar:
+        n, closed = 0, 0
+
+        def __init__(self, **options: object) -> None:
+            made.append((self, options))
+
+        def update(self) -> None:
+            self.n += 1
+
+        def close(self) -> None:
+            self.closed += 1
+
+    monkeypatch.setattr("tqdm.tqdm", Bar)
+    for detail, disabled in (("quiet", True), ("normal", None)):
+        terminal.settle_lines(detail)
+        advance = terminal.progress("x", 2)
+        for _ in range(4):
+            advance()
+        assert made[-1][0].n == 2 and made[-1][1]["disable"] is disabled
+    terminal.settle_lines()

@@ -24,6 +24,7 @@ from medrestore.priors import load
 from medrestore.priors.store import describe
 from medrestore.problem import Problem
 from medrestore.restoration import restore
+from medrestore.training import Summary
 from medrestore.training.run import Run
 
 QUICK = Path(__file__).parents[2] / "configs" / "train" / "quick.yaml"
@@ -146,3 +147,39 @@ def test_a_recipe_of_a_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["train", "my.yaml", "-o", "run", "optim.lr=1e-3", "--export-only"]) == 0
     assert main(["train", "my.yaml", "--init", "brain-mr-starter"]) == 2
     assert "init is no option" in capsys.readouterr().err
+
+
+def test_the_bar_shows_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    from medrestore.cli import train
+
+    bars: list[Any] = []
+
+    class Bar:
+        disable, n = False, 0
+
+        def __init__(self, **_: Any) -> None:
+            bars.append(self)
+            self.words: list[str] = []
+
+        def set_postfix_str(self, words: str, refresh: bool = True) -> None:
+            self.words.append(words)
+
+        def update(self, steps: int) -> None:
+            self.n += steps
+
+    monkeypatch.setattr("tqdm.tqdm", Bar)
+    terminal = train._terminal(100)
+    terminal.on_start(Summary(1, 1, 1, "cpu", Path("out"), 0))
+    terminal.on_step(4, torch.tensor(0.123456))
+    terminal.on_step(8, torch.tensor(0.2))  # too soon to wait for the device again
+    assert bars[0].words == ["loss 0.1235"] and bars[0].n == 8
+    terminal.read -= train.SECONDS
+    terminal.on_step(12, 0.5)
+    assert bars[0].words[-1] == "loss 0.5"
+
+
+def test_tensorboard_shows_pictures(recipe: Path) -> None:
+    pytest.importorskip("tensorboardX", reason="TensorBoard is not installed")
+    assert run(recipe, "sample_images=16") == 0
+    events = b"".join(path.read_bytes() for path in (recipe.parent / "run" / "tensorboard").rglob("*tfevents*"))
+    assert events.count(b"samples") >= 2 and events.count(b"denoising") >= 2 and b"\x89PNG" in events

@@ -2,7 +2,9 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.disk import contents
@@ -123,3 +125,27 @@ def test_a_folder_without_permission_is_a_sentence(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(InputError, match=r"run cannot be written \(Permission denied\)"):
         claim(tmp_path / "run", "study")
+
+
+@pytest.mark.parametrize("before", range(5))
+def test_a_folder_whose_removal_was_cut_short_is_still_ours(
+    tmp_path: Path, before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever has been removed when the process dies, the next one removes the rest."""
+    out, done = published(tmp_path / "b"), []
+
+    def killed(event: str, remove: Callable[..., None]) -> Callable[..., None]:
+        def one(*words: Any, **options: Any) -> None:
+            if len(done) == before:
+                raise KeyboardInterrupt
+            done.append(event)
+            remove(*words, **options)
+
+        return one
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        for name in ("unlink", "rmdir"):
+            patch.setattr(os, name, killed(name, getattr(os, name)))
+        remove_own(out)
+    assert out.exists() and len(done) == before
+    assert remove_own(out) and not out.exists()

@@ -116,6 +116,17 @@ def inpaint(name: str) -> Callable[[Bench, Path], None]:
     return run
 
 
+def pictured(command: str, *words: object) -> Callable[[Bench, Path], None]:
+    """A command on a picture."""
+    def run(bench: Bench, out: Path) -> None:
+        given = [bench / "a.png"] if command != "generate" else []
+        Image.fromarray(np.arange(16 * 24 * 3, dtype=np.uint8).reshape(16, 24, 3)).save(bench / "a.png")
+        prior = ["--prior", save_rgb_prior(bench / "rgb"), "--steps", 2] if command != "degrade" else []
+        bench.call(command, *given, *words, *prior, "-o", out / "made.png", "--overwrite")
+
+    return run
+
+
 def train(bench: Bench, out: Path) -> None:
     with suppress(InputError):
         train_waves(out / "run", images=32)
@@ -163,6 +174,9 @@ def tasks(bench: Bench, out: Path) -> None:
 
 COMMANDS: dict[str, Callable[[Bench, Path], None]] = {
     "recon": recon, "inpaint.png": inpaint("a.png"), "inpaint.mha": inpaint("a.mha"), "inpaint": inpaint("folder"),
+    "restore": pictured("restore", "--task", "denoise", "--noise-std", 20),
+    "degrade": pictured("degrade", "--task", "denoise", "--noise-std", 20),
+    "generate": pictured("generate", "--height", 16, "--width", 24),
     "train": train, "convert": convert, "evaluate": evaluate, "score": score, "compare": compare, "demo": demo, "tasks": tasks,
 }
 PLANTED = ("link to a folder", "link to a file", "dangling link", "folder", "file")

@@ -198,7 +198,7 @@ def test_whoever_looks_on_is_shown_each_slice(tmp_path: Path, plan: Plan, titles
     for number, images in shown:
         np.testing.assert_array_equal(images["given"], before[number, 0])
         np.testing.assert_allclose(images["restored"], after[number, 0], rtol=1e-6)
-    assert steps == [len(steps)] * len(steps) and len(steps) == 3 * plan.samples  # the bar ends where it said
+    assert steps == [len(steps)] * len(steps) and len(steps) == 3 * plan.steps * plan.samples  # the bar ends where it said
 
 
 def test_the_prior_that_auto_stands_for(tmp_path: Path) -> None:

@@ -28,7 +28,11 @@ from medrestore.settings import Privacy, plain
 def write(out: Path, **record: object) -> None:
     stage = Stage(out)
     publish(
-        stage, out, {out.name: b"content"}, {"key": "k", "made": "degraded", "input": {"name": "x"}, **record}
+        stage,
+        out,
+        {out.name: b"content"},
+        {"key": "k", "made": "degraded", "input": {"name": "x"}, **record},
+        Writing(overwrite=True),
     )
     stage.remove()
 
@@ -91,7 +95,7 @@ def test_pairs_of_a_folder(tmp_path: Path) -> None:
         (folder / name).write_bytes(b"")
     stage = Stage(folder / "b10.png")
     contents = {"b10.png": b"image", "b10.png.mask.png": b"mask", "b10.png.preview.png": b"preview"}
-    publish(stage, folder / "b10.png", contents, {"key": "k"})
+    publish(stage, folder / "b10.png", contents, {"key": "k"}, Writing(overwrite=True))
     stage.remove()
     assert [(a.name, b.name) for a, b in pairs(folder, tmp_path / "out")] == [
         ("b2.jpg", "b2.png"),
@@ -114,3 +118,23 @@ def test_paths_are_not_recorded(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         existing(str(tmp_path / "nothing"))
     assert "jane" not in json.dumps(plain(named(done, Privacy())))
+
+
+@pytest.mark.parametrize("mine", ["a.png", "a.png.mask.png", "a.png.json"])
+def test_what_has_appeared_in_the_meantime_is_not_replaced_unasked(tmp_path: Path, mine: str) -> None:
+    out, contents = tmp_path / "a.png", {"a.png": b"image", "a.png.mask.png": b"mask"}
+    check_output(out, tmp_path / "in.png", Writing())
+    (tmp_path / mine).write_bytes(b"mine")
+    stage = Stage(out)
+    with pytest.raises(InputError, match=f"{mine} exists"):
+        publish(stage, out, contents, {"key": "k"}, Writing())
+    stage.remove()
+    assert [path.name for path in tmp_path.iterdir()] == [mine] and (tmp_path / mine).read_bytes() == b"mine"
+
+
+def test_files_beside_are_looked_at_before_the_work(tmp_path: Path) -> None:
+    out = tmp_path / "a.png"
+    (tmp_path / "a.spread.npy").write_bytes(b"mine")
+    check_output(out, tmp_path / "in.png", Writing())
+    with pytest.raises(InputError, match=r"a\.spread\.npy exists; pass `overwrite`"):
+        check_output(out, tmp_path / "in.png", Writing(), beside=["a.spread.npy"])

@@ -120,14 +120,14 @@ def test_screenshot_shows_pictures_box_errors_and_curves(tmp_path: Path, report:
     from PIL import Image
 
     shot = tmp_path / "shot.png"
-    browse(tmp_path, report, f"--screenshot={shot}", "--window-size=1300,3600")
+    browse(tmp_path, report, f"--screenshot={shot}", "--window-size=1300,4800")
     with Image.open(shot) as image:
         pixels = np.asarray(image.convert("RGB")).reshape(-1, 3) @ np.array([65536, 256, 1])
 
     def covered(red: int, green: int, blue: int) -> int:
         return int((pixels == 65536 * red + 256 * green + blue).sum())
 
-    assert len(pixels) == 1300 * 3600 and len(np.unique(pixels)) > 500
+    assert len(pixels) == 1300 * 4800 and len(np.unique(pixels)) > 500
     assert covered(*PAINT) > 3 * 150 * 100  # the colour frame, as it was given
     assert covered(252, 255, 164) > 150 * 100  # the top of the colour map, where the empty frame is wholly wrong
     assert covered(255, 216, 77) > 500  # the boxes

@@ -102,3 +102,13 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=why):
             write_report(place, title="t", summary="s")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken"] and (tmp_path / "file").read_text() == "kept"
+
+
+def test_pictures_come_first_and_palettes_are_named(tmp_path: Path, everything: dict) -> None:
+    text = written(tmp_path / "report.html", **everything)
+    parts = [attributes["id"] for attributes in Page(text).all("h2")]
+    assert parts == ["pictures", "curves", "tables", "provenance"]
+    assert re.findall(r'<a href="#(\w+)">', text)[:4] == parts
+    assert "Okabe-Ito, errors in inferno" in text and 'id="palette-grey"> grey' in text
+    bare = written(tmp_path / "bare.html", tables=everything["tables"])
+    assert "palette-grey" not in bare.split("</style>")[1]

@@ -35,3 +35,13 @@ def test_the_file_holds_the_same_pixels(tmp_path):
     write_overlay(tmp_path / "new" / "a.png", frame, known)
     pixels = np.asarray(Image.open(tmp_path / "new" / "a.png"))
     np.testing.assert_array_equal(pixels, overlay(frame, known).permute(1, 2, 0).numpy())
+
+
+def test_other_frames_stand_to_the_right(tmp_path):
+    frame, known = square()
+    write_overlay(tmp_path / "a.png", frame, known, 255 - frame, frame)
+    with Image.open(tmp_path / "a.png") as image:
+        pixels = np.asarray(image)
+    assert pixels.shape == (12, 3 * 14 + 2 * 4, 3) and (pixels[:, 14:18] == 255).all()
+    np.testing.assert_array_equal(pixels[:, 18:32], 255 - frame.permute(1, 2, 0).numpy())
+    np.testing.assert_array_equal(pixels[:, 36:], frame.permute(1, 2, 0).numpy())

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from medrestore.errors import InputError
+from medrestore.files import Busy
 from medrestore.tasks import apart
-from medrestore.tasks.apart import Batch, Message, Reports, in_turn
+from medrestore.tasks.apart import Batch, Message, Reports, in_turn, one_by_one
 from medrestore.tasks.processes import Died
 
 
@@ -84,3 +85,28 @@ def test_what_ends_all_is_raised() -> None:
         outcome(refused)
     with pytest.raises(InputError, match="folder: its process died by SIGKILL before it could begin; see"):
         outcome(dead)
+
+
+def test_whatever_an_item_raises_costs_no_other() -> None:
+    said: list[str] = []
+    done: list[str] = []
+    raised = {"a": None, "b": InputError("b is wrong"), "c": IndexError("7"), "d": Busy("another run is at d"), "e": None}
+
+    def work(name: str) -> None:
+        if (error := raised[name]) is not None:
+            raise error
+        done.append(name)
+
+    failed = dict(one_by_one({name: name for name in raised}, work, said.append, lambda name: said.append(name)))
+    assert done == ["a", "e"]
+    assert failed == {"b": "b is wrong", "c": "IndexError: 7; do it alone to see more"}
+    assert said == ["a", "b", "failed: b: b is wrong", "c", "failed: c: IndexError: 7; do it alone to see more", "d",
+                    "left alone: another run is at d", "e"]
+
+
+def test_an_interrupt_ends_all() -> None:
+    def work(name: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        dict(one_by_one({"a": "a"}, work, lambda line: None))

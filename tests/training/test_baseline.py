@@ -49,7 +49,7 @@ def test_stopped_run_resumes_exactly(kind, tmp_path):
     fit(tmp_path / "whole", kind)
 
     class Stopping(Callbacks):
-        def on_step(self, images):
+        def on_step(self, images, loss):
             if images == 10:
                 signal.raise_signal(signal.SIGTERM)
 

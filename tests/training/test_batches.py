@@ -65,7 +65,7 @@ class Damaged(Waves):
 class Interrupt(Callbacks):
     """Ctrl-C after the first step."""
 
-    def on_step(self, images: int) -> None:
+    def on_step(self, images: int, loss: torch.Tensor | float) -> None:
         raise KeyboardInterrupt
 
 

@@ -26,7 +26,7 @@ class ActAt(Recorder):
         super().__init__()
         self.images, self.act = images, act
 
-    def on_step(self, images: int) -> None:
+    def on_step(self, images: int, loss: object) -> None:
         if images == self.images:
             self.act()
 

@@ -91,7 +91,7 @@ def test_losses_of_a_pass_are_added_up(tmp_path: Path) -> None:
 
 def test_task_resumes_with_its_facts_and_numbers(tmp_path: Path) -> None:
     class Interrupted(Recorder):
-        def on_step(self, images: int) -> None:
+        def on_step(self, images: int, loss: torch.Tensor | float) -> None:
             if images == 48:
                 raise KeyboardInterrupt
 
@@ -115,7 +115,7 @@ def test_export_needs_a_checkpoint(tmp_path: Path) -> None:
 
 def test_stopped_run_says_how_far_it_is(tmp_path: Path) -> None:
     class Stopping(Recorder):
-        def on_step(self, images: int) -> None:
+        def on_step(self, images: int, loss: torch.Tensor | float) -> None:
             if images == 16:
                 import signal
 

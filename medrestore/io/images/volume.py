@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gzip
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..guards import PathLike
 from ..reconstruction import RESEARCH_USE
-from ..volumes.nifti import Axis, open_volume
+from ..volumes.nifti import Axis, open_volume, stored_header
 from .base import Images, Place
 
 SHOWN = {"sagittal": (0, 2, 1), "coronal": (1, 2, 0), "axial": (2, 1, 0)}  # RAS axes of (slice, row, column)
@@ -22,8 +20,6 @@ def open_slices(path: PathLike, axis: Axis, *, max_gb: float) -> Images:
     Raises:
         InputError: as `open_volume`.
     """
-    import nibabel
-
     volume = open_volume(path, max_gb=max_gb)
     array = volume.read()
     across, down, along = SHOWN[axis]
@@ -34,7 +30,7 @@ def open_slices(path: PathLike, axis: Axis, *, max_gb: float) -> Images:
     ras[down, 3] = height - 1
     shown = {ras_axis: (at, -1 if at == 1 else 1) for at, ras_axis in enumerate((across, down, along))}
     axes = tuple((shown[ras_axis][0], shown[ras_axis][1] * way) for ras_axis, way in volume.order)
-    header: Any = nibabel.load(Path(path), mmap=False).header
+    header = stored_header(path)
     units = int(header["xyzt_units"]) if "xyzt_units" in header else 2
     codes = (
         (int(header["qform_code"]), int(header["sform_code"]), units) if "qform_code" in header else (1, 1, 2)

@@ -13,6 +13,7 @@ from ... import shipped
 from ...errors import InputError
 from ..causes import cause
 from ..guards import PathLike, existing, is_cfl, require
+from ..plugged import plugin_at_work, readers
 from . import arrays, bart, fastmri, ismrmrd, twix
 from .base import KSpaceFile, Request
 from .coverage import Coverage
@@ -46,7 +47,11 @@ FORMATS = (  # the first that recognises a file reads it
     Format("MATLAB .mat", (".mat",), arrays.recognises_mat, arrays.read_mat),
     Format("Siemens twix .dat", (".dat",), twix.recognises, twix.read),
 )
-SUFFIXES = tuple(dict.fromkeys(suffix for one in FORMATS for suffix in one.suffixes))
+
+
+def suffixes() -> tuple[str, ...]:
+    """By which the scans of a folder are found; those of plugins among them."""
+    return tuple(dict.fromkeys(suffix for one in (*FORMATS, *readers(Format)[0].values()) for suffix in one.suffixes))
 
 
 def read_kspace(
@@ -78,8 +83,13 @@ def read_kspace(
         if one.recognises(path, begin, request):
             return one.read(path, request)
     require(begin != b"", f"{path} is empty, it has no bytes at all; copy it again.")
-    known = ", ".join(one.name for one in FORMATS)
-    raise InputError(f"{path} is of no known k-space format, or damaged; known are {known}.")
+    added, broken = readers(Format)
+    for plugin, one in added.items():
+        with plugin_at_work(plugin, path):
+            if one.recognises(path, begin, request):
+                return one.read(path, request)
+    known = ", ".join(one.name for one in (*FORMATS, *added.values()))
+    raise InputError(f"{path} is of no known k-space format, or damaged; known are {known}{broken}.")
 
 
 def _begin(path: Path) -> bytes:

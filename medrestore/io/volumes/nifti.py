@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ Axis = Literal["sagittal", "coronal", "axial"]
 AXES: tuple[Axis, ...] = ("sagittal", "coronal", "axial")  # the axis that a slice is perpendicular to: x, y, z of RAS
 CHUNK = 1 << 20  # bytes
 SLACK = 1 << 24  # bytes of header and extensions
+HEADER = 544  # bytes that hold the header of either version
 T = TypeVar("T")
 
 
@@ -77,6 +79,16 @@ def shown(plane: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(plane.T[::-1])
 
 
+def stored_header(path: PathLike) -> Any:
+    """The header of nibabel.
+
+    Raises:
+        InputError: no such file, another format or damaged.
+    """
+    path = existing(path)
+    return _guarded(path, lambda: _open(path)).header
+
+
 def open_volume(path: PathLike, *, max_gb: float = 4.0) -> Volume:
     """The header of a .nii or .nii.gz file.
 
@@ -121,9 +133,23 @@ def _upright_header(path: Path, stored: tuple[int, ...], affine: np.ndarray, ord
 
 
 def _open(path: Path) -> Any:
+    """The image of nibabel; what stands before its values, which nibabel reads at once, is bounded before.
+
+    Raises:
+        ValueError: no header of NIfTI, or one with more than `SLACK` bytes before the values.
+    """
     import nibabel
 
-    return nibabel.load(path, mmap=False, keep_file_open=False)
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        head = file.read(HEADER)
+    for order in "<>":
+        for kind, size, start in ((nibabel.Nifti1Image, 348, ("f", 108)), (nibabel.Nifti2Image, 540, ("q", 168))):
+            if len(head) >= size and struct.unpack_from(f"{order}i", head)[0] == size:
+                (offset,) = struct.unpack_from(f"{order}{start[0]}", head, start[1])
+                if not 0 <= offset <= SLACK:
+                    raise ValueError(f"{offset:.0f} bytes stand before its values")
+                return kind.from_filename(path, mmap=False, keep_file_open=False)
+    raise ValueError("it does not begin as NIfTI files do")
 
 
 def _whole(path: Path, read: Callable[[Any], Any]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Pictures, DICOM, NIfTI and npz: read as they are meant, refused in one sentence where they are hostile or broken."""
+"""NIfTI volumes: read as they are meant, refused in one sentence where they are hostile or broken."""
 
 import gzip
 import struct
@@ -129,3 +129,21 @@ def test_a_header_that_declares_more_than_the_file_can_hold(tmp_path: Path) -> N
     for name in ("a.nii", "b.nii.gz"):
         with pytest.raises(InputError, match="declares 1458000000 bytes and holds"):
             open_volume(tmp_path / name)
+
+
+@pytest.mark.parametrize("version", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+@pytest.mark.parametrize("order", "<>")
+def test_extensions_that_are_no_extensions_are_not_read(tmp_path: Path, version: type, order: str) -> None:
+    """nibabel reads all that stands before the values: gigabytes, of a compressed file of 2 MB."""
+    header = version.header_class(endianness=order)
+    data = bytearray(version(np.ones((3, 4, 5), np.float32), np.eye(4), header).to_bytes())
+    with gzip.open(tmp_path / "a.nii.gz", "wb") as file:
+        file.write(data)
+    assert open_volume(tmp_path / "a.nii.gz").read().sum() == 60
+    place, kind = (108, "f") if version is nibabel.Nifti1Image else (168, "q")
+    for declared in (2_000_000_000, -1):
+        struct.pack_into(f"{order}{kind}", data, place, declared)
+        with gzip.open(tmp_path / "a.nii.gz", "wb") as file:
+            file.write(data)
+        with pytest.raises(InputError, match=rf"damaged or truncated \({declared} bytes stand before its values\)"):
+            open_volume(tmp_path / "a.nii.gz")

@@ -1,0 +1,73 @@
+"""Results for other programs, and a table of those of a folder."""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..errors import InputError
+from ..settings import Privacy
+from .terminal import decoration, say
+
+SUMMARY = "summary.csv"
+
+
+class Result(Protocol):
+    """What a command has made."""
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON values."""
+
+    def row(self) -> dict[str, Any]:
+        """One line of a table."""
+
+
+def emit(command: str, **facts: Any) -> None:
+    """Prints one JSON object, the only thing on the standard output: the command, the version, and what it found."""
+    document = finite({"command": command, "medrestore": version("medrestore"), **facts})
+    with decoration():
+        print(json.dumps(document, indent=2, allow_nan=False), flush=True)
+
+
+def emit_results(command: str, results: Iterable[Result], failed: Mapping[str, str]) -> None:
+    """Prints results and failures as JSON."""
+    emit(command, results=[one.plain() for one in results],
+         failed=[{"input": name, "error": why} for name, why in failed.items()])
+
+
+def finite(value: Any) -> Any:
+    """JSON values in which numbers that are not finite are null."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def gathered(outputs: Iterable[Path], read: Callable[[Path], Result]) -> list[Result]:
+    """The results of those outputs that are there."""
+    found = []
+    for out in outputs:
+        try:
+            found.append(read(out))
+        except (InputError, KeyError, TypeError, ValueError):  # of another run, at this moment, or another version
+            continue
+    return found
+
+
+def write_summary(folder: Path, results: Iterable[Result], failed: Mapping[str, str], *, source: Path, names: Privacy) -> None:
+    """Writes a table of all results in a folder, and of what failed, and says where.
+
+    Args:
+        failed: name to sentence.
+        source: where the inputs are; `names` says what may be told of their names.
+    """
+    from ..evaluation.tables import write_rows
+
+    rows = [one.row() for one in results]
+    rows += [{"input": names.name_of(source / name), "error": names.told(why, source / name)} for name, why in failed.items()]
+    if rows:
+        write_rows(folder / SUMMARY, finite(rows))
+        say(str(folder / SUMMARY))
