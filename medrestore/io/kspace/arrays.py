@@ -104,13 +104,14 @@ class ArrayFile(KSpaceFile):
         for coil in range(self._length["coil"]) if "coil" in self._axes else (slice(None),):
             part = self._part({} if isinstance(coil, slice) else {"coil": coil}, VOLUME)
             for number, one in enumerate(part.reshape(-1, self._length["row"], *self.shape[2:])):
-                one = torch.fft.fftshift(torch.from_numpy(one), dim=axes) if axes else torch.from_numpy(one)
-                hybrid[:, number if isinstance(coil, slice) else coil] = ifft2c(one, axes=(0,)).numpy()
+                measured = torch.from_numpy(one)
+                centred = torch.fft.fftshift(measured, dim=axes) if axes else measured
+                hybrid[:, number if isinstance(coil, slice) else coil] = ifft2c(centred, axes=(0,)).numpy()
         return hybrid
 
     def _part(self, fixed: Mapping[str, int], wanted: Sequence[str]) -> np.ndarray:
         """The wanted axes, complex64, where others are fixed; repetitions averaged."""
-        at = self._select | fixed
+        at = {**self._select, **fixed}
         part = guarded(self.path, lambda: np.asarray(self._array[tuple(at.get(name, slice(None)) for name in self._axes)]))
         axes = [name for name in self._axes if name not in at]
         if "complex" in axes:
