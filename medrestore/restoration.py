@@ -16,9 +16,18 @@ from .errors import InputError
 from .levels import below, check_levels, karras
 from .methods import Method, serving
 from .methods.base import TrajectoryMethod
-from .mri import calibration_scale
+from .mri import calibration_scale, gridded_centre
 from .noise import Noise
-from .operators import CoilEncoding, Encoding, LinearOperator, Mask, Operator, SmoothPhase, SpectralOperator
+from .operators import (
+    CoilEncoding,
+    Encoding,
+    LinearOperator,
+    Mask,
+    NonCartesianSense,
+    Operator,
+    SmoothPhase,
+    SpectralOperator,
+)
 from .operators.representation import ShortRepr
 from .priors import BySets, Prior
 from .problem import Problem, check_data, check_fits, stack
@@ -194,6 +203,10 @@ def codec_for(prior: Prior, problem: Problem[Operator]) -> Codec:
             sampled = (operator.mask > 0).to(operator.mask.dtype)
             y = problem.y / torch.where(operator.mask > 0, operator.mask, 1.0)  # without the weights of the samples
             return ComplexChannels(calibration_scale(y, sampled, operator.maps, quantile=quantile))
+        case CalibratedComplex(quantile) if isinstance(operator, NonCartesianSense):
+            y = problem.y / torch.where(operator.mask > 0, operator.mask, 1.0)
+            centre, inner = gridded_centre(y, operator.trajectory, operator.shape, operator.mask)
+            return ComplexChannels(calibration_scale(centre, inner, operator.maps, quantile=quantile))
     raise TypeError(f"the prior's recipe, {prior.recipe}, gives no codec for {operator.kind}; pass one with codec=")
 
 

@@ -27,7 +27,6 @@ autodoc_default_options = {"members": True, "show-inheritance": True}
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 default_role = "code"
-maximum_signature_line_length = 90
 
 MARKS = re.compile(r"(`[^`]*`)|([*|\\])|(?<=\w)(_)(?=\W|$)")
 
@@ -57,8 +56,9 @@ def _unannotated(text):
 
 def levelled(app, pagename, templatename, context, doctree):
     """Headings of the navigation say of which level they are, for those who hear them."""
-    if isinstance(context.get("furo_navigation_tree"), str):
-        context["furo_navigation_tree"] = context["furo_navigation_tree"].replace('role="heading"', 'role="heading" aria-level="2"')
+    tree = context.get("furo_navigation_tree")
+    if isinstance(tree, str):
+        context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
 
 
 def setup(app):

@@ -11,8 +11,9 @@ from medrestore.methods import FRAMES, GENERATION, IMAGES, METHODS, SCANS
 ROW = re.compile(r"^\| `(?P<name>\w+)\([^)]*\)` \| (?P<needs>.*?) \| (?P<step>.*) \| (?P<noise>[^|]*) \|$", re.MULTILINE)
 SIGNS = (  # of formulas as methods.md writes them; letters before what stands at them
     (r"\\\|", "|"), (r"<-", "←"), (r"sqrt\(", "√("), (r"grad_x", "∇ₓ"), (r"\bgrad\b", "∇"), (r"sigma_y", "σᵧ"),
-    (r"\bsigma\b", "σ"), (r"\bgamma\b", "γ"), (r"\blambda\b", "λ"), (r"\beta\b", "η"), (r"\bzeta\b", "ζ"), (r"\bnu\b", "ν"), (r"\btau\b", "τ"),
-    (r"\bmu\b", "μ"), (r"\beps\b", "ε"), (r"\bx0\b", "x₀"), (r"\^\(1/2\)", "^½"), (r"\^2\b", "²"), (r"\^-1\b", "⁻¹"),
+    (r"\bsigma\b", "σ"), (r"\bgamma\b", "γ"), (r"\blambda\b", "λ"), (r"\beta\b", "η"), (r"\bzeta\b", "ζ"),
+    (r"\bnu\b", "ν"), (r"\btau\b", "τ"), (r"\bmu\b", "μ"), (r"\beps\b", "ε"),
+    (r"\bx0\b", "x₀"), (r"\^\(1/2\)", "^½"), (r"\^2\b", "²"), (r"\^-1\b", "⁻¹"),
     (r"A\^\+", "A⁺"), (r"A\^T", "Aᵀ"), (r"A\^H", "Aᴴ"),
 )
 USES = {SCANS: "`medrestore recon`", FRAMES: "`medrestore inpaint`", IMAGES: "`medrestore restore`",

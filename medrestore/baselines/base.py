@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..operators import NonCartesianSense
 
 
 class Baseline(ABC):
@@ -26,6 +27,19 @@ class Baseline(ABC):
         Raises:
             InputError: shapes do not fit together, or values are not finite.
         """
+
+    def along(self, A: NonCartesianSense, y: Tensor) -> Tensor:
+        """The image (1, 1, height, width) complex64 behind samples (1, coil, readout, sample) along a trajectory.
+
+        Args:
+            A: of one slice, its mask 0 or 1.
+            y: what the mask leaves out is ignored.
+
+        Raises:
+            InputError: the method takes Cartesian scans alone.
+        """
+        raise InputError(f"{type(self).__name__} takes Cartesian scans alone, and this one was acquired along a trajectory; take "
+                         "zero-filled, CG-SENSE, total variation or L1-wavelet")
 
 
 def check_slice(kspace: Tensor, maps: Tensor, mask: Tensor, *, several: bool = False) -> None:

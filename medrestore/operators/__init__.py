@@ -21,7 +21,7 @@ from .image import AveragePool, Chroma, Crop, Grayscale, Mask, sample_pixels
 from .jpeg import JPEG, jpeg_quality
 from .laws import check
 from .local import Identity, Isometry, LocalOperator
-from .non_cartesian_sense import NonCartesianSense
+from .non_cartesian_sense import AnySense, NonCartesianSense
 from .nonlinear import Decoded, Learned, Magnitude, PhaseRetrieval, Saturation
 from .nonuniform import VaryingBlur, varying_blur
 from .sense import Sense
@@ -32,7 +32,7 @@ from .stack import Stack, stack
 from .toeplitz import Toeplitz
 
 __all__ = [
-    "JPEG", "AveragePool", "BlockWalsh", "Chroma", "CircularBlur", "CoIsometry", "CoilEncoding",
+    "JPEG", "AnySense", "AveragePool", "BlockWalsh", "Chroma", "CircularBlur", "CoIsometry", "CoilEncoding",
     "CoilOperator", "Coils", "Composed", "Crop", "Decoded", "EncodedMaps", "Encoding", "FromSpectrum",
     "Functions", "Grayscale", "Identity", "Isometry", "Learned", "LinearOperator", "LocalOperator",
     "Magnitude", "Mask", "NonCartesianSense", "Operator", "PhaseRetrieval", "PseudoInvertible",

@@ -1,5 +1,6 @@
 """The coil maps of a slice: given or estimated, refined where the plan says so, of unit norm."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ from ..consistency import unexplained
 from ..errors import InputError
 from ..io import Scan
 from ..io.kspace.base import sampled
-from ..mri import Sampling, calibration_width, espirit, joint_maps
+from ..mri import Sampling, calibration_width, dead_coils, espirit, joint_maps
 from ..operators import Sense, encoding
 from ..problem import Problem
 from .plan import Plan
@@ -78,6 +79,19 @@ def _sets(count: int, white: Whitened, sampling: Sampling, cache: Path | None) -
     if white.calibration is not None:
         return espirit(white.calibration, sets=count, cache=cache)
     return espirit(white.kspace, mask=sampling.mask, sets=count, cache=cache)
+
+
+def living(scan: Scan, maps: Tensor | None) -> tuple[Scan, Tensor | None, tuple[str, ...]]:
+    """The scan and given maps without dead coils, and a note that names these."""
+    dead = dead_coils(scan.kspace, scan.noise)
+    if not bool(dead.any()) or bool(dead.all()) or (maps is not None and maps.shape[1] != scan.kspace.shape[1]):
+        return scan, maps, ()
+    numbers = torch.nonzero(dead).flatten().tolist()
+    listed = f"{'coil' if len(numbers) == 1 else 'coils'} {', '.join(map(str, numbers))}"
+    scan = replace(scan, kspace=scan.kspace[:, ~dead], noise=None if scan.noise is None else scan.noise[~dead],
+                   calibration=None if scan.calibration is None else scan.calibration[:, ~dead])
+    notes = (f"No signal or no noise comes from {listed} (counted from 0), left out.",)
+    return scan, None if maps is None else maps[:, ~dead], notes
 
 
 def separate_calibration(scan: Scan, sampling: Sampling) -> Tensor | None:

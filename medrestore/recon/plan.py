@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ACROSS = ("hqs", "dds")  # methods that restore slices together
 LEAST_SIGMA = 1e-3  # image brightness being about 1
+Side = Annotated[int, Bounds(at_least=2, at_most=4096)]  # pixels of an image along an axis
 SLICE_SEEDS = 100_000  # seeds set apart for the samples of one slice
 QUALITY = {  # network calls a sample, samples, and the level to begin at from CG-SENSE: points on the curve of docs/speed.md
     "fast": (20, 1, 0.5), "balanced": (50, 1, None), "best": (100, 1, None),
@@ -91,6 +92,10 @@ class Plan:
         select: the value to read of a counter: contrast, phase, set, repetition, average, segment; as contrast=1.
         uncentred: the origin of k-space is at [0, 0] of the array, as an FFT without fftshift leaves it.
         noise_scan: use the noise scan of the file; false estimates the noise from the data.
+        trajectory: file of the trajectory of a scan that is a plain array, rows its readouts and columns its samples: a .npy
+            (readout, sample, 2) or a BART .cfl (docs/trajectories.md).
+        trajectory_units: of the trajectory; default what the format or its reach says.
+        matrix: height,width of the image of a scan along a trajectory; default of the file, or as far as the trajectory reaches.
         slices: first:last+1, from 0, or one number; default all.
         keep_samples: store every sample.
         fallback: method that takes over where samples that were held back are predicted better by CG-SENSE or l1-wavelet.
@@ -124,6 +129,9 @@ class Plan:
     select: Mapping[str, Annotated[int, Bounds(at_least=0)]] = field(default_factory=dict)
     uncentred: bool = False
     noise_scan: bool = True
+    trajectory: str | None = None
+    trajectory_units: Literal["cycles-per-fov", "cycles-per-pixel", "radians-per-pixel"] | None = None
+    matrix: tuple[Side, Side] | None = None
     slices: tuple[int, int] | None = None
     keep_samples: bool = False
     fallback: Annotated[str, OneOf(tuple(PENALTIES))] | None = None

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..baselines import Baseline, CGSense, ZeroFilled
 from ..mri import Sampling
-from ..operators import Crop, Sense, SmoothPhase, SoftSense
+from ..operators import AnySense, Crop, NonCartesianSense, SmoothPhase
 from ..problem import Problem
 from .data_step import DataStep
 
@@ -24,8 +24,9 @@ class Prepared:
             `sense` or an exact form of it, weighted alike.
         sense: the operator without weights, spectrum or resolvent; of several sets of maps where the object is larger than the
             field of view.
-        kspace: (1, coil, h, w) the data of `sense`: prewhitened, without weights.
-        sampling: the realised mask.
+        kspace: (1, coil, h, w), or (1, coil, readout, sample) along a trajectory, the data of `sense`: prewhitened, without
+            weights.
+        sampling: the realised mask; along a trajectory the points of the grid that have a sample nearby.
         noise_source: where the noise level comes from, in words.
         gain: (set, 1, h, w), root-sum-of-squares of the coils before whitening: magnitude times gain is comparable to a
             root-sum-of-squares reference.
@@ -39,7 +40,7 @@ class Prepared:
     """
 
     problem: Problem
-    sense: Sense | SoftSense
+    sense: AnySense
     kspace: Tensor
     sampling: Sampling
     noise_source: str
@@ -97,4 +98,7 @@ class Prepared:
 
 def reconstructed(baseline: Baseline, prepared: Prepared) -> Tensor:
     """(1, set, height, width) complex by a classical method, on the reconstruction grid."""
-    return baseline.reconstruct(prepared.kspace, prepared.sense.maps, prepared.sense.mask)
+    sense = prepared.sense
+    if isinstance(sense, NonCartesianSense):
+        return baseline.along(sense, prepared.kspace)
+    return baseline.reconstruct(prepared.kspace, sense.maps, sense.mask)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..consistency import unexplained
 from ..methods.base import ProximalMethod
-from ..operators import Sense, SoftSense
+from ..operators import AnySense, Sense
 from ..problem import Problem
 from .data_step import DataStep, data_step
 from .noise_model import UNSOLVED, noise_profile
@@ -16,7 +16,7 @@ from .plan import Plan
 ROUNDING = 1e-4  # of the data: what float32 leaves of k-space that the maps explain
 
 
-def weighted(sense: Sense | SoftSense, kspace: Tensor, sigma: float, source: str, plan: Plan, *,
+def weighted(sense: AnySense, kspace: Tensor, sigma: float, source: str, plan: Plan, *,
              exact: bool = True) -> tuple[Problem, DataStep, str]:
     """The problem with samples weighted by their noise, the form of its operator, and where the noise comes from, in words.
 
@@ -27,7 +27,7 @@ def weighted(sense: Sense | SoftSense, kspace: Tensor, sigma: float, source: str
     """
     plain = Problem(sense, kspace, sigma)
     spectral = not plan.is_classical and plan.sampler.inverts()
-    along_axis = spectral and sense.mask.shape[0] == 1  # whose exact spectrum has one weight a line
+    along_axis = spectral and isinstance(sense, Sense) and sense.one_axis  # whose exact spectrum has one weight a line
     profile = None if _counts_steps(plan) else noise_profile(plain, along_axis=along_axis)
     if profile is not None:
         sense, sigma = replace(sense, mask=profile.weights), profile.sigma
@@ -59,7 +59,7 @@ def _counts_steps(plan: Plan) -> bool:
     return isinstance(method, ProximalMethod) and method.cg_steps is not None
 
 
-def _data_step(sense: Sense | SoftSense, plan: Plan, *, noisy: bool, exact: bool) -> DataStep:
+def _data_step(sense: AnySense, plan: Plan, *, noisy: bool, exact: bool) -> DataStep:
     """The form of the operator; a classical method takes the operator as it is."""
     if plan.is_classical:
         return DataStep(sense, "its own iterations", 0.0)

@@ -73,6 +73,8 @@ class Form:
                 raise InputError(f"{name} names a file, and the page takes none but those that are dropped on it; leave it out")
         task = str(filled.get("task", ""))
         spread = self.spread.get(task, self.spread[""]) if filled.pop("spread", False) else {}
+        if "uncertainty" in spread:  # which is calibrated as it is
+            filled.pop("quality", None)
         return {**self.fixed, **spread, **filled, **more}
 
 
@@ -80,7 +82,7 @@ PLACES = ("maps", "kernel", "mask", "operators", "prior")  # options that name f
 TASKS = ("denoise", "sr", "deblur", "colorize", "jpeg", "saturation")
 PICTURES = (".png", ".jpg", ".jpeg")
 SURE = Field("spread", "Show how sure it is",
-             "Draws 4 samples, in four times the time. Where they differ, the data do not decide.")
+             "Draws 4 samples, which takes longer. Where they differ, the data do not decide.")
 PRIOR = Field("prior", "Prior", "What it knows of such images.", rarely=True)
 SLICES = Field("slices", "Slices", "All where empty; else one number from 0, or first:last+1, as 10:20.", rarely=True)
 FORMS: Mapping[str, Form] = {

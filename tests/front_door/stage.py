@@ -71,11 +71,12 @@ def _pictures(folder: Path) -> None:
     picture = np.stack([2 * rows, 255 - 3 * columns, rows + columns], -1).clip(0, 255).astype(np.uint8)
     hidden = np.zeros((SIDE, SIDE), np.uint8)
     hidden[20:32, 24:40] = 255
-    for place, what in (("frames", picture), ("masks", hidden), ("slices", picture[..., 0])):
+    noisy = (picture + np.random.default_rng(0).normal(0, 12, picture.shape)).clip(0, 255).astype(np.uint8)
+    for place, what in (("frames", picture), ("masks", hidden), ("slices", noisy[..., 0])):
         (folder / place).mkdir()
         for number in range(2):
             Image.fromarray(what).save(folder / place / f"{number:04d}.png")
-    for name, what in (("frame", picture), ("photo", picture), ("mask", hidden), ("parts", hidden // 3), ("soft", hidden)):
+    for name, what in (("frame", picture), ("photo", noisy), ("mask", hidden), ("parts", hidden // 3), ("soft", hidden)):
         Image.fromarray(what).save(folder / f"{name}.png")
     for name, what in (("scene", picture), ("masks", 255 - hidden)):
         channels = 3 if what.ndim == 3 else 1

@@ -104,9 +104,9 @@ class ArrayFile(KSpaceFile):
         for coil in range(self._length["coil"]) if "coil" in self._axes else (slice(None),):
             part = self._part({} if isinstance(coil, slice) else {"coil": coil}, VOLUME)
             for number, one in enumerate(part.reshape(-1, self._length["row"], *self.shape[2:])):
-                measured = torch.from_numpy(one)
-                centred = torch.fft.fftshift(measured, dim=axes) if axes else measured
-                hybrid[:, number if isinstance(coil, slice) else coil] = ifft2c(centred, axes=(0,)).numpy()
+                values = torch.from_numpy(one)
+                values = torch.fft.fftshift(values, dim=axes) if axes else values
+                hybrid[:, number if isinstance(coil, slice) else coil] = ifft2c(values, axes=(0,)).numpy()
         return hybrid
 
     def _part(self, fixed: Mapping[str, int], wanted: Sequence[str]) -> np.ndarray:
