@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..io.images import SUFFIXES as IMAGES
-from ..io.kspace.open import SUFFIXES as SCANS
+from ..io.kspace.open import suffixes as scan_suffixes
 
 SPREAD_SAMPLES = 4
 SAMPLE = "sample:brain-scan"  # what is tried where no scan is at hand
@@ -87,7 +87,7 @@ PRIOR = Field("prior", "Prior", "What it knows of such images.", rarely=True)
 SLICES = Field("slices", "Slices", "All where empty; else one number from 0, or first:last+1, as 10:20.", rarely=True)
 FORMS: Mapping[str, Form] = {
     "recon": Form(
-        {"scan": (*SCANS, ".hdr")},
+        {"scan": (*scan_suffixes(), ".hdr")},
         (Field("quality", "Quality", "", words={
             "fast": "fast: 20 network calls a slice", "balanced": "balanced: 50 network calls",
             "best": "best: 100 network calls"}),
