@@ -58,7 +58,8 @@ def run(options: Options) -> int:
     packages = {name: _version(name) for name in ("medrestore", *_required(), *OPTIONAL)}
     for name, found in packages.items():
         answer(f"{name:14s} {found or _absent(name)}")
-    for line in _plugins():
+    extensions = list(_plugins())
+    for line in extensions:
         answer(line)
     import torch
 
@@ -72,8 +73,8 @@ def run(options: Options) -> int:
     answer(f"devices        {', '.join(shown)}; used where none is given: {default_device()}")
     checks = [_checked(name, check) for name, check in _checks(("cpu", *([best] if best else [])))]
     if options.json:
-        emit("doctor", python=python, system=system, packages=packages, devices=devices, default_device=default_device(),
-             checks=[asdict(one) for one in checks])
+        emit("doctor", python=python, system=system, packages=packages, plugins=extensions, devices=devices,
+             default_device=default_device(), checks=[asdict(one) for one in checks])
     return 0 if all(one.ok for one in checks) else 1
 
 
@@ -90,6 +91,11 @@ def _version(name: str) -> str | None:
         return None
 
 
+def _absent(name: str) -> str:
+    """What stands in the place of the version of a package that is not there."""
+    return f"not installed (optional: {install_line(OPTIONAL[name])})" if name in OPTIONAL else "MISSING"
+
+
 def _plugins() -> Iterator[str]:
     """The objects of other packages, and whether they work."""
     for group in plugins.GROUPS:
@@ -104,11 +110,6 @@ def _plugins() -> Iterator[str]:
             yield f"plugin         {one.name} ({one.kind.removesuffix('s')} of {one.package}): {state}"
         for name, why in plugins.passed_over(group).items():
             yield f"plugin         {name} is not used: {why}"
-
-
-def _absent(name: str) -> str:
-    """What stands in the place of the version of a package that is not there."""
-    return f"not installed (optional: {install_line(OPTIONAL[name])})" if name in OPTIONAL else "MISSING"
 
 
 def _checked(name: str, check: Callable[[], bool]) -> Checked:

@@ -52,6 +52,7 @@ class Options:
         features: .npz of Inception features of the outputs, an array a scene, for FID
         reference_features: the same of the true frames
         overwrite: replace the scores of outputs that are in the folder already
+        anonymous: name no file and no path in the folder of outputs: cases are digests of their contents, or numbers
     """
 
     what: Annotated[str, POSITIONAL]
@@ -69,6 +70,7 @@ class Options:
     features: str | None = None
     reference_features: str | None = None
     overwrite: bool = False
+    anonymous: bool = False
 
 
 def run(options: Options) -> int:
@@ -95,12 +97,14 @@ def _study(options: Options) -> int:
     from ..study.estimate import estimate
     from ..study.run import Running, open_study, run_study
 
-    study = open_study(build(given, options.what), options.what, Path(options.out))
+    study = open_study(build(given, options.what), options.what, Path(options.out), anonymous=options.anonymous)
     if options.dry_run:
         for line in estimate(study, devices[0], workers=max(options.workers, 1)):
             answer(line)
         return 0
-    command = shlex.join(["medrestore", "evaluate", Path(options.what).name, *map(_without_paths, options.settings)])
+    names = Privacy(anonymous=options.anonymous)
+    command = shlex.join(["medrestore", "evaluate", names.name_of(options.what),
+                          *(_without_paths(setting, names) for setting in options.settings)])
     result = run_study(study, Running(
         workers=options.workers, scheduler_file=Path(options.scheduler_file) if options.scheduler_file else None, shard=shard,
         retry_failed=options.retry_failed, devices=devices, command=command, say=COMMAND.say, progress=progress,
@@ -113,10 +117,10 @@ def _is_study(what: str) -> bool:
     return Path(what).suffix.lower() in YAML or (not Path(what).exists() and what in shipped.configs("evaluate"))
 
 
-def _without_paths(setting: str) -> str:
-    """A setting as the record tells it: of a path its last part alone."""
+def _without_paths(setting: str, names: Privacy) -> str:
+    """A setting as the record tells it: of a path its last part at most."""
     key, _, value = setting.partition("=")
-    return f"{key}={Privacy().within(value)}"
+    return f"{key}={names.within(value)}"
 
 
 def _scores(options: Options) -> int:
@@ -130,7 +134,7 @@ def _scores(options: Options) -> int:
 
     scored: Scored = score_outputs(
         Path(options.what), Path(options.reference), options.protocol, out=None if options.out is None else Path(options.out),
-        overwrite=options.overwrite,
+        overwrite=options.overwrite, anonymous=options.anonymous,
         lpips=tuple(options.lpips_weights.split(",")) if options.lpips_weights else (),
         features=(options.features, options.reference_features), progress=progress,
     )

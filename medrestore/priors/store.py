@@ -161,14 +161,13 @@ def find(name: str | Path) -> Path:
     path = Path(name)
     if (path / "prior.json").is_file():
         return path
-    if (place := shipped.prior(str(name))) is not None:
-        return place
+    if (known := shipped.prior(str(name))) is not None:
+        return known
     if path.is_file():
         raise InputError(f"{path} is a file, and a prior is a folder with prior.json and unet/; "
                          "bare checkpoints, pickled ones above all, are not loaded")
-    known = shipped.prior_names()
-    raise InputError(f"no prior at {path}: give a folder that holds prior.json, or one of {', '.join(known)}"
-                     f"{meant(name, known)}")
+    names = shipped.prior_names()
+    raise InputError(f"no prior at {path}: give a folder that holds prior.json, or one of {', '.join(names)}{meant(name, names)}")
 
 
 def describe(name: str | Path) -> dict[str, Any]:

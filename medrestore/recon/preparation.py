@@ -1,6 +1,5 @@
 """A slice of a scan made ready to be restored: undersampled, whitened, with coil maps, noise and the form of its operator."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,11 +9,14 @@ from ..baselines import rss
 from ..errors import InputError
 from ..io import Scan
 from ..io.kspace.plausible import is_noise
-from ..mri import Sampling, calibration_width, dead_coils, fastmri_seed, sampling_mask
-from ..operators import Crop, Sense
-from .maps import coil_maps, separate_calibration
+from ..mri import Sampling, calibration_width, fastmri_seed, sampling_mask
+from ..operators import Crop, encoding
+from .along import prepare_along
+from .maps import coil_maps, living, separate_calibration
+from .phase import known_phase
 from .plan import Plan
 from .prepared import Prepared
+from .shared import in_phase
 from .thermal import Whitened, noise_level
 from .weighted import weighted
 
@@ -23,7 +25,7 @@ NOISE_ALONE = ("There is no more signal at the centre of k-space than elsewhere,
 
 
 def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | None = None, cache: Path | None = None,
-            device: torch.device | str = "cpu") -> Prepared:
+            device: torch.device | str = "cpu", reference: Tensor | None = None) -> Prepared:
     """Undersamples, prewhitens, estimates coil maps and noise: from the sampled data alone.
 
     Everything after the first line sees only what an accelerated scan would have acquired, so a prospective scan and
@@ -32,22 +34,29 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     Args:
         file_name: what fastMRI's masks take their seed from.
         maps: (1, coil, h, w) given coil maps; None estimates them by ESPIRiT, cached under `cache`.
+        reference: (coil,) weights of a virtual coil that sets the phase of estimated maps, for slices of a volume; None for the
+            strongest of this slice.
 
     Raises:
         InputError: nothing was sampled, no calibration lines, maps of the wrong shape, noise that cannot be estimated.
     """
     check_sampled(scan)
-    reference = _reference(scan, plan)
-    scan, maps, notes = _living(scan, maps)
+    if scan.trajectory is not None:
+        return prepare_along(*living(scan, maps), plan, cache=cache, device=device)
+    shown, estimated, whole = _reference(scan, plan), maps is None, scan.kspace.shape[1]
+    scan, maps, notes = living(scan, maps)
     notes += NOISE_ALONE if is_noise(scan.kspace[0]) else ()
     kspace, sampling = _undersample(scan, plan, file_name)
     white = Whitened.of(scan, kspace, maps, separate_calibration(scan, sampling))
     sigma, source = noise_level(white, sampling.mask, plan)
     maps, said = coil_maps(white, sampling, sigma, plan, cache=cache, device=device)
-    sense, kspace = Sense(maps.to(device), sampling.mask.to(device)), white.kspace.to(device)
-    problem, form, source = weighted(sense, kspace, sigma, source, plan)
-    return Prepared(problem, sense, kspace, sampling, source, white.gain(maps).to(device), scan.crop, reference, form,
-                    (*scan.notes, *notes, *said), float(scan.mask.numel() / scan.mask.sum()))
+    if reference is not None and estimated and kspace.shape[1] == whole:
+        maps = in_phase(maps, white.unmix, reference)
+    sense, kspace = encoding(maps.to(device), sampling.mask.to(device)), white.kspace.to(device)
+    phase, held = known_phase(sense, kspace, scan.mask, plan)
+    problem, form, source = weighted(sense, kspace, sigma, source, plan, exact=phase is None)
+    return Prepared(problem, sense, kspace, sampling, source, white.gain(maps).to(device), scan.crop, shown, form,
+                    (*scan.notes, *notes, *said, *held), float(scan.mask.numel() / scan.mask.sum()), phase)
 
 
 def is_empty(scan: Scan) -> bool:
@@ -66,19 +75,6 @@ def check_sampled(scan: Scan) -> None:
                          "or leave the slice out by `slices`")
     if is_empty(scan):
         raise InputError(f"the k-space of slice {scan.index} is zero everywhere; leave the slice out by `slices`")
-
-
-def _living(scan: Scan, maps: Tensor | None) -> tuple[Scan, Tensor | None, tuple[str, ...]]:
-    """The scan and given maps without dead coils, and a note that names these."""
-    dead = dead_coils(scan.kspace, scan.noise)
-    if not bool(dead.any()) or bool(dead.all()) or (maps is not None and maps.shape != scan.kspace.shape):
-        return scan, maps, ()
-    numbers = torch.nonzero(dead).flatten().tolist()
-    listed = f"{'coil' if len(numbers) == 1 else 'coils'} {', '.join(map(str, numbers))}"
-    scan = replace(scan, kspace=scan.kspace[:, ~dead], noise=None if scan.noise is None else scan.noise[~dead],
-                   calibration=None if scan.calibration is None else scan.calibration[:, ~dead])
-    notes = (f"No signal or no noise comes from {listed} (counted from 0), left out.",)
-    return scan, None if maps is None else maps[:, ~dead], notes
 
 
 def _reference(scan: Scan, plan: Plan) -> Tensor | None:

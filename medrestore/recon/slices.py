@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from ..operators import Sense
 from .data_step import exact_gb
 from .plan import Plan
 from .prepared import Prepared
@@ -18,17 +19,19 @@ def slices_at_once(ready: Prepared, plan: Plan, device: str, slices: int) -> int
         ready: the first slice.
         slices: of the volume.
     """
+    if plan.across_slices is not None:
+        return slices
     wanted = plan.together
     if wanted is None:
         wanted = 1 if device == "cpu" else plan.batch_size // min(plan.samples, plan.batch_size)
-    if ready.problem.operator is not ready.sense:  # an exact form, one for each slice of a group
+    if isinstance(ready.sense, Sense) and ready.problem.operator is not ready.sense:  # an exact form for each slice
         wanted = int(min(wanted, plan.spectral_gb / exact_gb(ready.sense)))
     return max(1, min(wanted, slices))
 
 
 def images_of(plan: Plan, slices: int) -> int:
     """The largest batch for so many slices."""
-    return slices * min(plan.samples, plan.batch_size)
+    return plan.batch_size if plan.across_slices is not None else slices * min(plan.samples, plan.batch_size)
 
 
 def ahead(make: Callable[[int], Item], numbers: Sequence[int], *, threaded: bool) -> Iterator[Item]:

@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from ..errors import InputError
 from ..plugins import Plugin, installed
@@ -52,8 +52,7 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         fits = isinstance(kind, type) and issubclass(kind, base) and is_dataclass(kind)
         if not fits:
             raise plugin.broken(f"{plugin.place} is no dataclass that is a {base.__name__}")
-        found: type[T] = kind
-        return found
+        return cast("type[T]", kind)
 
     def _at(self, place: str) -> type[T]:
         module, _, kind = place.partition(":")

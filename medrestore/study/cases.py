@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -23,6 +23,7 @@ from .sources import Condition
 C = TypeVar("C", bound=Condition)
 S = TypeVar("S", bound=Solver)
 T = TypeVar("T")
+DIGITS = 12  # of a digest, in the place of a name
 MOST_NAMED = 20  # missing files in one sentence
 
 
@@ -163,9 +164,16 @@ class Case(CaseRecord, ABC, Generic[C, S]):
 
     Attributes:
         identity: what may not be both tuned and tested on.
+        shown: what outputs say of it where they tell no name; see `without_names`.
     """
 
     identity: str
+    shown: CaseRecord | None = field(default=None, kw_only=True)
+
+    @property
+    def record(self) -> CaseRecord:
+        """What decides the rows, and stands in them."""
+        return self.shown or part_of(CaseRecord, self)
 
     @property
     @abstractmethod
@@ -201,6 +209,18 @@ def part_of(kind: type[T], instance: Any) -> T:
     """The fields that `instance` shares with the dataclass `kind`, such as a base class of its own."""
     # a dataclass
     return kind(**{one.name: getattr(instance, one.name) for one in fields(kind)})  # type: ignore[arg-type]
+
+
+def without_names(cases: Sequence[Case[Any, Any]]) -> list[Case[Any, Any]]:
+    """The cases, shown by digests of their contents; a patient by the first case."""
+    names: dict[str, str] = {}
+    patients: dict[str, str] = {}
+    for case in cases:
+        name = f"case-{case.fingerprint[:DIGITS]}"
+        same = sum(other.startswith(name) for other in names.values())
+        names[case.name] = f"{name}-{same + 1}" if same else name
+        patients.setdefault(case.patient, names[case.name])
+    return [replace(case, shown=CaseRecord(names[case.name], patients[case.patient], case.fingerprint)) for case in cases]
 
 
 def refuse_missing(paths: Sequence[str | Path], source: str) -> None:

@@ -12,21 +12,20 @@ from typing import Any
 
 from ..errors import InputError
 from ..files import check_claimed, claim, digest_of, expanded
-from ..settings import plain
+from ..settings import Privacy, plain
 from ..tasks import files_beside
 from ..tasks.run import Task, failures, is_whole
 from ..tasks.run import run as run_tasks
 from .cases import (
     Case,
-    CaseRecord,
     Content,
     Item,
     MethodRecord,
     Resources,
     check_disjoint,
     check_unique,
-    part_of,
     refuse_missing,
+    without_names,
 )
 from .config import Config, PictureConfig, ScanConfig, SceneConfig, as_plain
 from .fingerprints import Fingerprints, short_digest
@@ -77,6 +76,7 @@ class Study:
         candidates: every method, with each candidate of its tuning.
         data, validation: the cases.
         lpips, inception: sha256 of the files with the weights of LPIPS, and of FID's network.
+        anonymous: whether outputs tell no names of files and no paths.
         prints: of all files that were read.
     """
 
@@ -88,13 +88,14 @@ class Study:
     validation: Sequence[AnyCase]
     lpips: tuple[str, ...] = ()
     inception: str = ""
+    anonymous: bool = False
     prints: Fingerprints = field(default_factory=Fingerprints)
 
     def item(self, case: AnyCase, condition: Condition, method: Recipe[Any], seed: int, *,
              with_image: bool = False) -> Item[Any, Any]:
         """What a task does."""
         record = MethodRecord(method.label, method.config, method.solver.settings, method.solver.weights)
-        content = Content(self.config.protocol, part_of(CaseRecord, case), condition, record, seed,
+        content = Content(self.config.protocol, case.record, condition, record, seed,
                           with_image, self.lpips, self.inception)
         cache = self.out / CACHE if self.config.cache is None else expanded(self.config.cache)
         resources = Resources(self._spectral_gb(method), cache, self.config.lpips, self.config.fid_weights)
@@ -145,8 +146,11 @@ class Result:
     waiting: int = 0
 
 
-def open_study(config: Config, source: str, out: Path) -> Study:
+def open_study(config: Config, source: str, out: Path, *, anonymous: bool = False) -> Study:
     """The study, once nothing is missing and everything fits together; writes nothing.
+
+    Args:
+        anonymous: name cases by digests of their contents, in place of the names of their files, and store no paths.
 
     Raises:
         InputError: anything missing (all of it named), unknown, or shared by validation and data.
@@ -163,6 +167,8 @@ def open_study(config: Config, source: str, out: Path) -> Study:
         check_unique(cases, source)
         _check_folders([case.name for case in cases], source)
     check_disjoint(data, validation, source)
+    if anonymous:
+        data, validation = without_names(data), without_names(validation)
     _check_folders(config.methods, source)
     _check_folders([condition.name for condition in config.conditions], source)
     lpips = tuple(prints(expanded(path)) for path in config.lpips)
@@ -170,7 +176,7 @@ def open_study(config: Config, source: str, out: Path) -> Study:
     if config.fid_weights is not None:
         inception_of(config.fid_weights)  # refuses what are no weights before any work
     tuned = any(method.tuned for method in config.methods.values())
-    return Study(config, source, out, candidates, data, validation if tuned else [], lpips, inception, prints)
+    return Study(config, source, out, candidates, data, validation if tuned else [], lpips, inception, anonymous, prints)
 
 
 def _check_served(config: Config, candidates: Candidates, source: str) -> None:
@@ -258,7 +264,9 @@ def run_study(study: Study, running: Running) -> Result:
     out, say = study.out, running.say
     claim(out, FOLDER)
     with files_beside(out) as folder:
-        (folder / CONFIG).write_text(yaml.safe_dump(as_plain(study.config), sort_keys=False), "utf-8")
+        told = as_plain(study.config)
+        told = Privacy(anonymous=True).within(told) if study.anonymous else told
+        (folder / CONFIG).write_text(yaml.safe_dump(told, sort_keys=False), "utf-8")
         if not (out / TIMINGS).exists():
             (folder / TIMINGS).write_text("task,method_seconds,preparation_seconds\n", "utf-8")
     tuning = tuning_tasks(study)
@@ -315,17 +323,17 @@ def _provenance(study: Study, command: str) -> dict[str, Any]:
 
     import torch
 
-    methods = {}
+    methods, names = {}, Privacy(anonymous=study.anonymous)
     for label, candidates in study.candidates.items():
         solver = candidates[0][1].solver
         network = solver.prior_network
-        methods[label] = {"prior": None if network is None else network.prior,
+        methods[label] = {"prior": None if network is None else names.within(network.prior),
                           "weights_sha256": solver.weights or None}
     return {
         "medrestore": version("medrestore"), "torch": torch.__version__, "python": platform.python_version(),
         "command": command, "config_sha256": digest_of(as_plain(study.config)),
         "protocol": study.config.protocol,
         "seeds": list(study.config.seeds), "methods": methods,
-        "cases": {case.name: case.fingerprint for case in study.data},
-        "validation": {case.name: case.fingerprint for case in study.validation},
+        "cases": {case.record.name: case.fingerprint for case in study.data},
+        "validation": {case.record.name: case.fingerprint for case in study.validation},
     }

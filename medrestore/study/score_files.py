@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -66,7 +66,7 @@ class Scored:
 
 def score_outputs(
     outputs: Path, reference: Path, protocol: str, *, out: Path | None = None, overwrite: bool = False,
-    lpips: tuple[str, ...] = (), features: tuple[str | None, str | None] = (None, None),
+    lpips: tuple[str, ...] = (), features: tuple[str | None, str | None] = (None, None), anonymous: bool = False,
     progress: Progress = lambda label, total: lambda: None,
 ) -> Scored:
     """Scores outputs against references of the same names.
@@ -81,6 +81,7 @@ def score_outputs(
         lpips: files with the weights of LPIPS; not computed without.
         features: .npz of the Inception features (picture, 2048) of outputs and truth, an array for each
             scene; FID is not computed without.
+        anonymous: number cases in tables, in place of the names of their files.
 
     Raises:
         InputError: outputs without a reference (all of them named), nothing to score, or tables that are
@@ -99,8 +100,8 @@ def score_outputs(
         _check_free(out, tables, overwrite)
     network = load_lpips(*lpips) if lpips else None
     if protocol in SCENE_PROTOCOLS:
-        return _scenes(outputs, reference, protocol, out, network, files, progress)
-    return _images(outputs, reference, protocol, out, network, progress)
+        return _scenes(outputs, reference, protocol, out, network, files, anonymous, progress)
+    return _images(outputs, reference, protocol, out, network, anonymous, progress)
 
 
 def _check_free(out: Path, names: Sequence[str], overwrite: bool) -> None:
@@ -112,7 +113,7 @@ def _check_free(out: Path, names: Sequence[str], overwrite: bool) -> None:
         raise InputError(f"{there} exists; pass `overwrite` to replace it, or give another folder")
 
 
-def _images(outputs: Path, reference: Path, protocol: str, out: Path | None, lpips: LPIPS | None,
+def _images(outputs: Path, reference: Path, protocol: str, out: Path | None, lpips: LPIPS | None, anonymous: bool,
             progress: Progress) -> Scored:
     of_pictures = protocol in PICTURE_PROTOCOLS
     pairs, left = _pairs(outputs, reference, SUFFIXES if of_pictures else (".h5", ".hdf5"))
@@ -129,6 +130,7 @@ def _images(outputs: Path, reference: Path, protocol: str, out: Path | None, lpi
         advance()
     if not rows:
         raise InputError(f"{outputs}: nothing could be scored; {next(iter(failed.values()), 'there are no outputs')}")
+    rows = _numbered(rows) if anonymous else rows
     names = [one.name for one in METRICS[protocol]]
     volumes = [row for row in rows if row["slice"] is None] or per_case(rows, names)
     if out is not None:
@@ -199,6 +201,18 @@ def _base(case: str, patient: str, outputs: Path) -> Row:
             "method": outputs.resolve().stem, "seed": 0}
 
 
+def _numbered(rows: Sequence[Row]) -> list[Row]:
+    """The rows with numbers in the place of the names of cases, and of the folder of the outputs."""
+    names: dict[Any, str] = {}
+    for row in rows:
+        names.setdefault(row["case"], _case_number(len(names)))
+    return [row | {"case": names[row["case"]], "patient": names[row["patient"]], "method": "outputs"} for row in rows]
+
+
+def _case_number(index: int) -> str:
+    return f"case-{index + 1:04d}"
+
+
 def _means(protocol: str, rows: Sequence[Row], volumes: Sequence[Row], left: int) -> Iterator[str]:
     """Lines with the means over volumes."""
     what = "picture" if protocol in PICTURE_PROTOCOLS else "volume"
@@ -214,7 +228,7 @@ def _means(protocol: str, rows: Sequence[Row], volumes: Sequence[Row], left: int
 
 
 def _scenes(outputs: Path, reference: Path, protocol: str, out: Path | None, lpips: LPIPS | None,
-            files: tuple[str, str] | None, progress: Progress) -> Scored:
+            files: tuple[str, str] | None, anonymous: bool, progress: Progress) -> Scored:
     scored = Scored()
     with ExitStack() as stack:
         truths = stack.enter_context(open_scenes(reference, dataset="dreaming"))
@@ -227,6 +241,9 @@ def _scenes(outputs: Path, reference: Path, protocol: str, out: Path | None, lpi
             try:
                 of_scene = None if files is None else (read_npz(files[0], name), read_npz(files[1], name))
                 total, frames = _scene(truths, name, place, protocol, lpips, of_scene)
+                if anonymous:
+                    number = _case_number(len(scored.scenes))
+                    total, frames = replace(total, scene=number), [replace(frame, scene=number) for frame in frames]
                 scored.scenes.append(total)
                 scored.frames.extend(frames)
             except InputError as error:

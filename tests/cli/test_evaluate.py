@@ -15,6 +15,7 @@ import yaml
 from helpers.scans import Bench, fastmri, kspace
 
 from medrestore.datasets.scenes import write_scene
+from medrestore.evaluation.tables import read_rows
 from medrestore.io.frames.pictures import read_picture
 from medrestore.methods import METHODS
 from medrestore.metrics import fastmri_scores
@@ -68,18 +69,26 @@ def test_what_failed_is_said_with_exit_code_1(bench: Bench, study: Path) -> None
     assert again.code == 1 and "have failed before; pass --retry-failed to try them again" in again.out
 
 
-def test_what_is_handed_on_tells_no_path(bench: Bench, study: Path) -> None:
+@pytest.mark.parametrize("anonymous", [False, True])
+def test_what_is_handed_on_tells_no_path(bench: Bench, study: Path, anonymous: bool) -> None:
     (bench / "DOE^JANE").mkdir()
-    for seed, name in enumerate("ab"):
+    for seed, name in enumerate(("SMITH", "JONES")):
         fastmri(bench / "DOE^JANE" / f"{name}.h5", kspace(seed=seed)[0], reference=kspace(seed=seed)[1])
     data = f"data={{kind: kspace, folder: {bench / 'DOE^JANE'}}}"
-    done = bench.call("evaluate", study, "-o", bench / "out", data, f"cache={bench / 'cache'}")
+    done = bench.call("evaluate", study, "-o", bench / "out", data, f"cache={bench / 'cache'}",
+                      *(["--anonymous"] if anonymous else []))
     assert done.code == 0
-    telling = [path for path in (bench / "out").rglob("*") if path.is_file() and path.name != "config.yaml"]
+    telling = [path for path in (bench / "out").rglob("*") if path.is_file() and (anonymous or path.name != "config.yaml")]
     assert len(telling) > 5
     for path in telling:
         assert str(bench.folder).encode() not in path.read_bytes(), path
-    assert "medrestore evaluate my.yaml" in json.loads((bench / "out" / "provenance.json").read_text())["command"]
+        inside = str(path.relative_to(bench / "out")).encode() + path.read_bytes()
+        assert not (anonymous and any(name in inside for name in (b"SMITH", b"JONES", b"DOE"))), path
+    if anonymous:
+        assert all(row["case"].startswith("case-") and row["patient"].startswith("case-")
+                   for row in read_rows(bench / "out" / "results.csv"))
+    else:
+        assert "medrestore evaluate my.yaml" in json.loads((bench / "out" / "provenance.json").read_text())["command"]
 
 
 @pytest.mark.parametrize(("words", "said"), [

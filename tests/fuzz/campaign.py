@@ -25,8 +25,10 @@ from .mutations import mutant
 from .readers import READERS, Reader, is_finite
 
 SEED = 20
-SECONDS = 60  # that reading a file of some kilobytes may take on a busy machine; hangs in a child end long before
+SECONDS = 60  # of computing that a file of some kilobytes may take here; what the child computes is limited there
+WAITING = 900  # seconds in all, on a busy machine
 GROWTH = 600 << 20  # bytes of memory that it may take
+HANGS = (signal.SIGPROF, signal.SIGALRM)  # that end a process which takes longer
 KINDS = ("read", "refused", "foreign", "not finite", "memory", "hang", "death")
 
 
@@ -61,15 +63,18 @@ def work(name: str, first: int, last: int, seconds: float) -> None:
         whole = reader.samples(Path(folder))
         assert [outcome(reader, path) for path in whole] == ["read"] * len(whole), f"{name}: whole samples are not read"
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        for late in HANGS:
+            signal.signal(late, signal.SIG_DFL)
         stop = time.time() + seconds
         for number in range(first, last):
             if time.time() > stop:
                 return
             print(number, end=" ", flush=True)
-            signal.alarm(SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)
+            signal.alarm(WAITING)
             found = tried(reader, whole, number)
             signal.alarm(0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             if (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10 > GROWTH:
                 print("memory", flush=True)
                 return
@@ -89,7 +94,7 @@ def campaign(name: str, mutants: int, seconds: float, first: int = 0) -> dict[st
             word, _, found = line.partition(" ")
             kind = found.split(" ")[0] if found.startswith("foreign") else found
             if not kind:
-                kind = "hang" if code == -signal.SIGALRM else "death"
+                kind = "hang" if -code in HANGS else "death"
                 found = f"{kind} {code}"
             counts[kind] += 1
             if kind not in ("read", "refused"):

@@ -1,6 +1,6 @@
 """Cases and what is asked of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,16 @@ import pytest
 from helpers.studies import changed, opened
 
 from medrestore.errors import InputError
-from medrestore.study.cases import CaseRecord, Clock, between, check_disjoint, check_unique, part_of, refuse_missing
+from medrestore.study.cases import (
+    CaseRecord,
+    Clock,
+    between,
+    check_disjoint,
+    check_unique,
+    part_of,
+    refuse_missing,
+    without_names,
+)
 from medrestore.study.run import scored_tasks
 
 
@@ -67,3 +76,13 @@ def test_a_clock_adds_up(monkeypatch: pytest.MonkeyPatch) -> None:
         with clock.timing("method"):
             pass
     assert (clock.method, clock.preparation) == (5.0, 0.0)
+
+
+def test_cases_without_names(tmp_path: Path) -> None:
+    """Patients stay apart, whose names and identifiers are nowhere, and equal contents do not fall together."""
+    first, second = opened(changed(), tmp_path / "out").data
+    cases = [replace(first, name=name, patient=patient, fingerprint=fingerprint) for name, patient, fingerprint in (
+        ("JANE", "JANE", "a" * 64), ("JOHN", "JOHN", "b" * 64), ("JANE2", "JANE", "c" * 64), ("COPY", "JOHN", "a" * 64))]
+    a, b, c, again = (f"case-{text}" for text in ("a" * 12, "b" * 12, "c" * 12, "a" * 12 + "-2"))
+    assert [(case.record.name, case.record.patient) for case in without_names(cases)] == [(a, a), (b, b), (c, a), (again, b)]
+    assert second.record == CaseRecord(second.name, second.patient, second.fingerprint)

@@ -97,3 +97,11 @@ def test_tables_are_written_together_or_not_at_all(tmp_path: Path, monkeypatch: 
     with pytest.raises(InputError, match=r"scores/volumes\.csv cannot be written \(no space left"):
         score_outputs(outputs, reference, "natural", out=out)
     assert not out.exists()
+
+
+def test_no_name_of_a_file_is_told_where_that_is_asked(tmp_path: Path) -> None:
+    outputs, reference, out = pictures(tmp_path / "SMITH", "PQ", add=5), pictures(tmp_path / "truth", "PQ"), tmp_path / "scores"
+    scored = score_outputs(outputs, reference, "natural", out=out, anonymous=True)
+    assert [(row["case"], row["patient"], row["method"]) for row in scored.rows] == [
+        ("case-0001", "case-0001", "outputs"), ("case-0002", "case-0002", "outputs")]
+    assert not any(name in (out / "results.csv").read_text() for name in ("P", "Q", "SMITH"))

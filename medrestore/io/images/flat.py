@@ -18,7 +18,7 @@ from ..reconstruction import RESEARCH_USE
 from .base import Images, Kind, fitted
 
 TIFF_TYPES = ("uint8", "uint16", "int16", "float32", "float64")
-TIFF_SPARE, TIFF_SECONDS, TIFF_PACE = 256 << 20, 10.0, 1e7  # bytes beside the values, seconds, and bytes a second beside them
+TIFF_SPARE, TIFF_SECONDS, TIFF_PACE = 256 << 20, 3.0, 2e6  # bytes beside the values, seconds, and bytes a second beside them
 
 
 def open_picture(path: PathLike) -> Images:
