@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo check test test-slow dist fuzz bench bench-posteriors bench-training bench-priors clean
+.PHONY: setup demo check test test-slow dist front-door docs fuzz bench bench-posteriors bench-training bench-priors clean
 
 setup: $(STAMP)
 
@@ -44,6 +44,15 @@ check: setup
 # a wheel and a source archive, in dist/
 dist: setup
 	$(BIN)/python -m build --outdir dist
+
+# a fresh environment in an empty folder: the wheel, every command and block of the pages, the walks; sizes and times in
+# build/front-door.md
+front-door: dist
+	PYTHONPATH=tests $(BIN)/python -m front_door --wheel $$(ls -t dist/*.whl | head -1) --torch "torch==2.13.0 $(REACHED)"
+
+# the pages as a static site, in build/site
+docs: setup
+	$(BIN)/python docs/site/build.py
 
 # peers that cannot be installed are left out, and the table says so
 bench: setup

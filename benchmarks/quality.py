@@ -3,7 +3,7 @@
     make bench-priors VOLUMES=volumes.npz [SCAN=raw_data.mat]       # all of it
 
     python benchmarks/quality.py scan SCAN.mat --study OUT --dataset raw --axes coil,slice,col,row    # a real, fully sampled scan
-    python benchmarks/quality.py page --brain OUT --surgical OUT    # the tables, into docs, README and the priors' cards
+    python benchmarks/quality.py page --brain OUT --surgical OUT    # the tables, into docs and the priors' cards
 
 OUT are folders of `medrestore evaluate` with configs/evaluate/brain-mr-starter.yaml and surgical-starter.yaml. Their rows are
 copied to benchmarks/results.
@@ -126,7 +126,7 @@ def surgical_table(rows: Sequence[dict]) -> str:
 
 
 def page(brain: Path | None, surgical: Path | None) -> None:
-    """Writes what was measured into the docs, the README and the priors' cards."""
+    """Writes what was measured into the docs and the priors' cards."""
     if brain is not None:
         shutil.copyfile(brain / "results.csv", RESULTS / "brain-mr-starter.csv")
         shutil.copyfile(brain / "tuned.json", RESULTS / "brain-mr-starter-tuned.json")
@@ -134,7 +134,7 @@ def page(brain: Path | None, surgical: Path | None) -> None:
         shutil.copyfile(surgical / "results.csv", RESULTS / "surgical-starter.csv")
     rows, real = brain_table(read_rows(RESULTS / "brain-mr-starter.csv")), scan_table()
     (ROOT / "docs/quality.md").write_text(f"# Quality on held-out subjects\n\n{rows}\n\n## A real scan\n\n{real}\n")
-    fill(ROOT / "README.md", "quality", rows)
+    fill(ROOT / "docs/choosing.md", "quality", rows)
     fill(ROOT / "data/priors/brain-mr-starter/CARD.md", "numbers", f"{rows}\n\n{real}")
     for place in ("data/priors/surgical-starter/CARD.md", "docs/inpainting.md"):
         fill(ROOT / place, "inpainting", surgical_table(read_rows(RESULTS / "surgical-starter.csv")))

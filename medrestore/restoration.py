@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from os import PathLike
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -15,11 +16,11 @@ from .errors import InputError
 from .levels import below, check_levels, karras
 from .methods import Method, serving
 from .methods.base import TrajectoryMethod
-from .mri import calibration_scale
+from .mri import calibration_scale, gridded_centre
 from .noise import Noise
-from .operators import CoilEncoding, Encoding, LinearOperator, Mask, Operator, SpectralOperator
+from .operators import CoilEncoding, Encoding, LinearOperator, Mask, NonCartesianSense, Operator, SpectralOperator
 from .operators.representation import ShortRepr
-from .priors import Prior
+from .priors import BySets, Prior
 from .problem import Problem, check_data, check_fits, stack
 
 if TYPE_CHECKING:
@@ -191,6 +192,10 @@ def codec_for(prior: Prior, problem: Problem[Operator]) -> Codec:
             sampled = (operator.mask > 0).to(operator.mask.dtype)
             y = problem.y / torch.where(operator.mask > 0, operator.mask, 1.0)  # without the weights of the samples
             return ComplexChannels(calibration_scale(y, sampled, operator.maps, quantile=quantile))
+        case CalibratedComplex(quantile) if isinstance(operator, NonCartesianSense):
+            y = problem.y / torch.where(operator.mask > 0, operator.mask, 1.0)
+            centre, inner = gridded_centre(y, operator.trajectory, operator.shape, operator.mask)
+            return ComplexChannels(calibration_scale(centre, inner, operator.maps, quantile=quantile))
     raise TypeError(f"the prior's recipe, {prior.recipe}, gives no codec for {operator.kind}; pass one with codec=")
 
 
@@ -270,6 +275,7 @@ def restore_all(
 
     Other arguments and what is refused: as for `restore`.
     """
+    _check_kinds(prior, method)
     steps = method.default_steps if steps is None else steps
     _check_counts(samples=samples, batch_size=batch_size, steps=steps)
     _check_takes_data(method)
@@ -290,7 +296,7 @@ def restore_all(
         some = [encoded[i] for i, _ in jobs]
         start = some[0].start
         return sample(
-            _joint([one.problem for one in some]), prior, method, levels,
+            _joint([one.problem for one in some]), some[0].prior, method, levels,
             noise=Noise([seeds[i] + k for i, k in jobs], some[0].problem.y.device), size=some[0].field.size,
             constraints=[_joint(alike) for alike in zip(*(one.constraints for one in some), strict=True)],
             start=torch.cat([one.start for one in some if one.start is not None]) if start is not None else 0.0,
@@ -319,9 +325,11 @@ class _Encoded:
 
     Attributes:
         problem, constraints, start: encoded.
+        prior: of its image: of each set of coil maps, where there are several.
         codec, field: from images to the prior's coordinates, and to its size.
     """
 
+    prior: Prior
     problem: Problem[Operator]
     constraints: tuple[Problem[Operator], ...]
     start: Tensor | None
@@ -335,6 +343,7 @@ def _encoded(problem: Problem[Operator], prior: Prior, method: Method, codec: Co
     check_needs(problem, method)
     check_data(problem)
     size = _size(problem, prior, size, start)
+    prior = _of_sets(prior, problem)
     codec = codec_for(prior, problem) if codec is None else codec
     field = Padded(padded_size(prior, size), size)
     check_fits(problem, codec, field, prior.channels)
@@ -345,7 +354,13 @@ def _encoded(problem: Problem[Operator], prior: Prior, method: Method, codec: Co
         empty = codec.decode(field.decode(torch.zeros(1, prior.channels, *field.size, device=problem.y.device)))
         given.append(Problem(Mask(outside), outside * field.encode(codec.encode(torch.zeros_like(empty)))))
     first = None if start is None else field.encode(codec.encode(start))
-    return _Encoded(encoded, tuple(given), first, codec, field)
+    return _Encoded(prior, encoded, tuple(given), first, codec, field)
+
+
+def _of_sets(prior: Prior, problem: Problem[Operator]) -> Prior:
+    """The prior of a problem's image: of all its images where it has one for each of several sets of coil maps."""
+    maps = problem.operator.maps if isinstance(problem.operator, Encoding) else None
+    return prior if maps is None or len(maps) == 1 else BySets(prior, len(maps))
 
 
 def _size(problem: Problem[Operator], prior: Prior, size: tuple[int, int] | None, start: Tensor | None) -> tuple[int, int]:
@@ -357,6 +372,14 @@ def _size(problem: Problem[Operator], prior: Prior, size: tuple[int, int] | None
         raise InputError(f"{problem.operator.kind} is not linear, so the size of its image is not known; "
                          "give size=(height, width)")
     return known
+
+
+def _check_kinds(prior: object, method: object) -> None:
+    """Refuses names where objects are needed, and other things that are easily passed in their place."""
+    if not isinstance(method, Method):
+        raise InputError(f"the method must be an object such as DDS(), got {method!r}; names are for commands and plans")
+    if isinstance(prior, str | PathLike):
+        raise InputError(f"the prior must be loaded first, by medrestore.priors.load({str(prior)!r})")
 
 
 def _check_takes_data(method: Method) -> None:
@@ -388,7 +411,7 @@ def _alike(encoded: Sequence[_Encoded]) -> list[list[int]]:
     groups: dict[tuple[object, ...], list[int]] = {}
     for i, one in enumerate(encoded):
         measured = tuple((each.y.shape[1:], each.y.dtype, each.y.device) for each in (one.problem, *one.constraints))
-        groups.setdefault((one.field.size, *measured), []).append(i)
+        groups.setdefault((one.field.size, one.prior.channels, *measured), []).append(i)
     return list(groups.values())
 
 

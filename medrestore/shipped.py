@@ -5,6 +5,7 @@ from os import PathLike
 from pathlib import Path
 
 from .errors import InputError, meant
+from .plugins import PRIORS, installed
 
 SAMPLE = "sample:"  # what the name of a sample begins with, where a path may stand too
 
@@ -27,6 +28,26 @@ def priors() -> dict[str, Path]:
     """The folders of the priors by name."""
     return {folder.name: folder for folder in sorted((_root("data") / "priors").iterdir())
             if (folder / "prior.json").is_file()}
+
+
+def prior(name: str) -> Path | None:
+    """The folder of a prior that is known by name: one of the package, or of a plugin; None for others.
+
+    Raises:
+        InputError: a plugin that does not work.
+    """
+    known, plugins = priors(), installed(PRIORS)
+    if name in known or name not in plugins:
+        return known.get(name)
+    place = plugins[name].load()
+    if not isinstance(place, str | PathLike) or not (Path(place) / "prior.json").is_file():
+        raise plugins[name].broken(f"{plugins[name].place} is no folder with a prior.json")
+    return Path(place)
+
+
+def prior_names() -> list[str]:
+    """The names of priors: of the package, then of plugins."""
+    return list(dict.fromkeys((*priors(), *installed(PRIORS))))
 
 
 def config(path: str, command: str) -> Path:

@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from front_door.blocks import NOT_RUN, PAGES, ROOT, blocks, bodies, commands, inline, lines, name, smaller
 
 import medrestore.operators
 from medrestore.cli.main import COMMANDS, main
@@ -15,56 +16,30 @@ from medrestore.methods import METHODS
 from medrestore.mri import sampling_mask
 from medrestore.mri.sampling import KINDS
 
-ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("data/**/*.md")])
-FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
-NEED_MORE = (  # commands that take at least a file
-    "recon", "inpaint", "restore", "degrade", "generate", "train", "convert", "inspect", "evaluate", "compare")
-
-
-def name(page: Path) -> str:
-    return str(page.relative_to(ROOT))
-
-
-def blocks(page: Path, kind: str) -> list[str]:
-    return [found["body"] for found in FENCE.finditer(page.read_text(encoding="utf-8")) if found["kind"].strip() == kind]
-
-
-def smaller(code: str) -> str:
-    """The same code with as few steps and samples as a method takes."""
-    return re.sub(r"\bsamples=\d+", "samples=2", re.sub(r"\bsteps=\d+", "steps=2", code))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python run")], ids=name)
+@pytest.mark.parametrize("page", [page for page in PAGES if bodies(page, "python run")], ids=name)
 def test_python_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The blocks of a page, one after the other, from the root of the repository."""
     monkeypatch.chdir(ROOT)
     names: dict[str, object] = {"__name__": "docs"}
-    for number, code in enumerate(blocks(page, "python run")):
+    for number, code in enumerate(bodies(page, "python run")):
         exec(compile(smaller(code), f"{name(page)}, block {number}", "exec"), names)
     if "result" in names:
         assert names["result"].samples.isfinite().all()
 
 
 def test_the_script_of_the_readme_runs() -> None:
-    assert len(blocks(ROOT / "README.md", "python run")) == 1
-
-
-def commands(page: Path) -> list[str]:
-    """Every `medrestore ...` line of the shell blocks, and those in the tables."""
-    lines = "".join(blocks(page, "sh")).splitlines()
-    inline = re.findall(r"`(medrestore [^`]+)`", page.read_text(encoding="utf-8"))
-    return [line for line in (*lines, *inline) if re.match(rf"medrestore ({'|'.join(COMMANDS)})( |$)", line)
-            and line.removeprefix("medrestore ") not in NEED_MORE]  # a name in a sentence, no whole line
+    assert len(bodies(ROOT / "README.md", "python run")) == 1
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=name)
 def test_commands_parse(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Options, types and choices are those of the command line; a YAML block is the `--config` of its page."""
     monkeypatch.chdir(tmp_path)
-    for recipe in blocks(page, "yaml"):
+    for recipe in bodies(page, "yaml"):
         (tmp_path / "mine.yaml").write_text(recipe)
     for line in commands(page):
         words = shlex.split(line, comments=True)[1:]
@@ -73,6 +48,16 @@ def test_commands_parse(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
                 COMMANDS[words[0]].parse(["dds" if word == "NAME" else word for word in words[1:]])
             except InputError as error:  # of a file that a rerun would read
                 assert "image.h5 does not exist" in str(error)
+
+
+def test_what_is_not_run_has_a_reason_that_is_needed() -> None:
+    """Every pattern of commands that the front door leaves out is of some command; every block left out says why."""
+    all_lines = [line for page in PAGES for body in bodies(page, "sh") for line in lines(body)]
+    all_lines += [line for page in PAGES for line in inline(page)]
+    assert not [pattern for pattern in NOT_RUN if not any(re.search(pattern, line) for line in all_lines)]
+    kinds = {block.kind for page in PAGES for block in blocks(page)}
+    assert kinds <= {"sh", "python", "python run", "yaml", "toml", "", "text", "json"}
+    assert not [block for page in PAGES for block in blocks(page) if block.kind == "python" and not block.reason]
 
 
 def test_the_options_in_the_readme_exist() -> None:
@@ -94,14 +79,16 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_every_page_is_on_the_map() -> None:
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^## (.*)$", index, re.MULTILINE)
+    assert sections == ["Tutorial", "How to", "Reference", "Explanation", "Gallery"]
     assert not [page.name for page in ROOT.glob("docs/*.md") if page.name != "index.md" and f"({page.name})" not in index]
 
 
 def test_every_operator_and_method_is_listed() -> None:
     kinds = {"Operator", "LinearOperator", "SpectralOperator", "CoIsometry", "Isometry", "Spectrum", "FromSpectrum", "Composed",
              "SpectralSense", "ResolventOperator", "ResolvedSense", "LocalOperator", "PseudoInvertible", "Encoding", "Decoded",
-             "Stack", "Window", "CoilOperator", "Coils"}
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+             "Stack", "Window", "CoilOperator", "CoilEncoding", "Coils"}
+    readme = "".join((ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("operators.md", "methods.md"))
     listed = set(medrestore.operators.__all__) - kinds | {kind.__name__ for kind in METHODS.values()}
     assert not {one for one in listed if not re.search(rf"`{re.escape(one)}\b", readme)}
 
@@ -150,7 +137,7 @@ def test_what_is_no_medical_device_says_so() -> None:
 
 
 @pytest.mark.parametrize(("page", "marker"), [
-    ("README.md", "quality"), ("docs/speed.md", "speed"), ("data/priors/brain-mr-starter/CARD.md", "numbers"),
+    ("docs/choosing.md", "quality"), ("docs/speed.md", "speed"), ("data/priors/brain-mr-starter/CARD.md", "numbers"),
 ])
 def test_measured_numbers_have_their_place(page: str, marker: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..operators import LinearOperator, Sense
+from ..operators import AnySense, LinearOperator
 from ..problem import Problem
 from ..solvers import cg
 from .penalties import differences, differences_adjoint, shrunk
@@ -30,8 +30,8 @@ class ADMMTV(Regularised, PictureBaseline):
 
     iterations: int = 60
 
-    def _solve(self, y: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
-        return self.fitted(Sense(maps, mask.expand(y.shape[-2:])), y)
+    def _fit(self, A: AnySense, y: Tensor) -> Tensor:
+        return self.fitted(A, y)
 
     def restore(self, problem: Problem[LinearOperator]) -> Tensor:
         return self.fitted(problem.operator, problem.y)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..operators import NonCartesianSense
 
 
 class Baseline(ABC):
@@ -17,22 +18,42 @@ class Baseline(ABC):
 
         Args:
             kspace: (1, coil, height, width) complex, centred; what `mask` leaves out is ignored.
-            maps: coil sensitivities shaped like `kspace`.
+            maps: coil sensitivities (set, coil, height, width).
             mask: (1, width) or (height, width), 1 where sampled and 0 elsewhere.
 
         Returns:
-            (1, 1, height, width) complex64 in the units of `kspace`, on its device.
+            (1, set, height, width) complex64, an image for each set of maps, in the units of `kspace`, on its device.
 
         Raises:
             InputError: shapes do not fit together, or values are not finite.
         """
 
+    def along(self, A: NonCartesianSense, y: Tensor) -> Tensor:
+        """The image (1, 1, height, width) complex64 behind samples (1, coil, readout, sample) along a trajectory.
 
-def check_slice(kspace: Tensor, maps: Tensor, mask: Tensor) -> None:
-    """Refuse what no baseline can reconstruct, in one sentence."""
+        Args:
+            A: of one slice, its mask 0 or 1.
+            y: what the mask leaves out is ignored.
+
+        Raises:
+            InputError: the method takes Cartesian scans alone.
+        """
+        raise InputError(f"{type(self).__name__} takes Cartesian scans alone, and this one was acquired along a trajectory; take "
+                         "zero-filled, CG-SENSE, total variation or L1-wavelet")
+
+
+def check_slice(kspace: Tensor, maps: Tensor, mask: Tensor, *, several: bool = False) -> None:
+    """Refuse what no baseline can reconstruct, in one sentence.
+
+    Args:
+        several: whether it takes several sets of maps.
+    """
     if kspace.ndim != 4 or len(kspace) != 1 or not kspace.is_complex():
         raise InputError(f"k-space is {_describe(kspace)} but one slice, complex (1, coil, height, width), is needed.")
-    if maps.shape != kspace.shape or not maps.is_complex():
+    if len(maps) > 1 and not several:
+        raise InputError(f"There are {len(maps)} sets of coil maps and this method takes one; take zero-filled, CG-SENSE, "
+                         "total variation or L1-wavelet, which take several.")
+    if maps.shape[1:] != kspace.shape[1:] or not maps.is_complex():
         raise InputError(f"The coil maps are {_describe(maps)} but k-space is {_describe(kspace)}; "
                          "compute the maps from this scan.")
     height, width = kspace.shape[-2:]

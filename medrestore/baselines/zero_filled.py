@@ -7,17 +7,28 @@ import torch
 from torch import Tensor
 
 from ..fft import ifft2c
+from ..mri.density import pipe_menon
+from ..operators import NonCartesianSense
 from .base import Baseline, check_slice
 
 
 @dataclass(frozen=True)
 class ZeroFilled(Baseline):
-    """The adjoint of the acquisition: inverse Fourier transform of what was sampled, coils combined by their maps."""
+    """The adjoint of the acquisition: inverse Fourier transform of what was sampled, coils combined by their maps.
+
+    Along a trajectory it is gridding: the adjoint of samples weighted by the area of k-space that each stands for (Pipe & Menon).
+    """
 
     def reconstruct(self, kspace: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
-        check_slice(kspace, maps, mask)
+        check_slice(kspace, maps, mask, several=True)
         images = ifft2c(kspace * mask.to(kspace.device))
-        return (maps.to(kspace.device).conj() * images).sum(dim=1, keepdim=True).to(torch.complex64)
+        return (maps.to(kspace.device).conj() * images).sum(1)[None].to(torch.complex64)
+
+    def along(self, A: NonCartesianSense, y: Tensor) -> Tensor:
+        taken = A.mask > 0
+        density = torch.zeros(taken.shape, device=y.device)
+        density[taken] = pipe_menon(A.trajectory[taken][None], A.shape)[0]
+        return A.adjoint(density * y)
 
 
 @dataclass(frozen=True)

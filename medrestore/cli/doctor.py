@@ -9,7 +9,10 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING
 
+from .. import plugins
+from ..errors import InputError
 from ..extras import install_line
+from ..methods import METHODS
 from .command import Command
 from .results import emit
 from .terminal import answer, lines_aside
@@ -55,6 +58,9 @@ def run(options: Options) -> int:
     packages = {name: _version(name) for name in ("medrestore", *_required(), *OPTIONAL)}
     for name, found in packages.items():
         answer(f"{name:14s} {found or _absent(name)}")
+    extensions = list(_plugins())
+    for line in extensions:
+        answer(line)
     import torch
 
     from ..devices import accelerator, default_device
@@ -67,8 +73,8 @@ def run(options: Options) -> int:
     answer(f"devices        {', '.join(shown)}; used where none is given: {default_device()}")
     checks = [_checked(name, check) for name, check in _checks(("cpu", *([best] if best else [])))]
     if options.json:
-        emit("doctor", python=python, system=system, packages=packages, devices=devices, default_device=default_device(),
-             checks=[asdict(one) for one in checks])
+        emit("doctor", python=python, system=system, packages=packages, plugins=extensions, devices=devices,
+             default_device=default_device(), checks=[asdict(one) for one in checks])
     return 0 if all(one.ok for one in checks) else 1
 
 
@@ -88,6 +94,22 @@ def _version(name: str) -> str | None:
 def _absent(name: str) -> str:
     """What stands in the place of the version of a package that is not there."""
     return f"not installed (optional: {install_line(OPTIONAL[name])})" if name in OPTIONAL else "MISSING"
+
+
+def _plugins() -> Iterator[str]:
+    """The objects of other packages, and whether they work."""
+    for group in plugins.GROUPS:
+        for one in plugins.installed(group).values():
+            state = "ok"
+            if group == plugins.METHODS and one.name not in METHODS.plugins:
+                state = "not used, the name is one of medrestore's"
+            try:
+                one.load()
+            except InputError as error:
+                state = str(error)
+            yield f"plugin         {one.name} ({one.kind.removesuffix('s')} of {one.package}): {state}"
+        for name, why in plugins.passed_over(group).items():
+            yield f"plugin         {name} is not used: {why}"
 
 
 def _checked(name: str, check: Callable[[], bool]) -> Checked:

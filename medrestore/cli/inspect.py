@@ -14,13 +14,14 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from .. import shipped
 from ..errors import InputError
+from ..recon.plan import Side
 from ..settings import Bounds
 from .command import Command
-from .options import POSITIONAL
+from .options import POSITIONAL, matrix
 from .results import emit
 from .terminal import answer, lines_aside
 
@@ -42,6 +43,10 @@ class Options:
         select: the value to read of a counter: contrast, phase, set, repetition, average, segment; as contrast=1
         uncentred: the origin of k-space is at [0, 0] of the array, as an FFT without fftshift leaves it
         max_gb: refuse files that declare a larger array
+        trajectory: file of the trajectory of a scan that is a plain array, a .npy or a BART .cfl; its picture is drawn by --draw
+        trajectory_units: of the trajectory; default what the format or its reach says
+        matrix: height,width of the image of a scan along a trajectory
+        draw: a .png to draw the trajectory in
         json: print the facts as JSON (docs/results.md)
     """
 
@@ -51,6 +56,10 @@ class Options:
     select: Mapping[str, Annotated[int, Bounds(at_least=0)]] = field(default_factory=dict)
     uncentred: bool = False
     max_gb: Annotated[float, Bounds(above=0)] = 16.0
+    trajectory: str | None = None
+    trajectory_units: Literal["cycles-per-fov", "cycles-per-pixel", "radians-per-pixel"] | None = None
+    matrix: tuple[Side, Side] | None = None
+    draw: str | None = None
     json: bool = False
 
 
@@ -75,7 +84,7 @@ def _facts(options: Options) -> dict[str, Any]:
     from ..io import read_provenance
 
     path = Path(options.file)
-    if (path / "prior.json").is_file() or (not path.exists() and options.file in shipped.priors()):
+    if (path / "prior.json").is_file() or (not path.exists() and options.file in shipped.prior_names()):
         return _prior(options.file)
     if (path / "baseline.json").is_file():
         return _baseline(path)
@@ -196,19 +205,39 @@ def _scan(options: Options) -> dict[str, str]:
 
     axes = options.axes.split(",") if options.axes else None
     how: dict[str, Any] = dict(dataset=options.dataset, axes=axes, select=options.select, uncentred=options.uncentred,
-                               max_gb=options.max_gb)
+                               max_gb=options.max_gb, trajectory=options.trajectory, trajectory_units=options.trajectory_units,
+                               matrix=options.matrix)
     facts = {name: COMMAND.mentions(value) for name, value in inspect_file(options.file, **how).items()}
     with read_kspace(options.file, implausible=True, **how) as scans:
         scan = scans[len(scans) // 2]
+    if options.draw is not None:
+        _draw(scan, Path(options.draw))
+        facts["drawn in"] = options.draw
     return facts | {"calibration": _calibration(scan)}
+
+
+def _draw(scan: "Scan", place: Path) -> None:
+    """The trajectory of a slice as a picture."""
+    from ..report.trajectory import draw_trajectory
+
+    if scan.trajectory is None:
+        raise InputError("--draw draws the trajectory of a scan, and this one is Cartesian; leave it out")
+    if place.suffix.lower() != ".png":
+        raise InputError(f"{place} must end in .png; give such a name")
+    if place.exists():
+        raise InputError(f"{place} exists; give another place")
+    draw_trajectory(scan.trajectory, scan.mask, scan.shape, place)
 
 
 def _calibration(scan: "Scan") -> str:
     """The calibration lines of a slice, and whether they suffice for coil maps."""
     from ..io.kspace.base import sampled
-    from ..mri import calibration_width
+    from ..mri import calibration_width, centre_of
 
     found = calibration_width(scan.mask)
+    if scan.trajectory is not None:
+        rows, columns = centre_of(scan.trajectory, scan.shape, scan.mask)
+        found = rows.stop - rows.start, columns.stop - columns.start
     width = min(found) if isinstance(found, tuple) else found
     lines = "{} x {} points".format(*found) if isinstance(found, tuple) else f"{found} lines"
     if scan.calibration is not None:
@@ -226,4 +255,4 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-COMMAND = Command("inspect", Options, run, __doc__)
+COMMAND = Command("inspect", Options, run, __doc__, readers={"matrix": matrix})

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..allocator import is_out_of_memory, keep_freed_memory
 from ..errors import InputError
+from ..plugins import GROUPS, installed
 from ..settings import suggested
 from . import (
     compare,
@@ -92,10 +93,17 @@ def help_text() -> str:
     lines = [f"  {name:{width}s}  {command.summary}" for name, command in COMMANDS.items()]
     return "\n".join([
         "usage: medrestore COMMAND [options]", "", f"Incomplete measurements in, images out. {NOTICE}", "",
-        "commands:", *lines, "", "options:", "  -h, --help   show this help, or after a command the help of that",
+        "commands:", *lines, *_plugins(), "", "options:", "  -h, --help   show this help, or after a command the help of that",
         "  --version    show the version", "  --debug      show the traceback of an error; anywhere in the line",
         "  -v, --verbose  also say what the library does by the way; anywhere in the line",
         "  -q, --quiet  say only results that were asked for, warnings and errors; anywhere in the line"])
+
+
+def _plugins() -> list[str]:
+    """What other packages add to the commands."""
+    found = [one for group in GROUPS for one in installed(group).values()]
+    lines = [f"  {one.name:12s}  {one.kind.removesuffix('s')} of {one.package}" for one in found]
+    return ["", "plugins:", *lines] if lines else []
 
 
 def _sentence(error: Exception, command: Command[Any] | None) -> str | None:

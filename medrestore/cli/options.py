@@ -11,6 +11,7 @@ from functools import cached_property
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
+from ..errors import InputError
 from ..settings import FieldError, OneOf, build, default_of, documented, hints, is_required, parse, scalar
 
 T = TypeVar("T")
@@ -98,7 +99,8 @@ class Option:
         nullable = NoneType in self.kinds
         if nullable and (value is None or value in NULLS or (value is False and bool not in self.kinds)):
             return None
-        if isinstance(value, str) and str not in self.kinds and not self.choices:
+        words = self.choices and (value in self.choices or not {int, float, bool} & set(self.kinds))
+        if isinstance(value, str) and str not in self.kinds and not words:
             with suppress(ValueError):  # the text itself is refused below
                 value = scalar(value)
         return parse(self.hint, value, source, self.name)
@@ -170,3 +172,13 @@ def built(kind: type[T], default: T | None, tree: Mapping[str, Any], where: str 
         return build(kind, values, "")
     except FieldError as error:
         raise FieldError(error.source, f"{where}{error.field}", error.what) from error
+
+
+def matrix(text: Any) -> Any:
+    """height,width, or one number for both."""
+    if not isinstance(text, str):
+        return text
+    sides = text.split(",") if "," in text else [text, text]
+    if len(sides) != 2 or not all(side.strip().isdecimal() for side in sides):
+        raise InputError(f"takes height,width in pixels, as 256,192, or one number, got {text!r}")
+    return [int(side) for side in sides]

@@ -21,14 +21,14 @@ from ..recon.plan import Machine, Plan, Reading, Writing, quality
 from ..settings import OMITTED, FieldError, build
 from .command import Command, Given
 from .device import usable_device
-from .options import POSITIONAL
+from .options import POSITIONAL, matrix
 from .results import emit_results, gathered, write_summary
 from .terminal import complain, lines_aside, progress, say
 
 if TYPE_CHECKING:
     from ..recon.files import Job
 
-PLACES = ("prior", "maps")  # fields of the plan that say where a file is, which a rerun may give anew
+PLACES = ("prior", "maps", "trajectory")  # fields of the plan that say where a file is, which a rerun may give anew
 QUALITIES = Literal["fast", "balanced", "best"]
 
 
@@ -74,6 +74,8 @@ def run(options: Options) -> int:
         raise InputError(f"{source} does not exist; give a scan or a folder of scans")
     if options.plan.maps is not None and not _is_there(Path(options.plan.maps)):
         raise InputError(f"{options.plan.maps} does not exist; give a file of coil maps")
+    if options.plan.trajectory is not None and not _is_there(Path(options.plan.trajectory)):
+        raise InputError(f"{options.plan.trajectory} does not exist; give the file of a trajectory")
     out = _out(source, options)
 
     from ..recon.files import Job, is_done, recon_file
@@ -218,9 +220,12 @@ def _same_inputs(made: dict[str, Any], source: Path, job: "Job", options: Option
                          "give the place of that one by --prior")
     if made.get("maps_fingerprint") != job.maps_fingerprint:
         raise InputError(f"{options.plan.maps} holds other coil maps than {options.origin} was made with; give those by --maps")
+    if made.get("trajectory_fingerprint") != job.trajectory_fingerprint:
+        raise InputError(f"{options.plan.trajectory} holds another trajectory than {options.origin} was made with; give that by "
+                         "--trajectory")
     if made.get("medrestore") != version("medrestore"):
         say(f"{options.origin} was made by medrestore {made.get('medrestore')}, this is {version('medrestore')}: bits may differ")
 
 
 COMMAND = Command("recon", Options, run, __doc__, config=True, left_open=frozenset({"steps", "samples"}), complete=_complete,
-                  readers={"slices": _slices, "axes": _axes})
+                  readers={"slices": _slices, "axes": _axes, "matrix": matrix})

@@ -5,6 +5,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from ..plugins import GROUPS, installed
 from ..settings import default_of, described, documented, hints, is_required, plain
 from .command import Command
 from .main import COMMANDS
@@ -25,6 +26,11 @@ def page() -> str:
         parts += [f"## medrestore {command.name}", "", command.summary, "", *_table(_options(command), "option"), ""]
         for title, kind in (command.files() if command.files is not None else {}).items():
             parts += [f"### YAML: {title}", "", *_tables(kind, set())]
+    found = [f"| `{one.name}` | {one.kind.removesuffix('s')} | {one.package} |"
+             for group in GROUPS for one in installed(group).values()]
+    if found:
+        parts += ["## Plugins", "", "Of other packages that are installed.", "", "| name | kind | package |", "|---|---|---|",
+                  *found, ""]
     return "\n".join(parts)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +12,7 @@ from ..errors import InputError
 from ..settings import Privacy
 from .terminal import decoration, say
 
-SUMMARY = "summary.csv"
+SUMMARY, BEGIN = "summary.csv", b"input,"  # what our tables begin with
 
 
 class Result(Protocol):
@@ -68,6 +69,20 @@ def write_summary(folder: Path, results: Iterable[Result], failed: Mapping[str, 
 
     rows = [one.row() for one in results]
     rows += [{"input": names.name_of(source / name), "error": names.told(why, source / name)} for name, why in failed.items()]
-    if rows:
-        write_rows(folder / SUMMARY, finite(rows))
-        say(str(folder / SUMMARY))
+    place = folder / SUMMARY
+    if rows and _is_free(place):
+        write_rows(place, finite(rows))
+        say(str(place))
+    elif rows:
+        say(f"note: {place} is of another program and stays; move it to have a table of the results there")
+
+
+def _is_free(place: Path) -> bool:
+    """Whether nothing is there, or a table that an earlier run has written."""
+    if not os.path.lexists(place):
+        return True
+    try:
+        with place.open("rb") as file:
+            return not place.is_symlink() and file.read(len(BEGIN)) == BEGIN
+    except OSError:
+        return False

@@ -17,7 +17,7 @@ from ..codecs import CalibratedComplex
 from ..errors import InputError
 from ..fft import ifft2c
 from ..files import expanded
-from ..io import Scan, read_kspace
+from ..io import Scan, read_cartesian
 from ..io.guards import guarded, has, open_hdf5
 from ..mri import calibration_scale, espirit
 from ..settings import build, check
@@ -128,7 +128,7 @@ class FastMRI(Images):
         path = self.cache / f"{key}.npy"
         images = read_cached(path)
         if images is None or images.ndim != 4 or images.shape[:2] != (len(volume.slices), self.channels):
-            with read_kspace(volume.path) as file:
+            with read_cartesian(volume.path) as file:
                 images = np.stack([clean_image(file[at], self.target).numpy().astype(np.float16) for at in volume.slices])
             write_array(path, images)
         return images
@@ -183,7 +183,7 @@ def _header(path: Path, slices: tuple[int, int] | None) -> tuple[_Volume, str]:
             what = "holds a mask, so its k-space is undersampled" if has(file, "mask") else "holds no 'kspace'"
             raise InputError(f"{path} {what}; train on volumes of *_train or *_val.")
         patient, acquisition = patient_of(file, path), guarded(path, lambda: file.attrs.get("acquisition"))
-    with read_kspace(path) as volume:
+    with read_cartesian(path) as volume:
         chosen = range(len(volume)) if slices is None else range(*slice(*slices).indices(len(volume)))
     return _Volume(path, chosen, patient or _hash(path.stem)), str(acquisition)
 

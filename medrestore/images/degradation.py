@@ -17,6 +17,7 @@ from .steps import (
     Kernel,
     Motion,
     Pixels,
+    Plugged,
     Pool,
     Saturate,
     Share,
@@ -46,7 +47,8 @@ class Degradation:
         task: denoise, sr (a coarser image), deblur, colorize (a grey image), inpaint (hidden pixels), cs (random pixels or
             coefficients), old-photo (a coarser, grey image with hidden pixels), jpeg (compression) or saturation (overexposure).
         operators: in place of a task a list of steps, the first one done first; each is a mapping of `kind` (pool, bicubic,
-            gaussian, motion, kernel, grey, mask, pixels, walsh-hadamard, jpeg, saturation) and its numbers.
+            gaussian, motion, kernel, grey, mask, pixels, walsh-hadamard, jpeg, saturation; plugin: an `operator` of another
+            package and its `options`) and its numbers.
         factor: of sr and old-photo: how many pixels became one, along each axis.
         filter: of sr: means over the pixels, or bicubic with antialiasing.
         blur_std: of deblur: std of a Gaussian in pixels, one number or two, down the rows and along the columns.
@@ -168,7 +170,7 @@ class Degradation:
     @property
     def linear(self) -> bool:
         """Whether it is linear, as most methods need it to be."""
-        return not any(isinstance(step, NONLINEAR) for step in self.steps)
+        return not any(isinstance(step, NONLINEAR) or (isinstance(step, Plugged) and not step.linear) for step in self.steps)
 
     def _blur(self) -> Step:
         if self.kernel is not None:

@@ -29,8 +29,9 @@ from ..operators import (
     motion_kernel,
     sample_pixels,
 )
+from ..operators.plugged import plugged
 from .degradation import Degradation
-from .steps import Bicubic, Gaussian, Grey, Hide, Jpeg, Kernel, Motion, Pixels, Pool, Saturate, Step, Walsh
+from .steps import Bicubic, Gaussian, Grey, Hide, Jpeg, Kernel, Motion, Pixels, Plugged, Pool, Saturate, Step, Walsh
 
 Size = tuple[int, int]
 BLOCK = 32  # side of the blocks of compressed sensing where the image is no power of two
@@ -175,6 +176,8 @@ def _operator(step: Step, size: Size, channels: int, files: Files, generator: to
             _check_share(keep, size)
             transform = BlockWalsh(size, torch.randperm(_block(block, size) ** 2, generator=generator))
             return Mask(_kept(transform, keep, generator)) @ transform
+        case Plugged(name, options):
+            return plugged(name, size, channels, options)
 
 
 def _check_divides(factor: int, size: Size) -> None:

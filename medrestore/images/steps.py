@@ -4,10 +4,12 @@ A further step is a dataclass with a `kind` here and a case in `operators.operat
 differentiable.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from ..settings import Bounds, check
+from ..plugins import OPERATORS, Names
+from ..settings import Bounds, OneOf, check
 
 GREY = (1 / 3, 1 / 3, 1 / 3)
 Share = Annotated[float, Bounds(above=0, at_most=1)]
@@ -117,5 +119,15 @@ class Saturate(Checked):
     kind: Literal["saturation"] = "saturation"
 
 
+@dataclass(frozen=True)
+class Plugged(Checked):
+    """An operator of another package (`medrestore.plugins`) by its name, with its options; `linear` says whether it is."""
+
+    operator: Annotated[str, OneOf(Names(OPERATORS))]
+    options: Mapping[str, int | float | str | None] = field(default_factory=dict)
+    linear: bool = True
+    kind: Literal["plugin"] = "plugin"
+
+
 NONLINEAR = (Jpeg, Saturate)  # which methods that follow the gradient alone can undo
-Step = Pool | Bicubic | Gaussian | Motion | Kernel | Grey | Hide | Pixels | Walsh | Jpeg | Saturate
+Step = Pool | Bicubic | Gaussian | Motion | Kernel | Grey | Hide | Pixels | Walsh | Jpeg | Saturate | Plugged

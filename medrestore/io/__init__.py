@@ -2,7 +2,7 @@
 
 from .dicom import read_dicom
 from .frames import Frames, Masks, grow_hole, read_picture, to_known
-from .kspace import KSpaceFile, Scan, inspect_file, read_kspace
+from .kspace import KSpaceFile, Scan, inspect_file, read_cartesian, read_kspace
 from .npz import npz_names, read_npz
 from .reconstruction import (
     RESEARCH_USE,
@@ -32,6 +32,7 @@ __all__ = [
     "open_frames",
     "open_scenes",
     "open_volume",
+    "read_cartesian",
     "read_dicom",
     "read_kspace",
     "read_npz",

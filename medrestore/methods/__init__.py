@@ -6,6 +6,7 @@ Classes are imported when they are first asked for, so that their names are know
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .. import plugins
 from ..settings import Registry
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ METHODS: "Registry[Method]" = Registry(__name__, {  # by the names that configs 
     "ddpm": ("ddpm:DDPM", GENERATION),
     "probability-flow": ("edm:ProbabilityFlow", GENERATION),
     "dpm-solver++": ("dpm_solver:DPMSolver", GENERATION),
-}, base="base:Method")
+}, base="base:Method", group=plugins.METHODS, group_uses=(SCANS, FRAMES, IMAGES))
 _MODULES = {"Method": "base"} | {name: module for module, name in (place.split(":") for place in METHODS.places.values())}
 
 __all__ = ["FRAMES", "GENERATION", "IMAGES", "METHODS", "SCANS", "serving", *sorted(_MODULES)]
@@ -81,8 +82,8 @@ def serving(operator: "Operator | None", *, noisy: bool = False, use: str | None
         noisy: only those that take noisy data.
         use: only those that are offered for it; None for all.
     """
-    names = [name for name in (METHODS if use is None else METHODS.offered(use))
-             if METHODS[name].served_by(operator) and not (noisy and METHODS[name].exact)]
+    names = [name for name in METHODS.working() if (use is None or METHODS.suits(name, use))
+             and METHODS[name].served_by(operator) and not (noisy and METHODS[name].exact)]
     return " and ".join(one for one in (", ".join(names[:-1]), *names[-1:]) if one)
 
 

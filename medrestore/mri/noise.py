@@ -103,6 +103,37 @@ def estimate_noise(kspace: Tensor, mask: Tensor) -> NoiseEstimate:
         "air at the ends of the readout": _readout_air(kspace[0], mask) if mask.shape[0] == 1 else None,
         CORNERS: _corners(kspace[0], mask),
     }
+    return _least(places)
+
+
+def estimate_trajectory_noise(kspace: Tensor, trajectory: Tensor, weights: Tensor | None = None) -> NoiseEstimate:
+    """The noise of samples (1, coil, readout, sample) along a trajectory (readout, sample, 2), from these alone.
+
+    As of a Cartesian scan, the least of the estimates from places that hold nearly nothing but noise. Along a readout, straight
+    or not, the signal of an object within the field of view has no frequency above half the cycles from a sample to the next, so
+    that those above are air wherever readouts are oversampled.
+
+    Args:
+        weights: (readout, sample), 0 where nothing was measured.
+
+    Raises:
+        InputError: no place has enough samples, or values are not finite.
+    """
+    kspace = kspace.detach().to("cpu", torch.complex64)[0]
+    if not torch.isfinite(torch.view_as_real(kspace)).all():
+        raise InputError("The k-space holds values that are not finite, so its noise cannot be estimated.")
+    taken = torch.ones(kspace.shape[1:], dtype=torch.bool) if weights is None else weights.detach().cpu() > 0
+    readouts = taken.any(1)
+    sides = trajectory.detach().cpu().abs().flatten(0, 1).amax(0).clamp(min=1)
+    radius = torch.linalg.vector_norm(trajectory.detach().cpu() / sides, dim=-1)
+    return _least({
+        "air at the ends of the readout": _air_of(kspace[:, readouts][..., taken[readouts].all(0)].mT),
+        CORNERS: _outermost(kspace[:, taken], radius[taken]),
+    })
+
+
+def _least(places: dict[str, Tensor | None]) -> NoiseEstimate:
+    """The least of the estimates from places, (coil, n) samples of each by what it is."""
     estimates = []
     for source, samples in places.items():
         if samples is not None and samples.numel() >= _FEWEST and samples.any():
@@ -161,17 +192,22 @@ def _readout_air(kspace: Tensor, mask: Tensor) -> Tensor | None:
     lines = torch.nonzero(mask[0] > 0)[:, 0]
     lines = lines[(lines < centre.start) | (lines >= centre.stop)]
     distance = (lines - width // 2).abs()
-    lines = lines[2 * distance >= distance.max()] if len(lines) else lines
-    if len(lines) < 4 or kspace.shape[-2] < 40:
+    return _air_of(kspace[..., lines[2 * distance >= distance.max()] if len(lines) else lines])
+
+
+def _air_of(kspace: Tensor) -> Tensor | None:
+    """Noise samples (coil, n): positions without signal along readouts (coil, position, readout); None of too few."""
+    lines = kspace.shape[-1]
+    if lines < 4 or kspace.shape[-2] < 40:
         return None
     window = torch.hann_window(kspace.shape[-2])  # keeps the object from leaking into the air
-    profiles = ifft2c(kspace[..., lines] * (window / window.square().mean().sqrt())[:, None], axes=(-2,)).to(torch.complex128)
+    profiles = ifft2c(kspace * (window / window.square().mean().sqrt())[:, None], axes=(-2,)).to(torch.complex128)
     power = profiles.abs().square().mean(dim=(0, 2))
     quiet = power.argsort()[: len(power) // 10]
     for _ in range(20):
         samples = profiles[:, quiet].flatten(1)
         covariance = samples @ samples.mH / samples.shape[1]
-        spread = float(covariance.abs().square().sum().sqrt() / covariance.diagonal().real.sum()) / len(lines) ** 0.5
+        spread = float(covariance.abs().square().sum().sqrt() / covariance.diagonal().real.sum()) / lines**0.5
         grown = torch.nonzero(power < (1 + 1.5 * spread) * power[quiet].mean())[:, 0]
         if torch.equal(grown, quiet):
             break
@@ -184,9 +220,13 @@ def _corners(kspace: Tensor, mask: Tensor) -> Tensor:
     height, width = kspace.shape[-2:]
     y, x = ((torch.arange(n) - n // 2) / (n / 2) for n in (height, width))
     taken = torch.nonzero((mask > 0).expand(height, width).flatten())[:, 0]
-    radius = torch.hypot(y[:, None], x).flatten()[taken]
-    outermost = taken[radius.topk(min(len(taken), max(_ENOUGH, int(_CORNERS * len(taken))))).indices]
-    samples = kspace.flatten(1)[:, outermost].to(torch.complex128)
+    return _outermost(kspace.flatten(1)[:, taken], torch.hypot(y[:, None], x).flatten()[taken])
+
+
+def _outermost(samples: Tensor, radius: Tensor) -> Tensor:
+    """Those of samples (coil, n) that are farthest from the centre of k-space, single strong ones made as weak as the others."""
+    farthest = radius.topk(min(len(radius), max(_ENOUGH, int(_CORNERS * len(radius))))).indices
+    samples = samples[:, farthest].to(torch.complex128)
     # The median lets single strong samples pass; for complex Gaussian noise it is ln 2 of the mean power.
     power = samples.abs().square()
     robust = power.median(dim=1).values / torch.log(torch.tensor(2.0))

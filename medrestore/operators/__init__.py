@@ -21,23 +21,23 @@ from .image import AveragePool, Chroma, Crop, Grayscale, Mask, sample_pixels
 from .jpeg import JPEG, jpeg_quality
 from .laws import check
 from .local import Identity, Isometry, LocalOperator
-from .non_cartesian_sense import NonCartesianSense
+from .non_cartesian_sense import AnySense, NonCartesianSense
 from .nonlinear import Decoded, Learned, Magnitude, PhaseRetrieval, Saturation
 from .nonuniform import VaryingBlur, varying_blur
 from .sense import Sense
 from .sense_exact import ResolvedSense, SpectralSense
-from .soft_sense import SoftSense
+from .soft_sense import SoftSense, encoding
 from .stack import Stack, stack
 from .toeplitz import Toeplitz
 
 __all__ = [
-    "JPEG", "AveragePool", "BlockWalsh", "Chroma", "CircularBlur", "CoIsometry", "CoilEncoding",
+    "JPEG", "AnySense", "AveragePool", "BlockWalsh", "Chroma", "CircularBlur", "CoIsometry", "CoilEncoding",
     "CoilOperator", "Coils", "Composed", "Crop", "Decoded", "EncodedMaps", "Encoding", "FromSpectrum",
     "Functions", "Grayscale", "Identity", "Isometry", "Learned", "LinearOperator", "LocalOperator",
     "Magnitude", "Mask", "NonCartesianSense", "Operator", "PhaseRetrieval", "PseudoInvertible",
     "ReflectingBlur", "ResolvedSense", "ResolventOperator", "Saturation", "Sense", "Separable",
     "SingleCoil", "SmoothMaps", "SoftSense", "SpectralOperator", "SpectralSense", "Spectrum", "Stack",
     "Toeplitz", "VaryingBlur", "WalshHadamard", "Window", "bicubic_downsample", "check",
-    "gaussian_blur", "gaussian_kernel", "jpeg_quality", "motion_kernel", "sample_pixels", "stack",
+    "encoding", "gaussian_blur", "gaussian_kernel", "jpeg_quality", "motion_kernel", "sample_pixels", "stack",
     "varying_blur",
 ]

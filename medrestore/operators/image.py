@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..devices import has_doubles
+from ..errors import InputError
 from .base import CoIsometry, FromSpectrum, Operator, Spectrum, Window, same
 from .local import Identity, LocalOperator
 
@@ -31,6 +32,13 @@ class Mask(LocalOperator, FromSpectrum):
     """
 
     keep: Tensor
+
+    def __post_init__(self) -> None:
+        if self.keep.ndim < 2:
+            raise InputError(f"the mask of pixels has shape {tuple(self.keep.shape)}, and (height, width) is needed")
+        if self.keep.device.type == "cpu" and not ((self.keep == 0) | (self.keep == 1)).all():  # a GPU would be waited for
+            raise InputError(f"the mask of pixels holds values such as {float(self.keep.max()):g}, and 0 (hidden) or 1 (kept) "
+                             "are needed; give (mask > 0).float()")
 
     @property
     def sampled(self) -> Tensor:
@@ -341,10 +349,14 @@ class Chroma(LocalOperator, FromSpectrum):
 
 def _weighed(weights: Sequence[float], x: Tensor) -> Tensor:
     """The weighted sum of the channels, (batch, 1, h, w), by numbers on the host: nothing is copied to the device."""
+    if x.shape[1] != len(weights):
+        raise InputError(f"{len(weights)} channels are weighed, and the image has {x.shape[1]}; give as many weights as channels")
     first, *others = (weight * channel for weight, channel in zip(weights, x.split(1, 1), strict=True))
     return sum(others, first)
 
 
 def _times(weights: Sequence[float], y: Tensor) -> Tensor:
     """A channel (batch, 1, h, w) times each of the weights, as so many channels."""
+    if y.shape[1] != 1:
+        raise InputError(f"a weighted sum of channels is one channel, and the data have {y.shape[1]}")
     return torch.cat([weight * y for weight in weights], 1)

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from .base import LinearOperator, Operator, Window
 from .nufft import nufft, nufft_adjoint
+from .sense import Sense
 from .sense_exact import span
+from .soft_sense import SoftSense
 from .toeplitz import Toeplitz
 
 LEAST = 0.002  # share of the largest entry of the preconditioner's diagonal that none is below
@@ -27,13 +29,13 @@ class NonCartesianSense(LinearOperator):
         maps: coil sensitivities (1 or batch, coil, h, w) complex, zero where there is no object.
         trajectory: (readout, sample, 2) real, (row, column) in cycles per field of view: -h / 2 to h / 2 and -w / 2 to w / 2 are
             what the pixels resolve.
-        weights: (readout, sample): 0 where nothing was measured, 1 elsewhere, or the weights of samples whose noise would else
-            differ; None for 1 everywhere.
+        mask: (readout, sample), 0 where nothing was measured, 1 elsewhere, or the weights of the samples, for data weighted alike
+            whose noise would else differ.
     """
 
     maps: Tensor
     trajectory: Tensor
-    weights: Tensor | None = None
+    mask: Tensor
 
     @cached_property
     def support(self) -> Tensor:
@@ -41,13 +43,19 @@ class NonCartesianSense(LinearOperator):
         return seen if len(seen) > 1 else seen[0, 0]
 
     @property
-    def sampled(self) -> Tensor | None:
-        return self.weights
+    def sampled(self) -> Tensor:
+        return self.mask
 
     @property
     def shape(self) -> tuple[int, int]:
         """(height, width) of the image."""
         return self.maps.shape[-2], self.maps.shape[-1]
+
+    @property
+    def radius(self) -> Tensor:
+        """(readout, sample): distance of each sample from the centre of k-space, 1 at its nearest edges."""
+        sides = torch.tensor(self.shape, device=self.trajectory.device) / 2
+        return torch.linalg.vector_norm(self.trajectory / sides, dim=-1)
 
     @property
     def points(self) -> Tensor:
@@ -56,12 +64,10 @@ class NonCartesianSense(LinearOperator):
 
     def __call__(self, x: Tensor) -> Tensor:
         y = nufft(self.maps * x, self.points)
-        y = y.reshape(*y.shape[:-1], *self.trajectory.shape[:2])
-        return y if self.weights is None else self.weights * y
+        return self.mask * y.reshape(*y.shape[:-1], *self.trajectory.shape[:2])
 
     def adjoint(self, y: Tensor) -> Tensor:
-        weighted = y if self.weights is None else self.weights * y
-        images = nufft_adjoint(weighted.flatten(-2), self.points, self.shape)
+        images = nufft_adjoint((self.mask * y).flatten(-2), self.points, self.shape)
         return (self.maps.conj() * images).sum(1, keepdim=True)
 
     def normal(self, x: Tensor) -> Tensor:
@@ -90,9 +96,7 @@ class NonCartesianSense(LinearOperator):
     @cached_property
     def toeplitz(self) -> Toeplitz:
         """That of the trajectory with its weights: Fh W^2 F."""
-        points = self.points
-        power = torch.ones(len(points), device=self.maps.device) if self.weights is None else self.weights.flatten().square()
-        return Toeplitz.of(points, power, self.shape)
+        return Toeplitz.of(self.points, self.mask.flatten().square(), self.shape)
 
     @cached_property
     def _windowed(self) -> tuple[Window, Toeplitz]:
@@ -136,16 +140,12 @@ class NonCartesianSense(LinearOperator):
         alike = [one for one in operators if isinstance(one, NonCartesianSense) and self._sampled_alike(one)]
         if len(alike) < len(operators) or any(len(one.maps) > 1 for one in alike):
             return None
-        return NonCartesianSense(torch.cat([one.maps for one in alike]), self.trajectory, self.weights)
+        return NonCartesianSense(torch.cat([one.maps for one in alike]), self.trajectory, self.mask)
 
     def _sampled_alike(self, other: "NonCartesianSense") -> bool:
-        def equal(one: Tensor | None, two: Tensor | None) -> bool:
-            if one is None or two is None:
-                return one is two
-            return one is two or (one.shape == two.shape and torch.equal(one, two))
-
-        return (self.maps.shape[1:] == other.maps.shape[1:] and equal(self.trajectory, other.trajectory)
-                and equal(self.weights, other.weights))
+        pairs = (self.trajectory, other.trajectory), (self.mask, other.mask)
+        return self.maps.shape[1:] == other.maps.shape[1:] and all(
+            one is two or (one.shape == two.shape and torch.equal(one, two)) for one, two in pairs)
 
 
 def _widened(window: slice, side: int) -> slice:
@@ -161,3 +161,6 @@ def _is_smooth(n: int) -> bool:
         while n % prime == 0:
             n //= prime
     return n == 1
+
+
+AnySense = Sense | SoftSense | NonCartesianSense

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..devices import decomposing
+from ..errors import InputError
 from ..fft import fft2c, ifft2c
 from .coils import CoilEncoding
 from .sense_exact import ResolvedSense, SpectralSense, span
@@ -29,6 +30,15 @@ class Sense(CoilEncoding):
 
     maps: Tensor
     mask: Tensor
+
+    def __post_init__(self) -> None:
+        if self.maps.ndim != 4 or not (self.maps.is_complex() or self.maps.is_floating_point()):
+            raise InputError(f"coil maps are (1, coil, height, width) complex, and these have shape {tuple(self.maps.shape)} "
+                             f"and type {self.maps.dtype}; give maps such as mri.espirit makes")
+        height, width = self.maps.shape[-2:]
+        if self.mask.ndim < 2 or self.mask.shape[-1] != width or self.mask.shape[-2] not in (1, height):
+            raise InputError(f"the mask has shape {tuple(self.mask.shape)}, and maps of {height} x {width} need (1, {width}) or "
+                             f"({height}, {width})")
 
     @cached_property
     def support(self) -> Tensor:

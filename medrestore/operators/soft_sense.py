@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..fft import fft2c, ifft2c
 from .coils import Encoding
-from .sense import circulant, uncentred_power, undersampled_axes
+from .sense import Sense, circulant, uncentred_power, undersampled_axes
 
 
 @dataclass(frozen=True)
@@ -73,3 +73,8 @@ class SoftSense(Encoding):
 
     def _combined(self, coils: Tensor) -> Tensor:
         return torch.stack([(maps.conj() * coils).sum(1) for maps in self.maps], 1)
+
+
+def encoding(maps: Tensor, mask: Tensor) -> Sense | SoftSense:
+    """The Cartesian encoding of coil maps (set, coil, h, w): `Sense` of one set, `SoftSense` of several."""
+    return Sense(maps, mask) if len(maps) == 1 else SoftSense(maps, mask)

@@ -70,6 +70,12 @@ class Toeplitz(ShortRepr):
         return tuple(  # type: ignore[return-value]
             tuple(full[row::2, column::2].contiguous() for row in (0, 1)) for column in (0, 1))
 
+    @property
+    def largest(self) -> Tensor:
+        """A bound on its norm: the largest entry of the transfer function."""
+        full = 4 * self.shape[0] * self.shape[1]
+        return torch.stack([part.abs().amax() for column in self._transfer for part in column]).amax() * full
+
     def __call__(self, images: Tensor) -> Tensor:
         """(..., height, width) complex64 to the same."""
         (down, across), (up, back) = self._phases

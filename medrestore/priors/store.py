@@ -161,13 +161,13 @@ def find(name: str | Path) -> Path:
     path = Path(name)
     if (path / "prior.json").is_file():
         return path
-    if str(name) in (known := shipped.priors()):
-        return known[str(name)]
+    if (known := shipped.prior(str(name))) is not None:
+        return known
     if path.is_file():
         raise InputError(f"{path} is a file, and a prior is a folder with prior.json and unet/; "
                          "bare checkpoints, pickled ones above all, are not loaded")
-    raise InputError(f"no prior at {path}: give a folder that holds prior.json, or one of {', '.join(known) or 'none shipped'}"
-                     f"{meant(name, known)}")
+    names = shipped.prior_names()
+    raise InputError(f"no prior at {path}: give a folder that holds prior.json, or one of {', '.join(names)}{meant(name, names)}")
 
 
 def describe(name: str | Path) -> dict[str, Any]:
@@ -234,11 +234,19 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
     if config.get("in_channels", about["channels"]) != about["channels"] + about.get("condition_channels", 0):
         raise InputError(f"{folder}/prior.json speaks of {about['channels']} channels and {CONFIG} of {config['in_channels']}; "
                          "copy the prior again")
-    net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack the pair
+    net = net.to(_place(device), memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack the pair
     return NetworkPrior(
         Compiled(net) if compiled else net, parametrisation, channels=about["channels"], multiple=about["multiple"],
         size=tuple(about["size"]) if about.get("size") else None, recipe=recipe, bf16=bf16, class_label=class_label,
     )
+
+
+def _place(device: torch.device | str) -> torch.device:
+    """A device by its name."""
+    try:
+        return torch.device(device)
+    except RuntimeError as error:
+        raise InputError(f"{device!r} names no device; give cpu, cuda, cuda:1, mps or xpu") from error
 
 
 def load_part(name: str | Path, part: str, *, device: torch.device | str = "cpu") -> torch.nn.Module:
@@ -253,7 +261,7 @@ def load_part(name: str | Path, part: str, *, device: torch.device | str = "cpu"
     if not isinstance(parts, dict) or not isinstance(parts.get(part), str):
         raise InputError(f"{folder} has no part {part!r}; it has: {', '.join(parts) if isinstance(parts, dict) else 'none'}")
     config = _config(folder, part, about)
-    return _network(folder, f"{part}/{Path(WEIGHTS).name}", config, parts[part]).to(device)
+    return _network(folder, f"{part}/{Path(WEIGHTS).name}", config, parts[part]).to(_place(device))
 
 
 def classes(config: Mapping[str, Any]) -> int | None:

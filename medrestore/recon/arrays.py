@@ -13,6 +13,8 @@ from ..errors import InputError
 from ..io import Scan
 from ..io.kspace.base import sampled
 from ..io.kspace.plausible import doubt
+from ..io.kspace.points import strongest_far
+from ..io.kspace.trajectory import Points
 from ..priors import Prior, load
 from ..priors.store import describe
 from ..settings import suggested
@@ -60,7 +62,8 @@ class Reconstruction(Generic[A]):
 def reconstruct(kspace: A, mask: np.ndarray | Tensor | None = None, *, maps: np.ndarray | Tensor | None = None,
                 noise: np.ndarray | Tensor | None = None, prior: Prior | str | Path | None = None, plan: Plan | None = None,
                 device: torch.device | str | None = None, on_step: Callable[[int, Tensor], None] | None = None,
-                implausible: bool = False, check_fit: bool = False, **plan_fields: Any) -> Reconstruction[A]:
+                implausible: bool = False, check_fit: bool = False, trajectory: np.ndarray | Tensor | None = None,
+                **plan_fields: Any) -> Reconstruction[A]:
     """Undersampled multi-coil k-space to images, as `medrestore recon` makes them.
 
     Args:
@@ -75,6 +78,9 @@ def reconstruct(kspace: A, mask: np.ndarray | Tensor | None = None, *, maps: np.
         on_step: called with the number of the step and x after it, for each batch.
         implausible: take also what does not look like k-space: a peak far from the centre, axes that look like others.
         check_fit: first hold back some samples of a middle slice, to see whether the prior knows the scan (`warning`).
+        trajectory: (readout, sample, 2) real, (row, column) in cycles per field of view, of all slices, where the scan is not
+            Cartesian: `kspace` is (coil, readout, sample) then, or (slice, ...), and a mask (readout, sample). `matrix=(h, w)`
+            sets the size of the image, by default as far as the trajectory reaches; `trajectory_units` others of its units.
         plan_fields: fields of the plan that are to have other values, such as `method="dds"`, `samples=4`, `noise_std=0.01`.
 
     Returns:
@@ -85,21 +91,23 @@ def reconstruct(kspace: A, mask: np.ndarray | Tensor | None = None, *, maps: np.
             or value of the plan, a prior that is missing or does not suit the scan.
     """
     data = _kspace(kspace)
-    masks = _mask(mask, data)
-    given = None if maps is None else _like(_tensor(maps), data.reshape(_tensor(kspace).shape), "maps").reshape(data.shape)
     plan = _plan(plan or Plan(), prior, plan_fields)
-    if plan.uncentred:
+    points = None if trajectory is None else _points(trajectory, data, plan)
+    masks = _mask(mask, data) if points is None else _taken(mask, data)
+    plane: tuple[int, ...] = tuple(data.shape[-2:]) if points is None else points[1]
+    given = None if maps is None else _like(_tensor(maps), (*kspace.shape[:-2], *plane), "maps").reshape(*data.shape[:2], *plane)
+    if plan.uncentred and points is None:
         data = torch.fft.fftshift(data, dim=(-2, -1))
         masks = None if masks is None else torch.fft.fftshift(masks, dim=tuple(range(-masks.ndim + (masks.shape[0] == 1), 0)))
     if not implausible:
-        _check_layout(data)
+        _check_layout(data, None if points is None else points[0])
     if device is None:
         device = kspace.device if isinstance(kspace, Tensor) else "cpu"
     if not isinstance(prior, Prior):
         check_prior(describe(plan.prior)["channels"], plan.prior, plan)
         prior = load(plan.prior, device=str(device), bf16=plan.bf16)
     prior = complex_prior(prior, plan)
-    scans = [_scan(slice_, index, masks, noise, plan.noise_scan) for index, slice_ in enumerate(data)]
+    scans = [_scan(slice_, index, masks, noise, plan.noise_scan, points) for index, slice_ in enumerate(data)]
     return _as_given(*_all(scans, given, prior, plan, torch.device(device), on_step, check_fit), kspace)
 
 
@@ -175,16 +183,38 @@ def _mask(given: np.ndarray | Tensor | None, kspace: Tensor) -> Tensor | None:
     return mask
 
 
-def _like(given: Tensor, kspace: Tensor, name: str) -> Tensor:
-    """Complex values of the shape of the k-space."""
-    if given.shape != kspace.shape or not given.is_complex():
-        raise InputError(f"{name} must be complex and shaped like kspace, {tuple(kspace.shape)}, got {given.dtype} "
+def _points(given: np.ndarray | Tensor, kspace: Tensor, plan: Plan) -> tuple[Tensor, tuple[int, int]]:
+    """A trajectory (readout, sample, 2) float32 in cycles per field of view, checked, and the (height, width) of the image."""
+    values = _tensor(given)
+    if tuple(values.shape) != (*kspace.shape[-2:], 2) or values.is_complex() or not bool(values.isfinite().all()):
+        raise InputError(f"trajectory must be real, finite and (readout, sample, 2) = {(*kspace.shape[-2:], 2)} to go with this "
+                         f"k-space, got {values.dtype} {tuple(values.shape)}")
+    cycles, grid, _ = Points(values.float().numpy()).in_cycles(plan.trajectory_units or "cycles-per-fov", plan.matrix,
+                                                               Path("the array"))
+    return torch.from_numpy(np.ascontiguousarray(cycles)), grid
+
+
+def _taken(given: np.ndarray | Tensor | None, kspace: Tensor) -> Tensor | None:
+    """(readout, sample) float32 of 0 and 1; None where each slice shows its own."""
+    if given is None:
+        return None
+    mask = _tensor(given).float()
+    if mask.shape != kspace.shape[-2:] or not bool(((mask == 0) | (mask == 1)).all()) or not bool(mask.any()):
+        raise InputError(f"mask must be {tuple(kspace.shape[-2:])} of 0 and 1, 1 where a sample was taken, to go with this "
+                         f"k-space along a trajectory, got {tuple(mask.shape)}")
+    return mask
+
+
+def _like(given: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
+    """Complex values of a shape."""
+    if tuple(given.shape) != shape or not given.is_complex():
+        raise InputError(f"{name} must be complex and shaped like kspace, {shape}, got {given.dtype} "
                          f"{tuple(given.shape)}")
     return given.to(torch.complex64)
 
 
 def _scan(kspace: Tensor, index: int, mask: Tensor | None, noise: np.ndarray | Tensor | None,
-          noise_scan: bool) -> Scan:
+          noise_scan: bool, points: tuple[Tensor, tuple[int, int]] | None = None) -> Scan:
     """A slice (coil, height, width) as a file would give it."""
     kspace = kspace[None] if mask is None else kspace[None] * mask
     if not bool(kspace.any()):
@@ -192,15 +222,19 @@ def _scan(kspace: Tensor, index: int, mask: Tensor | None, noise: np.ndarray | T
     samples = None if noise is None or not noise_scan else _tensor(noise).to(torch.complex64)
     if samples is not None and (samples.ndim != 2 or len(samples) != kspace.shape[1]):
         raise InputError(f"noise must be (coil, samples) with {kspace.shape[1]} coils, got {tuple(samples.shape)}")
-    height, width = kspace.shape[-2:]
-    return Scan(name="array", index=index, kspace=kspace, mask=sampled(kspace) if mask is None else mask, acs=None,
-                noise=samples, reference=None, crop=(height, width), pixel_mm=None, affine=None)
+    height, width = kspace.shape[-2:] if points is None else points[1]
+    if mask is None:
+        mask = sampled(kspace) if points is None else (kspace != 0).flatten(0, 1).any(0).float()
+    trajectory, grid = (None, None) if points is None else points
+    return Scan(name="array", index=index, kspace=kspace, mask=mask, acs=None, noise=samples, reference=None,
+                crop=(height, width), pixel_mm=None, affine=None, trajectory=trajectory, grid=grid)
 
 
-def _check_layout(kspace: Tensor) -> None:
-    """Refuses what does not look like (slice, coil, height, width) of centred k-space."""
+def _check_layout(kspace: Tensor, trajectory: Tensor | None) -> None:
+    """Refuses what does not look like (slice, coil, height, width) of centred k-space, or like samples of a trajectory."""
     for index, slice_ in enumerate(kspace):
-        if (found := doubt(slice_)) is not None:
+        found = doubt(slice_) if trajectory is None else strongest_far(slice_, trajectory, torch.ones(slice_.shape[-2:]))
+        if found is not None:
             raise InputError(f"kspace of slice {index} does not look like k-space, {found.what}; {found.remedy}, or pass "
                              "`implausible` where it is right as it is")
 
@@ -211,7 +245,7 @@ def _plan(plan: Plan, prior: Prior | str | Path | None, changes: Mapping[str, An
     for name in changes:
         if name not in known:
             raise InputError(f"Plan: {name} is no option; {suggested('', name, known)}")
-        if name in ("maps", "dataset", "axes", "select", "slices"):
+        if name in ("maps", "dataset", "axes", "select", "slices", "trajectory"):
             raise InputError(f"Plan: {name} says how a file is read; select from the arrays, or use `recon.recon_file`")
     if isinstance(prior, str | Path):
         changes = {**changes, "prior": str(prior)}

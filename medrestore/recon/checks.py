@@ -2,6 +2,7 @@
 
 from ..errors import InputError
 from ..methods import METHODS, SCANS, serving
+from ..operators import NonCartesianSense, SoftSense
 from ..priors import ByParts, Prior
 from ..restoration import check, image_size, padded_size
 from .data_step import exact_gb
@@ -21,7 +22,9 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
     plan.check_levels(prior)
     operator, method = prepared.problem.operator, plan.sampler
     if method.needs is not None and not isinstance(operator, method.needs):
-        why = ("the mask undersamples both axes" if not prepared.sense.one_axis else
+        why = ("it was acquired along a trajectory" if isinstance(prepared.sense, NonCartesianSense) else
+               "there are several sets of coil maps" if isinstance(prepared.sense, SoftSense) else
+               "the mask undersamples both axes" if not prepared.sense.one_axis else
                f"that takes {exact_gb(prepared.sense):.2f} GiB, over the limit of `spectral_gb`, {plan.spectral_gb:g}")
         raise InputError(f"{type(method).__name__} needs the exact spectrum of the scan, and {why}; "
                          f"{serving(operator, use=SCANS)} would do")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from ..methods import Method
 from ..methods.base import ProximalMethod
-from ..operators import LinearOperator, Operator, Sense, SpectralOperator
+from ..operators import AnySense, LinearOperator, Operator, Sense, SpectralOperator
 
 # Columns of the image for each data step after which the set-up has paid for itself on a CPU, measured on 8 to 16 coils from
 # 217 x 182 to 640 x 368 (docs/speed.md). The set-up grows as columns^3, a data step by conjugate gradients as columns^2.
@@ -39,7 +39,7 @@ class DataStep:
     seconds: float
 
 
-def data_step(sense: Sense, method: Method, *, steps: int, samples: int, most_gb: float, noisy: bool) -> DataStep:
+def data_step(sense: AnySense, method: Method, *, steps: int, samples: int, most_gb: float, noisy: bool) -> DataStep:
     """The quickest form of a scan's operator for what a method will ask of it.
 
     Args:
@@ -49,7 +49,7 @@ def data_step(sense: Sense, method: Method, *, steps: int, samples: int, most_gb
     """
     calls, width = steps * samples, sense.maps.shape[-1]
     gradients = DataStep(sense, "conjugate gradients", 0.0)
-    if not sense.one_axis or exact_gb(sense) > most_gb:
+    if not isinstance(sense, Sense) or not sense.one_axis or exact_gb(sense) > most_gb:
         return gradients
     if method.needs is Operator:
         return DataStep(sense, "gradients of the misfit", 0.0)

@@ -67,9 +67,15 @@ class Job(PriorJob[Plan]):
         return None if self.plan.maps is None else fingerprint(Path(self.plan.maps))
 
     @cached_property
+    def trajectory_fingerprint(self) -> str | None:
+        """`fingerprint` of the given trajectory."""
+        return None if self.plan.trajectory is None else fingerprint(Path(self.plan.trajectory))
+
+    @cached_property
     def config_hash(self) -> str:
         """sha256 of everything that decides an output but the scan and the machine: plan, prior and maps, wherever these lie."""
-        return digest_of([plain(replace(self.plan, prior="", maps=None)), self.prior_key(), self.maps_fingerprint])
+        files = self.maps_fingerprint, self.trajectory_fingerprint
+        return digest_of([plain(replace(self.plan, prior="", maps=None, trajectory=None)), self.prior_key(), *files])
 
     @property
     def levels(self) -> list[float]:
@@ -105,7 +111,8 @@ def recon_file(source: Path, out: Path, job: Job) -> dict[str, Scores]:
         raise
     except InputError as error:
         message = str(error)
-        if any(str(path) in message for path in (source, source.name, out, job.plan.maps) if path is not None):
+        known = (source, source.name, out, job.plan.maps, job.plan.trajectory)
+        if any(str(path) in message for path in known if path is not None):
             raise
         raise InputError(f"{source}: {message}") from error
 
@@ -201,11 +208,11 @@ def _check_complete(volume: Volume, refused: dict[int, InputError], made: dict[s
         first, why = next(iter(refused.items()))
         raise InputError(f"{source}: {f'slice {first}' if len(refused) == 1 else f'slices {names}'} cannot be restored "
                          f"({why}); mend the scan or choose other `slices`: those that are stored stay")
-    given = job.plan.maps
-    if made["input"]["fingerprint"] != fingerprint(source) or (
-            given is not None and made["maps_fingerprint"] != fingerprint(Path(given))):
-        raise InputError(f"{source}{'' if given is None else f' or {given}'} was changed while it was read; "
-                         "run again once it is complete")
+    files = {source: made["input"]["fingerprint"]}
+    files |= {Path(place): made[f"{name}_fingerprint"] for name, place in
+              (("maps", job.plan.maps), ("trajectory", job.plan.trajectory)) if place is not None}
+    if any(fingerprint(path) != stored for path, stored in files.items()):
+        raise InputError(f"{' or '.join(map(str, files))} was changed while it was read; run again once it is complete")
 
 
 def _write(volume: Volume, records: Records, keys: dict[int, str], place: Path, mask: Tensor,
@@ -266,6 +273,7 @@ def _provenance(source: Path, ready: Prepared, volume: Volume, notes: list[str])
         "config": plain(_recorded(job)), "config_hash": job.config_hash,
         "input": {"name": job.writing.name_of(source), "fingerprint": fingerprint(source)},
         "prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint,
+        "trajectory_fingerprint": job.trajectory_fingerprint,
         "levels": volume.plan.sampled_levels(job.prior), "method": repr(volume.plan.fitted), "noise_source": ready.noise_source,
         "held_out_errors": {f"{weight:g}": error for weight, error in settled.choice.errors.items()},
         "fit": settled.fit.errors, "interval_factor": interval_factor(volume.plan, job.prior_hash),
@@ -283,6 +291,7 @@ def _recorded(job: Job) -> Plan:
         plan,
         prior=plan.prior if known else names.name_of(plan.prior),
         maps=None if plan.maps is None else names.name_of(plan.maps),
+        trajectory=None if plan.trajectory is None else names.name_of(plan.trajectory),
     )
 
 

@@ -61,7 +61,7 @@ def measured_fit(prepared: Prepared, prior: Prior, plan: Plan, *, on_call: Calla
         prepared: a slice in the middle of the volume.
         on_call: called after each joint call of the network.
     """
-    held_back = parts(prepared.sense.mask, plan.seed, 1)
+    held_back = parts(prepared.sense, plan.seed, 1)
     if not held_back:
         return Fit()
     few = replace(plan, samples=1, steps=min(CALLS, plan.steps), start_sigma=None, fallback=None)

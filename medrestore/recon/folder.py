@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..files import files_in, has_suffix
-from ..io.kspace.open import SUFFIXES
+from ..io.kspace.open import suffixes
 from ..tasks import Batch, Message, Reports, in_turn, one_by_one
 from .files import Job, is_done, recon_file
 from .plan import Machine, Plan, Reading, Writing
@@ -61,9 +61,10 @@ def check_folder(folder: Path, out: Path, writing: Writing) -> list[Pair]:
 
 def scans(folder: Path) -> Sequence[Path]:
     """The scans of a folder, by suffix in capitals or not, in natural order; hidden files are left out."""
-    found = files_in(folder, SUFFIXES)
+    known = suffixes()
+    found = files_in(folder, known)
     if not found:
-        raise InputError(f"{folder} holds no scan ({', '.join(SUFFIXES)}); give the folder that does")
+        raise InputError(f"{folder} holds no scan ({', '.join(known)}); give the folder that does")
     stems: dict[str, Path] = {}
     for path in found:
         if path.stem in stems:
@@ -73,7 +74,7 @@ def scans(folder: Path) -> Sequence[Path]:
 
 
 def _say_passed_over(folder: Path, say: Callable[[str], None]) -> None:
-    others = [path.name for path in files_in(folder) if not has_suffix(path, (*SUFFIXES, ".hdr"))]
+    others = [path.name for path in files_in(folder) if not has_suffix(path, (*suffixes(), ".hdr"))]
     if others:
         say(f"passed over, by their suffix no scans: {', '.join(others[:5])}{', ...' if len(others) > 5 else ''}")
 

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..mri import centre_of
 from ..mri.sampling import calibration_region
-from ..operators import Sense
+from ..operators import AnySense, NonCartesianSense, encoding
 from ..priors import Prior
 from ..problem import Problem
 from ..restoration import restore_all
@@ -16,15 +17,21 @@ from .plan import Plan
 from .prepared import Prepared, reconstructed
 
 SHARE = 0.15  # of the samples outside the calibration region, in each part
+PIECES = 32  # of a trajectory at least, that are held back or not
 FEWEST = 8  # lines or points outside the calibration region that can be divided
 
 
-def parts(mask: Tensor, seed: int, count: int) -> list[Tensor]:
+def parts(sense: AnySense, seed: int, count: int) -> list[Tensor]:
     """Disjoint parts of the samples outside the calibration region, lines or points, each shaped like the mask.
+
+    Along a trajectory whole readouts are held back, or pieces of them where they are few: neighbouring samples tell each other.
 
     Returns:
         None of them where there are too few samples to divide.
     """
+    if isinstance(sense, NonCartesianSense):
+        return _pieces(sense, seed, count)
+    mask = sense.mask
     inner = torch.zeros_like(mask, dtype=torch.bool)
     inner[calibration_region(mask)] = True
     outer = ((mask > 0) & ~inner).flatten().nonzero()[:, 0]
@@ -38,13 +45,33 @@ def parts(mask: Tensor, seed: int, count: int) -> list[Tensor]:
     return [part.reshape(mask.shape) for part in found]
 
 
+def _pieces(sense: NonCartesianSense, seed: int, count: int) -> list[Tensor]:
+    """Of a trajectory: pieces of readouts outside the calibration region, drawn at random."""
+    readouts, samples = sense.mask.shape
+    rows, columns = centre_of(sense.trajectory, sense.shape, sense.mask)
+    half = torch.tensor([rows.stop - rows.start, columns.stop - columns.start], device=sense.mask.device) / 2
+    outer = ((sense.trajectory.abs() > half).any(-1) & (sense.mask > 0)).to(sense.mask)
+    each = -(-PIECES // readouts)  # pieces of a readout
+    piece = torch.arange(samples, device=sense.mask.device) * each // samples
+    number = torch.arange(readouts, device=sense.mask.device)[:, None] * each + piece
+    total = readouts * each
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(total)).to(number.device)
+    size = round(SHARE * total)
+    chosen = [outer * torch.isin(number, order[k * size:(k + 1) * size]) for k in range(count)]
+    return chosen if size > 0 and all(bool(part.any()) for part in chosen) else []
+
+
 def without(prepared: Prepared, part: Tensor) -> Prepared:
     """The slice as if `part` of its samples had not been measured; coil maps and noise stay those of all."""
-    left, problem = 1 - part, prepared.problem
-    weighted = Sense(problem.operator.maps, left * problem.operator.mask)
-    sampling = replace(prepared.sampling, mask=left.to(prepared.sampling.mask) * prepared.sampling.mask)
+    left, problem, sense = 1 - part, prepared.problem, prepared.sense
+    if isinstance(sense, NonCartesianSense):
+        weighted, kept = (replace(one, mask=left * one.mask) for one in (problem.operator, sense))
+        sampling = prepared.sampling
+    else:
+        weighted, kept = (encoding(one.maps, left * one.mask) for one in (problem.operator, sense))
+        sampling = replace(prepared.sampling, mask=left.to(prepared.sampling.mask) * prepared.sampling.mask)
     return replace(prepared, problem=Problem(weighted, left * problem.y, problem.sigma), kspace=left * prepared.kspace,
-                   sense=Sense(prepared.sense.maps, left * prepared.sense.mask), sampling=sampling)
+                   sense=kept, sampling=sampling)
 
 
 def error(prepared: Prepared, prior: Prior, plan: Plan, held_back: Sequence[Tensor],
@@ -79,4 +106,4 @@ def _restored(kept: Sequence[Prepared], prior: Prior, plan: Plan, on_call: Calla
     restored = restore_all([one.problem for one in kept], prior, plan.sampler, levels=plan.levels(prior),
                            samples=plan.samples, seeds=[plan.seed] * len(kept), batch_size=plan.batch_size,
                            on_step=lambda step, x: on_call())
-    return [result.mean for result in restored]
+    return [result.mean[None] for result in restored]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..consistency import fit_residuals
-from ..operators import Sense
+from ..operators import AnySense, NonCartesianSense
 from ..problem import Problem
 
 RINGS = 12  # of k-space, from its centre to its nearest edge; samples beyond are of the last
@@ -32,7 +32,7 @@ class NoiseProfile:
     largest: float
 
 
-def noise_profile(problem: Problem[Sense], *, along_axis: bool = False) -> NoiseProfile | None:
+def noise_profile(problem: Problem[AnySense], *, along_axis: bool = False) -> NoiseProfile | None:
     """The noise of a scan whose coil maps leave more unexplained in some parts of k-space than in others.
 
     The error of coil maps is largest where the signal is, in the centre of k-space. One raised noise level would distrust the
@@ -50,7 +50,8 @@ def noise_profile(problem: Problem[Sense], *, along_axis: bool = False) -> Noise
     mask, thermal = problem.operator.mask, float(problem.sigma) ** 2
     if not along_axis:
         mask = mask.expand(problem.y.shape[-2], -1)
-    left, white = (_by_ring(residual, mask) for residual in fit_residuals(problem))
+    radius = _radius(problem.operator, mask.shape)
+    left, white = (_by_ring(residual, radius) for residual in fit_residuals(problem))
     if white.sum() < float(problem.count[0]) / 10:
         return None
     if left.sum() < UNSOLVED**2 * float(problem.y.abs().square().sum()):
@@ -60,23 +61,25 @@ def noise_profile(problem: Problem[Sense], *, along_axis: bool = False) -> Noise
     chance = of_all * (1 + SURE * np.sqrt(4 / white))  # 2 / n for each of two sums of n squares
     if not (variance > chance).any():
         return None
-    std = torch.from_numpy(_between_rings(np.maximum(variance, thermal), mask.shape)).to(mask).sqrt()
+    std = torch.from_numpy(_between_rings(np.maximum(variance, thermal), radius)).to(mask).sqrt()
     least, largest = (float(edge) for edge in torch.aminmax(std[mask > 0]))
     return NoiseProfile(least, torch.where(mask > 0, least / std, 0.0), largest)
 
 
-def _radius(shape: torch.Size) -> np.ndarray:
-    """(h, w) or (1, w): distance from the centre of k-space, 1 at its nearest edge."""
+def _radius(operator: AnySense, shape: torch.Size) -> np.ndarray:
+    """(h, w), (1, w) or (readout, sample): distance from the centre of k-space, 1 at its nearest edge."""
+    if isinstance(operator, NonCartesianSense):
+        return operator.radius.cpu().numpy()
     axes = [np.zeros(1) if size == 1 else (np.arange(size) - size // 2) / (size / 2) for size in shape]
     return np.hypot(axes[0][:, None], axes[1])
 
 
-def _by_ring(residual: Tensor, mask: Tensor) -> np.ndarray:
+def _by_ring(residual: Tensor, radius: np.ndarray) -> np.ndarray:
     """(ring,): the energy of a residual (1, coil, h, w) over the rings."""
     energy = residual[0].abs().square().double().sum(0)
-    if len(mask) == 1:
+    if len(radius) == 1:
         energy = energy.sum(0, keepdim=True)
-    ring = np.minimum((_radius(mask.shape) * RINGS).astype(int), RINGS - 1)
+    ring = np.minimum((radius * RINGS).astype(int), RINGS - 1)
     return np.bincount(ring.ravel(), weights=energy.cpu().numpy().ravel(), minlength=RINGS)
 
 
@@ -93,7 +96,7 @@ def _pooled(white: np.ndarray, *energies: np.ndarray) -> tuple[np.ndarray, ...]:
     return tuple(np.bincount(groups, weights=each)[groups] / sizes[groups] for each in energies)
 
 
-def _between_rings(variance: np.ndarray, shape: torch.Size) -> np.ndarray:
+def _between_rings(variance: np.ndarray, radius: np.ndarray) -> np.ndarray:
     """The variance of every sample, interpolated in its logarithm between the middles of the rings."""
     middles = (np.arange(RINGS) + 0.5) / RINGS
-    return np.exp(np.interp(_radius(shape), middles, np.log(variance)))
+    return np.exp(np.interp(radius, middles, np.log(variance)))

@@ -15,7 +15,8 @@ AXES = ("slice", "coil", "row", "col")  # of coil maps in files that do not say
 def open_scan(path: Path, plan: Plan, reading: Reading) -> Iterator[tuple[KSpaceFile, KSpaceFile | None]]:
     """The scan and, when the plan names one, the file of its coil maps."""
     with read_kspace(path, dataset=plan.dataset, axes=plan.axes, select=plan.select, uncentred=plan.uncentred,
-                     noise_scan=plan.noise_scan, implausible=reading.implausible, max_gb=reading.max_gb) as scan:
+                     noise_scan=plan.noise_scan, implausible=reading.implausible, max_gb=reading.max_gb,
+                     trajectory=plan.trajectory, trajectory_units=plan.trajectory_units, matrix=plan.matrix) as scan:
         if plan.maps is None:
             yield scan, None
             return

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..priors import Prior
 
 LEAST_SIGMA = 1e-3  # image brightness being about 1
+Side = Annotated[int, Bounds(at_least=2, at_most=4096)]  # pixels of an image along an axis
 SLICE_SEEDS = 100_000  # seeds set apart for the samples of one slice
 QUALITY = {  # network calls a sample, samples, and the level to begin at from CG-SENSE: points on the curve of docs/speed.md
     "fast": (20, 1, 0.5), "balanced": (50, 1, None), "best": (100, 1, None),
@@ -68,6 +69,8 @@ class Plan:
         maps: file of coil maps, shaped like the scan (slice, coil, row, col); default ESPIRiT from the scan.
         refine_maps: estimate the coil maps together with the image, from all samples, where they leave more unexplained than the
             noise, and keep what leaves less: worth it for few calibration lines (docs/inversion.md).
+        map_sets: of coil maps: 2 where the field of view is smaller than the object, which wraps; auto decides by the second
+            eigenvalue of ESPIRiT.
         start_sigma: begin part-way, from CG-SENSE, at this noise level (image brightness about 1): fewer steps do.
         spectral_gb: most memory for an exact form of the data step, GiB; beyond it conjugate gradients are used.
         batch_size: samples drawn in one batch.
@@ -80,6 +83,10 @@ class Plan:
         select: the value to read of a counter: contrast, phase, set, repetition, average, segment; as contrast=1.
         uncentred: the origin of k-space is at [0, 0] of the array, as an FFT without fftshift leaves it.
         noise_scan: use the noise scan of the file; false estimates the noise from the data.
+        trajectory: file of the trajectory of a scan that is a plain array, rows its readouts and columns its samples: a .npy
+            (readout, sample, 2) or a BART .cfl (docs/trajectories.md).
+        trajectory_units: of the trajectory; default what the format or its reach says.
+        matrix: height,width of the image of a scan along a trajectory; default of the file, or as far as the trajectory reaches.
         slices: first:last+1, from 0, or one number; default all.
         keep_samples: store every sample.
         fallback: method that takes over where samples that were held back are predicted better by CG-SENSE or l1-wavelet.
@@ -97,6 +104,7 @@ class Plan:
     noise_std: Annotated[float, Bounds(at_least=0)] | None = None
     maps: str | None = None
     refine_maps: bool = False
+    map_sets: Annotated[int, Bounds(at_least=1, at_most=2)] | Literal["auto"] = "auto"
     start_sigma: Annotated[float, Bounds(above=0)] | None = None
     spectral_gb: Annotated[float, Bounds(at_least=0)] = 1.0
     batch_size: Annotated[int, Bounds(at_least=1)] = 8
@@ -108,6 +116,9 @@ class Plan:
     select: Mapping[str, Annotated[int, Bounds(at_least=0)]] = field(default_factory=dict)
     uncentred: bool = False
     noise_scan: bool = True
+    trajectory: str | None = None
+    trajectory_units: Literal["cycles-per-fov", "cycles-per-pixel", "radians-per-pixel"] | None = None
+    matrix: tuple[Side, Side] | None = None
     slices: tuple[int, int] | None = None
     keep_samples: bool = False
     fallback: Annotated[str, OneOf(tuple(PENALTIES))] | None = None

@@ -1,6 +1,5 @@
 """A slice of a scan made ready to be restored: undersampled, whitened, with coil maps, noise and the form of its operator."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,9 +9,10 @@ from ..baselines import rss
 from ..errors import InputError
 from ..io import Scan
 from ..io.kspace.plausible import is_noise
-from ..mri import Sampling, calibration_width, dead_coils, fastmri_seed, sampling_mask
-from ..operators import Crop, Sense
-from .maps import coil_maps, separate_calibration
+from ..mri import Sampling, calibration_width, fastmri_seed, sampling_mask
+from ..operators import Crop, encoding
+from .along import prepare_along
+from .maps import coil_maps, living, separate_calibration
 from .plan import Plan
 from .prepared import Prepared
 from .thermal import Whitened, noise_level
@@ -37,14 +37,16 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
         InputError: nothing was sampled, no calibration lines, maps of the wrong shape, noise that cannot be estimated.
     """
     check_sampled(scan)
+    if scan.trajectory is not None:
+        return prepare_along(*living(scan, maps), plan, cache=cache, device=device)
     reference = _reference(scan, plan)
-    scan, maps, notes = _living(scan, maps)
+    scan, maps, notes = living(scan, maps)
     notes += NOISE_ALONE if is_noise(scan.kspace[0]) else ()
     kspace, sampling = _undersample(scan, plan, file_name)
     white = Whitened.of(scan, kspace, maps, separate_calibration(scan, sampling))
     sigma, source = noise_level(white, sampling.mask, plan)
     maps, said = coil_maps(white, sampling, sigma, plan, cache=cache, device=device)
-    sense, kspace = Sense(maps.to(device), sampling.mask.to(device)), white.kspace.to(device)
+    sense, kspace = encoding(maps.to(device), sampling.mask.to(device)), white.kspace.to(device)
     problem, form, source = weighted(sense, kspace, sigma, source, plan)
     return Prepared(problem, sense, kspace, sampling, source, white.gain(maps).to(device), scan.crop, reference, form,
                     (*scan.notes, *notes, *said), float(scan.mask.numel() / scan.mask.sum()))
@@ -66,19 +68,6 @@ def check_sampled(scan: Scan) -> None:
                          "or leave the slice out by `slices`")
     if is_empty(scan):
         raise InputError(f"the k-space of slice {scan.index} is zero everywhere; leave the slice out by `slices`")
-
-
-def _living(scan: Scan, maps: Tensor | None) -> tuple[Scan, Tensor | None, tuple[str, ...]]:
-    """The scan and given maps without dead coils, and a note that names these."""
-    dead = dead_coils(scan.kspace, scan.noise)
-    if not bool(dead.any()) or bool(dead.all()) or (maps is not None and maps.shape != scan.kspace.shape):
-        return scan, maps, ()
-    numbers = torch.nonzero(dead).flatten().tolist()
-    listed = f"{'coil' if len(numbers) == 1 else 'coils'} {', '.join(map(str, numbers))}"
-    scan = replace(scan, kspace=scan.kspace[:, ~dead], noise=None if scan.noise is None else scan.noise[~dead],
-                   calibration=None if scan.calibration is None else scan.calibration[:, ~dead])
-    notes = (f"No signal or no noise comes from {listed} (counted from 0), left out.",)
-    return scan, None if maps is None else maps[:, ~dead], notes
 
 
 def _reference(scan: Scan, plan: Plan) -> Tensor | None:

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from ..baselines import Baseline, CGSense, ZeroFilled
 from ..mri import Sampling
-from ..operators import Crop, Sense
+from ..operators import AnySense, Crop, NonCartesianSense
 from ..problem import Problem
 from .data_step import DataStep
 
@@ -21,11 +22,13 @@ class Prepared:
     Attributes:
         problem: prewhitened k-space under the SENSE model, its samples weighted where their noise differs; its operator is
             `sense` or an exact form of it, weighted alike.
-        sense: the operator without weights, spectrum or resolvent.
-        kspace: (1, coil, h, w) the data of `sense`: prewhitened, without weights.
-        sampling: the realised mask.
+        sense: the operator without weights, spectrum or resolvent; of several sets of maps where the object is larger than the
+            field of view.
+        kspace: (1, coil, h, w), or (1, coil, readout, sample) along a trajectory, the data of `sense`: prewhitened, without
+            weights.
+        sampling: the realised mask; along a trajectory the points of the grid that have a sample nearby.
         noise_source: where the noise level comes from, in words.
-        gain: (1, 1, h, w), root-sum-of-squares of the coils before whitening: magnitude times gain is comparable to a
+        gain: (set, 1, h, w), root-sum-of-squares of the coils before whitening: magnitude times gain is comparable to a
             root-sum-of-squares reference.
         crop: (h, w) of the image as shown.
         reference: (h, w) magnitude when the scan holds one or was undersampled in software, else None.
@@ -35,7 +38,7 @@ class Prepared:
     """
 
     problem: Problem
-    sense: Sense
+    sense: AnySense
     kspace: Tensor
     sampling: Sampling
     noise_source: str
@@ -57,21 +60,33 @@ class Prepared:
 
     @cached_property
     def zero_filled(self) -> Tensor:
-        """(1, 1, height, width) complex on the reconstruction grid, computed when it is first asked for."""
+        """(1, set, height, width) complex on the reconstruction grid, computed when it is first asked for."""
         return reconstructed(ZeroFilled(), self)
 
     @cached_property
     def cg_sense(self) -> Tensor:
-        """(1, 1, height, width) complex on the reconstruction grid, computed when it is first asked for."""
+        """(1, set, height, width) complex on the reconstruction grid, computed when it is first asked for."""
         return reconstructed(CG_SENSE, self)
 
     def shown(self, image: Tensor) -> Tensor:
-        """Complex (..., h, w) of the reconstruction grid to the image as shown, in units of the coils' root-sum-of-squares."""
+        """Images (..., set, h, w) of the reconstruction grid as shown, (..., h, w), in units of the coils' root-sum-of-squares.
+
+        Those of several sets of maps make one image, the root of the sum of their squares with the phase of their sum.
+        """
         height, width = image.shape[-2:]
         inner = min(self.crop[0], height), min(self.crop[1], width)
-        return Crop((height, width), inner)(self.gain.reshape(height, width) * image)
+        image = self.gain[:, 0] * image
+        if len(self.gain) > 1:
+            together = torch.linalg.vector_norm(image, dim=-3)
+            image = together * image.sum(-3).sgn() if image.is_complex() else together
+        else:
+            image = image[..., 0, :, :]
+        return Crop((height, width), inner)(image)
 
 
 def reconstructed(baseline: Baseline, prepared: Prepared) -> Tensor:
-    """(1, 1, height, width) complex by a classical method, on the reconstruction grid."""
-    return baseline.reconstruct(prepared.kspace, prepared.sense.maps, prepared.sense.mask)
+    """(1, set, height, width) complex by a classical method, on the reconstruction grid."""
+    sense = prepared.sense
+    if isinstance(sense, NonCartesianSense):
+        return baseline.along(sense, prepared.kspace)
+    return baseline.reconstruct(prepared.kspace, sense.maps, sense.mask)

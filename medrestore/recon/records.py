@@ -190,8 +190,8 @@ def key_of(base: str, slices: Iterable[tuple[Scan, Tensor | None]]) -> str:
     """
     total = hashlib.sha256(base.encode())
     for scan, maps in slices:
-        total.update(f"{scan.index} {scan.crop}".encode())
-        for part in (scan.kspace, scan.mask, scan.noise, scan.calibration, scan.reference, maps):
+        total.update(f"{scan.index} {scan.crop} {scan.shape}".encode())
+        for part in (scan.kspace, scan.mask, scan.noise, scan.calibration, scan.reference, scan.trajectory, maps):
             if part is None:
                 total.update(b"none")
             else:

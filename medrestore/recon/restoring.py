@@ -40,12 +40,12 @@ class Slice:
     @property
     def zero_filled(self) -> Tensor:
         """(h, w) complex, a baseline beside it."""
-        return self.prepared.shown(self.prepared.zero_filled[0, 0]).cpu()
+        return self.prepared.shown(self.prepared.zero_filled[0]).cpu()
 
     @property
     def cg_sense(self) -> Tensor:
         """(h, w) complex, a baseline beside it."""
-        return self.prepared.shown(self.prepared.cg_sense[0, 0]).cpu()
+        return self.prepared.shown(self.prepared.cg_sense[0]).cpu()
 
 
 def restore_slice(prepared: Prepared, prior: Prior, plan: Plan, *, slice_index: int = 0,
@@ -104,5 +104,5 @@ def _as_shown(prepared: Prepared, result: Restoration) -> Slice:
     def shown(image: Tensor) -> Tensor:
         return prepared.shown(image).cpu()
 
-    return Slice(image=shown(result.mean[0]), samples=shown(result.samples[:, 0]), std=shown(result.std[0]),
+    return Slice(image=shown(result.mean), samples=shown(result.samples), std=shown(result.std),
                  reference=prepared.reference, restoration=result, prepared=prepared)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from ..operators import Sense
 from .data_step import exact_gb
 from .plan import Plan
 from .prepared import Prepared
@@ -21,7 +22,7 @@ def slices_at_once(ready: Prepared, plan: Plan, device: str, slices: int) -> int
     wanted = plan.together
     if wanted is None:
         wanted = 1 if device == "cpu" else plan.batch_size // min(plan.samples, plan.batch_size)
-    if ready.problem.operator is not ready.sense:  # an exact form, one for each slice of a group
+    if isinstance(ready.sense, Sense) and ready.problem.operator is not ready.sense:  # an exact form for each slice
         wanted = int(min(wanted, plan.spectral_gb / exact_gb(ready.sense)))
     return max(1, min(wanted, slices))
 

@@ -44,8 +44,8 @@ class Whitened:
         return cls(prewhiten(kspace, W), maps, calibration, unmix, noise_std(covariance))
 
     def gain(self, maps: Tensor) -> Tensor:
-        """(1, 1, h, w): root-sum-of-squares of whitened coil maps in the coils that were measured."""
-        return torch.einsum("cv,bvhw->bchw", self.unmix, maps).abs().square().sum(1, keepdim=True).sqrt()
+        """(set, 1, h, w): root-sum-of-squares of whitened coil maps in the coils that were measured."""
+        return torch.einsum("cv,svhw->schw", self.unmix, maps).abs().square().sum(1, keepdim=True).sqrt()
 
 
 def noise_level(white: Whitened, mask: Tensor, plan: Plan) -> tuple[float, str]:

@@ -81,7 +81,7 @@ class Volume:
     @cached_property
     def base(self) -> str:
         """sha256 of what decides each slice, but for what the files of the scan and of the maps hold."""
-        plan = replace(self.plan, prior="", slices=None, maps=None, dataset=None, axes=None)
+        plan = replace(self.plan, prior="", slices=None, maps=None, dataset=None, axes=None, trajectory=None)
         name = None if plan.undersample is None else self.file_name  # of which masks are made
         return digest_of([plain(plan), self.job.prior_key(), name, self.job.machine.place, torch.__version__])
 
@@ -199,5 +199,5 @@ class Volume:
 
 def _shape(ready: Prepared) -> tuple[int, int]:
     """(h, w) of the image as shown."""
-    height, width = ready.shown(ready.problem.back_projected[0, 0]).shape
+    height, width = ready.shown(ready.problem.back_projected[0]).shape
     return height, width

@@ -48,7 +48,7 @@ def chosen_weight(prepared: Prepared, prior: Prior, plan: Plan, *, on_call: Call
         on_call: called after each joint call of the network, or each reconstruction by a classical method.
     """
     search = Search.of(plan, prior)
-    held_back = [] if search is None else parts(prepared.sense.mask, plan.seed, search.folds)
+    held_back = [] if search is None else parts(prepared.sense, plan.seed, search.folds)
     if search is None or not held_back or (prepared.problem.exact is True and not plan.is_classical):
         return Choice()
     errors: dict[int, float] = {}

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..consistency import unexplained
 from ..methods.base import ProximalMethod
-from ..operators import Sense
+from ..operators import AnySense, Sense
 from ..problem import Problem
 from .data_step import DataStep, data_step
 from .noise_model import UNSOLVED, noise_profile
@@ -16,14 +16,14 @@ from .plan import Plan
 ROUNDING = 1e-4  # of the data: what float32 leaves of k-space that the maps explain
 
 
-def weighted(sense: Sense, kspace: Tensor, sigma: float, source: str, plan: Plan) -> tuple[Problem, DataStep, str]:
+def weighted(sense: AnySense, kspace: Tensor, sigma: float, source: str, plan: Plan) -> tuple[Problem, DataStep, str]:
     """The problem with samples weighted by their noise, the form of its operator, and where the noise comes from, in words.
 
     A given noise level is held against what the coil maps leave unexplained, too: to fit the model's error costs up to 15 dB.
     """
     plain = Problem(sense, kspace, sigma)
     spectral = not plan.is_classical and plan.sampler.inverts()
-    along_axis = spectral and sense.one_axis  # whose exact spectrum has one weight a line
+    along_axis = spectral and isinstance(sense, Sense) and sense.one_axis  # whose exact spectrum has one weight a line
     profile = None if _counts_steps(plan) else noise_profile(plain, along_axis=along_axis)
     if profile is not None:
         sense, sigma = replace(sense, mask=profile.weights), profile.sigma
@@ -55,7 +55,7 @@ def _counts_steps(plan: Plan) -> bool:
     return isinstance(method, ProximalMethod) and method.cg_steps is not None
 
 
-def _data_step(sense: Sense, plan: Plan, *, noisy: bool) -> DataStep:
+def _data_step(sense: AnySense, plan: Plan, *, noisy: bool) -> DataStep:
     """The form of the operator; a classical method takes the operator as it is."""
     if plan.is_classical:
         return DataStep(sense, "its own iterations", 0.0)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+PROPERTY = "-" * 2 + "series-"  # of the style sheet, up to the number
 ERRORS = "inferno"  # of matplotlib, as bright as it is large, so that it is right in grey as well
 NAME, GREY = "Okabe-Ito", "grey"
 
@@ -19,7 +20,7 @@ class Palette:
 
     def style(self, colours: tuple[str, ...]) -> str:
         """Colours as properties of a style sheet, series-0 to series-7."""
-        return " ".join(f"--series-{number}: {colour};" for number, colour in enumerate(colours))
+        return " ".join(f"{PROPERTY}{number}: {colour};" for number, colour in enumerate(colours))
 
 
 COLOURS = Palette(  # the hues of Okabe & Ito (2008), darker on light and lighter on dark ground, where lines need contrast

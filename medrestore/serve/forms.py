@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..io.images import SUFFIXES as IMAGES
-from ..io.kspace.open import SUFFIXES as SCANS
+from ..io.kspace.open import suffixes as scan_suffixes
 
 SPREAD_SAMPLES = 4
 SAMPLE = "sample:brain-scan"  # what is tried where no scan is at hand
@@ -73,6 +73,8 @@ class Form:
                 raise InputError(f"{name} names a file, and the page takes none but those that are dropped on it; leave it out")
         task = str(filled.get("task", ""))
         spread = self.spread.get(task, self.spread[""]) if filled.pop("spread", False) else {}
+        if "uncertainty" in spread:  # which is calibrated as it is
+            filled.pop("quality", None)
         return {**self.fixed, **spread, **filled, **more}
 
 
@@ -80,12 +82,12 @@ PLACES = ("maps", "kernel", "mask", "operators", "prior")  # options that name f
 TASKS = ("denoise", "sr", "deblur", "colorize", "jpeg", "saturation")
 PICTURES = (".png", ".jpg", ".jpeg")
 SURE = Field("spread", "Show how sure it is",
-             "Draws 4 samples, in four times the time. Where they differ, the data do not decide.")
+             "Draws 4 samples, which takes longer. Where they differ, the data do not decide.")
 PRIOR = Field("prior", "Prior", "What it knows of such images.", rarely=True)
 SLICES = Field("slices", "Slices", "All where empty; else one number from 0, or first:last+1, as 10:20.", rarely=True)
 FORMS: Mapping[str, Form] = {
     "recon": Form(
-        {"scan": (*SCANS, ".hdr")},
+        {"scan": (*scan_suffixes(), ".hdr")},
         (Field("quality", "Quality", "", words={
             "fast": "fast: 20 network calls a slice", "balanced": "balanced: 50 network calls",
             "best": "best: 100 network calls"}),

@@ -4,9 +4,10 @@ import importlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from ..errors import InputError
+from ..plugins import Plugin, installed
 from .bounds import FieldError, dotted, prefix, suggested
 from .build import build
 
@@ -20,11 +21,14 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         package: that the places are relative to, such as `medrestore.methods`.
         rows: name to `module:Class`, or to that and the uses that the class is offered for.
         base: the place of the class that all of them are subclasses of; None for any class.
+        group: of entry points by which other packages add classes (`medrestore.plugins`); None: they add none.
+        group_uses: the uses that those are offered for.
     """
 
-    def __init__(self, package: str, rows: Mapping[str, str | tuple[str, ...]], base: str | None = None) -> None:
+    def __init__(self, package: str, rows: Mapping[str, str | tuple[str, ...]], base: str | None = None,
+                 group: str | None = None, group_uses: tuple[str, ...] = ()) -> None:
         listed = {name: (row,) if isinstance(row, str) else row for name, row in rows.items()}
-        self.package, self.base = package, base
+        self.package, self.base, self.group, self.group_uses = package, base, group, group_uses
         self.places = {name: row[0] for name, row in listed.items()}
         self._uses = {name: row[1:] for name, row in listed.items()}
         self._added: dict[str, type[T]] = {}
@@ -32,7 +36,22 @@ class Registry(Mapping[str, type[T]], Generic[T]):
     def __getitem__(self, name: str) -> type[T]:
         if name in self._added:
             return self._added[name]
+        if name not in self.places and name in self.plugins:
+            return self._of_plugin(self.plugins[name])
         return self._at(self.places[name])
+
+    @property
+    def plugins(self) -> Mapping[str, Plugin]:
+        """The classes of other packages by name, without those whose name is taken here."""
+        found = {} if self.group is None else installed(self.group)
+        return {name: one for name, one in found.items() if name not in self.places}
+
+    def _of_plugin(self, plugin: Plugin) -> type[T]:
+        kind = plugin.load()
+        base: type = object if self.base is None else self._at(self.base)
+        if not isinstance(kind, type) or not issubclass(kind, base) or not is_dataclass(kind):
+            raise plugin.broken(f"{plugin.place} is no dataclass that is a {base.__name__}")
+        return cast("type[T]", kind)
 
     def _at(self, place: str) -> type[T]:
         module, _, kind = place.partition(":")
@@ -41,14 +60,23 @@ class Registry(Mapping[str, type[T]], Generic[T]):
 
     def __contains__(self, name: object) -> bool:
         """Whether there is such a name; imports nothing."""
-        return name in self.places or name in self._added
+        return name in self.places or name in self._added or name in self.plugins
 
     def __iter__(self) -> Iterator[str]:
         """The names that are offered; those that `add` made are known, but belong to one script."""
-        return iter(self.places)
+        return iter((*self.places, *self.plugins))
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.places) + len(self.plugins)
+
+    def working(self) -> Iterator[str]:
+        """The names whose classes can be imported, as all of the package can."""
+        for name in self:
+            try:
+                self[name]
+            except InputError:  # of a plugin, said where that is asked for
+                continue
+            yield name
 
     def offered(self, use: str) -> "Offered[T]":
         """The classes for a use, by name; imports nothing."""
@@ -56,12 +84,16 @@ class Registry(Mapping[str, type[T]], Generic[T]):
 
     def suits(self, name: object, use: str) -> bool:
         """Whether a class is there for a use; those that `add` made are there for all."""
-        return use in self._uses[str(name)] if name in self.places else name in self._added
+        if name in self.places:
+            return use in self._uses[str(name)]
+        return name in self._added or (use in self.group_uses and name in self.plugins)
 
     def name_of(self, kind: type[T]) -> str | None:
         """The name of a class, None where it is not registered."""
         place = f"{kind.__module__.removeprefix(self.package + '.')}:{kind.__qualname__}"
         known = next((name for name, there in self.places.items() if there == place), None)
+        whole = f"{kind.__module__}:{kind.__qualname__}"
+        known = known or next((name for name, one in self.plugins.items() if one.place == whole), None)
         return known or next((name for name, added in self._added.items() if added is kind), None)
 
     def add(self, kind: type[T]) -> str:

@@ -185,7 +185,7 @@ def prepared_slice(case: ScanCase, number: int, condition: Undersample, seed: in
     sampled = rss(scan.kspace * prepared.sampling.mask)[0, 0]
     height, width = sampled.shape
     inner = (min(scan.crop[0], height), min(scan.crop[1], width))
-    return PreparedSlice(prepared, prepared.reference, prepared.shown(combined).cpu(),
+    return PreparedSlice(prepared, prepared.reference, prepared.shown(combined[None]).cpu(),
                          Crop((height, width), inner)(sampled))
 
 

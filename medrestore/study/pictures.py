@@ -35,6 +35,7 @@ from ..operators import (
     motion_kernel,
     sample_pixels,
 )
+from ..operators.plugged import plugged
 from ..problem import Problem
 from ..recon.plan import Plan
 from ..restoration import restore
@@ -176,6 +177,11 @@ def operator_of(condition: Degrade, size: tuple[int, int], generator: torch.Gene
         return Grayscale()
     if condition.kind == "denoising":
         return Identity()
+    if condition.operator is not None:
+        operator = plugged(condition.operator, size, 3, condition.options)
+        if not isinstance(operator, LinearOperator):
+            raise InputError(f"{condition.operator}: a study of pictures takes linear operators, and {operator.kind} is none")
+        return operator
     if condition.kind == "compressed-sensing":
         return WalshHadamard.random(size, condition.keep or QUARTER, generator=generator)
     if condition.box is None:

@@ -16,9 +16,9 @@ from ..datasets.files import find
 from ..datasets.phantoms import Phantoms as Heads
 from ..errors import InputError
 from ..files import digest_of
-from ..io import Scan, read_kspace
+from ..io import Scan, read_cartesian
 from ..io.guards import open_hdf5
-from ..io.kspace.open import SUFFIXES
+from ..io.kspace.open import suffixes
 from ..mri import add_smooth_phase, simulate_scan, simulated_maps
 from ..recon.plan import SLICE_SEEDS
 from ..shipped import samples
@@ -47,11 +47,11 @@ class FileCase(ScanCase):
         return Path(self.path).name
 
     def scan(self, number: int) -> Scan:
-        with read_kspace(Path(self.path), **_reading(self.source)) as file:
+        with read_cartesian(Path(self.path), **_reading(self.source)) as file:
             return file[number]
 
     def peak(self) -> float | None:
-        with read_kspace(Path(self.path), **_reading(self.source)) as file:
+        with read_cartesian(Path(self.path), **_reading(self.source)) as file:
             return file.reference_max
 
 
@@ -186,7 +186,7 @@ def _files(source: KSpace, prints: Fingerprints, where: str) -> list[FileCase]:
     cases = []
     first: dict[str, str] = {}  # case of each patient, which stands for the patient in tables
     for path, identity in _chosen(source, where):
-        with read_kspace(path, **_reading(source)) as file:
+        with read_cartesian(path, **_reading(source)) as file:
             numbers = between(source.slices, len(file), str(path))
         content = prints(path)
         fingerprint = digest_of([content, path.name, numbers, layout])  # fastMRI's masks follow from the name
@@ -202,7 +202,7 @@ def _chosen(source: KSpace, where: str) -> list[tuple[Path, str | None]]:
     if source.split is not None:
         chosen = FastMRI(str(source.folder), cache=Path(), split=source.split).volumes
         return [(volume.path, volume.patient) for volume in chosen]
-    return [(path, _identity(path)) for path in find(source.files or str(source.folder), SUFFIXES, where)]
+    return [(path, _identity(path)) for path in find(source.files or str(source.folder), suffixes(), where)]
 
 
 def _identity(path: Path) -> str | None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
+from ..plugins import OPERATORS, Names
 from ..recon.plan import Undersampling
-from ..settings import Bounds, check, refused
+from ..settings import Bounds, OneOf, check, refused
 
 Slices = Literal["middle", "all"] | tuple[int, int]
 Positive = Annotated[int, Bounds(at_least=1)]
@@ -265,17 +266,20 @@ class Degrade(Condition):
         box: of inpainting: the side of a hidden square in the middle.
         std: of deblurring: of the Gaussian, pixels.
         motion: of deblurring: (length in pixels, angle in degrees) of a straight motion, instead of the Gaussian.
+        operator: of plugin: its name; `options` are what it takes.
         noise_std: of the noise, pictures being in [0, 1].
         label: in tables; None for a name made of these.
     """
 
-    kind: Literal["super-resolution", "inpainting", "deblurring", "colorization", "compressed-sensing", "denoising"]
+    kind: Literal["super-resolution", "inpainting", "deblurring", "colorization", "compressed-sensing", "denoising", "plugin"]
     factor: Annotated[int, Bounds(at_least=2)] = 4
     filter: Literal["bicubic", "mean"] = "bicubic"
     keep: Annotated[float | None, Bounds(above=0, below=1)] = None
     box: Annotated[int | None, Bounds(at_least=1)] = None
     std: Annotated[float, Bounds(above=0)] = 3.0
     motion: tuple[float, float] | None = None
+    operator: Annotated[str | None, OneOf(Names(OPERATORS))] = None
+    options: Mapping[str, int | float | str | None] = field(default_factory=dict)
     noise_std: Annotated[float, Bounds(at_least=0)] = 0.0
     label: str | None = None
 
@@ -283,6 +287,8 @@ class Degrade(Condition):
         super().__post_init__()
         if self.kind == "inpainting" and (self.keep is None) == (self.box is None):
             raise refused(self, "keep (a share of the pixels) or box (pixels) must be given, and not both")
+        if (self.kind == "plugin") != (self.operator is not None):
+            raise refused(self, "operator is the name of a plugin, and goes with the kind plugin")
         if self.motion is not None and not 0 < self.motion[0] <= LONGEST_MOTION:
             raise refused(self, f"motion has a length above 0 and at most {LONGEST_MOTION} pixels, got {self.motion[0]:g}")
 
@@ -292,6 +298,7 @@ class Degrade(Condition):
             return self.label
         blur = f"{self.std:g} px" if self.motion is None else f"motion {self.motion[0]:g} px"
         what = {"super-resolution": f"{self.factor}x", "deblurring": blur, "colorization": "", "denoising": "",
+                "plugin": self.operator or "",
                 "compressed-sensing": f"{self.keep or QUARTER:.0%}",
                 "inpainting": f"{self.keep:.0%}" if self.keep is not None else f"{self.box} px"}[self.kind]
         noise = f" noise {self.noise_std:g}" if self.noise_std > 0 else ""

@@ -21,7 +21,7 @@ from ..baselines.zero_filled import brightness
 from ..datasets.base import Augment, Images, Progress
 from ..datasets.fastmri import FastMRI
 from ..errors import InputError
-from ..io import read_kspace
+from ..io import read_cartesian
 from ..mri import add_smooth_phase, espirit, sampling_mask, simulate_scan, simulated_maps
 from ..mri.coils import principal_coil
 from ..mri.sampling import KINDS
@@ -89,7 +89,7 @@ class KSpace:
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         """k-space and maps of a slice, (1, coil, height, width) complex64, and acquired lines, (1, width)."""
         volume, at = self._index[index]
-        with read_kspace(volume.path) as file:
+        with read_cartesian(volume.path) as file:
             scan = file[at]
         if not bool(scan.mask.amin(0)[scan.mask.shape[-1] // 2]):
             raise InputError(

@@ -6,8 +6,9 @@ from typing import Annotated
 import pytest
 
 from medrestore.cli.main import COMMANDS
-from medrestore.cli.options import built, options_of
-from medrestore.recon.plan import Machine
+from medrestore.cli.options import built, matrix, options_of
+from medrestore.errors import InputError
+from medrestore.recon.plan import Machine, Plan
 from medrestore.settings import Bounds, FieldError
 
 
@@ -44,3 +45,23 @@ def test_names_are_unique_and_explained(name: str) -> None:
     found = options_of(COMMANDS[name].kind)
     assert len({one.name for one in found}) == len({one.flag for one in found}) == len(found)
     assert all(one.help for one in found)
+
+
+@pytest.mark.parametrize(("word", "value"), [("0.01", 0.01), ("2", 2.0), ("auto", "auto"), ("none", None)])
+def test_a_number_or_a_word(word: str, value: object) -> None:
+    """A word among those that a field takes left its numbers unread."""
+    one = {option.name: option for option in options_of(Plan)}["weight"]
+    assert one.parsed(word) == value
+    with pytest.raises(FieldError, match="must be a number above 0 or auto"):
+        one.parsed("much")
+
+
+@pytest.mark.parametrize(("text", "value"), [("256,192", [256, 192]), ("64", [64, 64]), ((3, 4), (3, 4)), (None, None)])
+def test_a_matrix(text: object, value: object) -> None:
+    assert matrix(text) == value
+
+
+@pytest.mark.parametrize("text", ["256x192", "1,2,3", "-4", "4.5", ""])
+def test_what_is_no_matrix(text: str) -> None:
+    with pytest.raises(InputError, match="takes height,width in pixels"):
+        matrix(text)

@@ -80,6 +80,19 @@ def test_names_are_left_out_of_the_table_where_they_are_to_be(tmp_path: Path) ->
     assert (tmp_path / "summary.csv").read_text() == "input,error\nomitted,omitted: empty\n"
 
 
+@pytest.mark.parametrize("content", [b"precious", b""])
+def test_a_table_of_somebody_else_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes) -> None:
+    place = tmp_path / "summary.csv"
+    place.write_bytes(content)
+    for _ in range(2):
+        results.write_summary(tmp_path, [], {"a.h5": "empty"}, source=tmp_path, names=Privacy())
+    assert place.read_bytes() == content and "is of another program and stays" in capsys.readouterr().out
+    place.unlink()
+    for why in ("empty", "broken"):  # one of ours is replaced
+        results.write_summary(tmp_path, [], {"a.h5": why}, source=tmp_path, names=Privacy())
+    assert place.read_text() == "input,error\na.h5,broken\n"
+
+
 def test_restore(bench: Bench, rgb_prior: Path) -> None:
     words = ("--task", "denoise", "--noise-std", 9, "--prior", rgb_prior, "--steps", 2, "--json")
     source = png(bench / "a.png")

@@ -47,3 +47,8 @@ def dense_fourier(points: Tensor, height: int, width: int) -> Tensor:
     """(n, height * width) complex128, from the definition."""
     places = grid(height, width).double() / torch.tensor([height, width])
     return torch.exp(-2j * torch.pi * (points.double() @ places.T)) / (height * width) ** 0.5
+
+
+def full(trajectory: Tensor) -> Tensor:
+    """(readout, sample): the mask of a trajectory whose samples were all measured."""
+    return torch.ones(trajectory.shape[:2], device=trajectory.device)

@@ -5,20 +5,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.operators import full
 from helpers.phantom import head_and_maps
+from torch import Tensor
 
 from medrestore.errors import InputError
 from medrestore.fft import ifft2c
 from medrestore.mri import (
     dead_coils,
     estimate_noise,
+    estimate_trajectory_noise,
     noise_covariance,
     noise_std,
     prewhiten,
+    radial,
+    rosette,
     sampling_mask,
     simulate_scan,
+    spiral,
     whitening,
 )
+from medrestore.operators import NonCartesianSense
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "kspace"
 
@@ -145,3 +152,23 @@ def test_an_estimate_from_the_corners_is_said_to_be_at_most_that():
     noise = torch.randn(1, 1, 24, 24, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
     found = estimate_noise(noise * mask, mask)
     assert found.source == "the corners of k-space, which hold signal too: at most this"
+
+
+@pytest.mark.parametrize("trajectory", [radial(40, (64, 60)), spiral(8, (64, 60)), rosette(60, (64, 60))])
+@pytest.mark.parametrize("std", [0.001, 0.05])
+def test_noise_along_a_trajectory(trajectory: Tensor, std: float) -> None:
+    image, maps, random = head_and_maps((64, 60), 4, 0)
+    y = NonCartesianSense(maps, trajectory, full(trajectory))(image.to(torch.complex64))
+    y = y + std * torch.view_as_complex(torch.randn(*y.shape, 2, generator=random))
+    found = estimate_trajectory_noise(y, trajectory)
+    assert found.std == pytest.approx(std, rel=0.08) and "readout" in found.source
+    short = torch.ones(trajectory.shape[:2])
+    short[:, -1] = 0
+    assert estimate_trajectory_noise(y, trajectory, short).std == pytest.approx(std, rel=0.5)
+
+
+def test_samples_along_a_trajectory_that_are_no_use() -> None:
+    with pytest.raises(InputError, match="not finite"):
+        estimate_trajectory_noise(torch.full((1, 2, 3, 4), complex(float("nan"))), radial(3, (2, 2)))
+    with pytest.raises(InputError, match="too few samples"):
+        estimate_trajectory_noise(torch.ones(1, 1, 1, 4, dtype=torch.complex64), radial(1, (2, 2)))

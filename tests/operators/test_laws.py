@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import laws
 import pytest
 import torch
-from helpers.operators import COMPLEX, coil_maps, generator, lines, pixels, spokes
+from helpers.operators import COMPLEX, coil_maps, full, generator, lines, pixels, spokes
 from laws import white
 from torch import Tensor
 
@@ -58,10 +58,11 @@ CASES = [
     Case("mask, complex", Mask(pixels(8, 7)), (1, 8, 7), COMPLEX),
     Case("mask of each image", Mask(pixels(2, 1, 8, 7)), (3, 8, 7)),
     Case("sampled pixels", sample_pixels((8, 7), 0.3, generator=generator()), (1, 8, 7)),
-    Case("points of k-space", NonCartesianSense(coil_maps(12, 11), spokes(5, 12)), (1, 12, 11), COMPLEX),
+    Case("points of k-space", NonCartesianSense(coil_maps(12, 11), spokes(5, 12), full(spokes(5, 12))), (1, 12, 11), COMPLEX),
     Case("points of k-space, weighted", NonCartesianSense(coil_maps(9, 12), spokes(4, 10), pixels(4, 10)), (1, 9, 12), COMPLEX),
     Case("points of k-space, coils of each image",
-         NonCartesianSense(torch.cat([coil_maps(8, 9), coil_maps(8, 9).flip(-1)]), spokes(3, 8)), (1, 8, 9), COMPLEX),
+         NonCartesianSense(torch.cat([coil_maps(8, 9), coil_maps(8, 9).flip(-1)]), spokes(3, 8), full(spokes(3, 8))),
+         (1, 8, 9), COMPLEX),
     Case("crop", Crop((9, 8), (4, 5)), (2, 9, 8)),
     Case("corner", Crop((9, 8), (4, 5), (0, 2)), (2, 9, 8)),
     Case("pool 2", AveragePool(2, (8, 6)), (3, 8, 6)),

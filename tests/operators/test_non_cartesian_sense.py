@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers.operators import COMPLEX, coil_maps, dense_fourier, pixels, spokes
+from helpers.operators import COMPLEX, coil_maps, dense_fourier, full, pixels, spokes
 from helpers.pretend_device import pretending
 from laws import close, white
 from torch import Tensor
@@ -52,7 +52,7 @@ def test_against_a_dense_matrix(size: tuple[int, int], gamma: float) -> None:
 
 def test_slices_along_one_trajectory_are_one_operator() -> None:
     maps = [coil_maps(9, 8), coil_maps(9, 8).roll(3, 1), 2j * coil_maps(9, 8)]
-    each = [NonCartesianSense(one, spokes(4, 10)) for one in maps]
+    each = [NonCartesianSense(one, spokes(4, 10), full(spokes(4, 10))) for one in maps]
     together = stack(each)
     assert isinstance(together, NonCartesianSense) and together.maps.shape == (3, 4, 9, 8)
     x = white((3, 1, 9, 8), COMPLEX)
@@ -65,11 +65,12 @@ def test_slices_along_one_trajectory_are_one_operator() -> None:
 
 
 @pytest.mark.parametrize("other", [
-    NonCartesianSense(coil_maps(9, 8), 2 * spokes(4, 10)), NonCartesianSense(coil_maps(9, 8), spokes(4, 10), pixels(4, 10)),
-    NonCartesianSense(coil_maps(9, 8), spokes(5, 10)[1:]),
+    NonCartesianSense(coil_maps(9, 8), 2 * spokes(4, 10), full(spokes(4, 10))),
+    NonCartesianSense(coil_maps(9, 8), spokes(4, 10), pixels(4, 10)),
+    NonCartesianSense(coil_maps(9, 8), spokes(5, 10)[1:], full(spokes(5, 10)[1:])),
 ])
 def test_slices_along_others_are_stacked_one_by_one(other: NonCartesianSense) -> None:
-    first = NonCartesianSense(coil_maps(9, 8), spokes(4, 10))
+    first = NonCartesianSense(coil_maps(9, 8), spokes(4, 10), full(spokes(4, 10)))
     together = stack([first, other])
     assert not isinstance(together, NonCartesianSense)
     x = white((2, 1, 9, 8), COMPLEX)
@@ -88,7 +89,7 @@ def test_samples_of_weight_zero_are_not_measured() -> None:
 def test_the_preconditioner_saves_steps() -> None:
     """Of a radial trajectory, whose centre is sampled far more densely than its edge."""
     maps, trajectory = coil_maps(32, 32), spokes(14, 32)
-    A, x = NonCartesianSense(maps, trajectory), white((1, 1, 32, 32), COMPLEX)
+    A, x = NonCartesianSense(maps, trajectory, full(trajectory)), white((1, 1, 32, 32), COMPLEX)
     b, gamma = A.normal(A.support * x), 1e3
     steps = []
     for M in (None, A.preconditioner(gamma)):
@@ -104,16 +105,16 @@ def test_the_preconditioner_saves_steps() -> None:
 
 
 def test_no_coil_sees_anything() -> None:
-    A = NonCartesianSense(torch.zeros(1, 2, 8, 8, dtype=COMPLEX), spokes(4, 10))
+    A = NonCartesianSense(torch.zeros(1, 2, 8, 8, dtype=COMPLEX), spokes(4, 10), full(spokes(4, 10)))
     assert not A.normal(white((1, 1, 8, 8), COMPLEX)).any()
 
 
 def test_on_a_device() -> None:
     maps, trajectory, x = coil_maps(9, 8), spokes(4, 10), white((2, 1, 9, 8), COMPLEX)
-    A = NonCartesianSense(maps, trajectory)
+    A = NonCartesianSense(maps, trajectory, full(trajectory))
     expected = prox(Problem(A, A(x)), 0 * x, 30.0)
     with pretending() as device:
-        there = NonCartesianSense(maps.to(device), trajectory.to(device))
+        there = NonCartesianSense(maps.to(device), trajectory.to(device), full(trajectory).to(device))
         y = there(x.to(device))
         assert y.device == device
         solved = prox(Problem(there, y), 0 * x.to(device), 30.0)

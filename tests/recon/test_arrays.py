@@ -6,11 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.phantom import head_and_maps
 from helpers.scans import kspace
 
 import medrestore as mr
 from medrestore.cli.main import main
-from medrestore.io import read_reconstruction
+from medrestore.errors import InputError
+from medrestore.io import read_provenance, read_reconstruction
+from medrestore.mri import radial
+from medrestore.operators import NonCartesianSense
 
 LINES = np.zeros(40, np.float32)
 LINES[::2] = 1
@@ -92,3 +96,50 @@ def test_layouts_that_cannot_be_are_refused(data: np.ndarray, tiny_prior: Path) 
     assert np.array_equal(right.image, mr.reconstruct(kspace(1)[0][0], prior=tiny_prior, **PLAN).image)
     with pytest.raises(mr.InputError, match=r"40 coils of 4 x 48.*`axes`"):
         mr.reconstruct(data[0].transpose(2, 0, 1), prior=tiny_prior, **PLAN)
+
+
+def radial_samples() -> tuple[np.ndarray, np.ndarray]:
+    """(coil, readout, sample) and their (readout, sample, 2)."""
+    image, maps, random = head_and_maps((48, 40), 4, 0)
+    trajectory = radial(30, (48, 40))
+    y = NonCartesianSense(maps, trajectory, torch.ones(trajectory.shape[:2]))(image.to(torch.complex64))
+    y = y + 0.01 * torch.view_as_complex(torch.randn(*y.shape, 2, generator=random))
+    return y[0].numpy(), trajectory.numpy()
+
+
+def test_samples_along_a_trajectory(tmp_path: Path, tiny_prior: Path) -> None:
+    """The images are those of the command, whatever the units; and a second run of it is known as done."""
+    samples, trajectory = radial_samples()
+    result = mr.reconstruct(samples, trajectory=trajectory, prior=tiny_prior, matrix=(48, 40), **PLAN)
+    assert result.image.shape == (48, 40) and result.slices[0].prepared.sense.kind == "NonCartesianSense"
+    np.save(tmp_path / "k.npy", samples[None])
+    np.save(tmp_path / "t.npy", trajectory / np.array([48, 40]))
+    words = ["recon", str(tmp_path / "k.npy"), "--trajectory", str(tmp_path / "t.npy"), "--matrix", "48,40",
+             "-o", str(tmp_path / "image.h5"), "--prior", str(tiny_prior), "--steps", "2", "--noise-std", "0.01",
+             "--maps-cache", "none"]
+    assert main(words) == 0
+    with read_reconstruction(tmp_path / "image.h5") as images:
+        torch.testing.assert_close(images[0], torch.from_numpy(result.image).abs(), rtol=1e-3, atol=1e-4)
+    made = read_provenance(tmp_path / "image.h5")
+    assert made["sampling"]["kind"] == "along a trajectory" and made["trajectory_fingerprint"]
+    assert made["config"]["trajectory"] == "t.npy" and "taken as cycles per pixel" in " ".join(made["notes"])
+    assert main([*words, "--resume"]) == 0
+    np.save(tmp_path / "t.npy", trajectory)
+    assert main(["recon", "--from", str(tmp_path / "image.h5"), "-o", str(tmp_path / "again.h5")]) == 2
+
+
+@pytest.mark.parametrize(("change", "sentence"), [
+    ({"trajectory": np.zeros((30, 7, 2))}, r"trajectory must be real, finite and \(readout, sample, 2\)"),
+    ({"mask": np.ones(40)}, "mask must be"), ({"matrix": (8, 8)}, "beyond what an image of 8 x 8 pixels resolves"),
+    ({"trajectory_units": "cycles-per-pixel", "matrix": (48, 40)}, "beyond the edge of k-space in cycles per pixel"),
+])
+def test_trajectories_that_do_not_fit(change: dict[str, Any], sentence: str, tiny_prior: Path) -> None:
+    samples, trajectory = radial_samples()
+    with pytest.raises(InputError, match=sentence):
+        mr.reconstruct(samples, **{"trajectory": trajectory, "prior": tiny_prior} | PLAN | change)
+
+
+def test_a_trajectory_in_another_order(tiny_prior: Path) -> None:
+    samples, trajectory = radial_samples()
+    with pytest.raises(InputError, match="does not look like k-space, its strongest samples lie"):
+        mr.reconstruct(samples, trajectory=np.roll(trajectory, 48, 1), prior=tiny_prior, **PLAN)

@@ -39,7 +39,7 @@ def three_scans(bench):
 
 
 def outputs(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != "summary.csv"}
 
 
 def start(bench, *words):

@@ -11,6 +11,7 @@ from torch import Tensor
 from medrestore.codecs import CalibratedComplex
 from medrestore.io import read_kspace
 from medrestore.mri.sampling import calibration_region
+from medrestore.operators import Sense
 from medrestore.priors import Prior
 from medrestore.recon import held_out
 from medrestore.recon.held_out import error, parts, without
@@ -37,16 +38,16 @@ def ready(request: pytest.FixtureRequest, tmp_path: Any) -> Prepared:
 
 def test_parts_are_disjoint_samples_outside_the_calibration_region(ready: Prepared) -> None:
     mask = ready.sense.mask
-    first, second = parts(mask, 3, 2)
+    first, second = parts(ready.sense, 3, 2)
     assert first.shape == mask.shape and float((first * second).sum()) == 0 and bool((first <= mask).all())
     assert float(first[calibration_region(mask)].sum()) == 0
     assert float(first.sum()) == float(second.sum()) > 0
-    assert bool((first == parts(mask, 3, 2)[0]).all()) and not bool((first == parts(mask, 4, 2)[0]).all())
-    assert parts(torch.ones(1, 40), 0, 2) == []
+    assert bool((first == parts(ready.sense, 3, 2)[0]).all()) and not bool((first == parts(ready.sense, 4, 2)[0]).all())
+    assert parts(Sense(ready.sense.maps, torch.ones(1, 40)), 0, 2) == []
 
 
 def test_what_is_held_back_is_nowhere(ready: Prepared) -> None:
-    (part,) = parts(ready.sense.mask, 0, 1)
+    (part,) = parts(ready.sense, 0, 1)
     kept = without(ready, part)
     for y in (kept.problem.y, kept.kspace, kept.zero_filled.new_zeros(()) + kept.kspace):
         assert float((part * y).abs().max()) == 0 and float(y.abs().max()) > 0
@@ -57,7 +58,7 @@ def test_what_is_held_back_is_nowhere(ready: Prepared) -> None:
 @pytest.mark.parametrize("method", ["hqs", "cg-sense", "zero-filled"])
 def test_the_error_is_that_of_the_samples_that_were_held_back(method: str, ready: Prepared,
                                                               monkeypatch: pytest.MonkeyPatch) -> None:
-    plan, held_back = Plan(method, steps=2), parts(ready.sense.mask, 0, 2)
+    plan, held_back = Plan(method, steps=2), parts(ready.sense, 0, 2)
     called: list[int] = []
     found = error(ready, Shrink(), plan, held_back, lambda: called.append(1))
     assert found > 0 and len(called) == 2

@@ -5,14 +5,21 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.ready import PLAN
+from helpers.phantom import folded, head_and_maps
+from helpers.ready import PLAN, Shrink
 from helpers.scans import NOISE, SHAPE
 
 from medrestore.consistency import unexplained
 from medrestore.errors import InputError
+from medrestore.fft import fft2c
+from medrestore.io import Scan
+from medrestore.mri import sampling_mask
+from medrestore.operators import Sense, SoftSense
 from medrestore.problem import Problem
+from medrestore.recon.checks import check_plan
 from medrestore.recon.plan import Plan
 from medrestore.recon.preparation import prepare
+from medrestore.recon.restoring import restore_slices
 
 
 def test_maps_are_scaled_to_unit_norm(scan: Any) -> None:
@@ -56,3 +63,56 @@ def test_maps_are_refined_where_they_leave_more_than_the_noise(scan: Any) -> Non
     assert "there is one coil" in alone.notes[-1]
     loud = prepare(scan, replace(plan, noise_std=1e3))
     assert "were not refined: they leave" in loud.notes[-1] and torch.equal(loud.sense.maps, right.sense.maps)
+
+
+@pytest.fixture(scope="module")
+def wrapped() -> tuple[Scan, torch.Tensor]:
+    """A scan whose field of view is narrower than the head, undersampled, and the root-sum-of-squares of its coils."""
+    image, maps, generator = head_and_maps((48, 60), 8, seed=1)
+    coils = folded(maps * image, 32)
+    mask = sampling_mask("uniform1d", (48, 32), 2, acs=16, seed=0).mask
+    noise = torch.view_as_complex(torch.randn(*coils.shape, 2, generator=generator)) * 0.005
+    kspace = mask * (fft2c(coils) + noise)
+    scan = Scan("scan", 0, kspace, mask, None, None, None, (48, 32), None, None)
+    return scan, coils.abs().square().sum(1).sqrt()[0]
+
+
+def test_a_wrapped_head_takes_two_sets_of_maps(wrapped: tuple[Scan, torch.Tensor]) -> None:
+    scan, truth = wrapped
+    one, two = (prepare(scan, Plan("cg-sense", weight=1e-3, map_sets=sets)) for sets in (1, "auto"))
+    assert isinstance(one.sense, Sense) and isinstance(two.sense, SoftSense) and len(two.gain) == 2
+    assert "Two sets of coil maps" in " ".join(two.notes) and "Two sets" not in " ".join(one.notes)
+    for name, gained in (("cg-sense", 6), ("l1-wavelet", 6), ("tv", 6), ("zero-filled", -1)):
+        plan = Plan(name, weight=None if name == "zero-filled" else 1e-3)
+        errors = [(restore_slices([ready], None, plan)[0].image.abs() - truth).square().mean() for ready in (one, two)]
+        assert 10 * torch.log10(errors[0] / errors[1]) > gained, name
+
+
+def test_what_is_shown_of_two_sets_is_the_root_of_their_squares(wrapped: tuple[Scan, torch.Tensor]) -> None:
+    ready = prepare(wrapped[0], Plan("cg-sense", weight=1e-3))
+    images = torch.randn(3, 2, 48, 32, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    shown = ready.shown(images)
+    torch.testing.assert_close(shown.abs(), (ready.gain[:, 0] * images).abs().square().sum(1).sqrt())
+    torch.testing.assert_close(ready.shown(images.abs()), shown.abs())
+
+
+def test_a_diffusion_method_restores_an_image_for_each_set(wrapped: tuple[Scan, torch.Tensor]) -> None:
+    plan = Plan("dds", steps=2, samples=2)
+    ready = prepare(wrapped[0], plan)
+    (done,) = restore_slices([ready], Shrink(), plan)
+    assert done.restoration.samples.shape == (2, 2, 48, 32) and done.samples.shape == (2, 48, 32)
+    with pytest.raises(InputError, match="DDNM needs the exact spectrum of the scan, and there are several sets of coil maps"):
+        check_plan(ready, Shrink(), Plan("ddnm", steps=2))
+
+
+def test_one_set_where_nothing_wraps_and_where_few_coils_cannot_tell(scan: Any, wrapped: tuple[Scan, torch.Tensor]) -> None:
+    assert len(prepare(scan, PLAN).sense.maps) == 1
+    few = replace(wrapped[0], kspace=wrapped[0].kspace[:, :3])
+    assert len(prepare(few, Plan("cg-sense")).sense.maps) == 1
+    with pytest.raises(InputError, match="2 sets of coil maps need as many coils, and there is 1"):
+        prepare(replace(few, kspace=few.kspace[:, :1]), Plan("cg-sense", map_sets=2))
+
+
+def test_two_sets_are_not_refined(wrapped: tuple[Scan, torch.Tensor]) -> None:
+    ready = prepare(wrapped[0], Plan("cg-sense", refine_maps=True, map_sets=2))
+    assert "The coil maps were not refined: there are several sets." in ready.notes

@@ -24,7 +24,7 @@ def test_every_field_is_an_option_of_its_command() -> None:
 
 def test_fields_become_options() -> None:
     assert FORMS["recon"].given({"quality": "fast", "slices": "", "spread": False}, {}) == {"quality": "fast"}
-    assert FORMS["recon"].given({"spread": True}, {"seed": 3}) == {"uncertainty": True, "seed": 3}
+    assert FORMS["recon"].given({"spread": True, "quality": "fast"}, {"seed": 3}) == {"uncertainty": True, "seed": 3}
     assert FORMS["restore"].given({"task": "sr", "spread": True}, {}) == {"task": "sr", "samples": 4, "method": "dds"}
     assert FORMS["restore"].given({"task": "jpeg", "spread": True}, {}) == {"task": "jpeg", "samples": 4}
     assert FORMS["inpaint"].given({}, {"mask_means": "keep"}) == {"mask_means": "keep"}

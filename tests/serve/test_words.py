@@ -6,8 +6,8 @@ from medrestore.serve.words import without_paths
 
 
 @pytest.mark.parametrize(("text", "told"), [
-    ("/tmp/x/Jane_Doe/scan.h5: the k-space is zero", "scan.h5: the k-space is zero"),
-    ("no prior at /home/jane/priors/knee; give another", "no prior at knee; give another"),
+    ("/data/x/Jane_Doe/scan.h5: the k-space is zero", "scan.h5: the k-space is zero"),
+    ("no prior at /srv/jane/priors/knee; give another", "no prior at knee; give another"),
     ("'/a/b/c.png' and (/d/e/f.npy)", "'c.png' and (f.npy)"),
     ("C:\\Users\\jane\\scan.h5 is empty", "scan.h5 is empty"),
     ("~/private/x.mat cannot be read", "x.mat cannot be read"),

@@ -87,6 +87,21 @@ class Frames(ABC):
         self.close()
 
 
+@dataclass(frozen=True)
+class FrameFormat:
+    """A format of frames of another package, as an entry point of `medrestore.readers` names it.
+
+    Args:
+        name: for people.
+        suffixes: of its files, in small letters.
+        read: opens one.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    read: Callable[[Path], Frames]
+
+
 class StreamedFrames(Frames):
     """Frames that can only be decoded in order, such as those of a compressed stack or a video.
 

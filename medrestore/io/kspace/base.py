@@ -16,6 +16,7 @@ from ...errors import InputError
 from ...fft import fft2c, ifft2c
 from ..guards import finite
 from .plausible import Doubt, doubt
+from .trajectory import Units
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class Request:
     noise_scan: bool = True
     implausible: bool = False
     max_gb: float = 16.0
+    trajectory: str | None = None
+    trajectory_units: Units | None = None
+    matrix: tuple[int, int] | None = None
 
 
 DEFAULT = Request()
@@ -39,7 +43,8 @@ class Scan:
     """One slice as acquired, readout oversampling already removed.
 
     k-space is centred (origin at n // 2) with the readout along height and the phase encode along width;
-    the transform that belongs to it is orthonormal.
+    the transform that belongs to it is orthonormal. Of a scan along a trajectory, height and width of `kspace` and `mask` are
+    its readouts and their samples.
     """
 
     name: str  # file stem
@@ -52,8 +57,15 @@ class Scan:
     crop: tuple[int, int]  # (h, w) of the reconstructed image, a centre crop that starts at (n - crop) // 2
     pixel_mm: tuple[float, float, float] | None  # (row, column, slice) spacing when the file says so
     affine: np.ndarray | None  # 4x4, (row, column, slice) of the cropped image, this slice being 0, to RAS mm, if known
+    trajectory: Tensor | None = None  # (readout, sample, 2), (row, column) in cycles per field of view; None of a Cartesian scan
+    grid: tuple[int, int] | None = None  # (height, width) of the image that is reconstructed, of a scan along a trajectory
     calibration: Tensor | None = None  # shaped like kspace: separate calibration lines, zeros elsewhere; None without
     notes: tuple[str, ...] = ()  # what was assumed of this slice, one sentence each
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) of the image that is reconstructed."""
+        return (self.kspace.shape[-2], self.kspace.shape[-1]) if self.grid is None else self.grid
 
     def __repr__(self) -> str:
         shape = tuple(self.kspace.shape)

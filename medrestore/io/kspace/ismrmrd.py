@@ -56,7 +56,7 @@ class MRDFile(LineFile):
 
     def __init__(self, path: Path, file: File, group: str, request: Request):
         self._file = file
-        self._records = _acquisitions(file, f"{group}/data", max_gb=request.max_gb)
+        self._records = acquisitions(file, f"{group}/data", max_gb=request.max_gb)
         self._header = parse_header(read_text(file, f"{group}/xml"), str(path))
         self.dtype = "complex64"
         head = guarded(path, lambda: self._records.fields("head")[:])
@@ -74,29 +74,25 @@ class MRDFile(LineFile):
             self.notes += (f"The header announces {announced} slices and the file holds {found}.",)
         coils = np.unique(image["active_channels"])
         require(len(coils) <= 1, f"{path} changes its number of coils ({', '.join(map(str, coils))}) during the scan.")
-        super().__init__(path, lines, grid, _placement(image), coils=int(coils[0]) if len(coils) else 0, request=request)
+        super().__init__(path, lines, grid, placement_of(image), coils=int(coils[0]) if len(coils) else 0, request=request)
         self.has_noise = len(self._noise_heads) > 0
 
     def _image_heads(self, path: Path, head: np.ndarray, request: Request) -> tuple[np.ndarray, np.ndarray]:
         """The headers of the image and of separate calibration lines, and which are the latter; their record numbers are kept
         in `_image_records`."""
-        require(
-            self._header.trajectory == "cartesian",
-            f"{path} has a {self._header.trajectory} trajectory; only Cartesian scans are read, grid it first.",
-        )
-        none = _flagged(head, *NOT_IMAGE)
-        separate = _flagged(head, CALIBRATION) & ~_flagged(head, CALIBRATION_AND_IMAGE) & ~none
+        none = flagged(head, *NOT_IMAGE)
+        separate = flagged(head, CALIBRATION) & ~flagged(head, CALIBRATION_AND_IMAGE) & ~none
         separate &= self._header.calibration in ("separate", "external")
         image, here = ~none & ~separate, head["encoding_space_ref"] == 0
-        noise = _flagged(head, NOISE)
+        noise = flagged(head, NOISE)
         self._noise_records, self._noise_heads = np.flatnonzero(noise), head[noise]
         elsewhere = int(((image | separate) & ~here).sum())
         if elsewhere:
             self.notes += (f"{elsewhere} lines belong to another encoding space and are left out.",)
         numbers = {name: head["idx"][name] for name in COUNTERS}
-        image, notes = _chosen(image & here, numbers, request.select, path)
+        image, notes = chosen(image & here, numbers, request.select, path)
         self.notes += notes
-        separate, _ = _chosen(separate & here & np.isin(head["idx"]["slice"], head["idx"]["slice"][image]), numbers, {}, path)
+        separate, _ = chosen(separate & here & np.isin(head["idx"]["slice"], head["idx"]["slice"][image]), numbers, {}, path)
         used = image | separate
         self._image_records, head = np.flatnonzero(used), head[used]
         require(
@@ -104,24 +100,14 @@ class MRDFile(LineFile):
             f"{path} is a 3-D scan (it encodes a second phase direction); only stacks of 2-D slices are read.",
         )
         require(
-            not _flagged(head, REVERSE).any(),
+            not flagged(head, REVERSE).any(),
             f"{path} reads lines in reverse (EPI), which needs a phase correction first; export corrected data.",
         )
         return head, separate[used]
 
     def _data(self, records: np.ndarray) -> Iterable[np.ndarray]:
         rows = guarded(self.path, lambda: self._records[self._image_records[records]])
-        return (self._samples(row) for row in rows)
-
-    def _samples(self, row: np.ndarray) -> np.ndarray:
-        """(coil, samples) of one acquisition, which stores re, im, re, im."""
-        coils, samples = int(row["head"]["active_channels"]), int(row["head"]["number_of_samples"])
-        data = np.asarray(row["data"], np.float32)
-        require(
-            data.size == 2 * coils * samples,
-            f"{self.path}: a line stores {data.size} numbers, not {coils} coils x {samples} samples x 2; export it again.",
-        )
-        return data.view(np.complex64).reshape(coils, samples)
+        return (samples_of(row, self.path) for row in rows)
 
     def _noise_samples(self) -> np.ndarray | None:
         """Noise in image units: its variance grows with the bandwidth, which is one over the dwell time.
@@ -132,15 +118,36 @@ class MRDFile(LineFile):
         if not self.has_noise:
             return None
         rows = guarded(self.path, lambda: self._records[self._noise_records])
-        noise = np.concatenate([self._samples(row) for row in rows], axis=1)
-        ratio, image_us, noise_us = 1.0, float(self._image["sample_time_us"][0]), float(self._noise_heads["sample_time_us"][0])
-        if image_us > 0 and noise_us > 0:
-            ratio = noise_us / image_us
-        bandwidth = self._header.noise_bandwidth
-        return noise * np.float32(np.sqrt(ratio / (bandwidth if bandwidth is not None and bandwidth > 0 else 1.0)))
+        return in_image_units(rows, self._image, self._noise_heads, self._header, self.path)
 
     def close(self) -> None:
         self._file.close()
+
+
+def samples_of(row: np.ndarray, path: Path) -> np.ndarray:
+    """(coil, samples) of one acquisition, which stores re, im, re, im."""
+    coils, samples = int(row["head"]["active_channels"]), int(row["head"]["number_of_samples"])
+    data = np.asarray(row["data"], np.float32)
+    require(
+        data.size == 2 * coils * samples,
+        f"{path}: a line stores {data.size} numbers, not {coils} coils x {samples} samples x 2; export it again.",
+    )
+    return data.view(np.complex64).reshape(coils, samples)
+
+
+def in_image_units(rows: np.ndarray, image: np.ndarray, noise: np.ndarray, header: Header, path: Path) -> np.ndarray:
+    """(coil, n): acquisitions of noise alone, with the std that noise has in the image's.
+
+    Args:
+        rows: the acquisitions.
+        image, noise: headers of the image's and of these.
+    """
+    samples = np.concatenate([samples_of(row, path) for row in rows], axis=1)
+    ratio, image_us, noise_us = 1.0, float(image["sample_time_us"][0]), float(noise["sample_time_us"][0])
+    if image_us > 0 and noise_us > 0:
+        ratio = noise_us / image_us
+    bandwidth = header.noise_bandwidth
+    return samples * np.float32(np.sqrt(ratio / (bandwidth if bandwidth is not None and bandwidth > 0 else 1.0)))
 
 
 def find_group(file: File) -> str | None:
@@ -152,7 +159,7 @@ def find_group(file: File) -> str | None:
     return None
 
 
-def _acquisitions(file: File, name: str, *, max_gb: float) -> Dataset:
+def acquisitions(file: File, name: str, *, max_gb: float) -> Dataset:
     """The records, checked: fields head, traj and data of the standard, not more than the file can hold."""
     import h5py
 
@@ -169,12 +176,12 @@ def _acquisitions(file: File, name: str, *, max_gb: float) -> Dataset:
     return records
 
 
-def _flagged(head: np.ndarray, *numbers: int) -> np.ndarray:
+def flagged(head: np.ndarray, *numbers: int) -> np.ndarray:
     bits = np.uint64(sum(1 << (number - 1) for number in numbers))
     return (head["flags"].astype(np.uint64) & bits) != 0
 
 
-def _chosen(lines: np.ndarray, numbers: dict[str, np.ndarray], select: Mapping[str, int],
+def chosen(lines: np.ndarray, numbers: dict[str, np.ndarray], select: Mapping[str, int],
             path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """Of the lines marked, those of the selected counters; and notes."""
     keep, notes = choose({name: values[lines] for name, values in numbers.items()}, select, path)
@@ -201,7 +208,7 @@ def _lines(head: np.ndarray, grid: Grid, header: Header) -> np.ndarray:
     lines["skip"] = pre
     lines["count"] = head["number_of_samples"].astype(np.int64) - pre - post
     lines["at"] = _starts(head, lines, grid)
-    lines["acs"] = _flagged(head, CALIBRATION, CALIBRATION_AND_IMAGE)
+    lines["acs"] = flagged(head, CALIBRATION, CALIBRATION_AND_IMAGE)
     return lines
 
 
@@ -211,7 +218,7 @@ def _starts(head: np.ndarray, lines: np.ndarray, grid: Grid) -> list[int]:
     return [line_start(grid.samples, count, at) for count, at in zip(lines["count"], middle, strict=True)]
 
 
-def _placement(head: np.ndarray) -> Placement:
+def placement_of(head: np.ndarray) -> Placement:
     """Where the slices lie, from the first line of each."""
     if not len(head):
         return Placement(())
@@ -227,15 +234,3 @@ def recognises(path: Path, begin: bytes, request: Request) -> bool:
     with open_hdf5(path) as file:
         group = find_group(file)
     return group is not None and request.dataset in (None, group)
-
-
-def read(path: Path, request: Request) -> MRDFile:
-    """An ISMRMRD file."""
-    file = open_hdf5(path)
-    try:
-        group = find_group(file)
-        assert group is not None  # as `recognises` has seen
-        return MRDFile(path, file, group, request)
-    except BaseException:
-        file.close()
-        raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,11 @@ from ... import shipped
 from ...errors import InputError
 from ..causes import cause
 from ..guards import PathLike, existing, is_cfl, require
-from . import arrays, bart, fastmri, ismrmrd, twix
-from .base import KSpaceFile, Request
+from ..plugged import plugin_at_work, readers
+from . import arrays, bart, fastmri, ismrmrd, ismrmrd_points, twix
+from .base import KSpaceFile, Request, Scan
+from .points import PointFile, paired
+from .trajectory import Units
 
 BEGIN = 520  # bytes of a file that a recogniser is given
 
@@ -38,19 +41,24 @@ class Format:
 
 FORMATS = (  # the first that recognises a file reads it
     Format("BART .cfl/.hdr", (".cfl",), bart.recognises, bart.read),
-    Format("ISMRMRD", (".h5", ".mrd"), ismrmrd.recognises, ismrmrd.read),
+    Format("ISMRMRD", (".h5", ".mrd"), ismrmrd.recognises, ismrmrd_points.read),
     Format("fastMRI", (".h5",), fastmri.recognises, fastmri.read),
     Format("plain HDF5", (".h5", ".hdf5", ".mat"), arrays.recognises_hdf5, arrays.read_hdf5),
     Format("NumPy .npy", (".npy",), arrays.recognises_npy, arrays.read_npy),
     Format("MATLAB .mat", (".mat",), arrays.recognises_mat, arrays.read_mat),
     Format("Siemens twix .dat", (".dat",), twix.recognises, twix.read),
 )
-SUFFIXES = tuple(dict.fromkeys(suffix for one in FORMATS for suffix in one.suffixes))
+
+
+def suffixes() -> tuple[str, ...]:
+    """By which the scans of a folder are found; those of plugins among them."""
+    return tuple(dict.fromkeys(suffix for one in (*FORMATS, *readers(Format)[0].values()) for suffix in one.suffixes))
 
 
 def read_kspace(
     path: PathLike, *, dataset: str | None = None, axes: Sequence[str] | None = None, select: Mapping[str, int] | None = None,
     uncentred: bool = False, noise_scan: bool = True, implausible: bool = False, max_gb: float = 16.0,
+    trajectory: PathLike | None = None, trajectory_units: Units | None = None, matrix: tuple[int, int] | None = None,
 ) -> KSpaceFile:
     """Opens a k-space file; slices are read on access.
 
@@ -66,19 +74,47 @@ def read_kspace(
         noise_scan: whether a noise scan in the file is used.
         implausible: read also what does not look like k-space, real numbers among it, such as a file of coil maps.
         max_gb: the most gigabytes (1e9 bytes) that an array of the file may declare.
+        trajectory: the file of a trajectory, (readout, sample, 2) .npy or BART .cfl, for an array whose rows are readouts and
+            whose columns are samples.
+        trajectory_units: of the trajectory, that file's or the scan's own; None where the format says it, or its reach tells.
+        matrix: (height, width) of the image of a scan along a trajectory; None where the file or the trajectory tells.
 
     Raises:
-        InputError: no such file, an unknown or damaged format, or data that is unsafe or not a stack of Cartesian slices.
+        InputError: no such file, an unknown or damaged format, or data that is unsafe or not a stack of slices.
     """
     path = shipped.scan(path)
-    request = Request(dataset, axes, dict(select or {}), uncentred, noise_scan, implausible, max_gb)
+    place = None if trajectory is None else str(trajectory)
+    request = Request(dataset, axes, dict(select or {}), uncentred, noise_scan, implausible or place is not None, max_gb, place,
+                      trajectory_units, matrix)
     begin = b"" if is_cfl(path) else _begin(existing(path))
     for one in FORMATS:
         if one.recognises(path, begin, request):
-            return one.read(path, request)
+            read = one.read(path, request)
+            if place is None or isinstance(read, PointFile):
+                return read
+            return paired(read, replace(request, implausible=implausible))
     require(begin != b"", f"{path} is empty, it has no bytes at all; copy it again.")
-    known = ", ".join(one.name for one in FORMATS)
-    raise InputError(f"{path} is of no known k-space format, or damaged; known are {known}.")
+    added, broken = readers(Format)
+    for plugin, one in added.items():
+        with plugin_at_work(plugin, path):
+            if one.recognises(path, begin, request):
+                return one.read(path, request)
+    known = ", ".join(one.name for one in (*FORMATS, *added.values()))
+    raise InputError(f"{path} is of no known k-space format, or damaged; known are {known}{broken}.")
+
+
+def read_cartesian(path: PathLike, **options: Any) -> KSpaceFile:
+    """`read_kspace` of a Cartesian scan.
+
+    Raises:
+        InputError: as `read_kspace`; or it was acquired along a trajectory.
+    """
+    file = read_kspace(path, **options)
+    if isinstance(file, PointFile):
+        file.close()
+        raise InputError(f"{path} was acquired along a trajectory, and Cartesian scans are needed here; leave it out, or "
+                         "reconstruct it by `recon.recon_file`.")
+    return file
 
 
 def _begin(path: Path) -> bytes:
@@ -91,10 +127,12 @@ def _begin(path: Path) -> bytes:
 
 def inspect_file(
     path: PathLike, *, dataset: str | None = None, axes: Sequence[str] | None = None, select: Mapping[str, int] | None = None,
-    uncentred: bool = False, max_gb: float = 16.0,
+    uncentred: bool = False, max_gb: float = 16.0, trajectory: PathLike | None = None, trajectory_units: Units | None = None,
+    matrix: tuple[int, int] | None = None,
 ) -> dict[str, str]:
     """What a k-space file holds, in words, judged from its header and its middle slice. Never any patient data."""
-    how: dict[str, Any] = {"dataset": dataset, "axes": axes, "select": select, "uncentred": uncentred, "max_gb": max_gb}
+    how: dict[str, Any] = {"dataset": dataset, "axes": axes, "select": select, "uncentred": uncentred, "max_gb": max_gb,
+                           "trajectory": trajectory, "trajectory_units": trajectory_units, "matrix": matrix}
     with read_kspace(path, implausible=True, **how) as file:
         slices, coils, height, width = file.shape
         scan = file[len(file) // 2]
@@ -110,7 +148,8 @@ def inspect_file(
             "shape": f"{slices} slices, {coils} coils, {height} rows, {width} columns",
             "stored as": file.dtype,
             "image": f"{scan.crop[0]} x {scan.crop[1]}",
-            "sampling": "full" if fraction == 1 else f"{100 * fraction:.1f} % ({1 / max(fraction, 1e-9):.2f}x) along {where}",
+            "sampling": _along(scan) if scan.trajectory is not None else
+            "full" if fraction == 1 else f"{100 * fraction:.1f} % ({1 / max(fraction, 1e-9):.2f}x) along {where}",
             "calibration": "not stored" if scan.acs is None else str(scan.acs),
             "reference": "yes" if file.has_reference else "no",
             "noise scan": "yes" if file.has_noise else "no",
@@ -124,3 +163,12 @@ def inspect_file(
         lines |= {"dead coils": ", ".join(dead)} if dead and len(dead) < coils else {}
         notes = (*file.notes, *scan.notes)
         return lines | ({"notes": " ".join(notes)} if notes else {})
+
+
+def _along(scan: Scan) -> str:
+    """The trajectory of a scan in words."""
+    assert scan.trajectory is not None
+    readouts, samples = scan.mask.shape
+    reach = scan.trajectory[scan.mask > 0].abs().amax(0).tolist() if bool(scan.mask.any()) else [0.0, 0.0]
+    return (f"along a trajectory: {readouts} readouts of {samples} samples, to {reach[0]:.4g} cycles per field of view along "
+            f"rows and {reach[1]:.4g} along columns")

@@ -9,12 +9,13 @@ from functools import partial
 from pathlib import Path
 
 from ...errors import InputError
-from ..frames.base import Frames, PictureFrames, file_entry, picture_files
+from ..frames.base import FrameFormat, Frames, PictureFrames, file_entry, picture_files
 from ..frames.masks import MaskMeaning, Masks, check_hole_values, check_meaning
 from ..frames.mha import MhaFrames
 from ..frames.pictures import SUFFIXES
 from ..frames.video import VIDEOS, VideoFrames
 from ..guards import PathLike, require
+from ..plugged import plugin_at_work, readers
 from .base import Scene, SceneSet
 from .dreaming import MEANING, dreaming_scenes, is_dreaming
 from .grand_challenge import container_scenes, is_container
@@ -86,9 +87,15 @@ def open_frames(source: PathLike, *, kind: str = "frame", max_gb: float = 16.0) 
         return MhaFrames(source, max_gb=max_gb)
     if suffix in VIDEOS:
         return VideoFrames(source)
-    kinds = ", ".join((*SUFFIXES, ".mha", *VIDEOS))
-    require(suffix in SUFFIXES, f"{source} is of no kind that is read: {kinds}, or a folder of pictures.")
-    return _pictures(source, [source], kind)
+    if suffix in SUFFIXES:
+        return _pictures(source, [source], kind)
+    added, broken = readers(FrameFormat)
+    for plugin, one in added.items():
+        if suffix in one.suffixes:
+            with plugin_at_work(plugin, source):
+                return one.read(source)
+    kinds = ", ".join((*SUFFIXES, ".mha", *VIDEOS, *(suffix for one in added.values() for suffix in one.suffixes)))
+    raise InputError(f"{source} is of no kind that is read: {kinds}, or a folder of pictures{broken}.")
 
 
 def _scene(name: str, source: Path, mask: Path | None, truth: Path | None, means: MaskMeaning, max_gb: float) -> Scene:

@@ -1,0 +1,1 @@
+"""Builds the pages of the documentation into a static site."""

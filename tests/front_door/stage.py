@@ -1,0 +1,88 @@
+"""Small files of every kind under the names that the pages give to them."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from helpers import scans
+from helpers.checkpoints import FACES
+from PIL import Image
+from scipy.io import savemat
+
+from medrestore import shipped
+from medrestore.io import write_nifti, write_reconstruction
+from medrestore.io.frames.mha import MhaWriter
+from medrestore.io.frames.video import VideoWriter
+from medrestore.priors.convert import ddpm
+
+ROOT = Path(__file__).parents[2]
+SIDE = 128  # of which 8 % of the lines are enough for coil maps
+STUDY = """name: study
+protocol: fastmri-slice
+data: {kind: phantoms, count: 2, size: [64, 64]}
+settings: [{kind: uniform1d, accel: 4, acs: 16}]
+methods:
+  CG-SENSE: {baseline: CGSense, options: {lam: 1.0e-2}}
+  DDS: {method: dds, steps: 2}
+against: CG-SENSE
+"""
+
+
+def make(folder: Path) -> None:
+    """Fills a folder with one file or folder of each kind."""
+    folder.mkdir(parents=True)
+    kspace, images = scans.kspace(2, shape=(SIDE, SIDE))
+    _scans(folder, kspace, images)
+    _pictures(folder)
+    write_nifti(folder / "scan.nii.gz", 255 * images, pixel_mm=(1.0, 1.0, 3.0), affine=np.diag([1.0, 1.0, 3.0, 1.0]))
+    shutil.copy(folder / "scan.nii.gz", folder / "brain.nii.gz")
+    shutil.copytree(shipped.priors()["surgical-starter"], folder / "my-prior")
+    generator = torch.Generator().manual_seed(0)
+    state = {name: torch.randn(shape, generator=generator) for name, shape in ddpm.layout(FACES).items()}
+    for name in ("checkpoint.pt", "ct.pt"):
+        torch.save(state, folder / name)
+    (folder / "study.yaml").write_text(STUDY)
+
+
+def _scans(folder: Path, kspace: np.ndarray, images: np.ndarray) -> None:
+    scans.fastmri(folder / "scan.h5", kspace, reference=images, header=scans.header((SIDE, SIDE), (SIDE, SIDE)))
+    for place in ("scans", "truth"):
+        (folder / place).mkdir()
+        shutil.copy(folder / "scan.h5", folder / place / "one.h5")
+    (folder / "images").mkdir()
+    write_reconstruction(folder / "images" / "one.h5", reconstruction=images, complex_image=images.astype(np.complex64),
+                         mask=np.ones((1, SIDE), np.float32), provenance={"seed": 0})
+    np.save(folder / "scan.npy", kspace)
+    savemat(folder / "raw.mat", {"raw": kspace.transpose(1, 0, 3, 2)})
+    (folder / "scan.hdr").write_text(f"# Dimensions\n{SIDE} {SIDE} 1 4 \n")
+    (folder / "scan.cfl").write_bytes(kspace[0].tobytes())
+
+    sys.path.insert(0, str(ROOT / "examples"))
+    from clinical_researcher import example
+
+    example(folder / "mrd")
+    (folder / "mrd" / "scan0.mrd").rename(folder / "scan.mrd")
+
+
+def _pictures(folder: Path) -> None:
+    rows, columns = np.mgrid[:SIDE, :SIDE].astype(np.float64)
+    picture = np.stack([2 * rows, 255 - 3 * columns, rows + columns], -1).clip(0, 255).astype(np.uint8)
+    hidden = np.zeros((SIDE, SIDE), np.uint8)
+    hidden[20:32, 24:40] = 255
+    noisy = (picture + np.random.default_rng(0).normal(0, 12, picture.shape)).clip(0, 255).astype(np.uint8)
+    for place, what in (("frames", picture), ("masks", hidden), ("slices", noisy[..., 0])):
+        (folder / place).mkdir()
+        for number in range(2):
+            Image.fromarray(what).save(folder / place / f"{number:04d}.png")
+    for name, what in (("frame", picture), ("photo", noisy), ("mask", hidden), ("parts", hidden // 3), ("soft", hidden)):
+        Image.fromarray(what).save(folder / f"{name}.png")
+    for name, what in (("scene", picture), ("masks", 255 - hidden)):
+        channels = 3 if what.ndim == 3 else 1
+        with MhaWriter(folder / f"{name}.mha", size=(SIDE, SIDE), count=2, channels=channels) as writer:
+            writer.put(what)
+            writer.put(what)
+    with VideoWriter(folder / "film.mp4", size=(SIDE, SIDE), fps=None, codec="h264") as film:
+        for _ in range(2):
+            film.put(picture)
