@@ -219,6 +219,26 @@ def _volume(values: Array, name: str) -> np.ndarray:
     return values
 
 
+def flicker(prediction: Array, reference: Array, *, data_range: float) -> float:
+    """How much the error of a volume changes from slice to slice: the rms of its differences over the data range.
+
+    Anatomy changes from slice to slice too, so the changes of the reference are taken off. 0 where all slices have the same
+    error; sqrt(2) times the rms error, over the data range, where those of neighbours are independent.
+
+    Args:
+        prediction, reference: (slice, height, width) magnitudes, two slices or more.
+
+    Raises:
+        InputError: other shapes, fewer than two slices, or a data range that is not positive.
+    """
+    _check_range(data_range)
+    predicted, true = (_volume(values, name) for values, name in ((prediction, "prediction"), (reference, "reference")))
+    if predicted.shape != true.shape or len(true) < 2:
+        raise InputError(f"The prediction has shape {predicted.shape} and the reference {true.shape}; two volumes of one shape "
+                         "with two slices or more are needed.")
+    return float(np.sqrt(np.square(np.diff(predicted - true, axis=0)).mean())) / data_range
+
+
 def _centre(volume: np.ndarray, size: tuple[int, int], name: str) -> np.ndarray:
     """The centre (height, width) of every slice; the odd pixel stays at the end."""
     height, width = volume.shape[-2:]

@@ -18,7 +18,16 @@ from .methods import Method, serving
 from .methods.base import TrajectoryMethod
 from .mri import calibration_scale, gridded_centre
 from .noise import Noise
-from .operators import CoilEncoding, Encoding, LinearOperator, Mask, NonCartesianSense, Operator, SpectralOperator
+from .operators import (
+    CoilEncoding,
+    Encoding,
+    LinearOperator,
+    Mask,
+    NonCartesianSense,
+    Operator,
+    SmoothPhase,
+    SpectralOperator,
+)
 from .operators.representation import ShortRepr
 from .priors import BySets, Prior
 from .problem import Problem, check_data, check_fits, stack
@@ -185,6 +194,8 @@ def codec_for(prior: Prior, problem: Problem[Operator]) -> Codec:
         TypeError: the prior has no recipe, or one that the operator cannot serve.
     """
     operator = problem.operator
+    if isinstance(operator, SmoothPhase):
+        return codec_for(prior, Problem(operator.encoding, operator.of_encoding(problem.y), problem.sigma))
     match prior.recipe:
         case Interval() as interval:
             return interval
@@ -287,7 +298,7 @@ def restore_all(
     seeds = range(0, samples * len(problems), samples) if seeds is None else seeds
     _check_lengths(len(problems), seeds=seeds, starts=starts, constraints=constraints)
     encoded = [
-        _encoded(problem, prior, method, codec, size, () if constraints is None else constraints[i],
+        encode(problem, prior, method, codec, size, () if constraints is None else constraints[i],
                  None if starts is None else starts[i])
         for i, problem in enumerate(problems)
     ]
@@ -296,9 +307,9 @@ def restore_all(
         some = [encoded[i] for i, _ in jobs]
         start = some[0].start
         return sample(
-            _joint([one.problem for one in some]), some[0].prior, method, levels,
+            joint([one.problem for one in some]), some[0].prior, method, levels,
             noise=Noise([seeds[i] + k for i, k in jobs], some[0].problem.y.device), size=some[0].field.size,
-            constraints=[_joint(alike) for alike in zip(*(one.constraints for one in some), strict=True)],
+            constraints=[joint(alike) for alike in zip(*(one.constraints for one in some), strict=True)],
             start=torch.cat([one.start for one in some if one.start is not None]) if start is not None else 0.0,
             on_step=on_step,
         )
@@ -320,7 +331,7 @@ def default_levels(prior: Prior, steps: int) -> list[float]:
 
 
 @dataclass(frozen=True)
-class _Encoded:
+class Encoded:
     """A problem in the prior's coordinates, and the way back.
 
     Attributes:
@@ -337,8 +348,8 @@ class _Encoded:
     field: Padded
 
 
-def _encoded(problem: Problem[Operator], prior: Prior, method: Method, codec: Codec | None, size: tuple[int, int] | None,
-             constraints: Sequence[Problem[Operator]], start: Tensor | None) -> _Encoded:
+def encode(problem: Problem[Operator], prior: Prior, method: Method, codec: Codec | None, size: tuple[int, int] | None,
+             constraints: Sequence[Problem[Operator]], start: Tensor | None) -> Encoded:
     """The problem in the prior's coordinates, once it is known to be one that prior and method can restore."""
     check_needs(problem, method)
     check_data(problem)
@@ -354,7 +365,7 @@ def _encoded(problem: Problem[Operator], prior: Prior, method: Method, codec: Co
         empty = codec.decode(field.decode(torch.zeros(1, prior.channels, *field.size, device=problem.y.device)))
         given.append(Problem(Mask(outside), outside * field.encode(codec.encode(torch.zeros_like(empty)))))
     first = None if start is None else field.encode(codec.encode(start))
-    return _Encoded(prior, encoded, tuple(given), first, codec, field)
+    return Encoded(prior, encoded, tuple(given), first, codec, field)
 
 
 def _of_sets(prior: Prior, problem: Problem[Operator]) -> Prior:
@@ -400,13 +411,13 @@ def _check_lengths(problems: int, **given: Sequence[object] | None) -> None:
             raise InputError(f"there are {problems} problems and {len(values)} {name}; give one for each problem")
 
 
-def _joint(problems: Sequence[Problem[Operator]]) -> Problem[Operator]:
+def joint(problems: Sequence[Problem[Operator]]) -> Problem[Operator]:
     """Problems of one batch as one; a single problem serves all of its samples as it is."""
     first = problems[0]
     return first if all(problem is first for problem in problems) else stack(problems)
 
 
-def _alike(encoded: Sequence[_Encoded]) -> list[list[int]]:
+def _alike(encoded: Sequence[Encoded]) -> list[list[int]]:
     """The numbers of the problems, those that can share a batch together."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for i, one in enumerate(encoded):

@@ -26,7 +26,7 @@ LAYERS = (
     {"inversion"},
     {"methods", "baselines"},
     {"restoration", "training", "jobs"},
-    {"tiling", "evaluation", "report"},
+    {"tiling", "evaluation", "report", "volumes"},
     {"recon", "inpainting", "images"},
     {"study"},
     {"serve"},

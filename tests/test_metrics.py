@@ -8,7 +8,7 @@ import torch
 from skimage.metrics import structural_similarity
 
 from medrestore.errors import InputError
-from medrestore.metrics import complex_nrmse, fastmri_scores, nmse, phase_error, psnr, residual, ssim, ssim_map
+from medrestore.metrics import complex_nrmse, fastmri_scores, flicker, nmse, phase_error, psnr, residual, ssim, ssim_map
 
 
 def volumes(seed, shape):
@@ -196,3 +196,17 @@ def test_the_map_of_ssim_refuses_what_has_none():
                         (image.to(torch.complex64), image, "magnitudes")):
         with pytest.raises(InputError, match=match):
             ssim_map(a, b, data_range=1.0)
+
+
+def test_flicker_is_the_change_of_the_error_from_slice_to_slice():
+    reference = np.random.default_rng(0).random((4, 5, 6))
+    assert flicker(reference + 0.3, reference, data_range=2.0) == pytest.approx(0, abs=1e-12)
+    alternating = 0.1 * np.array([1, -1, 1, -1])[:, None, None]
+    assert flicker(reference + alternating, reference, data_range=2.0) == pytest.approx(0.1)
+    errors = 0.1 * np.random.default_rng(1).standard_normal((200, 30, 30))
+    assert flicker(errors, 0 * errors, data_range=1.0) == pytest.approx(0.1 * 2**0.5, rel=0.02)
+    for prediction, match in ((reference[:1], "two slices or more"), (reference[:, :4], "one shape")):
+        with pytest.raises(InputError, match=match):
+            flicker(prediction, reference, data_range=1.0)
+    with pytest.raises(InputError, match="data range"):
+        flicker(reference, reference, data_range=0.0)

@@ -36,7 +36,9 @@ class Wavelets:
     name: str
 
     def shrunk(self, image: Tensor, threshold: float) -> Tensor:
-        """W^H of the shrunk coefficients W x of an image (1, 1, height, width)."""
+        """W^H of the shrunk coefficients W x of each image (1, image, height, width)."""
+        if image.shape[1] > 1:
+            return torch.cat([self.shrunk(one, threshold) for one in image.split(1, 1)], 1)
         import pywt
 
         height, width = image.shape[-2:]

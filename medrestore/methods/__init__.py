@@ -11,6 +11,7 @@ from ..settings import Registry
 
 if TYPE_CHECKING:
     from ..operators import Operator
+    from .across_slices import AcrossSlices as AcrossSlices
     from .base import Method as Method
     from .daps import DAPS as DAPS
     from .ddim import DDIM as DDIM
@@ -69,7 +70,8 @@ METHODS: "Registry[Method]" = Registry(__name__, {  # by the names that configs 
     "probability-flow": ("edm:ProbabilityFlow", GENERATION),
     "dpm-solver++": ("dpm_solver:DPMSolver", GENERATION),
 }, base="base:Method", group=plugins.METHODS, group_uses=(SCANS, FRAMES, IMAGES))
-_MODULES = {"Method": "base"} | {name: module for module, name in (place.split(":") for place in METHODS.places.values())}
+_MODULES = {"Method": "base", "AcrossSlices": "across_slices"}
+_MODULES |= {name: module for module, name in (place.split(":") for place in METHODS.places.values())}
 
 __all__ = ["FRAMES", "GENERATION", "IMAGES", "METHODS", "SCANS", "serving", *sorted(_MODULES)]
 

@@ -14,6 +14,7 @@ from .noise import (
     prewhiten,
     whitening,
 )
+from .phase import centre_image, phase_and_deviation
 from .sampling import Sampling, calibration_region, calibration_width, fastmri_seed, sampling_mask
 from .simulate import add_smooth_phase, simulate_scan
 from .trajectories import points_of, radial, rosette, spiral
@@ -25,6 +26,7 @@ __all__ = [
     "calibration_region",
     "calibration_scale",
     "calibration_width",
+    "centre_image",
     "centre_of",
     "covered",
     "dead_coils",
@@ -37,6 +39,7 @@ __all__ = [
     "low_resolution",
     "noise_covariance",
     "noise_std",
+    "phase_and_deviation",
     "pipe_menon",
     "points_of",
     "prewhiten",

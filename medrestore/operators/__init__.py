@@ -26,6 +26,7 @@ from .nonlinear import Decoded, Learned, Magnitude, PhaseRetrieval, Saturation
 from .nonuniform import VaryingBlur, varying_blur
 from .sense import Sense
 from .sense_exact import ResolvedSense, SpectralSense
+from .smooth_phase import SmoothPhase
 from .soft_sense import SoftSense, encoding
 from .stack import Stack, stack
 from .toeplitz import Toeplitz
@@ -36,7 +37,7 @@ __all__ = [
     "Functions", "Grayscale", "Identity", "Isometry", "Learned", "LinearOperator", "LocalOperator",
     "Magnitude", "Mask", "NonCartesianSense", "Operator", "PhaseRetrieval", "PseudoInvertible",
     "ReflectingBlur", "ResolvedSense", "ResolventOperator", "Saturation", "Sense", "Separable",
-    "SingleCoil", "SmoothMaps", "SoftSense", "SpectralOperator", "SpectralSense", "Spectrum", "Stack",
+    "SingleCoil", "SmoothMaps", "SmoothPhase", "SoftSense", "SpectralOperator", "SpectralSense", "Spectrum", "Stack",
     "Toeplitz", "VaryingBlur", "WalshHadamard", "Window", "bicubic_downsample", "check",
     "encoding", "gaussian_blur", "gaussian_kernel", "jpeg_quality", "motion_kernel", "sample_pixels", "stack",
     "varying_blur",

@@ -5,6 +5,7 @@ from .gaussian import StationaryGaussian
 from .network import NetworkPrior
 from .parametrisations import EDM, Epsilon, Sample, VarianceExploding, Velocity
 from .parts import ByParts
+from .planes import InBatches, ThreePlanes
 from .sets import BySets
 from .store import load, save
 
@@ -13,10 +14,12 @@ __all__ = [
     "ByParts",
     "BySets",
     "Epsilon",
+    "InBatches",
     "NetworkPrior",
     "Prior",
     "Sample",
     "StationaryGaussian",
+    "ThreePlanes",
     "VarianceExploding",
     "Velocity",
     "Watched",

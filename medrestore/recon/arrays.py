@@ -24,6 +24,7 @@ from .preparation import prepare
 from .prepared import Prepared
 from .restoring import Slice, restore_slices
 from .settle import settled
+from .shared import Shared
 from .slices import images_of, slices_at_once
 
 A = TypeVar("A", np.ndarray, Tensor)
@@ -114,14 +115,18 @@ def reconstruct(kspace: A, mask: np.ndarray | Tensor | None = None, *, maps: np.
 def _all(scans: list[Scan], maps: Tensor | None, prior: Prior, plan: Plan, device: torch.device,
          on_step: Callable[[int, Tensor], None] | None, check_fit: bool) -> tuple[list[Slice], str | None]:
     """All slices, as many at once as the plan says, and the warning of a prior that does not know them."""
+    common: Shared | None = None
 
     def ready(index: int, plan: Plan) -> Prepared:
-        one = prepare(scans[index], plan, maps=None if maps is None else maps[index, None], device=device)
+        one = prepare(scans[index], plan, maps=None if maps is None else maps[index, None], device=device,
+                      reference=None if common is None else common.reference)
         check_plan(one, prior, plan)
         check_noise(one, plan)
         return one
 
     given, results = plan, list[Slice]()
+    if plan.across_slices is not None and len(scans) > 1:
+        common = Shared.of(scans[len(scans) // 2], ready(len(scans) // 2, given), prior, plan)
     about = settled(lambda: ready(len(scans) // 2, given), prior, given, check_fit=check_fit)
     plan = about.plan
     while len(results) < len(scans):
@@ -129,7 +134,8 @@ def _all(scans: list[Scan], maps: Tensor | None, prior: Prior, plan: Plan, devic
         count = slices_at_once(first, plan, device.type, len(scans) - len(results))
         numbers = range(len(results), len(results) + count)
         group = [first, *(ready(index, plan) for index in numbers[1:])]
-        results += restore_slices(group, prior, plan, numbers=numbers, batch_size=images_of(plan, count), on_step=on_step)
+        results += restore_slices(group, prior, plan, numbers=numbers, batch_size=images_of(plan, count), on_step=on_step,
+                                  codec=None if common is None else common.codec)
     return results, about.warning
 
 

@@ -309,7 +309,8 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: 
              f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); ")
     if job.plan.is_classical:
         return f"{begun}{job.plan.method}, which needs no prior; on {job.machine.place}"
-    minutes = _seconds_a_call(ready, job, at_once) * job.calls(ready.sense.maps.shape[1]) * -(-slices // at_once) / 60
+    batch = at_once if job.plan.across_slices is None else job.plan.batch_size
+    minutes = _seconds_a_call(ready, job, at_once) * job.calls(ready.sense.maps.shape[1]) * -(-slices // batch) / 60
     return (
         f"{begun}prior {job.prior_name}; "
         f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.sampler).__name__}, "

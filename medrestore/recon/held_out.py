@@ -103,7 +103,7 @@ def _classical(kept: Sequence[Prepared], plan: Plan, on_call: Callable[[], None]
 
 
 def _restored(kept: Sequence[Prepared], prior: Prior, plan: Plan, on_call: Callable[[], None]) -> list[Tensor]:
-    restored = restore_all([one.problem for one in kept], prior, plan.sampler, levels=plan.levels(prior),
+    restored = restore_all([one.posed for one in kept], prior, plan.sampler, levels=plan.levels(prior),
                            samples=plan.samples, seeds=[plan.seed] * len(kept), batch_size=plan.batch_size,
                            on_step=lambda step, x: on_call())
     return [result.mean[None] for result in restored]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..methods import Method
     from ..priors import Prior
 
+ACROSS = ("hqs", "dds")  # methods that restore slices together
 LEAST_SIGMA = 1e-3  # image brightness being about 1
 Side = Annotated[int, Bounds(at_least=2, at_most=4096)]  # pixels of an image along an axis
 SLICE_SEEDS = 100_000  # seeds set apart for the samples of one slice
@@ -69,6 +70,9 @@ class Plan:
         maps: file of coil maps, shaped like the scan (slice, coil, row, col); default ESPIRiT from the scan.
         refine_maps: estimate the coil maps together with the image, from all samples, where they leave more unexplained than the
             noise, and keep what leaves less: worth it for few calibration lines (docs/inversion.md).
+        phase: free, or smooth: held to that of the centre of k-space, to within a tenth, which makes up for a side of k-space
+            that was left out (partial Fourier, asymmetric echo); auto where that is so. For diffusion methods that need no
+            spectrum.
         map_sets: of coil maps: 2 where the field of view is smaller than the object, which wraps; auto decides by the second
             eigenvalue of ESPIRiT.
         start_sigma: begin part-way, from CG-SENSE, at this noise level (image brightness about 1): fewer steps do.
@@ -76,6 +80,11 @@ class Plan:
         batch_size: samples drawn in one batch.
         together: slices whose network calls are made together, as far as `spectral_gb` allows the data steps of all; default on a
             GPU as many as fill `batch_size` with their samples, on a CPU 1: little is gained there for the memory.
+        across_slices: restore the slices of a volume together, with total variation across them of this weight: one over the
+            difference of slices that is usual, for images of about unit brightness, such as 5; default slice by slice. For
+            hqs and dds.
+        three_planes: apply the prior to the planes across the slices too, with across_slices (voxels of about equal sides).
+        same_noise: all slices have the same noise, with across_slices.
         prior: a prior's folder, or the name of a shipped one.
         bf16: bfloat16 inside the network where the device computes in it, float32 elsewhere.
         dataset: name of the array in an HDF5 or MATLAB file.
@@ -104,11 +113,15 @@ class Plan:
     noise_std: Annotated[float, Bounds(at_least=0)] | None = None
     maps: str | None = None
     refine_maps: bool = False
+    phase: Literal["auto", "free", "smooth"] = "auto"
     map_sets: Annotated[int, Bounds(at_least=1, at_most=2)] | Literal["auto"] = "auto"
     start_sigma: Annotated[float, Bounds(above=0)] | None = None
     spectral_gb: Annotated[float, Bounds(at_least=0)] = 1.0
     batch_size: Annotated[int, Bounds(at_least=1)] = 8
     together: Annotated[int, Bounds(at_least=1)] | None = None
+    across_slices: Annotated[float, Bounds(above=0)] | None = None
+    three_planes: bool = False
+    same_noise: bool = True
     prior: str = "brain-mr-starter"
     bf16: bool = True
     dataset: str | None = None
@@ -137,6 +150,16 @@ class Plan:
         if self.samples > 1 and not self.draws:
             raise FieldError("Plan", "samples", f"must be 1 with {self.method}, which estimates the mean and draws no samples; "
                              "take a `method` that draws them, such as dds")
+
+        if self.across_slices is not None:
+            if self.method not in ACROSS or self.options.get("order", 1) != 1 or self.options.get("gamma") is not None:
+                raise FieldError("Plan", "across_slices", "goes with hqs and dds of order 1 without gamma; leave it out, or take "
+                                 "one of these as `method`")
+            if self.start_sigma is not None:
+                raise FieldError("Plan", "start_sigma", "does not go with across_slices; leave one out")
+        elif self.three_planes:
+            raise FieldError("Plan", "three_planes", "goes with across_slices, which makes slices a volume; set that too, or "
+                             "leave it out")
 
     @property
     def is_classical(self) -> bool:

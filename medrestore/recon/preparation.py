@@ -13,8 +13,10 @@ from ..mri import Sampling, calibration_width, fastmri_seed, sampling_mask
 from ..operators import Crop, encoding
 from .along import prepare_along
 from .maps import coil_maps, living, separate_calibration
+from .phase import known_phase
 from .plan import Plan
 from .prepared import Prepared
+from .shared import in_phase
 from .thermal import Whitened, noise_level
 from .weighted import weighted
 
@@ -23,7 +25,7 @@ NOISE_ALONE = ("There is no more signal at the centre of k-space than elsewhere,
 
 
 def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | None = None, cache: Path | None = None,
-            device: torch.device | str = "cpu") -> Prepared:
+            device: torch.device | str = "cpu", reference: Tensor | None = None) -> Prepared:
     """Undersamples, prewhitens, estimates coil maps and noise: from the sampled data alone.
 
     Everything after the first line sees only what an accelerated scan would have acquired, so a prospective scan and
@@ -32,6 +34,8 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     Args:
         file_name: what fastMRI's masks take their seed from.
         maps: (1, coil, h, w) given coil maps; None estimates them by ESPIRiT, cached under `cache`.
+        reference: (coil,) weights of a virtual coil that sets the phase of estimated maps, for slices of a volume; None for the
+            strongest of this slice.
 
     Raises:
         InputError: nothing was sampled, no calibration lines, maps of the wrong shape, noise that cannot be estimated.
@@ -39,17 +43,20 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     check_sampled(scan)
     if scan.trajectory is not None:
         return prepare_along(*living(scan, maps), plan, cache=cache, device=device)
-    reference = _reference(scan, plan)
+    shown, estimated, whole = _reference(scan, plan), maps is None, scan.kspace.shape[1]
     scan, maps, notes = living(scan, maps)
     notes += NOISE_ALONE if is_noise(scan.kspace[0]) else ()
     kspace, sampling = _undersample(scan, plan, file_name)
     white = Whitened.of(scan, kspace, maps, separate_calibration(scan, sampling))
     sigma, source = noise_level(white, sampling.mask, plan)
     maps, said = coil_maps(white, sampling, sigma, plan, cache=cache, device=device)
+    if reference is not None and estimated and kspace.shape[1] == whole:
+        maps = in_phase(maps, white.unmix, reference)
     sense, kspace = encoding(maps.to(device), sampling.mask.to(device)), white.kspace.to(device)
-    problem, form, source = weighted(sense, kspace, sigma, source, plan)
-    return Prepared(problem, sense, kspace, sampling, source, white.gain(maps).to(device), scan.crop, reference, form,
-                    (*scan.notes, *notes, *said), float(scan.mask.numel() / scan.mask.sum()))
+    phase, held = known_phase(sense, kspace, scan.mask, plan)
+    problem, form, source = weighted(sense, kspace, sigma, source, plan, exact=phase is None)
+    return Prepared(problem, sense, kspace, sampling, source, white.gain(maps).to(device), scan.crop, shown, form,
+                    (*scan.notes, *notes, *said, *held), float(scan.mask.numel() / scan.mask.sum()), phase)
 
 
 def is_empty(scan: Scan) -> bool:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..baselines import Baseline, CGSense, ZeroFilled
 from ..mri import Sampling
-from ..operators import AnySense, Crop, NonCartesianSense
+from ..operators import AnySense, Crop, NonCartesianSense, SmoothPhase
 from ..problem import Problem
 from .data_step import DataStep
 
@@ -32,6 +32,8 @@ class Prepared:
             root-sum-of-squares reference.
         crop: (h, w) of the image as shown.
         reference: (h, w) magnitude when the scan holds one or was undersampled in software, else None.
+        phase: (1, 1, h, w) complex: of magnitude 1 where the phase is known, divided by the std of what is out of it; None where
+            it is free.
         data_step: the form of the operator that was chosen.
         acquired: acceleration of the scan itself, before software took samples away.
         notes: what was assumed or left out, one sentence each.
@@ -48,6 +50,16 @@ class Prepared:
     data_step: DataStep
     notes: tuple[str, ...] = ()
     acquired: float = 1.0
+    phase: Tensor | None = None
+
+    @property
+    def posed(self) -> Problem:
+        """The problem with what is known of the phase."""
+        problem, phase = self.problem, self.phase
+        if phase is None:
+            return problem
+        known = SmoothPhase(problem.operator, phase.sgn(), problem.sigma * phase.abs())
+        return Problem(known, known.data(problem.y), problem.sigma)
 
     @property
     def acceleration(self) -> str:

@@ -1,15 +1,18 @@
 """Prepared slices in, images out: by a diffusion method with joint calls of the prior, or by a classical one."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from ..codecs import Codec
 from ..consistency import relative_misfit
 from ..errors import InputError
-from ..priors import Prior
+from ..methods import DDS, HQS, AcrossSlices, Method
+from ..priors import InBatches, Prior, ThreePlanes
 from ..restoration import Restoration, restore_all
+from ..volumes import restore_volume
 from .data_step import stopped_early
 from .plan import SLICE_SEEDS, Plan
 from .prepared import Prepared, reconstructed
@@ -56,27 +59,46 @@ def restore_slice(prepared: Prepared, prior: Prior, plan: Plan, *, slice_index: 
 
 
 def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, numbers: Sequence[int] | None = None,
-                   batch_size: int | None = None, on_step: Callable[[int, Tensor], None] | None = None) -> list[Slice]:
+                   batch_size: int | None = None, on_step: Callable[[int, Tensor], None] | None = None,
+                   codec: Codec | None = None) -> list[Slice]:
     """Restores prepared slices, by a diffusion method with joint calls of the prior.
 
     Args:
         numbers: of the slices, which set the seeds of each apart; by default from 0.
         batch_size: samples, of whichever slices, drawn together at most; by default that of the plan.
         on_step: called with the number of the step and x (sample, channel, height, width) after it, for each batch.
+        codec: of all slices alike, where they are a volume; by default each has its own scale.
     """
     numbers = range(len(prepared)) if numbers is None else numbers
     if plan.is_classical:
         return [_classical(*one, plan, on_step) for one in zip(prepared, numbers, strict=True)]
     method = stopped_early(plan.sampler, exact=all(one.problem.exact is True for one in prepared))
-    results = restore_all(
-        [one.problem for one in prepared], prior, method, levels=plan.levels(prior), samples=plan.samples,
-        seeds=[plan.seed + SLICE_SEEDS * index for index in numbers],
-        batch_size=plan.batch_size if batch_size is None else batch_size, on_step=on_step,
-        starts=None if plan.start_sigma is None else [one.cg_sense for one in prepared], start_sigma=plan.start_sigma,
-    )
+    batch_size = plan.batch_size if batch_size is None else batch_size
+    if plan.across_slices is not None and len(prepared) > 1:
+        results = _together(prepared, prior, method, plan, batch_size, on_step, codec)
+    else:
+        results = restore_all(
+            [one.posed for one in prepared], prior, method, codec=codec, levels=plan.levels(prior), samples=plan.samples,
+            seeds=[plan.seed + SLICE_SEEDS * index for index in numbers], batch_size=batch_size, on_step=on_step,
+            starts=None if plan.start_sigma is None else [one.cg_sense for one in prepared], start_sigma=plan.start_sigma,
+        )
+    results = [replace(result, misfit=relative_misfit(one.problem, result.samples))  # of what was measured alone
+               for one, result in zip(prepared, results, strict=True)]
     for index, one, result in zip(numbers, prepared, results, strict=True):
         _check_explained(one, result, index)
     return [_as_shown(*one) for one in zip(prepared, results, strict=True)]
+
+
+def _together(prepared: Sequence[Prepared], prior: Prior, method: Method, plan: Plan, batch_size: int,
+              on_step: Callable[[int, Tensor], None] | None, codec: Codec | None) -> list[Restoration]:
+    """The slices of a volume, which agree with each other."""
+    assert isinstance(method, HQS | DDS) and plan.across_slices is not None  # as `Plan` saw
+    return restore_volume(
+        [one.posed for one in prepared], ThreePlanes(InBatches(prior, batch_size)) if plan.three_planes else prior,
+        AcrossSlices(method, weight=plan.across_slices), levels=plan.levels(prior), codec=codec, samples=plan.samples,
+        seed=plan.seed, same_noise=plan.same_noise, batch_size=len(prepared) if plan.three_planes else batch_size,
+        on_step=on_step,
+    )
 
 
 def _classical(prepared: Prepared, number: int, plan: Plan, on_step: Callable[[int, Tensor], None] | None) -> Slice:

@@ -19,6 +19,8 @@ def slices_at_once(ready: Prepared, plan: Plan, device: str, slices: int) -> int
         ready: the first slice.
         slices: of the volume.
     """
+    if plan.across_slices is not None:
+        return slices
     wanted = plan.together
     if wanted is None:
         wanted = 1 if device == "cpu" else plan.batch_size // min(plan.samples, plan.batch_size)
@@ -29,7 +31,7 @@ def slices_at_once(ready: Prepared, plan: Plan, device: str, slices: int) -> int
 
 def images_of(plan: Plan, slices: int) -> int:
     """The largest batch for so many slices."""
-    return slices * min(plan.samples, plan.batch_size)
+    return plan.batch_size if plan.across_slices is not None else slices * min(plan.samples, plan.batch_size)
 
 
 def ahead(make: Callable[[int], Item], numbers: Sequence[int], *, threaded: bool) -> Iterator[Item]:

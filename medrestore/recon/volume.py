@@ -12,6 +12,7 @@ from ..allocator import release_freed_memory
 from ..errors import InputError
 from ..files import digest_of
 from ..io import KSpaceFile, Scan
+from ..io.kspace.plausible import is_noise
 from ..settings import FieldError, plain
 from .plan import Plan
 from .preparation import is_empty, prepare
@@ -19,6 +20,7 @@ from .prepared import Prepared
 from .records import Record, Records, key_of
 from .restoring import restore_slices
 from .settle import Settled, settled
+from .shared import FAINT, QUIET, Shared, central_energy
 from .slices import ahead, images_of
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ class Volume:
         """
         for index in self.numbers:
             scan = self.scan[index]
-            if not is_empty(scan):
+            if not self._nothing(scan):
                 return {index: self._prepare(scan, self._maps(index))}
         raise InputError(f"{self.scan.path}: the k-space is zero everywhere; copy or export the scan again")
 
@@ -102,7 +104,7 @@ class Volume:
 
         def middle() -> Prepared:
             scan = self.scan[self.pictured]
-            if self.pictured in prepared or is_empty(scan):
+            if self.pictured in prepared or self._nothing(scan):
                 return next(iter(prepared.values()))
             return self._prepare(scan, self._maps(self.pictured))
 
@@ -163,17 +165,43 @@ class Volume:
             for index in numbers:
                 prepared.pop(index, None)
             return Group(numbers, key)
-        empty = tuple(index for index, (scan, _) in read.items() if is_empty(scan))
+        empty = tuple(index for index, (scan, _) in read.items() if self._nothing(scan))
         ready = {index: prepared.pop(index) if index in prepared else self._prepare(*pair)
                  for index, pair in read.items() if index not in empty}
         return Group(numbers, key, ready, empty)
+
+    @cached_property
+    def _shared(self) -> Shared | None:
+        """What all slices have in common; None for slices that are images of their own."""
+        if not (self.scan.is_volume or self.plan.across_slices is not None):
+            return None
+        scan = self.scan[self.pictured]
+        if self._nothing(scan):
+            scan = next(one for one in (self.scan[index] for index in self.numbers) if not self._nothing(one))
+        machine = self.job.machine
+        ready = prepare(scan, self.plan, file_name=self.file_name, maps=self._maps(scan.index), cache=machine.cache,
+                        device=machine.place)
+        return Shared.of(scan, ready, self.job.prior, self.plan)
+
+    def _nothing(self, scan: Scan) -> bool:
+        """Whether a slice holds nothing, or as the outer positions of a 3-D scan nothing but noise."""
+        if is_empty(scan) or not self.scan.is_volume:
+            return is_empty(scan)
+        share = central_energy(scan) / self._loudest
+        return share < QUIET or (share < FAINT and is_noise(scan.kspace[0]))
+
+    @cached_property
+    def _loudest(self) -> float:
+        return max(central_energy(self.scan[index]) for index in self.numbers)
 
     def _maps(self, index: int) -> Tensor | None:
         return None if self.maps is None else self.maps[index].kspace
 
     def _prepare(self, scan: Scan, maps: Tensor | None) -> Prepared:
         machine = self.job.machine
-        return prepare(scan, self.plan, file_name=self.file_name, maps=maps, cache=machine.cache, device=machine.place)
+        reference = None if self._shared is None else self._shared.reference
+        return prepare(scan, self.plan, file_name=self.file_name, maps=maps, cache=machine.cache, device=machine.place,
+                       reference=reference)
 
     def _restore(self, group: Group, records: Records, advance: Callable[[], None]) -> None:
         """Restores the slices of a group in one batch, and stores them."""
@@ -184,7 +212,8 @@ class Volume:
                 advance()
 
         restored = restore_slices(list(group.ready.values()), self.job.prior, plan, numbers=list(group.ready),
-                                  batch_size=images_of(plan, len(group.ready)), on_step=stepped)
+                                  batch_size=images_of(plan, len(group.ready)), on_step=stepped,
+                                  codec=None if self._shared is None else self._shared.codec)
         for index, done in zip(group.ready, restored, strict=True):
             records.save(index, group.key, Record.of(done, samples=plan.keep_samples, baselines=self._with_baselines(index)))
 

@@ -16,8 +16,12 @@ from .plan import Plan
 ROUNDING = 1e-4  # of the data: what float32 leaves of k-space that the maps explain
 
 
-def weighted(sense: AnySense, kspace: Tensor, sigma: float, source: str, plan: Plan) -> tuple[Problem, DataStep, str]:
+def weighted(sense: AnySense, kspace: Tensor, sigma: float, source: str, plan: Plan, *,
+             exact: bool = True) -> tuple[Problem, DataStep, str]:
     """The problem with samples weighted by their noise, the form of its operator, and where the noise comes from, in words.
+
+    Args:
+        exact: whether an exact form of the data step may be taken.
 
     A given noise level is held against what the coil maps leave unexplained, too: to fit the model's error costs up to 15 dB.
     """
@@ -27,7 +31,7 @@ def weighted(sense: AnySense, kspace: Tensor, sigma: float, source: str, plan: P
     profile = None if _counts_steps(plan) else noise_profile(plain, along_axis=along_axis)
     if profile is not None:
         sense, sigma = replace(sense, mask=profile.weights), profile.sigma
-    form = _data_step(sense, plan, noisy=sigma > 0)
+    form = _data_step(sense, plan, noisy=sigma > 0, exact=exact)
     if profile is not None:
         source = (f"{source}, with what the coil maps leave unexplained {sigma:.3g} to {profile.largest:.3g} "
                   "from the edge of k-space to its centre")
@@ -39,7 +43,7 @@ def weighted(sense: AnySense, kspace: Tensor, sigma: float, source: str, plan: P
         source = f"{source}, raised from {sigma:.3g} to what the coil maps leave unexplained"
         problem = replace(problem, sigma=left)
         if sigma == 0:  # the form is that of data with noise
-            form = _data_step(sense, plan, noisy=True)
+            form = _data_step(sense, plan, noisy=True, exact=exact)
             problem = Problem(form.operator, kspace, left)
     return problem, form, source
 
@@ -55,8 +59,9 @@ def _counts_steps(plan: Plan) -> bool:
     return isinstance(method, ProximalMethod) and method.cg_steps is not None
 
 
-def _data_step(sense: AnySense, plan: Plan, *, noisy: bool) -> DataStep:
+def _data_step(sense: AnySense, plan: Plan, *, noisy: bool, exact: bool) -> DataStep:
     """The form of the operator; a classical method takes the operator as it is."""
     if plan.is_classical:
         return DataStep(sense, "its own iterations", 0.0)
-    return data_step(sense, plan.sampler, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb, noisy=noisy)
+    return data_step(sense, plan.sampler, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb if exact else 0.0,
+                     noisy=noisy)

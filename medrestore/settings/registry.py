@@ -49,7 +49,8 @@ class Registry(Mapping[str, type[T]], Generic[T]):
     def _of_plugin(self, plugin: Plugin) -> type[T]:
         kind = plugin.load()
         base: type = object if self.base is None else self._at(self.base)
-        if not isinstance(kind, type) or not issubclass(kind, base) or not is_dataclass(kind):
+        fits = isinstance(kind, type) and issubclass(kind, base) and is_dataclass(kind)
+        if not fits:
             raise plugin.broken(f"{plugin.place} is no dataclass that is a {base.__name__}")
         return cast("type[T]", kind)
 

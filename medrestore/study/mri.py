@@ -174,7 +174,7 @@ def prepared_slice(case: ScanCase, number: int, condition: Undersample, seed: in
         InputError: the slice has no reference, or cannot be prepared.
     """
     scan = case.scan(number)
-    plan = Plan(method="ddnm" if spectral else "hqs", seed=case.seed + MASK_SEEDS * seed, spectral_gb=spectral_gb,
+    plan = Plan(method="ddnm" if spectral else "hqs", seed=case.seed + MASK_SEEDS * seed, spectral_gb=spectral_gb, map_sets=1,
                 undersample=part_of(Undersampling, condition))
     prepared = prepare(scan, plan, file_name=case.file_name, cache=cache, device=device)
     if prepared.reference is None:

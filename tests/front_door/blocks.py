@@ -24,7 +24,7 @@ NOT_RUN = {  # what `make front-door` does not run, by a pattern of the line, an
     r"^make |benchmarks/|-m pytest": "is for a clone of the repository, where the other targets run it",
     r"^pip install|^python -m venv": "is what the front door does first",
     r"^dask |/shared/|^CUDA_VISIBLE|^mkdir -m|^openssl|^export DASK|^for role|^done|^  export": "needs a cluster",
-    r" (FILE|CONFIG\.yaml|SCAN|NAME)\b|my\.yaml": "stands for any file",
+    r" (FILE|CONFIG\.yaml|SCAN|NAME)\b|my\.yaml|^medrestore restore --task colorize$": "stands for any file",
     r"^medrestore serve": "runs until it is stopped",
     r"^python examples/": "is one of the walks, which the front door runs by themselves",
 }

@@ -76,7 +76,7 @@ def _pictures(folder: Path) -> None:
         (folder / place).mkdir()
         for number in range(2):
             Image.fromarray(what).save(folder / place / f"{number:04d}.png")
-    for name, what in (("frame", picture), ("photo", noisy), ("mask", hidden), ("parts", hidden // 3), ("soft", hidden)):
+    for name, what in (("frame", picture), ("photo", noisy), ("noisy", noisy), ("mask", hidden), ("parts", hidden // 3), ("soft", hidden)):
         Image.fromarray(what).save(folder / f"{name}.png")
     for name, what in (("scene", picture), ("masks", 255 - hidden)):
         channels = 3 if what.ndim == 3 else 1

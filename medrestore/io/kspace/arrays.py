@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import numpy as np
 import torch
 
 from ...errors import InputError
+from ...fft import ifft2c
 from ..file_array import FileArray
 from ..guards import (
+    check_size,
     checked_dataset,
     guarded,
     has,
@@ -33,8 +36,9 @@ from .matlab import list_variables, load_variable
 from .plausible import SLICES, Doubt, slices_doubt
 
 AXES = ("slice", "coil", "row", "col")  # row is the readout (height), col the phase encode (width)
+VOLUME = ("coil", "row", "partition", "col")  # of a 3-D scan: partition is its second phase encode
 PARTS = ("complex", "channel")  # real and imaginary part on an axis of two, or one after the other along that of the coils
-NAMES = (*AXES, *PARTS, *COUNTERS)
+NAMES = (*AXES, "partition", *PARTS, *COUNTERS)
 
 
 class ArrayFile(KSpaceFile):
@@ -57,7 +61,11 @@ class ArrayFile(KSpaceFile):
                 f"{path} is complex already; leave complex and channel out of its axes.")
         coils = self._length.get("channel", 0) // 2 or self._length.get("coil", 1)
         sizes = (self._length.get("slice", 1), coils, self._length["row"], self._length["col"])
+        if "partition" in self._axes:
+            sizes = (self._length["row"], coils, self._length["partition"], self._length["col"])
+            check_size(str(path), sizes, 8, max_gb=request.max_gb)
         super().__init__(path, sizes, request)
+        self.is_volume = "partition" in self._axes
         self._select, self.notes = self._counters()
 
     def _counters(self) -> tuple[dict[str, int], tuple[str, ...]]:
@@ -75,15 +83,35 @@ class ArrayFile(KSpaceFile):
         return chosen, tuple(notes)
 
     def _read(self, index: int) -> Scan:
-        kspace = self._finite(self._slice(index), index)
-        if self.request.uncentred:
+        kspace = self._finite(self._hybrid[index] if self.is_volume else self._slice(index), index)
+        if self.request.uncentred and not self.is_volume:
             kspace = torch.fft.fftshift(kspace, dim=(-2, -1))
         return Scan(name=self.name, index=index, kspace=kspace, mask=sampled(kspace), acs=None, noise=None, reference=None,
                     crop=self.shape[-2:], pixel_mm=None, affine=None)
 
     def _slice(self, index: int) -> np.ndarray:
         """(coil, row, col) complex64 of a slice, repetitions averaged."""
-        at = self._select | {"slice": index}
+        return self._part({"slice": index}, AXES[1:]).reshape(self.shape[1:])
+
+    @cached_property
+    def _hybrid(self) -> np.ndarray:
+        """(row, coil, partition, col) complex64 of a 3-D scan, an image along its readout: all that memory holds of the file.
+
+        Made coil by coil, where coils have an axis of their own.
+        """
+        hybrid = np.empty(self.shape, np.complex64)
+        axes = (0, 1, 2) if self.request.uncentred else ()
+        for coil in range(self._length["coil"]) if "coil" in self._axes else (slice(None),):
+            part = self._part({} if isinstance(coil, slice) else {"coil": coil}, VOLUME)
+            for number, one in enumerate(part.reshape(-1, self._length["row"], *self.shape[2:])):
+                values = torch.from_numpy(one)
+                values = torch.fft.fftshift(values, dim=axes) if axes else values
+                hybrid[:, number if isinstance(coil, slice) else coil] = ifft2c(values, axes=(0,)).numpy()
+        return hybrid
+
+    def _part(self, fixed: Mapping[str, int], wanted: Sequence[str]) -> np.ndarray:
+        """The wanted axes, complex64, where others are fixed; repetitions averaged."""
+        at = {**self._select, **fixed}
         part = guarded(self.path, lambda: np.asarray(self._array[tuple(at.get(name, slice(None)) for name in self._axes)]))
         axes = [name for name in self._axes if name not in at]
         if "complex" in axes:
@@ -98,11 +126,12 @@ class ArrayFile(KSpaceFile):
         else:
             part = to_complex64(part)
         repeated = [name for name in AVERAGED if name in axes]
-        part = part.transpose([axes.index(name) for name in (*repeated, *AXES[1:]) if name in axes])
-        part = part.reshape(-1, *self.shape[1:])
+        part = part.transpose([axes.index(name) for name in (*repeated, *wanted) if name in axes])
+        kept = [self._length[name] for name in wanted[1:] if name in axes]
+        part = part.reshape(math.prod(self._length[name] for name in repeated), -1, *kept)
         if len(part) > 1:  # over the times that a sample was taken
             part = part.sum(0) / np.maximum((part != 0).any(1).sum(0), 1).astype(np.float32)
-        return np.ascontiguousarray(part.reshape(self.shape[1:]))
+        return np.ascontiguousarray(part.reshape(-1, *kept))
 
     def _doubt(self, scan: Scan) -> Doubt | None:
         return super()._doubt(scan) or self._slices_doubt
@@ -111,7 +140,7 @@ class ArrayFile(KSpaceFile):
     def _slices_doubt(self) -> Doubt | None:
         """Whether the axis of the slices is one of k-space."""
         count = self.shape[0]
-        if count < SLICES:
+        if count < SLICES or self.is_volume:
             return None
         middle, before, after = (float(np.square(np.abs(self._slice(count // 2 + step), dtype=np.float64)).sum())
                                  for step in (0, -(count // 8), count // 8))
@@ -148,6 +177,8 @@ def check_axes(axes: Sequence[str], shape: tuple[int, ...], path: Path) -> tuple
         len(axes) == len(shape),
         f"{path}: the array has the shape {tuple(shape)}, but {len(axes)} axes are named ({','.join(axes)}); name each.",
     )
+    require(not {"slice", "partition"} <= set(axes), f"{path}: its axes name slice and partition; a 3-D scan has slices along "
+            "its readout only, so select one slab and name its axes without slice.")
     require({"row", "col"} <= set(axes), f"{path}: the axes {','.join(axes)} lack row or col; both are needed.")
     length = dict(zip(axes, shape, strict=True))
     require(length.get("complex", 2) == 2, f"{path}: its axis complex has {length.get('complex')} entries, not a real and an "

@@ -20,8 +20,9 @@ def read(path: Path, request: Request) -> ArrayFile:
 
     The rule: the image plane is the two of x, y, z that are longer than 1. With x among them, x is the readout and
     becomes the height, the other one the width; without x (both phase encodes of a 3-D scan, x already decoded), z becomes
-    the height and y the width. All three longer than 1 is a 3-D scan and is refused, as is any dimension beside those of
-    `ROLES`. `axes` names the dimensions longer than 1, in the .hdr's order, and overrides the rule: with it one of x, y, z can
+    the height and y the width. All three longer than 1 is a 3-D scan, whose slices are along x, the readout. Refused is any
+    dimension beside those of `ROLES`. `axes` names the dimensions longer than 1, in the .hdr's order, and overrides the
+    rule: with it one of x, y, z can
     be the slice, which is only right once the data are in hybrid space (an image along that dimension).
     """
     array, axes = open_cfl(path, max_gb=request.max_gb), request.axes
@@ -31,12 +32,13 @@ def read(path: Path, request: Request) -> ArrayFile:
         plane = [axis for axis in long if axis < 3]
         other = [axis for axis in long if axis > 3 and axis not in ROLES]
         require(
-            len(plane) == 2 and not other,
+            len(plane) >= 2 and not other and not (len(plane) == 3 and 13 in long),
             f"{path} has the dimensions {dims}; a stack of 2-D slices (two of x, y, z; coil; dimensions 5 = echo, 10 = time, "
-            "13 = slice, 14 = average) is needed: decode the third by 'bart fft -iu', then name the dimensions longer than 1, "
-            "as axes=('slice', 'row', 'col', 'coil').",
+            "13 = slice, 14 = average) or one 3-D scan (x, y, z; coil; echo, time, average) is needed: name the dimensions "
+            "longer than 1, as axes=('slice', 'row', 'col', 'coil').",
         )
-        role = ROLES | dict(zip(plane, ("row", "col") if plane[0] == 0 else ("col", "row"), strict=True))
+        names = ("row", "col", "partition") if len(plane) == 3 else ("row", "col") if plane[0] == 0 else ("col", "row")
+        role = ROLES | dict(zip(plane, names, strict=True))
         axes = [role[axis] for axis in long]
     squeezed = FileArray(array.reshape([dims[axis] for axis in long], order="F"))
     _, data = cfl_files(path)

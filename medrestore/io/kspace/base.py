@@ -80,6 +80,7 @@ class KSpaceFile(ABC):
 
     kind: str  # in words, such as "fastMRI multi-coil"
     dtype: str = "complex64"  # as stored
+    is_volume: bool = False  # encoded in three directions: slices are positions along the readout, rows the second phase encode
     has_header: bool = False  # a header describes the geometry
     has_noise: bool = False  # noise-only samples exist
     has_reference: bool = False  # a reference image is stored

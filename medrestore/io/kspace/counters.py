@@ -11,8 +11,9 @@ from ...errors import InputError
 from ..guards import require
 
 AVERAGED = ("average", "repetition")  # measurements of one image
-CHOSEN = ("contrast", "phase", "set")  # images of their own, of which the first is read
-COUNTERS = (*AVERAGED, *CHOSEN, "segment")  # segments are parts of one k-space
+SLAB = "slab"  # of a 3-D scan: a volume of its own
+CHOSEN = ("contrast", "phase", "set", SLAB)  # images of their own, of which the first is read
+COUNTERS = (*AVERAGED, *CHOSEN[:-1], "segment")  # segments are parts of one k-space
 
 
 def choose(numbers: Mapping[str, np.ndarray], select: Mapping[str, int], path: Path) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -49,6 +49,23 @@ class Placement:
         affine[:3, 3] = self.positions[index] - affine[:3, 0] * centre[0] - affine[:3, 1] * centre[1]
         return LPS_TO_RAS @ affine
 
+    def volume_affine(self, index: int, pixel_mm: tuple[float, float, float],
+                      centre: tuple[int, int, int]) -> np.ndarray | None:
+        """4x4 from (row, column, slice) of a 3-D scan to RAS mm: rows lie along the slice direction, slices along the readout.
+
+        Args:
+            index: of the slice that is to be 0.
+            pixel_mm: (row, column, slice).
+            centre: (slice, row, column) on which the centre of the field of view falls.
+        """
+        if self.frame is None or self.positions is None:
+            return None
+        affine = np.eye(4)
+        for axis, direction in enumerate((2, 1, 0)):
+            affine[:3, axis] = self.frame[:, direction] * pixel_mm[axis]
+        affine[:3, 3] = self.positions[0] - affine[:3, :3] @ (centre[1], centre[2], centre[0] - index)
+        return LPS_TO_RAS @ affine
+
 
 def place(counters: np.ndarray, positions: np.ndarray, directions: np.ndarray | None = None) -> Placement:
     """The placement of slices with the given counters (slice,), in any order.

@@ -26,11 +26,17 @@ class Header:
     encoded_mm: tuple[float, float, float] | None
     recon_mm: tuple[float, float, float] | None
     center: int | None  # the phase encode step at the centre of k-space
+    center_partition: int | None  # the second one's
     maximum: int | None  # the last phase encode step
     slices: int | None  # that the scan was to have
     trajectory: str
     calibration: str | None  # embedded, separate, external, interleaved, other
     noise_bandwidth: float | None  # relative receiver noise bandwidth of the noise scan
+
+    @property
+    def kept_partitions(self) -> int:
+        """Partitions that the image of a 3-D scan keeps, as `kept` has it."""
+        return self._kept(2)
 
     @property
     def kept(self) -> tuple[int, int]:
@@ -54,6 +60,14 @@ class Header:
         if self.encoded_mm is None or self.recon_mm is None:
             return False
         return abs(self.encoded[axis] * self.recon_mm[axis] / self.encoded_mm[axis] - self.recon[axis]) > 1
+
+    @property
+    def volume_pixel_mm(self) -> tuple[float, float, float] | None:
+        """(row, column, slice) in mm of a 3-D scan, whose rows are partitions and whose slices lie along the readout."""
+        if self.encoded_mm is None:
+            return None
+        readout, column, partition = (mm / size for mm, size in zip(self.encoded_mm, self.encoded, strict=True))
+        return partition, column, readout
 
     @property
     def pixel_mm(self) -> tuple[float, float, float] | None:
@@ -84,6 +98,7 @@ def parse_header(xml: str, where: str) -> Header:
             encoded_mm=_field_of_view(encoding, "encodedSpace"),
             recon_mm=_field_of_view(encoding, "reconSpace"),
             center=_number(encoding, f"{limits}/center", int),
+            center_partition=_number(encoding, "encodingLimits/kspace_encoding_step_2/center", int),
             maximum=_number(encoding, f"{limits}/maximum", int),
             slices=None if last is None else last + 1,
             trajectory=(_text(encoding, "trajectory") or "cartesian").lower(),

@@ -1,4 +1,4 @@
-"""ISMRMRD (MRD) raw data in HDF5: Cartesian 2-D slices, read line by line.
+"""ISMRMRD (MRD) raw data in HDF5: Cartesian 2-D slices and 3-D volumes, read line by line.
 
 Format: Inati et al., "ISMRM Raw data format: A proposed standard for MRI raw datasets", Magn. Reson. Med. 77, 2017.
 """
@@ -28,7 +28,7 @@ from ..guards import (
 from ..hdf5 import Dataset, File, Group
 from .arrays import has_mark
 from .base import Request
-from .counters import COUNTERS, choose
+from .counters import COUNTERS, SLAB, choose
 from .geometry import Placement, place
 from .header import Header, parse_header
 from .lines import LINE, Grid, LineFile, fitted, line_start
@@ -42,7 +42,9 @@ FIELDS |= {"sample_time_us", "position", "read_dir", "phase_dir", "slice_dir", "
 
 
 class MRDFile(LineFile):
-    """A Cartesian 2-D ISMRMRD file.
+    """A Cartesian ISMRMRD file: 2-D slices, or a 3-D scan, which encodes a second phase direction.
+
+    Slices of a 3-D scan are positions along its readout. Of several slabs the first is read, or the selected one.
 
     Lines of one phase encode step are averaged, repetitions among them; of contrasts, phases and sets the first is read, or
     the selected one, and `notes` says so. Calibration-only lines belong to the image unless the header calls the calibration
@@ -62,7 +64,7 @@ class MRDFile(LineFile):
         head = guarded(path, lambda: self._records.fields("head")[:])
         head, separate = self._image_heads(path, head, request)
         self._image = image = head[~separate]
-        grid = _grid(self._header)
+        grid = _grid(self._header, volume=self.is_volume)
         lines = _lines(head, grid, self._header)
         lines["separate"] = separate
         if len(image):
@@ -70,7 +72,7 @@ class MRDFile(LineFile):
             self.notes += notes
             lines["at"] = _starts(head, lines, grid)
         found, announced = len(np.unique(image["idx"]["slice"])), self._header.slices
-        if announced is not None and 0 < found < announced:
+        if announced is not None and 0 < found < announced and not self.is_volume:
             self.notes += (f"The header announces {announced} slices and the file holds {found}.",)
         coils = np.unique(image["active_channels"])
         require(len(coils) <= 1, f"{path} changes its number of coils ({', '.join(map(str, coils))}) during the scan.")
@@ -90,15 +92,13 @@ class MRDFile(LineFile):
         if elsewhere:
             self.notes += (f"{elsewhere} lines belong to another encoding space and are left out.",)
         numbers = {name: head["idx"][name] for name in COUNTERS}
+        if head["idx"]["kspace_encode_step_2"][image & here].any():
+            self.is_volume, numbers = True, numbers | {SLAB: head["idx"]["slice"]}
         image, notes = chosen(image & here, numbers, request.select, path)
         self.notes += notes
         separate, _ = chosen(separate & here & np.isin(head["idx"]["slice"], head["idx"]["slice"][image]), numbers, {}, path)
         used = image | separate
         self._image_records, head = np.flatnonzero(used), head[used]
-        require(
-            not head["idx"]["kspace_encode_step_2"].any(),
-            f"{path} is a 3-D scan (it encodes a second phase direction); only stacks of 2-D slices are read.",
-        )
         require(
             not flagged(head, REVERSE).any(),
             f"{path} reads lines in reverse (EPI), which needs a phase correction first; export corrected data.",
@@ -190,10 +190,13 @@ def chosen(lines: np.ndarray, numbers: dict[str, np.ndarray], select: Mapping[st
     return chosen, notes
 
 
-def _grid(header: Header) -> Grid:
-    """The grid: what the recon field of view keeps of the encoded one, along the readout and along the phase encode."""
-    samples, columns, _ = header.encoded
+def _grid(header: Header, *, volume: bool) -> Grid:
+    """The grid: what the recon field of view keeps of the encoded one, along the readout and along the phase encodes."""
+    samples, columns, partitions = header.encoded
     rows, crop = header.kept
+    if volume:
+        return Grid(samples=samples, rows=rows, columns=columns, crop_columns=crop, pixel_mm=header.volume_pixel_mm,
+                    partitions=partitions, crop_partitions=header.kept_partitions)
     pixel = header.pixel_mm if header.recon_mm is not None else None
     return Grid(samples=samples, rows=rows, columns=columns, crop_columns=crop, pixel_mm=pixel)
 
@@ -205,6 +208,9 @@ def _lines(head: np.ndarray, grid: Grid, header: Header) -> np.ndarray:
     lines["slice"] = head["idx"]["slice"]
     centre = grid.columns // 2 if header.center is None else header.center
     lines["column"] = head["idx"]["kspace_encode_step_1"].astype(np.int64) + grid.columns // 2 - centre
+    if grid.partitions is not None:
+        middle = grid.partitions // 2 if header.center_partition is None else header.center_partition
+        lines["partition"] = head["idx"]["kspace_encode_step_2"].astype(np.int64) + grid.partitions // 2 - middle
     lines["skip"] = pre
     lines["count"] = head["number_of_samples"].astype(np.int64) - pre - post
     lines["at"] = _starts(head, lines, grid)

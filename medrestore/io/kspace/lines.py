@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...fft import ifft2c
 from ..guards import check_size, finite, require
 from .base import (
     DEFAULT,
@@ -25,10 +26,13 @@ from .base import (
 from .geometry import Placement
 from .plausible import Doubt
 
+LINES_AT_ONCE = 64  # of a 3-D scan, read from the file together
+
 LINE = np.dtype(
     [
         ("record", "i8"),  # where the file keeps it
         ("slice", "i8"),
+        ("partition", "i8"),  # second phase encode step of a 3-D scan on the full grid, origin at partitions // 2
         ("column", "i8"),  # phase encode step on the full grid, origin at columns // 2
         ("at", "i8"),  # readout sample of the full grid on which the first valid sample falls
         ("skip", "i8"),  # samples to discard before
@@ -47,7 +51,14 @@ class Grid:
     rows: int  # along the readout, without
     columns: int  # along the phase encode
     crop_columns: int  # of the image, without phase oversampling
-    pixel_mm: tuple[float, float, float] | None
+    pixel_mm: tuple[float, float, float] | None  # (row, column, slice) as the image has them
+    partitions: int | None = None  # along the second phase encode of a 3-D scan; None for slices
+    crop_partitions: int = 1  # of the image, without oversampling of the slab
+
+    @property
+    def rows_of_image(self) -> int:
+        """Rows of the k-space of a slice: the readout's, or the partitions of a 3-D scan, whose slices are along the readout."""
+        return self.rows if self.partitions is None else self.partitions
 
 
 def line_start(samples: int, count: int, centre: int) -> int:
@@ -68,17 +79,21 @@ class LineFile(KSpaceFile):
                  request: Request = DEFAULT):
         require(bool((~lines["separate"]).any()), f"{path} holds no lines of an image; give the file of an imaging scan.")
         check_size(str(path), (coils, grid.samples, grid.columns), 8, max_gb=request.max_gb)
+        check_size(str(path), (coils, grid.rows, grid.partitions or 1, grid.columns), 8, max_gb=request.max_gb)
         fits = (lines["column"] >= 0) & (lines["column"] < grid.columns) & (lines["count"] > 0)
         fits &= (lines["at"] >= 0) & (lines["at"] + lines["count"] <= grid.samples)
+        fits &= (lines["partition"] >= 0) & (lines["partition"] < (grid.partitions or 1))
         require(
             bool(fits[~lines["separate"]].all()),
             f"{path} has lines that fall outside its grid of {grid.samples} samples x {grid.columns} lines; its header is wrong.",
         )
         self._lines, self._placement = lines[fits], placement
-        self._grid = replace(grid, pixel_mm=_spaced(grid.pixel_mm, placement))
+        self.is_volume = grid.partitions is not None
+        self._grid = grid if self.is_volume else replace(grid, pixel_mm=_spaced(grid.pixel_mm, placement))
         self._slices = np.unique(lines["slice"][~lines["separate"]])[list(placement.order)]
         self.notes = (*self.notes, *placement.notes, *_separate_notes(lines, fits), *_uneven_notes(lines))
-        super().__init__(path, (len(self._slices), coils, grid.rows, grid.columns), request)
+        slices = grid.rows if self.is_volume else len(self._slices)
+        super().__init__(path, (slices, coils, grid.rows_of_image, grid.columns), request)
 
     @abstractmethod
     def _data(self, records: np.ndarray) -> Iterable[np.ndarray]:
@@ -89,6 +104,8 @@ class LineFile(KSpaceFile):
         return None
 
     def _read(self, index: int) -> Scan:
+        if self.is_volume:
+            return self._read_position(index)
         lines = self._lines[self._lines["slice"] == self._slices[index]]
         separate, lines = lines[lines["separate"]], lines[~lines["separate"]]
         kspace, mask = self._gridded(lines, index)
@@ -107,6 +124,56 @@ class LineFile(KSpaceFile):
             affine=affine,
             calibration=self._gridded(separate, index)[0] if len(separate) else None,
         )
+
+    def _read_position(self, index: int) -> Scan:
+        """A position along the readout of a 3-D scan."""
+        kspace, mask = self._image_hybrid
+        apart, grid, acs = self._calibration_hybrid, self._grid, self._lines[self._lines["acs"]]["column"]
+        crop = (grid.crop_partitions, grid.crop_columns)
+        centre = (centre_index(grid.samples, grid.rows), centre_index(grid.rows_of_image, crop[0]),
+                  centre_index(grid.columns, crop[1]))
+        affine = None if grid.pixel_mm is None else self._placement.volume_affine(index, grid.pixel_mm, centre)
+        return Scan(
+            name=self.name, index=index, kspace=self._finite(kspace[index], index), mask=mask,
+            acs=calibration_width(acs, grid.columns) if len(acs) else None, noise=self._noise, reference=None, crop=crop,
+            pixel_mm=grid.pixel_mm, affine=affine,
+            calibration=None if apart is None else self._finite(apart[0][index], index),
+        )
+
+    @cached_property
+    def _image_hybrid(self) -> tuple[np.ndarray, Tensor]:
+        return self._hybrid(self._lines[~self._lines["separate"]])
+
+    @cached_property
+    def _calibration_hybrid(self) -> tuple[np.ndarray, Tensor] | None:
+        separate = self._lines[self._lines["separate"]]
+        return self._hybrid(separate) if len(separate) else None
+
+    def _hybrid(self, lines: np.ndarray) -> tuple[np.ndarray, Tensor]:
+        """(row, coil, partition, column) complex64, an image along the readout, and its mask; all that memory holds of the file.
+
+        Lines are read some at a time and transformed one by one, so that k-space is in memory once.
+        """
+        grid, lines = self._grid, np.sort(lines, order="record")
+        rows, partitions = grid.rows, grid.rows_of_image
+        full = np.zeros((rows, self.shape[1], partitions, grid.columns), np.complex64)
+        hits = np.zeros((partitions, grid.columns), np.int32)
+        start = (grid.samples - rows) // 2
+        for some in (lines[i : i + LINES_AT_ONCE] for i in range(0, len(lines), LINES_AT_ONCE)):
+            for line, data in zip(some, self._data(some["record"]), strict=True):
+                at, skip, count = (int(line[key]) for key in ("at", "skip", "count"))
+                require(data.shape[0] == self.shape[1] and data.shape[1] >= skip + count,
+                        f"{self.path}: a line holds {data.shape} samples, not what its header says; copy it again.")
+                readout = np.zeros((self.shape[1], grid.samples), np.complex64)
+                readout[:, at : at + count] = data[:, skip : skip + count]
+                image = ifft2c(torch.from_numpy(readout), axes=(-1,)).numpy()[:, start : start + rows]
+                with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity are found when a slice is read
+                    full[:, :, line["partition"], line["column"]] += image.T
+                hits[line["partition"], line["column"]] += 1
+        full /= np.maximum(hits, 1).astype(np.float32)
+        columns = (hits > 0).any(0, keepdims=True)
+        mask = columns if bool(((hits > 0) == columns).all()) else hits > 0
+        return full, torch.from_numpy(mask).float()
 
     def _gridded(self, lines: np.ndarray, index: int) -> tuple[Tensor, Tensor]:
         """k-space (1, coil, height, width) of lines of slice `index`, and its mask."""
@@ -144,7 +211,8 @@ class LineFile(KSpaceFile):
             return None
         require(noise.shape[0] == self.shape[1], f"{self.path}: its noise scan has {noise.shape[0]} coils, not {self.shape[1]}; "
                 "leave it out by `noise_scan` false.")
-        _, averages = np.unique(self._lines[~self._lines["separate"]][["slice", "column"]], return_counts=True)
+        _, averages = np.unique(self._lines[~self._lines["separate"]][["slice", "partition", "column"]],
+                                return_counts=True)
         scale = np.float32(np.sqrt(np.mean(1.0 / averages)))
         return torch.from_numpy(finite(noise.astype(np.complex64), self.path, "the noise scan") * scale)
 
@@ -192,7 +260,7 @@ def _separate_notes(lines: np.ndarray, fits: np.ndarray) -> tuple[str, ...]:
 
 def _uneven_notes(lines: np.ndarray) -> tuple[str, ...]:
     """What is said of slices of which fewer lines were acquired than of others, as in a scan that was broken off."""
-    pairs = np.unique(lines[~lines["separate"]][["slice", "column"]])
+    pairs = np.unique(lines[~lines["separate"]][["slice", "partition", "column"]])
     _, counts = np.unique(pairs["slice"], return_counts=True)
     if counts.min() == counts.max():
         return ()

@@ -16,6 +16,7 @@ from ..guards import PathLike, existing, is_cfl, require
 from ..plugged import plugin_at_work, readers
 from . import arrays, bart, fastmri, ismrmrd, ismrmrd_points, twix
 from .base import KSpaceFile, Request, Scan
+from .coverage import Coverage
 from .points import PointFile, paired
 from .trajectory import Units
 
@@ -160,6 +161,8 @@ def inspect_file(
             "plausible": "yes" if found is None else f"NO: {found}",
         }
         dead = [str(coil) for coil in torch.nonzero(~scan.kspace[0].flatten(1).any(1)).flatten().tolist()]
+        covered = Coverage.of(scan.mask)
+        lines |= {"coverage": " ".join(covered.sentences())} if covered is not None and covered.sentences() else {}
         lines |= {"dead coils": ", ".join(dead)} if dead and len(dead) < coils else {}
         notes = (*file.notes, *scan.notes)
         return lines | ({"notes": " ".join(notes)} if notes else {})

@@ -53,7 +53,7 @@ def slices_doubt(energies: tuple[float, float, float]) -> Doubt | None:
     if middle <= SLICE_RATIO * max(before, after):
         return None
     return Doubt("its slices are a third direction of k-space, with nearly all energy in the middle one",
-                 "transform it along that axis first")
+                 "transform it along that axis first, or name its three axes row, partition and col by `axes`")
 
 
 def _magnitudes(kspace: Tensor) -> Doubt | None:

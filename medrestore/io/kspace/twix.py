@@ -233,5 +233,5 @@ def _lines(image: list[Any], grid: Grid) -> np.ndarray:
         at = line_start(grid.samples, count, int(mdh.CenterCol) - pre)
         column = int(block.cLin) + grid.columns // 2 - int(mdh.CenterLin)
         acs = block.is_flag_set("PATREFSCAN") or block.is_flag_set("PATREFANDIMASCAN")
-        lines[record] = (record, int(block.cSlc), column, at, pre, count, acs, False)
+        lines[record] = (record, int(block.cSlc), 0, column, at, pre, count, acs, False)
     return lines

@@ -8,6 +8,7 @@ import torch
 from helpers.arrays import DATA, complex_normal, real, same
 
 from medrestore.errors import InputError
+from medrestore.fft import ifft2c
 from medrestore.io import read_kspace
 
 
@@ -37,11 +38,16 @@ def test_cfl_phase_planes_and_slices(tmp_path):
     assert same(file[2].kspace, slices[..., 2].reshape(7, 5, 3).transpose(2, 0, 1))
 
 
-def test_cfl_third_dimension_has_to_be_declared(tmp_path):
+def test_three_dimensions_are_a_3d_scan_unless_declared(tmp_path):
     array = complex_normal(3, 4, 5, 6, 3)
     write_cfl(tmp_path / "v", array)
-    with pytest.raises(InputError, match=r"\(4, 5, 6, 3, .*bart fft -iu"):
-        read_kspace(tmp_path / "v")
+    file = read_kspace(tmp_path / "v", implausible=True)
+    assert file.is_volume and file.shape == (4, 3, 6, 5)  # positions of the readout x, coils, z, y
+    image = ifft2c(torch.from_numpy(array), axes=(0,))
+    assert torch.allclose(file[1].kspace[0], image[1].permute(2, 1, 0), atol=1e-6)
+    write_cfl(tmp_path / "slabs", complex_normal(3, 4, 5, 6, 3, *(1,) * 9, 2))
+    with pytest.raises(InputError, match=r"a stack of 2-D slices .* or one 3-D scan"):
+        read_kspace(tmp_path / "slabs")
     file = read_kspace(tmp_path / "v", axes=("slice", "row", "col", "coil"))
     assert file.shape == (4, 3, 5, 6) and same(file[1].kspace, array[1].transpose(2, 0, 1))
     write_cfl(tmp_path / "maps", complex_normal(3, 4, 5, 1, 3, 2))

@@ -59,8 +59,8 @@ def test_affine_is_ras_and_points_at_the_centre(tmp_path, kspace):
 
 def test_what_is_not_read(tmp_path, kspace):
     cases = {
-        "spiral trajectory": ({"trajectory": "spiral"}, lambda w: w.image(kspace[0])),
-        "3-D scan": ({}, lambda w: w.image(kspace[0], kspace_encode_step_2=2)),
+        "spiral scan": ({"trajectory": "spiral"}, lambda w: w.image(kspace[0])),
+        "outside its grid": ({}, lambda w: w.image(kspace[0], kspace_encode_step_2=2)),
         "in reverse": ({}, lambda w: w.image(kspace[0], flags=(22,))),
         "no lines of an image": ({}, lambda w: w.image(kspace[0], flags=(19,))),
     }

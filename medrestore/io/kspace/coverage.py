@@ -1,0 +1,89 @@
+"""Which part of k-space a scan covers: partial Fourier, asymmetric echo, zero-filled interpolation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+WHOLE = 0.95  # of an axis, above which nothing is left out on purpose
+GAPS = 3  # times the largest gap between samples, that chance may leave out at an end of a mask
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What is sampled along one axis of k-space, from its first sample to its last.
+
+    Attributes:
+        size: of the axis.
+        before, after: samples before the centre, and after it.
+        gap: largest distance of neighbouring samples.
+    """
+
+    size: int
+    before: int
+    after: int
+    gap: int
+
+    @classmethod
+    def of(cls, hit: Tensor) -> "Extent":
+        """Of an axis (n,) of booleans, with any sample."""
+        where = torch.nonzero(hit).flatten()
+        first, last, centre = int(where[0]), int(where[-1]), len(hit) // 2
+        gap = int(where.diff().max()) if len(where) > 1 else 1
+        return cls(len(hit), centre - first, last - centre, gap)
+
+    @property
+    def reach(self) -> int:
+        """Samples of the axis that is symmetric about the centre and just holds what was sampled."""
+        return min(self.size, 2 * max(self.before, self.after + 1))
+
+    @property
+    def share(self) -> float:
+        """Of that axis, that was covered: 0.75 for 6/8 partial Fourier, 1 where both sides are."""
+        missing = abs(self.before - self.after - 1)
+        share = 1 - missing / max(self.reach, 1)
+        return share if missing > GAPS * self.gap and share < WHOLE and min(self.before, self.after) >= 0 else 1.0
+
+    @property
+    def is_interpolated(self) -> bool:
+        """Whether both ends hold exact zeros, as a scanner leaves them that interpolates the image."""
+        missing = self.size - self.reach
+        return missing > 2 * GAPS * self.gap and self.reach < WHOLE * self.size
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What is sampled along the rows' axis (the readout, or a second phase encode) and along the columns' axis."""
+
+    rows: Extent
+    columns: Extent
+
+    @classmethod
+    def of(cls, mask: Tensor) -> "Coverage | None":
+        """Of a mask (1, w) or (h, w); None where it has no sample."""
+        if not bool(mask.any()):
+            return None
+        rows = torch.ones(2, dtype=torch.bool) if mask.shape[0] == 1 else (mask > 0).any(1)
+        return cls(Extent.of(rows.cpu()), Extent.of((mask > 0).any(0).cpu()))
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a side of k-space was left out."""
+        return self.rows.share < 1 or self.columns.share < 1
+
+    def sentences(self, names: Sequence[str] = ("readout", "phase encodes")) -> tuple[str, ...]:
+        """What is out of the ordinary, one sentence each.
+
+        Args:
+            names: of the axes of rows and columns.
+        """
+        said = []
+        for extent, name in zip((self.rows, self.columns), names, strict=True):
+            if extent.share < 1:
+                kind = "asymmetric echo" if name == "readout" else "partial Fourier"
+                said.append(f"One side of k-space was left out ({kind}): {extent.share:.0%} of the {name} are covered.")
+            if extent.is_interpolated:
+                said.append(f"The outer {name} are zero on both sides, as after zero-filled interpolation: {extent.reach} of "
+                            f"{extent.size} were acquired.")
+        return tuple(said)

@@ -1,0 +1,128 @@
+"""Volumes by a prior of their slices, which differ little from one to the next."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from ..priors import Prior
+from ..problem import Problem
+from ..settings import Bounds
+from ..solvers import cg
+from .base import Constrain, Draw, ProximalMethod
+from .budget import ddim_split, justified_gamma
+from .dds import DDS
+from .hqs import HQS
+
+Image = Callable[[Tensor], Tensor]
+LEAST = 1e-3  # std of the noise of data that have none: of about unit brightness, so that other terms keep a weight
+
+
+@dataclass(frozen=True)
+class Split:
+    """The memory of the alternating direction method of multipliers, carried from level to level.
+
+    Attributes:
+        z: differences of neighbouring slices, shrunk.
+        u: the scaled dual variable.
+    """
+
+    z: Tensor
+    u: Tensor
+
+
+@dataclass(frozen=True)
+class AcrossSlices(ProximalMethod):
+    """DDS or HQS for a volume: a 2-D prior within slices, total variation across them. The batch is the volume, in order.
+
+    Chung et al., DiffusionMBIR, CVPR 2023, Alg. 1, and DDS, ICLR 2024, Alg. 4: the data step of each level minimises
+    |x - x0|^2 / 2 + gamma |A x - y|^2 / 2 + weight sigma^2 |Dz x|_1 by one iteration of ADMM, Dz being differences of
+    neighbouring slices, |.|_1 the sum over pixels of their magnitudes over the channels. Split and dual variables start from
+    those of the level before.
+
+    Departures: the weight of the total variation falls with the level, as that of the prior's estimate does, instead of being the
+    same at all; with it the scaled dual variable falls. HQS, which they do not have, takes the same data step.
+
+    Args:
+        method: DDS of order 1 or HQS of order 1, with `justified_gamma`.
+        weight: one over the difference of slices that is usual, for images of about unit brightness.
+        rho: of ADMM, the penalty of the split.
+        iterations: of ADMM at each level.
+        steps: of conjugate gradients in each.
+    """
+
+    method: DDS | HQS
+    weight: Annotated[float, Bounds(above=0)] = 5.0
+    rho: Annotated[float, Bounds(above=0)] = 1.0
+    iterations: Annotated[int, Bounds(at_least=1)] = 1
+    steps: Annotated[int, Bounds(at_least=1)] = 20
+
+    @property
+    def cg_steps(self) -> int | None:  # type: ignore[override]  # that of the method
+        return self.method.cg_steps
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.method.order != 1 or (isinstance(self.method, DDS) and self.method.gamma is not None):
+            raise ValueError("across slices DDS and HQS work with order 1 and without a fixed gamma")
+
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
+             constrain: Constrain, noise: Draw) -> Tensor:
+        return self.advance(x, sigma, sigma_next, None, problem=problem, denoise=denoise, constrain=constrain, noise=noise)[0]
+
+    def advance(self, x: Tensor, sigma: float, sigma_next: float, memory: Split | None, *, problem: Problem, denoise: Prior,
+                constrain: Constrain, noise: Draw) -> tuple[Tensor, Split]:
+        if isinstance(self.method, HQS):
+            x0, memory = self.data_step(problem, x, sigma, memory)
+            out = constrain(denoise(x0, sigma))
+        else:
+            x0 = denoise(x, sigma)
+            e = (x - x0) / sigma
+            x0, memory = self.data_step(problem, x0, sigma, memory)
+            kept, fresh = ddim_split(sigma, sigma_next, self.method.eta)
+            out = constrain(x0) + kept * e + fresh * noise()
+        return out, Split(memory.z, (sigma_next / sigma) ** 2 * memory.u)
+
+    def data_step(self, problem: Problem, x0: Tensor, sigma: float, memory: Split | None) -> tuple[Tensor, Split]:
+        """The volume that agrees with the data, with x0 and with itself from slice to slice, and the memory."""
+        A, rho = problem.operator, self.rho
+        noise = problem.sigma.clamp(min=LEAST) if isinstance(problem.sigma, Tensor) else max(problem.sigma, LEAST)
+        gamma = justified_gamma(sigma, noise, self.method.lam)
+        known = A.preconditioner(gamma / (1 + 2 * rho))
+        x, split = x0, memory or Split(differences(x0), torch.zeros_like(x0[1:]))
+
+        def normal(v: Tensor) -> Tensor:
+            return v + rho * differences_adjoint(differences(v)) + gamma * A.normal(v)
+
+        for _ in range(self.iterations):
+            right = x0 + rho * differences_adjoint(split.z - split.u) + gamma * problem.back_projected
+            x = x + _together(normal, right - normal(x), self.steps, None if known is None else lambda v: known(v) / gamma)
+            d = differences(x)
+            z = shrunk(d + split.u, self.weight * sigma**2 / rho)
+            split = Split(z, split.u + d - z)
+        return x, split
+
+
+def _together(normal: Image, right: Tensor, steps: int, known: Image | None) -> Tensor:
+    """Conjugate gradients on all slices as one image."""
+    precondition = None if known is None else (lambda v: known(v[0])[None])
+    return cg(lambda v: normal(v[0])[None], right[None], max_steps=steps, rtol=1e-2, precondition=precondition)[0]
+
+
+def differences(x: Tensor) -> Tensor:
+    """Of each slice and the one before, (slices - 1, ...)."""
+    return x[1:] - x[:-1]
+
+
+def differences_adjoint(d: Tensor) -> Tensor:
+    """The adjoint of `differences`."""
+    zero = torch.zeros_like(d[:1])
+    return torch.cat([zero, d]) - torch.cat([d, zero])
+
+
+def shrunk(d: Tensor, threshold: float) -> Tensor:
+    """Differences (n, channel, h, w) whose magnitude over the channels is less by `threshold`, at least 0."""
+    size = torch.linalg.vector_norm(d, dim=1, keepdim=True)
+    return d * ((size - threshold).clamp(min=0) / size.clamp(min=torch.finfo(d.dtype).tiny))

@@ -1,0 +1,65 @@
+"""What the slices of a volume have in common, so that they make one image: a scale, and a virtual coil that sets their phase."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..codecs import Codec
+from ..io import Scan
+from ..mri.coils import principal_coil
+from ..priors import Prior
+from ..restoration import codec_for
+from .plan import Plan
+from .prepared import Prepared
+
+QUIET = 1e-5  # of the central energy of the loudest slice: below it a position of a 3-D scan is outside the object
+FAINT = 1e-2  # the same where there is no more signal at the centre than elsewhere
+CENTRE = 12  # samples a side, at the centre of k-space, that tell the strongest virtual coil
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Of a volume.
+
+    Attributes:
+        codec: of its middle slice; None for methods without a prior.
+        reference: (coil,) weights of the virtual coil with the most energy in the middle slice: the image has the phase that it
+            sees, so that the phase of coil maps goes on from slice to slice.
+    """
+
+    codec: Codec | None
+    reference: Tensor
+
+    @classmethod
+    def of(cls, scan: Scan, ready: Prepared, prior: Prior, plan: Plan) -> "Shared":
+        """Of the middle slice, as read and as prepared."""
+        codec = None if plan.is_classical else codec_for(prior, ready.problem)
+        return cls(codec, virtual_coil(scan))
+
+
+def central_energy(scan: Scan) -> float:
+    """Of the samples at the centre of k-space."""
+    return float(scan.kspace[(..., *_centre(scan.kspace))].abs().square().sum())
+
+
+def _centre(kspace: Tensor) -> tuple[slice, slice]:
+    rows, columns = (slice(max(0, n // 2 - CENTRE // 2), n // 2 + CENTRE // 2) for n in kspace.shape[-2:])
+    return rows, columns
+
+
+def virtual_coil(scan: Scan) -> Tensor:
+    """(coil,): the weights of the virtual coil with the most energy at the centre of k-space."""
+    kspace = scan.kspace if scan.calibration is None else scan.calibration
+    return principal_coil(kspace[(0, slice(None), *_centre(kspace))])
+
+
+def in_phase(maps: Tensor, unmix: Tensor, reference: Tensor) -> Tensor:
+    """Maps (set, coil, h, w) turned in each pixel to the phase that a virtual coil sees.
+
+    Args:
+        unmix: (coil, coil), from the coils of the maps to those of the reference.
+        reference: (coil,).
+    """
+    seen = torch.einsum("c,cv,svhw->shw", reference.conj().to(maps), unmix.to(maps), maps)
+    return maps * seen.sgn().conj()[:, None]
