@@ -31,6 +31,7 @@ PLANS: dict[str, Any] = {
                   select={"contrast": 1}),
     "inpaint": InpaintPlan(options={"eta": 0.5}),
 }
+ACROSS: dict[str, dict[str, Any]] = {"three_planes": {"across_slices": 5.0}}  # fields that go with others
 FILES = {"maps", "trajectory"}  # files whose content is in the hash; they need not exist for the plan
 
 
@@ -83,6 +84,8 @@ def changes(plan: Any) -> Iterator[tuple[str, Any]]:
             yield one.name, replace(plan, **{one.name: None})
         elif one.name == "method":  # whose options go with it
             yield one.name, replace(plan, method="dps", options={})
+        elif one.name in ACROSS:
+            yield one.name, replace(plan, **ACROSS[one.name], **{one.name: other(bool, value, name=one.name)})
         else:
             yield one.name, replace(plan, **{one.name: other(hints(type(plan))[one.name], value, name=one.name)})
 
@@ -104,6 +107,11 @@ def test_every_field_of_recon_changes_the_hash(name: str, tmp_path: Path) -> Non
     assert current(plan) != current(PLANS["recon"])
 
 
+def test_a_field_that_goes_with_another_changes_the_hash_beside_it() -> None:
+    for name, others in ACROSS.items():
+        assert current(RECON[name]) != current(replace(PLANS["recon"], **others))
+
+
 def test_every_field_is_tried() -> None:
     names = {one.name for one in fields(Plan)} | {f"undersample.{one.name}" for one in fields(Undersampling)}
     assert set(RECON) == names
@@ -120,7 +128,7 @@ def test_what_does_not_decide_does_not_change_the_hash() -> None:
 
 
 def test_every_option_of_recon_is_of_a_plan_or_of_a_class_that_does_not_decide() -> None:
-    own = {"scan", "out", "origin", "quality", "uncertainty"}  # the input, its output, and what stands for a plan
+    own = {"scan", "out", "origin", "quality", "uncertainty", "json"}  # the input, its output, and what stands for a plan
     places = {one.path[0] for one in COMMANDS["recon"].options.values() if one.name not in own}
     assert places == {"plan", "machine", "reading", "writing"}
 

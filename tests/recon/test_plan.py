@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import pytest
+from helpers.scans import fastmri, kspace
 from torch import Tensor
 
 import medrestore as mr
@@ -97,8 +98,9 @@ def test_the_cache_of_maps() -> None:
     assert Machine().cache is None and str(Machine(maps_cache="~/a").cache).startswith("/")
 
 
-def test_two_jobs_of_different_plans_are_not_each_others(bench: Any, scan: Any) -> None:
+def test_two_jobs_of_different_plans_are_not_each_others(bench: Any) -> None:
     """The fault of a hash that came from a hand-kept list: `is_done` was True for another method and other steps."""
+    scan = fastmri(bench / "scan.h5", kspace()[0])
     out = bench.restored(scan)
     plan = Plan("diffpir", steps=2, prior=str(bench.prior))
     assert is_done(scan, out, Job.load(plan, Machine()))
