@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 OPTIONAL = {  # packages of extras
     "accelerate": "train", "monai": "monai", "diffusers": "diffusers", "twixtools": "twix", "pydicom": "dicom", "av": "video",
-    "tensorboardX": "tensorboard", "distributed": "cluster", "pyarrow": "parquet", "mri-nufft": "nufft", "fastapi": "serve",
+    "tensorboardX": "tensorboard", "distributed": "cluster", "pyarrow": "parquet", "finufft": "nufft", "fastapi": "serve",
 }
 
 
