@@ -278,7 +278,7 @@ class Degrade(Condition):
     box: Annotated[int | None, Bounds(at_least=1)] = None
     std: Annotated[float, Bounds(above=0)] = 3.0
     motion: tuple[float, float] | None = None
-    operator: Annotated[str | None, OneOf(Names(OPERATORS))] = None
+    operator: Annotated[str, OneOf(Names(OPERATORS))] | None = None
     options: Mapping[str, int | float | str | None] = field(default_factory=dict)
     noise_std: Annotated[float, Bounds(at_least=0)] = 0.0
     label: str | None = None
