@@ -182,7 +182,7 @@ def test_many_scenes_of_which_one_fails(bench):
     outcome = inpaint(bench, root, "--dataset", "dreaming", "-o", bench / "out")
     assert outcome.code == 1 and outcome.err == "medrestore inpaint: error: 1 of 2 scenes failed: scene_0002\n"
     assert sorted(path.name for path in (bench / "out").iterdir()) == ["scene_0001", "scene_0001.frames.csv",
-                                                                      "scene_0001.preview.png"]
+                                                                      "scene_0001.preview.png", "summary.csv"]
 
 
 def test_warm_start_takes_fewer_steps_after_the_first_frame(bench):
