@@ -19,7 +19,7 @@ def completed(*words: str) -> set[str]:
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_bash() -> None:
     assert completed("medrestore", "in") == {"inpaint", "inspect"}
-    assert completed("medrestore", "recon", "--sa") == {"--samples"}
+    assert completed("medrestore", "recon", "--sa") == {"--same-noise", "--samples"}
     assert completed("medrestore", "recon", "--ladder", "") == {"karras", "ddpm", "quadratic"}
     assert completed("medrestore", "recon", "--bf16", "") == {"true", "false"}
     assert "--config" in completed("medrestore", "inpaint", "--") and "--config" not in completed("medrestore", "demo", "--")

@@ -193,6 +193,6 @@ def test_plans_are_made_again_from_what_is_stored(plan: Any) -> None:
 
 @pytest.mark.parametrize("name", ["restore", "degrade", "generate"])
 def test_every_option_is_of_a_plan_or_of_a_class_that_does_not_decide(name: str) -> None:
-    own = {"input", "out", "truth"}
+    own = {"input", "out", "truth", "json"}
     places = {one.path[0] for one in COMMANDS[name].options.values() if one.name not in own}
     assert places <= {"plan", "machine", "reading", "writing"}

@@ -88,7 +88,8 @@ def same(a: dict[str, Any], b: dict[str, Any], tolerance: float = 1e-4) -> None:
 
 
 @pytest.mark.parametrize(("method", "changes"), [
-    (HQS(), {}), (HQS(), {"start_sigma": 0.5}), (HQS(), {"undersample": PLANE, "map_sets": 1}), (DDS(), {"samples": 2}), (DDNMPlus(), {}),
+    (HQS(), {}), (HQS(), {"start_sigma": 0.5}), (HQS(), {"undersample": PLANE, "map_sets": 1}), (DDS(), {"samples": 2}),
+    (DDNMPlus(), {}),
     (DDS(gamma=5.0), {"samples": 3, "batch_size": 2}), (DPS(), {}),
 ], ids=str)
 def test_every_slice_is_as_alone(volume: Path, method: Method, changes: dict[str, Any]) -> None:
