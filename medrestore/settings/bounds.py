@@ -83,7 +83,7 @@ class OneOf:
         return isinstance(value, str) and value in self.table
 
     def __str__(self) -> str:
-        return f"one of {', '.join(self.names)}"
+        return f"one of {', '.join(self.names)}" if self.names else "the name of a plugin (none is installed)"
 
 
 def prefix(source: str) -> str:

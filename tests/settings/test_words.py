@@ -10,7 +10,8 @@ from medrestore.settings import Bounds, OneOf, described, is_required
 
 @pytest.mark.parametrize(("hint", "words"), [
     (int, "a whole number"), (Annotated[int, Bounds(at_least=2)] | None, "a whole number at least 2 or null"),
-    (int | float | None, "a number or null"), (Annotated[Any, OneOf(("a", "b"))], "one of a, b"), (Literal["x", "y"], "x, y"),
+    (int | float | None, "a number or null"), (Annotated[Any, OneOf(("a", "b"))], "one of a, b"),
+    (Annotated[Any, OneOf(())], "the name of a plugin (none is installed)"), (Literal["x", "y"], "x, y"),
     (tuple[int, ...], "a list"), (tuple[int, int], "a list of 2"), (dict[str, int], "a mapping"),
     (int | Literal["auto"], "a whole number or auto"),
 ])
