@@ -88,7 +88,8 @@ class Plan:
         prior: a prior's folder, or the name of a shipped one.
         bf16: bfloat16 inside the network where the device computes in it, float32 elsewhere.
         dataset: name of the array in an HDF5 or MATLAB file.
-        axes: its axes, as coil,slice,row,col; row is the readout; complex, channel: parts as real numbers (docs/mri.md).
+        axes: its axes, as coil,slice,row,col; row is the readout; partition is the second phase encode of a 3-D scan; complex,
+            channel: parts as real numbers (docs/mri.md).
         select: the value to read of a counter: contrast, phase, set, repetition, average, segment; as contrast=1.
         uncentred: the origin of k-space is at [0, 0] of the array, as an FFT without fftshift leaves it.
         noise_scan: use the noise scan of the file; false estimates the noise from the data.
