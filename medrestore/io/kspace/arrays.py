@@ -31,7 +31,7 @@ from ..guards import (
 )
 from ..hdf5 import Dataset, File
 from .base import DEFAULT, KSpaceFile, Request, Scan, sampled
-from .counters import AVERAGED, COUNTERS, check_select, note
+from .counters import AVERAGED, COUNTERS, SEPARABLE, check_select, note
 from .matlab import list_variables, load_variable
 from .plausible import SLICES, Doubt, slices_doubt
 
@@ -73,6 +73,7 @@ class ArrayFile(KSpaceFile):
         """Of each axis that is a counter and not averaged, the number to read; and notes on those that are longer than 1."""
         present, asked = [name for name in COUNTERS if name in self._axes], self.request.select
         check_select(asked, present, self.path)
+        self.counters = {name: tuple(range(self._length[name])) for name in present if name in SEPARABLE}
         chosen, notes = {}, []
         for name in present:
             count, number = self._length[name], asked.get(name, 0)

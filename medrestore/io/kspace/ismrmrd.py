@@ -28,7 +28,7 @@ from ..guards import (
 from ..hdf5 import Dataset, File, Group
 from .arrays import has_mark
 from .base import Request
-from .counters import COUNTERS, SLAB, choose
+from .counters import COUNTERS, SLAB, choose, values_of
 from .geometry import Placement, place
 from .header import Header, parse_header
 from .lines import LINE, Grid, LineFile, fitted, line_start
@@ -94,6 +94,7 @@ class MRDFile(LineFile):
         numbers = {name: head["idx"][name] for name in COUNTERS}
         if head["idx"]["kspace_encode_step_2"][image & here].any():
             self.is_volume, numbers = True, numbers | {SLAB: head["idx"]["slice"]}
+        self.counters = values_of({name: values[image & here] for name, values in numbers.items()})
         image, notes = chosen(image & here, numbers, request.select, path)
         self.notes += notes
         separate, _ = chosen(separate & here & np.isin(head["idx"]["slice"], head["idx"]["slice"][image]), numbers, {}, path)

@@ -19,7 +19,7 @@ from ...errors import InputError
 from ...extras import extra
 from ..guards import existing, guarded, require
 from .base import Request
-from .counters import choose
+from .counters import choose, values_of
 from .geometry import Placement, place
 from .lines import LINE, Grid, LineFile, fitted, line_start
 
@@ -44,7 +44,7 @@ class TwixFile(LineFile):
         with existing(path).resolve().open("rb") as stream:  # a block opens it again by its name to read samples
             measurements = list(_measurements(stream, path))
         protocol, blocks = measurements[-1]
-        image, separate, self.notes = _image_blocks(blocks, protocol, request.select, path)
+        image, separate, self.counters, self.notes = _image_blocks(blocks, protocol, request.select, path)
         self._blocks = image + separate
         self._noise_blocks = [block for _, part in measurements for block in part if block.is_flag_set("NOISEADJSCAN")]
         self.has_noise = len(self._noise_blocks) > 0
@@ -163,8 +163,8 @@ def _measurements(stream: BinaryIO, path: Path) -> Iterator[tuple[Protocol, list
 
 
 def _image_blocks(blocks: list[Any], protocol: Protocol, select: Mapping[str, int],
-                  path: Path) -> tuple[list[Any], list[Any], tuple[str, ...]]:
-    """The blocks of the image, those of a separate calibration, and notes on the counters."""
+                  path: Path) -> tuple[list[Any], list[Any], dict[str, tuple[int, ...]], tuple[str, ...]]:
+    """The blocks of the image, those of a separate calibration, the values of the counters, and notes on these."""
     for key, only, sentence in (("sKSpace.ucTrajectory", 1, "is not Cartesian"), ("sKSpace.ucDimension", 2, "is a 3-D scan")):
         value = protocol.number(key)
         require(value in (None, only), f"{path} {sentence}; only Cartesian stacks of 2-D slices are read.")
@@ -172,6 +172,7 @@ def _image_blocks(blocks: list[Any], protocol: Protocol, select: Mapping[str, in
     image = [block for block in blocks if block.is_image_scan() or (integrated and _is_reference(block))]
     for flag, sentence in REFUSED.items():
         require(not any(block.is_flag_set(flag) for block in blocks), f"{path} {sentence}; export corrected data as ISMRMRD.")
+    counters = values_of(_numbers(image))
     image, notes = _chosen(image, select, path)
     slices = {int(block.cSlc) for block in image}
     separate = [] if integrated else [
@@ -179,15 +180,19 @@ def _image_blocks(blocks: list[Any], protocol: Protocol, select: Mapping[str, in
         and (not image or block.mdh.UsedChannels == image[0].mdh.UsedChannels)]
     separate, _ = _chosen(separate, {}, path)
     require(not any(block.cPar for block in image), f"{path} is a 3-D scan; only Cartesian stacks of 2-D slices are read.")
-    return image, [block for block in separate if not block.cPar], notes
+    return image, [block for block in separate if not block.cPar], counters, notes
 
 
 def _chosen(blocks: list[Any], select: Mapping[str, int], path: Path) -> tuple[list[Any], tuple[str, ...]]:
     """Of some blocks those of the selected counters; and notes."""
-    numbers = {name: np.array([int(getattr(block.mdh.Counter, key)) for block in blocks], np.int64)
-               for name, key in COUNTERS.items()}
-    keep, notes = choose(numbers, select, path)
+    keep, notes = choose(_numbers(blocks), select, path)
     return [block for block, kept in zip(blocks, keep, strict=True) if kept], notes
+
+
+def _numbers(blocks: list[Any]) -> dict[str, np.ndarray]:
+    """The value of every counter in each block."""
+    return {name: np.array([int(getattr(block.mdh.Counter, key)) for block in blocks], np.int64)
+            for name, key in COUNTERS.items()}
 
 
 def _placement(image: list[Any]) -> Placement:
