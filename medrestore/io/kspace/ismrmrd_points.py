@@ -141,13 +141,13 @@ def grid_of(header: Header) -> tuple[int, int]:
 
 
 def read(path: Path, request: Request) -> KSpaceFile:
-    """An ISMRMRD file: a Cartesian one on its grid, another along its trajectory."""
+    """An ISMRMRD file: a Cartesian or echo-planar one on its grid, another along its trajectory."""
     file = open_hdf5(path)
     try:
         group = find_group(file)
         assert group is not None  # as `recognises` has seen
         header = parse_header(read_text(file, f"{group}/xml"), str(path))
-        kind = MRDFile if header.trajectory == "cartesian" and request.trajectory is None else MRDPoints
+        kind = MRDFile if header.trajectory in ("cartesian", "epi") and request.trajectory is None else MRDPoints
         return kind(path, file, group, request)
     except BaseException:
         file.close()

@@ -20,7 +20,8 @@ def test_averages_and_segments_are_all_read_and_of_others_the_first():
     keep, notes = choose(numbers, {}, PATH)
     assert keep.tolist() == [True] * 4 + [False] * 2
     assert notes == ("2 averages are averaged; set `select.average` to read one, or `separate` to read each.",
-                     "Of 2 contrasts only contrast 3 is read; set `select.contrast` to 5 for another, or `separate` to read each.",
+                     "Of 2 contrasts only contrast 3 is read; set `select.contrast` to 5 for another, "
+                     "or `separate` to read each.",
                      "The 4 segments are parts of one k-space, all are read; set `select.segment` to read one.")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.arrays import complex_normal
-from helpers.mrd import COLUMNS, COILS, SAMPLES, image_of, write
+from helpers.mrd import COILS, COLUMNS, SAMPLES, image_of, write
 
 from medrestore.errors import InputError
 from medrestore.fft import fft2c

@@ -98,7 +98,8 @@ def test_echoes_are_selected_and_slices_sorted_by_their_position(twix, tmp_path)
 
     path = rewritten(twix, tmp_path / "e.dat", two_echoes)
     original = read_kspace(twix)[0].kspace
-    assert read_kspace(path).notes == ("Of 2 contrasts only contrast 0 is read; set `select.contrast` to 1 for another, or `separate` to read each.",)
+    assert read_kspace(path).notes == ("Of 2 contrasts only contrast 0 is read; set `select.contrast` to 1 for another, "
+                     "or `separate` to read each.",)
     torch.testing.assert_close(read_kspace(path, select={"contrast": 1})[0].kspace, 2 * original, rtol=1e-5, atol=1e-9)
 
     def three_slices(copy):
