@@ -154,6 +154,21 @@ class Echoes:
         return self._phases[chosen]
 
 
+def notes(trapezoid: Trapezoid | None, samples: int, path: Path, *, volume: bool) -> tuple[str, ...]:
+    """What is said of an echo-planar scan whose lines have so many samples.
+
+    Raises:
+        InputError: it is one in three dimensions.
+    """
+    require(not volume, f"{path} is an echo-planar scan in three dimensions, whose ghost is not corrected here; export corrected "
+            "data.")
+    said = ("Lines are read both ways (EPI): reversed ones are turned, and the navigator lines of each shot take their ghost "
+            "away.",)
+    if trapezoid is None or trapezoid.is_flat(samples):
+        return said
+    return (*said, "Samples on the ramps of the readout gradient are regridded.")
+
+
 def _latest(candidates: np.ndarray, records: np.ndarray, image: Lines) -> np.ndarray:
     """Of navigators in order of time the last that no line of the image lies between."""
     ordered = candidates[np.argsort(records[candidates], kind="stable")]

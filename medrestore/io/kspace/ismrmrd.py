@@ -30,6 +30,7 @@ from .arrays import has_mark
 from .base import Request
 from .counters import COUNTERS, SLAB, choose, values_of
 from .epi import Echoes, Lines
+from .epi import notes as planar_notes
 from .geometry import Placement, place
 from .header import Header, parse_header
 from .lines import LINE, Grid, LineFile, fitted, line_start
@@ -123,14 +124,10 @@ class MRDFile(LineFile):
 
     def _corrected(self, path: Path, head: np.ndarray, used: np.ndarray, navigators: np.ndarray) -> Echoes:
         """The correction of echo-planar lines, which are the lines `used`."""
-        require(not self.is_volume, f"{path} is an echo-planar scan in three dimensions, whose ghost is not corrected here; export "
-                "corrected data.")
         require(not (head["discard_pre"][used].any() or head["discard_post"][used].any()),
                 f"{path} discards samples of echo-planar lines, so that their places are unknown; export corrected data.")
-        self.notes += ("Lines are read both ways (EPI): reversed ones are turned, and the navigator lines of each shot take their "
-                       "ghost away.",)
-        if self._header.trapezoid is not None and not self._header.trapezoid.is_flat(int(head["number_of_samples"][used].max())):
-            self.notes += ("Samples on the ramps of the readout gradient are regridded.",)
+        longest = int(head["number_of_samples"][used].max())
+        self.notes += planar_notes(self._header.trapezoid, longest, path, volume=self.is_volume)
 
         def lines(which: np.ndarray) -> Lines:
             return Lines(np.flatnonzero(which), head["idx"]["slice"][which].astype(np.int64), flagged(head[which], REVERSE))
