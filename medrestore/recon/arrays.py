@@ -131,7 +131,8 @@ def _all(scans: list[Scan], maps: Tensor | None, prior: Prior, plan: Plan, devic
     plan = about.plan
     while len(results) < len(scans):
         first = ready(len(results), plan)
-        count = slices_at_once(first, plan, device.type, len(scans) - len(results))
+        left = len(scans) - len(results)
+        count = left if plan.across_slices is not None else slices_at_once(first, plan, device.type, left)  # all are in memory
         numbers = range(len(results), len(results) + count)
         group = [first, *(ready(index, plan) for index in numbers[1:])]
         results += restore_slices(group, prior, plan, numbers=numbers, batch_size=images_of(plan, count), on_step=on_step,

@@ -80,10 +80,12 @@ class Plan:
         batch_size: samples drawn in one batch.
         together: slices whose network calls are made together, as far as `spectral_gb` allows the data steps of all; default on a
             GPU as many as fill `batch_size` with their samples, on a CPU 1: little is gained there for the memory.
-        across_slices: restore the slices of a volume together, with total variation across them of this weight: one over the
-            difference of slices that is usual, for images of about unit brightness, such as 5; default slice by slice. For
-            hqs and dds.
+        across_slices: restore the slices of a volume together, with second differences across them of this weight: one over the
+            difference of a slice from the mean of its neighbours that is usual, for images of about unit brightness, such as 20;
+            default slice by slice. For hqs and dds.
         three_planes: apply the prior to the planes across the slices too, with across_slices (voxels of about equal sides).
+        slab: slices that are restored together at most, with across_slices: memory holds so many and four more on either side,
+            which make slabs go on from one to the next.
         same_noise: all slices have the same noise, with across_slices.
         prior: a prior's folder, or the name of a shipped one.
         bf16: bfloat16 inside the network where the device computes in it, float32 elsewhere.
@@ -124,6 +126,7 @@ class Plan:
     together: Annotated[int, Bounds(at_least=1)] | None = None
     across_slices: Annotated[float, Bounds(above=0)] | None = None
     three_planes: bool = False
+    slab: Annotated[int, Bounds(at_least=2)] = 32
     same_noise: bool = True
     prior: str = "brain-mr-starter"
     bf16: bool = True

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from .files import Job
 
 
+BESIDE = 4  # slices on either side of a slab that are restored with it and left out: variation across slices reaches no farther
+
+
 @dataclass(frozen=True)
 class Group:
     """Slices that share a batch.
@@ -35,7 +38,8 @@ class Group:
     Attributes:
         numbers: of the slices.
         key: of their records.
-        ready: those that hold something, by number; empty where all records are stored already.
+        ready: those that hold something, by number, and of a slab the slices on either side that go with it; empty where all
+            records are stored already.
         empty: those that hold nothing.
         refused: why the group cannot be served.
     """
@@ -45,6 +49,11 @@ class Group:
     ready: dict[int, Prepared] = field(default_factory=dict)
     empty: tuple[int, ...] = ()
     refused: InputError | None = None
+
+    @property
+    def kept(self) -> list[int]:
+        """Those of `ready` that are of the group itself."""
+        return [index for index in self.ready if index in self.numbers]
 
 
 @dataclass(frozen=True)
@@ -139,10 +148,10 @@ class Volume:
             keys |= dict.fromkeys(group.numbers, group.key)
             for index in group.empty:
                 records.save(index, group.key, self._black(shape, scored=scored))
-            if group.ready:
+            if group.kept:
                 self._restore(group, records, advance)
                 release_freed_memory()
-            for _ in range((len(group.numbers) - len(group.ready)) * self.passes):
+            for _ in range((len(group.numbers) - len(group.kept)) * self.passes):
                 advance()
             del group
         return keys, refused
@@ -162,16 +171,18 @@ class Volume:
         return ahead(make, self.numbers[::at_once], threaded=self.job.machine.place != "cpu")
 
     def _group(self, numbers: range, prepared: dict[int, Prepared], records: Records) -> Group:
-        read = {index: (self.scan[index], self._maps(index)) for index in numbers}
+        beside = 0 if self.plan.across_slices is None else BESIDE
+        wide = range(max(self.numbers.start, numbers.start - beside), min(self.numbers.stop, numbers.stop + beside))
+        read = {index: (self.scan[index], self._maps(index)) for index in wide}
         key = key_of(f"{self.base} {any(map(self._with_baselines, numbers))}", read.values())
         if all(records.load(index, key) is not None for index in numbers):
             for index in numbers:
                 prepared.pop(index, None)
             return Group(numbers, key)
-        empty = tuple(index for index, (scan, _) in read.items() if self._nothing(scan))
+        empty = {index for index, (scan, _) in read.items() if self._nothing(scan)}
         ready = {index: prepared.pop(index) if index in prepared else self._prepare(*pair)
                  for index, pair in read.items() if index not in empty}
-        return Group(numbers, key, ready, empty)
+        return Group(numbers, key, ready, tuple(index for index in numbers if index in empty))
 
     @cached_property
     def _shared(self) -> Shared | None:
@@ -226,13 +237,15 @@ class Volume:
         plan = self.plan
 
         def stepped(step: int, x: Tensor) -> None:
-            for _ in range(len(x)):
+            for _ in range(len(x) if plan.across_slices is None else len(group.kept)):
                 advance()
 
         restored = restore_slices(list(group.ready.values()), self.job.prior, plan, numbers=list(group.ready),
                                   batch_size=images_of(plan, len(group.ready)), on_step=stepped,
                                   codec=None if self._shared is None else self._shared.codec)
         for index, done in zip(group.ready, restored, strict=True):
+            if index not in group.numbers:
+                continue
             records.save(index, group.key, Record.of(done, samples=plan.keep_samples, baselines=self._with_baselines(index)))
 
     def _with_baselines(self, index: int) -> bool:
