@@ -2,10 +2,10 @@
 
     python benchmarks/volumes.py VOLUME.nii.gz [--first 60] [--slices 32] [--levels 20]
 
-Axial slices of a NIfTI volume of 1 mm, at 2 mm in plane: 8 coils with a smooth phase, 25 dB. `stack`: slices of a 2-D scan at 4x, each
-with a mask of its own; `3-D`: one Poisson mask of 6x for all, as positions along the readout have. Maps, noise and scale are known, so
-that what is compared is the data step alone. Flicker is `metrics.flicker`; second differences of the error are what alternates from
-slice to slice. Rows go to results/volumes.csv as they are measured.
+Axial slices of a NIfTI volume of 1 mm, at 2 mm in plane: 8 coils with a smooth phase, 25 dB. `stack`: slices of a 2-D scan at
+4x, each with a mask of its own; `3-D`: one Poisson mask of 6x for all, as positions along the readout have. Maps, noise and
+scale are known, so that what is compared is the data step alone. Flicker is `metrics.flicker`; second differences of the error
+are what alternates from slice to slice. Rows go to results/volumes.csv as they are measured.
 """
 
 import argparse

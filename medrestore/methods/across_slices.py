@@ -98,7 +98,7 @@ class AcrossSlices(ProximalMethod):
         order = min(self.differences, len(x0) - 1)
         known = A.preconditioner(gamma / (1 + rho * math.comb(2 * order, order)))  # the mean of Dz^T Dz over its spectrum
         first = differences(x0, order)
-        x, split = x0, memory or Split(first, torch.zeros_like(first))
+        x, split = x0, memory or Split(shrunk(first, self.weight * sigma**2 / rho), torch.zeros_like(first))
 
         def normal(v: Tensor) -> Tensor:
             return v + rho * differences_adjoint(differences(v, order), order) + gamma * A.normal(v)
