@@ -14,7 +14,7 @@ from ...errors import InputError
 from ..causes import cause
 from ..guards import PathLike, existing, is_cfl, require
 from ..plugged import plugin_at_work, readers
-from . import arrays, bart, fastmri, ismrmrd, ismrmrd_points, twix
+from . import arrays, bart, fastmri, ismrmrd, ismrmrd_stack, twix
 from .base import KSpaceFile, Request, Scan
 from .coverage import Coverage
 from .points import PointFile, paired
@@ -43,7 +43,7 @@ class Format:
 
 FORMATS = (  # the first that recognises a file reads it
     Format("BART .cfl/.hdr", (".cfl",), bart.recognises, bart.read),
-    Format("ISMRMRD", (".h5", ".mrd"), ismrmrd.recognises, ismrmrd_points.read),
+    Format("ISMRMRD", (".h5", ".mrd"), ismrmrd.recognises, ismrmrd_stack.read),
     Format("fastMRI", (".h5",), fastmri.recognises, fastmri.read),
     Format("plain HDF5", (".h5", ".hdf5", ".mat"), arrays.recognises_hdf5, arrays.read_hdf5),
     Format("NumPy .npy", (".npy",), arrays.recognises_npy, arrays.read_npy),
