@@ -47,7 +47,7 @@ kspace = kspace + 0.005 * torch.view_as_complex(torch.randn(*kspace.shape, 2, ge
 print(f"{kspace.shape[0]} coils, {kspace.shape[1]} spokes of {kspace.shape[2]} samples")
 
 plt.figure(figsize=(4, 4))
-plt.plot(*trajectory.flip(-1).unbind(-1), ".", markersize=1)
+plt.plot(trajectory[..., 1].T.numpy(), trajectory[..., 0].T.numpy(), linewidth=0.5)
 plt.axis("equal")
 plt.title("cycles per field of view")
 
@@ -88,6 +88,6 @@ for note in result.slices[0].prepared.notes:
 
 figure, axes = plt.subplots(1, 4, figsize=(12, 3.4))
 for axis, (name, image) in zip(axes, {"truth": brain[0, 0], **images}.items(), strict=True):
-    axis.imshow(image.abs(), cmap="gray")
+    axis.imshow(image.abs().numpy(), cmap="gray")
     axis.set_title(name if name == "truth" else f"{name}, {scores[name]:.1f} dB")
     axis.axis("off")

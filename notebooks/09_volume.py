@@ -72,7 +72,7 @@ for name in images:
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(12, 2.6))
 for axis, (name, image) in zip(axes, {"truth": truth[:, 0], **images}.items(), strict=True):
-    axis.imshow(image[:, :, SIZE[1] // 2], cmap="gray", aspect="auto")
+    axis.imshow(image[:, :, SIZE[1] // 2].numpy(), cmap="gray", aspect="auto")
     axis.set_title(name if name == "truth" else f"{name}, flicker {flicker[name]:.1%}")
     axis.set_xlabel("row")
     axis.set_ylabel("slice")
