@@ -1,7 +1,7 @@
 """Rows of the table: scans along trajectories beside their peers, and their data step beside a Cartesian one.
 
-sigpy and mri-nufft are installed with the tests, BART takes part where its program is; mrpro and deepinv need pytorch-finufft
-and torchkbnufft for theirs, and a line says where these are missing.
+sigpy and mri-nufft are installed with the tests, mrpro and pytorch-finufft by `make bench`; BART takes part where its program is.
+deepinv needs torchkbnufft for its own. A line says which are missing.
 """
 
 import importlib.util
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from speed_cases import Size, distance, ellipse
-from speed_peers import Bart
+from speed_peers import Bart, empty_modules
 from speed_timing import Row, medians
 from torch import Tensor
 
@@ -76,6 +76,21 @@ class Radial:
             "normal": lambda: torch.from_numpy(A.adj_op(A.op(x)))[None, None],
         }
 
+    def mrpros(self) -> dict[str, Callable[[], Tensor]]:
+        """mrpro's operators, the normal one by its own Toeplitz matrix."""
+        import pytorch_finufft  # noqa: F401  without which its operators are made and fail when called
+
+        with empty_modules():
+            from mrpro.data import KTrajectory, SpatialDimension
+            from mrpro.operators import NonUniformFastFourierOp, SensitivityOp
+        rows, columns = (one[None, None, None].contiguous() for one in self.sense.trajectory.unbind(-1))
+        size = SpatialDimension(1, *self.shape)
+        F = NonUniformFastFourierOp(["y", "x"], size, size, KTrajectory(torch.zeros(1, 1, 1, 1, 1), rows, columns))
+        S = SensitivityOp(self.sense.maps[:, :, None])
+        gram, x, y = S.H @ F.gram @ S, self.image[:, :, None], self.y[:, :, None]
+        return {"forward": lambda: F(*S(x))[0][:, :, 0], "adjoint": lambda: S.H(*F.H(y))[0][:, :, 0],
+                "normal": lambda: gram(x)[0][:, :, 0]}
+
     def barts(self, folder: Path) -> dict[str, Callable[[], Tensor]]:
         """BART's `pics` with l2; its time has the start of the program and its files in it."""
         readouts, samples = self.sense.trajectory.shape[:2]
@@ -101,7 +116,7 @@ class Radial:
 def peers(scan: Radial, folder: Path) -> tuple[dict[str, dict[str, Callable[[], Tensor]]], list[str]]:
     """What each peer that is there computes, and a line on each that is not."""
     found, notes = {}, []
-    makers = {"sigpy": scan.sigpys, "mri-nufft": scan.mri_nuffts}
+    makers = {"sigpy": scan.sigpys, "mri-nufft": scan.mri_nuffts, "mrpro": scan.mrpros}
     for name, make in makers.items():
         try:
             found[name] = make()
@@ -111,8 +126,8 @@ def peers(scan: Radial, folder: Path) -> tuple[dict[str, dict[str, Callable[[], 
         notes.append("BART is not installed.")
     else:
         found["bart"] = scan.barts(folder)
-    notes += [f"{name}'s transforms along trajectories are left out: they need {needed}." for name, needed in
-              (("mrpro", "pytorch_finufft"), ("deepinv", "torchkbnufft")) if importlib.util.find_spec(needed) is None]
+    if importlib.util.find_spec("torchkbnufft") is None:
+        notes.append("deepinv's transforms along trajectories are left out: they need torchkbnufft.")
     return found, notes
 
 
