@@ -20,7 +20,7 @@ LAYERS = (
     {"noise", "fft", "errors", "allocator"},
     {"extras", "plugins"},
     {"operators", "solvers", "metrics", "settings", "files", "child", "shipped"},
-    {"codecs", "io", "mri", "tasks", "levels"},
+    {"codecs", "io", "mri", "tasks", "levels", "conditions"},
     {"problem"},
     {"consistency", "priors", "datasets"},
     {"inversion"},

@@ -82,7 +82,7 @@ def facts(found: "Found", converted: "Converted") -> dict[str, str]:
     low, high = converted.parametrisation.sigma_range
     return lines | {
         "images": f"{converted.channels} channels, {rule(converted.multiple, converted.size)}",
-        "classes": "none" if number is None else f"{number}; priors.load wants class_label",
+        "classes": "none" if number is None else f"{number}; give one with --label",
         "predicts": f"{type(converted.parametrisation).__name__}, noise levels {low:.4g} to {high:.4g}",
         "range": str(converted.recipe or "whoever uses it brings the codec"),
         **{name: str(value) for name, value in converted.about.items()},

@@ -1,8 +1,10 @@
 """Priors of images: the mean of the clean image given a noisy one."""
 
-from .base import Prior, Watched, WrappedPrior
+from .base import ClassConditional, Prior, Watched, WrappedPrior
+from .classes import Classes
 from .gaussian import StationaryGaussian
 from .network import NetworkPrior
+from .opening import opened
 from .parametrisations import EDM, Epsilon, Sample, VarianceExploding, Velocity
 from .parts import ByParts
 from .planes import InBatches, ThreePlanes
@@ -13,6 +15,8 @@ __all__ = [
     "EDM",
     "ByParts",
     "BySets",
+    "ClassConditional",
+    "Classes",
     "Epsilon",
     "InBatches",
     "NetworkPrior",
@@ -25,5 +29,6 @@ __all__ = [
     "Watched",
     "WrappedPrior",
     "load",
+    "opened",
     "save",
 ]

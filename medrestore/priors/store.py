@@ -17,6 +17,7 @@ from ..errors import InputError, meant
 from ..files import check_own, digest, digest_of, is_empty, new_folder, recover
 from .architectures import build, configuration
 from .check import not_finite
+from .classes import Classes, Label, described_classes
 from .compiled import Compiled
 from .network import NetworkPrior
 from .parametrisations import (
@@ -206,7 +207,7 @@ def _whole(value: Any) -> bool:
 
 
 def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = False, compiled: bool = False,
-         class_label: int | None = None, conditioned: bool = False) -> NetworkPrior:
+         label: Label = None, conditioned: bool = False) -> NetworkPrior:
     """A prior by folder or by the name of a shipped one, checked against its hash.
 
     Args:
@@ -214,7 +215,8 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
         bf16: compute in bfloat16 inside the network where the device does, as `NetworkPrior` says.
         compiled: have `torch.compile` make the network quicker, at the price of a minute or so at its first call for each size
             of image and batch; on a GPU as CUDA graphs. Where that fails the network runs as it is.
-        class_label: the class for a class-conditional network; no other takes one.
+        label: the class for a class-conditional network, by name, or by number where its classes have no names; no other takes
+            one. A network that was trained with labels left out does without, and then knows images of any class.
         conditioned: the caller sees to the further image that the network is given, as `latent.load` does; else a prior that
             needs one is refused.
 
@@ -229,7 +231,8 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
     parametrisation = _build(PARAMETRISATIONS, about["parametrisation"], folder)
     recipe = None if about["recipe"] is None else _build(RECIPES, about["recipe"], folder)
     config = {"_class_name": "UNet2DModel"} | _config(folder, "unet", about)
-    check_class(config, class_label, folder)
+    classes = described_classes(about, config, folder)
+    class_label = _index(classes, label, folder)
     net = _network(folder, WEIGHTS, config, about["sha256"])
     if config.get("in_channels", about["channels"]) != about["channels"] + about.get("condition_channels", 0):
         raise InputError(f"{folder}/prior.json speaks of {about['channels']} channels and {CONFIG} of {config['in_channels']}; "
@@ -238,6 +241,7 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
     return NetworkPrior(
         Compiled(net) if compiled else net, parametrisation, channels=about["channels"], multiple=about["multiple"],
         size=tuple(about["size"]) if about.get("size") else None, recipe=recipe, bf16=bf16, class_label=class_label,
+        classes=classes,
     )
 
 
@@ -264,20 +268,16 @@ def load_part(name: str | Path, part: str, *, device: torch.device | str = "cpu"
     return _network(folder, f"{part}/{Path(WEIGHTS).name}", config, parts[part]).to(_place(device))
 
 
-def classes(config: Mapping[str, Any]) -> int | None:
-    """How many classes a network is conditioned on, None for others."""
-    number = config.get("num_class_embeds")
-    return number if _whole(number) else None
-
-
-def check_class(config: Mapping[str, Any], class_label: int | None, folder: Path) -> None:
-    """Refuses a class for a network without classes, a missing one for others, and one out of range."""
-    number = classes(config)
-    if number is None and class_label is not None:
-        raise InputError(f"{folder} is a prior without classes; leave `class_label` out")
-    if number is not None and (type(class_label) is not int or not 0 <= class_label < number):
-        raise InputError(f"{folder} is a prior of {number} classes; give `class_label`, a whole number from 0 to {number - 1}, "
-                         f"got {class_label!r}")
+def _index(classes: Classes | None, label: Label, folder: Path) -> int | None:
+    """The number of the class that is asked for."""
+    if classes is None:
+        if label is not None:
+            raise InputError(f"{folder} is a prior without classes; leave `label` out")
+        return None
+    try:
+        return classes.index(label)
+    except InputError as error:
+        raise InputError(f"{folder} is a prior of {classes.number} classes: {error}") from error
 
 
 def _text(path: Path) -> str:

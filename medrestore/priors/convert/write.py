@@ -7,6 +7,7 @@ from typing import Any
 from ...errors import InputError
 from ...files import digest
 from .. import check, store
+from ..classes import embeds
 from ..network import NetworkPrior
 from .base import Converted
 
@@ -29,7 +30,7 @@ def write(converted: Converted, out: Path, *, source: Path, licence: str | None 
         InputError: it cannot be written there, or what was read back answers otherwise.
     """
     condition = converted.about.get("condition_channels", 0)
-    class_label = 0 if store.classes(converted.config) is not None else None
+    class_label = 0 if embeds(converted.config) is not None else None
     with store.new_prior(out, replace=overwrite) as folder:
         made = check.answer(_prior(converted, class_label), condition_channels=condition)
         if not all(math.isfinite(value) for value in (made["mean"], made["std"])):
@@ -47,7 +48,7 @@ def write(converted: Converted, out: Path, *, source: Path, licence: str | None 
             facts=facts | ({"condition_channels": condition} if condition else {}),
             card={"about": "converted from an existing checkpoint", "use": NOTICE, **converted.about},
         )
-        written = store.load(folder, class_label=class_label, conditioned=bool(condition))
+        written = store.load(folder, label=class_label, conditioned=bool(condition))
         again = check.answer(written, condition_channels=condition)
         if not check.agree(made, again):
             raise InputError(f"{out}: the network that was written answers otherwise than the one that was read; nothing was "
