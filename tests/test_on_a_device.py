@@ -38,7 +38,8 @@ from medrestore.priors.architectures import build
 from medrestore.priors.latent import LatentSuperResolution
 from medrestore.priors.parametrisations import Epsilon, Parametrisation, Sample, Velocity
 from medrestore.problem import Problem
-from medrestore.restoration import restore, restore_all, sample
+from medrestore.restoration import restore, restore_all
+from medrestore.sampling import sample
 from medrestore.solvers import LOOK
 from medrestore.tiling import hierarchical
 from medrestore.training.baseline import BaselineTask

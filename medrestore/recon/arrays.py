@@ -43,7 +43,7 @@ class Reconstruction(Generic[A]):
         zero_filled, cg_sense: (slice, height, width) complex, the baselines beside it.
         misfit: (slice,) |A x - y| over what the noise explains, mean over the samples: about 1 is right.
         slices: how each was prepared and drawn.
-        warning: that the prior does not know this kind of image, in one sentence; None where it does.
+        warning: that the prior or the settings do not suit this scan, in one sentence; None where it does.
     """
 
     image: A

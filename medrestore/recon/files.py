@@ -23,7 +23,8 @@ from ..io.reconstruction import damaged
 from ..jobs import PriorJob
 from ..metrics import Scores
 from ..report import panel
-from ..restoration import image_size, in_batches, padded_size
+from ..restoration import image_size, padded_size
+from ..sampling import in_batches
 from ..settings import FieldError, plain
 from .checks import check_noise, check_plan, check_prior, complex_prior
 from .data_step import DataStep
