@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from torch import Tensor
 
 from .conditions import Conditions
-from .priors import Prior, Watched, opened
+from .priors import Prior, Watched, classifier_store, opened
 from .priors.store import describe
 
 LOG = logging.getLogger(__name__)
@@ -117,4 +117,6 @@ class PriorJob(Generic[P]):
         A prior that was loaded from no file cannot be told from another: each call gives another key.
         """
         about = {name: value for name, value in self.about.items() if name != "card"} or uuid.uuid4().hex
-        return [about, version("medrestore")]
+        classifier = Conditions.of(self.plan).classifier
+        beside = [] if classifier is None else [classifier_store.describe(classifier)]
+        return [about, version("medrestore"), *beside]

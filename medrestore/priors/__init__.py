@@ -2,7 +2,9 @@
 
 from .base import ClassConditional, Prior, Watched, WrappedPrior
 from .classes import Classes
+from .classifier import Classifier, NetworkClassifier
 from .gaussian import StationaryGaussian
+from .guidance import ClassifierFree, Guided
 from .network import NetworkPrior
 from .opening import opened
 from .parametrisations import EDM, Epsilon, Sample, VarianceExploding, Velocity
@@ -17,8 +19,12 @@ __all__ = [
     "BySets",
     "ClassConditional",
     "Classes",
+    "Classifier",
+    "ClassifierFree",
     "Epsilon",
+    "Guided",
     "InBatches",
+    "NetworkClassifier",
     "NetworkPrior",
     "Prior",
     "Sample",

@@ -156,7 +156,8 @@ class Diffusion(Tunable, Conditions):
     @property
     def paths(self) -> tuple[str, ...]:
         named = self.prior is not None and not any(sign in self.prior for sign in "/\\.")  # a shipped one
-        return () if self.prior is None or named else (self.prior,)
+        beside = () if self.classifier is None else (self.classifier,)
+        return beside if self.prior is None or named else (self.prior, *beside)
 
 
 @dataclass(frozen=True, kw_only=True)

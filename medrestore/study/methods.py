@@ -13,7 +13,7 @@ from ..conditions import UNTOLD, Conditions
 from ..errors import InputError
 from ..files import digest, digest_of
 from ..methods import Method
-from ..priors import Prior, WrappedPrior, opened
+from ..priors import Prior, WrappedPrior, classifier_store, opened
 from ..priors.store import CONFIG, describe, find
 from ..settings import FieldError, dotted
 from .config import Config, Diffusion, MethodConfig, Values
@@ -272,4 +272,5 @@ def network_of(prior: str, bf16: bool, check: Callable[[Mapping[str, Any], str],
     check(about, prior)
     decides = [about.get(key) for key in ("sha256", "parametrisation", "recipe", "channels", "multiple", "size")]
     decides += [about["classes"]] if "classes" in about else []
+    decides += [] if conditions.classifier is None else [classifier_store.describe(conditions.classifier)["digest"]]
     return Network(prior, bf16, digest_of([*decides, digest(find(prior) / CONFIG)]), conditions)

@@ -82,6 +82,15 @@ class RunConfig(Protocol):
     def privacy(self) -> Privacy: ...
 
 
+class CropConfig(RunConfig, Protocol):
+    """What every run on crops of images has."""
+
+    @property
+    def data(self) -> "Data": ...
+    @property
+    def conditions(self) -> Conditioning: ...
+
+
 @dataclass(frozen=True)
 class Betas:
     """A linear schedule of DDPM."""

@@ -14,7 +14,7 @@ from ..priors.classes import Classes
 from ..priors.parametrisations import Parametrisation
 from .batches import WEIGHTS, stream
 from .conditioning import classes_of, with_classes
-from .config import Config
+from .config import Config, CropConfig
 from .loss import target_of
 from .runtime import continue_default_stream
 
@@ -48,11 +48,11 @@ class ImageData:
         """Of the classes."""
         return () if self.classes is None else self.classes.names
 
-    def training_crops(self, config: Config) -> Crops:
+    def training_crops(self, config: CropConfig) -> Crops:
         """The crops that are trained on."""
         return Crops(self.train, self.augment, seed=config.seed, classes=self.names)
 
-    def validation_crops(self, config: Config) -> Batch:
+    def validation_crops(self, config: CropConfig) -> Batch:
         """The crops that are scored, always the same."""
         crops = Crops(self.validation, self.augment, seed=config.seed + 1, classes=self.names)
         side = config.data.validation_side or max(side for side, _ in config.data.sides)
@@ -85,7 +85,7 @@ class Initial:
 
 
 def load_images(
-    config: Config, images: Images | None, validation: Images | None, augment: Augment | None
+    config: CropConfig, images: Images | None, validation: Images | None, augment: Augment | None
 ) -> ImageData:
     """The data of a run.
 
@@ -149,7 +149,7 @@ def _new(config: Config, data: ImageData) -> Initial:
         network,
         target_of(config.objective),
         data.train.recipe,
-        _multiple(network),
+        multiple_of(network),
     )
 
 
@@ -217,6 +217,6 @@ def _build(config: Config, classes: Classes | None) -> tuple[torch.nn.Module, di
             ) from error
 
 
-def _multiple(network: dict[str, Any]) -> int:
+def multiple_of(network: dict[str, Any]) -> int:
     """2 to the number of halvings: one fewer than there are levels."""
     return 2 ** (len(network.get("block_out_channels", (224, 448, 672, 896))) - 1)
