@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .. import shipped
+from ..conditions import UNPLACED
 from ..errors import InputError
 from ..files import Stage, digest, digest_of, explained, final_names
 from ..io import KSpaceFile, ReconstructionWriter, read_provenance, write_nifti
@@ -77,7 +78,7 @@ class Job(PriorJob[Plan]):
     def config_hash(self) -> str:
         """sha256 of everything that decides an output but the scan and the machine: plan, prior and maps, wherever these lie."""
         files = self.maps_fingerprint, self.trajectory_fingerprint
-        return digest_of([plain(replace(self.plan, prior="", maps=None, trajectory=None)), self.prior_key(), *files])
+        return digest_of([plain(replace(self.plan, prior="", maps=None, trajectory=None, **UNPLACED)), self.prior_key(), *files])
 
     @property
     def levels(self) -> list[float]:
@@ -298,6 +299,7 @@ def _recorded(job: Job) -> Plan:
         prior=plan.prior if known else names.name_of(plan.prior),
         maps=None if plan.maps is None else names.name_of(plan.maps),
         trajectory=None if plan.trajectory is None else names.name_of(plan.trajectory),
+        **plan.named(names),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from ..conditions import Conditions
 from ..errors import InputError
 from ..files import expanded
 from ..levels import LADDERS, below, check_reach
@@ -48,7 +49,7 @@ class Undersampling:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Conditions):
     """All that decides the image, but for the scan, the coil maps' numbers and the weights of the prior.
 
     In Python the method may also be given as an object, `Plan(mr.DDS(eta=1))`: its name and options are taken.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..allocator import release_freed_memory
+from ..conditions import UNPLACED
 from ..errors import InputError
 from ..files import digest_of
 from ..io import KSpaceFile, Scan
@@ -95,7 +96,7 @@ class Volume:
     @cached_property
     def base(self) -> str:
         """sha256 of what decides each slice, but for what the files of the scan and of the maps hold."""
-        plan = replace(self.plan, prior="", slices=None, maps=None, dataset=None, axes=None, trajectory=None)
+        plan = replace(self.plan, prior="", slices=None, maps=None, dataset=None, axes=None, trajectory=None, **UNPLACED)
         name = None if plan.undersample is None else self.file_name  # of which masks are made
         return digest_of([plain(plan), self.job.prior_key(), name, self.job.machine.place, torch.__version__])
 
