@@ -21,7 +21,7 @@ from ..errors import InputError
 from ..recon.plan import Side
 from ..settings import Bounds
 from .command import Command
-from .options import POSITIONAL, matrix
+from .options import POSITIONAL, matrix, names
 from .results import emit
 from .terminal import answer, lines_aside
 
@@ -41,6 +41,7 @@ class Options:
         dataset: name of the array in an HDF5 or MATLAB file
         axes: its axes, as coil,slice,row,col
         select: the value to read of a counter: contrast, phase, set, repetition, average, segment; as contrast=1
+        separate: counters that recon is to read as frames, as repetition,contrast
         uncentred: the origin of k-space is at [0, 0] of the array, as an FFT without fftshift leaves it
         max_gb: refuse files that declare a larger array
         trajectory: file of the trajectory of a scan that is a plain array, a .npy or a BART .cfl; its picture is drawn by --draw
@@ -54,6 +55,7 @@ class Options:
     dataset: str | None = None
     axes: str | None = None
     select: Mapping[str, Annotated[int, Bounds(at_least=0)]] = field(default_factory=dict)
+    separate: tuple[str, ...] = ()
     uncentred: bool = False
     max_gb: Annotated[float, Bounds(above=0)] = 16.0
     trajectory: str | None = None
@@ -206,7 +208,7 @@ def _scan(options: Options) -> dict[str, str]:
     axes = options.axes.split(",") if options.axes else None
     how: dict[str, Any] = dict(dataset=options.dataset, axes=axes, select=options.select, uncentred=options.uncentred,
                                max_gb=options.max_gb, trajectory=options.trajectory, trajectory_units=options.trajectory_units,
-                               matrix=options.matrix)
+                               matrix=options.matrix, separate=options.separate)
     facts = {name: COMMAND.mentions(value) for name, value in inspect_file(options.file, **how).items()}
     with read_kspace(options.file, implausible=True, **how) as scans:
         scan = scans[len(scans) // 2]
@@ -255,4 +257,4 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-COMMAND = Command("inspect", Options, run, __doc__, readers={"matrix": matrix})
+COMMAND = Command("inspect", Options, run, __doc__, readers={"matrix": matrix, "separate": names})

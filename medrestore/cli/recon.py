@@ -21,7 +21,7 @@ from ..recon.plan import Machine, Plan, Reading, Writing, quality
 from ..settings import OMITTED, FieldError, build
 from .command import Command, Given
 from .device import usable_device
-from .options import POSITIONAL, matrix
+from .options import POSITIONAL, matrix, names
 from .results import emit_results, gathered, write_summary
 from .terminal import complain, lines_aside, progress, say
 
@@ -145,11 +145,6 @@ def _slices(text: Any) -> tuple[int, int]:
     return int(first), int(last) if colon else int(first) + 1
 
 
-def _axes(text: Any) -> Any:
-    """Names with commas between."""
-    return text.split(",") if isinstance(text, str) else text
-
-
 def _is_there(path: Path) -> bool:
     """Whether a file, a folder or a BART pair of this name exists."""
     return path.exists() or path.with_name(path.name + ".hdr").exists()
@@ -228,4 +223,4 @@ def _same_inputs(made: dict[str, Any], source: Path, job: "Job", options: Option
 
 
 COMMAND = Command("recon", Options, run, __doc__, config=True, left_open=frozenset({"steps", "samples"}), complete=_complete,
-                  readers={"slices": _slices, "axes": _axes, "separate": _axes, "matrix": matrix})
+                  readers={"slices": _slices, "axes": names, "separate": names, "matrix": matrix})

@@ -92,7 +92,7 @@ def test_options_of_volumes_that_do_not_go_together() -> None:
 
 
 def test_slabs_go_on_from_one_to_the_next_and_hold_no_more_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Slabs of two with one slice on either side: at most four slices are in memory, and the volume is nearly that of one slab."""
+    """Slabs of two with one slice on either side: at most four slices in memory, and nearly the volume of one slab."""
     image, maps, generator = head_and_maps(SHAPE, 4, seed=2)
     slices = torch.cat([maps * image * (1 + 0.05 * index) for index in range(6)])
     stack = fft2c(slices) + 0.005 * torch.view_as_complex(torch.randn(*slices.shape, 2, generator=generator))

@@ -118,7 +118,7 @@ class MRDStack(MRDPoints):
                     "first, as stacks have whose angles turn from one to the next; only stacks of one trajectory are read.")
 
     @cached_property
-    def _noise(self) -> Tensor | None:  # type: ignore[override]
+    def _noise(self) -> Tensor | None:
         noise = super()._noise
         return None if noise is None else noise * float(np.sqrt(len(self._readouts) / self._partitions))
 
