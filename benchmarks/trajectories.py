@@ -77,6 +77,7 @@ def main() -> None:
     parser.add_argument("--validation", type=int, default=4)
     parser.add_argument("--subjects", type=int, default=8)
     parser.add_argument("--methods", nargs="+", default=[*BASELINES, *PLANS], choices=[*BASELINES, *PLANS])
+    parser.add_argument("--trajectories", nargs="+", default=[*TRAJECTORIES], choices=[*TRAJECTORIES])
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
     prior = load("brain-mr-starter")
@@ -89,7 +90,8 @@ def main() -> None:
             print(*values, flush=True)
 
         put("trajectory", "subject", "method", "weight", "psnr", "ssim")
-        for name, make in TRAJECTORIES.items():
+        for name in given.trajectories:
+            make = TRAJECTORIES[name]
             known = [prepare(scan_of(given.volumes, VALIDATION + k, make), Plan()) for k in range(given.validation)]
             weights = {key: tuned(known, BASELINES[key]) for key in BASELINES if key in given.methods}
             for number in range(TEST, TEST + given.subjects):
