@@ -36,6 +36,8 @@ class Prepared:
             it is free.
         data_step: the form of the operator that was chosen.
         acquired: acceleration of the scan itself, before software took samples away.
+        beside: (1, 1, h, w) real on the reconstruction grid, another image of the same object, its 99 % quantile 1; None where
+            there is none.
         notes: what was assumed or left out, one sentence each.
     """
 
@@ -51,6 +53,7 @@ class Prepared:
     notes: tuple[str, ...] = ()
     acquired: float = 1.0
     phase: Tensor | None = None
+    beside: Tensor | None = None
 
     @property
     def posed(self) -> Problem:

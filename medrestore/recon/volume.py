@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,6 +20,7 @@ from .plan import Plan
 from .preparation import is_empty, prepare
 from .prepared import Prepared
 from .records import Record, Records, key_of
+from .reference import ReferenceImages, with_reference
 from .restoring import restore_slices
 from .settle import Settled, settled
 from .shared import FAINT, QUIET, Shared, central_energy
@@ -84,9 +86,11 @@ class Volume:
     @cached_property
     def base(self) -> str:
         """sha256 of what decides each slice, but for what the files of the scan and of the maps hold."""
-        plan = replace(self.plan, prior="", slices=None, maps=None, dataset=None, axes=None, trajectory=None, **UNPLACED)
+        plan = replace(self.plan, prior="", slices=None, maps=None, dataset=None, axes=None, trajectory=None,
+                       reference_image=None, **UNPLACED)
         name = None if plan.undersample is None else self.file_name  # of which masks are made
-        return digest_of([plain(plan), self.job.prior_key(), name, self.job.machine.place, torch.__version__])
+        beside = self.job.reference_fingerprint
+        return digest_of([plain(plan), self.job.prior_key(), name, self.job.machine.place, torch.__version__, beside])
 
     def first(self) -> dict[int, Prepared]:
         """The first slice that holds something, prepared, by its number.
@@ -201,8 +205,19 @@ class Volume:
     def _prepare(self, scan: Scan, maps: Tensor | None) -> Prepared:
         machine = self.job.machine
         reference = None if self._shared is None else self._shared.reference
-        return prepare(scan, self.plan, file_name=self.file_name, maps=maps, cache=machine.cache, device=machine.place,
-                       reference=reference)
+        ready = prepare(scan, self.plan, file_name=self.file_name, maps=maps, cache=machine.cache, device=machine.place,
+                        reference=reference)
+        images = self._reference_images
+        return ready if images is None else with_reference(ready, images[scan.index], f"slice {scan.index} of {images.path}")
+
+    @cached_property
+    def _reference_images(self) -> ReferenceImages | None:
+        """The images beside the slices, for a prior that takes them."""
+        if self.plan.reference_image is None:
+            return None
+        images = ReferenceImages(Path(self.plan.reference_image), max_gb=self.job.reading.max_gb)
+        images.check_slices(len(self.scan))
+        return images
 
     def _restore(self, group: Group, records: Records, advance: Callable[[], None]) -> None:
         """Restores the slices of a group in one batch, and stores them."""
