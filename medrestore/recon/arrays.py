@@ -270,7 +270,7 @@ def _plan(plan: Plan, prior: Prior | str | Path | None, changes: Mapping[str, An
     for name in changes:
         if name not in known:
             raise InputError(f"Plan: {name} is no option; {suggested('', name, known)}")
-        if name in ("maps", "dataset", "axes", "select", "slices", "trajectory", "reference_image"):
+        if name in ("maps", "dataset", "axes", "select", "separate", "slices", "trajectory", "reference_image"):
             raise InputError(f"Plan: {name} says how a file is read; select from the arrays, or use `recon.recon_file`")
     if isinstance(prior, str | Path):
         changes = {**changes, "prior": str(prior)}

@@ -1,6 +1,6 @@
 """A slice that is ready to be restored."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -39,6 +39,8 @@ class Prepared:
         beside: (1, 1, h, w) real on the reconstruction grid, another image of the same object, its 99 % quantile 1; None where
             there is none.
         notes: what was assumed or left out, one sentence each.
+        unmix: (coil, coil), from the coils of the maps to the living ones that were measured.
+        start: (1, set, h, w), the image that a start part-way begins from; None for CG-SENSE of these samples.
     """
 
     problem: Problem
@@ -54,6 +56,8 @@ class Prepared:
     acquired: float = 1.0
     phase: Tensor | None = None
     beside: Tensor | None = None
+    unmix: Tensor = field(default_factory=lambda: torch.eye(1, dtype=torch.complex64))
+    start: Tensor | None = None
 
     @property
     def posed(self) -> Problem:
