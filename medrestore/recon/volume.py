@@ -206,23 +206,26 @@ class Volume:
         return None if self.maps is None else self.maps[index // self.scan.frames].kspace
 
     def _prepare(self, scan: Scan, maps: Tensor | None) -> Prepared:
+        ready, images, number = self._alone(scan, maps), self._reference_images, scan.index // self.scan.frames
+        return ready if images is None else with_reference(ready, images[number], f"slice {number} of {images.path}")
+
+    def _alone(self, scan: Scan, maps: Tensor | None) -> Prepared:
+        """A slice without what lies beside it."""
         machine = self.job.machine
         if self.scan.frames > 1:
             return prepared_frame(scan, self._common(scan.index // self.scan.frames, maps), self.plan,
                                   file_name=self.file_name, device=machine.place)
         reference = None if self._shared is None else self._shared.reference
-        ready = prepare(scan, self.plan, file_name=self.file_name, maps=maps, cache=machine.cache, device=machine.place,
-                        reference=reference)
-        images = self._reference_images
-        return ready if images is None else with_reference(ready, images[scan.index], f"slice {scan.index} of {images.path}")
+        return prepare(scan, self.plan, file_name=self.file_name, maps=maps, cache=machine.cache, device=machine.place,
+                       reference=reference)
 
     @cached_property
     def _reference_images(self) -> ReferenceImages | None:
-        """The images beside the slices, for a prior that takes them."""
+        """The images beside the slices, one for all frames of a slice, for a prior that takes them."""
         if self.plan.reference_image is None:
             return None
         images = ReferenceImages(Path(self.plan.reference_image), max_gb=self.job.reading.max_gb)
-        images.check_slices(len(self.scan))
+        images.check_slices(len(self.scan) // self.scan.frames)
         return images
 
     def _common(self, number: int, maps: Tensor | None) -> Common:
