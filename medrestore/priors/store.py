@@ -302,7 +302,7 @@ def reference_channels(about: Mapping[str, Any], folder: Path) -> int:
     said = about.get("reference")
     if said is None:
         return 0
-    channels = said.get("channels") if isinstance(said, dict) else None
+    channels: Any = said.get("channels") if isinstance(said, dict) else None
     if not _whole(channels):
         raise InputError(f"{folder}/prior.json describes its reference image as {str(said)[:200]}, which has no whole number of "
                          "channels; restore it from where the prior came from")

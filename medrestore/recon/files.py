@@ -60,6 +60,9 @@ class Job(PriorJob[Plan]):
     def check_described(cls, about: Mapping[str, Any], plan: Plan) -> None:
         """Refuses a prior that is not one of complex images."""
         check_prior(about["channels"], plan.prior, plan)
+        if plan.reference_image is not None and not about.get("reference"):
+            raise InputError(f"{plan.prior} takes no reference image; leave `reference_image` out, or give a `prior` that was "
+                             "trained with conditions.reference")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prior", complex_prior(self.prior, self.plan))

@@ -55,9 +55,9 @@ class Prepared:
     notes: tuple[str, ...] = ()
     acquired: float = 1.0
     phase: Tensor | None = None
-    beside: Tensor | None = None
     unmix: Tensor = field(default_factory=lambda: torch.eye(1, dtype=torch.complex64))
     start: Tensor | None = None
+    beside: Tensor | None = None
 
     @property
     def posed(self) -> Problem:

@@ -67,6 +67,23 @@ def test_the_command_gives_the_same_and_knows_it_again(data: np.ndarray, prior: 
     assert main([*words[:-1], str(tmp_path / "second.h5"), "--reference-image", str(tmp_path / "image.h5")]) == 0
 
 
+def test_commands_that_cannot_work(data: np.ndarray, prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "scans").mkdir()
+    np.save(tmp_path / "scans" / "scan.npy", data)
+    np.save(tmp_path / "t1.npy", beside())
+    scan, told = str(tmp_path / "scans" / "scan.npy"), ["--reference-image", str(tmp_path / "t1.npy"), "-o", str(tmp_path / "x")]
+    for words, says in (
+        ([scan, *told], "takes no reference image; leave --reference-image out"),
+        ([str(tmp_path / "scans"), *told, "--prior", str(prior)], "of one patient, and the input is a folder"),
+        ([scan, "--reference-image", str(tmp_path / "none.h5"), "-o", str(tmp_path / "x")], "none.h5 does not exist"),
+        ([scan, *told, "--method", "tv"], "--reference-image goes with a diffusion method"),
+    ):
+        assert main(["recon", *words, "--axes", "slice,coil,row,col"]) == 2
+        error = capsys.readouterr().err
+        assert says in error and error.count("\n") == 1, error
+    assert not (tmp_path / "x").exists()
+
+
 @pytest.mark.parametrize(("images", "says"), [
     (beside()[:1], "with 2 slices, registered"),
     (beside()[:, :40], "40 x 40 pixels, and the image of the scan is 48 x 40; give"),
