@@ -71,17 +71,18 @@ def test_commands_that_cannot_work(data: np.ndarray, prior: Path, tmp_path: Path
     (tmp_path / "scans").mkdir()
     np.save(tmp_path / "scans" / "scan.npy", data)
     np.save(tmp_path / "t1.npy", beside())
-    scan, told = str(tmp_path / "scans" / "scan.npy"), ["--reference-image", str(tmp_path / "t1.npy"), "-o", str(tmp_path / "x")]
+    scan, told = str(tmp_path / "scans" / "scan.npy"), ["--reference-image", str(tmp_path / "t1.npy")]
     for words, says in (
         ([scan, *told], "takes no reference image; leave --reference-image out"),
         ([str(tmp_path / "scans"), *told, "--prior", str(prior)], "of one patient, and the input is a folder"),
-        ([scan, "--reference-image", str(tmp_path / "none.h5"), "-o", str(tmp_path / "x")], "none.h5 does not exist"),
+        ([scan, "--reference-image", str(tmp_path / "none.h5")], "none.h5 does not exist"),
         ([scan, *told, "--method", "tv"], "--reference-image goes with a diffusion method"),
     ):
-        assert main(["recon", *words, "--axes", "slice,coil,row,col"]) == 2
+        out = tmp_path / ("x" if words[0] != scan else "x.h5")
+        assert main(["recon", *words, "--axes", "slice,coil,row,col", "-o", str(out)]) == 2
         error = capsys.readouterr().err
         assert says in error and error.count("\n") == 1, error
-    assert not (tmp_path / "x").exists()
+        assert not out.exists()
 
 
 @pytest.mark.parametrize(("images", "says"), [
