@@ -5,10 +5,10 @@
     python benchmarks/reference_guidance.py VOLUMES.npz -o OUT
 
 The first two train priors of the same size, data and length (configs/train/reference-quick.yaml on T2w slices of the
-volumes); the last restores the middle slices of held-out subjects in T2w, at 2 mm, 8 coils, 30 dB, with the T1w slice beside.
-Both contrasts are made of tissues that the T1w magnitude tells (`datasets.contrasts`), so the reference holds nearly all that
-the image does: what is measured is whether the prior uses it, and whether it does without, not what a second contrast adds in
-patients.
+volumes; the plain one may be left out); the last restores the middle slices of held-out subjects in T2w, at 2 mm, 8 coils,
+30 dB, with the T1w slice beside. Both contrasts are made of tissues that the T1w magnitude tells (`datasets.contrasts`), so
+the reference holds nearly all that the image does: what is measured is whether the prior uses it, and whether it does without,
+not what a second contrast adds in patients.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def trained(volumes: Path, out: Path, kind: str, images: int) -> None:
     train(read(given, "the benchmark"))
 
 
-def measured(t1: Tensor, subject: int, known: Prior, plain: Prior) -> dict[str, Any]:
+def measured(t1: Tensor, subject: int, known: Prior, plain: Prior | None) -> dict[str, Any]:
     """A row: PSNR of CG-SENSE, of the plain prior, and of the other without its reference image, with it, and with one turned."""
     case = Case("T2w", rendered(t1[None], "T2w")[0], subject)
     plan = Plan(steps=20, undersample=MASK, batch_size=1)
@@ -64,7 +64,8 @@ def measured(t1: Tensor, subject: int, known: Prior, plain: Prior) -> dict[str, 
         one = ready if beside is None else with_reference(ready, beside, "the T1w slice")
         return score(restore_slice(one, prior, plan).image)
 
-    return {"subject": subject, "cg_sense": score(ready.shown(ready.cg_sense[0]).cpu()), "plain": restored(plain),
+    return {"subject": subject, "cg_sense": score(ready.shown(ready.cg_sense[0]).cpu()),
+            "plain": "" if plain is None else restored(plain),
             "without": restored(known), "with": restored(known, t1), "with_a_turned_one": restored(known, t1.flip(0, 1))}
 
 
@@ -78,7 +79,8 @@ def main() -> None:
     if options.train:
         trained(options.volumes, options.out, options.train, options.images)
         return
-    known, plain = (load(options.out / kind / "prior") for kind in ("reference", "plain"))
+    known = load(options.out / "reference" / "prior")
+    plain = load(options.out / "plain" / "prior") if (options.out / "plain" / "prior").is_dir() else None
     volumes, rows = load_volumes(options.volumes), list[dict[str, Any]]()
     for subject in TEST:
         slices = volumes[subject]
@@ -90,7 +92,9 @@ def main() -> None:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    print({name: round(fmean(float(row[name]) for row in rows), 2) for name in rows[0] if name != "subject"})
+    known_columns = [name for name, value in rows[0].items() if name != "subject" and value != ""]
+    means = {name: fmean(float(row[name]) for row in rows) for name in known_columns}
+    print({name: round(value, 2) for name, value in means.items()})
 
 
 if __name__ == "__main__":
