@@ -59,6 +59,6 @@ from .recon import reconstruct as reconstruct
 from .restoration import Restoration as Restoration
 from .restoration import restore as restore
 from .restoration import restore_all as restore_all
-from .restoration import sample as sample
+from .sampling import sample as sample
 
 __version__: str

@@ -9,7 +9,8 @@ from ..codecs import CalibratedComplex, ComplexChannels, Interval, Padded
 from ..errors import InputError
 from ..noise import Noise
 from ..priors import Prior
-from ..restoration import in_batches, padded_size, sample
+from ..restoration import padded_size
+from ..sampling import in_batches, sample
 from ..tiling import generate as generate_windows
 from .plan import GeneratePlan, window_of
 

@@ -15,7 +15,8 @@ from ..noise import Noise
 from ..operators import LocalOperator, Mask, Operator, PseudoInvertible
 from ..priors import Prior
 from ..problem import Problem, check_data
-from ..restoration import check_needs, in_batches, padded_size, sample
+from ..restoration import padded_size
+from ..sampling import check_needs, in_batches, sample
 from ..tiling import hierarchical
 from .coordinates import Coordinates, coordinates, white
 from .degradation import Degradation

@@ -15,7 +15,7 @@ from medrestore.levels import time_travel
 from medrestore.methods import DDNM, DDRM, DDS, DPS, FRAMES, METHODS, SCANS, DDNMPlus, DiffPIR, Method, RePaint, serving
 from medrestore.noise import Noise
 from medrestore.priors import StationaryGaussian, WrappedPrior
-from medrestore.restoration import sample
+from medrestore.sampling import sample
 
 PRIOR = StationaryGaussian(torch.ones(4, 4))
 
