@@ -1,7 +1,7 @@
 """Advice of the program's sentences: names in it exist, and each way out is followed by a test or listed with the reason why not.
 
 `tests/advice/` follows it by kind: a sentence is provoked, what it says is read out of it and done, and works. There `@follows`
-names what is followed; `ELSEWHERE` names tests of the modules that do; `NOT_FOLLOWED` says of the rest what only its reader can do.
+names what is followed; `ELSEWHERE` names tests of the modules that do; `NOT_FOLLOWED` says of the rest why none can.
 """
 
 import ast
@@ -167,13 +167,13 @@ NOT_FOLLOWED = {
     r"|again with|copy (it )?again|copy the \w+ again|take (it|the whole folder|the bundle) from|another snapshot|was published"
     r"|pytorch-fid publishes|once it is complete|run (this )?again": OWNER,
     r"close (other|programs)|end other|make room|memory is short|read permission|fewer workers|dask|launcher|larger computer"
-    r"|smaller batch|needs a GPU|take fp32|another run is|can be read and written|pip install|run: |uninstall|one by one$|cancel one"
-    r"|try \{\} of": MACHINE,
+    r"|smaller batch|needs a GPU|take fp32|another run is|can be read and written|pip install|run: |uninstall|one by one$"
+    r"|cancel one|try \{\} of": MACHINE,
     r"best weight|lower is better|do it alone|see (the chapter|data/)|check |look (at|whether)|to see more|keep it to yourself"
     r"|copy the address|ask whoever|do not trust": PLACE,
-    r"give |take |choose |name |score |train |leave |rename|keep |save |convert |restore |call |state |correct|set |split |write |use "
-    r"|scale|pass |raise|remove|crop|load |reload|begin|drop |export |draw |start |resample|cut |mend|bring|copy |wrap|average|repeat"
-    r"|ask for|transform|shift|wait|make |fill |move|see ": OTHER,
+    r"\b(give|take|choose|name|score|train|leave|rename|keep|save|convert|restore|call|state|correct|set|split|write|use|scale|pass"
+    r"|raise|remove|crop|load|reload|begin|drop|export|draw|start|resample|cut|mend|bring|copy|wrap|average|repeat|ask|transform"
+    r"|shift|wait|make|fill|move|see)\b": OTHER,
 }
 
 
