@@ -102,6 +102,14 @@ VERBS = (
 )
 WAY_OUT = re.compile(rf"[;:,] (?:or |and |best |then |where [^,;]*, )?(?:{VERBS})\b")
 ELSEWHERE = {  # a name or phrase, and the test that follows it
+    "`separate`": "recon/test_frames.py::test_frames_are_images_of_their_own_on_a_fourth_axis",
+    "`classifier`": "priors/test_opening.py::test_the_class_is_heard",
+    "`guidance`": "priors/test_opening.py::test_the_class_is_heard",
+    "`label`": "priors/test_opening.py::test_the_class_is_heard",
+    "`labels`": "training/test_conditioning.py::",
+    "--label": "cli/test_restore.py::test_a_prior_of_classes_needs_one",
+    "--classifier": "priors/convert/test_adm_classifier.py::",
+    "more `steps`": "recon/test_fit.py::test_a_prior_of_other_images_is_found_and_the_right_one_is_not",
     "`select.{}`": "io/kspace/test_counters.py::test_each_counter_can_be_selected",
     "`select`": "io/kspace/test_counters.py::test_each_counter_can_be_selected",
     "`implausible`": "recon/test_files.py::test_implausible_data_are_refused_with_options_that_help",
@@ -163,7 +171,8 @@ OWNER, MACHINE, OTHER, PLACE = (
     "a place to look at, nothing that changes",
 )
 NOT_FOLLOWED = {
-    r"\b(copy|export|download|unpack|convert|save|write|make|restore|estimate|compute|fill) (it|them|both|the \w+|this)\b.* (again|from)"
+    r"\b(copy|export|download|unpack|convert|save|write|make|restore|estimate|compute|fill) (it|them|both|the \w+|this)\b"
+    r".* (again|from)"
     r"|again with|copy (it )?again|copy the \w+ again|take (it|the whole folder|the bundle) from|another snapshot|was published"
     r"|pytorch-fid publishes|once it is complete|run (this )?again": OWNER,
     r"close (other|programs)|end other|make room|memory is short|read permission|fewer workers|dask|launcher|larger computer"

@@ -14,7 +14,6 @@ from PIL import Image
 
 from medrestore import priors
 from medrestore.datasets.sources import images
-from medrestore.errors import InputError
 from medrestore.evaluation.statistics import cells
 from medrestore.evaluation.tables import read_rows, write_rows
 from medrestore.files import files_in, globbed, text_of
@@ -274,12 +273,12 @@ def test_a_prior_of_another_kind() -> None:
     assert priors.load("brain-mr-starter").channels == 2
 
 
-@follows("leave `class_label` out", "give `class_label`", "`class_label`")
+@follows("leave `label` out", "`label`")
 def test_classes_of_a_prior(tmp_path: Path) -> None:
-    plain_one, classes = save_rgb_prior(tmp_path / "a"), save_rgb_prior(tmp_path / "b", classes=3)
-    with advised("leave `class_label` out"):
-        priors.load(plain_one, class_label=1)
-    assert priors.load(plain_one).channels == 3
-    with pytest.raises(InputError, match="give `class_label`, a whole number from 0 to 2"):
-        priors.load(classes, class_label=7)
-    assert priors.load(classes, class_label=2).channels == 3
+    plain, classes = save_rgb_prior(tmp_path / "a"), save_rgb_prior(tmp_path / "b", classes=3)
+    with advised("leave `label` out"):
+        priors.load(plain, label=1)
+    assert priors.load(plain).channels == 3
+    with advised("its classes are the numbers from 0 to 2"):
+        priors.load(classes, label=7)
+    assert priors.load(classes, label=2).channels == 3
