@@ -28,7 +28,7 @@ def labels_of(paths: Sequence[Path], labels: str, where: str) -> list[str]:
     if labels == "folder":
         return [path.resolve().parent.name for path in paths]
     if labels.lower().endswith(".csv"):
-        table = read_table(expanded(labels), where)
+        table = labels_by_file(expanded(labels), where)
         return [_of_table(path, table, labels, where) for path in paths]
     try:
         pattern = re.compile(labels)
@@ -38,7 +38,7 @@ def labels_of(paths: Sequence[Path], labels: str, where: str) -> list[str]:
     return [_matched(path, pattern, where) for path in paths]
 
 
-def read_table(path: Path, where: str) -> dict[str, str]:
+def labels_by_file(path: Path, where: str) -> dict[str, str]:
     """The classes of a .csv by the file names in it.
 
     Raises:

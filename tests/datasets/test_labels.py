@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from medrestore.datasets import Crops, augmentation, images
-from medrestore.datasets.labels import labels_of, read_table
+from medrestore.datasets.labels import labels_of, labels_by_file
 from medrestore.errors import InputError
 
 
@@ -41,7 +41,7 @@ def test_broken_tables(pictures: list[Path], tmp_path: Path, text: str | bytes, 
         with pytest.raises(InputError, match=why):
             labels_of(pictures, labels, "x")
     with pytest.raises(InputError, match="cannot be read"):
-        read_table(tmp_path, "x")
+        labels_by_file(tmp_path, "x")
 
 
 def test_every_source_may_tell(pictures: list[Path], tmp_path: Path) -> None:

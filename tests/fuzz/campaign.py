@@ -1,8 +1,8 @@
 """Many damaged files for each reader, in processes of their own: `python -m fuzz.campaign --mutants 10000 -o folder`.
 
 The result is `campaign.json`, one entry a reader: the seed, how many files were read and refused, and the numbers of those that
-went wrong. The same command goes on where the folder stands.
-`python -m fuzz.campaign --again "fastMRI" 17` reads the 17th again, in this process.
+went wrong. The same command goes on where the folder stands. `python -m fuzz.campaign --again
+"fastMRI" 17` reads the 17th again, in this process.
 """
 
 from __future__ import annotations

@@ -222,8 +222,8 @@ def _image_blocks(blocks: list[Any], protocol: Protocol, select: Mapping[str, in
     """The blocks of the image, those of a separate calibration, the values of the counters, and notes on these."""
     trajectory = protocol.number("sKSpace.ucTrajectory")
     shape = TRAJECTORIES.get(int(trajectory or 0), "not Cartesian")
-    require(trajectory in (None, 1), f"{path} is {shape}; twix files do not say where such samples lie: convert it to ISMRMRD with "
-            "its trajectory.")
+    require(trajectory in (None, 1), f"{path} is {shape}; twix files do not say where such samples lie: convert it to ISMRMRD "
+            "with its trajectory.")
     integrated = protocol.number("sPat.ucRefScanMode") == 2
     image = [block for block in blocks if block.is_image_scan() or (integrated and _is_reference(block))]
     counters = values_of(_numbers(image))
