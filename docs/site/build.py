@@ -21,7 +21,7 @@ LINK = re.compile(r"(\]\()(?!https?:|#)([^)\s]+)(\))")
 FENCE = re.compile(r"^```(python run|\w+ not-run:[^\n]*)$", re.MULTILINE)
 MADE = ("- [Each method](methods/index.md): what a step does, and its parameters",
         "- [Python](api/index.md): the public packages, from their docstrings")
-TITLES = {"README": "What you have, and the command for it <README>"}  # in the list of contents, where a page's own says too little
+TITLES = {"README": "What you have, and the command for it <README>"}  # in the contents, where a page's own says too little
 CARRIED = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "examples", "containers", "train",
            "configs")
 

@@ -24,8 +24,10 @@ from medrestore.io.guards import open_npy
 from medrestore.io.images.open import open_images
 from medrestore.metrics import psnr, ssim
 from medrestore.priors import latent
+from medrestore.settings import build
 from medrestore.settings.documents import read_yaml
 from medrestore.settings.plain import override
+from medrestore.training.config import Optim
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 255, (16, 24, 3)).astype(np.uint8)
@@ -255,6 +257,11 @@ def test_texts_of_settings() -> None:
     with advised("write lines such as steps: 25"):
         read_yaml("a: [", "mine.yaml")
     assert read_yaml("steps: 25", "mine.yaml") == {"steps": 25}
+    given: dict[str, dict[str, object]] = {}
+    with advised("write key=value, as optim.lr=1e-4"):
+        override(given, ["optim.lr"])
+    override(given, ["optim.lr=1e-4"])
+    assert build(Optim, given["optim"], "mine.yaml").lr == 1e-4
     with advised(r"write a number, a word or a \[list\]"):
         override({}, ["a=["])
     for value in ("3", "word", "[1, 2]"):
