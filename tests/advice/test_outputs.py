@@ -157,6 +157,7 @@ def test_frames_begun_by_another_run(pictured: Bench) -> None:
     "give a name ending in .png",
     "a folder or a name ending in .png",
 )
+@pytest.mark.slow
 def test_names_for_frames(pictured: Bench) -> None:
     words = frames(pictured)
     ends = advice(pictured, r"give a folder, or a name ending in (\.\w+) or (\.\w+)", *words, "-o", pictured / "one.png").groups()
