@@ -90,7 +90,9 @@ def _facts(options: Options) -> dict[str, Any]:
         return _prior(options.file)
     if (path / "baseline.json").is_file():
         return _baseline(path)
-    for kind in ("prior", "baseline"):
+    if (path / "classifier.json").is_file():
+        return _classifier(path)
+    for kind in ("prior", "baseline", "classifier"):
         if (path / kind / f"{kind}.json").is_file():
             raise InputError(f"{path} is the folder of a training run; its result is in {path / kind}")
     if path.suffix.lower() in CHECKPOINTS or any((path / name).is_file() for name in FOLDERS):
@@ -122,6 +124,19 @@ def _prior(name: str) -> dict[str, Any]:
     return facts | _network(folder / CONFIG) | _flat(about) | facts  # what was found wins over what is said
 
 
+def _classifier(folder: Path) -> dict[str, Any]:
+    """A classifier of noisy images: what it is, and all that its description says."""
+    from ..priors.classifier_store import describe
+    from ..priors.store import CONFIG, WEIGHTS
+    from .convert import rule
+
+    about = describe(folder)
+    facts: dict[str, Any] = {"kind": "classifier of noisy images; use it as --classifier with --label",
+                             "weights": _weights(folder / WEIGHTS, about["sha256"], "classifier"),
+                             "sizes": rule(about["multiple"], about.get("size"))}
+    return facts | _network(folder / CONFIG) | _flat(about) | facts  # what was found wins over what is said
+
+
 def _baseline(folder: Path) -> dict[str, Any]:
     """A trained baseline: what it is, and all that its description says."""
     from ..baselines.weights import WEIGHTS, describe
@@ -145,13 +160,15 @@ def _network(config: Path) -> dict[str, str]:
     """What a network is made of, or nothing where its configuration is not there."""
     try:
         said = json.loads(config.read_text(encoding="utf-8"))
-        classes, facts = said.get("num_class_embeds"), {"network": str(said.get("_class_name", "UNet2DModel"))}
+        classes = said.get("num_class_embeds", said.get("classes"))
+        facts = {"network": str(said.get("_class_name", "UNet2DModel"))}
     except (OSError, ValueError, RecursionError, AttributeError):
         return {}
     if isinstance(said.get("block_out_channels"), list):
         facts["architecture"] = (f"widths {', '.join(map(str, said['block_out_channels']))}; "
                                 f"{said.get('layers_per_block')} blocks a level; "
-                                f"{said.get('in_channels')} channels in, {said.get('out_channels')} out")
+                                f"{said.get('in_channels')} channels in"
+                                + (f", {said['out_channels']} out" if "out_channels" in said else ""))
     return facts | ({} if classes is None else {"classes": f"{classes}; give one with --label"})
 
 

@@ -28,7 +28,8 @@ from .terminal import complain, lines_aside, progress, say
 if TYPE_CHECKING:
     from ..recon.files import Job
 
-PLACES = ("prior", "maps", "trajectory")  # fields of the plan that say where a file is, which a rerun may give anew
+# fields of the plan that say where a file is, which a rerun may give anew
+PLACES = ("prior", "maps", "trajectory", "reference_image", "classifier")
 QUALITIES = Literal["fast", "balanced", "best"]
 
 
@@ -76,6 +77,9 @@ def run(options: Options) -> int:
         raise InputError(f"{options.plan.maps} does not exist; give a file of coil maps")
     if options.plan.trajectory is not None and not _is_there(Path(options.plan.trajectory)):
         raise InputError(f"{options.plan.trajectory} does not exist; give the file of a trajectory")
+    if options.plan.reference_image is not None and not _is_there(Path(options.plan.reference_image)):
+        raise InputError(f"{options.plan.reference_image} does not exist; give an output of recon, or a .npy, for "
+                         "--reference-image")
     out = _out(source, options)
 
     from ..recon.files import Job, is_done, recon_file
@@ -218,6 +222,12 @@ def _same_inputs(made: dict[str, Any], source: Path, job: "Job", options: Option
     if made.get("trajectory_fingerprint") != job.trajectory_fingerprint:
         raise InputError(f"{options.plan.trajectory} holds another trajectory than {options.origin} was made with; give that by "
                          "--trajectory")
+    if made.get("reference_fingerprint") != job.reference_fingerprint:
+        raise InputError(f"{options.plan.reference_image} is another image than {options.origin} was made with; give that by "
+                         "--reference-image")
+    if made.get("classifier_sha256") != job.classifier_hash:
+        raise InputError(f"{options.plan.classifier} is not the classifier that {options.origin} was made with; give that by "
+                         "--classifier")
     if made.get("medrestore") != version("medrestore"):
         say(f"{options.origin} was made by medrestore {made.get('medrestore')}, this is {version('medrestore')}: bits may differ")
 

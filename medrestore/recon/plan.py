@@ -67,6 +67,8 @@ class Plan(Conditions):
         samples: posterior samples; the image is their mean (hqs draws none: take dds).
         seed: of the first sample, and of the masks that are not fastMRI's; slice i uses seed + 100000 i + sample.
         undersample: sampling done in software on top of the scan's own.
+        reference_image: another contrast or an earlier scan of the same patient for a prior that takes one, already registered to
+            this scan: an output of recon, or a .npy (slice, row, col) of the image as shown (docs/conditions.md).
         noise_std: std of each real number of the k-space noise; default from the noise scan or the data.
         maps: file of coil maps, shaped like the scan (slice, coil, row, col); default ESPIRiT from the scan.
         refine_maps: estimate the coil maps together with the image, from all samples, where they leave more unexplained than the
@@ -116,6 +118,7 @@ class Plan(Conditions):
     samples: Annotated[int, Bounds(at_least=1)] = 1
     seed: Annotated[int, Bounds(at_least=0)] = 0
     undersample: Undersampling | None = None
+    reference_image: str | None = None
     noise_std: Annotated[float, Bounds(at_least=0)] | None = None
     maps: str | None = None
     refine_maps: bool = False
@@ -159,6 +162,10 @@ class Plan(Conditions):
             raise FieldError("Plan", "samples", f"must be 1 with {self.method}, which estimates the mean and draws no samples; "
                              "take a `method` that draws them, such as dds")
 
+        if self.reference_image is not None and (self.is_classical or self.across_slices is not None):
+            what = (f"goes with a diffusion method, and {self.method} is none" if self.is_classical
+                    else "does not go with across_slices")
+            raise FieldError("Plan", "reference_image", f"{what}; leave one out")
         if self.across_slices is not None:
             if self.method not in ACROSS or self.options.get("order", 1) != 1 or self.options.get("gamma") is not None:
                 raise FieldError("Plan", "across_slices", "goes with hqs and dds of order 1 without gamma; leave it out, or take "

@@ -16,6 +16,7 @@ from ..volumes import restore_volume
 from .data_step import stopped_early
 from .plan import SLICE_SEEDS, Plan
 from .prepared import Prepared, reconstructed
+from .reference import told
 
 WORST_MISFIT = 3.0  # times that of an empty image
 
@@ -70,6 +71,11 @@ def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, nu
         codec: of all slices alike, where they are a volume; by default each has its own scale.
     """
     numbers = range(len(prepared)) if numbers is None else numbers
+    if len(prepared) > 1 and any(one.beside is not None for one in prepared):  # each has a prior of its own
+        apart = zip(prepared, numbers, strict=True)
+        return [done for one, number in apart for done in restore_slices(
+            [one], prior, plan, numbers=[number], batch_size=batch_size, on_step=on_step, codec=codec)]
+    prior = told(prior, prepared[0])
     if plan.is_classical:
         return [_classical(*one, plan, on_step) for one in zip(prepared, numbers, strict=True)]
     method = stopped_early(plan.sampler, exact=all(one.problem.exact is True for one in prepared))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,6 +21,7 @@ from .plan import Plan
 from .preparation import is_empty, prepare
 from .prepared import Prepared
 from .records import Record, Records, key_of
+from .reference import ReferenceImages, with_reference
 from .restoring import restore_slices
 from .settle import Settled, settled
 from .shared import FAINT, QUIET, Shared, central_energy
@@ -96,9 +98,11 @@ class Volume:
     @cached_property
     def base(self) -> str:
         """sha256 of what decides each slice, but for what the files of the scan and of the maps hold."""
-        plan = replace(self.plan, prior="", slices=None, maps=None, dataset=None, axes=None, trajectory=None, **UNPLACED)
+        plan = replace(self.plan, prior="", slices=None, maps=None, dataset=None, axes=None, trajectory=None,
+                       reference_image=None, **UNPLACED)
         name = None if plan.undersample is None else self.file_name  # of which masks are made
-        return digest_of([plain(plan), self.job.prior_key(), name, self.job.machine.place, torch.__version__])
+        beside = self.job.reference_fingerprint
+        return digest_of([plain(plan), self.job.prior_key(), name, self.job.machine.place, torch.__version__, beside])
 
     def first(self) -> dict[int, Prepared]:
         """The first slice that holds something, prepared, by its number.
@@ -213,6 +217,11 @@ class Volume:
         return None if self.maps is None else self.maps[index // self.scan.frames].kspace
 
     def _prepare(self, scan: Scan, maps: Tensor | None) -> Prepared:
+        ready, images, number = self._alone(scan, maps), self._reference_images, scan.index // self.scan.frames
+        return ready if images is None else with_reference(ready, images[number], f"slice {number} of {images.path}")
+
+    def _alone(self, scan: Scan, maps: Tensor | None) -> Prepared:
+        """A slice without what lies beside it."""
         machine = self.job.machine
         if self.scan.frames > 1:
             return prepared_frame(scan, self._common(scan.index // self.scan.frames, maps), self.plan,
@@ -220,6 +229,15 @@ class Volume:
         reference = None if self._shared is None else self._shared.reference
         return prepare(scan, self.plan, file_name=self.file_name, maps=maps, cache=machine.cache, device=machine.place,
                        reference=reference)
+
+    @cached_property
+    def _reference_images(self) -> ReferenceImages | None:
+        """The images beside the slices, one for all frames of a slice, for a prior that takes them."""
+        if self.plan.reference_image is None:
+            return None
+        images = ReferenceImages(Path(self.plan.reference_image), max_gb=self.job.reading.max_gb)
+        images.check_slices(len(self.scan) // self.scan.frames)
+        return images
 
     def _common(self, number: int, maps: Tensor | None) -> Common:
         """What the frames of a slice have in common."""
