@@ -20,7 +20,7 @@ LAYERS = (
     {"noise", "fft", "errors", "allocator"},
     {"extras", "plugins"},
     {"operators", "solvers", "metrics", "settings", "files", "child", "shipped"},
-    {"codecs", "io", "mri", "tasks", "levels"},
+    {"codecs", "io", "mri", "tasks", "levels", "conditions"},
     {"problem"},
     {"consistency", "priors", "datasets"},
     {"inversion"},
@@ -131,7 +131,7 @@ OPTION = re.compile(r"(?<![\w(-])--[a-z][a-z-]+(?![\w:-])|(?<![\w-])-o\b")
 PUBLISHING = {"os.replace", "os.rename", "os.link", "fcntl.flock", "fcntl.lockf", "shutil.move"}
 PROBED = {"operators", "problem", "consistency", "codecs", "methods", "restoration", "sampling", "tiling"}  # which ask by type
 PROBED_FILES = {"priors/base.py", "priors/gaussian.py", "priors/network.py", "priors/parametrisations.py",
-                "priors/conditional.py", "priors/latent.py"}
+                "priors/conditional.py", "priors/latent.py", "priors/classifier.py", "priors/guidance.py"}
 
 
 def publishes(tree: ast.Module) -> list[str]:

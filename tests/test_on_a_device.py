@@ -25,6 +25,7 @@ from medrestore import devices
 from medrestore.baselines import CGSense, L1Wavelet, TotalVariation
 from medrestore.cli.main import main
 from medrestore.codecs import ComplexChannels, Interval
+from medrestore.datasets.base import Batch
 from medrestore.evaluation.tables import read_rows
 from medrestore.io.frames.pictures import read_picture
 from medrestore.levels import karras, time_travel
@@ -393,7 +394,7 @@ def test_a_training_step_of_a_prior(changes: dict[str, Any], tmp_path: Path, dev
         task = PriorTask(config, load_images(config, Waves(), Waves(30, 6), AnyCrop()))
         net, process = task.net.to(place), Process(0, 1, place)
         optimiser = torch.optim.AdamW(net.parameters(), 1e-2)
-        batch = torch.stack([Waves()[k][:, :16, :16] for k in range(4)])
+        batch = Batch(torch.stack([Waves()[k][:, :16, :16] for k in range(4)]))
         for number in range(2):
             with counting() as counts:
                 for loss in task.losses(net, batch, number, process):

@@ -1,4 +1,4 @@
-"""Trains a diffusion prior or a supervised baseline from scratch; a prior also from another one.
+"""Trains a diffusion prior, a supervised baseline or a classifier for guidance; a prior also from another one.
 
 Examples:
   medrestore train quick
@@ -57,10 +57,11 @@ class Options:
 def run(options: Options) -> int:
     """Trains, and prints where the prior or baseline is; also 0 when it was asked to stop and has saved.
 
-    A recipe with the key `baseline` is one of a supervised baseline.
+    A recipe with the key `baseline` is one of a supervised baseline, with `classifier` one of a classifier for guidance.
     """
     values = _recipe(options)
     from .. import training
+    from ..settings import build
 
     train: Callable[..., Path]
     export_last: Callable[[], Path]
@@ -71,6 +72,13 @@ def run(options: Options) -> int:
             partial(training.export_last_baseline, config),
         )
         images = config.images
+    elif "classifier" in values:
+        classifier = build(training.ClassifierConfig, values, options.recipe)
+        train, export_last = (
+            partial(training.train_classifier, classifier),
+            partial(training.export_last_classifier, classifier),
+        )
+        images = classifier.images
     else:
         prior = training.read(values, options.recipe)
         train, export_last, images = (
@@ -165,7 +173,8 @@ def _terminal(total: int) -> Any:
 def _files() -> Mapping[str, type]:
     from .. import training
 
-    return {"training of a prior": training.Config, "training of a baseline": training.BaselineConfig}
+    return {"training of a prior": training.Config, "training of a baseline": training.BaselineConfig,
+            "training of a classifier": training.ClassifierConfig}
 
 
 COMMAND = Command("train", Options, run, __doc__, files=_files)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..priors import Prior, load
+from ..priors import Prior, opened
 from ..settings import suggested
 from .degradation import Degradation
 from .degrading import degraded
@@ -101,7 +101,7 @@ def restore_image(
     if device is None:
         device = image.device if isinstance(image, Tensor) else "cpu"
     if not isinstance(prior, Prior):
-        prior = load(plan.prior, device=str(device), bf16=plan.bf16, class_label=plan.class_label)
+        prior = opened(plan.prior, plan, device=str(device), bf16=plan.bf16)
     kind = str(image.dtype).removeprefix("torch.")
     measured = Measured(y, step=1.0 if "int" in kind else None, bytes=kind == "uint8")
     setting = prepare(measured, plan, prior)

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from ..jobs import PriorJob, PriorMachine
-from ..priors import Prior, load
+from ..jobs import PriorJob
 from .plan import GeneratePlan, Machine, Plan, Writing
 
 P = TypeVar("P", Plan, GeneratePlan)
@@ -20,8 +19,3 @@ class ImageJob(PriorJob[P]):
 
     machine: Machine = field(default_factory=Machine)
     writing: Writing = field(default_factory=Writing)
-
-    @classmethod
-    def loaded(cls, plan: P, machine: PriorMachine) -> Prior:
-        """The prior that the plan names, with its class."""
-        return load(plan.prior, device=machine.place, bf16=plan.bf16, compiled=machine.compiled, class_label=plan.class_label)

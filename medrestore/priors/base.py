@@ -6,6 +6,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from ..codecs import Recipe
+from .classes import Classes
 
 
 class Prior(ABC):
@@ -28,6 +29,20 @@ class Prior(ABC):
     @abstractmethod
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         """The mean of x0 given `x`, shaped like `x`; `sigma` is the std of the noise in every real number of `x`."""
+
+
+class ClassConditional(Prior):
+    """A prior that may be told the class of each image.
+
+    Attributes:
+        classes: that it knows; None for a prior of any images alike.
+    """
+
+    classes: Classes | None
+
+    @abstractmethod
+    def of_classes(self, x: Tensor, sigma: float, labels: Tensor) -> Tensor:
+        """The mean of x0 given `x` and the class of each image, by its number, `labels` (batch,) int64."""
 
 
 class WrappedPrior(Prior):

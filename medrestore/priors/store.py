@@ -17,6 +17,7 @@ from ..errors import InputError, meant
 from ..files import check_own, digest, digest_of, is_empty, new_folder, recover
 from .architectures import build, configuration
 from .check import not_finite
+from .classes import Classes, Label, described_classes
 from .compiled import Compiled
 from .network import NetworkPrior
 from .parametrisations import (
@@ -33,6 +34,8 @@ from .parametrisations import (
 from .tensors import write_tensors
 
 FORMAT = 1
+PRIOR = "prior.json"  # the description of a prior
+DESCRIPTIONS = (PRIOR, "classifier.json")  # files that tell a folder of this package
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 CONFIG = "unet/config.json"
 PARAMETRISATIONS: dict[str, type[Parametrisation]] = {
@@ -49,7 +52,8 @@ LONGEST_SCHEDULE = 100_000  # steps
 
 def save(folder: Path, net: torch.nn.Module, *, parametrisation: Parametrisation, recipe: Recipe | None, channels: int,
          multiple: int, card: dict[str, Any], config: Mapping[str, Any] | None = None, size: tuple[int, int] | None = None,
-         facts: Mapping[str, Any] | None = None, parts: Mapping[str, torch.nn.Module] | None = None, half: bool = False) -> None:
+         facts: Mapping[str, Any] | None = None, parts: Mapping[str, torch.nn.Module] | None = None, half: bool = False,
+         file: str = PRIOR) -> None:
     """Writes a network and what a prior must say of itself.
 
     Args:
@@ -61,6 +65,7 @@ def save(folder: Path, net: torch.nn.Module, *, parametrisation: Parametrisation
         facts: further entries of `prior.json` (family, licence, source, check), plain data.
         parts: further networks of diffusers that belong to it, by folder name.
         half: keep the weights of the network as float16, in half the space; they are read as float32 again.
+        file: name of the description.
     """
     kind, said = _name(PARAMETRISATIONS, parametrisation), None if recipe is None else _name(RECIPES, recipe)
     sha256 = _write_network(folder / "unet", net, config, torch.float16 if half else None)
@@ -80,7 +85,7 @@ def save(folder: Path, net: torch.nn.Module, *, parametrisation: Parametrisation
     }
     if hashes:
         about["parts"] = hashes
-    (folder / "prior.json").write_text(json.dumps(sealed(about), indent=2) + "\n")
+    (folder / file).write_text(json.dumps(sealed(about), indent=2) + "\n")
 
 
 def sealed(about: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,7 +138,7 @@ def check_free(out: Path, *, replace: bool = False) -> None:
     """
     if not out.exists() or is_empty(out):
         return
-    if not (out / "prior.json").is_file():
+    if not any((out / file).is_file() for file in DESCRIPTIONS):
         raise InputError(f"{out} exists and it is no prior; choose another output")
     if not replace:
         raise InputError(f"{out} exists already; pass `overwrite` to replace the prior, or choose another output")
@@ -159,7 +164,7 @@ def new_prior(out: Path, *, replace: bool = False) -> Iterator[Path]:
 def find(name: str | Path) -> Path:
     """The folder of a prior: a path, or the name of a shipped one."""
     path = Path(name)
-    if (path / "prior.json").is_file():
+    if (path / PRIOR).is_file():
         return path
     if (known := shipped.prior(str(name))) is not None:
         return known
@@ -176,7 +181,15 @@ def describe(name: str | Path) -> dict[str, Any]:
     Raises:
         InputError: no such prior, or a description that cannot be read.
     """
-    path = find(name) / "prior.json"
+    return read_description(find(name) / PRIOR)
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """The description of a network, `prior.json` or one like it, checked for its fields.
+
+    Raises:
+        InputError: it cannot be read, or was altered.
+    """
     try:
         about = json.loads(_text(path))
     except (ValueError, RecursionError) as error:
@@ -205,8 +218,18 @@ def _whole(value: Any) -> bool:
     return type(value) is int and value >= 1
 
 
+def classes_of(name: str | Path) -> Classes | None:
+    """The classes of a prior, None where it has none.
+
+    Raises:
+        InputError: as `describe`, or a configuration that cannot be read.
+    """
+    about, folder = describe(name), find(name)
+    return described_classes(about, network_config(folder, "unet", about), folder)
+
+
 def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = False, compiled: bool = False,
-         class_label: int | None = None, conditioned: bool = False) -> NetworkPrior:
+         label: Label = None, conditioned: bool = False) -> NetworkPrior:
     """A prior by folder or by the name of a shipped one, checked against its hash.
 
     Args:
@@ -214,7 +237,8 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
         bf16: compute in bfloat16 inside the network where the device does, as `NetworkPrior` says.
         compiled: have `torch.compile` make the network quicker, at the price of a minute or so at its first call for each size
             of image and batch; on a GPU as CUDA graphs. Where that fails the network runs as it is.
-        class_label: the class for a class-conditional network; no other takes one.
+        label: the class for a class-conditional network, by name, or by number where its classes have no names; no other takes
+            one. A network that was trained with labels left out does without, and then knows images of any class.
         conditioned: the caller sees to the further image that the network is given, as `latent.load` does; else a prior that
             needs one is refused.
 
@@ -226,22 +250,24 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
     if about.get("condition_channels") and not conditioned:
         raise InputError(f"{folder} is a super-resolution prior that needs a low-resolution image beside the noisy one; "
                          "open it by medrestore.priors.latent.load")
-    parametrisation = _build(PARAMETRISATIONS, about["parametrisation"], folder)
-    recipe = None if about["recipe"] is None else _build(RECIPES, about["recipe"], folder)
-    config = {"_class_name": "UNet2DModel"} | _config(folder, "unet", about)
-    check_class(config, class_label, folder)
-    net = _network(folder, WEIGHTS, config, about["sha256"])
+    parametrisation = built(PARAMETRISATIONS, about["parametrisation"], folder)
+    recipe = None if about["recipe"] is None else built(RECIPES, about["recipe"], folder)
+    config = {"_class_name": "UNet2DModel"} | network_config(folder, "unet", about)
+    classes = described_classes(about, config, folder)
+    class_label = _index(classes, label, folder)
+    net = network(folder, WEIGHTS, config, about["sha256"])
     if config.get("in_channels", about["channels"]) != about["channels"] + about.get("condition_channels", 0):
         raise InputError(f"{folder}/prior.json speaks of {about['channels']} channels and {CONFIG} of {config['in_channels']}; "
                          "copy the prior again")
-    net = net.to(_place(device), memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack the pair
+    net = net.to(place(device), memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack the pair
     return NetworkPrior(
         Compiled(net) if compiled else net, parametrisation, channels=about["channels"], multiple=about["multiple"],
         size=tuple(about["size"]) if about.get("size") else None, recipe=recipe, bf16=bf16, class_label=class_label,
+        classes=classes,
     )
 
 
-def _place(device: torch.device | str) -> torch.device:
+def place(device: torch.device | str) -> torch.device:
     """A device by its name."""
     try:
         return torch.device(device)
@@ -260,24 +286,20 @@ def load_part(name: str | Path, part: str, *, device: torch.device | str = "cpu"
     parts = about.get("parts")
     if not isinstance(parts, dict) or not isinstance(parts.get(part), str):
         raise InputError(f"{folder} has no part {part!r}; it has: {', '.join(parts) if isinstance(parts, dict) else 'none'}")
-    config = _config(folder, part, about)
-    return _network(folder, f"{part}/{Path(WEIGHTS).name}", config, parts[part]).to(_place(device))
+    config = network_config(folder, part, about)
+    return network(folder, f"{part}/{Path(WEIGHTS).name}", config, parts[part]).to(place(device))
 
 
-def classes(config: Mapping[str, Any]) -> int | None:
-    """How many classes a network is conditioned on, None for others."""
-    number = config.get("num_class_embeds")
-    return number if _whole(number) else None
-
-
-def check_class(config: Mapping[str, Any], class_label: int | None, folder: Path) -> None:
-    """Refuses a class for a network without classes, a missing one for others, and one out of range."""
-    number = classes(config)
-    if number is None and class_label is not None:
-        raise InputError(f"{folder} is a prior without classes; leave `class_label` out")
-    if number is not None and (type(class_label) is not int or not 0 <= class_label < number):
-        raise InputError(f"{folder} is a prior of {number} classes; give `class_label`, a whole number from 0 to {number - 1}, "
-                         f"got {class_label!r}")
+def _index(classes: Classes | None, label: Label, folder: Path) -> int | None:
+    """The number of the class that is asked for."""
+    if classes is None:
+        if label is not None:
+            raise InputError(f"{folder} is a prior without classes; leave `label` out")
+        return None
+    try:
+        return classes.index(label)
+    except InputError as error:
+        raise InputError(f"{folder} is a prior of {classes.number} classes: {error}") from error
 
 
 def _text(path: Path) -> str:
@@ -297,8 +319,8 @@ def _json(path: Path, folder: Path) -> dict[str, Any]:
     return values
 
 
-def _config(folder: Path, part: str, about: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of a network of a prior, which must be the one that was written."""
+def network_config(folder: Path, part: str, about: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a network in a folder, which must be the one that was written."""
     path, hashes = folder / part / Path(CONFIG).name, about.get("config_sha256", {})
     values = _json(path, folder)
     if hashes and digest(path) != hashes.get(part):
@@ -306,7 +328,7 @@ def _config(folder: Path, part: str, about: Mapping[str, Any]) -> dict[str, Any]
     return values
 
 
-def _network(folder: Path, weights: str, config: dict[str, Any], sha256: str) -> torch.nn.Module:
+def network(folder: Path, weights: str, config: dict[str, Any], sha256: str) -> torch.nn.Module:
     """The network of a configuration with the weights of a file, strictly; nothing is allocated that the file does not hold."""
     path = folder / weights
     if not path.is_file():
@@ -335,25 +357,25 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _build(kinds: dict[str, Any], values: Any, folder: Path) -> Any:
+def built(kinds: dict[str, Any], values: Any, folder: Path) -> Any:
     """The parametrisation or recipe that `values` describes: a kind and its numbers."""
     try:
         arguments = {key: _value(value) for key, value in values.items() if key != "kind"}
         for value in arguments.values():
             if not all(math.isfinite(number) for number in (value if isinstance(value, tuple) else (value,))):
                 raise ValueError("numbers must be finite")
-        built = kinds[values["kind"]](**arguments)
-        if not _sane(built):
+        made = kinds[values["kind"]](**arguments)
+        if not _sane(made):
             raise ValueError("its numbers make no sense")
     except (ArithmeticError, AttributeError, InputError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder}/prior.json describes {str(values)[:200]}, and only {', '.join(kinds)} with their numbers are "
                          "known; restore it from where the prior came from") from error
-    return built
+    return made
 
 
-def _sane(built: Any) -> bool:
+def _sane(made: Any) -> bool:
     """Whether the numbers of a recipe make one; parametrisations refuse theirs themselves."""
-    match built:
+    match made:
         case Interval(low=low, high=high):
             return low < high
         case CalibratedComplex(quantile=quantile):

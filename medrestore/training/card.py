@@ -77,6 +77,7 @@ def card(
         "noise levels": f"{low:.4g} to {high:.4g}, std of every real number",
         "input": f"{data.channels} channels, height and width multiples of {initial.multiple}",
         "scale": _scale(initial.recipe),
+        "classes": ", ".join(data.names) or "none",
         "images seen": f"{progress.seen:,}, counted at {min(side for side, _ in config.data.sides)} pixels; sides {sides}",
         "weights": f"averaged with a half-life of {facts['ema_images']:,} images",
         "trained on": f"{facts['hardware']}, {progress.seconds / 3600:.2f} hours, {config.precision}",
