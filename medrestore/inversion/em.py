@@ -45,7 +45,7 @@ class DiffusionEM:
     size: Annotated[int, Bounds(at_least=3)] = 41
     lam: Annotated[float, Bounds(above=0)] = 100.0
     spread: Annotated[float, Bounds(at_least=0)] = 2.0
-    image_lam: Annotated[float, Bounds(above=0)] = 10.0
+    image_lam: Annotated[float, Bounds(above=0)] = 3.0
     iterations: Annotated[int, Bounds(at_least=1)] = 30
     edges: Literal["circular", "tapered"] = "circular"
     default_steps: ClassVar[int] = 30
