@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..extras import extra
-from .autoencoder import VQModel
+from .autoencoder import AutoencoderKL, VQModel
 from .ncsnpp import NCSNpp
 from .unet import UNet2DModel
 
@@ -49,6 +49,7 @@ BUILDERS: dict[str, Callable[[Config], torch.nn.Module]] = {  # by `_class_name`
     "DiffusionModelUNet": _monai,
     "NCSNpp": lambda config: NCSNpp(**config),
     "VQModel": lambda config: VQModel(**config),
+    "AutoencoderKL": lambda config: AutoencoderKL(**config),
 }
 
 

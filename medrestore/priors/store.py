@@ -63,8 +63,8 @@ def save(folder: Path, net: torch.nn.Module, *, parametrisation: Parametrisation
         half: keep the weights of the network as float16, in half the space; they are read as float32 again.
     """
     kind, said = _name(PARAMETRISATIONS, parametrisation), None if recipe is None else _name(RECIPES, recipe)
-    sha256 = _write_network(folder / "unet", net, config, torch.float16 if half else None)
-    hashes = {name: _write_network(folder / name, part, None) for name, part in (parts or {}).items()}
+    sha256 = write_network(folder / "unet", net, config, torch.float16 if half else None)
+    hashes = {name: write_network(folder / name, part, None) for name, part in (parts or {}).items()}
     configs = {name: digest(folder / name / Path(CONFIG).name) for name in ("unet", *hashes)}
     about = {
         "format": FORMAT,
@@ -88,7 +88,7 @@ def sealed(about: Mapping[str, Any]) -> dict[str, Any]:
     return {**about, "digest": digest_of({key: value for key, value in about.items() if key not in PROSE})}
 
 
-def _write_network(folder: Path, net: torch.nn.Module, config: Mapping[str, Any] | None,
+def write_network(folder: Path, net: torch.nn.Module, config: Mapping[str, Any] | None,
                    dtype: torch.dtype | None = None) -> str:
     """Writes a network, and returns the sha256 of its weights."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -226,22 +226,22 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
     if about.get("condition_channels") and not conditioned:
         raise InputError(f"{folder} is a super-resolution prior that needs a low-resolution image beside the noisy one; "
                          "open it by medrestore.priors.latent.load")
-    parametrisation = _build(PARAMETRISATIONS, about["parametrisation"], folder)
-    recipe = None if about["recipe"] is None else _build(RECIPES, about["recipe"], folder)
-    config = {"_class_name": "UNet2DModel"} | _config(folder, "unet", about)
+    parametrisation = built_from(PARAMETRISATIONS, about["parametrisation"], folder)
+    recipe = None if about["recipe"] is None else built_from(RECIPES, about["recipe"], folder)
+    config = {"_class_name": "UNet2DModel"} | read_config(folder, "unet", about)
     check_class(config, class_label, folder)
-    net = _network(folder, WEIGHTS, config, about["sha256"])
+    net = read_network(folder, WEIGHTS, config, about["sha256"])
     if config.get("in_channels", about["channels"]) != about["channels"] + about.get("condition_channels", 0):
         raise InputError(f"{folder}/prior.json speaks of {about['channels']} channels and {CONFIG} of {config['in_channels']}; "
                          "copy the prior again")
-    net = net.to(_place(device), memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack the pair
+    net = net.to(place(device), memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack the pair
     return NetworkPrior(
         Compiled(net) if compiled else net, parametrisation, channels=about["channels"], multiple=about["multiple"],
         size=tuple(about["size"]) if about.get("size") else None, recipe=recipe, bf16=bf16, class_label=class_label,
     )
 
 
-def _place(device: torch.device | str) -> torch.device:
+def place(device: torch.device | str) -> torch.device:
     """A device by its name."""
     try:
         return torch.device(device)
@@ -260,8 +260,8 @@ def load_part(name: str | Path, part: str, *, device: torch.device | str = "cpu"
     parts = about.get("parts")
     if not isinstance(parts, dict) or not isinstance(parts.get(part), str):
         raise InputError(f"{folder} has no part {part!r}; it has: {', '.join(parts) if isinstance(parts, dict) else 'none'}")
-    config = _config(folder, part, about)
-    return _network(folder, f"{part}/{Path(WEIGHTS).name}", config, parts[part]).to(_place(device))
+    config = read_config(folder, part, about)
+    return read_network(folder, f"{part}/{Path(WEIGHTS).name}", config, parts[part]).to(place(device))
 
 
 def classes(config: Mapping[str, Any]) -> int | None:
@@ -286,7 +286,7 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def _json(path: Path, folder: Path) -> dict[str, Any]:
+def read_json(path: Path, folder: Path) -> dict[str, Any]:
     try:
         values = json.loads(_text(path))
     except (OSError, ValueError, RecursionError) as error:
@@ -297,16 +297,16 @@ def _json(path: Path, folder: Path) -> dict[str, Any]:
     return values
 
 
-def _config(folder: Path, part: str, about: Mapping[str, Any]) -> dict[str, Any]:
+def read_config(folder: Path, part: str, about: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of a network of a prior, which must be the one that was written."""
     path, hashes = folder / part / Path(CONFIG).name, about.get("config_sha256", {})
-    values = _json(path, folder)
+    values = read_json(path, folder)
     if hashes and digest(path) != hashes.get(part):
         raise InputError(f"{path} was altered after it was written (its sha256 differs); copy the prior again")
     return values
 
 
-def _network(folder: Path, weights: str, config: dict[str, Any], sha256: str) -> torch.nn.Module:
+def read_network(folder: Path, weights: str, config: dict[str, Any], sha256: str) -> torch.nn.Module:
     """The network of a configuration with the weights of a file, strictly; nothing is allocated that the file does not hold."""
     path = folder / weights
     if not path.is_file():
@@ -335,7 +335,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _build(kinds: dict[str, Any], values: Any, folder: Path) -> Any:
+def built_from(kinds: dict[str, Any], values: Any, folder: Path) -> Any:
     """The parametrisation or recipe that `values` describes: a kind and its numbers."""
     try:
         arguments = {key: _value(value) for key, value in values.items() if key != "kind"}

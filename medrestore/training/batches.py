@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Sampler
 from ..datasets.base import Crops
 from ..errors import InputError
 from .checkpoint import Progress
-from .config import Config
+from .config import CropConfig
 from .runtime import ignore_signals
 
 SIDES, NOISE, WEIGHTS, SAMPLES = range(4)  # purposes of streams
@@ -43,7 +43,7 @@ class CropSampler(Sampler[list[tuple[int, int]]]):
         rank, world: this process, and how many there are.
     """
 
-    config: Config
+    config: CropConfig
     start: Progress
     rank: int = 0
     world: int = 1

@@ -81,6 +81,13 @@ class RunConfig(Protocol):
     def privacy(self) -> Privacy: ...
 
 
+class CropConfig(RunConfig, Protocol):
+    """A run on crops of images."""
+
+    @property
+    def data(self) -> "Data": ...
+
+
 @dataclass(frozen=True)
 class Betas:
     """A linear schedule of DDPM."""

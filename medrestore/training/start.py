@@ -13,7 +13,7 @@ from ..datasets.base import Augment, Crops, Images, Progress
 from ..errors import InputError
 from ..priors.parametrisations import Parametrisation
 from .batches import WEIGHTS, stream
-from .config import Config
+from .config import Config, CropConfig
 from .loss import target_of
 from .runtime import continue_default_stream
 
@@ -41,7 +41,7 @@ class ImageData:
         for images in (self.train, self.validation):
             images.prepare(progress)
 
-    def validation_crops(self, config: Config) -> Tensor:
+    def validation_crops(self, config: CropConfig) -> Tensor:
         """The crops that are scored, (n, channels, side, side), always the same."""
         crops = Crops(self.validation, self.augment, seed=config.seed + 1)
         side = config.data.validation_side or max(side for side, _ in config.data.sides)
@@ -74,7 +74,7 @@ class Initial:
 
 
 def load_images(
-    config: Config, images: Images | None, validation: Images | None, augment: Augment | None
+    config: CropConfig, images: Images | None, validation: Images | None, augment: Augment | None
 ) -> ImageData:
     """The data of a run.
 
@@ -181,13 +181,22 @@ def _child(config: Config, init: str, data: ImageData) -> Initial:
 
 def _build(config: Config) -> tuple[torch.nn.Module, dict[str, Any]]:
     """The network of a config, its first weights drawn from the seed."""
+    network = {"_class_name": "UNet2DModel"} | config.network
+    return drawn_network(network, config.seed), network
+
+
+def drawn_network(network: dict[str, Any], seed: int) -> torch.nn.Module:
+    """A network by its configuration, its first weights drawn from a seed.
+
+    Raises:
+        InputError: arguments that the network cannot take.
+    """
     from ..priors.architectures import build
 
-    network = {"_class_name": "UNet2DModel"} | config.network
     with torch.random.fork_rng(devices=[]):
-        continue_default_stream(stream(config.seed, WEIGHTS))
+        continue_default_stream(stream(seed, WEIGHTS))
         try:
-            return build(network), network
+            return build(network)
         except InputError:
             raise
         except Exception as error:  # whatever the library says of arguments it cannot take
