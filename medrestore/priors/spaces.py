@@ -18,7 +18,7 @@ from ..codecs import CalibratedComplex, Codec, Recipe
 from ..errors import InputError
 from ..files import digest
 from .autoencoder import Autoencoder
-from .store import FORMAT, RECIPES, WEIGHTS, built_from, place, read_config, read_json, read_network, sealed, write_network
+from .store import FORMAT, LARGEST_JSON, RECIPES, WEIGHTS, built, network, network_config, place, sealed, write_network
 
 ABOUT, PART = "autoencoder.json", "autoencoder"
 FIELDS = {"format", "recipe", "scale", "sha256", "config_sha256", "digest"}  # of autoencoder.json, besides its card
@@ -87,12 +87,16 @@ def describe(folder: Path) -> dict[str, Any]:
     """
     if not (folder / ABOUT).is_file():
         raise InputError(f"{folder} holds no {ABOUT}; give the folder of a trained autoencoder, as OUT/autoencoder of a run")
-    about = read_json(folder / ABOUT, folder)
-    if missing := FIELDS - set(about):
+    try:
+        about = json.loads((folder / ABOUT).read_bytes()[:LARGEST_JSON])
+        missing = FIELDS - set(about)
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"{folder / ABOUT} is not readable JSON; copy the autoencoder again") from error
+    if missing:
         raise InputError(f"{folder / ABOUT} lacks {', '.join(sorted(missing))}; copy the autoencoder again")
     if about["format"] != FORMAT or sealed(about)["digest"] != about["digest"]:
         raise InputError(f"{folder / ABOUT} was altered after it was written, or is of another version; copy the autoencoder again")
-    return about
+    return dict(about)
 
 
 def load(folder: str | Path, *, device: torch.device | str = "cpu") -> LatentSpace:
@@ -103,8 +107,8 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu") -> LatentSpa
     """
     folder = Path(folder)
     about = describe(folder)
-    recipe = None if about["recipe"] is None else built_from(RECIPES, about["recipe"], folder)
-    net = read_network(folder, f"{PART}/{Path(WEIGHTS).name}", read_config(folder, PART, about), about["sha256"])
+    recipe = None if about["recipe"] is None else built(RECIPES, about["recipe"], folder)
+    net = network(folder, f"{PART}/{Path(WEIGHTS).name}", network_config(folder, PART, about), about["sha256"])
     return LatentSpace(autoencoder_of(net, folder).to(place(device)), float(about["scale"]), recipe)
 
 

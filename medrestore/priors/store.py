@@ -226,11 +226,11 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
     if about.get("condition_channels") and not conditioned:
         raise InputError(f"{folder} is a super-resolution prior that needs a low-resolution image beside the noisy one; "
                          "open it by medrestore.priors.latent.load")
-    parametrisation = built_from(PARAMETRISATIONS, about["parametrisation"], folder)
-    recipe = None if about["recipe"] is None else built_from(RECIPES, about["recipe"], folder)
-    config = {"_class_name": "UNet2DModel"} | read_config(folder, "unet", about)
+    parametrisation = built(PARAMETRISATIONS, about["parametrisation"], folder)
+    recipe = None if about["recipe"] is None else built(RECIPES, about["recipe"], folder)
+    config = {"_class_name": "UNet2DModel"} | network_config(folder, "unet", about)
     check_class(config, class_label, folder)
-    net = read_network(folder, WEIGHTS, config, about["sha256"])
+    net = network(folder, WEIGHTS, config, about["sha256"])
     if config.get("in_channels", about["channels"]) != about["channels"] + about.get("condition_channels", 0):
         raise InputError(f"{folder}/prior.json speaks of {about['channels']} channels and {CONFIG} of {config['in_channels']}; "
                          "copy the prior again")
@@ -260,8 +260,8 @@ def load_part(name: str | Path, part: str, *, device: torch.device | str = "cpu"
     parts = about.get("parts")
     if not isinstance(parts, dict) or not isinstance(parts.get(part), str):
         raise InputError(f"{folder} has no part {part!r}; it has: {', '.join(parts) if isinstance(parts, dict) else 'none'}")
-    config = read_config(folder, part, about)
-    return read_network(folder, f"{part}/{Path(WEIGHTS).name}", config, parts[part]).to(place(device))
+    config = network_config(folder, part, about)
+    return network(folder, f"{part}/{Path(WEIGHTS).name}", config, parts[part]).to(place(device))
 
 
 def classes(config: Mapping[str, Any]) -> int | None:
@@ -286,7 +286,7 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def read_json(path: Path, folder: Path) -> dict[str, Any]:
+def _json(path: Path, folder: Path) -> dict[str, Any]:
     try:
         values = json.loads(_text(path))
     except (OSError, ValueError, RecursionError) as error:
@@ -297,16 +297,16 @@ def read_json(path: Path, folder: Path) -> dict[str, Any]:
     return values
 
 
-def read_config(folder: Path, part: str, about: Mapping[str, Any]) -> dict[str, Any]:
+def network_config(folder: Path, part: str, about: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of a network of a prior, which must be the one that was written."""
     path, hashes = folder / part / Path(CONFIG).name, about.get("config_sha256", {})
-    values = read_json(path, folder)
+    values = _json(path, folder)
     if hashes and digest(path) != hashes.get(part):
         raise InputError(f"{path} was altered after it was written (its sha256 differs); copy the prior again")
     return values
 
 
-def read_network(folder: Path, weights: str, config: dict[str, Any], sha256: str) -> torch.nn.Module:
+def network(folder: Path, weights: str, config: dict[str, Any], sha256: str) -> torch.nn.Module:
     """The network of a configuration with the weights of a file, strictly; nothing is allocated that the file does not hold."""
     path = folder / weights
     if not path.is_file():
@@ -335,25 +335,25 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def built_from(kinds: dict[str, Any], values: Any, folder: Path) -> Any:
+def built(kinds: dict[str, Any], values: Any, folder: Path) -> Any:
     """The parametrisation or recipe that `values` describes: a kind and its numbers."""
     try:
         arguments = {key: _value(value) for key, value in values.items() if key != "kind"}
         for value in arguments.values():
             if not all(math.isfinite(number) for number in (value if isinstance(value, tuple) else (value,))):
                 raise ValueError("numbers must be finite")
-        built = kinds[values["kind"]](**arguments)
-        if not _sane(built):
+        made = kinds[values["kind"]](**arguments)
+        if not _sane(made):
             raise ValueError("its numbers make no sense")
     except (ArithmeticError, AttributeError, InputError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder}/prior.json describes {str(values)[:200]}, and only {', '.join(kinds)} with their numbers are "
                          "known; restore it from where the prior came from") from error
-    return built
+    return made
 
 
-def _sane(built: Any) -> bool:
+def _sane(made: Any) -> bool:
     """Whether the numbers of a recipe make one; parametrisations refuse theirs themselves."""
-    match built:
+    match made:
         case Interval(low=low, high=high):
             return low < high
         case CalibratedComplex(quantile=quantile):

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from ..datasets.base import Augment, Crops, Images
 from ..datasets.base import Progress as Preparation
@@ -18,7 +19,7 @@ from ..files import new_folder
 from ..priors.autoencoder import Autoencoder
 from ..priors.spaces import LatentSpace, peak_of
 from . import run as runs
-from .batches import NOISE, WEIGHTS, CropSampler, crop_loader, stream, with_worker_errors
+from .batches import NOISE, SAMPLES, WEIGHTS, CropSampler, stream, with_worker_errors, worker_options
 from .card import autoencoder_card
 from .checkpoint import ADVICE, Progress
 from .export import write_run
@@ -109,12 +110,16 @@ class AutoencoderTask(Task[Tensor]):
 
     def prepare(self, progress: Preparation) -> None:
         self.data.prepare(progress)
-        self.validation = self.data.validation_crops(self.config)
+        self.validation = self._crops(self.data.validation, 1, self.config.data.validation_crops)
 
     def batches(self, progress: Progress, process: Process) -> Generator[Tensor, None, None]:
         sampler = CropSampler(self.config, progress, process.rank, process.world)
-        crops = Crops(self.data.train, self.data.augment, seed=self.config.seed)
-        return with_worker_errors(crop_loader(crops, sampler, pin=process.device.type == "cuda"))
+        loader: DataLoader[Tensor] = DataLoader(
+            Crops(self.data.train, self.data.augment, seed=self.config.seed), batch_sampler=sampler,
+            pin_memory=process.device.type == "cuda", generator=stream(self.config.seed, SAMPLES),
+            **worker_options(self.config.data.workers),
+        )
+        return with_worker_errors(loader)
 
     def losses(self, net: torch.nn.Module, batch: Tensor, number: int, process: Process) -> Iterator[Tensor]:
         """The loss of the autoencoder, then that of the judge, whose gradients do not mix."""
@@ -170,12 +175,16 @@ class AutoencoderTask(Task[Tensor]):
             text = autoencoder_card(space, self.data, config, progress, result.scores)
             (part / "CARD.md").write_text(text, encoding="utf-8", errors="replace")
 
+    def _crops(self, images: Images, stream_of: int, count: int) -> Tensor:
+        """Crops (count, channels, side, side), always the same."""
+        crops, data = Crops(images, self.data.augment, seed=self.config.seed + stream_of), self.config.data
+        side = data.validation_side or max(side for side, _ in data.sides)
+        return torch.stack([crops[k, side] for k in range(count)])
+
     @torch.no_grad()
     def measured_scale(self, net: Autoencoder) -> float:
         """1 over the std of the codes of training crops (Rombach et al., CVPR 2022, app. G)."""
-        crops = Crops(self.data.train, self.data.augment, seed=self.config.seed + 2)
-        side = max(side for side, _ in self.config.data.sides)
-        images = torch.stack([crops[k, side] for k in range(self.config.scale_crops)])
+        images = self._crops(self.data.train, 2, self.config.scale_crops)
         codes = torch.cat([net.eval().encode(some) for some in images.split(AT_ONCE)])
         std = float(codes.std())
         if not 0 < std < float("inf"):
