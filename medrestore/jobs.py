@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from torch import Tensor
 
-from .priors import Prior, Watched, load
+from .priors import Prior, load
 from .priors.store import describe
 
 LOG = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class PriorJob(Generic[P]):
                 if next(left, None) is not None:
                     advance()
 
-        return replace(self, prior=Watched(self.prior, seen))
+        return replace(self, prior=self.prior.watched(seen))
 
     @property
     def prior_name(self) -> str:

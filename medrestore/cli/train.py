@@ -5,7 +5,7 @@ Examples:
   medrestore train my.yaml out=runs/knee optim.lr=1e-4 data.workers=4
   medrestore train my.yaml --init brain-mr-starter
   medrestore train varnet
-  medrestore train my-autoencoder.yaml
+  medrestore train latent-quick
   torchrun --nproc-per-node 2 -m medrestore.cli.main train my.yaml
 
 A run that was stopped or killed resumes with the same command, and ends with the weights of an uninterrupted
@@ -84,7 +84,7 @@ class _Run:
 
 
 def _run_of(values: Mapping[str, Any], source: str) -> _Run:
-    """The run of a recipe: its keys `baseline` and `autoencoder` tell those from one of a prior."""
+    """The run of a recipe: its keys `baseline`, `autoencoder` and `latent` tell those from one of a prior of images alone."""
     from .. import training as t
 
     if "baseline" in values:
@@ -94,6 +94,9 @@ def _run_of(values: Mapping[str, Any], source: str) -> _Run:
         autoencoder = t.read_autoencoder(values, source)
         return _Run(partial(t.train_autoencoder, autoencoder), partial(t.export_last_autoencoder, autoencoder),
                     autoencoder.images)
+    if "latent" in values:
+        latent = t.read_latent(values, source)
+        return _Run(partial(t.train_latent, latent), partial(t.export_last_latent, latent), latent.images)
     prior = t.read(values, source)
     return _Run(partial(t.train, prior), partial(t.export_last, prior), prior.images)
 
@@ -173,6 +176,7 @@ def _files() -> Mapping[str, type]:
     from .. import training
 
     return {"training of a prior": training.Config, "training of an autoencoder": training.AutoencoderConfig,
+            "training of a prior of codes": training.LatentConfig,
             "training of a baseline": training.BaselineConfig}
 
 

@@ -17,6 +17,7 @@ class Prior(ABC):
         size: (height, width) where the prior takes one size only, else None.
         recipe: how images become its coordinates, or None when the caller brings the codec.
         sigma_range: (lowest, highest) noise level, std per real number, at which the estimate may be trusted.
+        whole: whether it takes whole images alone, no windows of them.
     """
 
     channels: int
@@ -24,10 +25,15 @@ class Prior(ABC):
     size: tuple[int, int] | None = None
     recipe: Recipe | None = None
     sigma_range: tuple[float, float] = (0.0, float("inf"))
+    whole: bool = False
 
     @abstractmethod
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         """The mean of x0 given `x`, shaped like `x`; `sigma` is the std of the noise in every real number of `x`."""
+
+    def watched(self, seen: Callable[[int], None]) -> "Prior":
+        """The prior with its calls counted; see `Watched`."""
+        return Watched(self, seen)
 
 
 class WrappedPrior(Prior):

@@ -63,8 +63,9 @@ def save(folder: Path, net: torch.nn.Module, *, parametrisation: Parametrisation
         half: keep the weights of the network as float16, in half the space; they are read as float32 again.
     """
     kind, said = _name(PARAMETRISATIONS, parametrisation), None if recipe is None else _name(RECIPES, recipe)
-    sha256 = write_network(folder / "unet", net, config, torch.float16 if half else None)
-    hashes = {name: write_network(folder / name, part, None) for name, part in (parts or {}).items()}
+    dtype = torch.float16 if half else None
+    sha256 = write_network(folder / "unet", net, config, dtype)
+    hashes = {name: write_network(folder / name, part, None, dtype) for name, part in (parts or {}).items()}
     configs = {name: digest(folder / name / Path(CONFIG).name) for name in ("unet", *hashes)}
     about = {
         "format": FORMAT,
@@ -223,9 +224,10 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
     """
     folder = find(name)
     about = describe(folder)
-    if about.get("condition_channels") and not conditioned:
-        raise InputError(f"{folder} is a super-resolution prior that needs a low-resolution image beside the noisy one; "
-                         "open it by medrestore.priors.latent.load")
+    if (about.get("condition_channels") or about.get("latent")) and not conditioned:
+        kind = "super-resolution prior that needs a low-resolution image" if about.get("condition_channels") else "prior of codes"
+        raise InputError(f"{folder} is a {kind}, which scans, frames and windows cannot use; restore or generate images with "
+                         "it, or open it by medrestore.priors.latent.load")
     parametrisation = built(PARAMETRISATIONS, about["parametrisation"], folder)
     recipe = None if about["recipe"] is None else built(RECIPES, about["recipe"], folder)
     config = {"_class_name": "UNet2DModel"} | network_config(folder, "unet", about)

@@ -3,7 +3,8 @@
 from .autoencoder import export_last_autoencoder, train_autoencoder
 from .baseline import export_last_baseline, train_baseline
 from .config import BaselineConfig, Config, read, read_baseline
-from .latent_config import AutoencoderConfig, read_autoencoder
+from .latent import export_last_latent, train_latent
+from .latent_config import AutoencoderConfig, LatentConfig, read_autoencoder, read_latent
 from .prior import export_last, train
 from .task import Callbacks, Stopped, Summary
 
@@ -12,15 +13,19 @@ __all__ = [
     "BaselineConfig",
     "Callbacks",
     "Config",
+    "LatentConfig",
     "Stopped",
     "Summary",
     "export_last",
     "export_last_autoencoder",
     "export_last_baseline",
+    "export_last_latent",
     "read",
     "read_autoencoder",
     "read_baseline",
+    "read_latent",
     "train",
     "train_autoencoder",
     "train_baseline",
+    "train_latent",
 ]
