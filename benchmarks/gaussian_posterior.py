@@ -26,7 +26,7 @@ from medrestore.operators import (
 )
 from medrestore.priors import Prior, StationaryGaussian
 from medrestore.problem import Problem
-from medrestore.restoration import sample
+from medrestore.sampling import sample
 
 SIDE = 16
 SCALE = 200.0  # image units of the MRI problems, so that a slip in the units shows

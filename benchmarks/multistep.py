@@ -24,7 +24,8 @@ from medrestore.priors import StationaryGaussian, load
 from medrestore.recon.plan import Plan, Undersampling
 from medrestore.recon.preparation import prepare
 from medrestore.recon.records import score
-from medrestore.restoration import restore, sample
+from medrestore.restoration import restore
+from medrestore.sampling import sample
 
 HIGH, LOW = 20.0, 0.05
 CALLS = (10, 20, 40, 80)

@@ -10,7 +10,8 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from torch import Tensor
 
-from .priors import Prior, load
+from .conditions import Conditions
+from .priors import Prior, classifier_store, opened
 from .priors.store import describe
 
 LOG = logging.getLogger(__name__)
@@ -77,8 +78,8 @@ class PriorJob(Generic[P]):
 
     @classmethod
     def loaded(cls, plan: P, machine: PriorMachine) -> Prior:
-        """The prior that a plan names."""
-        return load(plan.prior, device=machine.place, bf16=plan.bf16, compiled=machine.compiled)
+        """The prior that a plan names, told what the plan says of the image."""
+        return opened(plan.prior, Conditions.of(plan), device=machine.place, bf16=plan.bf16, compiled=machine.compiled)
 
     @classmethod
     def check_described(cls, about: Mapping[str, Any], plan: P) -> None:
@@ -116,4 +117,6 @@ class PriorJob(Generic[P]):
         A prior that was loaded from no file cannot be told from another: each call gives another key.
         """
         about = {name: value for name, value in self.about.items() if name != "card"} or uuid.uuid4().hex
-        return [about, version("medrestore")]
+        classifier = Conditions.of(self.plan).classifier
+        beside = [] if classifier is None else [classifier_store.describe(classifier)]
+        return [about, version("medrestore"), *beside]

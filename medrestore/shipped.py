@@ -74,7 +74,7 @@ def scan(path: str | PathLike[str]) -> Path:
     path = str(path)
     if not path.startswith(SAMPLE) or Path(path).exists():
         return Path(path)
-    known, name = samples(), path.removeprefix(SAMPLE)
-    if name not in known:
-        raise InputError(f"there is no sample {name!r}; the samples are {', '.join(known)}{meant(name, known)}")
-    return known[name]
+    known = {SAMPLE + name: place for name, place in samples().items()}
+    if path not in known:
+        raise InputError(f"there is no {path!r}; the samples are {', '.join(known)}{meant(path, known)}")
+    return known[path]

@@ -13,7 +13,8 @@ from .noise import Noise
 from .operators import Operator
 from .priors import InBatches, Prior
 from .problem import Problem
-from .restoration import OnStep, Restoration, codec_for, encode, joint, sample
+from .restoration import Restoration, codec_for, encode, joint
+from .sampling import OnStep, sample
 
 
 def restore_volume(problems: Sequence[Problem[Operator]], prior: Prior, method: AcrossSlices, *, levels: Sequence[float],

@@ -53,7 +53,7 @@ def test_errors_of_memory_are_known_by_type_and_by_words(error: Exception, memor
 SHORT = """
 import resource, torch
 from medrestore.allocator import is_out_of_memory
-from medrestore.restoration import in_batches
+from medrestore.sampling import in_batches
 now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (now + 2**28, now + 2**28))
 sizes = []

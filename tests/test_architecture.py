@@ -20,11 +20,12 @@ LAYERS = (
     {"noise", "fft", "errors", "allocator"},
     {"extras", "plugins"},
     {"operators", "solvers", "metrics", "settings", "files", "child", "shipped"},
-    {"codecs", "io", "mri", "tasks", "levels"},
+    {"codecs", "io", "mri", "tasks", "levels", "conditions"},
     {"problem"},
     {"consistency", "priors", "datasets"},
     {"inversion"},
     {"methods", "baselines"},
+    {"sampling"},
     {"restoration", "training", "jobs"},
     {"tiling", "evaluation", "report", "volumes"},
     {"recon", "inpainting", "images"},
@@ -128,9 +129,9 @@ def hidden_draws(tree: ast.Module) -> list[str]:
 # properties of a style sheet have a colon or a bracket
 OPTION = re.compile(r"(?<![\w(-])--[a-z][a-z-]+(?![\w:-])|(?<![\w-])-o\b")
 PUBLISHING = {"os.replace", "os.rename", "os.link", "fcntl.flock", "fcntl.lockf", "shutil.move"}
-PROBED = {"operators", "problem", "consistency", "codecs", "methods", "restoration", "tiling"}  # which ask by type
+PROBED = {"operators", "problem", "consistency", "codecs", "methods", "restoration", "sampling", "tiling"}  # which ask by type
 PROBED_FILES = {"priors/base.py", "priors/gaussian.py", "priors/network.py", "priors/parametrisations.py",
-                "priors/conditional.py", "priors/latent.py"}
+                "priors/conditional.py", "priors/latent.py", "priors/classifier.py", "priors/guidance.py"}
 
 
 def publishes(tree: ast.Module) -> list[str]:
@@ -230,7 +231,8 @@ def test_every_module_has_tests_of_its_name(path: Path) -> None:
 
 
 def test_there_are_files() -> None:
-    assert {"operators", "methods", "restoration"} <= {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in FILES}
+    found = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in FILES}
+    assert {"operators", "methods", "sampling", "restoration"} <= found
 
 
 @pytest.mark.parametrize(("source", "package", "wrong"), [

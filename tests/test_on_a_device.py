@@ -25,6 +25,7 @@ from medrestore import devices
 from medrestore.baselines import CGSense, L1Wavelet, TotalVariation
 from medrestore.cli.main import main
 from medrestore.codecs import ComplexChannels, Interval
+from medrestore.datasets.base import Batch
 from medrestore.evaluation.tables import read_rows
 from medrestore.io.frames.pictures import read_picture
 from medrestore.levels import karras, time_travel
@@ -36,10 +37,11 @@ from medrestore.priors import EDM, NetworkPrior, StationaryGaussian, VarianceExp
 from medrestore.priors.architectures import build
 from medrestore.priors.autoencoder import Autoencoder
 from medrestore.priors.latent import SuperResolutionPrior
-from medrestore.priors.spaces import LatentSpace
 from medrestore.priors.parametrisations import Epsilon, Parametrisation, Sample, Velocity
+from medrestore.priors.spaces import LatentSpace
 from medrestore.problem import Problem
-from medrestore.restoration import restore, restore_all, sample
+from medrestore.restoration import restore, restore_all
+from medrestore.sampling import sample
 from medrestore.solvers import LOOK
 from medrestore.tiling import hierarchical
 from medrestore.training.baseline import BaselineTask
@@ -51,7 +53,7 @@ from medrestore.training.start import load_images
 ROUNDING = 2e-5
 ALL = tuple(METHODS.offered(SCANS))
 BOTH_AXES = tuple(name for name in ALL if not METHODS[name].inverts())  # methods for masks along both axes
-WITHOUT_DATA = tuple(name for name in METHODS if name not in ALL)
+WITHOUT_DATA = tuple(name for name in METHODS if name not in (*ALL, "resample"))  # which is for codes alone
 
 
 @pytest.fixture(params=["doubles", "no doubles"])
@@ -400,7 +402,7 @@ def test_a_training_step_of_a_prior(changes: dict[str, Any], tmp_path: Path, dev
         task = PriorTask(config, load_images(config, Waves(), Waves(30, 6), AnyCrop()))
         net, process = task.net.to(place), Process(0, 1, place)
         optimiser = torch.optim.AdamW(net.parameters(), 1e-2)
-        batch = torch.stack([Waves()[k][:, :16, :16] for k in range(4)])
+        batch = Batch(torch.stack([Waves()[k][:, :16, :16] for k in range(4)]))
         for number in range(2):
             with counting() as counts:
                 for loss in task.losses(net, batch, number, process):

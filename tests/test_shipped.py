@@ -35,7 +35,7 @@ def test_names_that_are_none():
         shipped.config("fast", "train")
     for name in re.search(r"package: (.*)", str(error.value)).group(1).split(", "):  # the way out that it names works
         assert shipped.config(name, "train").is_file()
-    with pytest.raises(InputError, match="there is no sample 'knee'; the samples are brain-scan"):
+    with pytest.raises(InputError, match="there is no 'sample:knee'; the samples are sample:brain-scan"):
         shipped.scan("sample:knee")
 
 
@@ -45,7 +45,7 @@ def test_names_that_are_none():
 def test_commands_refuse_them(words, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(words.split()) == 2
-    assert re.search(r"error: .*(samples are brain-scan|comes with the package)", capsys.readouterr().err)
+    assert re.search(r"error: .*(samples are sample:brain-scan|comes with the package)", capsys.readouterr().err)
     assert not list(tmp_path.iterdir())
 
 

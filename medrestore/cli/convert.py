@@ -5,6 +5,7 @@ Examples:
   medrestore convert fastmri_knee_320_complex_1m.pt -o priors/knee --licence "see its authors"
   medrestore convert mine.pt -o priors/mine --set num_heads=4 --set low=0 --set high=4095
   medrestore convert ddpm-celebahq-256/ -o priors/faces
+  medrestore convert 256x256_classifier.pt -o classifiers/imagenet-256
   medrestore inspect mine.pt
 """
 
@@ -80,10 +81,13 @@ def facts(found: "Found", converted: "Converted") -> dict[str, str]:
         lines["architecture"] = f"widths {', '.join(map(str, widths))}; {blocks} blocks a level"
     number = converted.config.get("num_class_embeds")
     low, high = converted.parametrisation.sigma_range
+    what, classes = type(converted.parametrisation).__name__, "none" if number is None else f"{number}; give one with --label"
+    if converted.classifies is not None:
+        what, classes = "the class of a noisy image", f"{converted.classifies.number}; use it as --classifier with --label"
     return lines | {
         "images": f"{converted.channels} channels, {rule(converted.multiple, converted.size)}",
-        "classes": "none" if number is None else f"{number}; priors.load wants class_label",
-        "predicts": f"{type(converted.parametrisation).__name__}, noise levels {low:.4g} to {high:.4g}",
+        "classes": classes,
+        "predicts": f"{what}, noise levels {low:.4g} to {high:.4g}",
         "range": str(converted.recipe or "whoever uses it brings the codec"),
         **{name: str(value) for name, value in converted.about.items()},
     }

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Annotated
 
 from .. import shipped
-from ..errors import InputError
+from ..errors import InputError, meant
 from ..settings import Bounds, OneOf, Privacy, override
 from ..study.config import PROTOCOLS
 from .command import Command
@@ -128,7 +128,9 @@ def _scores(options: Options) -> int:
         raise InputError(f"{options.settings[0]!r} is for a study, and {options.what} is no .yaml; leave it out")
     if options.reference is None or options.protocol is None:
         missing = [f"--{name}" for name in ("reference", "protocol") if getattr(options, name) is None]
-        raise InputError(f"{options.what} is no .yaml of a study, and to score outputs {' and '.join(missing)} is needed")
+        needed = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} needed"
+        raise InputError(f"{options.what} is no .yaml of a study, and to score outputs {needed}"
+                         f"{'' if Path(options.what).exists() else meant(options.what, shipped.configs('evaluate'))}")
 
     from ..study.score_files import Scored, score_outputs
 

@@ -150,7 +150,7 @@ def _network(config: Path) -> dict[str, str]:
         facts["architecture"] = (f"widths {', '.join(map(str, said['block_out_channels']))}; "
                                 f"{said.get('layers_per_block')} blocks a level; "
                                 f"{said.get('in_channels')} channels in, {said.get('out_channels')} out")
-    return facts | ({} if classes is None else {"classes": f"{classes}; priors.load wants class_label"})
+    return facts | ({} if classes is None else {"classes": f"{classes}; give one with --label"})
 
 
 def _checkpoint(path: Path) -> dict[str, str]:

@@ -228,4 +228,4 @@ def _same_inputs(made: dict[str, Any], source: Path, job: "Job", options: Option
 
 
 COMMAND = Command("recon", Options, run, __doc__, config=True, left_open=frozenset({"steps", "samples"}), complete=_complete,
-                  readers={"slices": _slices, "axes": _axes, "matrix": matrix})
+                  readers={"slices": _slices, "axes": _axes, "separate": _axes, "matrix": matrix})

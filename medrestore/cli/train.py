@@ -1,4 +1,4 @@
-"""Trains a diffusion prior, an autoencoder or a supervised baseline from scratch; a prior also from another one.
+"""Trains a diffusion prior, an autoencoder, a supervised baseline or a classifier for guidance; a prior also from another one.
 
 Examples:
   medrestore train quick
@@ -84,12 +84,16 @@ class _Run:
 
 
 def _run_of(values: Mapping[str, Any], source: str) -> _Run:
-    """The run of a recipe: its keys `baseline`, `autoencoder` and `latent` tell those from one of a prior of images alone."""
+    """The run of a recipe: its keys `baseline`, `classifier`, `autoencoder` and `latent` tell those from one of a prior."""
     from .. import training as t
+    from ..settings import build
 
     if "baseline" in values:
         baseline = t.read_baseline(values, source)
         return _Run(partial(t.train_baseline, baseline), partial(t.export_last_baseline, baseline), baseline.images)
+    if "classifier" in values:
+        classifier = build(t.ClassifierConfig, values, source)
+        return _Run(partial(t.train_classifier, classifier), partial(t.export_last_classifier, classifier), classifier.images)
     if "autoencoder" in values:
         autoencoder = t.read_autoencoder(values, source)
         return _Run(partial(t.train_autoencoder, autoencoder), partial(t.export_last_autoencoder, autoencoder),
@@ -176,8 +180,8 @@ def _files() -> Mapping[str, type]:
     from .. import training
 
     return {"training of a prior": training.Config, "training of an autoencoder": training.AutoencoderConfig,
-            "training of a prior of codes": training.LatentConfig,
-            "training of a baseline": training.BaselineConfig}
+            "training of a prior of codes": training.LatentConfig, "training of a baseline": training.BaselineConfig,
+            "training of a classifier": training.ClassifierConfig}
 
 
 COMMAND = Command("train", Options, run, __doc__, files=_files)

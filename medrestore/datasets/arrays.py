@@ -29,12 +29,14 @@ class Arrays(Images):
         group: name of an array of n texts or numbers that tell patients or scenes apart; null takes the file
             as one.
         interval: [low, high] of the values, which becomes [-1, 1].
+        labels: name of an array of n texts or numbers that are the classes of the images; null where they have none.
     """
 
     path: Path
     key: str | None = None
     group: str | None = None
     interval: tuple[float, float] | None = None
+    labels: str | None = None
 
     def __post_init__(self) -> None:
         check(self)
@@ -60,6 +62,8 @@ class Arrays(Images):
         self.channels = 2 if self._complex else self._images.shape[-1]
         self.recipe = CalibratedComplex() if bounds is None else Interval() if interval is None else Interval(*interval)
         self._groups = _texts(read_npz(path, group, text=True), len(images), f"{path}: {group!r}") if group is not None else None
+        named = None if self.labels is None else read_npz(path, self.labels, text=True)
+        self._labels = None if named is None else _texts(named, len(images), f"{path}: {self.labels!r}")
 
     def __len__(self) -> int:
         return len(self._images)
@@ -76,6 +80,9 @@ class Arrays(Images):
         if not np.isfinite(scaled).all():
             raise InputError(f"{self.path}: image {index} holds NaN or infinite values; leave it out.")
         return torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1), dtype=np.float32))
+
+    def label_of(self, index: int) -> str | None:
+        return None if self._labels is None else self._labels[index]
 
     def group_of(self, index: int) -> str:
         return self.path.stem if self._groups is None else self._groups[index]

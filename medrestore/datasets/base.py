@@ -1,7 +1,8 @@
 """Training data: clean images, and augmented crops of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..codecs import Recipe
+from ..errors import InputError
 
 Progress = Callable[[str, int], Callable[[], None]]  # (label, total) -> advance by one
 
@@ -46,6 +48,14 @@ class Images(ABC):
     def group_of(self, index: int) -> str:
         """The patient or scene that image `index` shows: training and validation may not share one."""
 
+    def label_of(self, index: int) -> str | None:
+        """The class that image `index` is of, by name; None where the source tells none."""
+        return None
+
+    def classes(self) -> set[str | None]:
+        """The classes of all images, None among them where an image has none."""
+        return {self.label_of(index) for index in range(len(self))}
+
     def groups(self) -> set[str]:
         """All patients or scenes; needs no `prepare`."""
         return {self.group_of(index) for index in range(len(self))}
@@ -73,6 +83,37 @@ class Augment(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Crops, and what is known of them.
+
+    Attributes:
+        images: (crop, channels, side, side).
+        labels: (crop,) int64, the numbers of their classes; None where classes play no part.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @classmethod
+    def of(cls, crops: Sequence["Batch"]) -> "Batch":
+        """Crops of one side as one batch."""
+        labels = [one.labels for one in crops if one.labels is not None]
+        return cls(torch.cat([one.images for one in crops]), torch.cat(labels) if labels else None)
+
+    def pin_memory(self) -> "Batch":
+        """The batch in memory from which a GPU copies while it computes."""
+        return Batch(self.images.pin_memory(), None if self.labels is None else self.labels.pin_memory())
+
+    def to(self, device: torch.device, memory_format: torch.memory_format = torch.preserve_format) -> "Batch":
+        """The batch on a device."""
+        return Batch(self.images.to(device, non_blocking=True, memory_format=memory_format),
+                     None if self.labels is None else self.labels.to(device, non_blocking=True))
+
+
 class Crops(Dataset[Tensor]):
     """Augmented crops, each a pure function of the seed and its position, so that a run may stop and go on
     anywhere.
@@ -83,10 +124,11 @@ class Crops(Dataset[Tensor]):
         images: where the crops come from.
         augment: how.
         seed: of the order and of every crop.
+        classes: the names of the classes in the order of their numbers; none where they play no part.
     """
 
-    def __init__(self, images: Images, augment: Augment, *, seed: int) -> None:
-        self.images, self.augment, self.seed = images, augment, seed
+    def __init__(self, images: Images, augment: Augment, *, seed: int, classes: Sequence[str] = ()) -> None:
+        self.images, self.augment, self.seed, self.classes = images, augment, seed, tuple(classes)
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
     def __len__(self) -> int:
@@ -95,11 +137,32 @@ class Crops(Dataset[Tensor]):
     def __getitem__(self, at: tuple[int, int]) -> Tensor:
         """The crop at (position counted over all epochs, side in pixels), (channels, side, side) float32."""
         position, side = at
+        return self._crop(self._number(position), position, side)
+
+    def batch(self, at: tuple[int, int]) -> Batch:
+        """The crop at (position, side) as a batch of one, with what is known of it."""
+        position, side = at
+        number = self._number(position)
+        crop = self._crop(number, position, side)[None]
+        return Batch(crop, torch.tensor([self._class_of(number)]) if self.classes else None)
+
+    def _number(self, position: int) -> int:
+        """The image at a position."""
         epoch, within = divmod(position, len(self.images))
         if epoch != self._epoch:
             self._order = torch.randperm(len(self.images), generator=_stream(self.seed, 0, epoch))
             self._epoch = epoch
-        return self.augment(self.images[int(self._order[within])], side, _stream(self.seed, 1, position))
+        return int(self._order[within])
+
+    def _crop(self, number: int, position: int, side: int) -> Tensor:
+        return self.augment(self.images[number], side, _stream(self.seed, 1, position))
+
+    def _class_of(self, number: int) -> int:
+        label = self.images.label_of(number)
+        if label not in self.classes:
+            raise InputError(f"image {number} of {self.images.group_of(number)} is of the class {label!r}, and those of the run "
+                             f"are {', '.join(self.classes)}; correct the labels of the data")
+        return self.classes.index(label)
 
 
 def _stream(seed: int, purpose: int, number: int) -> torch.Generator:

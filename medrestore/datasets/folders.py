@@ -15,6 +15,7 @@ from ..io.frames import pictures
 from ..settings import check, refused
 from .base import Images
 from .files import find, name_group
+from .labels import labels_of
 
 # Colour, and no two of the same thing; the second of the stereo pair would be.
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "ihc.png",
@@ -39,6 +40,8 @@ class Pictures(Images):
         magnitude: whether they are magnitudes of MR images, to be left in [0, 1]; needs one channel.
         interval: [low, high] of the grey values as they are stored, which becomes [-1, 1] (for magnitudes [0, 1]) and is cut
             off there; needed for pictures of 16 bits, whose range no header tells. Needs one channel.
+        labels: the class of each picture: `folder` (the name of the folder that it is in), the path of a .csv with the columns
+            file and label, or a regular expression that is searched in the path; null where they have none.
     """
 
     files: str | Path | tuple[str | Path, ...]
@@ -46,6 +49,7 @@ class Pictures(Images):
     group: str = "folder"
     magnitude: bool = False
     interval: tuple[float, float] | None = None
+    labels: str | None = None
 
     def __post_init__(self) -> None:
         check(self)
@@ -61,6 +65,7 @@ class Pictures(Images):
             raise InputError(f"{deep[0]} has 16 bits a channel, and no header tells the range of its values; "
                              "state it, as interval: [0, 4095] for 12 bits, with channels: 1, or save it with 8 bits")
         self._groups = [name_group(path, self.group, "Pictures") for path in self._paths]
+        self._labels = None if self.labels is None else labels_of(self._paths, self.labels, "Pictures")
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -73,6 +78,9 @@ class Pictures(Images):
             values = pictures.read_values(self._paths[index])
             picture = torch.from_numpy(((values - low) * (2 / (high - low)) - 1).clip(-1, 1))[None]
         return (picture + 1) / 2 if self.magnitude else picture
+
+    def label_of(self, index: int) -> str | None:
+        return None if self._labels is None else self._labels[index]
 
     def group_of(self, index: int) -> str:
         return self._groups[index]

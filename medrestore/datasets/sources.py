@@ -39,7 +39,8 @@ def images(sources: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Images:
             image of the source comes relative to one of the others (default 1). An epoch holds every image at
             least once: weights are divided by the smallest one, and a source of n images then fills n times
             its weight positions, its images repeated evenly in turn. Complex and magnitude sources may be
-            mixed; magnitudes then get an imaginary part of 0.
+            mixed; magnitudes then get an imaginary part of 0. `label`: the class of all images of the source, where the
+            kind has no labels of its own.
 
     Raises:
         InputError: an unknown kind or setting, files that are missing or broken, sources that no one prior
@@ -51,15 +52,16 @@ def images(sources: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Images:
     return Mixture(*zip(*(_source(settings) for settings in listed), strict=True))
 
 
-def _source(settings: Mapping[str, Any]) -> tuple[Images, str, float]:
+def _source(settings: Mapping[str, Any]) -> tuple[Images, str, float, str | None]:
     if not isinstance(settings, Mapping):
         raise InputError(f"data: a source is a mapping with kind and its settings, got {settings!r}.")
     options = dict(settings)
-    kind, weight = options.pop("kind", None), options.pop("weight", 1.0)
+    kind, weight, label = options.pop("kind", None), options.pop("weight", 1.0), options.pop("label", None)
     if not isinstance(kind, str) or kind not in KINDS:
         raise InputError(f"data: kind must be one of {', '.join(KINDS)}, got {kind!r}.")
     weight = parse(Weight, weight, f"data {kind}", "weight")
-    return build(KINDS[kind], options, f"data {kind}"), "nifti" if kind == "icbm" else kind, weight
+    label = parse(str | None, label, f"data {kind}", "label")
+    return build(KINDS[kind], options, f"data {kind}"), "nifti" if kind == "icbm" else kind, weight, label
 
 
 class Mixture(Images):
@@ -70,10 +72,13 @@ class Mixture(Images):
         parts: the sources.
         kinds: of each.
         weights: of each, relative to one another.
+        labels: the class of all images of each, None where the source has labels of its own, or none.
     """
 
-    def __init__(self, parts: Sequence[Images], kinds: Sequence[str], weights: Sequence[float]) -> None:
+    def __init__(self, parts: Sequence[Images], kinds: Sequence[str], weights: Sequence[float],
+                 labels: Sequence[str | None] | None = None) -> None:
         self.parts, self.kinds = tuple(parts), tuple(kinds)
+        self._labels = (None,) * len(self.parts) if labels is None else tuple(labels)
         self._weights = tuple(weight / min(weights) for weight in weights)
         self.recipe = self.parts[0].recipe
         self.channels = max(part.channels for part in self.parts)
@@ -117,6 +122,10 @@ class Mixture(Images):
         at, number = self._find(index)
         image = self.parts[at][number]
         return image if len(image) == self.channels else torch.cat([image, torch.zeros_like(image)])
+
+    def label_of(self, index: int) -> str | None:
+        at, number = self._find(index)
+        return self._labels[at] or self.parts[at].label_of(number)
 
     def group_of(self, index: int) -> str:
         at, number = self._find(index)

@@ -13,11 +13,12 @@ from ..methods import Method
 from ..methods.ddrm_srldm import DDRMSRLDM
 from ..noise import Noise
 from ..operators import Operator
-from ..priors import Prior, latent, load
+from ..priors import Prior, latent
+from ..priors import opened as with_conditions
 from ..priors.latent import LatentPrior, SuperResolutionPrior
 from ..priors.store import describe
 from ..problem import Problem
-from ..restoration import in_batches, sample
+from ..sampling import in_batches, sample
 from .degradation import Degradation
 from .operators import Size
 from .plan import GeneratePlan, Plan
@@ -38,10 +39,17 @@ def settled(plan: Plan, prior: Prior) -> Plan:
 
 
 def opened(plan: Plan | GeneratePlan, device: str, *, compiled: bool = False) -> Prior:
-    """The prior that a plan names, with its class; of codes, or given the coarse image, where it is so."""
-    if latent.is_latent(describe(plan.prior)):
-        return latent.load(plan.prior, device=device, bf16=plan.bf16, compiled=compiled)
-    return load(plan.prior, device=device, bf16=plan.bf16, compiled=compiled, class_label=plan.class_label)
+    """The prior that a plan names, told what the plan says of the image; of codes, or given the coarse image, where it is so.
+
+    Raises:
+        InputError: as `priors.opened`, or a class for a prior that knows none.
+    """
+    if not latent.is_latent(describe(plan.prior)):
+        return with_conditions(plan.prior, plan, device=device, bf16=plan.bf16, compiled=compiled)
+    if any(value is not None for value in (plan.label, plan.guidance, plan.classifier)):
+        raise InputError(f"{plan.prior} is a prior of codes or one that is given the coarse image, and knows no classes; leave "
+                         "`label`, `guidance` and `classifier` out")
+    return latent.load(plan.prior, device=device, bf16=plan.bf16, compiled=compiled)
 
 
 def check_prior(method: Method, prior: Prior, plan: Plan | GeneratePlan) -> None:
@@ -51,11 +59,11 @@ def check_prior(method: Method, prior: Prior, plan: Plan | GeneratePlan) -> None
         InputError: what would do.
     """
     if method.given and not isinstance(prior, SuperResolutionPrior):
-        raise InputError(f"{type(method).__name__} samples a prior that is given the coarse image, and this is none; take another "
-                         "`method`, or a prior that was trained with low_resolution")
+        raise InputError(f"{type(method).__name__} samples a prior that is given the coarse image, and this is none; take "
+                         "another `method`, or a prior that was trained with low_resolution")
     if isinstance(method, DDRMSRLDM) and isinstance(prior, SuperResolutionPrior) and prior.space is None:
-        raise InputError(f"{type(method).__name__} refines codes, and this is a prior of pixels; take another `method`, or a prior "
-                         "of codes")
+        raise InputError(f"{type(method).__name__} refines codes, and this is a prior of pixels; take another `method`, or a "
+                         "prior of codes")
     if plan.window is not None and isinstance(prior, LatentPrior | SuperResolutionPrior):
         raise InputError("a prior of codes, or one that is given the coarse image, sees the whole image at once; "
                          "leave `window` out")
@@ -83,8 +91,9 @@ def coarse_image(y: Tensor, size: Size, degradation: Degradation, factor: int) -
                          "take a prior of images alone")
     ratio = size[-1] // y.shape[-1]
     if (y.shape[-2] * ratio, y.shape[-1] * ratio) != tuple(size) or factor % ratio:
-        raise InputError(f"the prior enlarges by {factor}, and the data of {y.shape[-2]} x {y.shape[-1]} pixels are of an image of "
-                         f"{size[0]} x {size[1]}; take a prior of images alone, or data that are 1 / {factor} as large or finer")
+        raise InputError(f"the prior enlarges by {factor}, and the data of {y.shape[-2]} x {y.shape[-1]} pixels are of an image "
+                         f"of {size[0]} x {size[1]}; take a prior of images alone, or data that are 1 / {factor} as large or "
+                         "finer")
     by = factor // ratio
     if any(side % by for side in y.shape[-2:]):
         y = functional.pad(y, (0, -y.shape[-1] % by, 0, -y.shape[-2] % by), mode="replicate")

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .. import shipped
+from ..conditions import UNPLACED
 from ..errors import InputError
 from ..files import Stage, digest, digest_of, final_names
 from ..io.images import Images, check_written, encode, open_images, spread_name, suffix_of
@@ -63,7 +64,7 @@ class Job(ImageJob[Plan]):
         """sha256 of everything that decides an output but the image and the machine: plan, prior, masks and kernels."""
         done = self.plan.degradation
         contents = done.with_files({file: digest(file) for file in done.files})
-        return digest_of([plain(replace(self.plan, prior="", degradation=contents)), self.prior_key()])
+        return digest_of([plain(replace(self.plan, prior="", degradation=contents, **UNPLACED)), self.prior_key()])
 
     def key(self, fingerprint: str) -> str:
         """sha256 of all that decides an output."""
@@ -267,7 +268,7 @@ def _record(
         "medrestore": version("medrestore"),
         "torch": torch.__version__,
         "device": job.machine.place,
-        "config": plain(replace(plan, prior=prior, degradation=named(plan.degradation, names))),
+        "config": plain(replace(plan, prior=prior, degradation=named(plan.degradation, names), **plan.named(names))),
         "key": key,
         "input": {
             "name": names.name_of(images.where),

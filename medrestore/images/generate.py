@@ -10,7 +10,8 @@ from ..errors import InputError
 from ..noise import Noise
 from ..priors import Prior
 from ..priors.latent import LatentPrior, SuperResolutionPrior, channels_of
-from ..restoration import in_batches, padded_size, sample
+from ..restoration import padded_size
+from ..sampling import in_batches, sample
 from ..tiling import generate as generate_windows
 from .codes import check_prior, images_of
 from .plan import GeneratePlan, window_of

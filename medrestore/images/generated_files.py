@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from .. import shipped
+from ..conditions import UNPLACED
 from ..errors import InputError
 from ..files import Stage, digest_of, final_names
 from ..io.images import Images, encode, kind_of, suffix_of
@@ -51,7 +52,7 @@ def generate_file(out: Path, job: GenerateJob) -> bool:
     """
     plan = job.plan
     check_generated(out, plan)
-    key = digest_of([plain(plan) | {"prior": ""}, job.prior_key()])
+    key = digest_of([plain(plan) | {"prior": ""} | UNPLACED, job.prior_key()])
     if job.writing.resume and is_done(out, key, None):
         job.say(f"{out} is complete already")
         return False
@@ -93,7 +94,7 @@ def _record(job: GenerateJob, key: str) -> dict[str, Any]:
         "medrestore": version("medrestore"),
         "torch": torch.__version__,
         "device": job.machine.place,
-        "config": plain(plan) | {"prior": prior},
+        "config": plain(plan) | {"prior": prior} | plan.named(names),
         "key": key,
         "prior_sha256": job.prior_hash,
         "method": repr(plan.sampler),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from ..conditions import Conditions
 from ..levels import LADDERS, check_reach, time_travel
 from ..methods import GENERATION, IMAGES, METHODS
 from ..settings import Bounds, FieldError, OneOf, Privacy, check
@@ -99,7 +100,7 @@ class DegradePlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Conditions):
     """All that decides a restored image, but for the degraded one and the weights of the prior.
 
     Args:
@@ -126,7 +127,6 @@ class Plan:
         shift: from window to window, pixels; default half a window, less where a blur looks around it.
         guide: how much coarser an image guides the windows, auto (as coarse as holes need), 1 (none), 2, 4, ...
         seam: continued takes what windows have settled on into account around them; fixed is the paper's, settled pixels alone.
-        class_label: the class, for a prior that knows classes.
         axis: slices of a NIfTI volume are perpendicular to it.
         slices: first:last+1, from 0, or one number; default all.
         keep_samples: store every sample.
@@ -151,7 +151,6 @@ class Plan:
     shift: Annotated[int | None, Bounds(at_least=1)] = None
     guide: Annotated[int | Literal["auto"], Bounds(at_least=1)] = "auto"
     seam: Literal["continued", "fixed"] = "continued"
-    class_label: Annotated[int | None, Bounds(at_least=0)] = None
     axis: Axis = "axial"
     slices: tuple[int, int] | None = None
     keep_samples: bool = False
@@ -207,7 +206,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class GeneratePlan:
+class GeneratePlan(Conditions):
     """All that decides images from nothing, but for the weights of the prior.
 
     Args:
@@ -226,7 +225,6 @@ class GeneratePlan:
             windows of 256 for larger ones.
         shift: from window to window, pixels; default half a window.
         seam: continued takes what windows have settled on into account around them; fixed is the paper's, settled pixels alone.
-        class_label: the class, for a prior that knows classes.
         bf16: bfloat16 inside the network where the device computes in it, float32 elsewhere.
         batch_size: images, or windows times images, drawn together.
     """
@@ -246,7 +244,6 @@ class GeneratePlan:
     window: Annotated[int | None, Bounds(at_least=8)] = None
     shift: Annotated[int | None, Bounds(at_least=1)] = None
     seam: Literal["continued", "fixed"] = "continued"
-    class_label: Annotated[int | None, Bounds(at_least=0)] = None
     bf16: bool = True
     batch_size: Annotated[int, Bounds(at_least=1)] = 8
 

@@ -16,7 +16,8 @@ from ..operators import LocalOperator, Mask, Operator, PseudoInvertible
 from ..priors import Prior
 from ..priors.latent import LatentPrior, SuperResolutionPrior, channels_of
 from ..problem import Problem, check_data
-from ..restoration import check_needs, in_batches, padded_size, sample
+from ..restoration import padded_size
+from ..sampling import check_needs, in_batches, sample
 from ..tiling import hierarchical
 from .codes import as_seen, check_prior, coarse_image, images_of
 from .coordinates import Coordinates, coordinates, white

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..io.frames.base import Frames
 from ..io.frames.masks import Masks
 from ..io.scenes.base import Scene
-from ..priors import Prior, load
+from ..priors import Prior, opened
 from ..settings import suggested
 from .frame import check_inpaint_plan
 from .plan import Plan
@@ -61,7 +61,7 @@ def inpaint(
     if device is None:
         device = frame.device if isinstance(frame, Tensor) else "cpu"
     if not isinstance(prior, Prior):
-        prior = load(plan.prior, device=str(device), bf16=plan.bf16)
+        prior = opened(plan.prior, plan, device=str(device), bf16=plan.bf16)
     check_inpaint_plan(plan, prior)
     scene = Scene(
         "the frame",

@@ -172,7 +172,7 @@ def _provenance(
         "medrestore": version("medrestore"),
         "torch": torch.__version__,
         "device": job.machine.place,
-        "config": plain(replace(plan, prior=prior)),
+        "config": plain(replace(plan, prior=prior, **plan.named(names))),
         "key": key,
         "input": {
             "name": names.name_of(source),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from ..conditions import UNPLACED
 from ..files import digest_of
 from ..jobs import PriorJob, PriorMachine
 from ..settings import plain
@@ -41,4 +42,4 @@ class Job(PriorJob[Plan]):
 
     def key(self, fingerprint: str) -> str:
         """sha256 of all that decides an output: plan, prior, version, and the frames by their `fingerprint`."""
-        return digest_of([plain(replace(self.plan, prior="")), self.prior_key(), fingerprint])
+        return digest_of([plain(replace(self.plan, prior="", **UNPLACED)), self.prior_key(), fingerprint])

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..files import altered, check_own, digest, new_output, unfinished
-from ..io.scenes.writer import encode_png, output_kind, provenance_place
+from ..io.scenes.writer import KINDS, encode_png, output_kind, provenance_place
 from .plan import Writing
 
 LARGEST_JSON = 1 << 28  # bytes of a provenance
@@ -35,14 +35,12 @@ def record_place(out: Path) -> Path:
 
 def check_output(out: Path, *inputs: Path | None) -> None:
     """Refuses names that stand for nothing that is written, and places among the inputs."""
-    if out.name in ("", ".."):
+    if out.suffix.lower() in (".jpg", ".jpeg"):
+        raise InputError(f"{out}: jpg would change the known pixels; give a name ending in .png")
+    if out.name in ("", "..") or out.suffix.lower() not in ("", ".png", *KINDS):
         raise InputError(
             f"{out} is no name to write to; name a new folder, or a file ending in .png, .mha, .mkv or .mp4"
         )
-    if out.suffix.lower() in (".jpg", ".jpeg"):
-        raise InputError(f"{out}: jpg would change the known pixels; give a name ending in .png")
-    if out.suffix != ".png":
-        output_kind(out)
     for given in inputs:
         if given is None or not given.exists():
             continue

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from ..conditions import Conditions
 from ..levels import below, check_reach, karras, time_travel
 from ..methods import FRAMES, METHODS
 from ..settings import Bounds, OneOf, Privacy, check
@@ -18,7 +19,7 @@ LEAST_SIGMA = 0.005  # below it a prior in [-1, 1] has less than a grey level to
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Conditions):
     """All that decides the fill, but for the frames and the weights of the prior.
 
     Args:

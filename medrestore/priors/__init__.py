@@ -1,8 +1,12 @@
 """Priors of images: the mean of the clean image given a noisy one."""
 
-from .base import Prior, Watched, WrappedPrior
+from .base import ClassConditional, Prior, Watched, WrappedPrior
+from .classes import Classes
+from .classifier import Classifier, NetworkClassifier
 from .gaussian import StationaryGaussian
+from .guidance import ClassifierFree, Guided
 from .network import NetworkPrior
+from .opening import opened
 from .parametrisations import EDM, Epsilon, Sample, VarianceExploding, Velocity
 from .parts import ByParts
 from .planes import InBatches, ThreePlanes
@@ -13,8 +17,14 @@ __all__ = [
     "EDM",
     "ByParts",
     "BySets",
+    "ClassConditional",
+    "Classes",
+    "Classifier",
+    "ClassifierFree",
     "Epsilon",
+    "Guided",
     "InBatches",
+    "NetworkClassifier",
     "NetworkPrior",
     "Prior",
     "Sample",
@@ -25,5 +35,6 @@ __all__ = [
     "Watched",
     "WrappedPrior",
     "load",
+    "opened",
     "save",
 ]

@@ -9,6 +9,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..extras import extra
 from .autoencoder import AutoencoderKL, VQModel
+from .encoder import EncoderUNet
 from .ncsnpp import NCSNpp
 from .unet import UNet2DModel
 
@@ -48,6 +49,7 @@ BUILDERS: dict[str, Callable[[Config], torch.nn.Module]] = {  # by `_class_name`
     "UNet2DModel": lambda config: UNet2DModel(**config),
     "DiffusionModelUNet": _monai,
     "NCSNpp": lambda config: NCSNpp(**config),
+    "EncoderUNet": lambda config: EncoderUNet(**config),
     "VQModel": lambda config: VQModel(**config),
     "AutoencoderKL": lambda config: AutoencoderKL(**config),
 }

@@ -206,8 +206,10 @@ class AutoencoderKL(Autoencoder):
         super().__init__()
         self.config = _arguments(locals())
         _check_blocks(down_block_types, up_block_types, len(block_out_channels))
-        if not (use_quant_conv and use_post_quant_conv) or any(one is not None for one in (shift_factor, latents_mean, latents_std)):
-            raise ValueError("use_quant_conv and use_post_quant_conv must be true, without shift_factor, latents_mean and latents_std")
+        moved = any(one is not None for one in (shift_factor, latents_mean, latents_std))
+        if not (use_quant_conv and use_post_quant_conv) or moved:
+            raise ValueError("use_quant_conv and use_post_quant_conv must be true, without shift_factor, latents_mean and "
+                             "latents_std")
         half = partial(_Half, widths=list(block_out_channels), groups=norm_num_groups, act=act_fn,
                        attends=mid_block_add_attention)
         self.encoder = half(in_channels, 2 * latent_channels, blocks=layers_per_block, down=True)

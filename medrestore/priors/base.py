@@ -6,6 +6,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from ..codecs import Recipe
+from .classes import Classes
 
 
 class Prior(ABC):
@@ -34,6 +35,20 @@ class Prior(ABC):
     def watched(self, seen: Callable[[int], None]) -> "Prior":
         """The prior with its calls counted; see `Watched`."""
         return Watched(self, seen)
+
+
+class ClassConditional(Prior):
+    """A prior that may be told the class of each image.
+
+    Attributes:
+        classes: that it knows; None for a prior of any images alike.
+    """
+
+    classes: Classes | None
+
+    @abstractmethod
+    def of_classes(self, x: Tensor, sigma: float, labels: Tensor) -> Tensor:
+        """The mean of x0 given `x` and the class of each image, by its number, `labels` (batch,) int64."""
 
 
 class WrappedPrior(Prior):

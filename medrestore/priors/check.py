@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .classifier import NetworkClassifier
 from .conditional import Conditioned
 from .network import NetworkPrior
 
@@ -20,14 +21,14 @@ def not_finite(state: Mapping[str, Tensor]) -> str | None:
     return next((key for key, value in state.items() if value.is_floating_point() and not bool(value.isfinite().all())), None)
 
 
-def answer(prior: NetworkPrior, *, condition_channels: int = 0) -> dict[str, Any]:
-    """Statistics of the estimate at one noise level, of noise from a seeded generator on the CPU.
+def answer(prior: NetworkPrior | NetworkClassifier, *, condition_channels: int = 0) -> dict[str, Any]:
+    """Statistics of the answer at one noise level, to noise from a seeded generator on the CPU.
 
     Args:
         condition_channels: of a second image that the network is conditioned on; noise as well.
 
     Returns:
-        size, sigma, and mean, std and single values of the estimate.
+        size, sigma, and mean, std and single values of the estimate, or of the log-probabilities of a classifier.
     """
     side = -(-SMALLEST // prior.multiple) * prior.multiple
     height, width = prior.size or (side, side)
@@ -43,9 +44,9 @@ def answer(prior: NetworkPrior, *, condition_channels: int = 0) -> dict[str, Any
             "values": [round(float(value), 6) for value in estimate[at]]}
 
 
-def _conditioned(prior: NetworkPrior, condition: Tensor) -> NetworkPrior:
-    """The same prior conditioned on this image, where it has channels."""
-    if condition.shape[1] == 0:
+def _conditioned(prior: NetworkPrior | NetworkClassifier, condition: Tensor) -> NetworkPrior | NetworkClassifier:
+    """The same conditioned on this image, where it has channels."""
+    if condition.shape[1] == 0 or isinstance(prior, NetworkClassifier):
         return prior
     return NetworkPrior(Conditioned(prior.net, condition), prior.parametrisation, channels=prior.channels)
 

@@ -22,7 +22,8 @@ from .parametrisations import Parametrisation
 from .spaces import LatentSpace, autoencoder_of
 
 AUTOENCODER = "vqvae"  # the folder of the autoencoder inside of a prior
-LATENT, LOW_RESOLUTION = "latent", "low_resolution"  # entries of prior.json: the scale of the codes, and how coarse images were made
+LATENT = "latent"  # the entry of prior.json with the scale of the codes
+LOW_RESOLUTION = "low_resolution"  # and the one that says how coarse images were made
 SLACK = 0.05  # by which a coarse image may leave [-1, 1]
 
 
@@ -94,8 +95,8 @@ class SuperResolutionPrior(Prior):
         """
         channels = self.condition_channels
         if small.ndim != 4 or small.shape[1] != channels:
-            raise InputError(f"the coarse image has the shape {tuple(small.shape)}, and (1, {channels}, height, width) is needed; "
-                             "repeat a grey channel to make colours of it")
+            raise InputError(f"the coarse image has the shape {tuple(small.shape)}, and (1, {channels}, height, width) is "
+                             "needed; repeat a grey channel to make colours of it")
         size = self.size_of_codes((small.shape[-2] * self.factor, small.shape[-1] * self.factor))
         low, high = float(small.min()), float(small.max())
         if channels != 2 and not (low >= -1 - SLACK and high <= 1 + SLACK):
@@ -122,8 +123,8 @@ class SuperResolutionPrior(Prior):
 
     def _prior(self, condition: Tensor, size: tuple[int, int] | None) -> Prior:
         placed = condition.to(next(self.net.parameters()).device)
-        prior: Prior = NetworkPrior(Conditioned(self.net, placed), self.parametrisation, channels=self.channels, multiple=self.multiple,
-                             size=size, recipe=self.recipe, bf16=self.bf16)
+        prior: Prior = NetworkPrior(Conditioned(self.net, placed), self.parametrisation, channels=self.channels,
+                                    multiple=self.multiple, size=size, recipe=self.recipe, bf16=self.bf16)
         prior = prior if self._seen is None else prior.watched(self._seen)
         return prior if self.space is None else LatentPrior(prior, self.space)
 

@@ -11,7 +11,8 @@ from ..codecs import Interval, Recipe
 from ..errors import InputError
 from ..extras import extra
 from .architectures import configuration, tensor_of
-from .base import Prior
+from .base import ClassConditional
+from .classes import Classes
 from .parametrisations import Parametrisation
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def computes_bfloat16(kind: str) -> bool:
     return kind == "xpu"
 
 
-class NetworkPrior(Prior):
+class NetworkPrior(ClassConditional):
     """A trained network as a prior, at any size that is a multiple of `multiple`.
 
     Args:
@@ -45,15 +46,16 @@ class NetworkPrior(Prior):
         recipe: how images become its coordinates.
         bf16: run the network in bfloat16 where its device has the arithmetic (`computes_bfloat16`), in float32 elsewhere; the
             state and the estimate stay float32.
-        class_label: the class for a class-conditional network, None for others.
+        class_label: the number of the class for a class-conditional network, None for others.
+        classes: of a class-conditional network, where they are known.
 
     Raises:
-        InputError: numbers below 1, or a size that is no multiple of `multiple`.
+        InputError: numbers below 1, a size that is no multiple of `multiple`, or a class that is none of `classes`.
     """
 
     def __init__(self, net: torch.nn.Module, parametrisation: Parametrisation, *, channels: int, multiple: int = 1,
                  size: tuple[int, int] | None = None, recipe: Recipe | None = None, bf16: bool = False,
-                 class_label: int | None = None) -> None:
+                 class_label: int | None = None, classes: Classes | None = None) -> None:
         for name, number in (("channels", channels), ("multiple", multiple)):
             if type(number) is not int or number < 1:
                 raise InputError(f"{name} of a prior must be a whole number of at least 1, got {number!r}")
@@ -61,10 +63,13 @@ class NetworkPrior(Prior):
             raise InputError(f"the size of a prior must be (height, width), multiples of {multiple}, got {size!r}")
         if class_label is not None and (type(class_label) is not int or class_label < 0):
             raise InputError(f"class_label must be a whole number of at least 0, got {class_label!r}")
+        if classes is not None and (class_label is None or class_label >= classes.embedded):
+            raise InputError(f"class_label must be a whole number below {classes.embedded}, got {class_label!r}")
         self.net = net.eval()
         self.parametrisation = parametrisation
         self.channels, self.multiple, self.size = channels, multiple, size
-        self.recipe, self.bf16, self.class_label = recipe, bf16, class_label
+        self.recipe, self.bf16 = recipe, bf16
+        self.class_label, self.classes = class_label, classes
         self.sigma_range = parametrisation.sigma_range
 
     @classmethod
@@ -115,26 +120,34 @@ class NetworkPrior(Prior):
         return f"NetworkPrior({', '.join(parts)})"
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
-        level = torch.full((len(x),), float(sigma), device=x.device)
-        return self.parametrisation.estimate(self._forward, x, level)
+        return self._estimate(x, sigma, self._labels(x))
 
-    def _forward(self, x: Tensor, t: Tensor) -> Tensor:
+    def of_classes(self, x: Tensor, sigma: float, labels: Tensor) -> Tensor:
+        if self.class_label is None:
+            raise InputError("this prior knows no classes; leave the label out")
+        return self._estimate(x, sigma, labels)
+
+    def _labels(self, x: Tensor) -> Tensor | None:
+        """(batch,): the class of every image, where the network takes one."""
+        return None if self.class_label is None else torch.full((len(x),), self.class_label, device=x.device)
+
+    def _estimate(self, x: Tensor, sigma: float, labels: Tensor | None) -> Tensor:
+        level = torch.full((len(x),), float(sigma), device=x.device)
+        return self.parametrisation.estimate(lambda x, t: self._forward(x, t, labels), x, level)
+
+    def _forward(self, x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
         images = len(x)
         if x.device.type == "cpu":
             images = max(1, AT_ONCE // (x.shape[-2] * x.shape[-1]))
-        return torch.cat([self._output(*part) for part in zip(x.split(images), t.split(images), strict=True)])
+        parts = [slice(start, start + images) for start in range(0, len(x), images)]
+        return torch.cat([self._output(x[part], t[part], None if labels is None else labels[part]) for part in parts])
 
-    def _output(self, x: Tensor, t: Tensor) -> Tensor:
+    def _output(self, x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
+        given = {} if labels is None else {"class_labels": labels}
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16 and computes_bfloat16(x.device.type)):
-            out = self.net(x, t, **self._classes(x))
+            out = self.net(x, t, **given)
         return tensor_of(out).float()
-
-    def _classes(self, x: Tensor) -> dict[str, Tensor]:
-        """The class of every image, where the network takes one."""
-        if self.class_label is None:
-            return {}
-        return {"class_labels": torch.full((len(x),), self.class_label, device=x.device)}
 
 
 def _components(pipeline: Any) -> dict[str, Any]:

@@ -68,6 +68,10 @@ class Parametrisation(ABC):
     """What a network was trained to predict, and on which inputs."""
 
     @abstractmethod
+    def inputs(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """What the network takes for `x` at the levels `sigma` (batch,): its input, shaped like `x`, and its time (batch,)."""
+
+    @abstractmethod
     def estimate(self, net: Network, x: Tensor, sigma: Tensor) -> Tensor:
         """E[x0 | x], with `sigma` (batch,) the noise std of each sample."""
 
@@ -99,10 +103,13 @@ class EDM(Parametrisation):
             raise InputError(f"EDM: time_scale must be a number other than 0, got {self.time_scale!r}")
         check_training_range("EDM", self.sigmas)
 
+    def inputs(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        return x / (sigma.reshape(-1, 1, 1, 1) ** 2 + self.sigma_data**2).sqrt(), self.time_scale * sigma.log()
+
     def estimate(self, net: Network, x: Tensor, sigma: Tensor) -> Tensor:
         s = sigma.reshape(-1, 1, 1, 1)
         total = (s**2 + self.sigma_data**2).sqrt()
-        out = net(x / total, self.time_scale * sigma.log())[:, : x.shape[1]]
+        out = net(*self.inputs(x, sigma))[:, : x.shape[1]]
         return (self.sigma_data / total) ** 2 * x + s * self.sigma_data / total * out
 
     @property
@@ -152,9 +159,11 @@ class VariancePreserving(Parametrisation):
         i = torch.searchsorted(grid, at).clamp(1, len(grid) - 1)
         return i - 1 + (at - grid[i - 1]) / (grid[i] - grid[i - 1])
 
+    def inputs(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        return x / (1 + sigma.reshape(-1, 1, 1, 1) ** 2).sqrt(), self.timestep(sigma)
+
     def _output(self, net: Network, x: Tensor, sigma: Tensor) -> Tensor:
-        s = sigma.reshape(-1, 1, 1, 1)
-        return net(x / (1 + s**2).sqrt(), self.timestep(sigma))[:, : x.shape[1]]  # a learned variance is cut off
+        return net(*self.inputs(x, sigma))[:, : x.shape[1]]  # a learned variance is cut off
 
     @property
     def sigma_range(self) -> tuple[float, float]:
@@ -197,6 +206,9 @@ class VarianceExploding(Parametrisation):
 
     def __post_init__(self) -> None:
         check_training_range("VarianceExploding", self.sigmas)
+
+    def inputs(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        return x, sigma
 
     def estimate(self, net: Network, x: Tensor, sigma: Tensor) -> Tensor:
         return x + sigma.reshape(-1, 1, 1, 1) ** 2 * net(x, sigma)[:, : x.shape[1]]

@@ -95,7 +95,8 @@ def describe(folder: Path) -> dict[str, Any]:
     if missing:
         raise InputError(f"{folder / ABOUT} lacks {', '.join(sorted(missing))}; copy the autoencoder again")
     if about["format"] != FORMAT or sealed(about)["digest"] != about["digest"]:
-        raise InputError(f"{folder / ABOUT} was altered after it was written, or is of another version; copy the autoencoder again")
+        raise InputError(f"{folder / ABOUT} was altered after it was written, or is of another version; "
+                         "copy the autoencoder again")
     return dict(about)
 
 

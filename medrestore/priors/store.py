@@ -17,6 +17,7 @@ from ..errors import InputError, meant
 from ..files import check_own, digest, digest_of, is_empty, new_folder, recover
 from .architectures import build, configuration
 from .check import not_finite
+from .classes import Classes, Label, described_classes
 from .compiled import Compiled
 from .network import NetworkPrior
 from .parametrisations import (
@@ -33,6 +34,8 @@ from .parametrisations import (
 from .tensors import write_tensors
 
 FORMAT = 1
+PRIOR = "prior.json"  # the description of a prior
+DESCRIPTIONS = (PRIOR, "classifier.json")  # files that tell a folder of this package
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 CONFIG = "unet/config.json"
 PARAMETRISATIONS: dict[str, type[Parametrisation]] = {
@@ -49,7 +52,8 @@ LONGEST_SCHEDULE = 100_000  # steps
 
 def save(folder: Path, net: torch.nn.Module, *, parametrisation: Parametrisation, recipe: Recipe | None, channels: int,
          multiple: int, card: dict[str, Any], config: Mapping[str, Any] | None = None, size: tuple[int, int] | None = None,
-         facts: Mapping[str, Any] | None = None, parts: Mapping[str, torch.nn.Module] | None = None, half: bool = False) -> None:
+         facts: Mapping[str, Any] | None = None, parts: Mapping[str, torch.nn.Module] | None = None, half: bool = False,
+         file: str = PRIOR) -> None:
     """Writes a network and what a prior must say of itself.
 
     Args:
@@ -61,6 +65,7 @@ def save(folder: Path, net: torch.nn.Module, *, parametrisation: Parametrisation
         facts: further entries of `prior.json` (family, licence, source, check), plain data.
         parts: further networks of diffusers that belong to it, by folder name.
         half: keep the weights of the network as float16, in half the space; they are read as float32 again.
+        file: name of the description.
     """
     kind, said = _name(PARAMETRISATIONS, parametrisation), None if recipe is None else _name(RECIPES, recipe)
     dtype = torch.float16 if half else None
@@ -81,7 +86,7 @@ def save(folder: Path, net: torch.nn.Module, *, parametrisation: Parametrisation
     }
     if hashes:
         about["parts"] = hashes
-    (folder / "prior.json").write_text(json.dumps(sealed(about), indent=2) + "\n")
+    (folder / file).write_text(json.dumps(sealed(about), indent=2) + "\n")
 
 
 def sealed(about: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +139,7 @@ def check_free(out: Path, *, replace: bool = False) -> None:
     """
     if not out.exists() or is_empty(out):
         return
-    if not (out / "prior.json").is_file():
+    if not any((out / file).is_file() for file in DESCRIPTIONS):
         raise InputError(f"{out} exists and it is no prior; choose another output")
     if not replace:
         raise InputError(f"{out} exists already; pass `overwrite` to replace the prior, or choose another output")
@@ -160,7 +165,7 @@ def new_prior(out: Path, *, replace: bool = False) -> Iterator[Path]:
 def find(name: str | Path) -> Path:
     """The folder of a prior: a path, or the name of a shipped one."""
     path = Path(name)
-    if (path / "prior.json").is_file():
+    if (path / PRIOR).is_file():
         return path
     if (known := shipped.prior(str(name))) is not None:
         return known
@@ -177,7 +182,15 @@ def describe(name: str | Path) -> dict[str, Any]:
     Raises:
         InputError: no such prior, or a description that cannot be read.
     """
-    path = find(name) / "prior.json"
+    return read_description(find(name) / PRIOR)
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """The description of a network, `prior.json` or one like it, checked for its fields.
+
+    Raises:
+        InputError: it cannot be read, or was altered.
+    """
     try:
         about = json.loads(_text(path))
     except (ValueError, RecursionError) as error:
@@ -206,8 +219,18 @@ def _whole(value: Any) -> bool:
     return type(value) is int and value >= 1
 
 
+def classes_of(name: str | Path) -> Classes | None:
+    """The classes of a prior, None where it has none.
+
+    Raises:
+        InputError: as `describe`, or a configuration that cannot be read.
+    """
+    about, folder = describe(name), find(name)
+    return described_classes(about, network_config(folder, "unet", about), folder)
+
+
 def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = False, compiled: bool = False,
-         class_label: int | None = None, conditioned: bool = False) -> NetworkPrior:
+         label: Label = None, conditioned: bool = False) -> NetworkPrior:
     """A prior by folder or by the name of a shipped one, checked against its hash.
 
     Args:
@@ -215,7 +238,8 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
         bf16: compute in bfloat16 inside the network where the device does, as `NetworkPrior` says.
         compiled: have `torch.compile` make the network quicker, at the price of a minute or so at its first call for each size
             of image and batch; on a GPU as CUDA graphs. Where that fails the network runs as it is.
-        class_label: the class for a class-conditional network; no other takes one.
+        label: the class for a class-conditional network, by name, or by number where its classes have no names; no other takes
+            one. A network that was trained with labels left out does without, and then knows images of any class.
         conditioned: the caller sees to the further image that the network is given, as `latent.load` does; else a prior that
             needs one is refused.
 
@@ -231,7 +255,8 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
     parametrisation = built(PARAMETRISATIONS, about["parametrisation"], folder)
     recipe = None if about["recipe"] is None else built(RECIPES, about["recipe"], folder)
     config = {"_class_name": "UNet2DModel"} | network_config(folder, "unet", about)
-    check_class(config, class_label, folder)
+    classes = described_classes(about, config, folder)
+    class_label = _index(classes, label, folder)
     net = network(folder, WEIGHTS, config, about["sha256"])
     if config.get("in_channels", about["channels"]) != about["channels"] + about.get("condition_channels", 0):
         raise InputError(f"{folder}/prior.json speaks of {about['channels']} channels and {CONFIG} of {config['in_channels']}; "
@@ -240,6 +265,7 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
     return NetworkPrior(
         Compiled(net) if compiled else net, parametrisation, channels=about["channels"], multiple=about["multiple"],
         size=tuple(about["size"]) if about.get("size") else None, recipe=recipe, bf16=bf16, class_label=class_label,
+        classes=classes,
     )
 
 
@@ -266,20 +292,16 @@ def load_part(name: str | Path, part: str, *, device: torch.device | str = "cpu"
     return network(folder, f"{part}/{Path(WEIGHTS).name}", config, parts[part]).to(place(device))
 
 
-def classes(config: Mapping[str, Any]) -> int | None:
-    """How many classes a network is conditioned on, None for others."""
-    number = config.get("num_class_embeds")
-    return number if _whole(number) else None
-
-
-def check_class(config: Mapping[str, Any], class_label: int | None, folder: Path) -> None:
-    """Refuses a class for a network without classes, a missing one for others, and one out of range."""
-    number = classes(config)
-    if number is None and class_label is not None:
-        raise InputError(f"{folder} is a prior without classes; leave `class_label` out")
-    if number is not None and (type(class_label) is not int or not 0 <= class_label < number):
-        raise InputError(f"{folder} is a prior of {number} classes; give `class_label`, a whole number from 0 to {number - 1}, "
-                         f"got {class_label!r}")
+def _index(classes: Classes | None, label: Label, folder: Path) -> int | None:
+    """The number of the class that is asked for."""
+    if classes is None:
+        if label is not None:
+            raise InputError(f"{folder} is a prior without classes; leave `label` out")
+        return None
+    try:
+        return classes.index(label)
+    except InputError as error:
+        raise InputError(f"{folder} is a prior of {classes.number} classes: {error}") from error
 
 
 def _text(path: Path) -> str:
@@ -300,7 +322,7 @@ def _json(path: Path, folder: Path) -> dict[str, Any]:
 
 
 def network_config(folder: Path, part: str, about: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of a network of a prior, which must be the one that was written."""
+    """The configuration of a network in a folder, which must be the one that was written."""
     path, hashes = folder / part / Path(CONFIG).name, about.get("config_sha256", {})
     values = _json(path, folder)
     if hashes and digest(path) != hashes.get(part):

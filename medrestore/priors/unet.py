@@ -168,7 +168,17 @@ class UNet2DModel(nn.Module):
         Raises:
             ValueError: classes for a network of none, or none for one of classes.
         """
-        time = self._embedded(torch.as_tensor(t, device=x.device).expand(len(x)), class_labels)
+        time = self.embedded(torch.as_tensor(t, device=x.device).expand(len(x)), class_labels)
+        x, skips = self.encoded(x, time)
+        for level in cast("Iterable[Level]", self.up_blocks):
+            for index in range(len(level.resnets)):
+                x = self._run(level.step, index, torch.cat([x, skips.pop()], 1), time)
+            if level.resampled:
+                x = level.resample(x, time)
+        return cast("Tensor", self.conv_out(functional.silu(self.conv_norm_out(x))))
+
+    def encoded(self, x: Tensor, time: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The features of the middle, and those of every block on the way down, for images and their embedded times."""
         if self.config["center_input_sample"]:
             x = 2 * x - 1
         x = self.conv_in(x)
@@ -182,19 +192,15 @@ class UNet2DModel(nn.Module):
                 skips.append(x)
         if self.mid_block is not None:
             x = self._run(self.mid_block, x, time)
-        for level in cast("Iterable[Level]", self.up_blocks):
-            for index in range(len(level.resnets)):
-                x = self._run(level.step, index, torch.cat([x, skips.pop()], 1), time)
-            if level.resampled:
-                x = level.resample(x, time)
-        return cast("Tensor", self.conv_out(functional.silu(self.conv_norm_out(x))))
+        return x, skips
 
     def _run(self, step: Any, *inputs: Any) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():
             return cast("Tensor", checkpoint(step, *inputs, use_reentrant=False))
         return cast("Tensor", step(*inputs))
 
-    def _embedded(self, t: Tensor, class_labels: Tensor | None) -> Tensor:
+    def embedded(self, t: Tensor, class_labels: Tensor | None = None) -> Tensor:
+        """The embedded times (batch, channels), with the classes where the network has some."""
         waves = sinusoids(t, self.time_channels, cosines_first=self.config["flip_sin_to_cos"], shift=self.config["freq_shift"])
         time: Tensor = self.time_embedding(waves.to(self.conv_in.weight.dtype))
         if (self.class_embedding is None) != (class_labels is None):

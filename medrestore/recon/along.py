@@ -21,12 +21,13 @@ OVER_NOISE = 1.02  # times the noise, below which a virtual coil holds none but 
 
 
 def prepare_along(scan: Scan, maps: Tensor | None, notes: tuple[str, ...], plan: Plan, *, cache: Path | None,
-                  device: torch.device | str) -> Prepared:
+                  device: torch.device | str, noise: tuple[float, str] | None = None) -> Prepared:
     """Whitens, estimates noise, leaves out empty virtual coils, and estimates coil maps from the centre of k-space, regridded.
 
     Args:
         scan: its living coils.
         maps: (1, coil, h, w) given coil maps of these.
+        noise: as `prepare` has it.
         notes: on the coils that were left out.
 
     Raises:
@@ -39,7 +40,7 @@ def prepare_along(scan: Scan, maps: Tensor | None, notes: tuple[str, ...], plan:
         raise InputError("software takes lines out of Cartesian scans alone, and this one was acquired along a trajectory; leave "
                          "`undersample` out")
     white = Whitened.of(scan, scan.kspace, maps, None)
-    sigma, source = _noise_level(white, trajectory, scan.mask, plan)
+    sigma, source = noise or _noise_level(white, trajectory, scan.mask, plan)
     white, said = virtual_coils(white, sigma)
     centre, inner = gridded_centre(white.kspace, trajectory, shape, scan.mask)
     mask = covered(trajectory, shape, scan.mask)
@@ -52,7 +53,7 @@ def prepare_along(scan: Scan, maps: Tensor | None, notes: tuple[str, ...], plan:
     kspace = white.kspace.to(device)
     problem, form, source = weighted(sense, kspace, sigma, source, plan)
     return Prepared(problem, sense, kspace, sampling, source, white.gain(found).to(device), scan.crop, scan.reference, form,
-                    (*scan.notes, *notes, *said, *told), sampling.acceleration)
+                    (*scan.notes, *notes, *said, *told), sampling.acceleration, unmix=white.unmix)
 
 
 def _noise_level(white: Whitened, trajectory: Tensor, mask: Tensor, plan: Plan) -> tuple[float, str]:

@@ -15,7 +15,7 @@ from ..io.kspace.base import sampled
 from ..io.kspace.plausible import doubt
 from ..io.kspace.points import strongest_far
 from ..io.kspace.trajectory import Points
-from ..priors import Prior, load
+from ..priors import Prior, opened
 from ..priors.store import describe
 from ..settings import suggested
 from .checks import check_noise, check_plan, check_prior, complex_prior
@@ -43,7 +43,7 @@ class Reconstruction(Generic[A]):
         zero_filled, cg_sense: (slice, height, width) complex, the baselines beside it.
         misfit: (slice,) |A x - y| over what the noise explains, mean over the samples: about 1 is right.
         slices: how each was prepared and drawn.
-        warning: that the prior does not know this kind of image, in one sentence; None where it does.
+        warning: that the prior or the settings do not suit this scan, in one sentence; None where it does.
     """
 
     image: A
@@ -106,7 +106,7 @@ def reconstruct(kspace: A, mask: np.ndarray | Tensor | None = None, *, maps: np.
         device = kspace.device if isinstance(kspace, Tensor) else "cpu"
     if not isinstance(prior, Prior):
         check_prior(describe(plan.prior)["channels"], plan.prior, plan)
-        prior = load(plan.prior, device=str(device), bf16=plan.bf16)
+        prior = opened(plan.prior, plan, device=str(device), bf16=plan.bf16)
     prior = complex_prior(prior, plan)
     scans = [_scan(slice_, index, masks, noise, plan.noise_scan, points) for index, slice_ in enumerate(data)]
     return _as_given(*_all(scans, given, prior, plan, torch.device(device), on_step, check_fit), kspace)
@@ -251,7 +251,7 @@ def _plan(plan: Plan, prior: Prior | str | Path | None, changes: Mapping[str, An
     for name in changes:
         if name not in known:
             raise InputError(f"Plan: {name} is no option; {suggested('', name, known)}")
-        if name in ("maps", "dataset", "axes", "select", "slices", "trajectory"):
+        if name in ("maps", "dataset", "axes", "select", "separate", "slices", "trajectory"):
             raise InputError(f"Plan: {name} says how a file is read; select from the arrays, or use `recon.recon_file`")
     if isinstance(prior, str | Path):
         changes = {**changes, "prior": str(prior)}

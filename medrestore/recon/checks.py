@@ -4,7 +4,8 @@ from ..errors import InputError
 from ..methods import METHODS, SCANS, serving
 from ..operators import NonCartesianSense, SoftSense
 from ..priors import ByParts, Prior
-from ..restoration import check, image_size, padded_size
+from ..restoration import image_size, padded_size
+from ..sampling import check
 from .data_step import exact_gb
 from .plan import Plan
 from .prepared import Prepared

@@ -15,15 +15,18 @@ import torch
 from torch import Tensor
 
 from .. import shipped
+from ..conditions import UNPLACED
 from ..errors import InputError
 from ..files import Stage, digest, digest_of, explained, final_names
 from ..io import KSpaceFile, ReconstructionWriter, read_provenance, write_nifti
 from ..io.guards import scan_files
+from ..io.kspace.series import SeriesFile
 from ..io.reconstruction import damaged
 from ..jobs import PriorJob
 from ..metrics import Scores
 from ..report import panel
-from ..restoration import image_size, in_batches, padded_size
+from ..restoration import image_size, padded_size
+from ..sampling import in_batches
 from ..settings import FieldError, plain
 from .checks import check_noise, check_plan, check_prior, complex_prior
 from .data_step import DataStep
@@ -75,7 +78,7 @@ class Job(PriorJob[Plan]):
     def config_hash(self) -> str:
         """sha256 of everything that decides an output but the scan and the machine: plan, prior and maps, wherever these lie."""
         files = self.maps_fingerprint, self.trajectory_fingerprint
-        return digest_of([plain(replace(self.plan, prior="", maps=None, trajectory=None)), self.prior_key(), *files])
+        return digest_of([plain(replace(self.plan, prior="", maps=None, trajectory=None, **UNPLACED)), self.prior_key(), *files])
 
     @property
     def levels(self) -> list[float]:
@@ -134,7 +137,7 @@ def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, stage: Stage
     (ready,) = prepared.values()
     check_plan(ready, job.prior, job.plan)
     check_noise(ready, job.plan)
-    count = slices_at_once(ready, job.plan, job.machine.place, len(volume.numbers))
+    count = slices_at_once(ready, job.plan, job.machine.place, len(volume.numbers), frames=scan.frames)
     job.say(_summary(scan, ready, job, len(volume.numbers), count))
     notes = [*dict.fromkeys((*scan.notes, *ready.notes))]
     for note in notes:
@@ -253,14 +256,17 @@ def _write(volume: Volume, records: Records, keys: dict[int, str], place: Path, 
 
 
 def _slice_range(scan: KSpaceFile, slices: tuple[int, int] | None) -> range:
-    first, last = (0, len(scan)) if slices is None else slices
-    if not 0 <= first < last <= len(scan):
-        raise InputError(f"{scan.path} has slices 0 to {len(scan) - 1}, and `slices` {first}:{last} asks for others")
-    return range(first, last)
+    count = len(scan) // scan.frames
+    first, last = (0, count) if slices is None else slices
+    if not 0 <= first < last <= count:
+        raise InputError(f"{scan.path} has slices 0 to {count - 1}, and `slices` {first}:{last} asks for others")
+    return range(first * scan.frames, last * scan.frames)
 
 
 def _write_nifti(out: Path, images: ReconstructionWriter, slices: int, scan: KSpaceFile, first: int) -> None:
     volume = np.stack([images.read(index) for index in range(slices)])
+    if scan.frames > 1:
+        volume = volume.reshape(-1, scan.frames, *volume.shape[1:]).swapaxes(0, 1)
     one = scan[first]
     write_nifti(out.with_suffix(".nii.gz"), volume, pixel_mm=one.pixel_mm, affine=one.affine)
 
@@ -279,6 +285,7 @@ def _provenance(source: Path, ready: Prepared, volume: Volume, notes: list[str])
         "fit": settled.fit.errors, "interval_factor": interval_factor(volume.plan, job.prior_hash),
         "sampling": {"kind": sampling.kind, "acceleration": sampling.acceleration, "acquired": ready.acquired,
                      "calibration": sampling.acs},
+        "frames": _frames(volume.scan),
         "notes": [job.writing.told(note, source) for note in notes],
     }
 
@@ -292,7 +299,13 @@ def _recorded(job: Job) -> Plan:
         prior=plan.prior if known else names.name_of(plan.prior),
         maps=None if plan.maps is None else names.name_of(plan.maps),
         trajectory=None if plan.trajectory is None else names.name_of(plan.trajectory),
+        **plan.named(names),
     )
+
+
+def _frames(scan: KSpaceFile) -> list[dict[str, int]] | None:
+    """The values of the counters in each frame of a series; None of other scans."""
+    return list(scan.values) if isinstance(scan, SeriesFile) else None
 
 
 def _numbers(scores: Scores) -> dict[str, float | str]:
@@ -304,7 +317,7 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: 
     _, coils, height, width = scan.shape
     sampling = ready.sampling
     lines = sampling.acs if isinstance(sampling.acs, int) else "{} x {}".format(*sampling.acs)
-    begun = (f"{scan.path.name}: {slices} of {len(scan)} slices, {coils} coils, {height} x {width}; "
+    begun = (f"{scan.path.name}: {_counted_in(scan, slices)}, {coils} coils, {height} x {width}; "
              f"{sampling.kind} {ready.acceleration}, calibration {lines}; "
              f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); ")
     if job.plan.is_classical:
@@ -318,6 +331,12 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: 
         f"data steps by {_words(ready.data_step)}; on {job.machine.place}; "
         + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
     )
+
+
+def _counted_in(scan: KSpaceFile, slices: int) -> str:
+    """How many of its slices, and of how many frames each."""
+    said = f"{slices // scan.frames} of {len(scan) // scan.frames} slices"
+    return said if scan.frames == 1 else f"{said} of {scan.frames} frames"
 
 
 def _words(form: DataStep) -> str:

@@ -45,10 +45,12 @@ def warning(fit: Fit, plan: Plan) -> str | None:
     if fit.better is None:
         return None
     told = (f"samples that were held back are predicted worse by {fit.method} with this prior than by {fit.better} without one "
-            f"(relative error {fit}), so the prior does not know this kind of image")
+            f"(relative error {fit}), so the prior does not know this kind of image, or the "
+            "method's settings do not suit it")
     if plan.fallback is not None:
         return f"{told}, and {plan.fallback} takes over"
-    return f"{told}: take another `prior`, `method` {fit.better}, or `fallback` {fit.better} to have that done where it is so"
+    return (f"{told}: take more `steps`, another `prior`, `method` {fit.better}, or `fallback` {fit.better} to have that done "
+            "where it is so")
 
 
 def measured_fit(prepared: Prepared, prior: Prior, plan: Plan, *, on_call: Callable[[], None] = lambda: None) -> Fit:

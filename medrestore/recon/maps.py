@@ -39,7 +39,7 @@ def coil_maps(white: Whitened, sampling: Sampling, sigma: float, plan: Plan, *, 
     maps, notes = white.maps, tuple[str, ...]()
     if maps is None:
         maps, notes = _estimated(white, sampling, sigma, plan, cache)
-    elif maps.shape != white.kspace.shape:
+    elif maps.shape[1:] != white.kspace.shape[1:]:
         raise InputError(f"the coil maps are {tuple(maps.shape[1:])} and the k-space is {tuple(white.kspace.shape[1:])} "
                          "(coil, height, width); give the maps of this scan")
     if plan.refine_maps:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from ..conditions import Conditions
 from ..errors import InputError
 from ..files import expanded
 from ..levels import LADDERS, below, check_reach
@@ -48,7 +49,7 @@ class Undersampling:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Conditions):
     """All that decides the image, but for the scan, the coil maps' numbers and the weights of the prior.
 
     In Python the method may also be given as an object, `Plan(mr.DDS(eta=1))`: its name and options are taken.
@@ -88,8 +89,11 @@ class Plan:
         prior: a prior's folder, or the name of a shipped one.
         bf16: bfloat16 inside the network where the device computes in it, float32 elsewhere.
         dataset: name of the array in an HDF5 or MATLAB file.
-        axes: its axes, as coil,slice,row,col; row is the readout; complex, channel: parts as real numbers (docs/mri.md).
+        axes: its axes, as coil,slice,row,col; row is the readout; partition is the second phase encode of a 3-D scan; complex,
+            channel: parts as real numbers (docs/mri.md).
         select: the value to read of a counter: contrast, phase, set, repetition, average, segment; as contrast=1.
+        separate: counters whose values become images of their own, as repetition,contrast: frames of one set of coil maps, as a
+            4-D NIfTI; by default averages and repetitions are averaged, and the first contrast, phase and set is read.
         uncentred: the origin of k-space is at [0, 0] of the array, as an FFT without fftshift leaves it.
         noise_scan: use the noise scan of the file; false estimates the noise from the data.
         trajectory: file of the trajectory of a scan that is a plain array, rows its readouts and columns its samples: a .npy
@@ -127,6 +131,7 @@ class Plan:
     dataset: str | None = None
     axes: tuple[str, ...] | None = None
     select: Mapping[str, Annotated[int, Bounds(at_least=0)]] = field(default_factory=dict)
+    separate: tuple[str, ...] = ()
     uncentred: bool = False
     noise_scan: bool = True
     trajectory: str | None = None
@@ -155,8 +160,9 @@ class Plan:
             if self.method not in ACROSS or self.options.get("order", 1) != 1 or self.options.get("gamma") is not None:
                 raise FieldError("Plan", "across_slices", "goes with hqs and dds of order 1 without gamma; leave it out, or take "
                                  "one of these as `method`")
-            if self.start_sigma is not None:
-                raise FieldError("Plan", "start_sigma", "does not go with across_slices; leave one out")
+            for name, given in (("start_sigma", self.start_sigma is not None), ("separate", bool(self.separate))):
+                if given:
+                    raise FieldError("Plan", name, "does not go with across_slices; leave one out")
         elif self.three_planes:
             raise FieldError("Plan", "three_planes", "goes with across_slices, which makes slices a volume; set that too, or "
                              "leave it out")

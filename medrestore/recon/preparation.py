@@ -25,7 +25,8 @@ NOISE_ALONE = ("There is no more signal at the centre of k-space than elsewhere,
 
 
 def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | None = None, cache: Path | None = None,
-            device: torch.device | str = "cpu", reference: Tensor | None = None) -> Prepared:
+            device: torch.device | str = "cpu", reference: Tensor | None = None,
+            noise: tuple[float, str] | None = None) -> Prepared:
     """Undersamples, prewhitens, estimates coil maps and noise: from the sampled data alone.
 
     Everything after the first line sees only what an accelerated scan would have acquired, so a prospective scan and
@@ -33,22 +34,23 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
 
     Args:
         file_name: what fastMRI's masks take their seed from.
-        maps: (1, coil, h, w) given coil maps; None estimates them by ESPIRiT, cached under `cache`.
+        maps: (set, coil, h, w) given coil maps; None estimates them by ESPIRiT, cached under `cache`.
         reference: (coil,) weights of a virtual coil that sets the phase of estimated maps, for slices of a volume; None for the
             strongest of this slice.
+        noise: std of every real number of the noise and its source in words, where frames of a series have told it.
 
     Raises:
         InputError: nothing was sampled, no calibration lines, maps of the wrong shape, noise that cannot be estimated.
     """
     check_sampled(scan)
     if scan.trajectory is not None:
-        return prepare_along(*living(scan, maps), plan, cache=cache, device=device)
+        return prepare_along(*living(scan, maps), plan, cache=cache, device=device, noise=noise)
     shown, estimated, whole = _reference(scan, plan), maps is None, scan.kspace.shape[1]
     scan, maps, notes = living(scan, maps)
     notes += NOISE_ALONE if is_noise(scan.kspace[0]) else ()
     kspace, sampling = _undersample(scan, plan, file_name)
     white = Whitened.of(scan, kspace, maps, separate_calibration(scan, sampling))
-    sigma, source = noise_level(white, sampling.mask, plan)
+    sigma, source = noise or noise_level(white, sampling.mask, plan)
     maps, said = coil_maps(white, sampling, sigma, plan, cache=cache, device=device)
     if reference is not None and estimated and kspace.shape[1] == whole:
         maps = in_phase(maps, white.unmix, reference)
@@ -56,7 +58,8 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     phase, held = known_phase(sense, kspace, scan.mask, plan)
     problem, form, source = weighted(sense, kspace, sigma, source, plan, exact=phase is None)
     return Prepared(problem, sense, kspace, sampling, source, white.gain(maps).to(device), scan.crop, shown, form,
-                    (*scan.notes, *notes, *said, *held), float(scan.mask.numel() / scan.mask.sum()), phase)
+                    (*scan.notes, *notes, *said, *held), float(scan.mask.numel() / scan.mask.sum()), phase,
+                    white.unmix)
 
 
 def is_empty(scan: Scan) -> bool:

@@ -1,6 +1,6 @@
 """A slice that is ready to be restored."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -37,6 +37,8 @@ class Prepared:
         data_step: the form of the operator that was chosen.
         acquired: acceleration of the scan itself, before software took samples away.
         notes: what was assumed or left out, one sentence each.
+        unmix: (coil, coil), from the coils of the maps to the living ones that were measured.
+        start: (1, set, h, w), the image that a start part-way begins from; None for CG-SENSE of these samples.
     """
 
     problem: Problem
@@ -51,6 +53,8 @@ class Prepared:
     notes: tuple[str, ...] = ()
     acquired: float = 1.0
     phase: Tensor | None = None
+    unmix: Tensor = field(default_factory=lambda: torch.eye(1, dtype=torch.complex64))
+    start: Tensor | None = None
 
     @property
     def posed(self) -> Problem:

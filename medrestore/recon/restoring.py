@@ -80,7 +80,8 @@ def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, nu
         results = restore_all(
             [one.posed for one in prepared], prior, method, codec=codec, levels=plan.levels(prior), samples=plan.samples,
             seeds=[plan.seed + SLICE_SEEDS * index for index in numbers], batch_size=batch_size, on_step=on_step,
-            starts=None if plan.start_sigma is None else [one.cg_sense for one in prepared], start_sigma=plan.start_sigma,
+            starts=None if plan.start_sigma is None else [one.cg_sense if one.start is None else one.start for one in prepared],
+            start_sigma=plan.start_sigma,
         )
     results = [replace(result, misfit=relative_misfit(one.problem, result.samples))  # of what was measured alone
                for one, result in zip(prepared, results, strict=True)]

@@ -12,15 +12,18 @@ from .prepared import Prepared
 Item = TypeVar("Item")
 
 
-def slices_at_once(ready: Prepared, plan: Plan, device: str, slices: int) -> int:
-    """How many slices share a batch: `Plan.together`, as far as there are slices and memory.
+def slices_at_once(ready: Prepared, plan: Plan, device: str, slices: int, *, frames: int = 1) -> int:
+    """How many slices share a batch: `Plan.together`, as far as there are slices and memory; the frames of a slice always do.
 
     Args:
         ready: the first slice.
-        slices: of the volume.
+        slices: of the volume, each frame counting.
+        frames: of each slice.
     """
     if plan.across_slices is not None:
         return slices
+    if frames > 1:
+        return min(frames * max(1, slices_at_once(ready, plan, device, slices) // frames), slices)
     wanted = plan.together
     if wanted is None:
         wanted = 1 if device == "cpu" else plan.batch_size // min(plan.samples, plan.batch_size)

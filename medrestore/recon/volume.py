@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from ..allocator import release_freed_memory
+from ..conditions import UNPLACED
 from ..errors import InputError
 from ..files import digest_of
 from ..io import KSpaceFile, Scan
 from ..io.kspace.plausible import is_noise
 from ..settings import FieldError, plain
+from .frames import Common, frames_of, prepared_frame
 from .plan import Plan
 from .preparation import is_empty, prepare
 from .prepared import Prepared
@@ -56,6 +58,7 @@ class Volume:
         numbers: of the slices that are asked for.
         job: what to do with them.
         settled: the plan of the job with what it leaves to the scan; None before that is known.
+        latest: what the frames of the slice that was prepared last have in common, by its number.
     """
 
     scan: KSpaceFile
@@ -64,6 +67,7 @@ class Volume:
     numbers: range
     job: "Job"
     settled: Settled | None = None
+    latest: dict[int, Common] = field(default_factory=dict, compare=False)
 
     @property
     def plan(self) -> Plan:
@@ -83,7 +87,7 @@ class Volume:
     @cached_property
     def base(self) -> str:
         """sha256 of what decides each slice, but for what the files of the scan and of the maps hold."""
-        plan = replace(self.plan, prior="", slices=None, maps=None, dataset=None, axes=None, trajectory=None)
+        plan = replace(self.plan, prior="", slices=None, maps=None, dataset=None, axes=None, trajectory=None, **UNPLACED)
         name = None if plan.undersample is None else self.file_name  # of which masks are made
         return digest_of([plain(plan), self.job.prior_key(), name, self.job.machine.place, torch.__version__])
 
@@ -195,13 +199,28 @@ class Volume:
         return max(central_energy(self.scan[index]) for index in self.numbers)
 
     def _maps(self, index: int) -> Tensor | None:
-        return None if self.maps is None else self.maps[index].kspace
+        return None if self.maps is None else self.maps[index // self.scan.frames].kspace
 
     def _prepare(self, scan: Scan, maps: Tensor | None) -> Prepared:
         machine = self.job.machine
+        if self.scan.frames > 1:
+            return prepared_frame(scan, self._common(scan.index // self.scan.frames, maps), self.plan,
+                                  file_name=self.file_name, device=machine.place)
         reference = None if self._shared is None else self._shared.reference
         return prepare(scan, self.plan, file_name=self.file_name, maps=maps, cache=machine.cache, device=machine.place,
                        reference=reference)
+
+    def _common(self, number: int, maps: Tensor | None) -> Common:
+        """What the frames of a slice have in common."""
+        if number not in self.latest:
+            machine, frames = self.job.machine, self.scan.frames
+            scans = frames_of([self.scan[index] for index in range(number * frames, (number + 1) * frames)])
+            reference = None if self._shared is None else self._shared.reference
+            found = Common.of(scans, self.plan, file_name=self.file_name, maps=maps, cache=machine.cache, device=machine.place,
+                              reference=reference)
+            self.latest.clear()
+            self.latest[number] = found
+        return self.latest[number]
 
     def _restore(self, group: Group, records: Records, advance: Callable[[], None]) -> None:
         """Restores the slices of a group in one batch, and stores them."""

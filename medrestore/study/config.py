@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from typing import Annotated, Any, Literal, Self, get_args
 
+from ..conditions import Conditions
 from ..errors import InputError
 from ..levels import LADDERS
 from ..settings import Bounds, OneOf, build, check, default_of, hints, is_required, plain, refused, suggested, variants
@@ -129,7 +130,7 @@ class Fill(MethodConfig):
 
 
 @dataclass(frozen=True)
-class Diffusion(Tunable):
+class Diffusion(Tunable, Conditions):
     """A diffusion method. Fields that are None take the default of the plan, `recon.Plan` or
     `inpainting.Plan`.
 
@@ -155,7 +156,8 @@ class Diffusion(Tunable):
     @property
     def paths(self) -> tuple[str, ...]:
         named = self.prior is not None and not any(sign in self.prior for sign in "/\\.")  # a shipped one
-        return () if self.prior is None or named else (self.prior,)
+        beside = () if self.classifier is None else (self.classifier,)
+        return beside if self.prior is None or named else (self.prior, *beside)
 
 
 @dataclass(frozen=True, kw_only=True)

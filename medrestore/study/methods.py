@@ -9,10 +9,11 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from torch import Tensor
 
+from ..conditions import UNTOLD, Conditions
 from ..errors import InputError
 from ..files import digest, digest_of
 from ..methods import Method
-from ..priors import Prior, WrappedPrior, load
+from ..priors import Prior, WrappedPrior, classifier_store, opened
 from ..priors.store import CONFIG, describe, find
 from ..settings import FieldError, dotted
 from .config import Config, Diffusion, MethodConfig, Values
@@ -33,20 +34,22 @@ class Network:
         prior: folder or name.
         bf16: as the method says.
         sha256: of the weights and of all that decides what the network makes of them.
+        conditions: what it is told of every image.
     """
 
     prior: str
     bf16: bool
     sha256: str
+    conditions: Conditions = UNTOLD
 
     def load(self, device: str) -> "CountedPrior":
         """The prior on a device, loaded once for a process, with a count that begins at 0."""
-        return CountedPrior(_loaded(self.prior, device, self.bf16))
+        return CountedPrior(_loaded(self.prior, device, self.bf16, self.conditions))
 
 
 @lru_cache(maxsize=2)
-def _loaded(prior: str, device: str, bf16: bool) -> Prior:
-    return load(prior, device=device, bf16=bf16)
+def _loaded(prior: str, device: str, bf16: bool, conditions: Conditions) -> Prior:
+    return opened(prior, conditions, device=device, bf16=bf16)
 
 
 class CountedPrior(WrappedPrior):
@@ -232,7 +235,7 @@ def planned(kind: type[P], config: Diffusion, check: Callable[[Mapping[str, Any]
         InputError: as `plan_of`, `network_of` and `fits`; weights that are not those of their hash.
     """
     plan = plan_of(kind, config, **further)
-    network = network_of(plan.prior, plan.bf16, check)
+    network = network_of(plan.prior, plan.bf16, check, Conditions.of(plan))
     fits(plan, network.load("cpu"))
     return plan, network
 
@@ -251,7 +254,8 @@ def plan_of(kind: type[P], config: Diffusion, **further: Any) -> P:
     return kind(**{name: value for name, value in given.items() if value is not None})
 
 
-def network_of(prior: str, bf16: bool, check: Callable[[Mapping[str, Any], str], None]) -> Network:
+def network_of(prior: str, bf16: bool, check: Callable[[Mapping[str, Any], str], None],
+               conditions: Conditions = UNTOLD) -> Network:
     """The prior of a method, after its description was checked.
 
     Args:
@@ -259,6 +263,7 @@ def network_of(prior: str, bf16: bool, check: Callable[[Mapping[str, Any], str],
         bf16: as the method says.
         check: refuses a description (`priors.store.describe`) that does not suit the data; its second
             argument is the name.
+        conditions: what the prior is told of every image.
 
     Raises:
         InputError: no such prior, or one that does not suit the data.
@@ -266,4 +271,6 @@ def network_of(prior: str, bf16: bool, check: Callable[[Mapping[str, Any], str],
     about = describe(prior)
     check(about, prior)
     decides = [about.get(key) for key in ("sha256", "parametrisation", "recipe", "channels", "multiple", "size")]
-    return Network(prior, bf16, digest_of([*decides, digest(find(prior) / CONFIG)]))
+    decides += [about["classes"]] if "classes" in about else []
+    decides += [] if conditions.classifier is None else [classifier_store.describe(conditions.classifier)["digest"]]
+    return Network(prior, bf16, digest_of([*decides, digest(find(prior) / CONFIG)]), conditions)

@@ -18,7 +18,7 @@ from ..operators import Crop, LocalOperator, Mask, Operator, SpectralOperator, W
 from ..operators.local import as_local
 from ..priors import Prior, WrappedPrior
 from ..problem import Problem, stack
-from ..restoration import check, in_batches, sample, spectral
+from ..sampling import check, in_batches, sample, spectral
 from .settled import Settled
 from .windows import Layout, Size, core, plan, raster, waves
 

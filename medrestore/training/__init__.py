@@ -2,6 +2,7 @@
 
 from .autoencoder import export_last_autoencoder, train_autoencoder
 from .baseline import export_last_baseline, train_baseline
+from .classifier import ClassifierConfig, export_last_classifier, train_classifier
 from .config import BaselineConfig, Config, read, read_baseline
 from .latent import export_last_latent, train_latent
 from .latent_config import AutoencoderConfig, LatentConfig, read_autoencoder, read_latent
@@ -12,6 +13,7 @@ __all__ = [
     "AutoencoderConfig",
     "BaselineConfig",
     "Callbacks",
+    "ClassifierConfig",
     "Config",
     "LatentConfig",
     "Stopped",
@@ -19,6 +21,7 @@ __all__ = [
     "export_last",
     "export_last_autoencoder",
     "export_last_baseline",
+    "export_last_classifier",
     "export_last_latent",
     "read",
     "read_autoencoder",
@@ -27,5 +30,6 @@ __all__ = [
     "train",
     "train_autoencoder",
     "train_baseline",
+    "train_classifier",
     "train_latent",
 ]

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ..datasets.base import Crops
+from ..datasets.base import Batch, Crops
 from ..errors import InputError
 from .checkpoint import Progress
 from .config import CropConfig
@@ -79,12 +78,23 @@ class CropSampler(Sampler[list[tuple[int, int]]]):
             position += count * self.world
 
 
-def crop_loader(crops: Crops, sampler: CropSampler, *, pin: bool) -> DataLoader[Tensor]:
-    """The batches of a sampler, (crop, channels, side, side), prepared ahead by `data.workers` processes."""
+class _Told(Dataset[Batch]):
+    """Crops with what is known of them."""
+
+    def __init__(self, crops: Crops) -> None:
+        self._crops = crops
+
+    def __getitem__(self, at: tuple[int, int]) -> Batch:
+        return self._crops.batch(at)
+
+
+def crop_loader(crops: Crops, sampler: CropSampler, *, pin: bool) -> DataLoader[Batch]:
+    """The batches of a sampler, prepared ahead by `data.workers` processes."""
     config = sampler.config
     return DataLoader(
-        crops,
+        _Told(crops),
         batch_sampler=sampler,
+        collate_fn=Batch.of,
         pin_memory=pin,
         generator=stream(config.seed, SAMPLES),
         **worker_options(config.data.workers),

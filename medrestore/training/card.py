@@ -82,6 +82,7 @@ def card(
         "noise levels": f"{low:.4g} to {high:.4g}, std of every real number",
         "input": f"{data.channels} channels, height and width multiples of {initial.multiple}",
         "scale": _scale(initial.recipe),
+        "classes": ", ".join(data.names) or "none",
         "images seen": f"{progress.seen:,}, counted at {min(side for side, _ in config.data.sides)} pixels; sides {sides}",
         "weights": f"averaged with a half-life of {facts['ema_images']:,} images",
         "trained on": f"{facts['hardware']}, {progress.seconds / 3600:.2f} hours, {config.precision}",
@@ -127,12 +128,13 @@ No patient or scene is in both. Augmentation: {augment}.
 
 ## Validation
 
-{crops} crops: reconstruction PSNR {psnr:.2f} dB, loss {loss:.4g}. The config of the run is in `config.yaml`, its log in `log.csv`.
+{crops} crops: reconstruction PSNR {psnr:.2f} dB, loss {loss:.4g}. The config of the run is in `config.yaml`, its log in
+`log.csv`.
 
 ## Intended use
 
-Codes for latent priors. What an autoencoder cannot reconstruct, no latent prior can restore: details finer than its codes hold are
-lost or invented.
+Codes for latent priors. What an autoencoder cannot reconstruct, no latent prior can restore: details finer than its codes hold
+are lost or invented.
 """
 
 

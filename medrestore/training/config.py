@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
 from ..errors import InputError
 from ..mri.sampling import KINDS
 from ..settings import OMITTED, Bounds, Privacy, build, check, flatten, hints, plain
+from .conditioning import Conditioning
 
 T = TypeVar("T")
 _ADJUSTABLE = "may change when a run resumes"
@@ -82,10 +83,12 @@ class RunConfig(Protocol):
 
 
 class CropConfig(RunConfig, Protocol):
-    """A run on crops of images."""
+    """What every run on crops of images has."""
 
     @property
     def data(self) -> "Data": ...
+    @property
+    def conditions(self) -> Conditioning: ...
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,7 @@ class Config:
         init: prior to start from, by folder or name: its network, target and range are taken unless given;
             the scale of complex images is that of the data, which the network sees.
         network: arguments of a diffusers `UNet2DModel`; empty: the parent's.
+        conditions: what the network is told of an image beside the noisy one.
         images: to train on, in all.
         ema_images: half-lives of the averaged weights; the one that denoises best at the end is exported.
         precision: of the network's arithmetic; weights stay fp32 while it trains.
@@ -217,6 +221,7 @@ class Config:
     network: dict[str, Any] = field(default_factory=dict)
     objective: Objective = field(default_factory=Objective)
     data: Data = field(default_factory=Data)
+    conditions: Conditioning = field(default_factory=Conditioning)
     optim: Optim = field(default_factory=Optim)
     images: Adjustable[Count] = 200_000
     ema_images: tuple[Count, ...] = (10_000,)

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from ..files import new_folder
+from ..priors.classes import plain_classes
 from .card import card
 from .checkpoint import ADVICE, Progress
 from .config import Config, RunConfig, stored
@@ -50,6 +51,7 @@ def export(folder: Path, result: Result, initial: Initial, data: ImageData, conf
             size=initial.size,
             card=facts,
             half=config.weights == "fp16",
+            facts=None if data.classes is None else {"classes": plain_classes(data.classes)},
         )
         write_run(part, config, progress)
         parameters = sum(weight.numel() for weight in net.parameters())

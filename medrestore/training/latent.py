@@ -182,8 +182,8 @@ class LatentTask(Task[Numbers]):
             errors = []
             for some in torch.arange(len(x0)).split(self.config.optim.batch):
                 one = None if condition is None else condition[some].to(process.device)
-                x, s = (x0[some] + level[some].reshape(-1, 1, 1, 1) * noise[some]).to(process.device), level[some].to(process.device)
-                found = self.target.estimate(_network(net, one), x, s).cpu()
+                x = x0[some] + level[some].reshape(-1, 1, 1, 1) * noise[some]
+                found = self.target.estimate(_network(net, one), x.to(process.device), level[some].to(process.device)).cpu()
                 errors.append((found - x0[some]).square().mean((1, 2, 3)))
             error = torch.cat(errors)
             made[name] = float((self.weight(level) * error).mean() if name == SCORE else error.mean().sqrt())
@@ -231,11 +231,12 @@ def _check(config: LatentConfig, space: LatentSpace | None, data: ImageData) -> 
             raise InputError(f"the autoencoder is of {space.channels} channels ({space.recipe}) and the crops have "
                              f"{data.channels} ({data.train.recipe}); take the one that was trained on such images")
         if config.side % space.factor:
-            raise InputError(f"crops of {config.side} pixels do not fit codes of 1 / {space.factor}; set data.sides to a multiple")
+            raise InputError(f"crops of {config.side} pixels do not fit codes of 1 / {space.factor}; set data.sides to a "
+                             "multiple")
     low, factor = config.low_resolution, 1 if space is None else space.factor
     if low is not None and (low.factor % factor or config.side % low.factor):
-        raise InputError(f"coarse images of 1 / {low.factor} fit neither codes of 1 / {factor} nor crops of {config.side} pixels; "
-                         "low_resolution.factor must be a multiple of the first and divide data.sides")
+        raise InputError(f"coarse images of 1 / {low.factor} fit neither codes of 1 / {factor} nor crops of {config.side} "
+                         "pixels; low_resolution.factor must be a multiple of the first and divide data.sides")
     if low is None and space is None:
         raise InputError("pixels without low_resolution are what a plain prior learns; leave latent out")
 

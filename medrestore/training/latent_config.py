@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from ..errors import InputError
 from ..settings import Bounds, Privacy, build, check
+from .conditioning import Conditioning
 from .config import Adjustable, Card, Count, Data, NotNegative, Objective, Optim, Whole
 
 
@@ -80,6 +81,11 @@ class AutoencoderConfig:
 
     def __post_init__(self) -> None:
         check(self)
+
+    @property
+    def conditions(self) -> Conditioning:
+        """None: no labels are told."""
+        return Conditioning()
 
     @property
     def codes_weight(self) -> float:
@@ -173,6 +179,11 @@ class LatentConfig:
         check(self)
         if len(self.data.sides) != 1:
             raise InputError(f"LatentConfig: codes are of crops of one side, and data.sides has {len(self.data.sides)}")
+
+    @property
+    def conditions(self) -> Conditioning:
+        """None: no labels are told."""
+        return Conditioning()
 
     @property
     def side(self) -> int:

@@ -8,14 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..datasets.base import Augment, Crops, Images
+from ..datasets.base import Augment, Batch, Images
 from ..datasets.base import Progress as Preparation
 from ..errors import InputError
-from ..priors.parametrisations import Network
+from ..priors.classes import plain_classes
 from . import run as runs
 from . import validation as validations
 from .batches import NOISE, CropSampler, crop_loader, stream, with_worker_errors
 from .checkpoint import Progress
+from .conditioning import Given, Told
 from .config import Config
 from .export import export
 from .loss import denoising_loss, noise_levels, weighting
@@ -65,7 +66,7 @@ def export_last(
     return runs.export_last(PriorTask(config, load_images(config, images, validation, augment)))
 
 
-class PriorTask(Task[Tensor]):
+class PriorTask(Task[Batch]):
     """A denoiser trained on crops (crop, channels, side, side).
 
     Args:
@@ -100,7 +101,7 @@ class PriorTask(Task[Tensor]):
         self.acceleration = Acceleration(
             config.precision, config.compile, config.optim.accumulate, Path(config.out)
         )
-        self.validation = torch.empty(0)
+        self.validation = Batch(torch.empty(0))
 
     def counts(self) -> list[int]:
         return self.data.counts
@@ -109,42 +110,46 @@ class PriorTask(Task[Tensor]):
         self.data.prepare(progress)
         self.validation = self.data.validation_crops(self.config)
 
-    def batches(self, progress: Progress, process: Process) -> Generator[Tensor, None, None]:
+    def batches(self, progress: Progress, process: Process) -> Generator[Batch, None, None]:
         sampler = CropSampler(self.config, progress, process.rank, process.world)
-        crops = Crops(self.data.train, self.data.augment, seed=self.config.seed)
+        crops = self.data.training_crops(self.config)
         return with_worker_errors(crop_loader(crops, sampler, pin=process.device.type == "cuda"))
 
-    def losses(self, net: torch.nn.Module, batch: Tensor, number: int, process: Process) -> Iterator[Tensor]:
-        x0 = batch.to(process.device, non_blocking=True, memory_format=self.layout)
+    def losses(self, net: torch.nn.Module, batch: Batch, number: int, process: Process) -> Iterator[Tensor]:
+        batch = batch.to(process.device, self.layout)
+        x0 = batch.images
         generator = stream(self.config.seed, NOISE, number, process.rank, process.device)
         sigma = self.draw(len(x0), generator)
         noise = torch.randn(x0.shape, generator=generator, device=process.device)
+        given = Given.of(batch).dropped(self.config.conditions, self.data.classes, generator)
         if self.has_dropout:
             continue_default_stream(generator)
-        yield denoising_loss(_predictions(net), self.target, x0, sigma, noise, self.weight)
+        yield denoising_loss(given.network(net), self.target, x0, sigma, noise, self.weight)
 
     def scores(self, net: torch.nn.Module, process: Process) -> dict[str, float]:
+        batch = self.validation.to(process.device)
         return validations.scores(
-            _predictions(net),
+            told(net, batch),
             self.target,
-            self.validation.to(process.device),
+            batch.images,
             draw=self.draw,
             weight=self.weight,
             seed=self.config.seed,
         )
 
-    def after_step(self, run: Run[Tensor], before: Progress) -> None:
+    def after_step(self, run: Run[Batch], before: Progress) -> None:
         """Snapshots after epochs, and pictures."""
         for epoch in self.config.snapshots:
             if before.position < epoch * len(self.data.train) <= run.progress.position:
                 run.snapshot(epoch)
         if not run.due(self.config.sample_images):
             return
+        batch = self.validation.to(run.process.device)
         with run.averaged(next(iter(run.averages.values()))) as net:
             sheets = validations.pictures(
-                _predictions(net),
+                told(net, batch),
                 self.target,
-                self.validation.to(run.process.device),
+                batch.images,
                 self.initial.recipe,
                 seed=self.config.seed,
             )
@@ -153,23 +158,24 @@ class PriorTask(Task[Tensor]):
             run.show(sheets)
 
     def facts(self) -> dict[str, Any]:
-        return {"parent": self.initial.parent}
+        classes = self.data.classes
+        return {"parent": self.initial.parent} | ({} if classes is None else {"classes": plain_classes(classes)})
 
     def restore(self, facts: Mapping[str, Any]) -> None:
+        classes = None if self.data.classes is None else plain_classes(self.data.classes)
+        if facts.get("classes") != classes:
+            raise InputError(f"{self.config.out} holds checkpoints of a run of other classes than the data have now; give "
+                             "another out, or the labels of that run to resume it")
         self.initial = replace(self.initial, parent=facts["parent"])
 
     def export(self, folder: Path, result: Result) -> None:
         export(folder, result, self.initial, self.data, self.config)
 
 
-def _predictions(net: torch.nn.Module) -> Network:
-    """The network as a function (x, t) to float32; networks of diffusers return an object with a `sample`."""
-
-    def predict(x: Tensor, t: Tensor) -> Tensor:
-        output = net(x, t)
-        return (output if isinstance(output, Tensor) else output.sample).float()
-
-    return predict
+def told(net: torch.nn.Module, batch: Batch) -> Told:
+    """The network, told all that is known of some images of a batch."""
+    given = Given.of(batch)
+    return lambda numbers: given.at(numbers).network(net)
 
 
 def _checkpoint_gradients(net: torch.nn.Module) -> None:

@@ -304,6 +304,7 @@ class Run(Generic[Batch]):
         return {key: value.clone(memory_format=torch.contiguous_format) for key, value in weights.items()}
 
     def _restore(self, last: Checkpoint) -> None:
+        self.task.restore(last.facts)
         weights: dict[str, dict[str, Any]] = {name: dict(tensors) for name, tensors in last.tensors.items()}
         for name, average in self.averages.items():
             gathered.set_model_state_dict(self.net, weights[name], options=EVERYWHERE)
@@ -331,7 +332,6 @@ class Run(Generic[Batch]):
             values |= {key: torch.empty_like(weight).copy_(value) for key, value in same.items()}
         if self.accelerator.scaler and last.facts.get("scaler"):
             self.accelerator.scaler.load_state_dict(last.facts["scaler"])
-        self.task.restore(last.facts)
         self.progress = last.progress
 
     def _export(self, folder: Path, row: Mapping[str, float]) -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ..codecs import Interval, Recipe
-from ..datasets.base import Augment, Crops, Images, Progress
+from ..datasets.base import Augment, Batch, Crops, Images, Progress
 from ..errors import InputError
+from ..priors.classes import Classes
 from ..priors.parametrisations import Parametrisation
 from .batches import WEIGHTS, stream
+from .conditioning import classes_of, with_classes
 from .config import Config, CropConfig
 from .loss import target_of
 from .runtime import continue_default_stream
@@ -20,11 +21,12 @@ from .runtime import continue_default_stream
 
 @dataclass(frozen=True)
 class ImageData:
-    """The images of a run and how crops are made of them."""
+    """The images of a run, how crops are made of them, and their classes."""
 
     train: Images
     validation: Images
     augment: Augment
+    classes: Classes | None = None
 
     @property
     def channels(self) -> int:
@@ -41,11 +43,20 @@ class ImageData:
         for images in (self.train, self.validation):
             images.prepare(progress)
 
-    def validation_crops(self, config: CropConfig) -> Tensor:
-        """The crops that are scored, (n, channels, side, side), always the same."""
-        crops = Crops(self.validation, self.augment, seed=config.seed + 1)
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the classes."""
+        return () if self.classes is None else self.classes.names
+
+    def training_crops(self, config: CropConfig) -> Crops:
+        """The crops that are trained on."""
+        return Crops(self.train, self.augment, seed=config.seed, classes=self.names)
+
+    def validation_crops(self, config: CropConfig) -> Batch:
+        """The crops that are scored, always the same."""
+        crops = Crops(self.validation, self.augment, seed=config.seed + 1, classes=self.names)
         side = config.data.validation_side or max(side for side, _ in config.data.sides)
-        return torch.stack([crops[k, side] for k in range(config.data.validation_crops)])
+        return Batch.of([crops.batch((k, side)) for k in range(config.data.validation_crops)])
 
 
 @dataclass(frozen=True)
@@ -104,7 +115,7 @@ def load_images(
         )
     datasets.check_light(augmentation, train)
     datasets.disjoint(train, held_out)
-    return ImageData(train, held_out, augmentation)
+    return ImageData(train, held_out, augmentation, classes_of(config.conditions, train, held_out))
 
 
 def initial_network(config: Config, data: ImageData) -> Initial:
@@ -114,10 +125,6 @@ def initial_network(config: Config, data: ImageData) -> Initial:
         InputError: a network that cannot be built, a parent that cannot be read, or one that does not fit.
     """
     initial = _new(config, data) if config.init is None else _child(config, config.init, data)
-    if initial.network.get("num_class_embeds") is not None:
-        raise InputError(
-            "the network is conditioned on classes (num_class_embeds), and the data have none; leave it out"
-        )
     if initial.channels != data.channels:
         raise InputError(
             f"the network takes {initial.channels} channels and the crops have {data.channels}; set "
@@ -135,21 +142,29 @@ def initial_network(config: Config, data: ImageData) -> Initial:
 def _new(config: Config, data: ImageData) -> Initial:
     if not config.network:
         raise InputError("give network, the arguments of a UNet2DModel, or init, a prior to start from")
-    net, network = _build(config)
+    net, network = _build(config, data.classes)
     return Initial(
         net,
         network.get("in_channels", 3),
         network,
         target_of(config.objective),
         data.train.recipe,
-        _multiple(network),
+        multiple_of(network),
     )
 
 
 def _child(config: Config, init: str, data: ImageData) -> Initial:
+    from ..priors.classes import described_classes
     from ..priors.store import CONFIG, describe, find, load
 
-    parent, about, recipe = load(init), describe(init), data.train.recipe
+    about, recipe, folder = describe(init), data.train.recipe, find(init)
+    known = described_classes(about, json.loads((folder / CONFIG).read_text(encoding="utf-8")), folder)
+    if known != data.classes:
+        raise InputError(
+            f"{init} is a prior of {_said(known)} and the run is of {_said(data.classes)}; take another parent, or set "
+            "conditions and data as for it"
+        )
+    parent = load(init, label=None if known is None else known.names[0])
     if parent.recipe is not None and type(parent.recipe) is not type(recipe):
         raise InputError(
             f"{init} is a prior of {type(parent.recipe).__name__} images and the data are "
@@ -157,7 +172,7 @@ def _child(config: Config, init: str, data: ImageData) -> Initial:
         )
     net, network = parent.net, json.loads((find(init) / CONFIG).read_text(encoding="utf-8"))
     if config.network:
-        net, network = _build(config)
+        net, network = _build(config, data.classes)
         try:
             net.load_state_dict(parent.net.state_dict())
         except RuntimeError as error:
@@ -179,9 +194,15 @@ def _child(config: Config, init: str, data: ImageData) -> Initial:
     return Initial(net, parent.channels, network, target, recipe, about["multiple"], parent.size, origin)
 
 
-def _build(config: Config) -> tuple[torch.nn.Module, dict[str, Any]]:
+def _said(classes: Classes | None) -> str:
+    if classes is None:
+        return "no classes"
+    return f"the classes {', '.join(classes.names) or classes.number}{' with labels left out' if classes.has_null else ''}"
+
+
+def _build(config: Config, classes: Classes | None) -> tuple[torch.nn.Module, dict[str, Any]]:
     """The network of a config, its first weights drawn from the seed."""
-    network = {"_class_name": "UNet2DModel"} | config.network
+    network = with_classes({"_class_name": "UNet2DModel"} | config.network, classes)
     return drawn_network(network, config.seed), network
 
 
@@ -205,6 +226,6 @@ def drawn_network(network: dict[str, Any], seed: int) -> torch.nn.Module:
             ) from error
 
 
-def _multiple(network: dict[str, Any]) -> int:
+def multiple_of(network: dict[str, Any]) -> int:
     """2 to the number of halvings: one fewer than there are levels."""
     return 2 ** (len(network.get("block_out_channels", (224, 448, 672, 896))) - 1)

@@ -14,6 +14,7 @@ from ..levels import karras
 from ..priors.parametrisations import Network, Parametrisation
 from .batches import SAMPLES, stream
 from .checkpoint import ADVICE
+from .conditioning import Told
 from .loss import Draw, Weight
 from .task import SCORE
 
@@ -25,13 +26,14 @@ HIGHEST, LOWEST = 40.0, 0.01  # noise levels between which samples are drawn
 
 @torch.no_grad()
 def scores(
-    net: Network, target: Parametrisation, images: Tensor, *, draw: Draw, weight: Weight, seed: int
+    net: Told, target: Parametrisation, images: Tensor, *, draw: Draw, weight: Weight, seed: int
 ) -> dict[str, float]:
     """The denoising loss, and the denoising PSNR in dB at each of `LEVELS`.
 
     The peak is 1: the magnitude that complex images have about, and half the range of images in [-1, 1].
 
     Args:
+        net: the network, told what is known of these images.
         images: (n, channels, height, width) clean, on the network's device.
     """
     generator = stream(seed, SAMPLES, 1, device=images.device)
@@ -52,9 +54,9 @@ def scores(
     return scores
 
 
-def _denoised(net: Network, target: Parametrisation, x: Tensor, sigma: Tensor) -> Tensor:
-    parts = zip(x.split(BATCH), sigma.split(BATCH), strict=True)
-    return torch.cat([target.estimate(net, images, stds) for images, stds in parts])
+def _denoised(net: Told, target: Parametrisation, x: Tensor, sigma: Tensor) -> Tensor:
+    parts = [range(len(x))[start : start + BATCH] for start in range(0, len(x), BATCH)]
+    return torch.cat([target.estimate(net(part), x[part.start : part.stop], sigma[part.start : part.stop]) for part in parts])
 
 
 @torch.no_grad()
@@ -71,11 +73,12 @@ def sample(net: Network, target: Parametrisation, noise: Tensor, *, steps: int =
 
 @torch.no_grad()
 def pictures(
-    net: Network, target: Parametrisation, images: Tensor, recipe: Recipe, *, seed: int
+    net: Told, target: Parametrisation, images: Tensor, recipe: Recipe, *, seed: int
 ) -> dict[str, Tensor]:
     """Sheets to look at, (1 or 3, height, width) in [0, 1].
 
     Args:
+        net: the network, told what is known of these images; the samples are of the same classes.
         images: (n, channels, height, width) clean.
 
     Returns:
@@ -88,10 +91,10 @@ def pictures(
     cells = []
     for level in LEVELS:
         noisy = shown + level * noise[: len(shown)]
-        clean = target.estimate(net, noisy, torch.full((len(shown),), level, device=images.device))
+        clean = target.estimate(net(range(len(shown))), noisy, torch.full((len(shown),), level, device=images.device))
         cells.append(torch.stack([shown, noisy, clean], 1).flatten(0, 1))
     return {
-        "samples": _sheet(_visible(sample(net, target, noise), recipe), columns=4),
+        "samples": _sheet(_visible(sample(net([number % len(images) for number in range(8)]), target, noise), recipe), columns=4),
         "denoising": _sheet(_visible(torch.cat(cells), recipe), columns=3 * len(shown)),
     }
 

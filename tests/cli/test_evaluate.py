@@ -105,7 +105,7 @@ def test_what_is_handed_on_tells_no_path(bench: Bench, study: Path, anonymous: b
     (["{}", "-o", "{}"], "my.yaml is no folder; choose another output"),
     (["{}", "-o", "taken"], "taken holds thesis.txt and is no study of medrestore, so nothing is written there"),
     (["nothing.yaml", "-o", "out"], "nothing.yaml does not exist"),
-    (["images"], "to score outputs --reference and --protocol is needed"),
+    (["images"], "to score outputs --reference and --protocol are needed"),
     (["images", "--reference", "x", "--protocol", "fastmrl"],
      "--protocol must be one of fastmri, fastmri-slice, complex, natural, "),
     (["images", "--reference", "x", "--protocol", "fastmri"], "images does not exist"),

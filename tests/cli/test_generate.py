@@ -23,7 +23,7 @@ def test_mistakes_are_told_in_one_sentence(bench: Bench) -> None:
         ((), "give -o"),
         (("-o", bench / "x.nii"), "written as .png"),
         (("-o", bench / "x.png", "--samples", 2), "one picture"),
-        (("-o", bench / "x.png", "--prior", bench.prior, "--class-label", 1), "without classes"),
+        (("-o", bench / "x.png", "--prior", bench.prior, "--label", 1), "without classes"),
         (("-o", bench / "x.png", "--method", "hqs"), "--method must be one of"),
     ):
         outcome = bench.call("generate", *words)

@@ -334,7 +334,7 @@ def test_a_damaged_frame_is_found_before_any_work(bench):
     (("--feather", "-1"), "--feather must be"), (("--grow", "-1"), "--grow must be"),
     (("--device", "tpu"), "--device tpu is not usable"),
     (("--prior", "nobody"), "no prior at nobody"), (("--dataset", "coco"), "there is no data set"),
-    (("-o", "out.jpg"), "jpg would change"), (("-o", "out.nii"), "names no kind of output"),
+    (("-o", "out.jpg"), "jpg would change"), (("-o", "out.nii"), "is no name to write to"),
     (("--options.eta", "3"), "--options.eta must be at least 0 and at most 1"),
     (("--travel-repeat", "0"), "--travel-repeat must be"), (("--samples", "0"), "--samples must be"),
 ], ids=lambda value: value[0] if isinstance(value, tuple) else "")

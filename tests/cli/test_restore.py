@@ -164,7 +164,7 @@ def mistakes(bench: Bench) -> dict[str, tuple[list[Any], str]]:
         "huge header": ([bench / "huge.nii", *denoise], "over the limit"),
         "kernel too large": ([fine, "--task", "deblur", "--kernel", bench / "k.npy"], "more than the image"),
         "no factor": ([fine, "--task", "sr"], "--factor is missing"),
-        "class for a prior without": ([fine, *denoise, "--class-label", "3"], "without classes"),
+        "class for a prior without": ([fine, *denoise, "--label", "3"], "without classes"),
         "cut off": ([bench / "cut.png", *denoise], "is damaged"),
         "no picture": ([bench / "text.png", *denoise], "no complete PNG"),
         "nothing said": ([fine], "give the --task"),
@@ -221,14 +221,16 @@ def test_mistakes_are_told_in_one_sentence(bench: Bench, name: str) -> None:
 
 
 def test_a_prior_of_classes_needs_one(bench: Bench) -> None:
-    prior, fine = save_rgb_prior(bench / "classes", channels=1, classes=3), png(bench / "fine.png")
+    prior = save_rgb_prior(bench / "classes", channels=1, names=("skin", "bone", "gut"))
+    fine = png(bench / "fine.png")
     words = ("restore", "--prior", prior, "--steps", 2, fine, "--task", "denoise", "--noise-std", 30)
     outcome = bench.call(*words, "-o", bench / "x.png")
-    assert outcome.code == 2 and "give --class-label, a whole number from 0 to 2" in outcome.err
-    assert bench.call(*words, "-o", bench / "x.png", "--class-label", 7).code == 2
-    for label in (0, 2):
-        done(bench, *words, "-o", bench / f"{label}.npy", "--class-label", label)
-    a, b = (np.load(bench / f"{label}.npy") for label in (0, 2))
+    assert outcome.code == 2 and "needs a --label, the class of the image; its classes are skin, bone, gut" in outcome.err
+    outcome = bench.call(*words, "-o", bench / "x.png", "--label", "bones")
+    assert outcome.code == 2 and "no class 'bones'" in outcome.err and "did you mean bone?" in outcome.err
+    for label in ("skin", "gut"):
+        done(bench, *words, "-o", bench / f"{label}.npy", "--label", label)
+    a, b = (np.load(bench / f"{label}.npy") for label in ("skin", "gut"))
     assert (a != b).any()
 
 

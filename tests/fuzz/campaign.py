@@ -1,7 +1,8 @@
 """Many damaged files for each reader, in processes of their own: `python -m fuzz.campaign --mutants 10000 -o folder`.
 
 The result is `campaign.json`, one entry a reader: the seed, how many files were read and refused, and the numbers of those that
-went wrong. `python -m fuzz.campaign --again "fastMRI" 17` reads the 17th again, in this process.
+went wrong. The same command goes on where the folder stands. `python -m fuzz.campaign --again
+"fastMRI" 17` reads the 17th again, in this process.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -81,7 +83,7 @@ def work(name: str, first: int, last: int, seconds: float) -> None:
             print(" ".join(found.split())[:300], flush=True)
 
 
-def campaign(name: str, mutants: int, seconds: float, first: int = 0) -> dict[str, object]:
+def campaign(name: str, mutants: int, seconds: float, first: int = 0) -> dict[str, Any]:
     """The counts of a reader; its worker is forked again where it ended early."""
     counts: Counter[str] = Counter()
     examples: dict[str, list[str]] = {}
@@ -104,6 +106,15 @@ def campaign(name: str, mutants: int, seconds: float, first: int = 0) -> dict[st
         kind: counts[kind] for kind in KINDS} | {"examples": {kind: found[:40] for kind, found in examples.items()}}
 
 
+def added(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Counts of two runs, the second of which went on where the first had ended."""
+    numbers = {key: before.get(key, 0) + now[key] for key in ("tried", "seconds", *KINDS)}
+    found: dict[str, list[str]] = {key: list(lines) for key, lines in before.get("examples", {}).items()}
+    for kind, lines in now["examples"].items():
+        found[kind] = (found.get(kind, []) + lines)[:40]
+    return now | {"first": before["first"]} | numbers | {"examples": found}
+
+
 def forked(name: str, first: int, last: int, seconds: float) -> tuple[list[str], int]:
     """The lines that `work` prints in a process of its own, and how that ended."""
     with tempfile.TemporaryFile("w+") as file:
@@ -119,7 +130,7 @@ def forked(name: str, first: int, last: int, seconds: float) -> tuple[list[str],
         return file.read().splitlines(), code
 
 
-def table(result: dict[str, dict[str, object]]) -> str:
+def table(result: dict[str, dict[str, Any]]) -> str:
     """The counts in Markdown."""
     head = ("reader", "mutants", *KINDS)
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
@@ -143,7 +154,8 @@ def main() -> None:
     place = given.out / "campaign.json"
     result = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
     for name in given.readers:
-        result[name] = campaign(name, given.mutants, given.seconds, given.first)
+        before = result.get(name, {"first": given.first, "tried": 0})
+        result[name] = added(before, campaign(name, given.mutants, given.seconds, before["first"] + before["tried"]))
         place.write_text(json.dumps(result, indent=1), encoding="utf-8")
         print(name, {key: value for key, value in result[name].items() if key != "examples"}, flush=True)
     print(table({name: result[name] for name in READERS if name in result}))

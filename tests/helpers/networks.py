@@ -10,12 +10,15 @@ from diffusers import UNet2DModel
 from medrestore import priors
 from medrestore.codecs import Interval
 from medrestore.files import digest
-from medrestore.priors import EDM
+from medrestore.priors import EDM, Classes, classifier_store
+from medrestore.priors.encoder import EncoderUNet
 from medrestore.priors.store import sealed
 
 
-def save_rgb_prior(folder: Path, *, channels: int = 3, classes: int | None = None) -> Path:
-    """A prior of pictures with values in [-1, 1], of classes where their number is given; returns its folder."""
+def save_rgb_prior(folder: Path, *, channels: int = 3, classes: int | None = None, names: tuple[str, ...] = (),
+                   null: bool = False) -> Path:
+    """A prior of pictures with values in [-1, 1], of classes where their number or names are given; returns its folder."""
+    facts = {"classes": {"names": list(names), "null": null}} if names else None
     net = UNet2DModel(
         in_channels=channels,
         out_channels=channels,
@@ -25,14 +28,28 @@ def save_rgb_prior(folder: Path, *, channels: int = 3, classes: int | None = Non
         down_block_types=("DownBlock2D",) * 2,
         up_block_types=("UpBlock2D",) * 2,
         add_attention=False,
-        num_class_embeds=classes,
+        num_class_embeds=len(names) + null if names else classes,
     )
     generator = torch.Generator().manual_seed(channels)
     for weights in net.parameters():
         weights.data = 0.03 * torch.randn(weights.shape, generator=generator)
+    if net.class_embedding is not None:
+        net.class_embedding.weight.data *= 100.0  # the class is heard through layers that hear little
     priors.save(folder, net, parametrisation=EDM(sigma_data=0.5, sigmas=(0.005, 40.0)), recipe=Interval(),
-                channels=channels, multiple=2, card={"name": "tiny"})
+                channels=channels, multiple=2, card={"name": "tiny"}, facts=facts)
     return folder
+
+
+def save_classifier(folder: Path, *, names: tuple[str, ...], channels: int = 3) -> torch.nn.Module:
+    """A classifier of noisy pictures by random weights; returns its network."""
+    net = EncoderUNet(len(names), in_channels=channels, block_out_channels=(8, 8), layers_per_block=1, norm_num_groups=4,
+                      down_block_types=("DownBlock2D",) * 2, add_attention=False)
+    generator = torch.Generator().manual_seed(channels)
+    for weights in net.parameters():
+        weights.data = 0.3 * torch.randn(weights.shape, generator=generator)
+    classifier_store.save(folder, net, parametrisation=EDM(sigma_data=0.5, sigmas=(0.005, 40.0)), recipe=Interval(),
+                          channels=channels, multiple=2, classes=Classes(len(names), names), card={"name": "tiny"})
+    return net
 
 
 def rewrite(folder: Path, **changes: Any) -> None:

@@ -90,6 +90,10 @@ class Bench:
         code = main([str(word) for word in words])
         return Outcome(code, *self._capsys.readouterr())
 
+    def said(self) -> str:
+        """What a call has printed that ended this process, as help does."""
+        return self._capsys.readouterr().out
+
     def recon(self, *words: object, quick: bool = True) -> Outcome:
         """`recon` with the tiny prior, DiffPIR, two steps and one sample, as far as `words` say nothing else."""
         options: list[object] = ["--prior", self.prior, "--maps-cache", self / "cache", "--apart", "false"]

@@ -17,4 +17,4 @@ def test_the_prior_is_loaded_with_the_class_of_the_plan(job, plan, tmp_path: Pat
     loaded = job.load(plan(prior=str(tmp_path / "prior")), Machine(device="cpu"))
     assert loaded.prior.channels == 2 and loaded.prior_hash and loaded.machine.place == "cpu"
     with pytest.raises(InputError, match="class"):  # it knows none
-        job.load(plan(prior=str(tmp_path / "prior"), class_label=1), Machine(device="cpu"))
+        job.load(plan(prior=str(tmp_path / "prior"), label=1), Machine(device="cpu"))

@@ -102,7 +102,7 @@ OTHERS: dict[str, Any] = {
     "shift": 16,
     "guide": 2,
     "seam": "fixed",
-    "class_label": 1,
+    "label": 1,
     "axis": "coronal",
     "slices": (0, 1),
     "keep_samples": True,

@@ -15,7 +15,7 @@ from medrestore.inpainting.outputs import check_output, read_record, record_plac
         ("", "no name to write to"),
         ("..", "no name to write to"),
         ("a.jpg", "jpg would change the known pixels"),
-        ("a.nii", "names no kind of output"),
+        ("a.nii", "ending in .png, .mha, .mkv or .mp4"),
         ("data/frames", "is the input itself"),
         ("data", "holds the input"),
         ("data/frames/out", "lies among the pictures"),

@@ -14,7 +14,7 @@ from medrestore.inversion import Trajectory, on_sphere
 from medrestore.levels import ddpm_strided, karras, time_travel
 from medrestore.methods import DDIM
 from medrestore.noise import Noise
-from medrestore.restoration import sample
+from medrestore.sampling import sample
 
 LEVELS = karras(10, 40.0, 0.01)
 

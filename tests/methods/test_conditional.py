@@ -8,7 +8,7 @@ from medrestore.noise import Noise
 from medrestore.operators import Identity
 from medrestore.priors.base import Prior
 from medrestore.problem import Problem
-from medrestore.restoration import sample
+from medrestore.sampling import sample
 
 LEVELS = (4.0, 1.0, 0.2, 0.0)
 

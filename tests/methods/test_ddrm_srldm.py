@@ -14,7 +14,7 @@ from medrestore.priors.base import Prior
 from medrestore.priors.latent import LatentPrior
 from medrestore.priors.spaces import LatentSpace
 from medrestore.problem import Problem
-from medrestore.restoration import sample
+from medrestore.sampling import sample
 
 LEVELS = (4.0, 1.0, 0.2, 0.0)
 

@@ -13,7 +13,7 @@ from medrestore.methods import DDIM, DPMSolver, Method, ProbabilityFlow
 from medrestore.methods.dpm_solver import extrapolated
 from medrestore.noise import Noise
 from medrestore.priors import StationaryGaussian
-from medrestore.restoration import sample
+from medrestore.sampling import sample
 
 PRIOR = StationaryGaussian(power().double(), mean=0.7)
 HIGH, LOW = 20.0, 0.05

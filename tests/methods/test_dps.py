@@ -11,7 +11,7 @@ from medrestore.noise import Noise
 from medrestore.operators import AveragePool, Identity
 from medrestore.priors import StationaryGaussian
 from medrestore.problem import Problem
-from medrestore.restoration import sample
+from medrestore.sampling import sample
 
 
 @pytest.mark.parametrize(("sigma", "tau"), JUMPS)

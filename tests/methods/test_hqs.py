@@ -12,7 +12,7 @@ from medrestore.levels import karras
 from medrestore.methods import HQS
 from medrestore.noise import Noise
 from medrestore.problem import Problem
-from medrestore.restoration import sample
+from medrestore.sampling import sample
 
 
 def test_hqs():

@@ -39,7 +39,7 @@ from medrestore.methods import (
 from medrestore.methods.budget import ddim_split
 from medrestore.noise import Noise
 from medrestore.priors import StationaryGaussian
-from medrestore.restoration import sample
+from medrestore.sampling import sample
 
 LADDER = karras(50, 40.0, 0.01)
 SAMPLES = 24  # of each of four measurements

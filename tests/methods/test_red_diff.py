@@ -12,7 +12,7 @@ from medrestore.noise import Noise
 from medrestore.operators import Identity, Operator
 from medrestore.priors import StationaryGaussian
 from medrestore.problem import Problem
-from medrestore.restoration import sample
+from medrestore.sampling import sample
 
 LEVELS = [4.0, 2.0, 1.0, 0.3, 0.0]
 

@@ -11,7 +11,7 @@ from medrestore.noise import Noise
 from medrestore.operators import AveragePool, Identity, OfCodes
 from medrestore.priors.base import Prior
 from medrestore.problem import Problem
-from medrestore.restoration import sample
+from medrestore.sampling import sample
 
 
 class Halves(Codec):

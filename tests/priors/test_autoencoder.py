@@ -31,7 +31,8 @@ def test_it_is_the_autoencoder_of_diffusers(changes: dict[str, Any]) -> None:
     assert ours.code_channels == codes.shape[1] and ours.factor == 2
 
 
-@pytest.mark.parametrize("changes", [{}, {"mid_block_add_attention": False, "latent_channels": 3, "in_channels": 2, "out_channels": 2}])
+@pytest.mark.parametrize("changes", [{}, {"mid_block_add_attention": False, "latent_channels": 3, "in_channels": 2,
+                                          "out_channels": 2}])
 def test_the_one_of_normal_codes_is_that_of_diffusers(changes: dict[str, Any]) -> None:
     torch.manual_seed(0)
     theirs, ours = diffusers.AutoencoderKL(**BLOCKS | changes).eval(), AutoencoderKL(**BLOCKS | changes).eval()
@@ -66,7 +67,8 @@ def test_entries_follow_codes_and_codes_their_entries_a_quarter_as_much() -> Non
     made, apart = model.reconstruct(image, torch.empty(0))
     z = model.encode(image)
     assert torch.allclose(made, model(image), atol=1e-5)
-    assert float(apart.detach()) == pytest.approx(1.25 * float((model.quantize.entries(z) - z).detach().square().mean()), rel=1e-4)
+    expected = 1.25 * float((model.quantize.entries(z) - z).detach().square().mean())
+    assert float(apart.detach()) == pytest.approx(expected, rel=1e-4)
     apart.backward()
     assert model.quantize.embedding.weight.grad is not None and model.quant_conv.weight.grad is not None
     assert model.decoder.conv_out.weight.grad is None
@@ -78,7 +80,8 @@ def test_others_are_refused(changes: dict[str, Any]) -> None:
         VQModel(**SMALL | changes)
 
 
-@pytest.mark.parametrize("changes", [{"use_quant_conv": False}, {"shift_factor": 0.1}, {"down_block_types": ["DownEncoderBlock2D"]}])
+@pytest.mark.parametrize("changes", [{"use_quant_conv": False}, {"shift_factor": 0.1},
+                                     {"down_block_types": ["DownEncoderBlock2D"]}])
 def test_other_ones_of_normal_codes_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"use_quant_conv and use_post|levels has as many blocks"):
         AutoencoderKL(**BLOCKS | changes)

@@ -26,8 +26,8 @@ def network(inside: int, out: int) -> UNet2DModel:
 
 def given_one(factor: int = 4, *, optional: bool = False, pixels: bool = False) -> SuperResolutionPrior:
     space = None if pixels else LatentSpace(autoencoder("kl", 3, 3), 2.0, Interval())
-    return SuperResolutionPrior(network(6, 3), Epsilon(), channels=3, condition_channels=3, factor=factor, multiple=2, space=space,
-                                recipe=Interval(), optional=optional)
+    return SuperResolutionPrior(network(6, 3), Epsilon(), channels=3, condition_channels=3, factor=factor, multiple=2,
+                                space=space, recipe=Interval(), optional=optional)
 
 
 def small(*shape: int) -> Tensor:

@@ -14,7 +14,7 @@ from medrestore.methods import DDIM
 from medrestore.noise import Noise
 from medrestore.priors import EDM, Epsilon, NetworkPrior, Sample, Velocity
 from medrestore.priors.network import computes_bfloat16
-from medrestore.restoration import sample
+from medrestore.sampling import sample
 
 SIDE = 8
 

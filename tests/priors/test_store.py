@@ -101,7 +101,7 @@ def test_classes_reach_the_network(tmp_path):
     x = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         for label in range(3):
-            prior = store.load(folder, class_label=label)
+            prior = store.load(folder, label=label)
             expected = EDM().estimate(lambda x, t, k=label: net(x, t, torch.tensor([k, k])).sample, x, torch.full((2,), 0.5))
             torch.testing.assert_close(prior(x, 0.5), expected, rtol=1e-4, atol=1e-5)
 

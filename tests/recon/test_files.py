@@ -222,9 +222,9 @@ def test_what_was_left_out_is_said_and_stored(bench):
     np.save(bench / "scan.npy", data)
     outcome = bench.recon(bench / "scan.npy", "-o", bench / "a.h5", "--axes", "repetition,coil,row,col")
     assert outcome.code == 0, outcome.err
-    assert "note: 2 repetitions are averaged; set --select.repetition to read one." in outcome.out
+    assert "note: 2 repetitions are averaged; set --select.repetition to read one, or --separate to read each." in outcome.out
     averaged, wrapped = read_provenance(bench / "a.h5")["notes"]  # two phantoms of different coils look like two places
-    assert averaged == "2 repetitions are averaged; set `select.repetition` to read one."
+    assert averaged == "2 repetitions are averaged; set `select.repetition` to read one, or `separate` to read each."
     assert wrapped.startswith("Two sets of coil maps: ")
     for words in (("--select", "repetition=1"), ("--select.repetition", "1")):  # the advice, followed
         chosen = bench.recon(bench / "scan.npy", "-o", bench / "b.h5", "--axes", "repetition,coil,row,col", *words, "--overwrite")

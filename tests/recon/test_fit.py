@@ -68,7 +68,7 @@ def test_only_a_clearly_larger_error_is_worth_a_warning(own: float, better: str 
     assert (told is None) == (better is None)
     if told is not None:
         assert "`fallback` l1-wavelet" in told and "\n" not in told
-        assert warning(fit, Plan(fallback="tv")).endswith("so the prior does not know this kind of image, and tv takes over")  # type: ignore[union-attr]
+        assert warning(fit, Plan(fallback="tv")).endswith("settings do not suit it, and tv takes over")  # type: ignore[union-attr]
 
 
 def test_what_it_costs_and_what_says_nothing() -> None:

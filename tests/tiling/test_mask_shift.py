@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 from helpers.fields import Field, Size, markov, natural
+from helpers.mixtures import MODES, Bayes, Mixture
 from laws import close
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -29,6 +30,7 @@ from medrestore.operators import (
     check,
     gaussian_blur,
 )
+from medrestore.priors import ClassifierFree, Guided
 from medrestore.problem import Problem
 from medrestore.tiling import generate, mask_shift, plan, raster, seam_ratio, settled_by
 
@@ -365,3 +367,42 @@ def test_the_seam_of_the_paper_does_without_what_is_continued() -> None:
     assert not torch.equal(fixed, continued)
     known = holes() > 0
     assert torch.equal(fixed[..., known], continued[..., known])
+
+
+@pytest.mark.parametrize("kind", ["by a classifier", "free of one"])
+def test_every_window_is_told_the_class(kind: str) -> None:
+    """Points of class "right" are about (1, -1): so is every pixel of a picture of many windows, however drawn."""
+    prior = Guided(PerPixel(), PerPixelBayes(), "right") if kind == "by a classifier" else ClassifierFree(PerPixel(), "right")
+    picture = generate(prior, DDIM(), karras(20, 10.0, 0.02), size=(10, 14), window=(4, 4), noise=Noise(range(2)))
+    off = (picture - MODES[2][:, None, None]).abs().amax(1)
+    assert float((off < 1.0).float().mean()) > 0.99
+    anything = generate(PerPixel(), DDIM(), karras(20, 10.0, 0.02), size=(10, 14), window=(4, 4), noise=Noise(range(2)))
+    assert float(((anything - MODES[2][:, None, None]).abs().amax(1) < 1.0).float().mean()) < 0.8
+
+
+class PerPixel(Mixture):
+    """Every pixel is a point of the mixture, on its own."""
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        return together(super().__call__(apart(x), sigma), x)
+
+    def of_classes(self, x: Tensor, sigma: float, labels: Tensor) -> Tensor:
+        pixels = x.shape[-2] * x.shape[-1]
+        return together(super().of_classes(apart(x), sigma, labels.repeat_interleave(pixels)), x)
+
+
+class PerPixelBayes(Bayes):
+    """All pixels are of one class."""
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        return super().__call__(apart(x), sigma).reshape(len(x), -1, 2).sum(1)
+
+
+def apart(x: Tensor) -> Tensor:
+    """The pixels of pictures (batch, 2, height, width) as points (batch * pixels, 2, 1, 1)."""
+    return x.permute(0, 2, 3, 1).reshape(-1, 2, 1, 1)
+
+
+def together(points: Tensor, x: Tensor) -> Tensor:
+    """The points as the pixels of pictures like `x`."""
+    return points.reshape(len(x), *x.shape[-2:], 2).permute(0, 3, 1, 2)

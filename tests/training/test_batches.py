@@ -43,7 +43,7 @@ def test_every_image_is_read_once_an_epoch(tmp_path: Path) -> None:
 
     run = prior_config(tmp_path, images=96, data__sides=[[8, 1.0]])
     batches = crop_loader(Crops(Numbers(), Crop(), seed=0), CropSampler(run, Progress()), pin=False)
-    seen = torch.cat([batch[:, 0, 0, 0] for batch in batches])
+    seen = torch.cat([batch.images[:, 0, 0, 0] for batch in batches])
     epochs = seen.reshape(8, 12).sort(1).values
     assert torch.equal(epochs, torch.arange(12.0).expand(8, 12)) and not torch.equal(seen[:12], seen[12:24])
 

@@ -26,7 +26,8 @@ SMALL = {key: value for key, value in NETWORK.items() if not key.endswith("_chan
 def config(out: Path, **changes: Any) -> LatentConfig:
     values: dict[str, Any] = {
         "out": str(out), "latent": {"crops": 6, "train": dict(FIRST)}, "images": 16, "checkpoint_images": 8,
-        "ema_images": 8, "network": dict(SMALL), "data": {"sides": [[16, 1.0]], "validation_crops": 4}, "optim": {"lr": 2e-3, "batch": 4},
+        "ema_images": 8,
+        "network": dict(SMALL), "data": {"sides": [[16, 1.0]], "validation_crops": 4}, "optim": {"lr": 2e-3, "batch": 4},
     }
     for key, value in changes.items():
         assign(values, key.replace("__", "."), value)

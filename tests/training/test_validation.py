@@ -14,6 +14,11 @@ from medrestore.priors.parametrisations import Parametrisation
 from medrestore.training.validation import COLUMNS, LEVELS, pictures, sample, scores, write_pictures
 
 
+def untold(numbers: Any) -> torch.nn.Module:
+    """The network of no conditions."""
+    return torch.nn.Identity()
+
+
 class Gaussian(Parametrisation):
     """The exact denoiser of a stationary Gaussian, without a network."""
 
@@ -38,8 +43,8 @@ def test_scores_of_the_exact_denoiser() -> None:
     images = 0.5 * torch.randn(40, 1, 32, 32, generator=torch.Generator().manual_seed(1))
     target = Gaussian(torch.full((32, 32), 0.25))
     arguments: dict[str, Any] = {"draw": lambda n, generator: torch.full((n,), 0.5), "weight": torch.ones_like, "seed": 3}
-    values = scores(torch.nn.Identity(), target, images, **arguments)
-    assert tuple(values) == COLUMNS and values == scores(torch.nn.Identity(), target, images, **arguments)
+    values = scores(untold, target, images, **arguments)
+    assert tuple(values) == COLUMNS and values == scores(untold, target, images, **arguments)
     variances = torch.tensor([s**2 / (1 + 4 * s**2) for s in LEVELS])
     assert [values[f"psnr_at_{s}"] for s in LEVELS] == pytest.approx((-10 * variances.log10()).tolist(), abs=0.1)
     assert values["validation_loss"] == pytest.approx(0.125, rel=0.03)
@@ -49,7 +54,7 @@ def test_scores_of_the_exact_denoiser() -> None:
                                                             (Interval(0.0, 1.0), 5, 1)])
 def test_pictures_of_any_number_of_channels(tmp_path: Path, recipe: Any, channels: int, planes: int) -> None:
     images = torch.zeros(5, channels, 8, 8)
-    sheets = pictures(torch.nn.Identity(), Gaussian(torch.full((8, 8), 0.25)), images, recipe, seed=3)
+    sheets = pictures(untold, Gaussian(torch.full((8, 8), 0.25)), images, recipe, seed=3)
     assert sheets["samples"].shape == (planes, 16, 32) and sheets["denoising"].shape == (planes, 32, 96)
     assert all(float(sheet.min()) >= 0 and float(sheet.max()) <= 1 for sheet in sheets.values())
     write_pictures(sheets, tmp_path / "samples", 48)

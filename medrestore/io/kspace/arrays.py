@@ -31,12 +31,13 @@ from ..guards import (
 )
 from ..hdf5 import Dataset, File
 from .base import DEFAULT, KSpaceFile, Request, Scan, sampled
-from .counters import AVERAGED, COUNTERS, check_select, note
+from .counters import AVERAGED, COUNTERS, SEPARABLE, check_select, note
 from .matlab import list_variables, load_variable
 from .plausible import SLICES, Doubt, slices_doubt
 
 AXES = ("slice", "coil", "row", "col")  # row is the readout (height), col the phase encode (width)
 VOLUME = ("coil", "row", "partition", "col")  # of a 3-D scan: partition is its second phase encode
+SLAB = ("coil", "partition", "col")  # of a 3-D scan that is an image along its readout already, whose positions are slices
 PARTS = ("complex", "channel")  # real and imaginary part on an axis of two, or one after the other along that of the coils
 NAMES = (*AXES, "partition", *PARTS, *COUNTERS)
 
@@ -60,18 +61,19 @@ class ArrayFile(KSpaceFile):
         require(not (is_complex(array.dtype) and set(PARTS) & set(self._axes)),
                 f"{path} is complex already; leave complex and channel out of its axes.")
         coils = self._length.get("channel", 0) // 2 or self._length.get("coil", 1)
-        sizes = (self._length.get("slice", 1), coils, self._length["row"], self._length["col"])
-        if "partition" in self._axes:
-            sizes = (self._length["row"], coils, self._length["partition"], self._length["col"])
+        self.is_volume, self._encoded = "partition" in self._axes, {"row", "partition"} <= set(self._axes)
+        rows = self._length["partition" if self.is_volume else "row"]
+        sizes = (self._length["row"] if self._encoded else self._length.get("slice", 1), coils, rows, self._length["col"])
+        if self._encoded:
             check_size(str(path), sizes, 8, max_gb=request.max_gb)
         super().__init__(path, sizes, request)
-        self.is_volume = "partition" in self._axes
         self._select, self.notes = self._counters()
 
     def _counters(self) -> tuple[dict[str, int], tuple[str, ...]]:
         """Of each axis that is a counter and not averaged, the number to read; and notes on those that are longer than 1."""
         present, asked = [name for name in COUNTERS if name in self._axes], self.request.select
         check_select(asked, present, self.path)
+        self.counters = {name: tuple(range(self._length[name])) for name in present if name in SEPARABLE}
         chosen, notes = {}, []
         for name in present:
             count, number = self._length[name], asked.get(name, 0)
@@ -83,15 +85,15 @@ class ArrayFile(KSpaceFile):
         return chosen, tuple(notes)
 
     def _read(self, index: int) -> Scan:
-        kspace = self._finite(self._hybrid[index] if self.is_volume else self._slice(index), index)
-        if self.request.uncentred and not self.is_volume:
+        kspace = self._finite(self._hybrid[index] if self._encoded else self._slice(index), index)
+        if self.request.uncentred and not self._encoded:
             kspace = torch.fft.fftshift(kspace, dim=(-2, -1))
         return Scan(name=self.name, index=index, kspace=kspace, mask=sampled(kspace), acs=None, noise=None, reference=None,
                     crop=self.shape[-2:], pixel_mm=None, affine=None)
 
     def _slice(self, index: int) -> np.ndarray:
         """(coil, row, col) complex64 of a slice, repetitions averaged."""
-        return self._part({"slice": index}, AXES[1:]).reshape(self.shape[1:])
+        return self._part({"slice": index}, SLAB if self.is_volume else AXES[1:]).reshape(self.shape[1:])
 
     @cached_property
     def _hybrid(self) -> np.ndarray:
@@ -140,7 +142,7 @@ class ArrayFile(KSpaceFile):
     def _slices_doubt(self) -> Doubt | None:
         """Whether the axis of the slices is one of k-space."""
         count = self.shape[0]
-        if count < SLICES or self.is_volume:
+        if count < SLICES or self._encoded:
             return None
         middle, before, after = (float(np.square(np.abs(self._slice(count // 2 + step), dtype=np.float64)).sum())
                                  for step in (0, -(count // 8), count // 8))
@@ -177,9 +179,10 @@ def check_axes(axes: Sequence[str], shape: tuple[int, ...], path: Path) -> tuple
         len(axes) == len(shape),
         f"{path}: the array has the shape {tuple(shape)}, but {len(axes)} axes are named ({','.join(axes)}); name each.",
     )
-    require(not {"slice", "partition"} <= set(axes), f"{path}: its axes name slice and partition; a 3-D scan has slices along "
-            "its readout only, so select one slab and name its axes without slice.")
-    require({"row", "col"} <= set(axes), f"{path}: the axes {','.join(axes)} lack row or col; both are needed.")
+    require(not {"slice", "row", "partition"} <= set(axes), f"{path}: its axes name slice, row and partition; a 3-D scan has "
+            "slices along its readout only, so select one slab and name its axes without slice.")
+    require("col" in axes and bool({"row", "partition"} & set(axes)), f"{path}: the axes {','.join(axes)} lack row or col; both "
+            "are needed (partition and col where the readout of a 3-D scan is decoded).")
     length = dict(zip(axes, shape, strict=True))
     require(length.get("complex", 2) == 2, f"{path}: its axis complex has {length.get('complex')} entries, not a real and an "
             "imaginary part; name another axis so.")

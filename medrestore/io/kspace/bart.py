@@ -19,11 +19,11 @@ def read(path: Path, request: Request) -> ArrayFile:
     """A BART .cfl/.hdr pair, dimensions (x, y, z, coil, maps, ..., slice = dimension 13).
 
     The rule: the image plane is the two of x, y, z that are longer than 1. With x among them, x is the readout and
-    becomes the height, the other one the width; without x (both phase encodes of a 3-D scan, x already decoded), z becomes
-    the height and y the width. All three longer than 1 is a 3-D scan, whose slices are along x, the readout. Refused is any
-    dimension beside those of `ROLES`. `axes` names the dimensions longer than 1, in the .hdr's order, and overrides the
-    rule: with it one of x, y, z can
-    be the slice, which is only right once the data are in hybrid space (an image along that dimension).
+    becomes the height, the other one the width; without x (both phase encodes of a 3-D scan, x already decoded), z is the
+    partition, which becomes the height, and y the width: one position of a slab, or with dimension 13 its positions. All three
+    longer than 1 is a 3-D scan, whose slices are along x, the readout. Refused is any dimension beside those of `ROLES`. `axes`
+    names the dimensions longer than 1, in the .hdr's order, and overrides the rule: with slice,col,partition,coil a slab that is
+    an image along x is read, whose positions are slices.
     """
     array, axes = open_cfl(path, max_gb=request.max_gb), request.axes
     dims = array.shape
@@ -37,7 +37,7 @@ def read(path: Path, request: Request) -> ArrayFile:
             "13 = slice, 14 = average) or one 3-D scan (x, y, z; coil; echo, time, average) is needed: name the dimensions "
             "longer than 1, as axes=('slice', 'row', 'col', 'coil').",
         )
-        names = ("row", "col", "partition") if len(plane) == 3 else ("row", "col") if plane[0] == 0 else ("col", "row")
+        names = ("row", "col", "partition") if len(plane) == 3 else ("row", "col") if plane[0] == 0 else ("col", "partition")
         role = ROLES | dict(zip(plane, names, strict=True))
         axes = [role[axis] for axis in long]
     squeezed = FileArray(array.reshape([dims[axis] for axis in long], order="F"))

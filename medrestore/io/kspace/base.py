@@ -33,6 +33,7 @@ class Request:
     trajectory: str | None = None
     trajectory_units: Units | None = None
     matrix: tuple[int, int] | None = None
+    separate: tuple[str, ...] = ()
 
 
 DEFAULT = Request()
@@ -85,6 +86,8 @@ class KSpaceFile(ABC):
     has_noise: bool = False  # noise-only samples exist
     has_reference: bool = False  # a reference image is stored
     notes: tuple[str, ...] = ()  # what was left out or assumed, one sentence each
+    counters: Mapping[str, tuple[int, ...]] = {}  # values of those that may be read as frames of a series
+    frames: int = 1  # of each slice, which follow each other: slice i has the numbers i * frames to (i + 1) * frames - 1
 
     def __init__(self, path: Path, shape: tuple[int, int, int, int], request: Request = DEFAULT):
         self.path, self.request = path, request

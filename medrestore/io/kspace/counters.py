@@ -14,6 +14,7 @@ AVERAGED = ("average", "repetition")  # measurements of one image
 SLAB = "slab"  # of a 3-D scan: a volume of its own
 CHOSEN = ("contrast", "phase", "set", SLAB)  # images of their own, of which the first is read
 COUNTERS = (*AVERAGED, *CHOSEN[:-1], "segment")  # segments are parts of one k-space
+SEPARABLE = (*AVERAGED, *CHOSEN[:-1])  # whose values may be frames of a series, images of their own with one set of coil maps
 
 
 def choose(numbers: Mapping[str, np.ndarray], select: Mapping[str, int], path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -48,11 +49,17 @@ def note(name: str, count: int, chosen: int, selected: bool, values: Iterable[in
     if selected:
         return f"Of {count} {name}s only {name} {chosen} is read, as selected."
     if name in AVERAGED:
-        return f"{count} {name}s are averaged; set `select.{name}` to read one."
+        return f"{count} {name}s are averaged; set `select.{name}` to read one, or `separate` to read each."
     if name in CHOSEN:
         others = [value for value in values if value != chosen]
-        return f"Of {count} {name}s only {name} {chosen} is read; set `select.{name}` to {others[0]} for another."
+        each = ", or `separate` to read each" if name in SEPARABLE else ""
+        return f"Of {count} {name}s only {name} {chosen} is read; set `select.{name}` to {others[0]} for another{each}."
     return f"The {count} {name}s are parts of one k-space, all are read; set `select.{name}` to read one."
+
+
+def values_of(numbers: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    """The values of each counter that may make a series."""
+    return {name: tuple(int(value) for value in np.unique(numbers[name])) for name in SEPARABLE if name in numbers}
 
 
 def check_select(select: Mapping[str, int], available: Iterable[str], path: Path) -> None:

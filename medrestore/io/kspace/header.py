@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from ...errors import InputError
 from ..guards import MAX_TEXT
+from .epi import Trapezoid
 
 Number = TypeVar("Number", int, float)
 _NAMESPACE = "{http://www.ismrm.org/ISMRMRD}"
@@ -32,6 +33,7 @@ class Header:
     trajectory: str
     calibration: str | None  # embedded, separate, external, interleaved, other
     noise_bandwidth: float | None  # relative receiver noise bandwidth of the noise scan
+    trapezoid: Trapezoid | None = None  # the readout gradient of an echo-planar scan, in microseconds
 
     @property
     def kept_partitions(self) -> int:
@@ -104,9 +106,24 @@ def parse_header(xml: str, where: str) -> Header:
             trajectory=(_text(encoding, "trajectory") or "cartesian").lower(),
             calibration=_text(encoding, "parallelImaging/calibrationMode"),
             noise_bandwidth=_number(root, "acquisitionSystemInformation/relativeReceiverNoiseBandwidth", float),
+            trapezoid=_trapezoid(encoding),
         )
     except (ValueError, TypeError) as error:
         raise InputError(f"{where}: the XML header lacks matrix sizes or limits as numbers; export the file again.") from error
+
+
+def _trapezoid(encoding: ElementTree.Element) -> Trapezoid | None:
+    """The readout gradient as converters of echo-planar scans describe it; None where any of its times is missing."""
+    found: dict[str, float] = {}
+    for kind in ("userParameterLong", "userParameterDouble"):
+        for one in encoding.findall(f"{_NAMESPACE}trajectoryDescription/{_NAMESPACE}{kind}"):
+            name, value = _text(one, "name"), _number(one, "value", float)
+            if name is not None and value is not None:
+                found[name] = value
+    try:
+        return Trapezoid(*(found[name] for name in ("rampUpTime", "flatTopTime", "rampDownTime", "acqDelayTime", "dwellTime")))
+    except KeyError:
+        return None
 
 
 def _text(element: ElementTree.Element, path: str) -> str | None:

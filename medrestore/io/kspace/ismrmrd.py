@@ -28,13 +28,15 @@ from ..guards import (
 from ..hdf5 import Dataset, File, Group
 from .arrays import has_mark
 from .base import Request
-from .counters import COUNTERS, SLAB, choose
+from .counters import COUNTERS, SLAB, choose, values_of
+from .epi import Echoes, Lines
+from .epi import notes as planar_notes
 from .geometry import Placement, place
 from .header import Header, parse_header
 from .lines import LINE, Grid, LineFile, fitted, line_start
 
 # Flag numbers of the standard, counted from 1.
-NOISE, CALIBRATION, CALIBRATION_AND_IMAGE, REVERSE = 19, 20, 21, 22
+NOISE, CALIBRATION, CALIBRATION_AND_IMAGE, REVERSE, PHASE_CORRECTION = 19, 20, 21, 22, 24
 NOT_IMAGE = (NOISE, 23, 24, 26, 27, 28, 29, 30, 31)  # navigators, phase correction, feedback, dummies, coil correction
 INDICES = {"kspace_encode_step_1", "kspace_encode_step_2", "slice", *COUNTERS}
 FIELDS = {"flags", "number_of_samples", "active_channels", "discard_pre", "discard_post", "center_sample", "encoding_space_ref"}
@@ -48,7 +50,8 @@ class MRDFile(LineFile):
 
     Lines of one phase encode step are averaged, repetitions among them; of contrasts, phases and sets the first is read, or
     the selected one, and `notes` says so. Calibration-only lines belong to the image unless the header calls the calibration
-    separate or external; then they give the coil maps alone. Slices are in the order of their positions.
+    separate or external; then they give the coil maps alone. Slices are in the order of their positions. Of echo-planar scans
+    (lines read in reverse) ramps are regridded and ghosts removed by the navigator lines; see `epi.Echoes`.
 
     The affine assumes s(k) = sum rho(x) exp(-2 pi i k x) with k growing along read_dir and phase_dir, `position` at the
     centre of the field of view, and the patient frame of the standard (LPS), which is turned to RAS.
@@ -57,7 +60,8 @@ class MRDFile(LineFile):
     kind = "ISMRMRD"
 
     def __init__(self, path: Path, file: File, group: str, request: Request):
-        self._file = file
+        self._file, self.path = file, path
+        self._echoes: Echoes | None = None
         self._records = acquisitions(file, f"{group}/data", max_gb=request.max_gb)
         self._header = parse_header(read_text(file, f"{group}/xml"), str(path))
         self.dtype = "complex64"
@@ -67,7 +71,9 @@ class MRDFile(LineFile):
         grid = _grid(self._header, volume=self.is_volume)
         lines = _lines(head, grid, self._header)
         lines["separate"] = separate
-        if len(image):
+        if self._echoes is not None:  # which puts each line on the whole grid
+            lines["at"], lines["skip"], lines["count"] = 0, 0, grid.samples
+        elif len(image):
             grid, notes = fitted(grid, lines[~separate], (image["center_sample"] - image["discard_pre"]).astype(np.int64))
             self.notes += notes
             lines["at"] = _starts(head, lines, grid)
@@ -94,20 +100,51 @@ class MRDFile(LineFile):
         numbers = {name: head["idx"][name] for name in COUNTERS}
         if head["idx"]["kspace_encode_step_2"][image & here].any():
             self.is_volume, numbers = True, numbers | {SLAB: head["idx"]["slice"]}
+        self.counters = values_of({name: values[image & here] for name, values in numbers.items()})
         image, notes = chosen(image & here, numbers, request.select, path)
         self.notes += notes
+        navigators = flagged(head, PHASE_CORRECTION) & ~flagged(head, NOISE) & here
+        navigators &= np.isin(head["idx"]["slice"], head["idx"]["slice"][image])
         separate, _ = chosen(separate & here & np.isin(head["idx"]["slice"], head["idx"]["slice"][image]), numbers, {}, path)
+        if flagged(head[image], REVERSE).any():
+            separate = self._without_other_lines(head, image, separate)
         used = image | separate
-        self._image_records, head = np.flatnonzero(used), head[used]
-        require(
-            not flagged(head, REVERSE).any(),
-            f"{path} reads lines in reverse (EPI), which needs a phase correction first; export corrected data.",
-        )
-        return head, separate[used]
+        self._image_records = np.flatnonzero(used)
+        if flagged(head[used], REVERSE).any():
+            self._echoes = self._corrected(path, head, used, navigators)
+        return head[used], separate[used]
+
+    def _without_other_lines(self, head: np.ndarray, image: np.ndarray, separate: np.ndarray) -> np.ndarray:
+        """Separate calibration lines of an echo-planar scan, as far as they are read as its image is."""
+        alike = separate & (head["number_of_samples"] == head["number_of_samples"][image][0])
+        if bool((separate & ~alike).any()):
+            self.notes += (f"{int((separate & ~alike).sum())} separate calibration lines are read otherwise than the echo-planar "
+                           "ones and are left out.",)
+        return alike
+
+    def _corrected(self, path: Path, head: np.ndarray, used: np.ndarray, navigators: np.ndarray) -> Echoes:
+        """The correction of echo-planar lines, which are the lines `used`."""
+        require(not (head["discard_pre"][used].any() or head["discard_post"][used].any()),
+                f"{path} discards samples of echo-planar lines, so that their places are unknown; export corrected data.")
+        longest = int(head["number_of_samples"][used].max())
+        self.notes += planar_notes(self._header.trapezoid, longest, path, volume=self.is_volume)
+
+        def lines(which: np.ndarray) -> Lines:
+            return Lines(np.flatnonzero(which), head["idx"]["slice"][which].astype(np.int64), flagged(head[which], REVERSE))
+
+        return Echoes(path, lines(used), lines(navigators), samples=self._header.encoded[0], trapezoid=self._header.trapezoid,
+                      read=self._rows)
+
+    def _rows(self, records: np.ndarray) -> Iterable[np.ndarray]:
+        """The (coil, samples) of records of the file, in their order."""
+        rows = guarded(self.path, lambda: self._records[records])
+        return (samples_of(row, self.path) for row in rows)
 
     def _data(self, records: np.ndarray) -> Iterable[np.ndarray]:
-        rows = guarded(self.path, lambda: self._records[self._image_records[records]])
-        return (samples_of(row, self.path) for row in rows)
+        found = self._rows(self._image_records[records])
+        if self._echoes is None:
+            return found
+        return (self._echoes.corrected(int(number), data) for number, data in zip(records, found, strict=True))
 
     def _noise_samples(self) -> np.ndarray | None:
         """Noise in image units: its variance grows with the bandwidth, which is one over the dwell time.

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..guards import check_size, finite, guarded, open_hdf5, read_text, require
 from ..hdf5 import File
 from .base import KSpaceFile, Request, Scan, centre_index
-from .counters import COUNTERS
+from .counters import COUNTERS, values_of
 from .header import Header, parse_header
 from .ismrmrd import (
     NOISE,
@@ -49,7 +49,9 @@ class MRDPoints(PointFile):
         noise = flagged(head, NOISE)
         self._noise_records, self._noise_heads = np.flatnonzero(noise), head[noise]
         image = ~flagged(head, *NOT_IMAGE) & (head["encoding_space_ref"] == 0)
-        image, notes = chosen(image, {name: head["idx"][name] for name in COUNTERS}, request.select, path)
+        numbers = {name: head["idx"][name] for name in COUNTERS}
+        self.counters = values_of({name: values[image] for name, values in numbers.items()})
+        image, notes = chosen(image, numbers, request.select, path)
         self._image_records, self._image = np.flatnonzero(image), head[image]
         require(bool(image.any()), f"{path} holds no lines of an image; give the file of an imaging scan.")
         require(not self._image["idx"]["kspace_encode_step_2"].any(),
@@ -139,13 +141,13 @@ def grid_of(header: Header) -> tuple[int, int]:
 
 
 def read(path: Path, request: Request) -> KSpaceFile:
-    """An ISMRMRD file: a Cartesian one on its grid, another along its trajectory."""
+    """An ISMRMRD file: a Cartesian or echo-planar one on its grid, another along its trajectory."""
     file = open_hdf5(path)
     try:
         group = find_group(file)
         assert group is not None  # as `recognises` has seen
         header = parse_header(read_text(file, f"{group}/xml"), str(path))
-        kind = MRDFile if header.trajectory == "cartesian" and request.trajectory is None else MRDPoints
+        kind = MRDFile if header.trajectory in ("cartesian", "epi") and request.trajectory is None else MRDPoints
         return kind(path, file, group, request)
     except BaseException:
         file.close()

@@ -18,6 +18,7 @@ from . import arrays, bart, fastmri, ismrmrd, ismrmrd_points, twix
 from .base import KSpaceFile, Request, Scan
 from .coverage import Coverage
 from .points import PointFile, paired
+from .series import read_series
 from .trajectory import Units
 
 BEGIN = 520  # bytes of a file that a recogniser is given
@@ -60,6 +61,7 @@ def read_kspace(
     path: PathLike, *, dataset: str | None = None, axes: Sequence[str] | None = None, select: Mapping[str, int] | None = None,
     uncentred: bool = False, noise_scan: bool = True, implausible: bool = False, max_gb: float = 16.0,
     trajectory: PathLike | None = None, trajectory_units: Units | None = None, matrix: tuple[int, int] | None = None,
+    separate: Sequence[str] = (),
 ) -> KSpaceFile:
     """Opens a k-space file; slices are read on access.
 
@@ -79,6 +81,8 @@ def read_kspace(
             whose columns are samples.
         trajectory_units: of the trajectory, that file's or the scan's own; None where the format says it, or its reach tells.
         matrix: (height, width) of the image of a scan along a trajectory; None where the file or the trajectory tells.
+        separate: counters (repetition, average, contrast, phase, set) whose values are read each, as frames: slice i of the file
+            has the numbers i * frames to (i + 1) * frames - 1.
 
     Raises:
         InputError: no such file, an unknown or damaged format, or data that is unsafe or not a stack of slices.
@@ -86,7 +90,15 @@ def read_kspace(
     path = shipped.scan(path)
     place = None if trajectory is None else str(trajectory)
     request = Request(dataset, axes, dict(select or {}), uncentred, noise_scan, implausible or place is not None, max_gb, place,
-                      trajectory_units, matrix)
+                      trajectory_units, matrix, tuple(separate))
+    if request.separate:
+        return read_series(path, request, lambda one: _opened(path, one, implausible))
+    return _opened(path, request, implausible)
+
+
+def _opened(path: Path, request: Request, implausible: bool) -> KSpaceFile:
+    """The file by the first format that recognises it; `implausible` as asked for, which that of a trajectory's array is not."""
+    place = request.trajectory
     begin = b"" if is_cfl(path) else _begin(existing(path))
     for one in FORMATS:
         if one.recognises(path, begin, request):

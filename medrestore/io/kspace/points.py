@@ -46,7 +46,7 @@ class PairFile(PointFile):
 
     def __init__(self, array: KSpaceFile, request: Request):
         self._array = array
-        self.kind, self.dtype = f"{array.kind} along a trajectory", array.dtype
+        self.kind, self.dtype, self.counters = f"{array.kind} along a trajectory", array.dtype, array.counters
         path = Path(request.trajectory or "")
         points = read_trajectory(path, max_gb=request.max_gb)
         readouts, samples = points.values.shape[:2]

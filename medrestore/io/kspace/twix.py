@@ -1,4 +1,4 @@
-"""Siemens twix .dat raw data (VB and VD/VE), Cartesian 2-D slices, its data blocks parsed by `twixtools`.
+"""Siemens twix .dat raw data (VB and VD/VE), Cartesian 2-D slices and 3-D volumes, its data blocks parsed by `twixtools`.
 
 The loop over the blocks is not twixtools', so that a damaged length raises an `InputError` instead of looping for ever. Of the
 protocol text only the few numbers below are read, nothing that identifies a patient.
@@ -19,7 +19,9 @@ from ...errors import InputError
 from ...extras import extra
 from ..guards import existing, guarded, require
 from .base import Request
-from .counters import choose
+from .counters import SLAB, choose, values_of
+from .epi import Echoes, Lines, Trapezoid
+from .epi import notes as planar_notes
 from .geometry import Placement, place
 from .lines import LINE, Grid, LineFile, fitted, line_start
 
@@ -27,15 +29,18 @@ MAX_PROTOCOL = 64 << 20  # bytes of protocol text; real ones hold some hundred k
 RAID_ENTRY = 152  # bytes of a directory entry of a VD/VE file, the first one at byte 8
 NOISE_HZ = 130.0  # bandwidth per pixel of the noise adjustment scan
 COUNTERS = {"average": "Ave", "repetition": "Rep", "contrast": "Eco", "phase": "Phs", "set": "Set", "segment": "Seg"}
-REFUSED = {"REFLECT": "reads lines in reverse (EPI), which needs a phase correction", "PHASCOR": "is phase-corrected (EPI)"}
+TRAJECTORIES = {2: "radial", 4: "spiral", 8: "a blade"}
+VOLUME = 4  # of sKSpace.ucDimension: encoded in three directions
+UNEVEN = (2, 4)  # of alRegridMode: a trapezoid, which is regridded, and a sinusoidal gradient, which is not
 
 
 class TwixFile(LineFile):
-    """A Cartesian 2-D twix file; the last measurement in it is the image, earlier ones may hold the noise scan.
+    """A Cartesian twix file; the last measurement in it is the image, earlier ones may hold the noise scan.
 
-    Averages and repetitions are averaged; of contrasts (echoes), phases and sets the first is read, or the selected one, and
-    `notes` says so. Separate reference lines give the coil maps, integrated ones are part of the image. Slices are in the order
-    of their positions; their orientation is not read: `affine` is None.
+    Averages and repetitions are averaged; of contrasts (echoes), phases, sets and slabs the first is read, or the selected one,
+    and `notes` says so. Separate reference lines give the coil maps, integrated ones are part of the image. Slices are in the
+    order of their positions, or those of a 3-D scan, which encodes partitions, along its readout; their orientation is not read:
+    `affine` is None. Of echo-planar scans ramps are regridded and ghosts removed; see `epi.Echoes`.
     """
 
     kind = "Siemens twix"
@@ -44,25 +49,46 @@ class TwixFile(LineFile):
         with existing(path).resolve().open("rb") as stream:  # a block opens it again by its name to read samples
             measurements = list(_measurements(stream, path))
         protocol, blocks = measurements[-1]
-        image, separate, self.notes = _image_blocks(blocks, protocol, request.select, path)
+        self.path, self.is_volume = path, _is_volume(blocks, protocol)
+        image, separate, self.counters, self.notes = _image_blocks(blocks, protocol, request.select, path, volume=self.is_volume)
         self._blocks = image + separate
         self._noise_blocks = [block for _, part in measurements for block in part if block.is_flag_set("NOISEADJSCAN")]
         self.has_noise = len(self._noise_blocks) > 0
         self._dwell_ns = protocol.number("sRXSPEC.alDwellTime[0]")
         coils = {int(block.mdh.UsedChannels) for block in image}
         require(len(coils) <= 1, f"{path} changes its number of coils during the scan.")
-        grid = _grid(protocol, image, path)
+        grid = _grid(protocol, image, path, volume=self.is_volume)
+        self._echoes = self._corrected(blocks, protocol, grid) if any(map(_is_reversed, self._blocks)) else None
         lines = _lines(self._blocks, grid)
         lines["separate"] = np.arange(len(lines)) >= len(image)
+        if self._echoes is not None:  # which puts each line on the whole grid
+            lines["at"], lines["skip"], lines["count"] = 0, 0, grid.samples
         centre = np.array([int(block.mdh.CenterCol) - int(block.mdh.CutOff.Pre) for block in image], np.int64)
         fitting, notes = fitted(grid, lines[: len(image)], centre)
-        if fitting != grid:
+        if fitting != grid and self._echoes is None:
             grid, self.notes = fitting, self.notes + notes
             lines["at"] = _lines(self._blocks, grid)["at"]
         super().__init__(path, lines, grid, _placement(image), coils=max(coils, default=0), request=request)
 
     def _data(self, records: np.ndarray) -> Iterable[np.ndarray]:
-        return (guarded(self.path, partial(getattr, self._blocks[record], "data")) for record in records)
+        found = ((int(record), _samples(self._blocks[record], self.path)) for record in records)
+        if self._echoes is None:
+            return (data for _, data in found)
+        return (self._echoes.corrected(record, data) for record, data in found)
+
+    def _corrected(self, blocks: list[Any], protocol: Protocol, grid: Grid) -> Echoes:
+        """The correction of echo-planar lines."""
+        trapezoid = _trapezoid(protocol, self._blocks, self.path)
+        self.notes += planar_notes(trapezoid, int(self._blocks[0].mdh.SamplesInScan), self.path, volume=self.is_volume)
+        number = {id(block): at for at, block in enumerate(blocks)}
+        navigators = [block for block in blocks if block.is_flag_set("PHASCOR") and not block.is_flag_set("NOISEADJSCAN")]
+
+        def lines(which: list[Any]) -> Lines:
+            return Lines(np.array([number[id(block)] for block in which], np.int64),
+                         np.array([int(block.cSlc) for block in which], np.int64), np.array([*map(_is_reversed, which)], bool))
+
+        return Echoes(self.path, lines(self._blocks), lines(navigators), samples=grid.samples, trapezoid=trapezoid,
+                      read=lambda records: (_samples(blocks[int(record)], self.path) for record in records))
 
     def _noise_samples(self) -> np.ndarray | None:
         """Noise in image units: its variance grows with the bandwidth, which is one over the dwell time.
@@ -162,32 +188,71 @@ def _measurements(stream: BinaryIO, path: Path) -> Iterator[tuple[Protocol, list
         yield protocol, blocks
 
 
-def _image_blocks(blocks: list[Any], protocol: Protocol, select: Mapping[str, int],
-                  path: Path) -> tuple[list[Any], list[Any], tuple[str, ...]]:
-    """The blocks of the image, those of a separate calibration, and notes on the counters."""
-    for key, only, sentence in (("sKSpace.ucTrajectory", 1, "is not Cartesian"), ("sKSpace.ucDimension", 2, "is a 3-D scan")):
-        value = protocol.number(key)
-        require(value in (None, only), f"{path} {sentence}; only Cartesian stacks of 2-D slices are read.")
+def _samples(block: Any, path: Path) -> np.ndarray:
+    """The (coil, samples) of a block."""
+    return np.asarray(guarded(path, partial(getattr, block, "data")))
+
+
+def _is_reversed(block: Any) -> bool:
+    return bool(block.is_flag_set("REFLECT"))
+
+
+def _is_volume(blocks: list[Any], protocol: Protocol) -> bool:
+    return protocol.number("sKSpace.ucDimension") == VOLUME or any(block.cPar for block in blocks if block.is_image_scan())
+
+
+def _trapezoid(protocol: Protocol, image: list[Any], path: Path) -> Trapezoid | None:
+    """The readout gradient of an echo-planar scan, in microseconds; None where lines are sampled evenly."""
+    mode = protocol.number("alRegridMode")
+    if mode not in UNEVEN:
+        return None
+    require(mode == UNEVEN[0], f"{path} is an echo-planar scan with a sinusoidal readout gradient, which is not regridded here; "
+            "export regridded data.")
+    keys = ("alRegridRampupTime", "alRegridFlattopTime", "alRegridRampdownTime", "alRegridDelaySamplesTime",
+            "aflRegridADCDuration")
+    found = [protocol.number(key) for key in keys]
+    require(None not in found, f"{path} samples on the ramps of its readout gradient and its protocol lacks their times; export "
+            "regridded data.")
+    up, flat, down, delay, duration = (value or 0.0 for value in found)
+    return Trapezoid(up, flat, down, delay, duration / max(1, int(image[0].mdh.SamplesInScan)))
+
+
+def _image_blocks(blocks: list[Any], protocol: Protocol, select: Mapping[str, int], path: Path, *,
+                  volume: bool) -> tuple[list[Any], list[Any], dict[str, tuple[int, ...]], tuple[str, ...]]:
+    """The blocks of the image, those of a separate calibration, the values of the counters, and notes on these."""
+    trajectory = protocol.number("sKSpace.ucTrajectory")
+    shape = TRAJECTORIES.get(int(trajectory or 0), "not Cartesian")
+    require(trajectory in (None, 1), f"{path} is {shape}; twix files do not say where such samples lie: convert it to ISMRMRD "
+            "with its trajectory.")
     integrated = protocol.number("sPat.ucRefScanMode") == 2
     image = [block for block in blocks if block.is_image_scan() or (integrated and _is_reference(block))]
-    for flag, sentence in REFUSED.items():
-        require(not any(block.is_flag_set(flag) for block in blocks), f"{path} {sentence}; export corrected data as ISMRMRD.")
-    image, notes = _chosen(image, select, path)
+    counters = values_of(_numbers(image))
+    image, notes = _chosen(image, select, path, slabs=volume)
     slices = {int(block.cSlc) for block in image}
     separate = [] if integrated else [
         block for block in blocks if _is_reference(block) and not block.is_image_scan() and int(block.cSlc) in slices
         and (not image or block.mdh.UsedChannels == image[0].mdh.UsedChannels)]
-    separate, _ = _chosen(separate, {}, path)
-    require(not any(block.cPar for block in image), f"{path} is a 3-D scan; only Cartesian stacks of 2-D slices are read.")
-    return image, [block for block in separate if not block.cPar], notes
+    separate, _ = _chosen(separate, {}, path, slabs=volume)
+    if any(map(_is_reversed, image)):  # of which lines that are read otherwise are no part
+        alike = {int(block.mdh.SamplesInScan) for block in image}
+        separate = [block for block in separate if int(block.mdh.SamplesInScan) in alike]
+    return image, separate, counters, notes
 
 
-def _chosen(blocks: list[Any], select: Mapping[str, int], path: Path) -> tuple[list[Any], tuple[str, ...]]:
-    """Of some blocks those of the selected counters; and notes."""
-    numbers = {name: np.array([int(getattr(block.mdh.Counter, key)) for block in blocks], np.int64)
-               for name, key in COUNTERS.items()}
+def _chosen(blocks: list[Any], select: Mapping[str, int], path: Path, *,
+            slabs: bool) -> tuple[list[Any], tuple[str, ...]]:
+    """Of some blocks those of the selected counters, of which the slices of a 3-D scan are one; and notes."""
+    numbers = _numbers(blocks)
+    if slabs:
+        numbers |= {SLAB: np.array([int(block.cSlc) for block in blocks], np.int64)}
     keep, notes = choose(numbers, select, path)
     return [block for block, kept in zip(blocks, keep, strict=True) if kept], notes
+
+
+def _numbers(blocks: list[Any]) -> dict[str, np.ndarray]:
+    """The value of every counter in each block."""
+    return {name: np.array([int(getattr(block.mdh.Counter, key)) for block in blocks], np.int64)
+            for name, key in COUNTERS.items()}
 
 
 def _placement(image: list[Any]) -> Placement:
@@ -205,23 +270,37 @@ def _is_reference(block: Any) -> bool:
     return block.is_flag_set("PATREFSCAN") and not block.is_flag_set("NOISEADJSCAN") and not block.is_flag_set("PHASCOR")
 
 
-def _grid(protocol: Protocol, image: list[Any], path: Path) -> Grid:
+def _grid(protocol: Protocol, image: list[Any], path: Path, *, volume: bool) -> Grid:
     rows = int(protocol.number("sKSpace.lBaseResolution") or 0)
     require(0 < rows < 65536, f"{path}: its protocol states no base resolution; export it as ISMRMRD.")
-    samples = round(rows * (protocol.number("flReadoutOSFactor") or 2.0))
-    spread = [(int(block.cLin), int(block.mdh.CenterLin)) for block in image]
-    needed = 2 * max((max(centre, line + 1 - centre) for line, centre in spread), default=0)
-    columns = int(protocol.number("iPEFTLength") or 0)
-    lines = [line + columns // 2 - centre for line, centre in spread]
-    if not lines or min(lines) < 0 or max(lines) >= columns:
-        columns = needed  # no or too short a transform length: the smallest even grid around the centre line
+    samples = max(round(rows * (protocol.number("flReadoutOSFactor") or 2.0)), rows)
+    columns = _steps([(int(block.cLin), int(block.mdh.CenterLin)) for block in image], protocol.number("iPEFTLength"))
     crop_columns = round(columns / (1.0 + (protocol.number("sKSpace.dPhaseOversamplingForDialog") or 0.0)))
     keys = ("dReadoutFOV", "dPhaseFOV", "dThickness")
     readout, phase, thickness = (protocol.number(f"sSliceArray.asSlice[0].{key}") for key in keys)
+    known = bool(readout and phase and thickness and crop_columns > 0)
+    if not volume:
+        pixel = (readout / rows, phase / crop_columns, thickness) if readout and phase and thickness and known else None
+        return Grid(samples=samples, rows=rows, columns=columns, crop_columns=crop_columns, pixel_mm=pixel)
+    partitions = _steps([(int(block.cPar), int(block.mdh.CenterPar)) for block in image], protocol.number("i3DFTLength"))
+    crop = round(partitions / (1.0 + (protocol.number("sKSpace.dSliceOversamplingForDialog") or 0.0)))
     pixel = None
-    if readout and phase and thickness and crop_columns > 0:
-        pixel = (readout / rows, phase / crop_columns, thickness)
-    return Grid(samples=max(samples, rows), rows=rows, columns=columns, crop_columns=crop_columns, pixel_mm=pixel)
+    if readout and phase and thickness and known and crop > 0:
+        pixel = (thickness / crop, phase / crop_columns, readout / rows)
+    return Grid(samples=samples, rows=rows, columns=columns, crop_columns=crop_columns, pixel_mm=pixel, partitions=partitions,
+                crop_partitions=max(1, crop))
+
+
+def _steps(spread: list[tuple[int, int]], stated: float | None) -> int:
+    """Steps of a phase encode, of pairs of a step and that of the centre: as many as are stated.
+
+    Where that is none, or too short for them, the smallest even number around the centre.
+    """
+    count = int(stated or 0)
+    at = [step + count // 2 - centre for step, centre in spread]
+    if at and min(at) >= 0 and max(at) < count:
+        return count
+    return 2 * max((max(centre, step + 1 - centre) for step, centre in spread), default=0)
 
 
 def _lines(image: list[Any], grid: Grid) -> np.ndarray:
@@ -233,5 +312,6 @@ def _lines(image: list[Any], grid: Grid) -> np.ndarray:
         at = line_start(grid.samples, count, int(mdh.CenterCol) - pre)
         column = int(block.cLin) + grid.columns // 2 - int(mdh.CenterLin)
         acs = block.is_flag_set("PATREFSCAN") or block.is_flag_set("PATREFANDIMASCAN")
-        lines[record] = (record, int(block.cSlc), 0, column, at, pre, count, acs, False)
+        partition = 0 if grid.partitions is None else int(block.cPar) + grid.partitions // 2 - int(mdh.CenterPar)
+        lines[record] = (record, int(block.cSlc), partition, column, at, pre, count, acs, False)
     return lines

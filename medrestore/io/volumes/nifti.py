@@ -187,7 +187,9 @@ def write_nifti(
     affine: np.ndarray | None = None,
     overwrite: bool = False,
 ) -> None:
-    """A (slice, h, w) volume, float32 or complex64, as NIfTI-1 with the axes (row, column, slice).
+    """A (slice, h, w) volume, float32 or complex64, as NIfTI-1 with the axes (row, column, slice); (frame, slice, h, w) a series.
+
+    The frames of a series are a fourth axis, whose step is 1 of an unknown unit.
 
     Args:
         path: ends in .nii or .nii.gz.
@@ -200,11 +202,12 @@ def write_nifti(
     path = Path(path)
     require(path.name.endswith((".nii", ".nii.gz")), f"{path} does not end in .nii or .nii.gz; name it so.")
     array = volume.detach().cpu().numpy() if isinstance(volume, Tensor) else np.asarray(volume)
-    require(array.ndim == 3, f"{path}: the volume has the shape {array.shape}; (slice, h, w) is needed.")
+    require(array.ndim in (3, 4),
+            f"{path}: the volume has the shape {array.shape}; (slice, h, w) or (frame, slice, h, w) is needed.")
     array = finite(array, path, "the volume").astype(np.complex64 if array.dtype.kind == "c" else np.float32, copy=False)
     spacing = (1.0, 1.0, 1.0) if pixel_mm is None else pixel_mm
-    image = nibabel.Nifti1Image(array.transpose(1, 2, 0), None)
-    image.header.set_zooms(spacing)
+    image = nibabel.Nifti1Image(array.transpose((1, 2, 0) if array.ndim == 3 else (2, 3, 1, 0)), None)
+    image.header.set_zooms((*spacing, 1.0)[: array.ndim])
     image.header.set_xyzt_units("unknown" if pixel_mm is None else "mm")
     code, matrix = (0, np.diag([*spacing, 1.0])) if affine is None else (1, np.asarray(affine, np.float64))
     image.set_qform(matrix, code)

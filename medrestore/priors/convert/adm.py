@@ -95,7 +95,7 @@ def architecture(shapes: Shapes) -> Architecture:
     Raises:
         InputError: keys that the layout always has are missing.
     """
-    outs = _count(shapes, "output_blocks")
+    outs = count_blocks(shapes, "output_blocks")
     blocks = next((k for k in range(outs) if _raises_resolution(shapes, k)), outs - 1)
     levels = outs // (blocks + 1)
     starts = [1 + level * (blocks + 1) for level in range(levels)]
@@ -114,7 +114,7 @@ def _axis(shapes: Shapes, key: str, index: int) -> int:
     return axis(shapes, key, index, ADM.name)
 
 
-def _count(shapes: Shapes, name: str) -> int:
+def count_blocks(shapes: Shapes, name: str) -> int:
     """One more than the largest number of a block; at least one, which is asked for later."""
     numbers = (key.split(".")[1] for key in shapes if key.startswith(f"{name}."))
     return 1 + max((int(number) for number in numbers if number.isascii() and number.isdecimal() and len(number) < 4), default=0)
@@ -230,12 +230,19 @@ def config(arch: Architecture, heads: Heads) -> dict[str, Any]:
     return made
 
 
-def renamed(state: Mapping[str, Tensor], arch: Architecture, heads: Heads) -> dict[str, Tensor]:
-    """The tensors by the names of `UNet2DModel`, q, k and v apart."""
-    tensors = {f"{new}.{kind}": state[f"{old}.{kind}"] for old, new in OUTER.items() for kind in ("weight", "bias")}
+def renamed(state: Mapping[str, Tensor], arch: Architecture, heads: Heads, *,
+            outer: Mapping[str, str] = OUTER) -> dict[str, Tensor]:
+    """The tensors by the names of `UNet2DModel`, q, k and v apart.
+
+    Args:
+        outer: the names of what is no block; without those of the way up, no block of it is taken either.
+    """
+    tensors = {f"{new}.{kind}": state[f"{old}.{kind}"] for old, new in outer.items() for kind in ("weight", "bias")}
     if arch.classes is not None:
         tensors["class_embedding.weight"] = state["label_emb.weight"]
     for block in _modules(arch):
+        if block.old.startswith("output_blocks.") and outer is not OUTER:
+            continue
         for kind in ("weight", "bias"):
             if block.kind == "conv":
                 tensors[f"{block.new}.{kind}"] = state[f"{block.old}.{kind}"]

@@ -12,6 +12,7 @@ from torch import Tensor
 from ...codecs import CalibratedComplex, Interval, Recipe
 from ...errors import InputError
 from ..architectures import build
+from ..classes import Classes
 from ..parametrisations import Parametrisation, cosine_betas, linear_betas, scaled_linear_betas
 from .checkpoint import Checkpoint, floats
 from .load import shown
@@ -34,6 +35,7 @@ class Converted:
         size: the only (height, width) it accepts, or None.
         about: what else the family implies (schedule, where attention sits, class labels, ...), for people.
         parts: further networks that belong to it by folder name, such as the autoencoder of a latent prior.
+        classifies: the classes that it tells apart, where it is a classifier of noisy images and no prior.
     """
 
     family: str
@@ -46,6 +48,7 @@ class Converted:
     size: tuple[int, int] | None = None
     about: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, torch.nn.Module] = field(default_factory=dict)
+    classifies: Classes | None = None
 
 
 class Family(Protocol):

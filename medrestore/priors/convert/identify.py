@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
-from . import adm, ddpm, edm, folder, ldm, monai, ncsnpp
+from ..store import DESCRIPTIONS
+from . import adm, adm_classifier, ddpm, edm, folder, ldm, monai, ncsnpp
 from .base import Converted, Family, FolderFamily, some
 from .checkpoint import Checkpoint, State, choose, is_averaged, read
 
-FAMILIES: tuple[Family, ...] = tuple(module.FAMILY for module in (adm, ddpm, edm, ncsnpp, ldm, monai, folder))
+FAMILIES: tuple[Family, ...] = tuple(module.FAMILY for module in (adm, adm_classifier, ddpm, edm, ncsnpp, ldm, monai, folder))
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def identify(path: Path, name: str | None = None) -> Found:
         InputError: not a checkpoint, or of none of the families, in one sentence.
     """
     wanted = FAMILIES if name is None else (family(name),)
-    if (path / "prior.json").is_file():
+    if any((path / file).is_file() for file in DESCRIPTIONS):
         raise InputError(f"{path} is a prior already, and needs no conversion")
     if path.is_dir():
         return _folder(path, wanted)

@@ -1,4 +1,4 @@
-"""A converted checkpoint as a prior on disk, proven by reading it back."""
+"""A converted checkpoint as a prior, or a classifier, on disk, proven by reading it back."""
 
 import math
 from pathlib import Path
@@ -6,7 +6,9 @@ from typing import Any
 
 from ...errors import InputError
 from ...files import digest
-from .. import check, store
+from .. import check, classifier_store, store
+from ..classes import embeds
+from ..classifier import NetworkClassifier
 from ..network import NetworkPrior
 from .base import Converted
 
@@ -23,13 +25,13 @@ def write(converted: Converted, out: Path, *, source: Path, licence: str | None 
         overwrite: an older prior at `out` is replaced.
 
     Returns:
-        `prior.json` as written.
+        `prior.json` or `classifier.json` as written.
 
     Raises:
         InputError: it cannot be written there, or what was read back answers otherwise.
     """
     condition = converted.about.get("condition_channels", 0)
-    class_label = 0 if store.classes(converted.config) is not None else None
+    class_label = 0 if embeds(converted.config) is not None else None
     with store.new_prior(out, replace=overwrite) as folder:
         made = check.answer(_prior(converted, class_label), condition_channels=condition)
         if not all(math.isfinite(value) for value in (made["mean"], made["std"])):
@@ -46,15 +48,23 @@ def write(converted: Converted, out: Path, *, source: Path, licence: str | None 
             parts=converted.parts,
             facts=facts | ({"condition_channels": condition} if condition else {}),
             card={"about": "converted from an existing checkpoint", "use": NOTICE, **converted.about},
+            file=store.PRIOR if converted.classifies is None else classifier_store.FILE,
         )
-        written = store.load(folder, class_label=class_label, conditioned=bool(condition))
+        written: NetworkPrior | NetworkClassifier
+        if converted.classifies is None:
+            written = store.load(folder, label=class_label, conditioned=bool(condition))
+        else:
+            written = classifier_store.load(folder)
         again = check.answer(written, condition_channels=condition)
         if not check.agree(made, again):
             raise InputError(f"{out}: the network that was written answers otherwise than the one that was read; nothing was "
                              "kept; this is worth a report with the checkpoint's name")
-        return store.describe(folder)
+        return store.describe(folder) if converted.classifies is None else classifier_store.describe(folder)
 
 
-def _prior(converted: Converted, class_label: int | None) -> NetworkPrior:
+def _prior(converted: Converted, class_label: int | None) -> NetworkPrior | NetworkClassifier:
+    if converted.classifies is not None:
+        return NetworkClassifier(converted.net, converted.parametrisation, classes=converted.classifies,
+                                 channels=converted.channels, multiple=converted.multiple, size=converted.size)
     return NetworkPrior(converted.net, converted.parametrisation, channels=converted.channels, multiple=converted.multiple,
                         size=converted.size, recipe=converted.recipe, class_label=class_label)

@@ -84,8 +84,9 @@ def test_axes_that_are_counters(tmp_path):
     axes = ("contrast", "repetition", "coil", "row", "col")
     mean = array.sum(1) / np.array([3, 3, 2, 3, 3, 3], np.float32)
     file = read_kspace(tmp_path / "a.npy", axes=axes)
-    assert file.notes == ("3 repetitions are averaged; set `select.repetition` to read one.",
-                          "Of 2 contrasts only contrast 0 is read; set `select.contrast` to 1 for another.")
+    assert file.notes == ("3 repetitions are averaged; set `select.repetition` to read one, or `separate` to read each.",
+                          "Of 2 contrasts only contrast 0 is read; set `select.contrast` to 1 for another, "
+                     "or `separate` to read each.")
     assert same(file[0].kspace, mean[0])
     assert same(read_kspace(tmp_path / "a.npy", axes=axes, select={"contrast": 1})[0].kspace, mean[1])
     one = read_kspace(tmp_path / "a.npy", axes=axes, select={"contrast": 1, "repetition": 2})

@@ -69,7 +69,7 @@ def test_echoes_and_averages(tmp_path):
     file = read_kspace(tmp_path / "a.cfl", select={"contrast": 1})
     expected = array[:, :, 0, :, 0, 1].reshape(6, 8, 3, 2).mean(-1).transpose(2, 0, 1)
     assert torch.allclose(file[0].kspace[0], torch.from_numpy(expected), atol=1e-6)
-    assert "2 averages are averaged; set `select.average` to read one." in file.notes
+    assert "2 averages are averaged; set `select.average` to read one, or `separate` to read each." in file.notes
     (tmp_path / "a.cfl").rename(tmp_path / "B.CFL")
     (tmp_path / "a.hdr").rename(tmp_path / "B.HDR")
     assert read_kspace(tmp_path / "B.CFL").shape == (1, 3, 6, 8)

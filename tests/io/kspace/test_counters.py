@@ -19,8 +19,9 @@ def test_averages_and_segments_are_all_read_and_of_others_the_first():
     numbers = counted(average=[0, 1, 0, 1, 0, 1], contrast=[3, 3, 3, 3, 5, 5], segment=[0, 1, 2, 3, 0, 1])
     keep, notes = choose(numbers, {}, PATH)
     assert keep.tolist() == [True] * 4 + [False] * 2
-    assert notes == ("2 averages are averaged; set `select.average` to read one.",
-                     "Of 2 contrasts only contrast 3 is read; set `select.contrast` to 5 for another.",
+    assert notes == ("2 averages are averaged; set `select.average` to read one, or `separate` to read each.",
+                     "Of 2 contrasts only contrast 3 is read; set `select.contrast` to 5 for another, "
+                     "or `separate` to read each.",
                      "The 4 segments are parts of one k-space, all are read; set `select.segment` to read one.")
 
 

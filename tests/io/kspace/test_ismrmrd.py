@@ -23,7 +23,7 @@ def test_repetitions_say_so(tmp_path, kspace):
 
     path = write(tmp_path / "a.h5", fill)
     file = read_kspace(path)
-    assert file.notes == ("2 repetitions are averaged; set `select.repetition` to read one.",)
+    assert file.notes == ("2 repetitions are averaged; set `select.repetition` to read one, or `separate` to read each.",)
     torch.testing.assert_close(ifft2c(file[0].kspace)[0], image_of(kspace.mean(0)), rtol=0, atol=1e-5)
     found = inspect_file(path)
     assert "2 repetitions are averaged" in found["notes"] and found["orientation"] == "yes" and "Doe" not in str(found)

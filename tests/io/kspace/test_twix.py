@@ -98,7 +98,8 @@ def test_echoes_are_selected_and_slices_sorted_by_their_position(twix, tmp_path)
 
     path = rewritten(twix, tmp_path / "e.dat", two_echoes)
     original = read_kspace(twix)[0].kspace
-    assert read_kspace(path).notes == ("Of 2 contrasts only contrast 0 is read; set `select.contrast` to 1 for another.",)
+    assert read_kspace(path).notes == ("Of 2 contrasts only contrast 0 is read; set `select.contrast` to 1 for another, "
+                     "or `separate` to read each.",)
     torch.testing.assert_close(read_kspace(path, select={"contrast": 1})[0].kspace, 2 * original, rtol=1e-5, atol=1e-9)
 
     def three_slices(copy):
@@ -130,3 +131,67 @@ def test_separate_reference_lines_give_the_maps(twix, tmp_path):
     columns = (scan.calibration[0] != 0).any(0).any(0)
     assert torch.nonzero(columns).flatten().tolist() == list(range(68, 92))
     torch.testing.assert_close(scan.calibration[..., columns], original.kspace[..., columns], rtol=1e-5, atol=1e-9)
+
+
+def test_partitions_are_a_second_phase_encode_and_slabs_volumes(twix, tmp_path):
+    weights = complex_normal(5, 4)
+
+    def partitioned(copy):
+        blocks = []
+        for slab in (0, 1):
+            for partition in range(4):
+                for block in copy(slice(70, 90)):
+                    block.mdh.Counter.Par, block.mdh.CenterPar, block.mdh.Counter.Sli = partition, 2, slab
+                    block.data = block.data * weights[partition] * (1 + slab)
+                    blocks.append(block)
+        return blocks
+
+    path = rewritten(twix, tmp_path / "v.dat", partitioned)
+    file = read_kspace(path, implausible=True)
+    assert file.is_volume and file.shape == (160, 2, 4, 160) and file[0].crop == (4, 160)
+    assert file.notes[0] == "Of 2 slabs only slab 0 is read; set `select.slab` to 1 for another."
+    original = read_kspace(twix)[0].kspace[0]
+    hybrid = ifft2c(original, axes=(1,))[:, 80, 70:90]  # (coil, column) of the middle of the readout
+    found = file[80]
+    torch.testing.assert_close(found.kspace[0, :, :, 70:90], torch.from_numpy(weights)[None, :, None] * hybrid[:, None],
+                               rtol=1e-4, atol=1e-9)
+    assert torch.nonzero(found.mask[0]).flatten().tolist() == list(range(70, 90))
+    assert found.pixel_mm == pytest.approx((1.0, 1.25, 1.25)) and found.affine is None  # 4 mm in four partitions
+    second = read_kspace(path, select={"slab": 1}, implausible=True)[80].kspace
+    torch.testing.assert_close(second, 2 * found.kspace, rtol=1e-5, atol=1e-9)
+
+
+def test_echo_planar_lines_are_turned_and_their_ghost_removed(twix, tmp_path):
+    x = np.arange(320) - 160
+
+    def backwards(block):
+        image = np.fft.fftshift(np.fft.ifft(np.fft.ifftshift(block.data, axes=-1)), axes=-1)
+        line = np.fft.fftshift(np.fft.fft(np.fft.ifftshift(image * np.exp(1j * (0.8 + 0.01 * x)), axes=-1)), axes=-1)
+        block.data = np.ascontiguousarray(line[:, ::-1]).astype(np.complex64)
+        block.add_flag("REFLECT")
+        return block
+
+    def planar(copy, navigators=True):
+        middle, lines = [copy(slice(80, 81))[0] for _ in range(3)], copy()
+        for block in middle:
+            block.add_flag("PHASCOR")
+        backwards(middle[1])
+        return [*(middle if navigators else ()), *(backwards(block) if at % 2 else block for at, block in enumerate(lines))]
+
+    file = read_kspace(rewritten(twix, tmp_path / "e.dat", planar))
+    original = read_kspace(twix)[0].kspace
+    assert "both ways (EPI)" in file.notes[-1]
+    off = torch.linalg.vector_norm(file[0].kspace - original) / torch.linalg.vector_norm(original)
+    assert float(off) < 0.02
+    with pytest.raises(InputError, match="no navigator lines of both directions for slice 0"):
+        read_kspace(rewritten(twix, tmp_path / "n.dat", lambda copy: planar(copy, False)))
+
+
+@pytest.mark.parametrize(("number", "why"), [
+    (2, "is radial; twix files do not say where such samples lie: convert it to ISMRMRD"), (4, "is spiral"),
+])
+def test_trajectories_of_twix_are_refused_with_a_way_out(twix, tmp_path, number, why):
+    old, new = (b"sKSpace.ucTrajectory\t = \t%d" % value for value in (1, number))
+    (tmp_path / "t.dat").write_bytes(twix.read_bytes().replace(old, new))
+    with pytest.raises(InputError, match=why):
+        read_kspace(tmp_path / "t.dat")

@@ -1,6 +1,7 @@
 """3-D scans of every format: positions of the readout as slices, their geometry, slabs, and memory."""
 
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from medrestore.errors import InputError
 from medrestore.fft import fft2c, ifft2c
 from medrestore.io import read_kspace
 
+DATA = Path(__file__).parents[3].parent / "shared" / "data" / "kspace"
+PLANE = ("coil", "row", "col"), ("col", "row", "coil")  # of the same arrays, read as slices
 PARTITIONS, COLUMNS, SAMPLES, ROWS, COILS = 6, 10, 16, 8, 3
 
 
@@ -99,8 +102,38 @@ def test_arrays_with_partitions(tmp_path, kspace, axes):
     np.save(tmp_path / "u.npy", np.fft.ifftshift(kspace, axes=(1, 2, 3)).transpose(order))
     assert torch.allclose(read_kspace(tmp_path / "u.npy", axes=axes, uncentred=True, implausible=True)[6].kspace,
                           file[6].kspace, atol=1e-5)
-    with pytest.raises(InputError, match="name slice and partition"):
+    with pytest.raises(InputError, match="name slice, row and partition"):
         read_kspace(tmp_path / "v.npy", axes=("slice", "row", "partition", "col"))
+
+
+@pytest.mark.parametrize("axes", [("slice", "coil", "partition", "col"), ("col", "partition", "coil", "slice")])
+def test_a_slab_whose_readout_is_decoded_has_its_positions_as_slices(tmp_path, kspace, axes):
+    hybrid = hybrid_of(kspace)
+    np.save(tmp_path / "h.npy", hybrid.numpy().transpose([("slice", "coil", "partition", "col").index(axis) for axis in axes]))
+    file = read_kspace(tmp_path / "h.npy", axes=axes, implausible=True)
+    assert file.is_volume and file.shape == (ROWS, COILS, PARTITIONS, COLUMNS)
+    assert torch.equal(file[3].kspace[0], hybrid[3])
+    with pytest.raises(InputError, match="lack row or col"):
+        read_kspace(tmp_path / "h.npy", axes=("slice", "coil", "average", "partition"), implausible=True)
+
+
+def test_positions_of_a_slab_of_bart(tmp_path, kspace):
+    hybrid = hybrid_of(kspace).numpy()  # (x, coil, z, y)
+    (tmp_path / "s.hdr").write_text(f"# Dimensions\n{ROWS} {COLUMNS} {PARTITIONS} {COILS}\n")
+    hybrid.transpose(0, 3, 2, 1).ravel(order="F").astype(np.complex64).tofile(tmp_path / "s.cfl")
+    file = read_kspace(tmp_path / "s.cfl", axes=("slice", "col", "partition", "coil"), implausible=True)
+    assert file.is_volume and torch.equal(file[5].kspace[0], hybrid_of(kspace)[5])
+
+
+@pytest.mark.parametrize(("name", "axes"), [("brain_8ch_poisson/cartesian_ksp.npy", ("coil", "partition", "col")),
+                                            ("brain_8ch_pics/ksp.cfl", None)])
+def test_real_scans_over_two_phase_encodes_are_positions_of_a_slab(name, axes):
+    place = DATA / name
+    if not place.is_file():
+        pytest.skip("the scan is not here")
+    with read_kspace(place, axes=axes) as file, read_kspace(place, axes=PLANE[axes is None]) as plane:
+        assert file.is_volume and file.shape == (1, 8, 230, 180) and not plane.is_volume
+        assert torch.equal(file[0].kspace, plane[0].kspace) and 0.1 < float(file[0].mask.mean()) < 0.14
 
 
 def test_averages_of_a_volume(tmp_path, kspace):

@@ -84,6 +84,14 @@ def test_nifti_with_orientation(tmp_path):
     assert int(found.header["sform_code"]) == 1
 
 
+def test_frames_of_a_series_are_the_fourth_axis(tmp_path):
+    series = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)  # (frame, slice, h, w)
+    write_nifti(tmp_path / "s.nii.gz", series, pixel_mm=(1.0, 2.0, 3.0), affine=np.diag([1.0, 2, 3, 1]))
+    image = nibabel.load(tmp_path / "s.nii.gz")
+    assert image.shape == (4, 5, 3, 2) and image.header.get_zooms() == (1.0, 2.0, 3.0, 1.0)
+    assert np.asarray(image.dataobj)[1, 2, 0, 1] == series[1, 0, 1, 2]
+
+
 def test_nifti_refuses(tmp_path):
     image = np.ones((3, 6, 5), np.float32)
     with pytest.raises(InputError, match="does not end in"):

@@ -9,10 +9,15 @@ import torch.nn.functional as F
 
 from medrestore.codecs import CalibratedComplex, Interval
 from medrestore.errors import InputError
+from medrestore.methods import DDS, DPS, DDNMPlus
+from medrestore.operators import Mask
+from medrestore.priors import Prior, store
 from medrestore.priors.architectures import build
 from medrestore.priors.convert import adm
 from medrestore.priors.network import NetworkPrior
 from medrestore.priors.parametrisations import Epsilon, cosine_betas
+from medrestore.problem import Problem
+from medrestore.restoration import restore
 
 
 class Paper:
@@ -149,6 +154,40 @@ def test_the_prior_is_tweedie_of_the_networks_noise(random_state, difference, no
         prior = NetworkPrior(converted.net, converted.parametrisation, channels=3, class_label=6)
         with torch.no_grad():
             assert difference(prior(x, sigma), x - sigma * eps) < 1e-3
+
+
+class Original(Prior):
+    """The original forward of a class as a prior, at any noise level of its training."""
+
+    channels = 3
+
+    def __init__(self, paper: Paper, timestep, label: int) -> None:
+        self.paper, self.timestep, self.label = paper, timestep, label
+
+    def __call__(self, x, sigma):
+        t, label = self.timestep(torch.full((len(x),), sigma)), torch.full((len(x),), self.label)
+        return x - sigma * self.paper(x / math.sqrt(1 + sigma**2), t, label)[:, :3]
+
+
+@pytest.mark.parametrize("method", [DDS(), DDNMPlus(), DPS()], ids=lambda method: type(method).__name__)
+def test_a_class_is_restored_as_by_the_original_network(method, random_state, difference, noise, tmp_path):
+    """Written, loaded with its class, and sampled through `restore`: the image of the original forward."""
+    arch = replace(BASE, classes=7)
+    state = random_state(adm.layout(arch))
+    converted = adm.FAMILY.convert(dict(state), {"num_heads": 4})
+    store.save(tmp_path / "prior", converted.net, parametrisation=converted.parametrisation, recipe=converted.recipe, channels=3,
+               multiple=converted.multiple, config=converted.config, card={})
+    paper = Paper(state, mults=arch.widths, blocks=1, attended={1, 2}, heads=lambda c: 4, base=32)
+    keep = (noise(1, 1, 8, 8, seed=4) > 0).float()
+    problem = Problem(Mask(keep), keep * noise(1, 3, 8, 8, seed=5), 0.1)
+    levels = [5.0, 1.0, 0.2, 0.0]
+
+    def restored(prior):
+        return restore(problem, prior, method, codec=Interval(-1.0, 1.0), levels=levels, samples=2).samples
+
+    expected = restored(Original(paper, Epsilon().timestep, 4))
+    assert difference(restored(store.load(tmp_path / "prior", label=4)), expected) < 1e-3
+    assert difference(restored(store.load(tmp_path / "prior", label=5)), expected) > 1e-2
 
 
 LARGE = (256, 256, 512, 512, 1024, 1024)

@@ -23,7 +23,7 @@ def test_the_prior_on_disk_is_the_checkpoint(case, checkpoint, tmp_path, noise):
     assert about["source"] == {"name": path.name, "sha256": digest(path)}
     assert about["card"]["schedule"] == converted.about["schedule"] and "Not for diagnosis" in about["card"]["use"]
 
-    prior = load(tmp_path / "prior", class_label=label)
+    prior = load(tmp_path / "prior", label=label)
     assert (prior.channels, prior.multiple, prior.size) == (converted.channels, converted.multiple, converted.size)
     assert prior.recipe == converted.recipe and type(prior.parametrisation) is type(converted.parametrisation)
     assert prior.parametrisation.betas == pytest.approx(converted.parametrisation.betas, rel=1e-6)
@@ -32,10 +32,10 @@ def test_the_prior_on_disk_is_the_checkpoint(case, checkpoint, tmp_path, noise):
     with torch.no_grad():
         torch.testing.assert_close(prior(x, 0.7), direct(x, 0.7), rtol=1e-4, atol=1e-5)
         if label is not None:
-            again = load(tmp_path / "prior", class_label=0)(x, 0.7)
+            again = load(tmp_path / "prior", label=0)(x, 0.7)
             assert (again - prior(x, 0.7)).abs().max() > 1e-4  # the class is heard
     stored = json.loads((tmp_path / "prior" / "prior.json").read_text())
-    assert check.agree(stored["check"], check.answer(load(tmp_path / "prior", class_label=None if label is None else 0)))
+    assert check.agree(stored["check"], check.answer(load(tmp_path / "prior", label=None if label is None else 0)))
     assert set(stored["parametrisation"]["betas"]) <= {"kind", "start", "end", "steps"}  # not a thousand numbers
     with pytest.raises(InputError, match="is a prior already"):
         identify(tmp_path / "prior")
@@ -46,10 +46,10 @@ def test_a_class_is_told_where_there_are_classes_and_nowhere_else(checkpoint, tm
         path = checkpoint(case)
         write(open_checkpoint(path, given=CASES[case][1]), tmp_path / case, source=path)
     for wrong in (None, 5, -1, True, 2.0):
-        with pytest.raises(InputError, match=r"a prior of 5 classes; give `class_label`, a whole number from 0 to 4"):
-            load(tmp_path / "classes", class_label=wrong)
+        with pytest.raises(InputError, match=r"a prior of 5 classes: .*its classes are the numbers from 0 to 4"):
+            load(tmp_path / "classes", label=wrong)
     with pytest.raises(InputError, match="is a prior without classes"):
-        load(tmp_path / "knee", class_label=0)
+        load(tmp_path / "knee", label=0)
 
 
 def test_the_check_knows_another_wiring(checkpoint):

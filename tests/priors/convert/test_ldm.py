@@ -18,7 +18,7 @@ from medrestore.priors.convert import open_checkpoint, write
 from medrestore.priors.convert.ldm import FAMILY
 from medrestore.priors.parametrisations import scaled_linear_betas
 from medrestore.priors.spaces import LatentSpace
-from medrestore.restoration import sample
+from medrestore.sampling import sample
 
 State = dict[str, Tensor]
 Shapes = dict[str, tuple[int, ...]]

@@ -1,0 +1,50 @@
+"""Advice of refusals: what a test follows, and the sentence that it came from."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import pytest
+from helpers.scans import Bench
+
+from medrestore.errors import InputError
+
+Test = TypeVar("Test", bound=Callable[..., Any])
+
+
+def follows(*offers: str) -> Callable[[Test], Test]:
+    """Names what a test follows, as it stands in the sentences; tests/test_advice.py reads it."""
+    assert offers
+
+    def same(test: Test) -> Test:
+        return test
+
+    return same
+
+
+@contextmanager
+def advised(pattern: str) -> Iterator[None]:
+    """A call that must be refused in a sentence which holds the pattern."""
+    with pytest.raises((InputError, ValueError, TypeError), match=pattern) as caught:
+        yield
+    assert "\n" not in str(caught.value)
+
+
+def advice(bench: Bench, pattern: str, *words: Any) -> re.Match[str]:
+    """What the command line says to a mistake, which must hold the pattern; exit code 2 and one line."""
+    outcome = bench.call(*words)
+    found = re.search(pattern, outcome.err)
+    assert outcome.code == 2 and outcome.err.count("\n") == 1 and found, outcome
+    return found
+
+
+def works(bench: Bench, *words: Any) -> str:
+    """What a command prints that must succeed."""
+    try:
+        outcome = bench.call(*words)
+    except SystemExit as end:  # of --help and --print_config
+        assert end.code in (0, None)
+        return bench.said()
+    assert outcome.code == 0, outcome
+    return outcome.out

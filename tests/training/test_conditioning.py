@@ -1,0 +1,83 @@
+"""Priors of classes: trained from labels, with labels left out, resumed, started from one another."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers.runs import Crop, Recorder, Waves, prior_config
+from torch import Tensor
+
+from medrestore.errors import InputError
+from medrestore.priors import load
+from medrestore.priors.classes import Classes
+from medrestore.priors.store import describe
+from medrestore.training import train
+from medrestore.training.conditioning import Conditioning, Given
+
+
+class Signed(Waves):
+    """Waves about 1 or about -1, which a label tells."""
+
+    def __getitem__(self, index: int) -> Tensor:
+        return 0.1 * super().__getitem__(index) + (1 if index % 2 else -1)
+
+    def label_of(self, index: int) -> str:
+        return "up" if index % 2 else "down"
+
+
+class Named(Signed):
+    """The same under another name."""
+
+    def label_of(self, index: int) -> str:
+        return "other"
+
+
+def fit(out: Path, *, data: Waves | None = None, validation: Waves | None = None, resume: bool = True, **changes: Any) -> Path:
+    config = prior_config(out, **{"conditions": {"labels": True}} | changes)
+    return train(config, images=data or Signed(), validation=validation or Signed(30, 6), augment=Crop(), resume=resume,
+                 callbacks=Recorder())
+
+
+@pytest.mark.slow
+def test_a_class_is_learned(tmp_path: Path) -> None:
+    """Of noise alone the network makes images of the class that it is told."""
+    prior = fit(tmp_path / "run", images=640, checkpoint_images=640, optim__lr=1e-2, ema_images=[60], data__sides=[[8, 1.0]])
+    assert describe(prior)["classes"] == {"names": ["down", "up"], "null": True}
+    assert "down, up" in (prior / "CARD.md").read_text()
+    x = 3 * torch.randn(4, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    down, up, either = (float(load(prior, label=label)(x, 3.0).mean()) for label in ("down", "up", None))
+    assert down < -0.5 and up > 0.5 and down < either < up
+
+
+def test_labels_are_left_out_as_often_as_asked() -> None:
+    classes, generator = Classes(2, ("a", "b"), has_null=True), torch.Generator().manual_seed(0)
+    given = Given(torch.ones(4000, dtype=torch.int64)).dropped(Conditioning(True, 0.3), classes, generator)
+    assert given.labels is not None and float((given.labels == 2).float().mean()) == pytest.approx(0.3, abs=0.03)
+    sure = Given(torch.ones(50, dtype=torch.int64))
+    assert sure.dropped(Conditioning(True, 0.0), Classes(2, ("a", "b")), generator) is sure
+    assert Given().dropped(Conditioning(), None, generator).labels is None
+
+
+def test_runs_that_cannot_work(tmp_path: Path) -> None:
+    for changes, says in (
+        ({"data": Waves()}, "images of data.train have no label"),
+        ({"validation": Waves(30, 6)}, "images of data.validation have no label"),
+        ({"validation": Named(30, 6)}, "data.validation has the class other, and data.train has down, up"),
+        ({"network__num_class_embeds": 5}, "num_class_embeds is 5, and the data have 2 classes, and one is for any"),
+        ({"conditions": {}, "network__num_class_embeds": 2}, "the run has no labels; leave it out"),
+        ({"conditions": {"label_dropout": 1.0}}, "label_dropout must be .*below 1"),
+        ({"init": "brain-mr-starter", "network": {}}, "of no classes and the run is of the classes down, up with labels"),
+    ):
+        with pytest.raises(InputError, match=says):
+            fit(tmp_path / "wrong", **changes)
+
+
+def test_a_run_resumes_with_its_classes_and_starts_from_one_of_the_same(tmp_path: Path) -> None:
+    fit(tmp_path / "run", images=32)
+    with pytest.raises(InputError, match="of other classes than the data have now"):
+        fit(tmp_path / "run", images=64, data=Named(), validation=Named(30, 6))
+    prior = fit(tmp_path / "run", images=64)
+    child = fit(tmp_path / "child", images=8, init=str(prior), network={}, optim__lr=1e-12)
+    x = torch.randn(1, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(load(child, label="up")(x, 1.0), load(prior, label="up")(x, 1.0), atol=1e-5, rtol=1e-4)
