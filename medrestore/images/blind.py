@@ -13,6 +13,7 @@ from ..levels import karras
 from ..noise import Noise
 from ..operators import Identity
 from ..priors import Prior
+from ..priors.latent import LatentPrior, SuperResolutionPrior
 from ..problem import Problem
 from .operators import FOUND, Size
 from .plan import Plan
@@ -45,6 +46,8 @@ def with_kernel(setting: Setting, measured: Measured, plan: Plan, prior: Prior, 
     side = _size(plan)
     if side is None:
         return setting
+    if isinstance(prior, LatentPrior | SuperResolutionPrior):
+        raise InputError("a kernel is found with a prior of images, and this is one of codes; give another `prior`")
     middle = len(measured.y) // 2
     y = measured.y[middle : middle + 1]
     y = y if y.shape[1] == setting.coordinates.channels else y.mean(1, keepdim=True)
@@ -76,10 +79,8 @@ def _size(plan: Plan) -> int | None:
 
 def _middle_part(size: Size, prior: Prior) -> tuple[int, int, int, int]:
     """Top, left, height and width of what the prior sees of an image."""
-    if prior.size is not None:
-        sides = prior.size
-    else:
-        sides = tuple(min(side, WIDEST) // prior.multiple * prior.multiple for side in size)  # type: ignore[assignment]
+    height, width = (min(side, WIDEST) // prior.multiple * prior.multiple for side in size)
+    sides = prior.size or (height, width)
     if any(side < 1 or side > whole for side, whole in zip(sides, size, strict=True)):
         raise InputError(f"an image of {size[0]} x {size[1]} pixels is smaller than the prior's, {prior.size or prior.multiple}; "
                          "give another `prior`")

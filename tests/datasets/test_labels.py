@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from medrestore.datasets import Crops, augmentation, images
-from medrestore.datasets.labels import labels_of, labels_by_file
+from medrestore.datasets.labels import labels_by_file, labels_of
 from medrestore.errors import InputError
 
 

@@ -116,6 +116,7 @@ DONE: dict[str, Any] = {
     "filter": Degradation(task="sr", factor=2, filter="bicubic"),
     "blur_std": Degradation(task="deblur", blur_std=(1.0,)),
     "motion": Degradation(task="deblur", motion=(3.0, 0.0)),
+    "kernel_size": Degradation(task="blind-deblur", kernel_size=5),
     "weights": Degradation(task="colorize", weights=(0.5, 0.3, 0.2)),
     "keep": Degradation(task="cs", keep=0.3),
     "quality": Degradation(task="jpeg", quality=30),
