@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from torch import Tensor
 
 from .conditions import Conditions
-from .priors import Prior, Watched, classifier_store, opened
+from .priors import Prior, classifier_store, opened
 from .priors.store import describe
 
 LOG = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class PriorJob(Generic[P]):
                 if next(left, None) is not None:
                     advance()
 
-        return replace(self, prior=Watched(self.prior, seen))
+        return replace(self, prior=self.prior.watched(seen))
 
     @property
     def prior_name(self) -> str:

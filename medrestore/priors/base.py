@@ -20,6 +20,7 @@ class Prior(ABC):
         size: (height, width) where the prior takes one size only, else None.
         recipe: how images become its coordinates, or None when the caller brings the codec.
         sigma_range: (lowest, highest) noise level, std per real number, at which the estimate may be trusted.
+        whole: whether it takes whole images alone, no windows of them.
     """
 
     channels: int
@@ -27,6 +28,7 @@ class Prior(ABC):
     size: tuple[int, int] | None = None
     recipe: Recipe | None = None
     sigma_range: tuple[float, float] = (0.0, float("inf"))
+    whole: bool = False
 
     @abstractmethod
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
@@ -44,6 +46,10 @@ class Prior(ABC):
         """
         raise InputError("the prior takes no reference image; leave it out, or give a `prior` that was trained with "
                          "conditions.reference")
+
+    def watched(self, seen: Callable[[int], None]) -> "Prior":
+        """The prior with its calls counted; see `Watched`."""
+        return Watched(self, seen)
 
 
 class ClassConditional(Prior):

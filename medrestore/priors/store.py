@@ -68,8 +68,9 @@ def save(folder: Path, net: torch.nn.Module, *, parametrisation: Parametrisation
         file: name of the description.
     """
     kind, said = _name(PARAMETRISATIONS, parametrisation), None if recipe is None else _name(RECIPES, recipe)
-    sha256 = _write_network(folder / "unet", net, config, torch.float16 if half else None)
-    hashes = {name: _write_network(folder / name, part, None) for name, part in (parts or {}).items()}
+    dtype = torch.float16 if half else None
+    sha256 = write_network(folder / "unet", net, config, dtype)
+    hashes = {name: write_network(folder / name, part, None, dtype) for name, part in (parts or {}).items()}
     configs = {name: digest(folder / name / Path(CONFIG).name) for name in ("unet", *hashes)}
     about = {
         "format": FORMAT,
@@ -93,7 +94,7 @@ def sealed(about: Mapping[str, Any]) -> dict[str, Any]:
     return {**about, "digest": digest_of({key: value for key, value in about.items() if key not in PROSE})}
 
 
-def _write_network(folder: Path, net: torch.nn.Module, config: Mapping[str, Any] | None,
+def write_network(folder: Path, net: torch.nn.Module, config: Mapping[str, Any] | None,
                    dtype: torch.dtype | None = None) -> str:
     """Writes a network, and returns the sha256 of its weights."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -247,9 +248,10 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
     """
     folder = find(name)
     about = describe(folder)
-    if about.get("condition_channels") and not conditioned:
-        raise InputError(f"{folder} is a super-resolution prior that needs a low-resolution image beside the noisy one; "
-                         "open it by medrestore.priors.latent.load")
+    if (about.get("condition_channels") or about.get("latent")) and not conditioned:
+        kind = "super-resolution prior that needs a low-resolution image" if about.get("condition_channels") else "prior of codes"
+        raise InputError(f"{folder} is a {kind}, which scans, frames and windows cannot use; restore or generate images with "
+                         "it, or open it by medrestore.priors.latent.load")
     parametrisation = built(PARAMETRISATIONS, about["parametrisation"], folder)
     recipe = None if about["recipe"] is None else built(RECIPES, about["recipe"], folder)
     config = {"_class_name": "UNet2DModel"} | network_config(folder, "unet", about)

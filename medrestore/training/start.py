@@ -220,14 +220,23 @@ def _said(classes: Classes | None) -> str:
 
 def _build(config: Config, data: ImageData) -> tuple[torch.nn.Module, dict[str, Any]]:
     """The network of a config, its first weights drawn from the seed."""
-    from ..priors.architectures import build
-
     network = with_classes({"_class_name": "UNet2DModel"} | config.network, data.classes)
     network = with_reference(network, config.conditions, data.channels, data.reference_channels)
+    return drawn_network(network, config.seed), network
+
+
+def drawn_network(network: dict[str, Any], seed: int) -> torch.nn.Module:
+    """A network by its configuration, its first weights drawn from a seed.
+
+    Raises:
+        InputError: arguments that the network cannot take.
+    """
+    from ..priors.architectures import build
+
     with torch.random.fork_rng(devices=[]):
-        continue_default_stream(stream(config.seed, WEIGHTS))
+        continue_default_stream(stream(seed, WEIGHTS))
         try:
-            return build(network), network
+            return build(network)
         except InputError:
             raise
         except Exception as error:  # whatever the library says of arguments it cannot take
