@@ -111,6 +111,12 @@ class PriorJob(Generic[P]):
         """sha256 of the weights; empty for a prior that was loaded from no file."""
         return str(self.about.get("sha256", ""))
 
+    @property
+    def classifier_hash(self) -> str | None:
+        """sha256 of the weights of the classifier that guides the prior; None where there is none."""
+        classifier = Conditions.of(self.plan).classifier
+        return None if classifier is None else str(classifier_store.describe(classifier)["sha256"])
+
     def prior_key(self) -> list[Any]:
         """What tells prior and program from others, plain data.
 

@@ -15,6 +15,7 @@ from medrestore.errors import InputError
 from medrestore.metrics import psnr, ssim
 from medrestore.operators import AveragePool, Grayscale, Identity, LinearOperator, Mask, Sense, stack
 
+PACKAGE = Path(mr.__file__).parent
 FLAT = priors.StationaryGaussian(torch.ones(8, 8))
 COMPLEX = priors.StationaryGaussian(torch.ones(8, 8), channels=2)
 MAPS = torch.ones(1, 2, 8, 8, dtype=torch.complex64) / 2**0.5
@@ -123,6 +124,7 @@ def test_a_misuse_is_one_sentence(name: str, tmp_path: Path) -> None:
     misuse, said = MISUSES[name]
     with pytest.raises((InputError, ValueError, TypeError), match=said) as error:  # the latter two for mistakes of a program
         misuse(tmp_path)
+    assert Path(error.traceback[-1].path).is_relative_to(PACKAGE), "another library's words"
     text = str(error.value)
     assert 10 < len(text) < 400 and "\n" not in text and "Traceback" not in text
     assert not list(tmp_path.glob("*.part"))

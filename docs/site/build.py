@@ -21,6 +21,7 @@ LINK = re.compile(r"(\]\()(?!https?:|#)([^)\s]+)(\))")
 FENCE = re.compile(r"^```(python run|\w+ not-run:[^\n]*)$", re.MULTILINE)
 MADE = ("- [Each method](methods/index.md): what a step does, and its parameters",
         "- [Python](api/index.md): the public packages, from their docstrings")
+TITLES = {"README": "What you have, and the command for it <README>"}  # in the contents, where a page's own says too little
 CARRIED = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "examples", "containers", "train",
            "configs")
 
@@ -67,7 +68,8 @@ def _contents(index: str) -> Iterator[str]:
                 yield from ("```{toctree}", ":hidden:", f":caption: {title}", "", *dict.fromkeys(pages), "```", "")
             pages, title = [], line[3:]
         made = LINK.sub(lambda found: found[1] + _from_root(found[2]) + found[3], line)
-        pages += [place.removesuffix(".md") for _, place, _ in LINK.findall(made) if place.endswith(".md") and title]
+        named = [place.removesuffix(".md") for _, place, _ in LINK.findall(made) if place.endswith(".md") and title]
+        pages += [TITLES.get(name, name) for name in named]
         if line != "## ":
             yield made
 

@@ -100,10 +100,7 @@ class Photographs(Images):
 
     def __post_init__(self) -> None:
         check(self)
-        try:
-            folder = Path(str(package_files("skimage"))) / "data"
-        except ModuleNotFoundError as error:
-            raise InputError("photographs come with scikit-image, which is not installed; pip install scikit-image.") from error
+        folder = Path(str(package_files("skimage"))) / "data"
         bundled = {path.stem: path for path in files_in(folder, pictures.SUFFIXES)}
         chosen = self.names if self.names is not None else tuple(Path(name).stem for name in PHOTOGRAPHS)
         unknown = [name for name in chosen if name not in bundled]

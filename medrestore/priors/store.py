@@ -258,14 +258,17 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
     classes = described_classes(about, config, folder)
     class_label = _index(classes, label, folder)
     net = network(folder, WEIGHTS, config, about["sha256"])
-    if config.get("in_channels", about["channels"]) != about["channels"] + about.get("condition_channels", 0):
-        raise InputError(f"{folder}/prior.json speaks of {about['channels']} channels and {CONFIG} of {config['in_channels']}; "
+    reference = reference_channels(about, folder)
+    beside = about.get("condition_channels", 0) + (reference + 1 if reference else 0)
+    if config.get("in_channels", about["channels"]) != about["channels"] + beside:
+        raise InputError(f"{folder}/prior.json speaks of {about['channels'] + beside} channels and "
+                         f"{CONFIG} of {config['in_channels']}; "
                          "copy the prior again")
     net = net.to(place(device), memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack the pair
     return NetworkPrior(
         Compiled(net) if compiled else net, parametrisation, channels=about["channels"], multiple=about["multiple"],
         size=tuple(about["size"]) if about.get("size") else None, recipe=recipe, bf16=bf16, class_label=class_label,
-        classes=classes,
+        classes=classes, reference_channels=reference,
     )
 
 
@@ -290,6 +293,22 @@ def load_part(name: str | Path, part: str, *, device: torch.device | str = "cpu"
         raise InputError(f"{folder} has no part {part!r}; it has: {', '.join(parts) if isinstance(parts, dict) else 'none'}")
     config = network_config(folder, part, about)
     return network(folder, f"{part}/{Path(WEIGHTS).name}", config, parts[part]).to(place(device))
+
+
+def reference_channels(about: Mapping[str, Any], folder: Path) -> int:
+    """How many channels the reference image of a prior has, 0 where it takes none.
+
+    Raises:
+        InputError: a description of it that makes no sense.
+    """
+    said = about.get("reference")
+    if said is None:
+        return 0
+    channels: Any = said.get("channels") if isinstance(said, dict) else None
+    if not _whole(channels):
+        raise InputError(f"{folder}/prior.json describes its reference image as {str(said)[:200]}, which has no whole number of "
+                         "channels; restore it from where the prior came from")
+    return int(channels)
 
 
 def _index(classes: Classes | None, label: Label, folder: Path) -> int | None:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..extras import extra
 from ..inpainting.frame import smooth_fill
 
 # frame (3, h, w) uint8, known (h, w) bool -> frame; known pixels are the caller's
@@ -50,11 +50,8 @@ def _opencv(frame: Tensor, known: Tensor, flag: str) -> Tensor:
 
 
 def _cv2():
-    try:
+    with extra("opencv", "a fill by telea or navier-stokes"):
         import cv2
-    except ImportError as error:
-        raise InputError("the fills telea and navier-stokes are OpenCV's, which is not installed; "
-                         "pip install opencv-python-headless, or take biharmonic") from error
     return cv2
 
 

@@ -83,6 +83,8 @@ def card(
         "input": f"{data.channels} channels, height and width multiples of {initial.multiple}",
         "scale": _scale(initial.recipe),
         "classes": ", ".join(data.names) or "none",
+        "reference image": f"taken, left out of {config.conditions.reference_dropout:.0%} of the crops" if data.referenced
+        else "none",
         "images seen": f"{progress.seen:,}, counted at {min(side for side, _ in config.data.sides)} pixels; sides {sides}",
         "weights": f"averaged with a half-life of {facts['ema_images']:,} images",
         "trained on": f"{facts['hardware']}, {progress.seconds / 3600:.2f} hours, {config.precision}",

@@ -51,7 +51,7 @@ def test_the_name_that_was_meant(words: tuple[str, ...], bench: Bench, scan: Pat
     works(bench, *(meant if word == closest else word for word in words))
 
 
-@follows("meant", "Plan: {} is no option", "there is no prior")
+@follows("Plan: {} is no option")
 def test_the_name_that_was_meant_in_python() -> None:
     with pytest.raises(InputError) as caught:
         priors.load("brain-mr-startr")
@@ -90,8 +90,6 @@ def test_a_file_of_options(bench: Bench, scan: Path) -> None:
     assert yaml.safe_load(works(bench, *words, "--print_config"))["steps"] == 25
     (bench / "none.yaml").write_bytes(b"\xff\xfe\x00")
     advice(bench, "is not text; give a YAML file of options", *words[:4], "--config", bench / "none.yaml")
-    setting = advice(bench, r"write key=value, as (\S+=\S+)", "train", "quick", "optim.lr", "-o", bench / "run")[1]
-    assert yaml.safe_load(works(bench, "train", "quick", setting, "--print_config"))["optim"]["lr"] == 1e-4
 
 
 @follows("`python -c 'import h5py'`", "`python -c {}`")
@@ -127,7 +125,6 @@ def test_settings_of_a_study(tmp_path: Path) -> None:
 
 
 @follows(
-    "a number like 0.5",
     "takes first:last+1 in quotes",
     "takes i/n, as 3/16",
     "takes key=value, as --set num_heads=4",
@@ -152,3 +149,9 @@ def test_an_example_of_a_value(words: tuple[str, ...], option: str, example: str
         advice(bench, "went well|needs|study", *words[:2], option, right)  # the value is taken; -o is missing
     else:
         assert option.removeprefix("--").replace("-", "_") in works(bench, *words, option, right, "--print_config")
+
+
+@follows("--draw", "give such a name")
+def test_an_option_that_has_no_use_is_left_out(bench: Bench, scan: Path) -> None:
+    advice(bench, "this one is Cartesian; leave it out", "inspect", scan, "--draw", bench / "x.png")
+    works(bench, "inspect", scan)

@@ -14,7 +14,7 @@ from torch import Tensor
 import medrestore as mr
 from medrestore import priors
 from medrestore.codecs import Interval
-from medrestore.io.frames.masks import check_hole_values, to_known
+from medrestore.io.frames.masks import check_hole_values, check_meaning, to_known
 from medrestore.levels import check_levels, karras
 from medrestore.operators import AveragePool, Crop, Grayscale, Identity, Mask, WalshHadamard, stack
 
@@ -99,9 +99,9 @@ CASES: dict[str, Case] = {
         lambda: mr.inpaint(np.rint(255 * (COLOUR / 255)).astype(np.uint8), HOLE, **FRAMED),
     ),
     "what white means": (
-        lambda: mr.inpaint(COLOUR, 255 * HOLE.astype(np.uint8), prior=FieldPrior(), steps=2),
+        lambda: check_meaning(None, "m.png"),
         "state what white means in this mask, 'hole' or 'keep'",
-        lambda: mr.inpaint(COLOUR, HOLE, prior=FieldPrior(), steps=2, mask_means="hole"),
+        lambda: [check_meaning(means, "m.png") for means in ("hole", "keep")],
     ),
     "a large hole": (
         lambda: mr.inpaint(COLOUR, ~HOLE, **FRAMED),

@@ -64,6 +64,7 @@ class Door:
             self.facts[title] = f"{after.children_user - before.children_user:.1f} s of processor time"
         self._pip(f"{self.wheel}[{EXTRAS}]", "ismrmrd")
         self.facts[f"size with the extras {EXTRAS}"] = f"{self._size()} MB"
+        print("\n".join(f"{key}: {value}" for key, value in self.facts.items()), flush=True)
 
     def _pip(self, *words: str) -> None:
         subprocess.run([self.bin / "pip", "install", "--quiet", "--disable-pip-version-check", "-c",
@@ -117,7 +118,8 @@ def _small(line: str, folder: Path, inputs: Path, page: Path) -> list[str]:
     for before, word in zip(["", *words], words, strict=False):
         place = inputs / word.split("/")[0]
         if before not in ("-o", "--out") and place.exists() and not (folder / place.name).exists():
-            for path in [place, *([place.with_suffix(".hdr")] if place.suffix == ".cfl" else [])]:
+            beside = {".cfl": [place.with_suffix(".hdr")], ".h5": [inputs / "scan.h5"] if "--from" in words else []}
+            for path in [place, *beside.get(place.suffix, [])]:
                 (shutil.copytree if path.is_dir() else shutil.copy)(path, folder / path.name)
     if "mine.yaml" in words:
         (folder / "mine.yaml").write_text(next(iter(blocks.bodies(page, "yaml"))))

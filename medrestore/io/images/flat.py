@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +44,6 @@ def open_tiff(path: PathLike, *, max_gb: float) -> Images:
         InputError: damage, another type of values, transparency, or more than `max_gb`.
     """
     path = existing(path)
-    require(find_spec("tifffile") is not None, f"{path} is a TIFF, which needs tifffile; pip install tifffile.")
     try:
         axes, shape, dtype, pixels = _tiff_values(path, max_gb)
     except OSError as error:
