@@ -20,6 +20,7 @@ from medrestore.training.config import (
     read_baseline,
     stored,
 )
+from medrestore.training.latent_config import read_autoencoder, read_latent
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "train"
 
@@ -27,7 +28,8 @@ CONFIGS = Path(__file__).parents[2] / "configs" / "train"
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_recipes_are_read_and_written_again(path: Path) -> None:
     given = yaml.safe_load(path.read_text(encoding="utf-8"))
-    reader = read_baseline if "baseline" in given else read
+    readers = {"baseline": read_baseline, "autoencoder": read_autoencoder, "latent": read_latent}
+    reader = next((one for key, one in readers.items() if key in given), read)
     config = reader(given, path.name)
     assert config.optim.decay_images < config.images and config.data.train and config.data.validation
     assert reader(yaml.safe_load(yaml.safe_dump(plain(config))), "again") == config

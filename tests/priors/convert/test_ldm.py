@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
@@ -11,6 +12,10 @@ from torch import Tensor
 from medrestore import shipped
 from medrestore.codecs import Interval
 from medrestore.errors import InputError
+from medrestore.images.arrays import restore_image
+from medrestore.images.codes import settled
+from medrestore.images.degradation import Degradation
+from medrestore.images.plan import Plan
 from medrestore.methods import DDIM
 from medrestore.noise import Noise
 from medrestore.priors import latent
@@ -351,6 +356,25 @@ def test_from_a_file_to_a_large_image(tmp_path, state):
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(InputError, match="sha256"):
         latent.load(tmp_path / "sr")
+
+
+@torch.no_grad()
+def test_restoring_gives_the_numbers_of_the_original(tmp_path, state):
+    """By the command's way from a file: the published sampler over the original networks' own keys, deterministic."""
+    torch.save(state, tmp_path / "a.ckpt")
+    write(open_checkpoint(tmp_path / "a.ckpt"), tmp_path / "sr", source=tmp_path / "a.ckpt")
+    y = torch.rand(8, 8, 3, generator=torch.Generator().manual_seed(1))
+    made = restore_image(y, prior=str(tmp_path / "sr"), task="sr", factor=2, options={"eta": 0}, method="conditional", steps=3,
+                         interval=(0.0, 1.0), noise_std=0.0, seed=5, bf16=False)
+    prior, small = latent.load(tmp_path / "sr"), (2 * y - 1).permute(2, 0, 1)[None]
+    levels = settled(Plan(Degradation(task="sr", factor=2), steps=3), prior).levels(prior)
+    x = levels[0] * Noise((5,))((1, 3, 8, 8))
+    for sigma, below in pairwise(levels):
+        t = prior.parametrisation.timestep(torch.tensor([sigma]))
+        x0 = x - sigma * unet_forward(state, torch.cat([x / (1 + sigma**2) ** 0.5, small], 1), t, **UNET)
+        x = x0 + below / sigma * (x - x0)
+    expected = (VQForward(state, **VQ).decode(x, quantise=True)[0].permute(1, 2, 0) + 1) / 2
+    assert made.image.shape == (16, 16, 3) and close(made.image, expected)
 
 
 def test_gradients_pass_the_decoder(state):
