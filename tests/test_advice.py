@@ -9,6 +9,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,7 @@ NOT_FOLLOWED = {
 }
 
 
+@cache
 def ways_out() -> dict[str, str]:
     """Sentences that advise something, with the module that says each."""
     return {
@@ -197,7 +199,8 @@ def ways_out() -> dict[str, str]:
     }
 
 
-def followed() -> set[str]:
+@cache
+def followed() -> frozenset[str]:
     """What `@follows` names in tests/advice."""
     calls = (
         node
@@ -205,7 +208,7 @@ def followed() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "follows"
     )
-    return {literal(argument) for call in calls for argument in call.args}
+    return frozenset(literal(argument) for call in calls for argument in call.args)
 
 
 def test_every_name_that_is_a_way_out_is_followed() -> None:
