@@ -22,6 +22,7 @@ from fill import fill
 from speed_cases import QUICK, Size
 from speed_classical import classical_rows
 from speed_encoding import calibration_rows, normal_rows
+from speed_nufft import nufft_rows
 from speed_peers import Bart
 from speed_plot import plot
 from speed_runs import memory_rows, run_rows
@@ -31,10 +32,10 @@ from speed_timing import Row, notes
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "speed.json"
 PARTS: dict[str, Callable[[Size], list[Row]]] = {
-    "maps": calibration_rows, "normal": normal_rows, "steps": step_rows, "classical": classical_rows,
+    "maps": calibration_rows, "normal": normal_rows, "trajectories": nufft_rows, "steps": step_rows, "classical": classical_rows,
     "runs": run_rows, "memory": memory_rows,  # these keep freed memory, so they come last
 }
-PACKAGES = ("medrestore", "torch", "numpy", "scipy", "sigpy", "diffusers", "deepinv", "mrpro")
+PACKAGES = ("medrestore", "torch", "numpy", "scipy", "sigpy", "diffusers", "deepinv", "mrpro", "finufft", "mri-nufft")
 
 
 def versions() -> dict[str, str | None]:

@@ -32,6 +32,7 @@ from .methods import DDIM as DDIM
 from .methods import DDNM as DDNM
 from .methods import DDPM as DDPM
 from .methods import DDRM as DDRM
+from .methods import DDRMSRLDM as DDRMSRLDM
 from .methods import DDS as DDS
 from .methods import DPS as DPS
 from .methods import HQS as HQS
@@ -40,7 +41,9 @@ from .methods import MCG as MCG
 from .methods import RED as RED
 from .methods import SHRED as SHRED
 from .methods import SNIPS as SNIPS
+from .methods import Conditional as Conditional
 from .methods import DDNMPlus as DDNMPlus
+from .methods import DecodedDDRMSRLDM as DecodedDDRMSRLDM
 from .methods import DiffPIR as DiffPIR
 from .methods import DPMSolver as DPMSolver
 from .methods import Langevin as Langevin
@@ -50,6 +53,7 @@ from .methods import PnPDM as PnPDM
 from .methods import ProbabilityFlow as ProbabilityFlow
 from .methods import REDDiff as REDDiff
 from .methods import RePaint as RePaint
+from .methods import ReSample as ReSample
 from .methods import ScoreMRI as ScoreMRI
 from .methods import ScoreSDE as ScoreSDE
 from .methods import SimplifiedDDNMPlus as SimplifiedDDNMPlus

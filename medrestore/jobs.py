@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from torch import Tensor
 
 from .conditions import Conditions
-from .priors import Prior, Watched, classifier_store, opened
+from .priors import Prior, classifier_store, opened
 from .priors.store import describe
 
 LOG = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class PriorJob(Generic[P]):
                 if next(left, None) is not None:
                     advance()
 
-        return replace(self, prior=Watched(self.prior, seen))
+        return replace(self, prior=self.prior.watched(seen))
 
     @property
     def prior_name(self) -> str:
@@ -110,6 +110,12 @@ class PriorJob(Generic[P]):
     def prior_hash(self) -> str:
         """sha256 of the weights; empty for a prior that was loaded from no file."""
         return str(self.about.get("sha256", ""))
+
+    @property
+    def classifier_hash(self) -> str | None:
+        """sha256 of the weights of the classifier that guides the prior; None where there is none."""
+        classifier = Conditions.of(self.plan).classifier
+        return None if classifier is None else str(classifier_store.describe(classifier)["sha256"])
 
     def prior_key(self) -> list[Any]:
         """What tells prior and program from others, plain data.

@@ -18,6 +18,7 @@ from .operators import (
     Decoded,
     Isometry,
     LinearOperator,
+    OfCodes,
     Operator,
     PseudoInvertible,
     ResolventOperator,
@@ -59,8 +60,10 @@ class Problem(ShortRepr, Generic[A]):
         """The same problem in a prior's coordinates, and in its units: divided by the codec's scale."""
         operator = self.operator
         if not (isinstance(codec, AffineCodec) and isinstance(operator, LinearOperator)):
-            scale = codec.scale if isinstance(codec, AffineCodec) else 1.0
-            seen = Decoded(operator, codec.decode, _encoded_support(operator, codec), scale)
+            scale, support = codec.scale if isinstance(codec, AffineCodec) else 1.0, _encoded_support(operator, codec)
+            seen = Decoded(operator, codec.decode, support, scale)
+            if isinstance(operator, LinearOperator):
+                seen = OfCodes(operator, codec.decode, support, scale, encode=codec.encode)
             return Problem(seen, self.y / scale, self.sigma / scale) if scale != 1 else Problem(seen, self.y, self.sigma)
         y = self.y
         if codec.offset != 0:  # A (scale L z + offset) = y

@@ -19,7 +19,7 @@ from .sampling import OnStep, sample
 
 def restore_volume(problems: Sequence[Problem[Operator]], prior: Prior, method: AcrossSlices, *, levels: Sequence[float],
                    codec: Codec | None = None, samples: int = 1, seed: int = 0, same_noise: bool = True, batch_size: int = 8,
-                   on_step: OnStep | None = None) -> list[Restoration]:
+                   on_step: OnStep | None = None, first: int = 0) -> list[Restoration]:
     """Restores the slices of a volume together: all are in memory, as images, maps and measurements; see `AcrossSlices`.
 
     Args:
@@ -30,6 +30,7 @@ def restore_volume(problems: Sequence[Problem[Operator]], prior: Prior, method: 
             else slice i of sample k has seed + k + 100000 i.
         batch_size: slices that the prior is applied to at once.
         on_step: called with the number of the step and the volume after it.
+        first: number of the first slice, where the slices are a slab of a volume.
 
     Returns:
         The restoration of each slice, with its samples.
@@ -46,24 +47,24 @@ def restore_volume(problems: Sequence[Problem[Operator]], prior: Prior, method: 
     check_levels(levels)
     codec = codec_for(prior, problems[len(problems) // 2]) if codec is None else codec
     encoded = [encode(problem, prior, method, codec, None, (), None) for problem in problems]
-    first = encoded[0]
-    if len({one.prior.channels for one in encoded}) > 1:
+    one = encoded[0]
+    if len({each.prior.channels for each in encoded}) > 1:
         raise InputError("the slices of a volume must have as many sets of coil maps each; set `map_sets`")
-    volume = joint([one.problem for one in encoded])
-    constraints = [joint(alike) for alike in zip(*(one.constraints for one in encoded), strict=True)]
+    volume = joint([each.problem for each in encoded])
+    constraints = [joint(alike) for alike in zip(*(each.constraints for each in encoded), strict=True)]
     drawn = []
     for k in range(samples):
-        noise = Noise(list(seeds_of(len(problems), seed + k, same_noise)), first.problem.y.device)
-        drawn.append(sample(volume, InBatches(first.prior, batch_size), method, levels, noise=noise, size=first.field.size,
+        noise = Noise(list(seeds_of(range(first, first + len(problems)), seed + k, same_noise)), one.problem.y.device)
+        drawn.append(sample(volume, InBatches(one.prior, batch_size), method, levels, noise=noise, size=one.field.size,
                             constraints=constraints, on_step=on_step))
     results = []
     for i, problem in enumerate(problems):
-        x = torch.cat([codec.decode(first.field.decode(one[i : i + 1])) for one in drawn])
-        seeds = tuple(list(seeds_of(len(problems), seed + k, same_noise))[i] for k in range(samples))
+        x = torch.cat([codec.decode(one.field.decode(volume_[i : i + 1])) for volume_ in drawn])
+        seeds = tuple(list(seeds_of(range(first, first + len(problems)), seed + k, same_noise))[i] for k in range(samples))
         results.append(Restoration(x, relative_misfit(problem, x), method, tuple(levels), seeds))
     return results
 
 
-def seeds_of(slices: int, seed: int, same: bool) -> Iterator[int]:
-    """Of each slice."""
-    return (seed if same else seed + 100_000 * i for i in range(slices))
+def seeds_of(slices: Sequence[int], seed: int, same: bool) -> Iterator[int]:
+    """Of each slice, by its number."""
+    return (seed if same else seed + 100_000 * i for i in slices)

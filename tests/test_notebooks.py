@@ -109,10 +109,24 @@ def restoring_images(left: dict[str, Any], out: str) -> None:
     assert left["sharp_psnr"] > left["blurred_psnr"] and "estimated from the image" in out
 
 
+def radial_brain(left: dict[str, Any], out: str) -> None:
+    """The prior beats CG-SENSE, which beats gridding, and explains the samples."""
+    scores = left["scores"]
+    assert scores["with the prior"] > scores["CG-SENSE"] + 3 > scores["gridding"] + 6
+    assert 0.5 < float(left["result"].misfit) < 1.5 and "the ends of the readout" in out
+
+
+def volume(left: dict[str, Any], out: str) -> None:
+    """Slices that are restored together flicker less, at a higher PSNR."""
+    flicker, psnr = left["flicker"], left["psnr"]
+    assert flicker["together"] < 0.7 * flicker["slice by slice"] and psnr["together"] > psnr["slice by slice"] + 1
+
+
 CHECKS = {
     "01_first_restoration": first_restoration, "02_multi_coil_dds": multi_coil_dds, "03_inpainting_a_scene": inpainting_a_scene,
     "04_images_of_any_size": images_of_any_size, "05_reading_an_evaluation": reading_an_evaluation,
     "06_uncertainty": what_spread_means, "07_restoring_images": restoring_images,
+    "08_radial_brain": radial_brain, "09_volume": volume,
 }
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import pytest
 import torch
+from helpers.networks import save_classifier
 from torch import Tensor
 
 from medrestore.cli.main import COMMANDS
@@ -32,7 +33,7 @@ PLANS: dict[str, Any] = {
     "inpaint": InpaintPlan(options={"eta": 0.5}),
 }
 ACROSS: dict[str, dict[str, Any]] = {"three_planes": {"across_slices": 5.0}}  # fields that go with others
-FILES = {"maps", "trajectory"}  # files whose content is in the hash; they need not exist for the plan
+FILES = {"maps", "trajectory", "reference_image"}  # files whose content is in the hash; they need not exist for the plan
 
 
 def other(hint: Any, value: Any, *, name: str) -> Any:
@@ -104,6 +105,9 @@ def test_every_field_of_recon_changes_the_hash(name: str, tmp_path: Path) -> Non
     if name in FILES:
         (tmp_path / f"{name}.npy").write_bytes(b"content")
         plan = replace(plan, **{name: tmp_path / f"{name}.npy"})
+    if name == "classifier":
+        save_classifier(tmp_path / "classifier", names=("a", "b"))
+        plan = replace(plan, classifier=str(tmp_path / "classifier"))
     assert current(plan) != current(PLANS["recon"])
 
 

@@ -21,7 +21,7 @@ from ..errors import InputError
 from ..recon.plan import Side
 from ..settings import Bounds
 from .command import Command
-from .options import POSITIONAL, matrix
+from .options import POSITIONAL, matrix, names
 from .results import emit
 from .terminal import answer, lines_aside
 
@@ -41,6 +41,7 @@ class Options:
         dataset: name of the array in an HDF5 or MATLAB file
         axes: its axes, as coil,slice,row,col
         select: the value to read of a counter: contrast, phase, set, repetition, average, segment; as contrast=1
+        separate: counters that recon is to read as frames, as repetition,contrast
         uncentred: the origin of k-space is at [0, 0] of the array, as an FFT without fftshift leaves it
         max_gb: refuse files that declare a larger array
         trajectory: file of the trajectory of a scan that is a plain array, a .npy or a BART .cfl; its picture is drawn by --draw
@@ -54,6 +55,7 @@ class Options:
     dataset: str | None = None
     axes: str | None = None
     select: Mapping[str, Annotated[int, Bounds(at_least=0)]] = field(default_factory=dict)
+    separate: tuple[str, ...] = ()
     uncentred: bool = False
     max_gb: Annotated[float, Bounds(above=0)] = 16.0
     trajectory: str | None = None
@@ -88,7 +90,9 @@ def _facts(options: Options) -> dict[str, Any]:
         return _prior(options.file)
     if (path / "baseline.json").is_file():
         return _baseline(path)
-    for kind in ("prior", "baseline"):
+    if (path / "classifier.json").is_file():
+        return _classifier(path)
+    for kind in ("prior", "baseline", "classifier"):
         if (path / kind / f"{kind}.json").is_file():
             raise InputError(f"{path} is the folder of a training run; its result is in {path / kind}")
     if path.suffix.lower() in CHECKPOINTS or any((path / name).is_file() for name in FOLDERS):
@@ -120,6 +124,19 @@ def _prior(name: str) -> dict[str, Any]:
     return facts | _network(folder / CONFIG) | _flat(about) | facts  # what was found wins over what is said
 
 
+def _classifier(folder: Path) -> dict[str, Any]:
+    """A classifier of noisy images: what it is, and all that its description says."""
+    from ..priors.classifier_store import describe
+    from ..priors.store import CONFIG, WEIGHTS
+    from .convert import rule
+
+    about = describe(folder)
+    facts: dict[str, Any] = {"kind": "classifier of noisy images; use it as --classifier with --label",
+                             "weights": _weights(folder / WEIGHTS, about["sha256"], "classifier"),
+                             "sizes": rule(about["multiple"], about.get("size"))}
+    return facts | _network(folder / CONFIG) | _flat(about) | facts  # what was found wins over what is said
+
+
 def _baseline(folder: Path) -> dict[str, Any]:
     """A trained baseline: what it is, and all that its description says."""
     from ..baselines.weights import WEIGHTS, describe
@@ -143,13 +160,15 @@ def _network(config: Path) -> dict[str, str]:
     """What a network is made of, or nothing where its configuration is not there."""
     try:
         said = json.loads(config.read_text(encoding="utf-8"))
-        classes, facts = said.get("num_class_embeds"), {"network": str(said.get("_class_name", "UNet2DModel"))}
+        classes = said.get("num_class_embeds", said.get("classes"))
+        facts = {"network": str(said.get("_class_name", "UNet2DModel"))}
     except (OSError, ValueError, RecursionError, AttributeError):
         return {}
     if isinstance(said.get("block_out_channels"), list):
         facts["architecture"] = (f"widths {', '.join(map(str, said['block_out_channels']))}; "
                                 f"{said.get('layers_per_block')} blocks a level; "
-                                f"{said.get('in_channels')} channels in, {said.get('out_channels')} out")
+                                f"{said.get('in_channels')} channels in"
+                                + (f", {said['out_channels']} out" if "out_channels" in said else ""))
     return facts | ({} if classes is None else {"classes": f"{classes}; give one with --label"})
 
 
@@ -206,7 +225,7 @@ def _scan(options: Options) -> dict[str, str]:
     axes = options.axes.split(",") if options.axes else None
     how: dict[str, Any] = dict(dataset=options.dataset, axes=axes, select=options.select, uncentred=options.uncentred,
                                max_gb=options.max_gb, trajectory=options.trajectory, trajectory_units=options.trajectory_units,
-                               matrix=options.matrix)
+                               matrix=options.matrix, separate=options.separate)
     facts = {name: COMMAND.mentions(value) for name, value in inspect_file(options.file, **how).items()}
     with read_kspace(options.file, implausible=True, **how) as scans:
         scan = scans[len(scans) // 2]
@@ -255,4 +274,4 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-COMMAND = Command("inspect", Options, run, __doc__, readers={"matrix": matrix})
+COMMAND = Command("inspect", Options, run, __doc__, readers={"matrix": matrix, "separate": names})

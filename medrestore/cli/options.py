@@ -174,6 +174,11 @@ def built(kind: type[T], default: T | None, tree: Mapping[str, Any], where: str 
         raise FieldError(error.source, f"{where}{error.field}", error.what) from error
 
 
+def names(text: Any) -> Any:
+    """Names with commas between."""
+    return text.split(",") if isinstance(text, str) else text
+
+
 def matrix(text: Any) -> Any:
     """height,width, or one number for both."""
     if not isinstance(text, str):

@@ -21,14 +21,15 @@ from ..recon.plan import Machine, Plan, Reading, Writing, quality
 from ..settings import OMITTED, FieldError, build
 from .command import Command, Given
 from .device import usable_device
-from .options import POSITIONAL, matrix
+from .options import POSITIONAL, matrix, names
 from .results import emit_results, gathered, write_summary
 from .terminal import complain, lines_aside, progress, say
 
 if TYPE_CHECKING:
     from ..recon.files import Job
 
-PLACES = ("prior", "maps", "trajectory")  # fields of the plan that say where a file is, which a rerun may give anew
+# fields of the plan that say where a file is, which a rerun may give anew
+PLACES = ("prior", "maps", "trajectory", "reference_image", "classifier")
 QUALITIES = Literal["fast", "balanced", "best"]
 
 
@@ -76,6 +77,9 @@ def run(options: Options) -> int:
         raise InputError(f"{options.plan.maps} does not exist; give a file of coil maps")
     if options.plan.trajectory is not None and not _is_there(Path(options.plan.trajectory)):
         raise InputError(f"{options.plan.trajectory} does not exist; give the file of a trajectory")
+    if options.plan.reference_image is not None and not _is_there(Path(options.plan.reference_image)):
+        raise InputError(f"{options.plan.reference_image} does not exist; give an output of recon, or a .npy, for "
+                         "--reference-image")
     out = _out(source, options)
 
     from ..recon.files import Job, is_done, recon_file
@@ -143,11 +147,6 @@ def _slices(text: Any) -> tuple[int, int]:
     if not (first.isdecimal() and (last.isdecimal() or not colon)):
         raise InputError(f"takes first:last+1 in quotes, as '10:20', or one number, got {text!r}")
     return int(first), int(last) if colon else int(first) + 1
-
-
-def _axes(text: Any) -> Any:
-    """Names with commas between."""
-    return text.split(",") if isinstance(text, str) else text
 
 
 def _is_there(path: Path) -> bool:
@@ -223,9 +222,15 @@ def _same_inputs(made: dict[str, Any], source: Path, job: "Job", options: Option
     if made.get("trajectory_fingerprint") != job.trajectory_fingerprint:
         raise InputError(f"{options.plan.trajectory} holds another trajectory than {options.origin} was made with; give that by "
                          "--trajectory")
+    if made.get("reference_fingerprint") != job.reference_fingerprint:
+        raise InputError(f"{options.plan.reference_image} is another image than {options.origin} was made with; give that by "
+                         "--reference-image")
+    if made.get("classifier_sha256") != job.classifier_hash:
+        raise InputError(f"{options.plan.classifier} is not the classifier that {options.origin} was made with; give that by "
+                         "--classifier")
     if made.get("medrestore") != version("medrestore"):
         say(f"{options.origin} was made by medrestore {made.get('medrestore')}, this is {version('medrestore')}: bits may differ")
 
 
 COMMAND = Command("recon", Options, run, __doc__, config=True, left_open=frozenset({"steps", "samples"}), complete=_complete,
-                  readers={"slices": _slices, "axes": _axes, "separate": _axes, "matrix": matrix})
+                  readers={"slices": _slices, "axes": names, "separate": names, "matrix": matrix})

@@ -1,10 +1,11 @@
-"""Trains a diffusion prior, a supervised baseline or a classifier for guidance; a prior also from another one.
+"""Trains a diffusion prior, an autoencoder, a supervised baseline or a classifier for guidance; a prior also from another one.
 
 Examples:
   medrestore train quick
   medrestore train my.yaml out=runs/knee optim.lr=1e-4 data.workers=4
   medrestore train my.yaml --init brain-mr-starter
   medrestore train varnet
+  medrestore train latent-quick
   torchrun --nproc-per-node 2 -m medrestore.cli.main train my.yaml
 
 A run that was stopped or killed resumes with the same command, and ends with the weights of an uninterrupted
@@ -55,48 +56,53 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Trains, and prints where the prior or baseline is; also 0 when it was asked to stop and has saved.
-
-    A recipe with the key `baseline` is one of a supervised baseline, with `classifier` one of a classifier for guidance.
-    """
+    """Trains, and prints where the result is; also 0 when it was asked to stop and has saved."""
     values = _recipe(options)
     from .. import training
-    from ..settings import build
 
-    train: Callable[..., Path]
-    export_last: Callable[[], Path]
-    if "baseline" in values:
-        config = training.read_baseline(values, options.recipe)
-        train, export_last = (
-            partial(training.train_baseline, config),
-            partial(training.export_last_baseline, config),
-        )
-        images = config.images
-    elif "classifier" in values:
-        classifier = build(training.ClassifierConfig, values, options.recipe)
-        train, export_last = (
-            partial(training.train_classifier, classifier),
-            partial(training.export_last_classifier, classifier),
-        )
-        images = classifier.images
-    else:
-        prior = training.read(values, options.recipe)
-        train, export_last, images = (
-            partial(training.train, prior),
-            partial(training.export_last, prior),
-            prior.images,
-        )
+    run = _run_of(values, options.recipe)
     if options.export_only:
-        say(f"{export_last()}")
+        say(f"{run.export_last()}")
         return 0
-    terminal = _terminal(images)
+    terminal = _terminal(run.images)
     try:
-        folder = train(callbacks=terminal, resume=options.resume == "auto")
+        folder = run.train(callbacks=terminal, resume=options.resume == "auto")
     except training.Stopped as stopped:
         terminal.end(str(stopped))
         return 0
     terminal.end(str(folder))
     return 0
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a recipe asks for."""
+
+    train: Callable[..., Path]
+    export_last: Callable[[], Path]
+    images: int
+
+
+def _run_of(values: Mapping[str, Any], source: str) -> _Run:
+    """The run of a recipe: its keys `baseline`, `classifier`, `autoencoder` and `latent` tell those from one of a prior."""
+    from .. import training as t
+    from ..settings import build
+
+    if "baseline" in values:
+        baseline = t.read_baseline(values, source)
+        return _Run(partial(t.train_baseline, baseline), partial(t.export_last_baseline, baseline), baseline.images)
+    if "classifier" in values:
+        classifier = build(t.ClassifierConfig, values, source)
+        return _Run(partial(t.train_classifier, classifier), partial(t.export_last_classifier, classifier), classifier.images)
+    if "autoencoder" in values:
+        autoencoder = t.read_autoencoder(values, source)
+        return _Run(partial(t.train_autoencoder, autoencoder), partial(t.export_last_autoencoder, autoencoder),
+                    autoencoder.images)
+    if "latent" in values:
+        latent = t.read_latent(values, source)
+        return _Run(partial(t.train_latent, latent), partial(t.export_last_latent, latent), latent.images)
+    prior = t.read(values, source)
+    return _Run(partial(t.train, prior), partial(t.export_last, prior), prior.images)
 
 
 def _recipe(options: Options) -> dict[str, Any]:
@@ -173,7 +179,8 @@ def _terminal(total: int) -> Any:
 def _files() -> Mapping[str, type]:
     from .. import training
 
-    return {"training of a prior": training.Config, "training of a baseline": training.BaselineConfig,
+    return {"training of a prior": training.Config, "training of an autoencoder": training.AutoencoderConfig,
+            "training of a prior of codes": training.LatentConfig, "training of a baseline": training.BaselineConfig,
             "training of a classifier": training.ClassifierConfig}
 
 

@@ -76,6 +76,16 @@ class ComplexMR:
         check(self)
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
+        return self._with_grid(image, side, generator)[0]
+
+    def pair(self, image: Tensor, reference: Tensor, side: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A crop, and the magnitude of another image of the same place, of a brightness of its own."""
+        crop, grid = self._with_grid(image, side, generator)
+        gain = math.exp(0.15 * float(torch.randn((), generator=generator)))
+        return crop, gain * F.grid_sample(_magnitude(reference)[None, None], grid, align_corners=False)[0]
+
+    def _with_grid(self, image: Tensor, side: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A crop, and the positions of its pixels in the slice."""
         if image.shape[0] not in (1, 2) or (image.shape[0] == 1 and float(image.min()) < 0):
             raise InputError("complex_mr needs magnitudes (one channel, none below 0) or complex images (two channels); "
                              "set magnitude: true for pictures of magnitudes, or use frames.")  # fmt: skip
@@ -86,17 +96,17 @@ class ComplexMR:
         top = min(max(float(judged.max()), 1.0), BRIGHTEST)
         seen = _apply_curve(judged, curve, top).flatten()
         bright = float(seen.kthvalue(max(1, round(0.99 * len(seen)))).values)
-        crop = F.grid_sample(image[None], self._grid(image.shape[-2:], side, generator),
-                             align_corners=False)[0]
+        grid = self._grid(image.shape[-2:], side, generator)
+        crop = F.grid_sample(image[None], grid, align_corners=False)[0]
         gain = math.exp(0.15 * float(torch.randn((), generator=generator))) / max(bright, 0.05)
         shading = (uniform(generator, 0.05, 0.35) * smooth(side, 3, generator)).exp()
         before = _magnitude(crop)
         magnitude = _apply_curve(before, curve, top) * shading * gain
         phase = self._phase(side, generator)
         if len(crop) == 1:
-            return torch.stack([magnitude * phase.cos(), magnitude * phase.sin()])
+            return torch.stack([magnitude * phase.cos(), magnitude * phase.sin()]), grid
         out = torch.view_as_real(torch.polar(magnitude / before.clamp(min=1e-6), phase) * torch.complex(crop[0], crop[1]))
-        return out.permute(2, 0, 1).contiguous()
+        return out.permute(2, 0, 1).contiguous(), grid
 
     def _at_resolution(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         """The slice at one of the resolutions that leave it recognisable and let the crop show more than air.
@@ -215,6 +225,20 @@ class Plain:
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         return window(image, side, generator)
+
+    def pair(self, image: Tensor, reference: Tensor, side: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The same window of both."""
+        if image.shape[-2:] != reference.shape[-2:]:
+            raise InputError(f"an image is {tuple(image.shape[-2:])} and its reference image {tuple(reference.shape[-2:])}; they "
+                             "must be of one size, registered to each other")
+        parts = (*image.split(2 if len(image) == 2 else 1), *reference.split(1))  # each padded by its own darkest value
+        state = generator.get_state()
+        made = []
+        for part in parts:
+            generator.set_state(state)
+            made.append(window(part, side, generator))
+        together = torch.cat(made)
+        return together[: len(image)], together[len(image) :]
 
 
 def window(image: Tensor, side: int, generator: torch.Generator) -> Tensor:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -31,10 +31,12 @@ class Images(ABC):
     Attributes:
         channels: of every image.
         recipe: how a user's image becomes a prior's coordinates when the prior learns from these.
+        reference_channels: of another image of the same object beside each; 0 where there is none.
     """
 
     channels: int
     recipe: Recipe
+    reference_channels: int = 0
 
     @abstractmethod
     def __len__(self) -> int:
@@ -52,6 +54,16 @@ class Images(ABC):
         """The class that image `index` is of, by name; None where the source tells none."""
         return None
 
+    def reference_of(self, index: int) -> Tensor:
+        """Another image of what image `index` shows, registered to it: (reference_channels, height, width) float32, about 1 at
+        its brightest.
+
+        Raises:
+            InputError: the source has none.
+        """
+        raise InputError(f"{type(self).__name__} has no reference images; give the source `contrasts` and `reference`, or take "
+                         "kind: pairs")
+
     def classes(self) -> set[str | None]:
         """The classes of all images, None among them where an image has none."""
         return {self.label_of(index) for index in range(len(self))}
@@ -68,6 +80,14 @@ class Images(ABC):
             progress: `(label, total) -> advance`, for a progress bar.
         """
         return
+
+
+@runtime_checkable
+class PairAugment(Protocol):
+    """An augmentation that crops two images of one object alike."""
+
+    def pair(self, image: Tensor, reference: Tensor, side: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A random crop of `image`, and that of `reference` (channels, height, width) of the same place, each side x side."""
 
 
 class Augment(Protocol):
@@ -90,10 +110,12 @@ class Batch:
     Attributes:
         images: (crop, channels, side, side).
         labels: (crop,) int64, the numbers of their classes; None where classes play no part.
+        references: (crop, channels, side, side) other images of the same places; None where they play no part.
     """
 
     images: Tensor
     labels: Tensor | None = None
+    references: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -102,16 +124,20 @@ class Batch:
     def of(cls, crops: Sequence["Batch"]) -> "Batch":
         """Crops of one side as one batch."""
         labels = [one.labels for one in crops if one.labels is not None]
-        return cls(torch.cat([one.images for one in crops]), torch.cat(labels) if labels else None)
+        references = [one.references for one in crops if one.references is not None]
+        return cls(torch.cat([one.images for one in crops]), torch.cat(labels) if labels else None,
+                   torch.cat(references) if references else None)
 
     def pin_memory(self) -> "Batch":
         """The batch in memory from which a GPU copies while it computes."""
-        return Batch(self.images.pin_memory(), None if self.labels is None else self.labels.pin_memory())
+        return Batch(self.images.pin_memory(), None if self.labels is None else self.labels.pin_memory(),
+                     None if self.references is None else self.references.pin_memory())
 
     def to(self, device: torch.device, memory_format: torch.memory_format = torch.preserve_format) -> "Batch":
         """The batch on a device."""
         return Batch(self.images.to(device, non_blocking=True, memory_format=memory_format),
-                     None if self.labels is None else self.labels.to(device, non_blocking=True))
+                     None if self.labels is None else self.labels.to(device, non_blocking=True),
+                     None if self.references is None else self.references.to(device, non_blocking=True))
 
 
 class Crops(Dataset[Tensor]):
@@ -125,10 +151,21 @@ class Crops(Dataset[Tensor]):
         augment: how.
         seed: of the order and of every crop.
         classes: the names of the classes in the order of their numbers; none where they play no part.
+        referenced: whether other images of the same places are given too.
+
+    Raises:
+        InputError: there are none, or the augmentation cannot crop two images alike.
     """
 
-    def __init__(self, images: Images, augment: Augment, *, seed: int, classes: Sequence[str] = ()) -> None:
+    def __init__(self, images: Images, augment: Augment, *, seed: int, classes: Sequence[str] = (),
+                 referenced: bool = False) -> None:
         self.images, self.augment, self.seed, self.classes = images, augment, seed, tuple(classes)
+        self.pairs = augment if referenced and isinstance(augment, PairAugment) else None
+        if referenced and self.pairs is None:
+            raise InputError("reference images need an augmentation that crops two images alike; take complex_mr or crop")
+        if referenced and not images.reference_channels:
+            raise InputError("conditions.reference: the images have no reference images; give every source `contrasts` and "
+                             "`reference`, or take kind: pairs")
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
     def __len__(self) -> int:
@@ -143,8 +180,12 @@ class Crops(Dataset[Tensor]):
         """The crop at (position, side) as a batch of one, with what is known of it."""
         position, side = at
         number = self._number(position)
-        crop = self._crop(number, position, side)[None]
-        return Batch(crop, torch.tensor([self._class_of(number)]) if self.classes else None)
+        labels = torch.tensor([self._class_of(number)]) if self.classes else None
+        if self.pairs is None:
+            return Batch(self._crop(number, position, side)[None], labels)
+        crop, reference = self.pairs.pair(self.images[number], self.images.reference_of(number), side,
+                                          _stream(self.seed, 1, position))
+        return Batch(crop[None], labels, reference[None])
 
     def _number(self, position: int) -> int:
         """The image at a position."""

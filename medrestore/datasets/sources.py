@@ -14,6 +14,7 @@ from ..settings import Bounds, build, parse
 from .arrays import Arrays
 from .base import Grouped, Images, Progress
 from .brain import Volumes
+from .contrasts import Pairs, Rendered
 from .dicom import Dicom
 from .dreaming import Dreaming
 from .fastmri import FastMRI
@@ -26,6 +27,7 @@ Weight = Annotated[float, Bounds(at_least=0.01, at_most=100)]
 
 KINDS: dict[str, type[Images]] = {
     "fastmri": FastMRI, "nifti": Nifti, "icbm": Nifti, "dicom": Dicom, "volumes": Volumes, "npz": Arrays,
+    "pairs": Pairs,
     "phantoms": Phantoms,
     "dreaming": Dreaming, "scenes": Scenes, "pictures": Pictures, "photographs": Photographs,
 }  # fmt: skip
@@ -40,7 +42,8 @@ def images(sources: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Images:
             least once: weights are divided by the smallest one, and a source of n images then fills n times
             its weight positions, its images repeated evenly in turn. Complex and magnitude sources may be
             mixed; magnitudes then get an imaginary part of 0. `label`: the class of all images of the source, where the
-            kind has no labels of its own.
+            kind has no labels of its own. `contrasts`, of T1w magnitudes: each slice in each of these contrasts, made by
+            curves of tissues, which are its labels; `reference` with it: the contrast that lies beside each.
 
     Raises:
         InputError: an unknown kind or setting, files that are missing or broken, sources that no one prior
@@ -61,7 +64,25 @@ def _source(settings: Mapping[str, Any]) -> tuple[Images, str, float, str | None
         raise InputError(f"data: kind must be one of {', '.join(KINDS)}, got {kind!r}.")
     weight = parse(Weight, weight, f"data {kind}", "weight")
     label = parse(str | None, label, f"data {kind}", "label")
-    return build(KINDS[kind], options, f"data {kind}"), "nifti" if kind == "icbm" else kind, weight, label
+    rendering = None if kind == "pairs" else _rendering(options, f"data {kind}")
+    made = build(KINDS[kind], options, f"data {kind}")
+    if rendering is not None:
+        try:
+            made = Rendered(made, *rendering)
+        except InputError as error:
+            raise InputError(f"data {kind}: {error}") from error
+    return made, "nifti" if kind == "icbm" else kind, weight, label
+
+
+def _rendering(options: dict[str, Any], where: str) -> tuple[tuple[str, ...], str | None] | None:
+    """The contrasts of a source and that of its reference images, taken out of its settings; None where there are none."""
+    contrasts = parse(tuple[str, ...] | None, options.pop("contrasts", None), where, "contrasts")
+    reference = parse(str | None, options.pop("reference", None), where, "reference")
+    if contrasts is None:
+        if reference is not None:
+            raise InputError(f"{where}: reference is a contrast beside `contrasts`; give these too, or take kind: pairs.")
+        return None
+    return contrasts, reference
 
 
 class Mixture(Images):
@@ -89,6 +110,7 @@ class Mixture(Images):
                     f"data: {self.kinds[0]} gives {self.parts[0].channels} channels for {self.recipe} but {kind} gives "
                     f"{part.channels} for {part.recipe}, which one prior cannot learn together; train on sources of one sort."
                 )
+        self.reference_channels = min(part.reference_channels for part in self.parts)
         self._ends: list[int] | None = None
 
     def prepare(self, progress: Progress | None = None) -> None:
@@ -122,6 +144,10 @@ class Mixture(Images):
         at, number = self._find(index)
         image = self.parts[at][number]
         return image if len(image) == self.channels else torch.cat([image, torch.zeros_like(image)])
+
+    def reference_of(self, index: int) -> Tensor:
+        at, number = self._find(index)
+        return self.parts[at].reference_of(number)
 
     def label_of(self, index: int) -> str | None:
         at, number = self._find(index)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..priors import Prior, opened
+from ..priors import Prior
 from ..settings import suggested
+from .codes import opened, settled
 from .degradation import Degradation
 from .degrading import degraded
 from .plan import DegradePlan, Plan
@@ -101,7 +102,8 @@ def restore_image(
     if device is None:
         device = image.device if isinstance(image, Tensor) else "cpu"
     if not isinstance(prior, Prior):
-        prior = opened(plan.prior, plan, device=str(device), bf16=plan.bf16)
+        prior = opened(plan, str(device))
+    plan = settled(plan, prior)
     kind = str(image.dtype).removeprefix("torch.")
     measured = Measured(y, step=1.0 if "int" in kind else None, bytes=kind == "uint8")
     setting = prepare(measured, plan, prior)

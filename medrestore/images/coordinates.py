@@ -8,6 +8,7 @@ from torch import Tensor
 from ..codecs import AffineCodec, CalibratedComplex, ComplexChannels, Interval, OneChannel
 from ..errors import InputError
 from ..priors import Prior
+from ..priors.latent import channels_of
 from ..problem import Problem
 
 WHITE = 0.995  # quantile of an image's values that is white to a prior
@@ -52,7 +53,7 @@ def coordinates(
         InputError: a prior that is not of images, or complex images and a prior of real ones.
     """
     low, high = interval
-    match prior.recipe, prior.channels:
+    match prior.recipe, channels_of(prior):
         case CalibratedComplex(), 2:
             if is_complex:
                 return Coordinates(ComplexChannels(high), 1)
@@ -75,7 +76,7 @@ def coordinates(
             f"the image is complex, and {name} is a prior of real ones; give a complex prior, or the magnitude"
         )
     raise InputError(
-        f"{name} is a prior of {prior.channels} channels without a known recipe for images; give another `prior`"
+        f"{name} is a prior of {channels_of(prior)} channels without a known recipe for images; give another `prior`"
     )
 
 

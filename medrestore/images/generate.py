@@ -9,9 +9,11 @@ from ..codecs import CalibratedComplex, ComplexChannels, Interval, Padded
 from ..errors import InputError
 from ..noise import Noise
 from ..priors import Prior
+from ..priors.latent import LatentPrior, SuperResolutionPrior, channels_of
 from ..restoration import padded_size
 from ..sampling import in_batches, sample
 from ..tiling import generate as generate_windows
+from .codes import check_prior, images_of
 from .plan import GeneratePlan, window_of
 
 
@@ -31,22 +33,23 @@ def generated(
     Raises:
         InputError: a prior that is not of images, or windows or noise levels that do not suit it.
     """
-    match prior.recipe, prior.channels:
+    match prior.recipe, channels_of(prior):
         case Interval(), 1 | 3:
             codec: Interval | ComplexChannels = Interval(0.0, 1.0)
         case CalibratedComplex(), 2:
             codec = ComplexChannels(1.0)
         case _:
             raise InputError(
-                f"a prior of {prior.channels} channels without a known recipe makes no images; give another `prior`"
+                f"a prior of {channels_of(prior)} channels without a known recipe makes no images; give another `prior`"
             )
     plan.check_levels(prior)
+    check_prior(plan.sampler, prior, plan)
     size = (plan.height, plan.width)
-    seeds, levels, window = (
-        range(plan.seed, plan.seed + plan.samples),
-        plan.levels(prior),
-        window_of(plan, prior, size),
-    )
+    seeds, levels = range(plan.seed, plan.seed + plan.samples), plan.levels(prior)
+    if isinstance(prior, LatentPrior | SuperResolutionPrior):
+        return codec.decode(images_of(None, prior, plan.sampler, levels, small=None, size=size, seeds=seeds, device=device,
+                                      batch_size=plan.batch_size)).cpu()
+    window = window_of(plan, prior, size)
     if window is None:
         field = Padded(padded_size(prior, size), size)
         drawn = in_batches(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..priors import Prior
 
 LEAST_SIGMA = 0.005  # below it a prior in [-1, 1] has less than a grey level to say
+HIGHEST = 2.0  # noise level to begin at, for priors of the images themselves
 LARGEST_WHOLE = 512 * 512  # pixels of an image that a prior of any size sees at once
 WINDOW = 256  # side of the windows of larger ones
 GREY_PRIOR, COLOUR_PRIOR = "brain-mr-starter", "surgical-starter"  # of "auto"
@@ -115,7 +116,8 @@ class Plan(Conditions):
         options: the method's hyper-parameters, by the names of its paper.
         steps: noise levels, a network call each.
         ladder: spacing of the noise levels.
-        sigma_max: noise level to begin at, in the prior's units (white is about 1).
+        sigma_max: noise level to begin at, in the prior's units (white is about 1); default 2, and 40 for a prior of codes or
+            one that is given the coarse image.
         travel_length: steps of a stretch of time travel.
         travel_repeat: how often each stretch of time travel is sampled; 1 is no time travel.
         samples: samples an image; the output is their mean (hqs draws none: take ddnm+ or dds).
@@ -140,7 +142,7 @@ class Plan(Conditions):
     options: Mapping[str, int | float | None] = field(default_factory=dict)
     steps: Annotated[int, Bounds(at_least=2)] = 25
     ladder: Annotated[str, OneOf(LADDERS)] = "karras"
-    sigma_max: Annotated[float, Bounds(above=0)] = 2.0
+    sigma_max: Annotated[float, Bounds(above=0)] | None = None
     travel_length: Annotated[int, Bounds(at_least=1)] = 1
     travel_repeat: Annotated[int, Bounds(at_least=1)] = 1
     samples: Annotated[int, Bounds(at_least=1)] = 1
@@ -196,7 +198,7 @@ class Plan(Conditions):
     def check_levels(self, prior: "Prior") -> None:
         """Refuses noise levels that are outside those of the prior."""
         low, high = prior.sigma_range
-        check_reach(self.sigma_max, max(low, LEAST_SIGMA), high)
+        check_reach(HIGHEST if self.sigma_max is None else self.sigma_max, max(low, LEAST_SIGMA), high)
 
     def levels(self, prior: "Prior") -> list[float]:
         """The noise levels of each sample."""
@@ -267,12 +269,15 @@ class GeneratePlan(Conditions):
 def trajectory(plan: Plan | GeneratePlan, prior: "Prior") -> list[float]:
     """The noise levels of a sample, with time travel."""
     low, high = prior.sigma_range
-    levels = LADDERS[plan.ladder](plan.steps, min(high, plan.sigma_max), max(low, LEAST_SIGMA))
+    highest = HIGHEST if plan.sigma_max is None else plan.sigma_max
+    levels = LADDERS[plan.ladder](plan.steps, min(high, highest), max(low, LEAST_SIGMA))
     return time_travel(levels, plan.travel_length, plan.travel_repeat)
 
 
 def window_of(plan: Plan | GeneratePlan, prior: "Prior", size: tuple[int, int]) -> tuple[int, int] | None:
     """The windows of an image of a size; None where the prior sees it at once."""
+    if prior.whole:
+        return None
     if plan.window is not None:
         window = (plan.window, plan.window)
     elif prior.size is not None:

@@ -36,8 +36,8 @@ def summary(
     yield (
         f"{name}: {many}, {before}{size}, {setting.degradation.name}; noise {setting.sigma:.3g} ({setting.noise_source}); "
         f"prior {job.prior_name}, {type(plan.sampler).__name__}, {plan.steps} steps, "
-        f"{plan.samples} {'sample' if plan.samples == 1 else 'samples'}, on {device}, "
-        + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
+        f"{plan.samples} {'sample' if plan.samples == 1 else 'samples'}, on {device}"
+        + ("" if minutes is None else ", under a minute" if minutes < 1 else f", about {minutes:.0f} min")
     )
     if setting.coordinates.note:
         yield f"note: {setting.coordinates.note}"
@@ -56,9 +56,11 @@ def evaluations(setting: Setting, slices: int, job: PriorJob[Plan]) -> int:
     return calls * (setting.channels // setting.coordinates.channels)
 
 
-def _minutes(setting: Setting, numbers: Sequence[int], job: PriorJob[Plan], device: str) -> float:
-    """How long it takes, by one call of the network."""
+def _minutes(setting: Setting, numbers: Sequence[int], job: PriorJob[Plan], device: str) -> float | None:
+    """How long it takes, by one call of the network; None where calls alone do not tell."""
     prior = job.prior
+    if prior.whole:  # of codes: the autoencoder takes time too
+        return None
     side = window_of(job.plan, prior, setting.size) or padded_size(prior, setting.size)
     x = torch.zeros(1, prior.channels, *side, device=device)
     with torch.no_grad():

@@ -14,10 +14,12 @@ from ..methods import IMAGES, serving
 from ..noise import Noise
 from ..operators import LocalOperator, Mask, Operator, PseudoInvertible
 from ..priors import Prior
+from ..priors.latent import LatentPrior, SuperResolutionPrior, channels_of
 from ..problem import Problem, check_data
 from ..restoration import padded_size
 from ..sampling import check_needs, in_batches, sample
 from ..tiling import hierarchical
+from .codes import as_seen, check_prior, coarse_image, images_of
 from .coordinates import Coordinates, coordinates, white
 from .degradation import Degradation
 from .noise import can_be_estimated, estimated, is_blurred, rounding
@@ -142,7 +144,7 @@ def prepare(
     files = Files.read(degradation) if files is None else files
     steps, y = degradation.steps, measured.y
     size = image_size(steps, (y.shape[-2], y.shape[-1]))
-    channels = image_channels(steps, y.shape[1], colour=prior.channels == 3)
+    channels = image_channels(steps, y.shape[1], colour=channels_of(prior) == 3)
     interval = _interval(measured, plan, prior, degradation, files, size, channels)
     sigma, source = _noise(measured, plan, interval[1] - interval[0])
     coords = coordinates(prior, channels, interval, is_complex=y.is_complex(), name=prior_name)
@@ -153,7 +155,8 @@ def prepare(
         )
     plan.check_levels(prior)
     setting = Setting(degradation, files, size, channels, sigma, source, interval, coords)
-    _check_method(setting, measured, plan)
+    check_prior(plan.sampler, prior, plan)
+    _check_method(setting, measured, plan, prior)
     return setting
 
 
@@ -207,7 +210,7 @@ def _interval(
     """Black and white of the images, in the units of the file."""
     if plan.interval is not None:
         return plan.interval
-    if measured.bytes and prior.channels != 2:
+    if measured.bytes and channels_of(prior) != 2:
         return 0.0, 255.0
     operator = operator_of(degradation, size, channels, files)
     values = measured.y
@@ -220,7 +223,7 @@ def _interval(
     return (0.0 if values.is_complex() else min(0.0, float(values.min()))), high
 
 
-def _check_method(setting: Setting, measured: Measured, plan: Plan) -> None:
+def _check_method(setting: Setting, measured: Measured, plan: Plan, prior: Prior) -> None:
     """Refuses a method whose needs the operator does not meet, here and in windows."""
     problem = setting.problem(measured.y[:1], 0, measured.y.device)
     check_data(problem)
@@ -233,6 +236,10 @@ def _check_method(setting: Setting, measured: Measured, plan: Plan) -> None:
             f"{measured.name} has {tuple(problem.y.shape[1:])} values (channel, row, column), and {setting.degradation.name} "
             f"leaves {tuple(given.shape[1:])}; look whether that is what was done to it"
         )
+    if isinstance(prior, SuperResolutionPrior):
+        coarse_image(measured.y[:1], setting.size, setting.degradation, prior.factor)
+    problem = as_seen(problem, prior, plan.sampler)
+    operator = problem.operator
     try:
         check_needs(problem, plan.sampler)
     except TypeError as error:
@@ -300,6 +307,14 @@ def _sampled(
     """(sample, channel, height, width) in the units of the file."""
     encoded, codec = problem.encoded(setting.coordinates.codec), setting.coordinates.codec
     constraints = setting.coordinates.constraints(setting.size, device)
+    if isinstance(prior, LatentPrior | SuperResolutionPrior):
+        small = None
+        if isinstance(prior, SuperResolutionPrior):
+            small = codec.encode(coarse_image(problem.y, setting.size, setting.degradation, prior.factor))
+        return codec.decode(images_of(
+            encoded, prior, plan.sampler, plan.levels(prior), small=small, size=setting.size, seeds=seeds, device=device,
+            batch_size=plan.batch_size, constraints=constraints,
+        ))
     window = window_of(plan, prior, setting.size)
     if window is None:
         return codec.decode(_whole(encoded, constraints, setting.size, prior, plan, seeds, device))

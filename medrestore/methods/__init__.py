@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..operators import Operator
     from .across_slices import AcrossSlices as AcrossSlices
     from .base import Method as Method
+    from .conditional import Conditional as Conditional
     from .daps import DAPS as DAPS
     from .ddim import DDIM as DDIM
     from .ddnm import DDNM as DDNM
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from .ddnm import SimplifiedDDNMPlus as SimplifiedDDNMPlus
     from .ddpm import DDPM as DDPM
     from .ddrm import DDRM as DDRM
+    from .ddrm_srldm import DDRMSRLDM as DDRMSRLDM
+    from .ddrm_srldm import DecodedDDRMSRLDM as DecodedDDRMSRLDM
     from .dds import DDS as DDS
     from .diffpir import DiffPIR as DiffPIR
     from .dpm_solver import DPMSolver as DPMSolver
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from .red import RED as RED
     from .red_diff import REDDiff as REDDiff
     from .repaint import RePaint as RePaint
+    from .resample import ReSample as ReSample
     from .score_mri import ScoreMRI as ScoreMRI
     from .score_sde import ScoreSDE as ScoreSDE
     from .shred import SHRED as SHRED
@@ -65,6 +69,10 @@ METHODS: "Registry[Method]" = Registry(__name__, {  # by the names that configs 
     "daps": ("daps:DAPS", SCANS, FRAMES, IMAGES),
     "pnp-dm": ("pnp_dm:PnPDM", SCANS, FRAMES, IMAGES),
     "snips": ("snips:SNIPS", SCANS, FRAMES, IMAGES),
+    "resample": ("resample:ReSample", IMAGES),  # of priors of codes
+    "conditional": ("conditional:Conditional", IMAGES),  # of priors that are given the coarse image, and the next two
+    "ddrm-srldm": ("ddrm_srldm:DDRMSRLDM", IMAGES),
+    "ddrm-srldm-decoded": ("ddrm_srldm:DecodedDDRMSRLDM", IMAGES),
     "ddim": ("ddim:DDIM", GENERATION),  # from here on of the prior alone
     "ddpm": ("ddpm:DDPM", GENERATION),
     "probability-flow": ("edm:ProbabilityFlow", GENERATION),
@@ -76,16 +84,18 @@ _MODULES |= {name: module for module, name in (place.split(":") for place in MET
 __all__ = ["FRAMES", "GENERATION", "IMAGES", "METHODS", "SCANS", "serving", *sorted(_MODULES)]
 
 
-def serving(operator: "Operator | None", *, noisy: bool = False, use: str | None = None) -> str:
+def serving(operator: "Operator | None", *, noisy: bool = False, use: str | None = None, given: bool = False) -> str:
     """The names of the methods that an operator serves, as a sentence has them.
 
     Args:
         operator: None for those that sample the prior alone.
         noisy: only those that take noisy data.
         use: only those that are offered for it; None for all.
+        given: those for priors that are given the coarse image, too.
     """
     names = [name for name in METHODS.working() if (use is None or METHODS.suits(name, use))
-             and METHODS[name].served_by(operator) and not (noisy and METHODS[name].exact)]
+             and METHODS[name].served_by(operator) and not (noisy and METHODS[name].exact)
+             and (given or not METHODS[name].given)]
     return " and ".join(one for one in (", ".join(names[:-1]), *names[-1:]) if one)
 
 

@@ -33,6 +33,7 @@ class Method(ABC):
         exact: whether it takes all data as free of noise, and so restores the noise of others.
         by_parts: whether a prior of real images will do for complex ones, as `priors.ByParts`.
         default_steps: noise levels of a restoration that states none.
+        given: whether it needs a prior that is given the coarse image (`priors.latent.SuperResolutionPrior`).
     """
 
     needs: ClassVar[type[Operator] | None] = Operator
@@ -40,6 +41,7 @@ class Method(ABC):
     exact: ClassVar[bool] = False
     by_parts: ClassVar[bool] = False
     default_steps: ClassVar[int] = 25
+    given: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check(self)

@@ -22,7 +22,7 @@ from .jpeg import JPEG, jpeg_quality
 from .laws import check
 from .local import Identity, Isometry, LocalOperator
 from .non_cartesian_sense import AnySense, NonCartesianSense
-from .nonlinear import Decoded, Learned, Magnitude, PhaseRetrieval, Saturation
+from .nonlinear import Decoded, Learned, Magnitude, OfCodes, PhaseRetrieval, Saturation
 from .nonuniform import VaryingBlur, varying_blur
 from .sense import Sense
 from .sense_exact import ResolvedSense, SpectralSense
@@ -35,7 +35,7 @@ __all__ = [
     "JPEG", "AnySense", "AveragePool", "BlockWalsh", "Chroma", "CircularBlur", "CoIsometry", "CoilEncoding",
     "CoilOperator", "Coils", "Composed", "Crop", "Decoded", "EncodedMaps", "Encoding", "FromSpectrum",
     "Functions", "Grayscale", "Identity", "Isometry", "Learned", "LinearOperator", "LocalOperator",
-    "Magnitude", "Mask", "NonCartesianSense", "Operator", "PhaseRetrieval", "PseudoInvertible",
+    "Magnitude", "Mask", "NonCartesianSense", "OfCodes", "Operator", "PhaseRetrieval", "PseudoInvertible",
     "ReflectingBlur", "ResolvedSense", "ResolventOperator", "Saturation", "Sense", "Separable",
     "SingleCoil", "SmoothMaps", "SmoothPhase", "SoftSense", "SpectralOperator", "SpectralSense", "Spectrum", "Stack",
     "Toeplitz", "VaryingBlur", "WalshHadamard", "Window", "bicubic_downsample", "check",

@@ -44,6 +44,21 @@ class Decoded(Operator):
         return y if self.scale == 1 else y / self.scale
 
 
+@dataclass(frozen=True, kw_only=True)
+class OfCodes(Decoded):
+    """A linear A after the decoder of an autoencoder, whose encoder is known too: what methods of latent priors work on.
+
+    Args:
+        encode: images to codes.
+    """
+
+    encode: Callable[[Tensor], Tensor]
+
+    @property
+    def kind(self) -> str:
+        return f"{self.operator.kind} of what a decoder makes of codes"
+
+
 @dataclass(frozen=True)
 class Saturation(Operator):
     """y = min(max(gain x, low), high): an exposure that runs into the ends of the sensor's range.

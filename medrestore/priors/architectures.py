@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..extras import extra
-from .autoencoder import VQModel
+from .autoencoder import AutoencoderKL, VQModel
 from .encoder import EncoderUNet
 from .ncsnpp import NCSNpp
 from .unet import UNet2DModel
@@ -51,6 +51,7 @@ BUILDERS: dict[str, Callable[[Config], torch.nn.Module]] = {  # by `_class_name`
     "NCSNpp": lambda config: NCSNpp(**config),
     "EncoderUNet": lambda config: EncoderUNet(**config),
     "VQModel": lambda config: VQModel(**config),
+    "AutoencoderKL": lambda config: AutoencoderKL(**config),
 }
 
 

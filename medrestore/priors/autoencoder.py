@@ -1,6 +1,11 @@
-"""The autoencoder with a code book of latent diffusion, as diffusers' `VQModel` arranges and names it, in plain torch."""
+"""The autoencoders of latent diffusion (Rombach et al., CVPR 2022, sec. 3.1), in plain torch.
 
-from collections.abc import Sequence
+`VQModel` quantises its codes by a code book, `AutoencoderKL` keeps them near a normal distribution; both as diffusers
+arranges and names the classes of these names.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -12,10 +17,12 @@ from .blocks import Doubling, Halving, ResidualBlock, SelfAttention
 from .unet import Level, Middle
 
 EPS = 1e-6  # of group normalisation
+COMMITMENT = 0.25  # weight of the codes following their entries, beside entries following codes (van den Oord et al., 2017)
+LOG_VARIANCE = (-30.0, 20.0)  # of a code, beyond which it is cut off, as in the published network
 
 
 class CodeBook(nn.Module):
-    """The nearest of some codes, for every pixel; gradients pass straight through."""
+    """The nearest of some codes, for every pixel; gradients pass straight through to z."""
 
     def __init__(self, codes: int, channels: int) -> None:
         super().__init__()
@@ -23,9 +30,13 @@ class CodeBook(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Codes like z (batch, channels, height, width)."""
+        return z + (self.entries(z) - z).detach()
+
+    def entries(self, z: Tensor) -> Tensor:
+        """The nearest entries, like z (batch, channels, height, width), with gradients to the book."""
         pixels = z.movedim(1, -1)
         nearest = torch.cdist(pixels.flatten(0, -2), self.embedding.weight).argmin(1)
-        return z + (self.embedding(nearest).view(pixels.shape).movedim(-1, 1) - z).detach()
+        return cast("Tensor", self.embedding(nearest).view(pixels.shape).movedim(-1, 1))
 
 
 class _Half(nn.Module):
@@ -74,7 +85,56 @@ class _Half(nn.Module):
         return cast("Tensor", self.conv_out(functional.silu(self.conv_norm_out(x))))
 
 
-class VQModel(nn.Module):
+class Autoencoder(nn.Module, ABC):
+    """Images to codes of 1 / `factor` of their height and width, and back.
+
+    Attributes:
+        config: the arguments that it was made with.
+    """
+
+    config: dict[str, Any]
+
+    @property
+    def factor(self) -> int:
+        """How many times larger an image is than its code, along each axis."""
+        return int(2 ** (len(self.config["block_out_channels"]) - 1))
+
+    @property
+    @abstractmethod
+    def code_channels(self) -> int:
+        """Of a code."""
+
+    @abstractmethod
+    def encode(self, image: Tensor) -> Tensor:
+        """Codes (batch, code_channels, h, w) of images (batch, in_channels, height, width)."""
+
+    @abstractmethod
+    def decode(self, z: Tensor, *, quantise: bool = True) -> Tensor:
+        """Images (batch, out_channels, height, width) of codes.
+
+        Args:
+            quantise: by the code book first, where there is one.
+        """
+
+    @abstractmethod
+    def reconstruct(self, image: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Images by way of their codes, and how far the codes are from what they are to be, a scalar to learn from.
+
+        Args:
+            noise: white, shaped like the codes, for codes that are drawn.
+        """
+
+
+def _check_blocks(down: Sequence[str], up: Sequence[str], levels: int) -> None:
+    if list(down) != ["DownEncoderBlock2D"] * levels or list(up) != ["UpDecoderBlock2D"] * levels:
+        raise ValueError(f"an autoencoder of {levels} levels has as many blocks DownEncoderBlock2D and UpDecoderBlock2D")
+
+
+def _arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in ("self", "__class__")}
+
+
+class VQModel(Autoencoder):
     """An autoencoder whose codes are quantised by a code book, by the arguments of diffusers' class of this name.
 
     Raises:
@@ -90,11 +150,8 @@ class VQModel(nn.Module):
         lookup_from_codebook: bool = False, force_upcast: bool = False,
     ) -> None:
         super().__init__()
-        given = locals()
-        self.config: dict[str, Any] = {name: value for name, value in given.items() if name not in ("self", "__class__")}
-        levels = len(block_out_channels)
-        if list(down_block_types) != ["DownEncoderBlock2D"] * levels or list(up_block_types) != ["UpDecoderBlock2D"] * levels:
-            raise ValueError(f"an autoencoder of {levels} levels has as many blocks DownEncoderBlock2D and UpDecoderBlock2D")
+        self.config = _arguments(locals())
+        _check_blocks(down_block_types, up_block_types, len(block_out_channels))
         if norm_type != "group" or lookup_from_codebook or force_upcast:
             raise ValueError("norm_type must be group, without lookup_from_codebook and force_upcast")
         codes = latent_channels if vq_embed_dim is None else vq_embed_dim
@@ -107,14 +164,82 @@ class VQModel(nn.Module):
         self.post_quant_conv = nn.Conv2d(codes, latent_channels, 1)
         self.decoder = half(latent_channels, out_channels, blocks=layers_per_block + 1, down=False)
 
+    @property
+    def code_channels(self) -> int:
+        return int(self.config["latent_channels"] if self.config["vq_embed_dim"] is None else self.config["vq_embed_dim"])
+
     def encode(self, image: Tensor) -> Tensor:
-        """Codes (batch, vq_embed_dim, h, w) of images (batch, in_channels, height, width), not quantised."""
+        """Codes (batch, code_channels, h, w) of images (batch, in_channels, height, width), not quantised."""
         return cast("Tensor", self.quant_conv(self.encoder(image)))
 
     def decode(self, z: Tensor, *, quantise: bool = True) -> Tensor:
         """Images (batch, out_channels, height, width) of codes, quantised first or taken as they are."""
         return cast("Tensor", self.decoder(self.post_quant_conv(self.quantize(z) if quantise else z)))
 
+    def reconstruct(self, image: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Autoencoder`; the distance of codes and their entries (van den Oord et al., NeurIPS 2017, eq. 3), no draws."""
+        z = self.encode(image)
+        entries = self.quantize.entries(z)
+        apart = (entries - z.detach()).square().mean() + COMMITMENT * (entries.detach() - z).square().mean()
+        return self.decode(z + (entries - z).detach(), quantise=False), apart
+
     def forward(self, image: Tensor) -> Tensor:
         """Images through their quantised codes."""
+        return self.decode(self.encode(image))
+
+
+class AutoencoderKL(Autoencoder):
+    """An autoencoder whose codes are drawn from normal distributions, by the arguments of diffusers' class of this name.
+
+    Raises:
+        ValueError: blocks or settings that are not those of the published autoencoders.
+    """
+
+    def __init__(
+        self, in_channels: int = 3, out_channels: int = 3, down_block_types: Sequence[str] = ("DownEncoderBlock2D",),
+        up_block_types: Sequence[str] = ("UpDecoderBlock2D",), block_out_channels: Sequence[int] = (64,),
+        layers_per_block: int = 1, act_fn: str = "silu", latent_channels: int = 4, norm_num_groups: int = 32,
+        sample_size: int = 32, scaling_factor: float = 0.18215, shift_factor: float | None = None,
+        latents_mean: Sequence[float] | None = None, latents_std: Sequence[float] | None = None, force_upcast: bool = True,
+        use_quant_conv: bool = True, use_post_quant_conv: bool = True, mid_block_add_attention: bool = True,
+    ) -> None:
+        super().__init__()
+        self.config = _arguments(locals())
+        _check_blocks(down_block_types, up_block_types, len(block_out_channels))
+        moved = any(one is not None for one in (shift_factor, latents_mean, latents_std))
+        if not (use_quant_conv and use_post_quant_conv) or moved:
+            raise ValueError("use_quant_conv and use_post_quant_conv must be true, without shift_factor, latents_mean and "
+                             "latents_std")
+        half = partial(_Half, widths=list(block_out_channels), groups=norm_num_groups, act=act_fn,
+                       attends=mid_block_add_attention)
+        self.encoder = half(in_channels, 2 * latent_channels, blocks=layers_per_block, down=True)
+        self.quant_conv = nn.Conv2d(2 * latent_channels, 2 * latent_channels, 1)
+        self.post_quant_conv = nn.Conv2d(latent_channels, latent_channels, 1)
+        self.decoder = half(latent_channels, out_channels, blocks=layers_per_block + 1, down=False)
+
+    @property
+    def code_channels(self) -> int:
+        return int(self.config["latent_channels"])
+
+    def moments(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of the codes of images, each (batch, latent_channels, h, w)."""
+        mean, log_variance = self.quant_conv(self.encoder(image)).chunk(2, 1)
+        return mean, log_variance.clamp(*LOG_VARIANCE)
+
+    def encode(self, image: Tensor) -> Tensor:
+        """The mean of the codes (batch, latent_channels, h, w) of images (batch, in_channels, height, width)."""
+        return self.moments(image)[0]
+
+    def decode(self, z: Tensor, *, quantise: bool = True) -> Tensor:
+        """Images (batch, out_channels, height, width) of codes; there is no code book to quantise by."""
+        return cast("Tensor", self.decoder(self.post_quant_conv(z)))
+
+    def reconstruct(self, image: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Autoencoder`; the divergence of the codes from a standard normal distribution, mean of all real numbers."""
+        mean, log_variance = self.moments(image)
+        divergence = (mean.square() + log_variance.exp() - 1 - log_variance).mean() / 2
+        return self.decode(mean + (log_variance / 2).exp() * noise), divergence
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Images through the means of their codes."""
         return self.decode(self.encode(image))

@@ -2,10 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from copy import copy
 
 from torch import Tensor
 
 from ..codecs import Recipe
+from ..errors import InputError
 from .classes import Classes
 
 
@@ -18,6 +20,7 @@ class Prior(ABC):
         size: (height, width) where the prior takes one size only, else None.
         recipe: how images become its coordinates, or None when the caller brings the codec.
         sigma_range: (lowest, highest) noise level, std per real number, at which the estimate may be trusted.
+        whole: whether it takes whole images alone, no windows of them.
     """
 
     channels: int
@@ -25,10 +28,28 @@ class Prior(ABC):
     size: tuple[int, int] | None = None
     recipe: Recipe | None = None
     sigma_range: tuple[float, float] = (0.0, float("inf"))
+    whole: bool = False
 
     @abstractmethod
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         """The mean of x0 given `x`, shaped like `x`; `sigma` is the std of the noise in every real number of `x`."""
+
+    def with_reference(self, image: Tensor) -> "Prior":
+        """The same prior, given a second image of the same object, such as another contrast or an earlier scan.
+
+        Args:
+            image: (1 or batch, channels, height, width) real, registered to the image, of its size in the prior's coordinates,
+                about 1 at its brightest.
+
+        Raises:
+            InputError: the prior takes none.
+        """
+        raise InputError("the prior takes no reference image; leave it out, or give a `prior` that was trained with "
+                         "conditions.reference")
+
+    def watched(self, seen: Callable[[int], None]) -> "Prior":
+        """The prior with its calls counted; see `Watched`."""
+        return Watched(self, seen)
 
 
 class ClassConditional(Prior):
@@ -56,6 +77,11 @@ class WrappedPrior(Prior):
         self.prior = prior
         self.channels, self.multiple, self.size = prior.channels, prior.multiple, prior.size
         self.recipe, self.sigma_range = prior.recipe, prior.sigma_range
+
+    def with_reference(self, image: Tensor) -> Prior:
+        told = copy(self)
+        told.prior = self.prior.with_reference(image)
+        return told
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.prior!r})"

@@ -22,7 +22,7 @@ class Conditioned(nn.Module):
         self.net = net
         self.register_buffer("condition", condition, persistent=False)
 
-    def forward(self, x: Tensor, t: Tensor) -> Any:
-        """The network's output for x (batch, channels, height, width) at the times t (batch,)."""
+    def forward(self, x: Tensor, t: Tensor, **told: Tensor) -> Any:
+        """The network's output for x (batch, channels, height, width) at the times t (batch,); `told` is passed on."""
         condition = self.condition.to(x.dtype).expand(len(x), -1, *x.shape[2:])
-        return self.net(torch.cat([x, condition], 1), t)
+        return self.net(torch.cat([x, condition], 1), t, **told)

@@ -90,13 +90,14 @@ class ClassifierFree(WrappedPrior):
                              "one always had them; leave `guidance` out, or train with conditions.label_dropout above 0")
         if label is None:
             raise InputError("classifier-free guidance needs the `label` to guide to; " + prior.classes.described)
-        self.conditional, self.null, self.index = prior, prior.classes.null, prior.classes.index(label)
+        self.prior: ClassConditional = prior
+        self.null, self.index = prior.classes.null, prior.classes.index(label)
         self.label, self.scale = label, scale
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         labels = torch.full((2, len(x)), self.null, device=x.device)
         labels[1] = self.index
-        anything, own = self.conditional.of_classes(torch.cat([x, x]), sigma, labels.flatten()).chunk(2)
+        anything, own = self.prior.of_classes(torch.cat([x, x]), sigma, labels.flatten()).chunk(2)
         return anything + self.scale * (own - anything)
 
 

@@ -1,6 +1,7 @@
 """Priors that are networks."""
 
 from collections.abc import Mapping
+from copy import copy
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,8 @@ class NetworkPrior(ClassConditional):
             state and the estimate stay float32.
         class_label: the number of the class for a class-conditional network, None for others.
         classes: of a class-conditional network, where they are known.
+        reference_channels: of a second image that the network takes behind the noisy one, with a further channel that is 1
+            where there is one and 0 where there is none; 0: it takes none.
 
     Raises:
         InputError: numbers below 1, a size that is no multiple of `multiple`, or a class that is none of `classes`.
@@ -55,7 +58,7 @@ class NetworkPrior(ClassConditional):
 
     def __init__(self, net: torch.nn.Module, parametrisation: Parametrisation, *, channels: int, multiple: int = 1,
                  size: tuple[int, int] | None = None, recipe: Recipe | None = None, bf16: bool = False,
-                 class_label: int | None = None, classes: Classes | None = None) -> None:
+                 class_label: int | None = None, classes: Classes | None = None, reference_channels: int = 0) -> None:
         for name, number in (("channels", channels), ("multiple", multiple)):
             if type(number) is not int or number < 1:
                 raise InputError(f"{name} of a prior must be a whole number of at least 1, got {number!r}")
@@ -69,7 +72,8 @@ class NetworkPrior(ClassConditional):
         self.parametrisation = parametrisation
         self.channels, self.multiple, self.size = channels, multiple, size
         self.recipe, self.bf16 = recipe, bf16
-        self.class_label, self.classes = class_label, classes
+        self.class_label, self.classes, self.reference_channels = class_label, classes, reference_channels
+        self._beside: Tensor | None = None  # the second image and its channel of ones
         self.sigma_range = parametrisation.sigma_range
 
     @classmethod
@@ -114,8 +118,8 @@ class NetworkPrior(ClassConditional):
 
     def __repr__(self) -> str:
         parts = [type(self.net).__name__, repr(self.parametrisation), f"channels={self.channels}", f"multiple={self.multiple}"]
-        for name in ("size", "recipe", "class_label"):
-            if (value := vars(self)[name]) is not None:
+        for name in ("size", "recipe", "class_label", "reference_channels"):
+            if (value := vars(self)[name]) not in (None, 0) or (name == "class_label" and value == 0):
                 parts.append(f"{name}={value!r}")
         return f"NetworkPrior({', '.join(parts)})"
 
@@ -139,8 +143,31 @@ class NetworkPrior(ClassConditional):
         images = len(x)
         if x.device.type == "cpu":
             images = max(1, AT_ONCE // (x.shape[-2] * x.shape[-1]))
+        x = self._with_beside(x)
         parts = [slice(start, start + images) for start in range(0, len(x), images)]
         return torch.cat([self._output(x[part], t[part], None if labels is None else labels[part]) for part in parts])
+
+    def with_reference(self, image: Tensor) -> "NetworkPrior":
+        if not self.reference_channels:
+            super().with_reference(image)
+        if image.ndim != 4 or image.shape[1] != self.reference_channels:
+            raise InputError(f"the prior takes a reference image of (1, {self.reference_channels}, height, width), got "
+                             f"{tuple(image.shape)}")
+        told = copy(self)
+        told._beside = torch.cat([image, torch.ones_like(image[:, :1])], 1)
+        return told
+
+    def _with_beside(self, x: Tensor) -> Tensor:
+        """The input of the network, with the second image or zeros where it takes one."""
+        if not self.reference_channels:
+            return x
+        if self._beside is None:
+            return torch.cat([x, x.new_zeros(len(x), self.reference_channels + 1, *x.shape[2:])], 1)
+        beside = self._beside.to(x)
+        if beside.shape[2:] != x.shape[2:] or len(x) % len(beside):
+            raise InputError(f"the reference image is {tuple(beside.shape[2:])} and the image {tuple(x.shape[2:])}; they must be "
+                             "of one size, registered to each other")
+        return torch.cat([x, beside.repeat_interleave(len(x) // len(beside), 0)], 1)
 
     def _output(self, x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)

@@ -68,8 +68,9 @@ def save(folder: Path, net: torch.nn.Module, *, parametrisation: Parametrisation
         file: name of the description.
     """
     kind, said = _name(PARAMETRISATIONS, parametrisation), None if recipe is None else _name(RECIPES, recipe)
-    sha256 = _write_network(folder / "unet", net, config, torch.float16 if half else None)
-    hashes = {name: _write_network(folder / name, part, None) for name, part in (parts or {}).items()}
+    dtype = torch.float16 if half else None
+    sha256 = write_network(folder / "unet", net, config, dtype)
+    hashes = {name: write_network(folder / name, part, None, dtype) for name, part in (parts or {}).items()}
     configs = {name: digest(folder / name / Path(CONFIG).name) for name in ("unet", *hashes)}
     about = {
         "format": FORMAT,
@@ -93,7 +94,7 @@ def sealed(about: Mapping[str, Any]) -> dict[str, Any]:
     return {**about, "digest": digest_of({key: value for key, value in about.items() if key not in PROSE})}
 
 
-def _write_network(folder: Path, net: torch.nn.Module, config: Mapping[str, Any] | None,
+def write_network(folder: Path, net: torch.nn.Module, config: Mapping[str, Any] | None,
                    dtype: torch.dtype | None = None) -> str:
     """Writes a network, and returns the sha256 of its weights."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -247,23 +248,27 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
     """
     folder = find(name)
     about = describe(folder)
-    if about.get("condition_channels") and not conditioned:
-        raise InputError(f"{folder} is a super-resolution prior that needs a low-resolution image beside the noisy one; "
-                         "open it by medrestore.priors.latent.load")
+    if (about.get("condition_channels") or about.get("latent")) and not conditioned:
+        kind = "super-resolution prior that needs a low-resolution image" if about.get("condition_channels") else "prior of codes"
+        raise InputError(f"{folder} is a {kind}, which scans, frames and windows cannot use; restore or generate images with "
+                         "it, or open it by medrestore.priors.latent.load")
     parametrisation = built(PARAMETRISATIONS, about["parametrisation"], folder)
     recipe = None if about["recipe"] is None else built(RECIPES, about["recipe"], folder)
     config = {"_class_name": "UNet2DModel"} | network_config(folder, "unet", about)
     classes = described_classes(about, config, folder)
     class_label = _index(classes, label, folder)
     net = network(folder, WEIGHTS, config, about["sha256"])
-    if config.get("in_channels", about["channels"]) != about["channels"] + about.get("condition_channels", 0):
-        raise InputError(f"{folder}/prior.json speaks of {about['channels']} channels and {CONFIG} of {config['in_channels']}; "
+    reference = reference_channels(about, folder)
+    beside = about.get("condition_channels", 0) + (reference + 1 if reference else 0)
+    if config.get("in_channels", about["channels"]) != about["channels"] + beside:
+        raise InputError(f"{folder}/prior.json speaks of {about['channels'] + beside} channels and "
+                         f"{CONFIG} of {config['in_channels']}; "
                          "copy the prior again")
     net = net.to(place(device), memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack the pair
     return NetworkPrior(
         Compiled(net) if compiled else net, parametrisation, channels=about["channels"], multiple=about["multiple"],
         size=tuple(about["size"]) if about.get("size") else None, recipe=recipe, bf16=bf16, class_label=class_label,
-        classes=classes,
+        classes=classes, reference_channels=reference,
     )
 
 
@@ -288,6 +293,22 @@ def load_part(name: str | Path, part: str, *, device: torch.device | str = "cpu"
         raise InputError(f"{folder} has no part {part!r}; it has: {', '.join(parts) if isinstance(parts, dict) else 'none'}")
     config = network_config(folder, part, about)
     return network(folder, f"{part}/{Path(WEIGHTS).name}", config, parts[part]).to(place(device))
+
+
+def reference_channels(about: Mapping[str, Any], folder: Path) -> int:
+    """How many channels the reference image of a prior has, 0 where it takes none.
+
+    Raises:
+        InputError: a description of it that makes no sense.
+    """
+    said = about.get("reference")
+    if said is None:
+        return 0
+    channels: Any = said.get("channels") if isinstance(said, dict) else None
+    if not _whole(channels):
+        raise InputError(f"{folder}/prior.json describes its reference image as {str(said)[:200]}, which has no whole number of "
+                         "channels; restore it from where the prior came from")
+    return int(channels)
 
 
 def _index(classes: Classes | None, label: Label, folder: Path) -> int | None:

@@ -32,13 +32,18 @@ def prepare_along(scan: Scan, maps: Tensor | None, notes: tuple[str, ...], plan:
 
     Raises:
         InputError: software undersampling, no sample at the centre of k-space, maps of another shape, noise that cannot be
-            estimated.
+            estimated, or what is done for Cartesian scans alone: refined maps, two sets of them, a phase that is held.
     """
     trajectory, shape = scan.trajectory, scan.shape
     assert trajectory is not None  # as `prepare` saw
     if plan.undersample is not None:
         raise InputError("software takes lines out of Cartesian scans alone, and this one was acquired along a trajectory; leave "
                          "`undersample` out")
+    for name, asked, what in (("refine_maps", plan.refine_maps, "coil maps are not refined"),
+                              ("map_sets", plan.map_sets == 2, "one set of coil maps is used"),
+                              ("phase", plan.phase == "smooth", "the phase is not held")):
+        if asked:
+            raise InputError(f"{what} along trajectories; leave `{name}` out")
     white = Whitened.of(scan, scan.kspace, maps, None)
     sigma, source = noise or _noise_level(white, trajectory, scan.mask, plan)
     white, said = virtual_coils(white, sigma)
@@ -46,9 +51,7 @@ def prepare_along(scan: Scan, maps: Tensor | None, notes: tuple[str, ...], plan:
     mask = covered(trajectory, shape, scan.mask)
     sampling = Sampling(mask, "along a trajectory", float(mask.numel() / mask.sum()), calibration_width(inner), 0)
     found, told = coil_maps(replace(white, kspace=centre), replace(sampling, mask=inner), sigma,
-                            replace(plan, refine_maps=False, map_sets=1), cache=cache, device=device)
-    if plan.refine_maps:
-        told += ("The coil maps were not refined: the scan is not Cartesian.",)
+                            replace(plan, map_sets=1), cache=cache, device=device)
     sense = NonCartesianSense(found.to(device), trajectory.to(device), scan.mask.to(device))
     kspace = white.kspace.to(device)
     problem, form, source = weighted(sense, kspace, sigma, source, plan)

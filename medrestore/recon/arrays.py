@@ -22,6 +22,7 @@ from .checks import check_noise, check_plan, check_prior, complex_prior
 from .plan import Plan
 from .preparation import prepare
 from .prepared import Prepared
+from .reference import with_reference
 from .restoring import Slice, restore_slices
 from .settle import settled
 from .shared import Shared
@@ -64,7 +65,7 @@ def reconstruct(kspace: A, mask: np.ndarray | Tensor | None = None, *, maps: np.
                 noise: np.ndarray | Tensor | None = None, prior: Prior | str | Path | None = None, plan: Plan | None = None,
                 device: torch.device | str | None = None, on_step: Callable[[int, Tensor], None] | None = None,
                 implausible: bool = False, check_fit: bool = False, trajectory: np.ndarray | Tensor | None = None,
-                **plan_fields: Any) -> Reconstruction[A]:
+                reference_image: np.ndarray | Tensor | None = None, **plan_fields: Any) -> Reconstruction[A]:
     """Undersampled multi-coil k-space to images, as `medrestore recon` makes them.
 
     Args:
@@ -82,6 +83,8 @@ def reconstruct(kspace: A, mask: np.ndarray | Tensor | None = None, *, maps: np.
         trajectory: (readout, sample, 2) real, (row, column) in cycles per field of view, of all slices, where the scan is not
             Cartesian: `kspace` is (coil, readout, sample) then, or (slice, ...), and a mask (readout, sample). `matrix=(h, w)`
             sets the size of the image, by default as far as the trajectory reaches; `trajectory_units` others of its units.
+        reference_image: (slice, row, col) or (row, col) real or complex, another contrast or an earlier scan of the same patient,
+            registered to this one, for a prior that takes one (docs/conditions.md).
         plan_fields: fields of the plan that are to have other values, such as `method="dds"`, `samples=4`, `noise_std=0.01`.
 
     Returns:
@@ -109,17 +112,21 @@ def reconstruct(kspace: A, mask: np.ndarray | Tensor | None = None, *, maps: np.
         prior = opened(plan.prior, plan, device=str(device), bf16=plan.bf16)
     prior = complex_prior(prior, plan)
     scans = [_scan(slice_, index, masks, noise, plan.noise_scan, points) for index, slice_ in enumerate(data)]
-    return _as_given(*_all(scans, given, prior, plan, torch.device(device), on_step, check_fit), kspace)
+    beside = None if reference_image is None else _beside(reference_image, len(scans), plan)
+    return _as_given(*_all(scans, given, prior, plan, torch.device(device), on_step, check_fit, beside), kspace)
 
 
 def _all(scans: list[Scan], maps: Tensor | None, prior: Prior, plan: Plan, device: torch.device,
-         on_step: Callable[[int, Tensor], None] | None, check_fit: bool) -> tuple[list[Slice], str | None]:
+         on_step: Callable[[int, Tensor], None] | None, check_fit: bool,
+         beside: Tensor | None) -> tuple[list[Slice], str | None]:
     """All slices, as many at once as the plan says, and the warning of a prior that does not know them."""
     common: Shared | None = None
 
     def ready(index: int, plan: Plan) -> Prepared:
         one = prepare(scans[index], plan, maps=None if maps is None else maps[index, None], device=device,
                       reference=None if common is None else common.reference)
+        if beside is not None:
+            one = with_reference(one, beside[index], f"slice {index} of reference_image")
         check_plan(one, prior, plan)
         check_noise(one, plan)
         return one
@@ -131,7 +138,8 @@ def _all(scans: list[Scan], maps: Tensor | None, prior: Prior, plan: Plan, devic
     plan = about.plan
     while len(results) < len(scans):
         first = ready(len(results), plan)
-        count = slices_at_once(first, plan, device.type, len(scans) - len(results))
+        left = len(scans) - len(results)
+        count = left if plan.across_slices is not None else slices_at_once(first, plan, device.type, left)  # all are in memory
         numbers = range(len(results), len(results) + count)
         group = [first, *(ready(index, plan) for index in numbers[1:])]
         results += restore_slices(group, prior, plan, numbers=numbers, batch_size=images_of(plan, count), on_step=on_step,
@@ -200,6 +208,18 @@ def _points(given: np.ndarray | Tensor, kspace: Tensor, plan: Plan) -> tuple[Ten
     return torch.from_numpy(np.ascontiguousarray(cycles)), grid
 
 
+def _beside(given: np.ndarray | Tensor, slices: int, plan: Plan) -> Tensor:
+    """(slice, row, col) of a reference image, checked."""
+    if plan.is_classical or plan.across_slices is not None:
+        raise InputError("reference_image goes with a diffusion method slice by slice; leave it out")
+    images = _tensor(given)
+    images = images[None] if images.ndim == 2 else images
+    if images.ndim != 3 or len(images) != slices:
+        raise InputError(f"reference_image must be (slice, row, col) with {slices} slices, registered to the scan, got "
+                         f"{tuple(given.shape)}")
+    return images
+
+
 def _taken(given: np.ndarray | Tensor | None, kspace: Tensor) -> Tensor | None:
     """(readout, sample) float32 of 0 and 1; None where each slice shows its own."""
     if given is None:
@@ -251,7 +271,7 @@ def _plan(plan: Plan, prior: Prior | str | Path | None, changes: Mapping[str, An
     for name in changes:
         if name not in known:
             raise InputError(f"Plan: {name} is no option; {suggested('', name, known)}")
-        if name in ("maps", "dataset", "axes", "select", "separate", "slices", "trajectory"):
+        if name in ("maps", "dataset", "axes", "select", "separate", "slices", "trajectory", "reference_image"):
             raise InputError(f"Plan: {name} says how a file is read; select from the arrays, or use `recon.recon_file`")
     if isinstance(prior, str | Path):
         changes = {**changes, "prior": str(prior)}

@@ -9,6 +9,7 @@ from ..sampling import check
 from .data_step import exact_gb
 from .plan import Plan
 from .prepared import Prepared
+from .reference import told
 
 
 def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
@@ -29,6 +30,7 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
                f"that takes {exact_gb(prepared.sense):.2f} GiB, over the limit of `spectral_gb`, {plan.spectral_gb:g}")
         raise InputError(f"{type(method).__name__} needs the exact spectrum of the scan, and {why}; "
                          f"{serving(operator, use=SCANS)} would do")
+    prior = told(prior, prepared)  # which refuses an image that the prior does not take
     try:
         check(prepared.problem, method, prior, padded_size(prior, image_size(prepared.problem)))
     except (TypeError, ValueError) as error:

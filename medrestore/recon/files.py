@@ -60,6 +60,9 @@ class Job(PriorJob[Plan]):
     def check_described(cls, about: Mapping[str, Any], plan: Plan) -> None:
         """Refuses a prior that is not one of complex images."""
         check_prior(about["channels"], plan.prior, plan)
+        if plan.reference_image is not None and not about.get("reference"):
+            raise InputError(f"{plan.prior} takes no reference image; leave `reference_image` out, or give a `prior` that was "
+                             "trained with conditions.reference")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prior", complex_prior(self.prior, self.plan))
@@ -75,10 +78,16 @@ class Job(PriorJob[Plan]):
         return None if self.plan.trajectory is None else fingerprint(Path(self.plan.trajectory))
 
     @cached_property
+    def reference_fingerprint(self) -> str | None:
+        """sha256 of the given reference image."""
+        return None if self.plan.reference_image is None else digest(Path(self.plan.reference_image))
+
+    @cached_property
     def config_hash(self) -> str:
         """sha256 of everything that decides an output but the scan and the machine: plan, prior and maps, wherever these lie."""
-        files = self.maps_fingerprint, self.trajectory_fingerprint
-        return digest_of([plain(replace(self.plan, prior="", maps=None, trajectory=None, **UNPLACED)), self.prior_key(), *files])
+        files = self.maps_fingerprint, self.trajectory_fingerprint, self.reference_fingerprint
+        plan = replace(self.plan, prior="", maps=None, trajectory=None, reference_image=None, **UNPLACED)
+        return digest_of([plain(plan), self.prior_key(), *files])
 
     @property
     def levels(self) -> list[float]:
@@ -114,7 +123,7 @@ def recon_file(source: Path, out: Path, job: Job) -> dict[str, Scores]:
         raise
     except InputError as error:
         message = str(error)
-        known = (source, source.name, out, job.plan.maps, job.plan.trajectory)
+        known = (source, source.name, out, job.plan.maps, job.plan.trajectory, job.plan.reference_image)
         if any(str(path) in message for path in known if path is not None):
             raise
         raise InputError(f"{source}: {message}") from error
@@ -280,6 +289,7 @@ def _provenance(source: Path, ready: Prepared, volume: Volume, notes: list[str])
         "input": {"name": job.writing.name_of(source), "fingerprint": fingerprint(source)},
         "prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint,
         "trajectory_fingerprint": job.trajectory_fingerprint,
+        "reference_fingerprint": job.reference_fingerprint, "classifier_sha256": job.classifier_hash,
         "levels": volume.plan.sampled_levels(job.prior), "method": repr(volume.plan.fitted), "noise_source": ready.noise_source,
         "held_out_errors": {f"{weight:g}": error for weight, error in settled.choice.errors.items()},
         "fit": settled.fit.errors, "interval_factor": interval_factor(volume.plan, job.prior_hash),
@@ -299,6 +309,7 @@ def _recorded(job: Job) -> Plan:
         prior=plan.prior if known else names.name_of(plan.prior),
         maps=None if plan.maps is None else names.name_of(plan.maps),
         trajectory=None if plan.trajectory is None else names.name_of(plan.trajectory),
+        reference_image=None if plan.reference_image is None else names.name_of(plan.reference_image),
         **plan.named(names),
     )
 

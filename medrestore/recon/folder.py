@@ -23,6 +23,7 @@ def recon_folder(folder: Path, out: Path, job: Job) -> dict[str, str]:
     Raises:
         InputError: no scans, or outputs that exist and may neither be replaced nor resumed; before any work.
     """
+    _check_one_patient(job.plan)
     pairs = check_folder(folder, out, job.writing)
     _say_passed_over(folder, job.say)
     return dict(_each(_waiting(pairs, job), job))
@@ -38,6 +39,7 @@ def recon_folder_apart(folder: Path, out: Path, plan: Plan, machine: Machine, *,
     Raises:
         InputError: as for `recon_folder`, or the job cannot be loaded, or the process cannot be started.
     """
+    _check_one_patient(plan)
     pairs = {source.name: (source, target) for source, target in check_folder(folder, out, writing)}
     _say_passed_over(folder, say)
     return in_turn(pairs, Apart(plan, machine, reading, writing), where=str(folder), say=say, progress=progress,
@@ -57,6 +59,12 @@ def check_folder(folder: Path, out: Path, writing: Writing) -> list[Pair]:
     if existing and not (writing.overwrite or writing.resume):
         raise InputError(f"{existing[0]} exists; pass `resume` to do the rest, `overwrite` to replace it, or give another place")
     return pairs
+
+
+def _check_one_patient(plan: Plan) -> None:
+    if plan.reference_image is not None:
+        raise InputError(f"{plan.reference_image} is another image of one patient, and the input is a folder of scans; give the "
+                         "scans one by one, each with the `reference_image` of its patient")
 
 
 def scans(folder: Path) -> Sequence[Path]:

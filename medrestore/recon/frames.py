@@ -74,5 +74,6 @@ def frames_of(scans: Sequence[Scan]) -> list[Scan]:
 
 def prepared_frame(scan: Scan, common: Common, plan: Plan, *, file_name: str, device: torch.device | str) -> Prepared:
     """A frame made ready with what it shares with the others."""
-    ready = prepare(scan, plan, file_name=file_name, maps=common.maps, device=device, noise=common.noise)
+    given = replace(plan, refine_maps=False)  # they were, of all frames
+    ready = prepare(scan, given, file_name=file_name, maps=common.maps, device=device, noise=common.noise)
     return replace(ready, start=common.start)

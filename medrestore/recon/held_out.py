@@ -15,6 +15,7 @@ from ..problem import Problem
 from ..restoration import restore_all
 from .plan import Plan
 from .prepared import Prepared, reconstructed
+from .reference import told
 
 SHARE = 0.15  # of the samples outside the calibration region, in each part
 PIECES = 32  # of a trajectory at least, that are held back or not
@@ -103,7 +104,7 @@ def _classical(kept: Sequence[Prepared], plan: Plan, on_call: Callable[[], None]
 
 
 def _restored(kept: Sequence[Prepared], prior: Prior, plan: Plan, on_call: Callable[[], None]) -> list[Tensor]:
-    restored = restore_all([one.posed for one in kept], prior, plan.sampler, levels=plan.levels(prior),
+    restored = restore_all([one.posed for one in kept], told(prior, kept[0]), plan.sampler, levels=plan.levels(prior),
                            samples=plan.samples, seeds=[plan.seed] * len(kept), batch_size=plan.batch_size,
                            on_step=lambda step, x: on_call())
     return [result.mean[None] for result in restored]

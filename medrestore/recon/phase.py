@@ -21,9 +21,10 @@ def known_phase(sense: Sense | SoftSense, kspace: Tensor, acquired: Tensor, plan
     """
     covered = Coverage.of(acquired)
     said = () if covered is None else covered.sentences()
-    if plan.phase == "free" or (plan.phase == "auto" and (covered is None or not covered.is_partial)) or plan.is_classical:
+    if plan.phase == "free" or (plan.phase == "auto" and (covered is None or not covered.is_partial)):
         return None, said
-    why = ("there are several sets of coil maps" if isinstance(sense, SoftSense) else
+    why = (f"{plan.method} holds none" if plan.is_classical else
+           "there are several sets of coil maps" if isinstance(sense, SoftSense) else
            f"{plan.method} needs an exact spectrum" if plan.sampler.inverts() else None)
     if why is None:
         try:

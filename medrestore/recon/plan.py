@@ -67,6 +67,8 @@ class Plan(Conditions):
         samples: posterior samples; the image is their mean (hqs draws none: take dds).
         seed: of the first sample, and of the masks that are not fastMRI's; slice i uses seed + 100000 i + sample.
         undersample: sampling done in software on top of the scan's own.
+        reference_image: another contrast or an earlier scan of the same patient for a prior that takes one, already registered to
+            this scan: an output of recon, or a .npy (slice, row, col) of the image as shown (docs/conditions.md).
         noise_std: std of each real number of the k-space noise; default from the noise scan or the data.
         maps: file of coil maps, shaped like the scan (slice, coil, row, col); default ESPIRiT from the scan.
         refine_maps: estimate the coil maps together with the image, from all samples, where they leave more unexplained than the
@@ -81,10 +83,12 @@ class Plan(Conditions):
         batch_size: samples drawn in one batch.
         together: slices whose network calls are made together, as far as `spectral_gb` allows the data steps of all; default on a
             GPU as many as fill `batch_size` with their samples, on a CPU 1: little is gained there for the memory.
-        across_slices: restore the slices of a volume together, with total variation across them of this weight: one over the
-            difference of slices that is usual, for images of about unit brightness, such as 5; default slice by slice. For
-            hqs and dds.
+        across_slices: restore the slices of a volume together, with second differences across them of this weight: one over the
+            difference of a slice from the mean of its neighbours that is usual, for images of about unit brightness, such as 20;
+            default slice by slice. For hqs and dds.
         three_planes: apply the prior to the planes across the slices too, with across_slices (voxels of about equal sides).
+        slab: slices that are restored together at most, with across_slices: memory holds so many and four more on either side,
+            which make slabs go on from one to the next.
         same_noise: all slices have the same noise, with across_slices.
         prior: a prior's folder, or the name of a shipped one.
         bf16: bfloat16 inside the network where the device computes in it, float32 elsewhere.
@@ -114,6 +118,7 @@ class Plan(Conditions):
     samples: Annotated[int, Bounds(at_least=1)] = 1
     seed: Annotated[int, Bounds(at_least=0)] = 0
     undersample: Undersampling | None = None
+    reference_image: str | None = None
     noise_std: Annotated[float, Bounds(at_least=0)] | None = None
     maps: str | None = None
     refine_maps: bool = False
@@ -125,6 +130,7 @@ class Plan(Conditions):
     together: Annotated[int, Bounds(at_least=1)] | None = None
     across_slices: Annotated[float, Bounds(above=0)] | None = None
     three_planes: bool = False
+    slab: Annotated[int, Bounds(at_least=2)] = 32
     same_noise: bool = True
     prior: str = "brain-mr-starter"
     bf16: bool = True
@@ -156,6 +162,10 @@ class Plan(Conditions):
             raise FieldError("Plan", "samples", f"must be 1 with {self.method}, which estimates the mean and draws no samples; "
                              "take a `method` that draws them, such as dds")
 
+        if self.reference_image is not None and (self.is_classical or self.across_slices is not None):
+            what = (f"goes with a diffusion method, and {self.method} is none" if self.is_classical
+                    else "does not go with across_slices")
+            raise FieldError("Plan", "reference_image", f"{what}; leave one out")
         if self.across_slices is not None:
             if self.method not in ACROSS or self.options.get("order", 1) != 1 or self.options.get("gamma") is not None:
                 raise FieldError("Plan", "across_slices", "goes with hqs and dds of order 1 without gamma; leave it out, or take "

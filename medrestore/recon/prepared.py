@@ -36,6 +36,8 @@ class Prepared:
             it is free.
         data_step: the form of the operator that was chosen.
         acquired: acceleration of the scan itself, before software took samples away.
+        beside: (1, 1, h, w) real on the reconstruction grid, another image of the same object, its 99 % quantile 1; None where
+            there is none.
         notes: what was assumed or left out, one sentence each.
         unmix: (coil, coil), from the coils of the maps to the living ones that were measured.
         start: (1, set, h, w), the image that a start part-way begins from; None for CG-SENSE of these samples.
@@ -55,6 +57,7 @@ class Prepared:
     phase: Tensor | None = None
     unmix: Tensor = field(default_factory=lambda: torch.eye(1, dtype=torch.complex64))
     start: Tensor | None = None
+    beside: Tensor | None = None
 
     @property
     def posed(self) -> Problem:

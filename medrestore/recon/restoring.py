@@ -16,6 +16,7 @@ from ..volumes import restore_volume
 from .data_step import stopped_early
 from .plan import SLICE_SEEDS, Plan
 from .prepared import Prepared, reconstructed
+from .reference import told
 
 WORST_MISFIT = 3.0  # times that of an empty image
 
@@ -70,12 +71,17 @@ def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, nu
         codec: of all slices alike, where they are a volume; by default each has its own scale.
     """
     numbers = range(len(prepared)) if numbers is None else numbers
+    if len(prepared) > 1 and any(one.beside is not None for one in prepared):  # each has a prior of its own
+        apart = zip(prepared, numbers, strict=True)
+        return [done for one, number in apart for done in restore_slices(
+            [one], prior, plan, numbers=[number], batch_size=batch_size, on_step=on_step, codec=codec)]
+    prior = told(prior, prepared[0])
     if plan.is_classical:
         return [_classical(*one, plan, on_step) for one in zip(prepared, numbers, strict=True)]
     method = stopped_early(plan.sampler, exact=all(one.problem.exact is True for one in prepared))
     batch_size = plan.batch_size if batch_size is None else batch_size
     if plan.across_slices is not None and len(prepared) > 1:
-        results = _together(prepared, prior, method, plan, batch_size, on_step, codec)
+        results = _together(prepared, prior, method, plan, batch_size, on_step, codec, numbers[0])
     else:
         results = restore_all(
             [one.posed for one in prepared], prior, method, codec=codec, levels=plan.levels(prior), samples=plan.samples,
@@ -91,14 +97,14 @@ def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, nu
 
 
 def _together(prepared: Sequence[Prepared], prior: Prior, method: Method, plan: Plan, batch_size: int,
-              on_step: Callable[[int, Tensor], None] | None, codec: Codec | None) -> list[Restoration]:
-    """The slices of a volume, which agree with each other."""
+              on_step: Callable[[int, Tensor], None] | None, codec: Codec | None, first: int) -> list[Restoration]:
+    """The slices of a volume from `first` on, which agree with each other."""
     assert isinstance(method, HQS | DDS) and plan.across_slices is not None  # as `Plan` saw
     return restore_volume(
         [one.posed for one in prepared], ThreePlanes(InBatches(prior, batch_size)) if plan.three_planes else prior,
         AcrossSlices(method, weight=plan.across_slices), levels=plan.levels(prior), codec=codec, samples=plan.samples,
         seed=plan.seed, same_noise=plan.same_noise, batch_size=len(prepared) if plan.three_planes else batch_size,
-        on_step=on_step,
+        on_step=on_step, first=first,
     )
 
 

@@ -21,7 +21,7 @@ def slices_at_once(ready: Prepared, plan: Plan, device: str, slices: int, *, fra
         frames: of each slice.
     """
     if plan.across_slices is not None:
-        return slices
+        return min(plan.slab, slices)
     if frames > 1:
         return min(frames * max(1, slices_at_once(ready, plan, device, slices) // frames), slices)
     wanted = plan.together

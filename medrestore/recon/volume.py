@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,6 +21,7 @@ from .plan import Plan
 from .preparation import is_empty, prepare
 from .prepared import Prepared
 from .records import Record, Records, key_of
+from .reference import ReferenceImages, with_reference
 from .restoring import restore_slices
 from .settle import Settled, settled
 from .shared import FAINT, QUIET, Shared, central_energy
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from .files import Job
 
 
+BESIDE = 4  # slices on either side of a slab that are restored with it and left out: variation across slices reaches no farther
+
+
 @dataclass(frozen=True)
 class Group:
     """Slices that share a batch.
@@ -36,7 +41,8 @@ class Group:
     Attributes:
         numbers: of the slices.
         key: of their records.
-        ready: those that hold something, by number; empty where all records are stored already.
+        ready: those that hold something, by number, and of a slab the slices on either side that go with it; empty where all
+            records are stored already.
         empty: those that hold nothing.
         refused: why the group cannot be served.
     """
@@ -46,6 +52,11 @@ class Group:
     ready: dict[int, Prepared] = field(default_factory=dict)
     empty: tuple[int, ...] = ()
     refused: InputError | None = None
+
+    @property
+    def kept(self) -> list[int]:
+        """Those of `ready` that are of the group itself."""
+        return [index for index in self.ready if index in self.numbers]
 
 
 @dataclass(frozen=True)
@@ -87,9 +98,11 @@ class Volume:
     @cached_property
     def base(self) -> str:
         """sha256 of what decides each slice, but for what the files of the scan and of the maps hold."""
-        plan = replace(self.plan, prior="", slices=None, maps=None, dataset=None, axes=None, trajectory=None, **UNPLACED)
+        plan = replace(self.plan, prior="", slices=None, maps=None, dataset=None, axes=None, trajectory=None,
+                       reference_image=None, **UNPLACED)
         name = None if plan.undersample is None else self.file_name  # of which masks are made
-        return digest_of([plain(plan), self.job.prior_key(), name, self.job.machine.place, torch.__version__])
+        beside = self.job.reference_fingerprint
+        return digest_of([plain(plan), self.job.prior_key(), name, self.job.machine.place, torch.__version__, beside])
 
     def first(self) -> dict[int, Prepared]:
         """The first slice that holds something, prepared, by its number.
@@ -140,10 +153,10 @@ class Volume:
             keys |= dict.fromkeys(group.numbers, group.key)
             for index in group.empty:
                 records.save(index, group.key, self._black(shape, scored=scored))
-            if group.ready:
+            if group.kept:
                 self._restore(group, records, advance)
                 release_freed_memory()
-            for _ in range((len(group.numbers) - len(group.ready)) * self.passes):
+            for _ in range((len(group.numbers) - len(group.kept)) * self.passes):
                 advance()
             del group
         return keys, refused
@@ -163,16 +176,18 @@ class Volume:
         return ahead(make, self.numbers[::at_once], threaded=self.job.machine.place != "cpu")
 
     def _group(self, numbers: range, prepared: dict[int, Prepared], records: Records) -> Group:
-        read = {index: (self.scan[index], self._maps(index)) for index in numbers}
+        beside = 0 if self.plan.across_slices is None else BESIDE
+        wide = range(max(self.numbers.start, numbers.start - beside), min(self.numbers.stop, numbers.stop + beside))
+        read = {index: (self.scan[index], self._maps(index)) for index in wide}
         key = key_of(f"{self.base} {any(map(self._with_baselines, numbers))}", read.values())
         if all(records.load(index, key) is not None for index in numbers):
             for index in numbers:
                 prepared.pop(index, None)
             return Group(numbers, key)
-        empty = tuple(index for index, (scan, _) in read.items() if self._nothing(scan))
+        empty = {index for index, (scan, _) in read.items() if self._nothing(scan)}
         ready = {index: prepared.pop(index) if index in prepared else self._prepare(*pair)
                  for index, pair in read.items() if index not in empty}
-        return Group(numbers, key, ready, empty)
+        return Group(numbers, key, ready, tuple(index for index in numbers if index in empty))
 
     @cached_property
     def _shared(self) -> Shared | None:
@@ -202,6 +217,11 @@ class Volume:
         return None if self.maps is None else self.maps[index // self.scan.frames].kspace
 
     def _prepare(self, scan: Scan, maps: Tensor | None) -> Prepared:
+        ready, images, number = self._alone(scan, maps), self._reference_images, scan.index // self.scan.frames
+        return ready if images is None else with_reference(ready, images[number], f"slice {number} of {images.path}")
+
+    def _alone(self, scan: Scan, maps: Tensor | None) -> Prepared:
+        """A slice without what lies beside it."""
         machine = self.job.machine
         if self.scan.frames > 1:
             return prepared_frame(scan, self._common(scan.index // self.scan.frames, maps), self.plan,
@@ -209,6 +229,15 @@ class Volume:
         reference = None if self._shared is None else self._shared.reference
         return prepare(scan, self.plan, file_name=self.file_name, maps=maps, cache=machine.cache, device=machine.place,
                        reference=reference)
+
+    @cached_property
+    def _reference_images(self) -> ReferenceImages | None:
+        """The images beside the slices, one for all frames of a slice, for a prior that takes them."""
+        if self.plan.reference_image is None:
+            return None
+        images = ReferenceImages(Path(self.plan.reference_image), max_gb=self.job.reading.max_gb)
+        images.check_slices(len(self.scan) // self.scan.frames)
+        return images
 
     def _common(self, number: int, maps: Tensor | None) -> Common:
         """What the frames of a slice have in common."""
@@ -227,13 +256,15 @@ class Volume:
         plan = self.plan
 
         def stepped(step: int, x: Tensor) -> None:
-            for _ in range(len(x)):
+            for _ in range(len(x) if plan.across_slices is None else len(group.kept)):
                 advance()
 
         restored = restore_slices(list(group.ready.values()), self.job.prior, plan, numbers=list(group.ready),
                                   batch_size=images_of(plan, len(group.ready)), on_step=stepped,
                                   codec=None if self._shared is None else self._shared.codec)
         for index, done in zip(group.ready, restored, strict=True):
+            if index not in group.numbers:
+                continue
             records.save(index, group.key, Record.of(done, samples=plan.keep_samples, baselines=self._with_baselines(index)))
 
     def _with_baselines(self, index: int) -> bool:

@@ -78,7 +78,7 @@ class Form:
         return {**self.fixed, **spread, **filled, **more}
 
 
-PLACES = ("maps", "kernel", "mask", "operators", "prior", "classifier")  # options that name files
+PLACES = ("maps", "kernel", "mask", "operators", "prior", "classifier", "reference_image")  # options that name files
 TASKS = ("denoise", "sr", "deblur", "colorize", "jpeg", "saturation")
 PICTURES = (".png", ".jpg", ".jpeg")
 SURE = Field("spread", "Show how sure it is",

@@ -2,14 +2,19 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..codecs import CalibratedComplex, Recipe
+from ..priors.parametrisations import Parametrisation
 from .checkpoint import Progress
 from .config import Config
+from .latent_config import AutoencoderConfig, LatentConfig
 from .start import ImageData, Initial
 from .task import SCORE
 from .validation import LEVELS
+
+if TYPE_CHECKING:
+    from ..priors.spaces import LatentSpace
 
 TEMPLATE = """\
 # {name}
@@ -78,6 +83,8 @@ def card(
         "input": f"{data.channels} channels, height and width multiples of {initial.multiple}",
         "scale": _scale(initial.recipe),
         "classes": ", ".join(data.names) or "none",
+        "reference image": f"taken, left out of {config.conditions.reference_dropout:.0%} of the crops" if data.referenced
+        else "none",
         "images seen": f"{progress.seen:,}, counted at {min(side for side, _ in config.data.sides)} pixels; sides {sides}",
         "weights": f"averaged with a half-life of {facts['ema_images']:,} images",
         "trained on": f"{facts['hardware']}, {progress.seconds / 3600:.2f} hours, {config.precision}",
@@ -85,11 +92,6 @@ def card(
         if initial.parent
         else "random weights",
         "licence": about.licence,
-    }
-    splits = {"training": data.train, "validation": data.validation}
-    counts = {
-        name: (len(images), len({images.group_of(k) for k in range(len(images))}))
-        for name, images in splits.items()
     }
     return TEMPLATE.format(
         name=about.name,
@@ -100,11 +102,146 @@ def card(
         crops=config.data.validation_crops,
         loss=scores[SCORE],
         table="\n".join(f"| {key} | {value} |" for key, value in table.items()),
-        splits="\n".join(
-            f"| {name} | {images:,} | {groups:,} |" for name, (images, groups) in counts.items()
-        ),
+        splits=_splits(data),
         scores="\n".join(f"| {level} | {scores[f'psnr_at_{level}']:.2f} |" for level in LEVELS),
     )
+
+
+AUTOENCODER = """\
+# {name}
+
+{about}
+
+**{use}**
+
+| | |
+|---|---|
+{table}
+
+## Data
+
+{training_data}
+
+| | images | patients or scenes |
+|---|---|---|
+{splits}
+
+No patient or scene is in both. Augmentation: {augment}.
+
+## Validation
+
+{crops} crops: reconstruction PSNR {psnr:.2f} dB, loss {loss:.4g}. The config of the run is in `config.yaml`, its log in
+`log.csv`.
+
+## Intended use
+
+Codes for latent priors. What an autoencoder cannot reconstruct, no latent prior can restore: details finer than its codes hold
+are lost or invented.
+"""
+
+
+def autoencoder_card(
+    space: "LatentSpace", data: ImageData, config: AutoencoderConfig, progress: Progress, scores: Mapping[str, float]
+) -> str:
+    """The card of an autoencoder, in Markdown; `scores` are those of the exported weights."""
+    about, made = config.card, space.autoencoder
+    widths = "-".join(str(width) for width in made.config["block_out_channels"])
+    parameters = sum(weight.numel() for weight in made.parameters())
+    sides = ", ".join(f"{side} (share {share:g})" for side, share in config.data.sides)
+    table = {
+        "network": f"{type(made).__name__}, widths {widths}, {parameters / 1e6:.2f} million parameters",
+        "codes": f"{space.code_channels} channels, 1 / {space.factor} of the height and width; multiplied by "
+                 f"{space.scale:.4g} for a std of 1",
+        "input": f"{space.channels} channels, height and width multiples of {space.factor}",
+        "scale": _scale(data.train.recipe),
+        "loss": ", ".join(f"{key} {value:g}" for key, value in vars(config.loss).items() if isinstance(value, float))
+                + f", codes {config.codes_weight:g}",
+        "images seen": f"{progress.seen:,}, counted at {min(side for side, _ in config.data.sides)} pixels; sides {sides}",
+        "trained in": f"{progress.seconds / 3600:.2f} hours",
+        "licence": about.licence,
+    }
+    return AUTOENCODER.format(
+        name=about.name, about=about.about, use=about.use, training_data=about.training_data,
+        augment=f"`{json.dumps(config.data.augment)}`" if config.data.augment else "crops only",
+        crops=config.data.validation_crops, psnr=scores["psnr"], loss=scores[SCORE],
+        table="\n".join(f"| {key} | {value} |" for key, value in table.items()), splits=_splits(data),
+    )
+
+
+CODES = """\
+# {name}
+
+{about}
+
+**{use}**
+
+| | |
+|---|---|
+{table}
+
+## Data
+
+{training_data}
+
+| | images | patients or scenes |
+|---|---|---|
+{splits}
+
+No patient or scene is in both. Augmentation: {augment}.
+
+## Validation
+
+{crops} crops, the same noise each time. Loss {loss:.4g}; root mean square error of what is learned, whose std is about 1:
+
+| std of the noise | error |
+|---|---|
+{scores}
+
+The config of the run is in `config.yaml`, its log in `log.csv`.
+
+## Intended use
+
+Research on restoration of images like those it learned from. It can invent anatomy or structure that is not in the patient, and
+what its autoencoder cannot reconstruct is lost.
+"""
+
+
+def latent_card(
+    target: Parametrisation, network: Mapping[str, Any], space: "LatentSpace | None", data: ImageData, config: LatentConfig,
+    progress: Progress, scores: Mapping[str, float],
+) -> str:
+    """The card of a prior of codes, or of one that is given the coarse image, in Markdown."""
+    about, low, (least, most) = config.card, config.low_resolution, target.sigma_range
+    widths = "-".join(str(width) for width in network.get("block_out_channels", ())) or "as in its config"
+    codes = "pixels" if space is None else f"codes of {space.code_channels} channels, 1 / {space.factor} of the height and width"
+    table = {
+        "network": f"{network['_class_name']}, widths {widths}",
+        "learns": codes,
+        "given": "nothing" if low is None else f"the image {low.factor} times coarser ({low.recipe}), left out of {low.drop:.0%}",
+        "target": f"{type(target).__name__}, weighting {config.objective.weighting}",
+        "noise levels": f"{least:.4g} to {most:.4g}, std of every real number",
+        "scale": _scale(data.train.recipe),
+        "seen": f"{progress.seen:,}, of {config.latent.crops:,} crops of {config.side} pixels",
+        "trained in": f"{progress.seconds / 3600:.2f} hours, without the autoencoder",
+        "licence": about.licence,
+    }
+    return CODES.format(
+        name=about.name, about=about.about, use=about.use, training_data=about.training_data,
+        augment=f"`{json.dumps(config.data.augment)}`" if config.data.augment else "crops only",
+        crops=config.data.validation_crops, loss=scores[SCORE], splits=_splits(data),
+        table="\n".join(f"| {key} | {value} |" for key, value in table.items()),
+        scores="\n".join(f"| {level} | {scores[f'error_at_{level}']:.3f} |" for level in LEVELS),
+    )
+
+
+def _splits(data: ImageData) -> str:
+    """The rows of images and groups."""
+    splits = {"training": data.train, "validation": data.validation}
+    counts = {
+        name: (len(images), len({images.group_of(k) for k in range(len(images))}))
+        for name, images in splits.items()
+    }
+    return "\n".join(f"| {name} | {images:,} | {groups:,} |" for name, (images, groups) in counts.items())
 
 
 def _scale(recipe: Recipe) -> str:

@@ -25,10 +25,14 @@ class Conditioning:
         labels: the class of each image, which every source of `data` must tell (docs/conditions.md).
         label_dropout: share of the crops without their label; above 0 the prior does without a label too, and takes
             classifier-free guidance.
+        reference: another image of the same object beside the noisy one, which every source of `data` must have.
+        reference_dropout: share of the crops without it; at 0 the prior never does without.
     """
 
     labels: bool = False
     label_dropout: Share = 0.1
+    reference: bool = False
+    reference_dropout: Share = 0.5
 
     def __post_init__(self) -> None:
         check(self)
@@ -75,38 +79,65 @@ def with_classes(network: dict[str, Any], classes: Classes | None) -> dict[str, 
     return network | {"num_class_embeds": classes.embedded}
 
 
+def with_reference(network: dict[str, Any], conditioning: Conditioning, channels: int, reference: int) -> dict[str, Any]:
+    """The arguments of a network that takes a reference image, and a channel that says whether there is one.
+
+    Args:
+        channels, reference: of the images, and of those beside them.
+
+    Raises:
+        InputError: the arguments state another number.
+    """
+    if not conditioning.reference:
+        return network
+    wanted = {"in_channels": channels + reference + 1, "out_channels": channels}
+    for name, number in wanted.items():
+        if network.get(name, number) not in (number, channels):
+            raise InputError(f"network.{name} is {network[name]}, and with the reference image and a channel for whether there "
+                             f"is one it must be {number}; leave it out")
+    return network | wanted
+
+
 @dataclass(frozen=True)
 class Given:
     """What a network is given of each image of a batch.
 
     Attributes:
         labels: (batch,) numbers of classes, or None.
+        beside: (batch, channels, height, width) reference images and a channel of ones, zero where there is none; or None.
     """
 
     labels: Tensor | None = None
+    beside: Tensor | None = None
 
     @classmethod
     def of(cls, batch: Batch) -> "Given":
         """All that is known of the images."""
-        return cls(batch.labels)
+        reference = batch.references
+        return cls(batch.labels, None if reference is None else torch.cat([reference, torch.ones_like(reference[:, :1])], 1))
 
     def dropped(self, conditioning: Conditioning, classes: Classes | None, generator: torch.Generator) -> "Given":
         """The same with a share of it left out at random."""
-        if self.labels is None or classes is None or classes.null is None:
-            return self
-        chance = torch.rand(len(self.labels), generator=generator, device=generator.device)
-        return replace(self, labels=self.labels.masked_fill(chance < conditioning.label_dropout, classes.null))
+        made = self
+        if self.labels is not None and classes is not None and classes.null is not None:
+            chance = torch.rand(len(self.labels), generator=generator, device=generator.device)
+            made = replace(made, labels=self.labels.masked_fill(chance < conditioning.label_dropout, classes.null))
+        if self.beside is not None and conditioning.reference_dropout > 0:
+            chance = torch.rand(len(self.beside), 1, 1, 1, generator=generator, device=generator.device)
+            made = replace(made, beside=self.beside * (chance >= conditioning.reference_dropout))
+        return made
 
     def at(self, numbers: Sequence[int]) -> "Given":
         """That of some images of the batch."""
-        return Given(None if self.labels is None else self.labels[list(numbers)])
+        at = list(numbers)
+        return Given(None if self.labels is None else self.labels[at], None if self.beside is None else self.beside[at])
 
     def network(self, net: torch.nn.Module) -> Network:
         """The network, given this, as a function (x, t) to float32; those of diffusers return an object with a `sample`."""
         told = {} if self.labels is None else {"class_labels": self.labels}
 
         def predict(x: Tensor, t: Tensor) -> Tensor:
-            output = net(x, t, **told)
+            output = net(x if self.beside is None else torch.cat([x, self.beside], 1), t, **told)
             return (output if isinstance(output, Tensor) else output.sample).float()
 
         return predict

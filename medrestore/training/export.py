@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -51,12 +52,19 @@ def export(folder: Path, result: Result, initial: Initial, data: ImageData, conf
             size=initial.size,
             card=facts,
             half=config.weights == "fp16",
-            facts=None if data.classes is None else {"classes": plain_classes(data.classes)},
+            facts=_conditions(data),
         )
         write_run(part, config, progress)
         parameters = sum(weight.numel() for weight in net.parameters())
         text = card(initial, data, config, progress, result.scores, facts, parameters=parameters)
         (part / "CARD.md").write_text(text, encoding="utf-8", errors="replace")
+
+
+def _conditions(data: ImageData) -> dict[str, Any]:
+    """What `prior.json` says of the conditions that the network takes."""
+    classes, reference = data.classes, data.reference_channels
+    return ({} if classes is None else {"classes": plain_classes(classes)}) | (
+        {"reference": {"channels": reference}} if reference else {})
 
 
 def write_run(folder: Path, config: RunConfig, progress: Progress) -> None:

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..priors.classes import Classes
 from ..priors.parametrisations import Parametrisation
 from .batches import WEIGHTS, stream
-from .conditioning import classes_of, with_classes
+from .conditioning import classes_of, with_classes, with_reference
 from .config import Config, CropConfig
 from .loss import target_of
 from .runtime import continue_default_stream
@@ -21,12 +21,18 @@ from .runtime import continue_default_stream
 
 @dataclass(frozen=True)
 class ImageData:
-    """The images of a run, how crops are made of them, and their classes."""
+    """The images of a run, how crops are made of them, their classes, and whether another image lies beside each."""
 
     train: Images
     validation: Images
     augment: Augment
     classes: Classes | None = None
+    referenced: bool = False
+
+    @property
+    def reference_channels(self) -> int:
+        """Of the other image beside each, 0 where it plays no part."""
+        return self.train.reference_channels if self.referenced else 0
 
     @property
     def channels(self) -> int:
@@ -50,11 +56,11 @@ class ImageData:
 
     def training_crops(self, config: CropConfig) -> Crops:
         """The crops that are trained on."""
-        return Crops(self.train, self.augment, seed=config.seed, classes=self.names)
+        return Crops(self.train, self.augment, seed=config.seed, classes=self.names, referenced=self.referenced)
 
     def validation_crops(self, config: CropConfig) -> Batch:
         """The crops that are scored, always the same."""
-        crops = Crops(self.validation, self.augment, seed=config.seed + 1, classes=self.names)
+        crops = Crops(self.validation, self.augment, seed=config.seed + 1, classes=self.names, referenced=self.referenced)
         side = config.data.validation_side or max(side for side, _ in config.data.sides)
         return Batch.of([crops.batch((k, side)) for k in range(config.data.validation_crops)])
 
@@ -115,7 +121,14 @@ def load_images(
         )
     datasets.check_light(augmentation, train)
     datasets.disjoint(train, held_out)
-    return ImageData(train, held_out, augmentation, classes_of(config.conditions, train, held_out))
+    classes, referenced = classes_of(config.conditions, train, held_out), config.conditions.reference
+    if referenced:
+        for data in (train, held_out):  # which refuse what has none
+            Crops(data, augmentation, seed=config.seed, referenced=True)
+        if train.reference_channels != held_out.reference_channels:
+            raise InputError(f"reference images to train on have {train.reference_channels} channels and those to validate with "
+                             f"{held_out.reference_channels}; take sources of one sort")
+    return ImageData(train, held_out, augmentation, classes, referenced)
 
 
 def initial_network(config: Config, data: ImageData) -> Initial:
@@ -142,10 +155,10 @@ def initial_network(config: Config, data: ImageData) -> Initial:
 def _new(config: Config, data: ImageData) -> Initial:
     if not config.network:
         raise InputError("give network, the arguments of a UNet2DModel, or init, a prior to start from")
-    net, network = _build(config, data.classes)
+    net, network = _build(config, data)
     return Initial(
         net,
-        network.get("in_channels", 3),
+        data.channels if data.referenced else network.get("in_channels", 3),
         network,
         target_of(config.objective),
         data.train.recipe,
@@ -155,7 +168,7 @@ def _new(config: Config, data: ImageData) -> Initial:
 
 def _child(config: Config, init: str, data: ImageData) -> Initial:
     from ..priors.classes import described_classes
-    from ..priors.store import CONFIG, describe, find, load
+    from ..priors.store import CONFIG, describe, find, load, reference_channels
 
     about, recipe, folder = describe(init), data.train.recipe, find(init)
     known = described_classes(about, json.loads((folder / CONFIG).read_text(encoding="utf-8")), folder)
@@ -163,6 +176,11 @@ def _child(config: Config, init: str, data: ImageData) -> Initial:
         raise InputError(
             f"{init} is a prior of {_said(known)} and the run is of {_said(data.classes)}; take another parent, or set "
             "conditions and data as for it"
+        )
+    if (known_reference := reference_channels(about, folder)) != data.reference_channels:
+        raise InputError(
+            f"{init} is a prior with {known_reference or 'no'} channels of reference images and the run has "
+            f"{data.reference_channels or 'none'}; take another parent, or set conditions.reference as for it"
         )
     parent = load(init, label=None if known is None else known.names[0])
     if parent.recipe is not None and type(parent.recipe) is not type(recipe):
@@ -172,7 +190,7 @@ def _child(config: Config, init: str, data: ImageData) -> Initial:
         )
     net, network = parent.net, json.loads((find(init) / CONFIG).read_text(encoding="utf-8"))
     if config.network:
-        net, network = _build(config, data.classes)
+        net, network = _build(config, data)
         try:
             net.load_state_dict(parent.net.state_dict())
         except RuntimeError as error:
@@ -200,15 +218,25 @@ def _said(classes: Classes | None) -> str:
     return f"the classes {', '.join(classes.names) or classes.number}{' with labels left out' if classes.has_null else ''}"
 
 
-def _build(config: Config, classes: Classes | None) -> tuple[torch.nn.Module, dict[str, Any]]:
+def _build(config: Config, data: ImageData) -> tuple[torch.nn.Module, dict[str, Any]]:
     """The network of a config, its first weights drawn from the seed."""
+    network = with_classes({"_class_name": "UNet2DModel"} | config.network, data.classes)
+    network = with_reference(network, config.conditions, data.channels, data.reference_channels)
+    return drawn_network(network, config.seed), network
+
+
+def drawn_network(network: dict[str, Any], seed: int) -> torch.nn.Module:
+    """A network by its configuration, its first weights drawn from a seed.
+
+    Raises:
+        InputError: arguments that the network cannot take.
+    """
     from ..priors.architectures import build
 
-    network = with_classes({"_class_name": "UNet2DModel"} | config.network, classes)
     with torch.random.fork_rng(devices=[]):
-        continue_default_stream(stream(config.seed, WEIGHTS))
+        continue_default_stream(stream(seed, WEIGHTS))
         try:
-            return build(network), network
+            return build(network)
         except InputError:
             raise
         except Exception as error:  # whatever the library says of arguments it cannot take

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from helpers.frames import WINDOW, FieldPrior, known, picture, scene
-from helpers.networks import rewrite
+from helpers.networks import rewrite, save_classifier
 
 from medrestore.baselines import Supervised, UNet, VarNet, save
 from medrestore.inpainting.files import inpaint_scene
@@ -60,3 +60,13 @@ def test_frames_that_were_restored(bench):
     out.write_bytes(content)
     told = facts(bench.call("inspect", out).out)
     assert told["data"] == "DAMAGED: out.mha; make it again"
+
+
+def test_a_classifier(bench):
+    save_classifier(bench / "run" / "classifier", names=("gut", "liver"))
+    outcome = bench.call("inspect", bench / "run" / "classifier")
+    told = facts(outcome.out)
+    assert (outcome.code, outcome.err) == (0, "") and told["kind"].startswith("classifier of noisy images")
+    assert told["weights"].endswith("as described") and "liver" in outcome.out and "any height and width" in told["sizes"]
+    outcome = bench.call("inspect", bench / "run")
+    assert outcome.code == 2 and str(bench / "run" / "classifier") in outcome.err

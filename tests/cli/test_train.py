@@ -1,5 +1,6 @@
 """`medrestore train`: from a config to a prior that restores, with complaints that name the key."""
 
+import json
 import os
 import signal
 import time
@@ -183,3 +184,28 @@ def test_tensorboard_shows_pictures(recipe: Path) -> None:
     assert run(recipe, "sample_images=16") == 0
     events = b"".join(path.read_bytes() for path in (recipe.parent / "run" / "tensorboard").rglob("*tfevents*"))
     assert events.count(b"samples") >= 2 and events.count(b"denoising") >= 2 and b"\x89PNG" in events
+
+
+def test_a_classifier_and_a_prior_of_contrasts_with_a_reference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From YAML to folders that `recon` and `generate` take, on phantoms of two contrasts."""
+    source = {"kind": "phantoms", "count": 8, "size": 32, "contrasts": ["T1w", "T2w"], "reference": "T1w"}
+    network = {key: value for key, value in TINY["network"].items() if key not in ("in_channels", "out_channels")}
+    data = TINY["data"] | {"train": [source], "validation": [source | {"first": 8, "count": 2}], "augment": "complex_mr"}
+    told = TINY | {"network": network, "data": data, "conditions": {"labels": True, "reference": True}, "ema_images": [8]}
+    encoder = {key: value for key, value in network.items() if key != "up_block_types"}
+    judge = {key: value for key, value in TINY.items() if key != "network"} | {"classifier": "encoder", "network": encoder,
+                                                                              "data": data}
+    for name, given in (("told", told), ("judge", judge)):
+        (tmp_path / f"{name}.yaml").write_text(json.dumps(given))
+        assert main(["train", str(tmp_path / f"{name}.yaml"), "--out", str(tmp_path / name)]) == 0
+    prior, classifier = tmp_path / "told" / "prior", tmp_path / "judge" / "classifier"
+    about = describe(prior)
+    assert about["classes"] == {"names": ["T1w", "T2w"], "null": True} and about["reference"] == {"channels": 1}
+    assert load(prior, label="T2w").reference_channels == 1
+    log = (tmp_path / "judge" / "log.csv").read_text().splitlines()
+    assert "accuracy_at_0.5" in log[0] and len(log) == 3
+    capsys.readouterr()
+    words = ["generate", "--prior", str(prior), "--label", "T2w", "--guidance", "1.5", "--classifier", str(classifier),
+             "--height", "16", "--width", "16", "--steps", "2", "-o", str(tmp_path / "x.npy")]
+    assert main(words) == 0
+    assert main(["inspect", str(prior)]) == 0 and "T2w" in capsys.readouterr().out

@@ -24,10 +24,20 @@ def volume(sigma: float = 0.1) -> Problem:
     return stack(problems)
 
 
-def test_differences_and_their_adjoint() -> None:
-    x, d = white(SHAPE), white((SHAPE[0] - 1, *SHAPE[1:]), seed=1)
-    assert float((differences(x) * d).sum()) == pytest.approx(float((x * differences_adjoint(d)).sum()), rel=1e-4)
-    assert not differences(torch.ones(SHAPE)).any()
+@pytest.mark.parametrize("order", [1, 2])
+def test_differences_and_their_adjoint(order: int) -> None:
+    x, d = white(SHAPE), white((SHAPE[0] - order, *SHAPE[1:]), seed=1)
+    assert float((differences(x, order) * d).sum()) == pytest.approx(float((x * differences_adjoint(d, order)).sum()), rel=1e-4)
+    steady = torch.arange(5.0)[:, None, None, None].expand(SHAPE)
+    assert not differences(torch.ones(SHAPE), order).any() and bool(differences(steady, order).any()) == (order == 1)
+
+
+def test_two_slices_have_first_differences_alone() -> None:
+    problem = stack([Problem(Mask(torch.ones(8, 8)), white((1, *SHAPE[1:]), seed=i), 0.1) for i in range(2)])
+    x0 = white((2, *SHAPE[1:]), seed=3)
+    found, split = AcrossSlices(HQS(), weight=100.0).data_step(problem, x0, 0.5, None)
+    assert split.z.shape == (1, *SHAPE[1:])
+    assert float((found[1] - found[0]).abs().mean()) < float((x0[1] - x0[0]).abs().mean())
 
 
 def test_shrinking_is_by_the_magnitude_over_the_channels() -> None:
@@ -36,14 +46,15 @@ def test_shrinking_is_by_the_magnitude_over_the_channels() -> None:
     assert not shrunk(d, 6.0).any()
 
 
-def test_the_data_step_is_the_minimum_of_its_objective() -> None:
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_data_step_is_the_minimum_of_its_objective(order: int) -> None:
     problem, x0, sigma, weight = volume(), white(SHAPE, seed=7), 0.5, 1.0
-    method = AcrossSlices(HQS(lam=1.0), weight=weight, iterations=300)
+    method = AcrossSlices(HQS(lam=1.0), weight=weight, iterations=300, differences=order)
     x, _ = method.data_step(problem, x0, sigma, None)
     gamma = sigma**2 / 0.1**2
 
     def objective(v: Tensor) -> float:
-        size = torch.linalg.vector_norm(differences(v), dim=1).sum()
+        size = torch.linalg.vector_norm(differences(v, order), dim=1).sum()
         misfit = (problem.operator(v) - problem.y).square().sum()
         return float((v - x0).square().sum() / 2 + gamma * misfit / 2 + weight * sigma**2 * size)
 
@@ -71,9 +82,9 @@ def test_split_and_dual_variable_are_carried_from_level_to_level(method: DDS | H
     x, memory = advanced(None)
     again, _ = advanced(memory)
     assert x.shape == SHAPE and not torch.equal(x, again)
-    smooth = differences(x).square().mean() < differences(
+    smooth = differences(x, 2).square().mean() < differences(
         method.step(white(SHAPE), 1.0, 0.5, problem=problem, denoise=prior, constrain=lambda x: x,
-                    noise=lambda: torch.zeros(SHAPE))).square().mean()
+                    noise=lambda: torch.zeros(SHAPE)), 2).square().mean()
     assert smooth
 
 

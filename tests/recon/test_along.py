@@ -150,6 +150,9 @@ def test_virtual_coils_keep_the_signal_and_the_noise() -> None:
     ({}, replace(PLAN, undersample=Undersampling("uniform1d", 2, 8)), "takes lines out of Cartesian scans alone"),
     ({"trajectory": SPOKES + 100}, PLAN, "no sample at the centre of k-space"),
     ({"mask": 0 * full(SPOKES)}, PLAN, "marks no line as sampled"),
+    ({}, replace(PLAN, refine_maps=True), "coil maps are not refined along trajectories; leave `refine_maps` out"),
+    ({}, replace(PLAN, map_sets=2), "one set of coil maps is used along trajectories; leave `map_sets` out"),
+    ({}, replace(PLAN, phase="smooth"), "the phase is not held along trajectories; leave `phase` out"),
 ])
 def test_what_cannot_be_prepared(changes: dict[str, Any], plan: Plan, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):

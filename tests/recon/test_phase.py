@@ -50,3 +50,12 @@ def test_where_it_cannot_be_held(partial: Scan) -> None:
     assert ready.phase is None and "The phase of the image is free, as ddnm+ needs an exact spectrum." in ready.notes
     with pytest.raises(InputError, match=r"cannot be held .* as ddnm\+ needs an exact spectrum; leave `phase` out"):
         prepare(partial, Plan("ddnm+", steps=2, phase="smooth"))
+
+
+@pytest.mark.parametrize("method", ["cg-sense", "tv", "l1-wavelet", "zero-filled"])
+def test_methods_without_a_prior_say_that_they_hold_no_phase(scan: Any, partial: Scan, method: str) -> None:
+    ready = prepare(partial, Plan(method))
+    assert ready.phase is None and f"The phase of the image is free, as {method} holds none." in ready.notes
+    assert not any("The phase" in note for note in prepare(scan, Plan(method)).notes)
+    with pytest.raises(InputError, match=f"cannot be held .* as {method} holds none; leave `phase` out"):
+        prepare(partial, Plan(method, phase="smooth"))

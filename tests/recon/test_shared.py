@@ -1,6 +1,7 @@
 """Slices that make one volume: their scale, the phase of their maps, and positions of a 3-D scan outside the object."""
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -15,6 +16,7 @@ from medrestore.io import Scan, read_provenance
 from medrestore.recon import reconstruct
 from medrestore.recon.files import Job, recon_file
 from medrestore.recon.plan import Plan
+from medrestore.recon.restoring import restore_slices
 from medrestore.recon.shared import central_energy, in_phase, virtual_coil
 
 POSITIONS, SHAPE = 6, (24, 20)
@@ -87,3 +89,27 @@ def test_options_of_volumes_that_do_not_go_together() -> None:
                            ({"method": "hqs", "three_planes": True}, "goes with across_slices")):
         with pytest.raises(InputError, match=match):
             Plan(**options)
+
+
+def test_slabs_go_on_from_one_to_the_next_and_hold_no_more_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slabs of two with one slice on either side: at most four slices in memory, and nearly the volume of one slab."""
+    image, maps, generator = head_and_maps(SHAPE, 4, seed=2)
+    slices = torch.cat([maps * image * (1 + 0.05 * index) for index in range(6)])
+    stack = fft2c(slices) + 0.005 * torch.view_as_complex(torch.randn(*slices.shape, 2, generator=generator))
+    np.save(tmp_path / "s.npy", stack.numpy())
+    monkeypatch.setattr("medrestore.recon.volume.BESIDE", 1)
+    sizes: list[int] = []
+
+    def counted(prepared: Any, *given: Any, **options: Any) -> Any:
+        sizes.append(len(prepared))
+        return restore_slices(prepared, *given, **options)
+
+    monkeypatch.setattr("medrestore.recon.volume.restore_slices", counted)
+    images = {}
+    for slab in (2, 32):
+        plan = Plan("hqs", steps=4, across_slices=20.0, noise_std=0.005, slab=slab, map_sets=1)
+        recon_file(tmp_path / "s.npy", tmp_path / f"{slab}.h5", Job(plan, Shrink(), {"sha256": "weights"}))
+        with h5py.File(tmp_path / f"{slab}.h5") as file:
+            images[slab] = file["reconstruction_complex"][()]
+    assert sizes == [3, 4, 3, 6] and images[2].shape == (6, *SHAPE)
+    assert np.linalg.norm(images[2] - images[32]) < 0.02 * np.linalg.norm(images[32])

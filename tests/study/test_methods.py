@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.networks import save_classifier, save_rgb_prior
 from helpers.studies import changed, opened
 
 from medrestore.errors import InputError
 from medrestore.inpainting.plan import Plan as InpaintPlan
 from medrestore.recon.plan import Plan
 from medrestore.study.config import Diffusion, PictureMethod, ScanMethod, SceneMethod
-from medrestore.study.methods import CountedPrior, Network, Solver, plan_of, recipe
+from medrestore.study.methods import CountedPrior, Network, Solver, plan_of, planned, recipe
 
 
 def test_a_plan_takes_what_the_config_says_and_its_own_defaults() -> None:
@@ -38,6 +39,22 @@ def test_a_network_is_loaded_once_and_counts_anew(tiny_prior: Path) -> None:
     first(torch.zeros(3, 2, 16, 16), 1.0)
     assert (first.calls, second.calls) == (3, 0)
     assert (first.channels, first.multiple, first.sigma_range) == (2, first.prior.multiple, first.prior.sigma_range)
+
+
+def test_a_method_is_told_the_class_and_guided(tmp_path: Path) -> None:
+    """Label, guidance and classifier of a config reach the prior; the classifier decides the weights of the method."""
+    classes = save_rgb_prior(tmp_path / "classes", names=("gut", "liver"), null=True)
+    save_classifier(tmp_path / "c", names=("gut", "liver"))
+    told = {"plain": {}, "gut": {"label": "gut"}, "liver": {"label": "liver"}, "more": {"label": "liver", "guidance": 3.0},
+            "guided": {"label": "liver", "classifier": str(tmp_path / "c")}}
+    x, seen, weights = torch.ones(1, 3, 8, 8), set(), set()
+    for given in told.values():
+        method = PictureMethod("hqs", prior=str(classes), **given)
+        _, network = planned(Plan, method, lambda about, prior: None, lambda plan, prior: None)
+        seen.add(float(network.load("cpu")(x, 0.5).double().sum()))
+        weights.add(network.sha256)
+    assert len(seen) == len(told) and len(weights) == 2
+    assert PictureMethod("hqs", label="gut", classifier=str(tmp_path / "c")).paths == (str(tmp_path / "c"),)
 
 
 def test_the_weights_of_a_method_are_those_of_its_prior(tmp_path: Path, tiny_prior: Path) -> None:

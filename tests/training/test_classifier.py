@@ -76,7 +76,7 @@ def test_runs_that_cannot_work(tmp_path: Path) -> None:
         ({"network__classes": 2}, "network.classes is the number of the labels"),
         ({"network__in_channels": 3}, "takes 3 channels and the crops have 2"),
         ({"network__pool": "max"}, "network cannot be built: pool must be attention or mean"),
-        ({"network__pool": "attention", "network__sample_size": 16}, "crops of sample_size 16 pixels alone"),
+        ({"network__pool": "attention", "network__sample_size": 16, "network__pool_head_dim": 8}, "sample_size 16 pixels alone"),
         ({"data__sides": [[9, 1.0]]}, "sides of 9 pixels do not fit the network"),
         ({"classifier": "resnet"}, "classifier must be one of encoder"),
     ):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.runs import Crop, Recorder, Waves, prior_config
+from helpers.runs import NETWORK, Crop, Recorder, Waves, prior_config
 from torch import Tensor
 
 from medrestore.errors import InputError
@@ -14,6 +14,8 @@ from medrestore.priors.classes import Classes
 from medrestore.priors.store import describe
 from medrestore.training import train
 from medrestore.training.conditioning import Conditioning, Given
+
+BARE = {key: value for key, value in NETWORK.items() if not key.endswith("_channels") or key.startswith("block")}
 
 
 class Signed(Waves):
@@ -37,6 +39,67 @@ def fit(out: Path, *, data: Waves | None = None, validation: Waves | None = None
     config = prior_config(out, **{"conditions": {"labels": True}} | changes)
     return train(config, images=data or Signed(), validation=validation or Signed(30, 6), augment=Crop(), resume=resume,
                  callbacks=Recorder())
+
+
+class Doubled(Waves):
+    """Waves of any sign; what lies beside them says which."""
+
+    reference_channels = 1
+
+    def __getitem__(self, index: int) -> Tensor:
+        return 0.1 * super().__getitem__(index) + (1 if index % 2 else -1)
+
+    def reference_of(self, index: int) -> Tensor:
+        return torch.full((1, 24, 24), float(index % 2))
+
+
+class PairCrop(Crop):
+    """The same crop of both."""
+
+    def pair(self, image: Tensor, reference: Tensor, side: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        crop = self(torch.cat([image, reference]), side, generator)
+        return crop[:2], crop[2:]
+
+
+def beside(out: Path, *, data: Waves | None = None, **changes: Any) -> Path:
+    given = {"conditions": {"reference": True}, "network": BARE} | changes
+    source = data or Doubled()
+    return train(prior_config(out, **given), images=source, validation=type(source)(30, 6), augment=PairCrop())
+
+
+@pytest.mark.slow
+def test_a_reference_image_is_followed_and_done_without(tmp_path: Path) -> None:
+    prior = beside(tmp_path / "run", images=640, checkpoint_images=640, optim__lr=1e-2, ema_images=[60], data__sides=[[8, 1.0]])
+    assert describe(prior)["reference"] == {"channels": 1} and "left out of 50% of the crops" in (prior / "CARD.md").read_text()
+    x = 3 * torch.randn(4, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    alone = load(prior)
+    down, up = (float(alone.with_reference(torch.full((1, 1, 8, 8), value))(x, 3.0).mean()) for value in (0.0, 1.0))
+    assert down < -0.5 and up > 0.5 and down < float(alone(x, 3.0).mean()) < up
+
+
+def test_reference_images_that_cannot_be_trained_on(tmp_path: Path) -> None:
+    for changes, says in (
+        ({"data": Waves()}, "the images have no reference images"),
+        ({"network": BARE | {"in_channels": 5}}, "network.in_channels is 5, and with the reference image .* it must be 4"),
+        ({"init": "brain-mr-starter", "network": {}}, "with no channels of reference images and the run has 1"),
+    ):
+        with pytest.raises(InputError, match=says):
+            beside(tmp_path / "wrong", **changes)
+
+
+def test_a_run_with_reference_images_resumes(tmp_path: Path) -> None:
+    whole = beside(tmp_path / "whole", images=32, checkpoint_images=16)
+    beside(tmp_path / "parts", images=16, checkpoint_images=16)
+    x = torch.randn(1, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    parts = beside(tmp_path / "parts", images=32, checkpoint_images=16)
+    assert load(parts)(x, 1.0).shape == load(whole)(x, 1.0).shape == x.shape
+
+
+def test_reference_images_are_left_out_as_often_as_asked() -> None:
+    given = Given(beside=torch.ones(2000, 2, 1, 1)).dropped(Conditioning(reference=True, reference_dropout=0.3), None,
+                                                            torch.Generator().manual_seed(0))
+    assert given.beside is not None and float((given.beside[:, 0] == 0).float().mean()) == pytest.approx(0.3, abs=0.04)
+    assert torch.equal(given.beside[:, 0], given.beside[:, 1])  # what says so goes with it
 
 
 @pytest.mark.slow

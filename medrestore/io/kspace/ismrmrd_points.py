@@ -9,18 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..guards import check_size, finite, guarded, open_hdf5, read_text, require
+from ..guards import check_size, finite, guarded, read_text, require
 from ..hdf5 import File
-from .base import KSpaceFile, Request, Scan, centre_index
+from .base import Request, Scan, centre_index
 from .counters import COUNTERS, values_of
 from .header import Header, parse_header
 from .ismrmrd import (
     NOISE,
     NOT_IMAGE,
-    MRDFile,
     acquisitions,
     chosen,
-    find_group,
     flagged,
     in_image_units,
     placement_of,
@@ -49,25 +47,32 @@ class MRDPoints(PointFile):
         noise = flagged(head, NOISE)
         self._noise_records, self._noise_heads = np.flatnonzero(noise), head[noise]
         image = ~flagged(head, *NOT_IMAGE) & (head["encoding_space_ref"] == 0)
-        numbers = {name: head["idx"][name] for name in COUNTERS}
+        numbers = self._numbers(head)
         self.counters = values_of({name: values[image] for name, values in numbers.items()})
         image, notes = chosen(image, numbers, request.select, path)
         self._image_records, self._image = np.flatnonzero(image), head[image]
         require(bool(image.any()), f"{path} holds no lines of an image; give the file of an imaging scan.")
-        require(not self._image["idx"]["kspace_encode_step_2"].any(),
-                f"{path} is a 3-D scan (it encodes a second phase direction); only stacks of 2-D slices are read.")
         coils = np.unique(self._image["active_channels"])
         require(len(coils) == 1, f"{path} changes its number of coils ({', '.join(map(str, coils))}) during the scan.")
         self._placement = placement_of(self._image)
-        self._slices = np.unique(self._image["idx"]["slice"])[list(self._placement.order)]
         self._given = None if request.trajectory is None else read_trajectory(Path(request.trajectory), max_gb=request.max_gb)
         self._units = request.trajectory_units
         self._grid = request.matrix or grid_of(self._header)
         check_size(str(path), (int(coils[0]), *self._grid), 8, max_gb=request.max_gb)
         self.has_noise, self.path = len(self._noise_heads) > 0, path
+        slices = self._arranged()
         _, _, note = self._points(0).in_cycles(self._units, self._grid, path)
-        self.notes = (*notes, *self._placement.notes, *((note,) if note else ()))
-        super().__init__(path, (len(self._slices), int(coils[0]), *self._grid), request)
+        self.notes = (*notes, *self.notes, *self._placement.notes, *((note,) if note else ()))
+        super().__init__(path, (slices, int(coils[0]), *self._grid), request)
+
+    def _numbers(self, head: np.ndarray) -> dict[str, np.ndarray]:
+        """The counters by which an image is chosen."""
+        return {name: head["idx"][name] for name in COUNTERS}
+
+    def _arranged(self) -> int:
+        """The number of slices, once it is clear which readouts each has."""
+        self._slices = np.unique(self._image["idx"]["slice"])[list(self._placement.order)]
+        return len(self._slices)
 
     def _rows(self, index: int) -> np.ndarray:
         """The acquisitions of a slice."""
@@ -91,17 +96,19 @@ class MRDPoints(PointFile):
             require(stored.size == count * len(readout[0]), f"{self.path}: a readout of {count} samples stores {stored.size} "
                     "numbers of its trajectory; export it again.")
             readout[:count] = finite(stored.reshape(count, -1), self.path, "the trajectory")
-        return Points(in_plane(values, self.path))
+        return Points(self._in_plane(values))
+
+    def _in_plane(self, values: np.ndarray) -> np.ndarray:
+        """A trajectory (readout, sample, 2 or 3) without its third direction, along which a slice has none."""
+        return in_plane(values, self.path)
+
+    def _samples(self, index: int, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """The k-space (coil, readout, sample) of a slice and its mask."""
+        return placed(self._rows(index), self.shape[1], shape, self.path)
 
     def _read(self, index: int) -> Scan:
-        rows = self._rows(index)
         cycles, grid, _ = self._points(index).in_cycles(self._units, self._grid, self.path)
-        kspace = np.zeros((self.shape[1], *cycles.shape[:2]), np.complex64)
-        mask = np.zeros(cycles.shape[:2], np.float32)
-        for number, row in enumerate(rows):
-            data, head = samples_of(row, self.path), row["head"]
-            valid = slice(int(head["discard_pre"]), data.shape[1] - int(head["discard_post"]))
-            kspace[:, number, valid], mask[number, valid] = data[:, valid], 1
+        kspace, mask = self._samples(index, (cycles.shape[0], cycles.shape[1]))
         pixel = self._pixel
         centre = centre_index(grid[0], grid[0]), centre_index(grid[1], grid[1])
         return Scan(
@@ -131,6 +138,16 @@ class MRDPoints(PointFile):
         self._file.close()
 
 
+def placed(rows: np.ndarray, coils: int, shape: tuple[int, int], path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Acquisitions as k-space (coil, readout, sample), zeros where short ones end and samples are discarded; and its mask."""
+    kspace, mask = np.zeros((coils, *shape), np.complex64), np.zeros(shape, np.float32)
+    for number, row in enumerate(rows):
+        data, head = samples_of(row, path), row["head"]
+        valid = slice(int(head["discard_pre"]), data.shape[1] - int(head["discard_post"]))
+        kspace[:, number, valid], mask[number, valid] = data[:, valid], 1
+    return kspace, mask
+
+
 def grid_of(header: Header) -> tuple[int, int]:
     """(height, width) of the image of the recon space, in pixels of the size that the encoded space resolves along a readout."""
     rows, columns, _ = header.recon
@@ -138,17 +155,3 @@ def grid_of(header: Header) -> tuple[int, int]:
         columns = max(2, round(columns * header.kept[0] / rows))
         rows = header.kept[0]
     return rows, columns
-
-
-def read(path: Path, request: Request) -> KSpaceFile:
-    """An ISMRMRD file: a Cartesian or echo-planar one on its grid, another along its trajectory."""
-    file = open_hdf5(path)
-    try:
-        group = find_group(file)
-        assert group is not None  # as `recognises` has seen
-        header = parse_header(read_text(file, f"{group}/xml"), str(path))
-        kind = MRDFile if header.trajectory in ("cartesian", "epi") and request.trajectory is None else MRDPoints
-        return kind(path, file, group, request)
-    except BaseException:
-        file.close()
-        raise

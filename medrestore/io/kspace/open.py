@@ -14,7 +14,7 @@ from ...errors import InputError
 from ..causes import cause
 from ..guards import PathLike, existing, is_cfl, require
 from ..plugged import plugin_at_work, readers
-from . import arrays, bart, fastmri, ismrmrd, ismrmrd_points, twix
+from . import arrays, bart, fastmri, ismrmrd, ismrmrd_stack, twix
 from .base import KSpaceFile, Request, Scan
 from .coverage import Coverage
 from .points import PointFile, paired
@@ -43,7 +43,7 @@ class Format:
 
 FORMATS = (  # the first that recognises a file reads it
     Format("BART .cfl/.hdr", (".cfl",), bart.recognises, bart.read),
-    Format("ISMRMRD", (".h5", ".mrd"), ismrmrd.recognises, ismrmrd_points.read),
+    Format("ISMRMRD", (".h5", ".mrd"), ismrmrd.recognises, ismrmrd_stack.read),
     Format("fastMRI", (".h5",), fastmri.recognises, fastmri.read),
     Format("plain HDF5", (".h5", ".hdf5", ".mat"), arrays.recognises_hdf5, arrays.read_hdf5),
     Format("NumPy .npy", (".npy",), arrays.recognises_npy, arrays.read_npy),
@@ -141,11 +141,12 @@ def _begin(path: Path) -> bytes:
 def inspect_file(
     path: PathLike, *, dataset: str | None = None, axes: Sequence[str] | None = None, select: Mapping[str, int] | None = None,
     uncentred: bool = False, max_gb: float = 16.0, trajectory: PathLike | None = None, trajectory_units: Units | None = None,
-    matrix: tuple[int, int] | None = None,
+    matrix: tuple[int, int] | None = None, separate: Sequence[str] = (),
 ) -> dict[str, str]:
     """What a k-space file holds, in words, judged from its header and its middle slice. Never any patient data."""
     how: dict[str, Any] = {"dataset": dataset, "axes": axes, "select": select, "uncentred": uncentred, "max_gb": max_gb,
-                           "trajectory": trajectory, "trajectory_units": trajectory_units, "matrix": matrix}
+                           "trajectory": trajectory, "trajectory_units": trajectory_units, "matrix": matrix,
+                           "separate": separate}
     with read_kspace(path, implausible=True, **how) as file:
         slices, coils, height, width = file.shape
         scan = file[len(file) // 2]
@@ -158,7 +159,7 @@ def inspect_file(
         lines = {
             "file": file.path.name,
             "kind": file.kind,
-            "shape": f"{slices} slices, {coils} coils, {height} rows, {width} columns",
+            "shape": f"{_counted(slices, file.frames)}, {coils} coils, {height} rows, {width} columns",
             "stored as": file.dtype,
             "image": f"{scan.crop[0]} x {scan.crop[1]}",
             "sampling": _along(scan) if scan.trajectory is not None else
@@ -178,6 +179,11 @@ def inspect_file(
         lines |= {"dead coils": ", ".join(dead)} if dead and len(dead) < coils else {}
         notes = (*file.notes, *scan.notes)
         return lines | ({"notes": " ".join(notes)} if notes else {})
+
+
+def _counted(slices: int, frames: int) -> str:
+    """Slices, and of how many frames each, in words."""
+    return f"{slices} slices" if frames == 1 else f"{slices // frames} slices of {frames} frames"
 
 
 def _along(scan: Scan) -> str:

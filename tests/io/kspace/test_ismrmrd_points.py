@@ -163,7 +163,8 @@ def broken(one: Any, number: int) -> None:
 
 
 @pytest.mark.parametrize(("change", "options", "what"), [
-    (three, {"dims": 3}, "in three dimensions, and slices are read"), (steps, {}, "is a 3-D scan"), (broken, {}, "NaN"),
+    (three, {"dims": 3}, "in three dimensions, and slices are read"), (steps, {}, "outside the 1 of its header"),
+    (broken, {}, "NaN"),
     (beyond, {"scale": 1.0}, "beyond what an image of 24 x 20 pixels resolves"),
 ])
 def test_what_is_refused(change: Any, options: dict[str, Any], what: str, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from helpers.mrd import COILS, COLUMNS, SAMPLES, image_of, write
 
 from medrestore.errors import InputError
 from medrestore.fft import fft2c
-from medrestore.io import read_kspace
+from medrestore.io import inspect_file, read_kspace
 from medrestore.io.kspace.series import merged
 
 AXES = ("repetition", "slice", "coil", "row", "col")
@@ -37,6 +37,12 @@ def test_frames_of_a_slice_follow_each_other(dynamic):
         assert torch.equal(whole.kspace[0], data[:, 0].sum(0)) and torch.equal(whole.mask, torch.ones(1, 10))
     with read_kspace(path, axes=AXES, implausible=True) as file:  # averaged, where nothing is separate
         assert len(file) == 2 and torch.allclose(file[0].kspace[0], data[:, 0].sum(0))
+
+
+def test_inspect_counts_slices_and_frames(dynamic):
+    found = inspect_file(dynamic[0], axes=AXES, separate=["repetition"])
+    assert found["shape"] == "2 slices of 3 frames, 4 coils, 12 rows, 10 columns"
+    assert "a series of 3 frames (repetition 0, 1, 2)" in found["notes"]
 
 
 def test_samples_that_several_frames_have_are_averaged(tmp_path):

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from medrestore import shipped
+from medrestore.codecs import Interval
 from medrestore.errors import InputError
 from medrestore.methods import DDIM
 from medrestore.noise import Noise
@@ -16,6 +17,7 @@ from medrestore.priors import latent
 from medrestore.priors.convert import open_checkpoint, write
 from medrestore.priors.convert.ldm import FAMILY
 from medrestore.priors.parametrisations import scaled_linear_betas
+from medrestore.priors.spaces import LatentSpace
 from medrestore.sampling import sample
 
 State = dict[str, Tensor]
@@ -273,6 +275,12 @@ def close(one: Tensor, other: Tensor) -> bool:
     return bool((one - other).norm() < 1e-4 * other.norm())
 
 
+def prior_of(made):
+    space = LatentSpace(made.parts["vqvae"], 1.0, Interval())
+    return latent.SuperResolutionPrior(made.net, made.parametrisation, channels=3, condition_channels=3, factor=space.factor,
+                                       multiple=made.multiple, space=space, recipe=Interval())
+
+
 @torch.no_grad()
 def test_both_networks_are_the_originals(state):
     made = FAMILY.convert(dict(state), {})
@@ -280,12 +288,12 @@ def test_both_networks_are_the_originals(state):
     x, t = torch.randn(2, 6, 8, 12, generator=generator), torch.tensor([4.0, 803.5])
     assert close(made.net(x, t), unet_forward(state, x, t, **UNET))
     image, reference = torch.rand(1, 3, 16, 24, generator=generator), VQForward(state, **VQ)
-    prior = latent.LatentSuperResolution(made.net, made.parts["vqvae"], made.parametrisation, multiple=made.multiple)
-    z = reference.encode(2 * image - 1)
-    assert z.shape == (1, 3, 8, 12) and prior.factor == 2 and close(prior.encode(image), z)
+    prior = prior_of(made)
+    z, space = reference.encode(2 * image - 1), prior.space
+    assert z.shape == (1, 3, 8, 12) and prior.factor == 2 and close(space.encode(2 * image - 1), z)
     for quantise in (True, False):
-        assert close(2 * prior.decode(z, quantise=quantise) - 1, reference.decode(z, quantise=quantise))
-    assert not close(prior.decode(z), prior.decode(z, quantise=False))
+        assert close(space.decode(z, quantise=quantise), reference.decode(z, quantise=quantise))
+    assert not close(space.decode(z), space.decode(z, quantise=False))
     assert (made.channels, made.multiple, made.recipe) == (3, 4, None)
     assert made.parametrisation.betas == pytest.approx(scaled_linear_betas(0.0015, 0.0155), rel=1e-6)
 
@@ -308,10 +316,10 @@ def test_without_an_average_the_last_weights_are_taken_and_the_published_schedul
 @torch.no_grad()
 def test_given_a_small_image_it_is_a_prior_of_codes(state):
     made = FAMILY.convert(dict(state), {})
-    prior = latent.LatentSuperResolution(made.net, made.parts["vqvae"], made.parametrisation, multiple=made.multiple)
+    prior = prior_of(made)
     generator = torch.Generator().manual_seed(1)
     small, x = torch.rand(1, 3, 8, 12, generator=generator), torch.randn(2, 3, 8, 12, generator=generator)
-    here = prior.given(small)
+    here = prior.given(2 * small - 1)
     sigma, betas = 1.7, torch.tensor(made.parametrisation.betas, dtype=torch.float64)
     logs = (1 / torch.cumprod(1 - betas, 0) - 1).sqrt().log()
     i = int((logs < math.log(sigma)).sum())
@@ -321,7 +329,7 @@ def test_given_a_small_image_it_is_a_prior_of_codes(state):
     torch.testing.assert_close(here(x, sigma), expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
     assert (here.size, here.channels, here.multiple) == ((8, 12), 3, 4)
     assert here.sigma_range == made.parametrisation.sigma_range
-    other = prior.given(1 - small)
+    other = prior.given(1 - 2 * small)
     assert not torch.allclose(other(x, sigma), here(x, sigma), atol=1e-2)
 
 
@@ -336,7 +344,7 @@ def test_from_a_file_to_a_large_image(tmp_path, state):
     prior = latent.load(tmp_path / "sr")
     here = prior.given(torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(1)))
     codes = sample(None, here, DDIM(), (10.0, 1.0, 0.1, 0.0), noise=Noise((0, 1)), size=here.size)
-    assert prior.decode(codes).shape == (2, 3, 16, 16) and bool(codes.isfinite().all())
+    assert prior.space.decode(codes).shape == (2, 3, 16, 16) and bool(codes.isfinite().all())
     x = torch.randn(1, 6, 8, 8, generator=torch.Generator().manual_seed(2))
     assert close(prior.net(x, torch.tensor([30.0])), unet_forward(state, x, torch.tensor([30.0]), **UNET))
     weights = tmp_path / "sr" / "vqvae" / "diffusion_pytorch_model.safetensors"
@@ -347,9 +355,9 @@ def test_from_a_file_to_a_large_image(tmp_path, state):
 
 def test_gradients_pass_the_decoder(state):
     made = FAMILY.convert(dict(state), {})
-    prior = latent.LatentSuperResolution(made.net, made.parts["vqvae"], made.parametrisation, multiple=made.multiple)
+    prior = prior_of(made)
     z = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(1)).requires_grad_()
-    prior.decode(z).square().sum().backward()
+    prior.space.decode(z).square().sum().backward()
     assert z.grad is not None and float(z.grad.norm()) > 0
 
 
@@ -405,18 +413,18 @@ def test_other_latent_networks_are_refused():
 
 @pytest.mark.parametrize(("small", "says"), [
     (torch.zeros(1, 1, 8, 8), "repeat a grey channel"), (torch.zeros(3, 8, 8), "shape"),
-    (torch.zeros(1, 3, 8, 10), "multiples of 4"),
-    (torch.full((1, 3, 8, 8), 200.0), r"takes \[0, 1\]; scale or clamp"),
-    (torch.full((1, 3, 8, 8), math.nan), r"takes \[0, 1\]; scale or clamp"),
+    (torch.zeros(1, 3, 8, 10), "multiples of 8"),
+    (torch.full((1, 3, 8, 8), 200.0), r"takes \[-1, 1\]; scale or clamp"),
+    (torch.full((1, 3, 8, 8), math.nan), r"takes \[-1, 1\]; scale or clamp"),
 ])
 def test_small_images_that_cannot_be(state, small, says):
     made = FAMILY.convert(state, {})
-    prior = latent.LatentSuperResolution(made.net, made.parts["vqvae"], made.parametrisation, multiple=made.multiple)
+    prior = prior_of(made)
     with pytest.raises(InputError, match=says):
         prior.given(small)
 
 
 def test_an_ordinary_prior_is_no_latent_one():
     name = next(iter(shipped.priors()))
-    with pytest.raises(InputError, match="without a small one"):
+    with pytest.raises(InputError, match="is a prior of images alone"):
         latent.load(name)

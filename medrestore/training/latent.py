@@ -1,0 +1,254 @@
+"""Training of priors of codes, with or without the coarse image as a condition; in pixels where there are no codes.
+
+By one process: the codes of all crops lie in memory.
+"""
+
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..datasets.base import Augment, Images
+from ..datasets.base import Progress as Preparation
+from ..errors import InputError
+from ..files import new_folder
+from ..priors import spaces
+from ..priors.conditional import Conditioned
+from ..priors.latent import AUTOENCODER, LATENT, LOW_RESOLUTION
+from ..priors.parametrisations import Network
+from ..priors.spaces import LatentSpace
+from ..priors.store import save
+from ..settings import plain
+from . import run as runs
+from .autoencoder import export_last_autoencoder, train_autoencoder
+from .batches import NOISE, SAMPLES, SIDES, stream
+from .card import latent_card
+from .checkpoint import ADVICE, Progress
+from .codes import Source
+from .export import write_run
+from .latent_config import LatentConfig
+from .loss import denoising_loss, noise_levels, target_of, weighting
+from .runtime import Acceleration, Process
+from .start import ImageData, drawn_network, load_images
+from .task import SCORE, Callbacks, Result, Task
+from .validation import LEVELS
+
+MOMENTUM = (0.9, 0.99)  # betas of AdamW
+
+
+def train_latent(
+    config: LatentConfig, *, images: Images | None = None, validation: Images | None = None,
+    augment: Augment | None = None, callbacks: Callbacks | None = None, resume: bool = True,
+) -> Path:
+    """Trains a prior of codes, its autoencoder first where the config says so, and returns the folder of the prior.
+
+    Args:
+        config: the run; see `LatentConfig`.
+        images, validation, augment: instead of `config.data.train`, `.validation` and `.augment`.
+        callbacks, resume: as `run.run`, which also says what is raised.
+    """
+    data = {"images": images, "validation": validation, "augment": augment}
+    folder = config.latent.autoencoder
+    if (first := config.first) is not None:
+        folder = str(train_autoencoder(first, **data, callbacks=callbacks, resume=resume))
+    return runs.run(LatentTask(config, load_images(config, images, validation, augment), folder),
+                    callbacks=callbacks, resume=resume)
+
+
+def export_last_latent(
+    config: LatentConfig, *, images: Images | None = None, validation: Images | None = None,
+    augment: Augment | None = None,
+) -> Path:
+    """Exports the prior of the last checkpoint, finished or not; arguments as for `train_latent`.
+
+    Raises:
+        InputError: no checkpoint in `config.out` is intact.
+    """
+    folder, data = config.latent.autoencoder, {"images": images, "validation": validation, "augment": augment}
+    if (first := config.first) is not None:
+        folder = str(export_last_autoencoder(first, **data))
+    return runs.export_last(LatentTask(config, load_images(config, images, validation, augment), folder))
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The numbers of the codes of one pass."""
+
+    codes: list[int]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
+class LatentTask(Task[Numbers]):
+    """A denoiser of codes (code, channels, h, w), which may be given the coarse image as further channels.
+
+    Args:
+        config: of the run.
+        data: images and augmentation.
+        autoencoder: folder of the space of the codes; None: there are no codes, and pixels are learned.
+    """
+
+    config: LatentConfig
+    result = "prior"
+    parallel = False
+
+    def __init__(self, config: LatentConfig, data: ImageData, autoencoder: str | None) -> None:
+        self.config, self.data = config, data
+        self.space = None if autoencoder is None else spaces.load(autoencoder)
+        key = "" if autoencoder is None else str(spaces.describe(Path(autoencoder))["digest"])
+        self.train, self.held_out = (self._source(images, key, count, number) for number, (images, count) in enumerate((
+            (data.train, config.latent.crops), (data.validation, config.data.validation_crops))))
+        self.channels = self.train.channels
+        self.given = self.train.image_channels if config.low_resolution else 0
+        _check(config, self.space, data)
+        self.network = {
+            "_class_name": "UNet2DModel", "in_channels": self.channels + self.given, "out_channels": self.channels,
+        } | config.network
+        net = drawn_network(self.network, config.seed)
+        _check_network(self.network, self.channels, self.given, config.side // self.factor)
+        self.target = target_of(config.objective)
+        self.draw, self.weight = noise_levels(config.objective, self.target), weighting(config.objective, self.target)
+        self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        # memory_format is missing in the stub of Module.to
+        self.net = net.to(memory_format=self.layout)  # type: ignore[call-overload]
+        self.optimiser = torch.optim.AdamW(net.parameters(), config.optim.lr, MOMENTUM, weight_decay=config.optim.weight_decay)
+        self.half_lives = {"average": config.ema_images}
+        self.passes = config.optim.accumulate
+        self.acceleration = Acceleration(accumulate=config.optim.accumulate, tensorboard=Path(config.out))
+        self.codes = self.validation = torch.empty(0)
+
+    def _source(self, images: Images, key: str, count: int, number: int) -> Source:
+        low = self.config.low_resolution
+        return Source(images, self.data.augment, self.space, key, self.config.side, count, self.config.seed + number,
+                      *((low.factor, low.recipe) if low else ()))
+
+    @property
+    def factor(self) -> int:
+        """How many times larger an image is than what is learned."""
+        return 1 if self.space is None else self.space.factor
+
+    def counts(self) -> list[int]:
+        return self.data.counts
+
+    def prepare(self, progress: Preparation) -> None:
+        self.data.prepare(progress)
+        cache = Path(self.config.latent.cache or Path(self.config.out) / "codes")
+        self.codes = self.train.read(cache, "encoding training crops", progress)
+        self.validation = self.held_out.read(cache, "encoding validation crops", progress)
+
+    def batches(self, progress: Progress, process: Process) -> Generator[Numbers, None, None]:
+        """Every code once an epoch, in an order of its own for each."""
+        optim, position, seen, count = self.config.optim, progress.position, progress.seen, len(self.codes)
+        epoch, order = -1, []
+        while seen < self.config.images:
+            for _ in range(optim.accumulate):
+                chosen = []
+                for at in range(position, position + optim.batch):
+                    if at // count != epoch:
+                        epoch = at // count
+                        order = torch.randperm(count, generator=stream(self.config.seed, SIDES, epoch)).tolist()
+                    chosen.append(order[at % count])
+                position += optim.batch
+                yield Numbers(chosen)
+            seen += optim.batch * optim.accumulate
+
+    def losses(self, net: torch.nn.Module, batch: Numbers, number: int, process: Process) -> Iterator[Tensor]:
+        pairs = self.codes[batch.codes].to(process.device, memory_format=self.layout)
+        x0, condition = self._parts(pairs)
+        generator = stream(self.config.seed, NOISE, number, process.rank, process.device)
+        sigma = self.draw(len(x0), generator)
+        noise = torch.randn(x0.shape, generator=generator, device=process.device)
+        if condition is not None and self.config.low_resolution:
+            given = torch.rand((len(x0), 1, 1, 1), generator=generator, device=process.device) >= self.config.low_resolution.drop
+            condition = condition * given
+        yield denoising_loss(_network(net, condition), self.target, x0, sigma, noise, self.weight)
+
+    def _parts(self, pairs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Codes, and the coarse images where there are any."""
+        return pairs[:, : self.channels], pairs[:, self.channels :] if self.given else None
+
+    @torch.no_grad()
+    def scores(self, net: torch.nn.Module, process: Process) -> dict[str, float]:
+        """The denoising loss of fixed codes, and the root mean square error of codes of std 1 at each of `LEVELS`."""
+        generator, (x0, condition) = stream(self.config.seed, SAMPLES, 1), self._parts(self.validation)
+        noise, sigma = torch.randn(x0.shape, generator=generator), self.draw(len(x0), generator)
+        levels = {SCORE: sigma} | {f"error_at_{level}": torch.full_like(sigma, level) for level in LEVELS}
+        made = {}
+        for name, level in levels.items():
+            errors = []
+            for some in torch.arange(len(x0)).split(self.config.optim.batch):
+                one = None if condition is None else condition[some].to(process.device)
+                x = x0[some] + level[some].reshape(-1, 1, 1, 1) * noise[some]
+                found = self.target.estimate(_network(net, one), x.to(process.device), level[some].to(process.device)).cpu()
+                errors.append((found - x0[some]).square().mean((1, 2, 3)))
+            error = torch.cat(errors)
+            made[name] = float((self.weight(level) * error).mean() if name == SCORE else error.mean().sqrt())
+        return made
+
+    def export(self, folder: Path, result: Result) -> None:
+        config, progress = self.config, result.progress
+        net = drawn_network(self.network, config.seed)
+        net.load_state_dict(result.weights)
+        facts = asdict(config.card) | {
+            "images": progress.seen, "ema_images": result.half_life, "hours": round(progress.seconds / 3600, 2),
+            "hardware": result.process.hardware, "scores": {key: round(value, 5) for key, value in result.scores.items()},
+        }
+        about, parts = described(self.space, self.given, config)
+        with new_folder(folder, replace=True, advice=ADVICE) as part:
+            save(part, net, parametrisation=self.target, recipe=self.data.train.recipe, channels=self.channels,
+                 multiple=2 ** (len(self.network.get("block_out_channels", (1,) * 4)) - 1), card=facts, facts=about, parts=parts,
+                 half=config.weights == "fp16")
+            write_run(part, config, progress)
+            text = latent_card(self.target, self.network, self.space, self.data, config, progress, result.scores)
+            (part / "CARD.md").write_text(text, encoding="utf-8", errors="replace")
+
+
+def described(space: LatentSpace | None, given: int, config: LatentConfig) -> tuple[dict[str, Any], dict[str, torch.nn.Module]]:
+    """What `prior.json` says of the codes and of the condition, and the parts of the prior."""
+    about: dict[str, Any] = {}
+    if space is not None:
+        about[LATENT] = {"scale": space.scale}
+    if config.low_resolution is not None:
+        about |= {"condition_channels": given, LOW_RESOLUTION: plain(config.low_resolution)}
+    return about, {} if space is None else {AUTOENCODER: space.autoencoder}
+
+
+def _network(net: torch.nn.Module, condition: Tensor | None) -> Network:
+    """The network as a function (x, t), given the condition of each image."""
+    if condition is None:
+        return lambda x, t: net(x, t).float()
+    return lambda x, t: Conditioned(net, condition)(x, t).float()
+
+
+def _check(config: LatentConfig, space: LatentSpace | None, data: ImageData) -> None:
+    """Refuses an autoencoder, a side or a factor that do not fit the data."""
+    if space is not None:
+        if space.channels != data.channels or type(space.recipe) is not type(data.train.recipe):
+            raise InputError(f"the autoencoder is of {space.channels} channels ({space.recipe}) and the crops have "
+                             f"{data.channels} ({data.train.recipe}); take the one that was trained on such images")
+        if config.side % space.factor:
+            raise InputError(f"crops of {config.side} pixels do not fit codes of 1 / {space.factor}; set data.sides to a "
+                             "multiple")
+    low, factor = config.low_resolution, 1 if space is None else space.factor
+    if low is not None and (low.factor % factor or config.side % low.factor):
+        raise InputError(f"coarse images of 1 / {low.factor} fit neither codes of 1 / {factor} nor crops of {config.side} "
+                         "pixels; low_resolution.factor must be a multiple of the first and divide data.sides")
+    if low is None and space is None:
+        raise InputError("pixels without low_resolution are what a plain prior learns; leave latent out")
+
+
+def _check_network(network: dict[str, Any], channels: int, given: int, side: int) -> None:
+    """Refuses a network of other channels, of classes, or of more levels than codes can be halved."""
+    if (network["in_channels"], network["out_channels"]) != (channels + given, channels):
+        raise InputError(f"the network is of {network['in_channels']} channels in and {network['out_channels']} out, and "
+                         f"{channels + given} and {channels} are needed; leave them out")
+    if network.get("num_class_embeds") is not None:
+        raise InputError("the network is conditioned on classes (num_class_embeds), and codes have none; leave it out")
+    multiple = 2 ** (len(network.get("block_out_channels", (1,) * 4)) - 1)
+    if side % multiple:
+        raise InputError(f"codes of {side} x {side} do not fit a network whose images are multiples of {multiple}; set "
+                         f"data.sides to {multiple} times what it is, or take fewer block_out_channels")

@@ -1,0 +1,18 @@
+"""The bounds of a run that trains an autoencoder."""
+
+import pytest
+
+from medrestore.errors import InputError
+from medrestore.training.latent_config import AutoencoderConfig, AutoencoderLoss, read_autoencoder
+
+
+def test_the_weight_of_the_codes_follows_from_their_kind() -> None:
+    assert AutoencoderConfig("kl").codes_weight == 1e-4 and AutoencoderConfig("vq").codes_weight == 1.0
+    assert AutoencoderConfig("kl", loss=AutoencoderLoss(codes=0.0)).codes_weight == 0.0
+
+
+def test_a_run_of_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match="l1 and gradients are both 0"):
+        AutoencoderLoss(l1=0.0, gradients=0.0)
+    with pytest.raises(InputError, match="autoencoder must be"):
+        read_autoencoder({"autoencoder": "gan"}, "x.yaml")
