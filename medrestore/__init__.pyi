@@ -26,6 +26,7 @@ from .images import degrade as degrade
 from .images import restore_image as restore_image
 from .inpainting import inpaint as inpaint
 from .inversion import Blind as Blind
+from .inversion import DiffusionEM as DiffusionEM
 from .inversion import restore_blind as restore_blind
 from .methods import DAPS as DAPS
 from .methods import DDIM as DDIM

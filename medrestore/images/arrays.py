@@ -12,6 +12,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..priors import Prior
 from ..settings import suggested
+from .blind import kernel_of, with_kernel
 from .codes import opened, settled
 from .degradation import Degradation
 from .degrading import degraded
@@ -34,6 +35,7 @@ class RestoredImage(Generic[A]):
         simple: the image without a prior, A^+ y, or what was given where it has the size of the image; None where neither is.
         misfit: |A x - y| over what the noise explains, about 1; relative to |y| without noise.
         noise_std: of the data, in the units of the image; `noise_source` says where it is from.
+        kernel: (side, side), of a blur whose kernel was not known; None for all else.
     """
 
     image: A
@@ -43,6 +45,7 @@ class RestoredImage(Generic[A]):
     misfit: float
     noise_std: float
     noise_source: str
+    kernel: A | None = None
 
     def __repr__(self) -> str:
         return (
@@ -106,9 +109,10 @@ def restore_image(
     plan = settled(plan, prior)
     kind = str(image.dtype).removeprefix("torch.")
     measured = Measured(y, step=1.0 if "int" in kind else None, bytes=kind == "uint8")
-    setting = prepare(measured, plan, prior)
+    setting = with_kernel(prepare(measured, plan, prior), measured, plan, prior, device=device)
     made = restore_slice(setting, y, 0, prior, plan, device=device)
     samples = torch.stack([_laid_out(one, image) for one in made.samples])
+    kernel = kernel_of(setting)
     return RestoredImage(
         _like(_laid_out(made.mean, image), image),
         _like(samples, image),
@@ -117,6 +121,7 @@ def restore_image(
         made.misfit,
         setting.sigma,
         setting.noise_source,
+        None if kernel is None else _like(kernel, image),
     )
 
 

@@ -22,6 +22,7 @@ from .steps import (
     Saturate,
     Share,
     Step,
+    Unknown,
     Walsh,
 )
 
@@ -29,6 +30,7 @@ TASKS: Mapping[str, tuple[str, ...]] = {  # each with the fields that say more o
     "denoise": (),
     "sr": ("factor", "filter"),
     "deblur": ("blur_std", "motion", "kernel"),
+    "blind-deblur": ("kernel_size",),
     "colorize": ("weights",),
     "inpaint": ("mask", "mask_means"),
     "cs": ("keep", "pattern", "block"),
@@ -36,6 +38,7 @@ TASKS: Mapping[str, tuple[str, ...]] = {  # each with the fields that say more o
     "jpeg": ("quality", "white"),
     "saturation": ("gain", "white"),
 }
+KERNEL_SIZE = 21  # pixels, where none is given
 ALWAYS = ("task", "operators", "pattern_seed")
 
 
@@ -44,16 +47,18 @@ class Degradation:
     """What was done to an image.
 
     Args:
-        task: denoise, sr (a coarser image), deblur, colorize (a grey image), inpaint (hidden pixels), cs (random pixels or
-            coefficients), old-photo (a coarser, grey image with hidden pixels), jpeg (compression) or saturation (overexposure).
+        task: denoise, sr (a coarser image), deblur, blind-deblur (the kernel is not known), colorize (a grey image), inpaint
+            (hidden pixels), cs (random pixels or coefficients), old-photo (a coarser, grey image with hidden pixels), jpeg
+            (compression) or saturation (overexposure).
         operators: in place of a task a list of steps, the first one done first; each is a mapping of `kind` (pool, bicubic,
-            gaussian, motion, kernel, grey, mask, pixels, walsh-hadamard, jpeg, saturation; plugin: an `operator` of another
-            package and its `options`) and its numbers.
+            gaussian, motion, kernel, unknown-blur, grey, mask, pixels, walsh-hadamard, jpeg, saturation; plugin: an `operator` of
+            another package and its `options`) and its numbers.
         factor: of sr and old-photo: how many pixels became one, along each axis.
         filter: of sr: means over the pixels, or bicubic with antialiasing.
         blur_std: of deblur: std of a Gaussian in pixels, one number or two, down the rows and along the columns.
         motion: of deblur: length in pixels and angle in degrees of a straight motion.
         kernel: of deblur: a file with the kernel, .npy or a grey picture.
+        kernel_size: of blind-deblur: side of the square that the kernel fits in, odd, pixels; default 21.
         weights: of red, green and blue in the grey image.
         mask: of inpaint and old-photo: a picture of the image's size (of old-photo, of the coarser one) of what is hidden.
         mask_means: what white means in the mask, hole or keep; never guessed.
@@ -67,13 +72,15 @@ class Degradation:
         pattern_seed: of random pixels and coefficients.
     """
 
-    task: Literal["denoise", "sr", "deblur", "colorize", "inpaint", "cs", "old-photo", "jpeg", "saturation"] | None = None
+    task: Literal["denoise", "sr", "deblur", "blind-deblur", "colorize", "inpaint", "cs", "old-photo", "jpeg",
+                  "saturation"] | None = None
     operators: tuple[Step, ...] = ()
     factor: Factor | None = None
     filter: Literal["average", "bicubic"] = "average"
     blur_std: tuple[Annotated[float, Bounds(above=0)], ...] | None = None
     motion: tuple[float, float] | None = None
     kernel: str | None = None
+    kernel_size: Annotated[int, Bounds(at_least=3)] | None = None
     weights: tuple[float, float, float] = GREY
     mask: str | None = None
     mask_means: Literal["hole", "keep"] | None = None
@@ -99,6 +106,8 @@ class Degradation:
                     f"says more of the `task` {of}, and the task is {self.task or 'not given'}; "
                     "leave it out, or give that task",
                 )
+        if len(self.operators) > 1 and any(isinstance(step, Unknown) for step in self.operators):
+            raise FieldError("Degradation", "operators", "of which one is an unknown-blur must be that one alone")
         if self.task is not None:
             self._check_complete()
             self.steps  # noqa: B018 - refuses numbers that make no step
@@ -148,6 +157,8 @@ class Degradation:
                 return (Bicubic(self.factor or 2) if self.filter == "bicubic" else Pool(self.factor or 2),)
             case "deblur":
                 return (self._blur(),)
+            case "blind-deblur":
+                return (Unknown(self.kernel_size or KERNEL_SIZE),)
             case "colorize":
                 return (Grey(self.weights),)
             case "inpaint":
@@ -166,6 +177,11 @@ class Degradation:
             case "saturation":
                 return (Saturate(self.gain or 1.0, self.white),)
         return self.operators
+
+    @property
+    def blind(self) -> bool:
+        """Whether it is a blur whose kernel is not known."""
+        return any(isinstance(step, Unknown) for step in self.steps)
 
     @property
     def linear(self) -> bool:

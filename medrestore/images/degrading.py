@@ -43,6 +43,8 @@ def degraded(
     """
     if not (plan.degradation.given or plan.noise_std > 0):
         raise InputError("nothing is to be done to the image; give a `task`, or a `noise_std`")
+    if plan.degradation.blind:
+        raise InputError("an unknown blur is nothing that can be done to an image; give the `task` deblur and its `blur_std`")
     if plan.degradation.task == "denoise" and plan.noise_std == 0:
         raise InputError("denoise needs noise; give its `noise_std`, in the units of the image")
     if plan.degradation.task == "colorize" and x.shape[1] == 1:

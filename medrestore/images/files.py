@@ -20,6 +20,7 @@ from ..files import Stage, digest, digest_of, final_names
 from ..io.images import Images, check_written, encode, open_images, spread_name, suffix_of
 from ..settings import plain
 from ..tasks import one_by_one
+from .blind import calls, kernel_of, with_kernel
 from .job import ImageJob
 from .plan import Plan, Reading, Writing
 from .records import RESTORED, Recorded, check_output, is_done, named, pairs, preview_place, publish
@@ -113,6 +114,9 @@ def restore_file(source: Path, out: Path, job: Job, *, truth: Path | None = None
     measured = Measured(torch.from_numpy(images.values), images.step, images.is_bytes, str(source))
     setting = prepare(measured, job.plan, job.prior, prior_name=job.prior_name)
     check_written(out, images, setting.channels)
+    if calls(job.plan):
+        watched = job.watched(f"{source.name}, kernel", calls(job.plan)).prior
+        setting = with_kernel(setting, measured, job.plan, watched, device=job.machine.place)
     reference = None if truth is None else _truth(truth, numbers, setting, job)
     for line in (*images.notes, *summary(images, setting, numbers, job, job.machine.place)):
         job.say(line)
@@ -219,6 +223,11 @@ def _write(
         buffer = io.BytesIO()
         np.save(buffer, torch.stack([one.samples for one in done], 1).squeeze(2).squeeze(1).numpy())
         contents[_samples_name(out)] = buffer.getvalue()
+    kernel = kernel_of(setting)
+    if kernel is not None:
+        buffer = io.BytesIO()
+        np.save(buffer, kernel.numpy())
+        contents[_kernel_name(out)] = buffer.getvalue()
     scores = (
         {}
         if reference is None
@@ -243,7 +252,13 @@ def _write(
 def _beside(out: Path, images: Images, plan: Plan) -> list[str]:
     """The names of further images beside an output."""
     spread = [spread_name(out, images)] if plan.samples > 1 else []
+    if calls(plan):
+        spread.append(_kernel_name(out))
     return spread + ([_samples_name(out)] if plan.keep_samples else [])
+
+
+def _kernel_name(out: Path) -> str:
+    return f"{out.name.removesuffix(suffix_of(out))}.kernel.npy"
 
 
 def _samples_name(out: Path) -> str:

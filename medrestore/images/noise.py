@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from torch import Tensor
 
-from .steps import Bicubic, Gaussian, Hide, Kernel, Motion, Pixels, Step, Walsh
+from .steps import Bicubic, Gaussian, Hide, Kernel, Motion, Pixels, Step, Unknown, Walsh
 
 ROUNDING = 12**-0.5  # std of rounding, in steps of the values
 
@@ -37,7 +37,7 @@ def can_be_estimated(steps: tuple[Step, ...]) -> bool:
 
 def is_blurred(steps: tuple[Step, ...]) -> bool:
     """Whether data are so weakly measured in part that rounding matters."""
-    return any(isinstance(step, Gaussian | Motion | Kernel | Bicubic) for step in steps)
+    return any(isinstance(step, Gaussian | Motion | Kernel | Unknown | Bicubic) for step in steps)
 
 
 def rounding(step: float | None) -> float:

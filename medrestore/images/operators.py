@@ -31,11 +31,12 @@ from ..operators import (
 )
 from ..operators.plugged import plugged
 from .degradation import Degradation
-from .steps import Bicubic, Gaussian, Grey, Hide, Jpeg, Kernel, Motion, Pixels, Plugged, Pool, Saturate, Step, Walsh
+from .steps import Bicubic, Gaussian, Grey, Hide, Jpeg, Kernel, Motion, Pixels, Plugged, Pool, Saturate, Step, Unknown, Walsh
 
 Size = tuple[int, int]
 BLOCK = 32  # side of the blocks of compressed sensing where the image is no power of two
 LARGEST_KERNEL = 2**20  # values of a kernel in a file
+FOUND = "the kernel that was found"  # its name among the kernels of a degradation
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,9 @@ def _operator(step: Step, size: Size, channels: int, files: Files, generator: to
             return _blur(motion_kernel(length, angle), size, f"a motion over {length:g} pixels")
         case Kernel(file):
             return _blur(files.kernels[file], size, file)
+        case Unknown(side):
+            kernel = files.kernels.get(FOUND)
+            return _blur(torch.ones(1, 1) if kernel is None else kernel, size, f"a kernel of {side} pixels")
         case Grey(weights):
             return Identity() if channels == 1 else Grayscale(weights)
         case Hide(file):

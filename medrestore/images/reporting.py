@@ -14,6 +14,7 @@ from ..jobs import PriorJob
 from ..metrics import psnr, ssim
 from ..report.panel import Column, frames_panel, panel
 from ..restoration import padded_size
+from .operators import FOUND
 from .plan import Plan, window_of
 from .restore import Restored, Setting
 
@@ -140,6 +141,10 @@ def write_preview(
     low, high = setting.interval
     if len(restored.samples) > 1:
         shown.append(("spread x 10", 10 * restored.std.abs() + low))
+    kernel = setting.files.kernels.get(FOUND)
+    if kernel is not None:
+        tile = F.interpolate(kernel[None, None] / kernel.max(), setting.size, mode="nearest")[0].expand(setting.channels, -1, -1)
+        shown.append(("kernel", low + (high - low) * tile))
     shown += [] if truth is None else [("truth", truth)]
     scaled = [
         (name, ((image.abs() if image.is_complex() else image) - low) / (high - low)) for name, image in shown

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from ..plugins import OPERATORS, Names
-from ..settings import Bounds, OneOf, check
+from ..settings import Bounds, FieldError, OneOf, check
 
 GREY = (1 / 3, 1 / 3, 1 / 3)
 Share = Annotated[float, Bounds(above=0, at_most=1)]
@@ -62,6 +62,19 @@ class Kernel(Checked):
 
     file: str
     kind: Literal["kernel"] = "kernel"
+
+
+@dataclass(frozen=True)
+class Unknown(Checked):
+    """A blur whose kernel of `size` x `size` pixels, odd, is found together with the image (`restore`; not for `degrade`)."""
+
+    size: Annotated[int, Bounds(at_least=3)]
+    kind: Literal["unknown-blur"] = "unknown-blur"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.size % 2 == 0:
+            raise FieldError("Unknown", "size", f"must be odd, got {self.size}")
 
 
 @dataclass(frozen=True)
@@ -130,4 +143,4 @@ class Plugged(Checked):
 
 
 NONLINEAR = (Jpeg, Saturate)  # which methods that follow the gradient alone can undo
-Step = Pool | Bicubic | Gaussian | Motion | Kernel | Grey | Hide | Pixels | Walsh | Jpeg | Saturate | Plugged
+Step = Pool | Bicubic | Gaussian | Motion | Kernel | Unknown | Grey | Hide | Pixels | Walsh | Jpeg | Saturate | Plugged

@@ -2,8 +2,9 @@
 
 from .blind import Blind, BlindRestoration, restore_blind
 from .descent import Found, descend
+from .em import DiffusionEM
 from .kernels import KernelNetwork, kernel_correlation
 from .trajectory import Trajectory, on_sphere
 
-__all__ = ["Blind", "BlindRestoration", "Found", "KernelNetwork", "Trajectory", "descend", "kernel_correlation", "on_sphere",
-           "restore_blind"]
+__all__ = ["Blind", "BlindRestoration", "DiffusionEM", "Found", "KernelNetwork", "Trajectory", "descend", "kernel_correlation",
+           "on_sphere", "restore_blind"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -12,12 +12,13 @@ from ..consistency import misfit, relative_misfit
 from ..errors import InputError
 from ..levels import karras
 from ..noise import Noise
-from ..operators import CircularBlur, LinearOperator, Mask, Operator
+from ..operators import CircularBlur, Identity, LinearOperator, Mask, Operator
 from ..operators.representation import ShortRepr
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds, check
 from .descent import Found, descend
+from .em import DiffusionEM, find
 from .kernels import KernelNetwork, off_centre
 from .trajectory import Trajectory
 
@@ -49,6 +50,7 @@ class Blind:
     gradient: Literal["full", "shortcut"] = "full"
     clip: Annotated[float | None, Bounds(above=0)] = None
     edges: Literal["circular", "unknown"] = "circular"
+    default_steps: ClassVar[int] = 10
 
     def __post_init__(self) -> None:
         check(self)
@@ -74,7 +76,7 @@ class BlindRestoration(ShortRepr):
         samples: (sample, channel, height, width), in the units of the data.
         kernels: (sample, side, side), non-negative and of sum 1.
         misfit: (sample,) as of `Restoration`.
-        history: (iteration, sample) mean squared misfit of all iterations, in the prior's units.
+        history: of each sample the mean squared misfit of all iterations, in the prior's units; empty where it was no descent.
         method, levels, seeds: how they were found.
     """
 
@@ -82,7 +84,7 @@ class BlindRestoration(ShortRepr):
     kernels: Tensor
     misfit: Tensor
     history: tuple[Tensor, ...]
-    method: Blind
+    method: Blind | DiffusionEM
     levels: tuple[float, ...]
     seeds: tuple[int, ...]
 
@@ -97,37 +99,58 @@ class BlindRestoration(ShortRepr):
         return self.kernels[int(self.misfit.argmin())]
 
 
-def restore_blind(y: Tensor, prior: Prior, method: Blind | None = None, *, sigma: float = 0.0, codec: Codec | None = None,
-                  levels: Sequence[float] | None = None, steps: int = 10, samples: int = 1, seed: int = 0,
-                  on_step: OnStep | None = None) -> BlindRestoration:
+def restore_blind(y: Tensor, prior: Prior, method: Blind | DiffusionEM | None = None, *, sigma: float = 0.0,
+                  codec: Codec | None = None, levels: Sequence[float] | None = None, steps: int | None = None, samples: int = 1,
+                  seed: int = 0, on_step: OnStep | None = None) -> BlindRestoration:
     """Restores an image that an unknown kernel has blurred.
 
     Args:
         y: (1, channel, height, width), real or complex as the prior's images are.
-        method: hyper-parameters; None takes the defaults.
-        sigma: std of every real number of the noise in y; above 0 it ends the descent of a sample that explains y to it.
+        method: with its hyper-parameters; None is `DiffusionEM()`, which finds kernels where `Blind` does not
+            (docs/inversion.md).
+        sigma: std of every real number of the noise in y; with `Blind` it ends the descent of a sample that explains y to it,
+            and `DiffusionEM` needs it above 0.
         codec: from images to the prior's coordinates; by default that of the prior's recipe, whose scale comes from y.
-        levels: noise levels; by default `steps` levels of `karras` over the prior's range.
-        samples, seed: sample k begins at noise and kernel of seed + k.
-        on_step: called with the number of the iteration and the images of it, in the prior's coordinates.
+        levels: noise levels; by default `steps` levels of `karras` over the prior's range, for `DiffusionEM` from 5 at most.
+        steps: by default as many as the method says: 30, and 10 for `Blind`.
+        samples, seed: sample k begins at noise (and, with `Blind`, kernel) of seed + k.
+        on_step: called with the number of the iteration or step and the images of it, in the prior's coordinates.
 
     Raises:
-        InputError: y is no image of the prior, or the kernel is larger than it.
+        InputError: y is no image of the prior, the kernel is larger than it, or the noise that is needed is not given.
     """
-    method = Blind() if method is None else method
+    method = DiffusionEM() if method is None else method
     codec = _codec(prior, y) if codec is None else codec
     _check(y, prior, method, codec, samples)
-    low, high = max(prior.sigma_range[0], 0.005), min(prior.sigma_range[1], 40.0)
-    levels = karras(steps, high, low) if levels is None else levels
+    if levels is None:
+        levels = default_levels(prior, method, method.default_steps if steps is None else steps)
     seeds = tuple(range(seed, seed + samples))
-    found = [_of_sizes(y, prior, method, sigma, codec, levels, one, on_step) for one in seeds]
-    side = max(kernel.shape[-1] for _, kernel, _ in found)
-    kernels = torch.stack([_in_field(kernel, side) for _, kernel, _ in found])
-    images = torch.cat([image for image, _, _ in found])
+    if isinstance(method, DiffusionEM):
+        noise_std = float(torch.as_tensor(Problem(Identity(), y, sigma).encoded(codec).sigma))
+        if not noise_std > 0:
+            raise InputError(f"sigma is {sigma:g}, and DiffusionEM weighs the data by their noise; give its std, above 0")
+        found, kernels = find(codec.encode(y), prior, method, noise_std, levels, Noise(seeds, y.device), on_step=on_step)
+        images, history = codec.decode(found), tuple(y.new_zeros(0, dtype=torch.float32) for _ in seeds)
+    else:
+        each = [_of_sizes(y, prior, method, sigma, codec, levels, one, on_step) for one in seeds]
+        side = max(kernel.shape[-1] for _, kernel, _ in each)
+        kernels = torch.stack([_in_field(kernel, side) for _, kernel, _ in each])
+        images, history = torch.cat([image for image, _, _ in each]), tuple(losses for _, _, losses in each)
     misfits = torch.cat([
-        relative_misfit(Problem(method.operator(kernel, _size(y)), _seen(method, kernel, y), sigma), image)
-        for image, kernel, _ in found])
-    return BlindRestoration(images, kernels, misfits, tuple(history for _, _, history in found), method, tuple(levels), seeds)
+        relative_misfit(Problem(_blur(method, kernel, _size(y)), _seen(method, kernel, y), sigma), image[None])
+        for image, kernel in zip(images, kernels, strict=True)])
+    return BlindRestoration(images, kernels, misfits, history, method, tuple(levels), seeds)
+
+
+def default_levels(prior: Prior, method: Blind | DiffusionEM, steps: int) -> list[float]:
+    """`steps` levels of `karras` over the prior's range; those of `DiffusionEM` begin at 5, where an image is all noise."""
+    low, high = max(prior.sigma_range[0], 0.005), min(prior.sigma_range[1], 40.0)
+    return karras(steps, high, low) if isinstance(method, Blind) else karras(steps, min(high, 5.0), max(low, 0.01))
+
+
+def _blur(method: Blind | DiffusionEM, kernel: Tensor, size: tuple[int, int]) -> LinearOperator:
+    """The blur by a kernel, as the method takes it to be at the edges."""
+    return method.operator(kernel, size) if isinstance(method, Blind) else CircularBlur(kernel, size)
 
 
 def _of_sizes(y: Tensor, prior: Prior, method: Blind, sigma: float, codec: Codec, levels: Sequence[float], seed: int,
@@ -172,9 +195,9 @@ def _of_size(y: Tensor, prior: Prior, method: Blind, sigma: float, codec: Codec,
                        others=[{"params": network.weights, "lr": method.kernel_lr}], on_step=on_step)
 
 
-def _seen(method: Blind, kernel: Tensor, y: Tensor) -> Tensor:
+def _seen(method: Blind | DiffusionEM, kernel: Tensor, y: Tensor) -> Tensor:
     """y where the operator measures it, zero in the margin that it leaves out."""
-    sampled = method.operator(kernel.detach(), _size(y)).sampled
+    sampled = _blur(method, kernel.detach(), _size(y)).sampled
     return y if sampled is None else sampled * y
 
 
@@ -203,7 +226,7 @@ def _codec(prior: Prior, y: Tensor) -> Codec:
     raise InputError(f"the prior's recipe, {prior.recipe}, gives no codec for an image; pass one with codec=")
 
 
-def _check(y: Tensor, prior: Prior, method: Blind, codec: Codec, samples: int) -> None:
+def _check(y: Tensor, prior: Prior, method: Blind | DiffusionEM, codec: Codec, samples: int) -> None:
     """Refuses, before the first iteration, what cannot be one blurred image of the prior."""
     if samples < 1:
         raise InputError(f"samples is {samples} and must be at least 1")
@@ -217,7 +240,7 @@ def _check(y: Tensor, prior: Prior, method: Blind, codec: Codec, samples: int) -
     if image.shape != y.shape or image.is_complex() != y.is_complex():
         raise InputError(f"y is {y.dtype} {tuple(y.shape)} and images of the prior are {image.dtype} {tuple(image.shape)}; "
                          "take a prior of such images")
-    largest = min(size) if method.edges == "circular" else min(size) - 1
-    if max(method.sizes) > largest:
-        raise InputError(f"a kernel of {max(method.sizes)} is too large for an image of {size} pixels; "
-                         f"take `sizes` up to {largest}")
+    largest = min(size) - 1 if method.edges == "unknown" else min(size)
+    side, name = (max(method.sizes), "sizes") if isinstance(method, Blind) else (method.size, "size")
+    if side > largest:
+        raise InputError(f"a kernel of {side} is too large for an image of {size} pixels; take `{name}` up to {largest}")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.networks import save_classifier
 from helpers.pictured import FieldOf
 from PIL import Image
 
@@ -103,12 +104,15 @@ OTHERS: dict[str, Any] = {
     "guide": 2,
     "seam": "fixed",
     "label": 1,
+    "classifier": "classifier",  # a folder that the test makes
+    "guidance": 2.0,
     "axis": "coronal",
     "slices": (0, 1),
     "keep_samples": True,
     "bf16": False,
     "batch_size": 2,
 }
+WITH: dict[str, dict[str, Any]] = {"method": {"options": {}}, "classifier": {"label": 1}, "guidance": {"label": 1}}
 DONE: dict[str, Any] = {
     "task": Degradation(task="denoise"),
     "operators": Degradation(operators=({"kind": "grey"},)),
@@ -116,6 +120,7 @@ DONE: dict[str, Any] = {
     "filter": Degradation(task="sr", factor=2, filter="bicubic"),
     "blur_std": Degradation(task="deblur", blur_std=(1.0,)),
     "motion": Degradation(task="deblur", motion=(3.0, 0.0)),
+    "kernel_size": Degradation(task="blind-deblur", kernel_size=5),
     "weights": Degradation(task="colorize", weights=(0.5, 0.3, 0.2)),
     "keep": Degradation(task="cs", keep=0.3),
     "quality": Degradation(task="jpeg", quality=30),
@@ -132,11 +137,13 @@ def current(plan: Plan, **rest: Any) -> str:
     return Job(plan, FieldOf(1), {"sha256": plan.prior}, **rest).config_hash
 
 
-def test_every_field_changes_the_hash(tmp_path: Path) -> None:
+def test_every_field_changes_the_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_classifier(tmp_path / "classifier", names=("a", "b"))
     hashes = [
         current(BASE),
         *(
-            current(replace(BASE, **{name: value, **({"options": {}} if name == "method" else {})}))
+            current(replace(BASE, **{name: value, **WITH.get(name, {})}))
             for name, value in OTHERS.items()
         ),
     ]
