@@ -168,7 +168,7 @@ ELSEWHERE = {  # a name or phrase, and the test that follows it
     "the name of a config that comes with the package": "test_shipped.py::test_names_that_are_none",
     "allow the run to resume": "training/test_run.py::",
     "resume to add them": "io/scenes/test_writer.py::test_killed_and_resumed_gives_the_same_bytes",
-    "multiples of {}; pad": "priors/test_latent.py::test_small_images_that_cannot_be_are_refused",
+    "multiples of {}; pad": "priors/test_latent.py::",
 }
 OWNER, MACHINE, OTHER, PLACE = (
     "only whoever holds the whole file can give it",
