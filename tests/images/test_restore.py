@@ -14,7 +14,7 @@ from medrestore.images.degrading import degraded
 from medrestore.images.plan import DegradePlan, Plan
 from medrestore.images.restore import Measured, Restored, prepare, restore_slice, to
 from medrestore.methods import IMAGES, METHODS
-from medrestore.operators import AveragePool, Grayscale, Mask, gaussian_blur
+from medrestore.operators import AveragePool, Grayscale, Mask, OfCodes, gaussian_blur
 
 SIZE = (32, 40)
 GREY, COLOUR = grey(size=SIZE).float()[None, None], picture(0, SIZE).float()[None]
@@ -198,9 +198,12 @@ def test_what_is_not_linear_is_restored_by_its_gradient(given: dict[str, Any]) -
         run(GREY, 1, 1.0, method="hqs", **given)
 
 
-@pytest.mark.parametrize("name", METHODS.offered(IMAGES))
+OF_PIXELS = [name for name in METHODS.offered(IMAGES) if not METHODS[name].given and METHODS[name].needs is not OfCodes]
+
+
+@pytest.mark.parametrize("name", OF_PIXELS)
 def test_every_method_that_is_offered_serves(name: str) -> None:
-    """Those that iterate do so twice."""
+    """Those that iterate do so twice; those of other priors are tested in test_codes.py."""
     options = {"iterations": 2} if "iterations" in {one.name for one in fields(METHODS[name])} else {}
     small = GREY[..., :12, :16]
     restored, _ = run(small, 1, 0.0, steps=3, method=name, plan=dict(options=options), task="sr", factor=2)
