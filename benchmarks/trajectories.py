@@ -30,7 +30,7 @@ from medrestore.restoration import restore
 
 RESULTS = Path(__file__).parent / "results" / "trajectories.csv"
 VALIDATION, TEST, SNR_DB, COILS = 48, 52, 30.0, 8  # first subjects of each, as the configuration has them
-WEIGHTS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+WEIGHTS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 TRAJECTORIES: dict[str, Callable[[tuple[int, int]], Tensor]] = {
     "radial, 48 spokes": lambda shape: radial(48, shape),
     "spiral, 12 interleaves": lambda shape: spiral(12, shape, turns=4.0, power=1.5),
@@ -64,7 +64,7 @@ def scored(ready: Prepared, image: Tensor) -> tuple[float, float]:
 def tuned(scans: list[Prepared], make: Callable[[float], Baseline]) -> float:
     """The weight of the highest mean PSNR; neighbours of the best are tried as long as they are better."""
     found: dict[float, float] = {}
-    best = 3e-3
+    best = 1e-2
     while (around := [w for w in WEIGHTS if abs(WEIGHTS.index(w) - WEIGHTS.index(best)) <= 1 and w not in found]):
         found |= {w: fmean(scored(one, reconstructed(make(w), one)[0])[0] for one in scans) for w in around}
         best = max(found, key=found.__getitem__)

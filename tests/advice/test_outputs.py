@@ -61,6 +61,7 @@ def pictured(bench: Bench) -> Bench:
     return bench
 
 
+LONG = ("recon", "inpaint", "restore")
 COMMANDS: dict[str, tuple[str, tuple[str, ...], str]] = {  # words, and the end of a name for the output
     "recon": ("recon", ("scan.h5", "--prior", "PRIOR", "--steps", "2", "--maps-cache", "cache"), ".h5"),
     "degrade": ("degrade", ("a.png", "--task", "sr", "--factor", "2"), ".png"),
@@ -85,7 +86,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...], str]] = {  # words, and the end 
     "give another place",
     "give another -o",
 )
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in COMMANDS])
 def test_what_exists_is_replaced_with_overwrite_or_left_under_another_name(
     name: str, pictured: Bench, scan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +100,7 @@ def test_what_exists_is_replaced_with_overwrite_or_left_under_another_name(
 
 
 @follows("pass `resume` to do the rest", "`resume`", "--resume")
+@pytest.mark.slow
 def test_a_folder_begun_is_gone_on_with(bench: Bench) -> None:
     (bench / "scans").mkdir()
     for name in "ab":
@@ -142,6 +144,7 @@ def frames(bench: Bench, count: int = 2) -> tuple[Any, ...]:
 
 
 @follows("pass `resume` to go on where that stopped", "`overwrite` to begin again")
+@pytest.mark.slow
 def test_frames_begun_by_another_run(pictured: Bench) -> None:
     words = frames(pictured)
     works(pictured, *words, "-o", pictured / "filled")

@@ -18,7 +18,7 @@ from pathlib import Path
 from front_door import blocks, stage
 
 ROOT = blocks.ROOT
-EXTRAS = "train,dicom,video,parquet"  # that the pages' commands and the walks use
+EXTRAS = "train,dicom,video,parquet,nufft"  # that the pages' commands and the walks use
 STEPS = {"recon", "inpaint", "restore", "generate", "demo"}
 TRAINED = ["images=64", "optim.decay_images=32", "optim.warmup_images=8", "checkpoint_images=64", "sample_images=64"]
 WALKS = {"clinical_researcher.py": ["-o", "images", "--steps", "2"], "evaluator.py": ["-o", "study", "--steps", "2"],

@@ -4,10 +4,12 @@ import shutil
 import sys
 from pathlib import Path
 
+import ismrmrd
 import numpy as np
 import torch
 from helpers import scans
 from helpers.checkpoints import FACES
+from helpers.phantom import head_and_maps
 from PIL import Image
 from scipy.io import savemat
 
@@ -15,6 +17,8 @@ from medrestore import shipped
 from medrestore.io import write_nifti, write_reconstruction
 from medrestore.io.frames.mha import MhaWriter
 from medrestore.io.frames.video import VideoWriter
+from medrestore.mri import radial
+from medrestore.operators import NonCartesianSense
 from medrestore.priors.convert import ddpm
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +39,7 @@ def make(folder: Path) -> None:
     folder.mkdir(parents=True)
     kspace, images = scans.kspace(2, shape=(SIDE, SIDE))
     _scans(folder, kspace, images)
+    _along(folder)
     _pictures(folder)
     write_nifti(folder / "scan.nii.gz", 255 * images, pixel_mm=(1.0, 1.0, 3.0), affine=np.diag([1.0, 1.0, 3.0, 1.0]))
     shutil.copy(folder / "scan.nii.gz", folder / "brain.nii.gz")
@@ -64,6 +69,25 @@ def _scans(folder: Path, kspace: np.ndarray, images: np.ndarray) -> None:
 
     example(folder / "mrd")
     (folder / "mrd" / "scan0.mrd").rename(folder / "scan.mrd")
+
+
+def _along(folder: Path) -> None:
+    """One slice along radial spokes: ISMRMRD, arrays, BART."""
+    image, maps, _ = head_and_maps((SIDE, SIDE), 4, 0)
+    points = radial(96, (SIDE, SIDE))
+    samples = NonCartesianSense(maps, points, torch.ones(points.shape[:2]))(image.to(torch.complex64))[0].numpy()
+    np.save(folder / "kspace.npy", samples[None])
+    np.save(folder / "traj.npy", points.numpy())
+    spatial = np.concatenate([points.numpy(), np.zeros((*points.shape[:2], 1))], -1)
+    for name, values in (("ksp", samples.transpose(2, 1, 0)[None]), ("traj", spatial.transpose(2, 1, 0))):
+        (folder / f"{name}.hdr").write_text(f"# Dimensions\n{' '.join(map(str, values.shape))} \n")
+        (folder / f"{name}.cfl").write_bytes(values.astype(np.complex64).tobytes(order="F"))
+    with ismrmrd.Dataset(str(folder / "radial.h5"), create_if_needed=True) as file:
+        file.write_xml_header(scans.header((SIDE, SIDE), (SIDE, SIDE)).replace("cartesian", "radial").encode())
+        for number in range(samples.shape[1]):
+            one = ismrmrd.Acquisition.from_array(samples[:, number], points[number].numpy().astype(np.float32) / SIDE)
+            one.idx.kspace_encode_step_1 = number
+            file.append_acquisition(one)
 
 
 def _pictures(folder: Path) -> None:

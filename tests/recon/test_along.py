@@ -11,6 +11,7 @@ from helpers.pretend_device import pretending
 from helpers.ready import Shrink
 from torch import Tensor
 
+from medrestore.baselines import L1Wavelet
 from medrestore.errors import InputError
 from medrestore.io import Scan
 from medrestore.mri import points_of, radial, spiral
@@ -64,6 +65,14 @@ def test_classical_methods(trajectory: Tensor, method: str, better: float) -> No
     shown = one.shown(reconstructed(plan.baseline, one)[0]).abs()
     assert one.reference is not None
     assert float((shown - one.reference).norm() / one.reference.norm()) < better
+
+
+@pytest.mark.parametrize("trajectory", [SPOKES, SPIRAL])
+def test_l1_wavelet_reaches_its_minimum(trajectory: Tensor) -> None:
+    one = prepare(scan(trajectory), Plan("cg-sense", weight=1e-2))
+    assert isinstance(one.sense, NonCartesianSense)
+    found, best = (L1Wavelet(1e-2, iterations=count).along(one.sense, one.kspace) for count in (100, 1200))
+    assert float((found - best).norm() / best.norm()) < 0.03
 
 
 def test_restored_as_alone_and_together(ready: Prepared) -> None:
