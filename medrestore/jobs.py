@@ -74,7 +74,12 @@ class PriorJob(Generic[P]):
         cls.check_described(about, plan)
         prior = cls.loaded(plan, machine)
         LOG.debug("the prior %s was loaded onto %s in %.1f s", plan.prior, machine.place, time.monotonic() - began)
-        return cls(plan, prior, about, **{"machine": machine, **rest})
+        return cls(cls.settled(plan, prior), prior, about, **{"machine": machine, **rest})
+
+    @classmethod
+    def settled(cls, plan: P, prior: Prior) -> P:
+        """The plan with what follows from its prior, where it leaves that open."""
+        return plan
 
     @classmethod
     def loaded(cls, plan: P, machine: PriorMachine) -> Prior:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,12 +31,17 @@ SHOWING = (Pool, Bicubic, Gaussian, Motion, Kernel, Jpeg, Saturate)  # what leav
 
 def settled(plan: Plan, prior: Prior) -> Plan:
     """The plan with the method and the first noise level that suit a prior, where it leaves them open."""
+    return replace(plan, **open_fields(plan, prior))
+
+
+def open_fields(plan: Plan, prior: Prior) -> dict[str, Any]:
+    """The method and the first noise level that suit a prior, by field, where a plan leaves them open."""
     if not isinstance(prior, LatentPrior | SuperResolutionPrior):
-        return plan
+        return {}
     method = plan.method
     if method is None:
         method = "conditional" if isinstance(prior, SuperResolutionPrior) else "resample" if plan.degradation.linear else None
-    return replace(plan, method=method, sigma_max=PURE if plan.sigma_max is None else plan.sigma_max)
+    return {"method": method, "sigma_max": PURE if plan.sigma_max is None else plan.sigma_max}
 
 
 def opened(plan: Plan | GeneratePlan, device: str, *, compiled: bool = False) -> Prior:

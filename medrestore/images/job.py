@@ -1,11 +1,11 @@
 """What to do with images, and the prior for it, loaded once."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, TypeVar
+from typing import TypeVar
 
 from ..jobs import PriorJob, PriorMachine
 from ..priors import Prior
-from .codes import opened, settled
+from .codes import open_fields, opened
 from .plan import GeneratePlan, Machine, Plan, Writing
 
 P = TypeVar("P", Plan, GeneratePlan)
@@ -23,10 +23,9 @@ class ImageJob(PriorJob[P]):
     writing: Writing = field(default_factory=Writing)
 
     @classmethod
-    def load(cls, plan: P, machine: PriorMachine, **rest: Any) -> Self:
-        """As `PriorJob.load`, with the method that suits the prior where the plan leaves it open."""
-        job = super().load(plan, machine, **rest)
-        return replace(job, plan=settled(job.plan, job.prior)) if isinstance(job.plan, Plan) else job
+    def settled(cls, plan: P, prior: Prior) -> P:
+        """The plan with the method that suits the prior, where it leaves it open."""
+        return replace(plan, **open_fields(plan, prior)) if isinstance(plan, Plan) else plan
 
     @classmethod
     def loaded(cls, plan: P, machine: PriorMachine) -> Prior:

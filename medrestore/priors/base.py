@@ -76,7 +76,7 @@ class WrappedPrior(Prior):
     def __init__(self, prior: Prior) -> None:
         self.prior = prior
         self.channels, self.multiple, self.size = prior.channels, prior.multiple, prior.size
-        self.recipe, self.sigma_range = prior.recipe, prior.sigma_range
+        self.recipe, self.sigma_range, self.whole = prior.recipe, prior.sigma_range, prior.whole
 
     def with_reference(self, image: Tensor) -> Prior:
         told = copy(self)

@@ -50,7 +50,7 @@ def train_latent(
         images, validation, augment: instead of `config.data.train`, `.validation` and `.augment`.
         callbacks, resume: as `run.run`, which also says what is raised.
     """
-    data = {"images": images, "validation": validation, "augment": augment}
+    data: dict[str, Any] = {"images": images, "validation": validation, "augment": augment}
     folder = config.latent.autoencoder
     if (first := config.first) is not None:
         folder = str(train_autoencoder(first, **data, callbacks=callbacks, resume=resume))
@@ -67,7 +67,8 @@ def export_last_latent(
     Raises:
         InputError: no checkpoint in `config.out` is intact.
     """
-    folder, data = config.latent.autoencoder, {"images": images, "validation": validation, "augment": augment}
+    data: dict[str, Any] = {"images": images, "validation": validation, "augment": augment}
+    folder = config.latent.autoencoder
     if (first := config.first) is not None:
         folder = str(export_last_autoencoder(first, **data))
     return runs.export_last(LatentTask(config, load_images(config, images, validation, augment), folder))
@@ -105,7 +106,7 @@ class LatentTask(Task[Numbers]):
         self.channels = self.train.channels
         self.given = self.train.image_channels if config.low_resolution else 0
         _check(config, self.space, data)
-        self.network = {
+        self.network: dict[str, Any] = {
             "_class_name": "UNet2DModel", "in_channels": self.channels + self.given, "out_channels": self.channels,
         } | config.network
         net = drawn_network(self.network, config.seed)

@@ -1,7 +1,7 @@
 """The configuration of runs that train an autoencoder, or a prior of its codes; see `config` for the others."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from ..errors import InputError
@@ -195,11 +195,9 @@ class LatentConfig:
         """The run that trains the autoencoder, where it is trained first."""
         if self.latent.train is None:
             return None
-        given = {"out": f"{self.out}-autoencoder", "seed": self.seed, "data": self.data, "privacy": self.privacy}
+        given: dict[str, Any] = {"out": f"{self.out}-autoencoder", "seed": self.seed, "data": self.data, "privacy": self.privacy}
         if wrong := sorted(given.keys() & self.latent.train.keys()):
             raise InputError(f"latent.train: {wrong[0]} is that of the run of the prior; leave it out")
-        from dataclasses import replace
-
         return replace(build(AutoencoderConfig, self.latent.train, "latent.train"), **given)
 
 

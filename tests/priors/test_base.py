@@ -28,7 +28,7 @@ def test_a_wrapped_prior_has_every_attribute_of_the_prior() -> None:
     prior = NetworkPrior(net, EDM(sigmas=(0.1, 7.0)), channels=2, multiple=4, size=(8, 16), recipe=Interval(0.0, 9.0))
     wrapped = Halved(prior)
     stated = [name for name in Prior.__annotations__]
-    assert set(stated) == {"channels", "multiple", "size", "recipe", "sigma_range"}
+    assert set(stated) == {"channels", "multiple", "size", "recipe", "sigma_range", "whole"}
     for name in stated:
         assert getattr(wrapped, name) == getattr(prior, name)
 
