@@ -19,7 +19,7 @@ BLOCKS: dict[str, Any] = {
 def autoencoder(kind: str = "kl", channels: int = 2, codes: int = 3) -> Autoencoder:
     """A network of a few thousand weights, always the same."""
     shape = BLOCKS | {"in_channels": channels, "out_channels": channels, "latent_channels": codes}
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return AutoencoderKL(**shape) if kind == "kl" else VQModel(**shape, num_vq_embeddings=8)
 
