@@ -117,7 +117,7 @@ def test_how_much_is_said_can_stand_anywhere(bench, scan):
     (("recon", "x.h5", "--undersample", "equispace"), "got 'equispace'; did you mean equispaced?"),
     (("restore", "x.png", "-o", "y.png", "--task", "denoize"), "got 'denoize'; did you mean denoise?"),
     (("recon", "sample:brain-scan", "-o", "y.h5", "--prior", "brain-mr-starte"), "did you mean brain-mr-starter?"),
-    (("recon", "sample:brain-scn", "-o", "y.h5"), "did you mean brain-scan?"),
+    (("recon", "sample:brain-scn", "-o", "y.h5"), "did you mean sample:brain-scan?"),
     (("train", "quik"), "did you mean quick?"),
     (("recon", "x.h5", "--method", "dds", "--options.lamb", 3), "did you mean options.lam?"),
     (("demo", "surgcal"), "got 'surgcal'; did you mean surgical?"),

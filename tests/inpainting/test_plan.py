@@ -3,10 +3,12 @@
 import subprocess
 import sys
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.frames import FieldPrior
+from helpers.networks import save_classifier
 
 from medrestore.errors import InputError
 from medrestore.inpainting.job import Job
@@ -37,6 +39,9 @@ OTHERS: dict[str, Any] = {  # another value of every field
     "feather": 3,
     "bf16": False,
     "batch_size": 4,
+    "label": 1,
+    "classifier": "classifier",  # a folder that the test makes
+    "guidance": 2.0,
 }
 
 
@@ -45,8 +50,11 @@ def key(plan: Plan, fingerprint: str = "frames", **about: Any) -> str:
 
 
 @pytest.mark.parametrize("name", [one.name for one in fields(Plan) if one.name != "prior"])  # its weights decide, not its name
-def test_every_field_changes_the_key(name: str) -> None:
-    assert key(replace(Plan(), **{name: OTHERS[name]})) != key(Plan())
+def test_every_field_changes_the_key(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_classifier(tmp_path / "classifier", names=("a", "b"))
+    beside = {"label": 1} if name in ("classifier", "guidance") else {}
+    assert key(replace(Plan(), **{name: OTHERS[name], **beside})) != key(replace(Plan(), **beside))
 
 
 def test_equal_plans_have_one_key_and_other_frames_or_weights_another() -> None:

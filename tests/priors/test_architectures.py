@@ -65,4 +65,4 @@ def test_the_tensor_of_an_output() -> None:
 def test_the_configuration_of_a_network() -> None:
     config = configuration(UNet2DModel(**{key: value for key, value in UNET.items() if key != "_class_name"}))
     assert config["in_channels"] == 1 and tuple(config["block_out_channels"]) == (8, 16)
-    assert set(BUILDERS) == {"UNet2DModel", "DiffusionModelUNet", "NCSNpp", "VQModel", "AutoencoderKL"}
+    assert set(BUILDERS) == {"UNet2DModel", "EncoderUNet", "DiffusionModelUNet", "NCSNpp", "VQModel", "AutoencoderKL"}

@@ -158,6 +158,7 @@ def test_adjustable_fields_are_those_of_length_and_output() -> None:
 
 
 OTHERS: dict[str, Any] = {
+    "conditions.label_dropout": 0.2, "conditions.reference_dropout": 0.2,
     "init": "parent", "network": {"a": 1}, "objective.kind": "sample", "objective.noise.kind": "schedule",
     "objective.weighting": "edm", "data.augment": "frames", "precision": "bf16", "weights": "fp16", "baseline": "varnet",
     "objective.betas.start": 0.01, "objective.betas.end": 0.5, "objective.sigmas": [0.1, 1.0], "scan.kinds": ["uniform1d"],

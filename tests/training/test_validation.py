@@ -27,6 +27,9 @@ class Gaussian(Parametrisation):
     def __init__(self, power: torch.Tensor) -> None:
         self.prior = StationaryGaussian(power)
 
+    def inputs(self, x: torch.Tensor, sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x, sigma
+
     def estimate(self, net: Any, x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
         return self.prior(x, float(sigma[0]))
 

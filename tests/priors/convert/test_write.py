@@ -89,5 +89,5 @@ def test_a_network_with_a_second_input_and_a_part(tmp_path):
     assert about["condition_channels"] == 2 and about["recipe"] is None and set(about["parts"]) == {"vqvae"}
     assert store.load_part(tmp_path / "prior", "vqvae").config["in_channels"] == 1
     assert load(tmp_path / "prior", conditioned=True).recipe is None
-    with pytest.raises(InputError, match="needs a low-resolution image beside the noisy one"):
+    with pytest.raises(InputError, match="needs a low-resolution image, which scans"):
         load(tmp_path / "prior")
