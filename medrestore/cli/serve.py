@@ -116,10 +116,11 @@ def _serve(options: Options, priors: Mapping[str, tuple[str, int]], listening: "
             _open(guard.address)
         config = uvicorn.Config(guard, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3)
         uvicorn.Server(config).run(sockets=[listening])
-    except KeyboardInterrupt:
-        say("ended; uploads and results are removed")
+    except KeyboardInterrupt:  # how the server ends, except where it was started with the signal ignored
+        pass
     finally:
         jobs.close()
+    say("ended; uploads and results are removed")
     return 0
 
 
