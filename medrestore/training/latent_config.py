@@ -16,6 +16,7 @@ class AutoencoderLoss:
 
     Args:
         l1: weight of |image - reconstruction|.
+        squared: weight of its square. Most of an MR image is empty, so that black is where |.| alone long rests.
         gradients: weight of the same of differences of neighbouring pixels, the mean over the image and its halves and
             quarters. It stands where LPIPS stands in the paper: it needs no downloaded network, punishes blur at three
             scales, and is as good for complex images as for colours.
@@ -27,6 +28,7 @@ class AutoencoderLoss:
     """
 
     l1: NotNegative = 1.0
+    squared: NotNegative = 10.0
     gradients: NotNegative = 1.0
     codes: NotNegative | None = None
     adversarial: NotNegative = 0.0
@@ -35,8 +37,8 @@ class AutoencoderLoss:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.l1 + self.gradients == 0:
-            raise InputError("AutoencoderLoss: l1 and gradients are both 0, so nothing would be learned; raise one")
+        if self.l1 + self.squared + self.gradients == 0:
+            raise InputError("AutoencoderLoss: l1, squared and gradients are all 0, so nothing would be learned; raise one")
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ def gradient_error(image: Tensor, other: Tensor) -> Tensor:
 
 
 def reconstruction_error(made: Tensor, image: Tensor, weights: AutoencoderLoss) -> Tensor:
-    """l1 * |image - made| + gradients * `gradient_error`, the mean over a batch, a scalar."""
-    error = weights.l1 * (made - image).abs().mean()
+    """l1 |image - made| + squared (image - made)^2 + gradients `gradient_error`, the mean over a batch, a scalar."""
+    error = weights.l1 * (made - image).abs().mean() + weights.squared * (made - image).square().mean()
     return error + weights.gradients * gradient_error(made, image) if weights.gradients else error
 
 

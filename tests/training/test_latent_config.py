@@ -12,7 +12,7 @@ def test_the_weight_of_the_codes_follows_from_their_kind() -> None:
 
 
 def test_a_run_of_nothing_is_refused() -> None:
-    with pytest.raises(InputError, match="l1 and gradients are both 0"):
-        AutoencoderLoss(l1=0.0, gradients=0.0)
+    with pytest.raises(InputError, match="l1, squared and gradients are all 0"):
+        AutoencoderLoss(l1=0.0, squared=0.0, gradients=0.0)
     with pytest.raises(InputError, match="autoencoder must be"):
         read_autoencoder({"autoencoder": "gan"}, "x.yaml")

@@ -16,9 +16,11 @@ def test_edges_are_compared_at_three_scales() -> None:
 
 def test_the_error_is_the_weighted_sum() -> None:
     image, made = torch.zeros(2, 3, 8, 8), torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    error = reconstruction_error(made, image, AutoencoderLoss(l1=2.0, gradients=3.0))
-    assert float(error) == pytest.approx(2 * float(made.mean()) + 3 * float(gradient_error(made, image)), rel=1e-5)
-    assert float(reconstruction_error(made, image, AutoencoderLoss(gradients=0.0))) == pytest.approx(float(made.mean()), rel=1e-5)
+    error = reconstruction_error(made, image, AutoencoderLoss(l1=2.0, squared=5.0, gradients=3.0))
+    want = 2 * float(made.mean()) + 5 * float(made.square().mean()) + 3 * float(gradient_error(made, image))
+    assert float(error) == pytest.approx(want, rel=1e-5)
+    alone = reconstruction_error(made, image, AutoencoderLoss(squared=0.0, gradients=0.0))
+    assert float(alone) == pytest.approx(float(made.mean()), rel=1e-5)
 
 
 def test_the_judge_and_the_autoencoder_learn_apart() -> None:
