@@ -22,6 +22,7 @@ from . import run as runs
 from .batches import NOISE, SAMPLES, WEIGHTS, CropSampler, stream, with_worker_errors, worker_options
 from .card import autoencoder_card
 from .checkpoint import ADVICE, Progress
+from .crop_task import adamw, layout_of
 from .export import write_run
 from .latent_config import AutoencoderConfig
 from .reconstruction import Judge, reconstruction_error
@@ -29,7 +30,6 @@ from .runtime import Acceleration, Process, continue_default_stream
 from .start import ImageData, drawn_network, load_images
 from .task import SCORE, Callbacks, Result, Task
 
-MOMENTUM = (0.9, 0.99)  # betas of AdamW
 CLASSES = {"kl": "AutoencoderKL", "vq": "VQModel"}
 AT_ONCE = 8  # crops in one call where nothing is learned
 
@@ -94,12 +94,10 @@ class AutoencoderTask(Task[Tensor]):
             with torch.random.fork_rng(devices=[]):
                 continue_default_stream(stream(config.seed, WEIGHTS, 1))
                 judge = Judge(data.channels, config.loss.judge_width)
-        self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        self.layout = layout_of(config.channels_last)
         # memory_format is missing in the stub of Module.to
         self.net = Pair(autoencoder, judge).to(memory_format=self.layout)  # type: ignore[call-overload]
-        self.optimiser = torch.optim.AdamW(
-            self.net.parameters(), config.optim.lr, MOMENTUM, weight_decay=config.optim.weight_decay
-        )
+        self.optimiser = adamw(self.net, config.optim)
         self.half_lives = {"average": config.ema_images}
         self.passes = config.optim.accumulate
         self.acceleration = Acceleration(accumulate=config.optim.accumulate, tensorboard=Path(config.out))

@@ -21,9 +21,9 @@ from ..files import new_folder
 from ..metrics import psnr, ssim_map
 from ..settings import plain
 from . import run as runs
+from .baseline_config import BaselineConfig, Loss
 from .batches import WEIGHTS, stream, with_worker_errors, worker_options
 from .checkpoint import ADVICE, Progress
-from .config import BaselineConfig, Loss
 from .export import write_run
 from .runtime import Acceleration, Process, hardware
 from .scans import Position, Scan, Scans, load_scans

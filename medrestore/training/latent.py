@@ -28,6 +28,7 @@ from .batches import NOISE, SAMPLES, SIDES, stream
 from .card import latent_card
 from .checkpoint import ADVICE, Progress
 from .codes import Source
+from .crop_task import adamw, layout_of
 from .export import write_run
 from .latent_config import LatentConfig
 from .loss import denoising_loss, noise_levels, target_of, weighting
@@ -35,8 +36,6 @@ from .runtime import Acceleration, Process
 from .start import ImageData, drawn_network, load_images
 from .task import SCORE, Callbacks, Result, Task
 from .validation import LEVELS
-
-MOMENTUM = (0.9, 0.99)  # betas of AdamW
 
 
 def train_latent(
@@ -113,10 +112,10 @@ class LatentTask(Task[Numbers]):
         _check_network(self.network, self.channels, self.given, config.side // self.factor)
         self.target = target_of(config.objective)
         self.draw, self.weight = noise_levels(config.objective, self.target), weighting(config.objective, self.target)
-        self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        self.layout = layout_of(config.channels_last)
         # memory_format is missing in the stub of Module.to
         self.net = net.to(memory_format=self.layout)  # type: ignore[call-overload]
-        self.optimiser = torch.optim.AdamW(net.parameters(), config.optim.lr, MOMENTUM, weight_decay=config.optim.weight_decay)
+        self.optimiser = adamw(net, config.optim)
         self.half_lives = {"average": config.ema_images}
         self.passes = config.optim.accumulate
         self.acceleration = Acceleration(accumulate=config.optim.accumulate, tensorboard=Path(config.out))

@@ -27,8 +27,8 @@ from ..mri.coils import principal_coil
 from ..mri.sampling import KINDS
 from ..operators import Crop
 from ..settings import build, check
+from .baseline_config import Acquisition, BaselineConfig
 from .batches import stream
-from .config import Acquisition, BaselineConfig
 
 ORDER, SCAN = 10, 11  # purposes of streams
 EDGE = 0.05  # of the brightest pixel: what is brighter, blurred, is inside the object

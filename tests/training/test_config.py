@@ -9,15 +9,13 @@ from helpers.runs import prior_config
 
 from medrestore.errors import InputError
 from medrestore.settings import assign, build, flatten, plain
+from medrestore.training.baseline_config import BaselineConfig, read_baseline
 from medrestore.training.config import (
-    Acquisition,
-    BaselineConfig,
     Config,
     Optim,
     adjustable,
     differences,
     read,
-    read_baseline,
     stored,
 )
 from medrestore.training.latent_config import read_autoencoder, read_latent
@@ -73,19 +71,6 @@ def test_mistakes_are_named(given: dict[str, Any], message: str) -> None:
         read(given, "my.yaml")
 
 
-def test_sides_of_a_baseline_are_positive() -> None:
-    with pytest.raises(InputError, match=r"data.sides\[0\] must be at least 1, got 0"):
-        read_baseline({"baseline": "unet", "data": {"sides": [0]}}, "my.yaml")
-
-
-def test_a_baseline_goes_on_from_a_config_of_an_earlier_version() -> None:
-    now = read_baseline({"baseline": "unet"}, "x")
-    before = plain(now)
-    del before["loss"]["ssim"], before["keep"]
-    assert differences(before, now, "x") == []
-    assert differences(before | {"seed": 4}, now, "x") == ["seed was 4 and is 0"]
-
-
 def test_dotted_keys() -> None:
     given: dict[str, Any] = {"optim": {"lr": 1.0}}
     assign(given, "optim.batch", 4)
@@ -139,11 +124,6 @@ def test_what_may_change_on_the_way(tmp_path: Path) -> None:
     (Optim, {"lr": -1.0}, "^Optim: lr must be above 0, got -1.0$"),
     (Config, {"images": 0}, "^Config: images must be at least 1, got 0$"),
     (Config, {"snapshots": (2, 2)}, "snapshots must be different numbers"),
-    (BaselineConfig, {"baseline": "resnet"},
-     r"^BaselineConfig: baseline must be one of unet, varnet, got 'resnet'; did you mean varnet\?$"),
-    (Acquisition, {"kinds": ("spiral",)}, r"^Acquisition: kinds must be sampling masks \(.*uniform1d.*\), got 'spiral'$"),
-    (Acquisition, {"coils": ()}, "^Acquisition: coils needs at least one entry$"),
-    (Acquisition, {"cut": 1.5}, "^Acquisition: cut must be at least 0 and at most 1, got 1.5$"),
 ])
 def test_bounds_hold_in_python_too(kind: type, values: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
