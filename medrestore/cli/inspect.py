@@ -112,7 +112,8 @@ def _is_inpainted(path: Path) -> bool:
 
 
 def _prior(name: str) -> dict[str, Any]:
-    from ..priors.store import CONFIG, WEIGHTS, describe, find
+    from ..priors.network_files import CONFIG, WEIGHTS
+    from ..priors.store import describe, find
     from .convert import rule
 
     about, folder = describe(name), find(name)
@@ -127,7 +128,7 @@ def _prior(name: str) -> dict[str, Any]:
 def _classifier(folder: Path) -> dict[str, Any]:
     """A classifier of noisy images: what it is, and all that its description says."""
     from ..priors.classifier_store import describe
-    from ..priors.store import CONFIG, WEIGHTS
+    from ..priors.network_files import CONFIG, WEIGHTS
     from .convert import rule
 
     about = describe(folder)

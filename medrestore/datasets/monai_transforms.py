@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, first_line
 from ..extras import extra
 from .augment import window
 
@@ -54,7 +54,7 @@ def _apply(step: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
     try:
         result = step(image)
     except Exception as error:  # what MONAI raises for images that it cannot take has no common type
-        why = (str(error).splitlines() or [type(error).__name__])[0]
+        why = first_line(error)
         raise InputError(f"augment: MONAI's {name} fails on an image of {size}: {why}; "
                          "change its arguments or leave it out.") from error
     if not isinstance(result, Tensor) or result.ndim != 3:

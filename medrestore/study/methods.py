@@ -14,7 +14,8 @@ from ..errors import InputError
 from ..files import digest, digest_of
 from ..methods import Method
 from ..priors import Prior, WrappedPrior, classifier_store, opened
-from ..priors.store import CONFIG, describe, find
+from ..priors.network_files import CONFIG
+from ..priors.store import describe, find
 from ..settings import FieldError, dotted
 from .config import Config, Diffusion, MethodConfig, Values
 from .sources import Condition

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..datasets.base import Augment, Batch, Images
-from ..errors import InputError
+from ..errors import InputError, first_line
 from ..files import new_folder
 from ..priors import classifier_store
 from ..priors.architectures import build
@@ -147,7 +147,7 @@ def _built(config: ClassifierConfig, network: dict[str, Any]) -> torch.nn.Module
         except InputError:
             raise
         except Exception as error:  # whatever the network says of arguments it cannot take
-            raise InputError(f"network cannot be built: {(str(error).splitlines() or [type(error).__name__])[0]}") from error
+            raise InputError(f"network cannot be built: {first_line(error)}") from error
 
 
 def _check_sides(config: ClassifierConfig, multiple: int) -> None:

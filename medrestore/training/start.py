@@ -9,7 +9,7 @@ import torch
 
 from ..codecs import Interval, Recipe
 from ..datasets.base import Augment, Batch, Crops, Images, Progress
-from ..errors import InputError
+from ..errors import InputError, first_line
 from ..priors.classes import Classes
 from ..priors.parametrisations import Parametrisation
 from .batches import WEIGHTS, stream
@@ -168,7 +168,8 @@ def _new(config: Config, data: ImageData) -> Initial:
 
 def _child(config: Config, init: str, data: ImageData) -> Initial:
     from ..priors.classes import described_classes
-    from ..priors.store import CONFIG, describe, find, load, reference_channels
+    from ..priors.network_files import CONFIG
+    from ..priors.store import describe, find, load, reference_channels
 
     about, recipe, folder = describe(init), data.train.recipe, find(init)
     known = described_classes(about, json.loads((folder / CONFIG).read_text(encoding="utf-8")), folder)
@@ -241,7 +242,7 @@ def drawn_network(network: dict[str, Any], seed: int) -> torch.nn.Module:
             raise
         except Exception as error:  # whatever the library says of arguments it cannot take
             raise InputError(
-                f"network cannot be built: {(str(error).splitlines() or [type(error).__name__])[0]}"
+                f"network cannot be built: {first_line(error)}"
             ) from error
 
 

@@ -15,7 +15,7 @@ from ..architectures import build
 from ..classes import Classes
 from ..parametrisations import Parametrisation, cosine_betas, linear_betas, scaled_linear_betas
 from .checkpoint import Checkpoint, floats
-from .load import shown
+from .load import short_reason, shown
 
 Shapes = Mapping[str, tuple[int, ...]]  # key of a tensor -> its shape
 
@@ -208,13 +208,8 @@ def network(config: dict[str, Any], state: dict[str, Tensor], family: str) -> to
     except InputError:
         raise
     except Exception as error:  # whatever the class says of a configuration it cannot take
-        raise InputError(f"{family}: no {config.get('_class_name')} can be made of this architecture ({first_line(error)}); "
+        raise InputError(f"{family}: no {config.get('_class_name')} can be made of this architecture ({short_reason(error)}); "
                          "check what is given beside the file") from error
     compare(state, {key: tuple(value.shape) for key, value in net.state_dict().items()}, family)
     net.load_state_dict(floats(state, family), strict=True, assign=True)
     return net.eval().requires_grad_(False)
-
-
-def first_line(error: Exception) -> str:
-    """The first line of what a library said."""
-    return shown((str(error).splitlines() or [type(error).__name__])[0])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
-from ..store import DESCRIPTIONS
+from ..descriptions import DESCRIPTIONS
 from . import adm, adm_classifier, ddpm, edm, folder, ldm, monai, ncsnpp
 from .base import Converted, Family, FolderFamily, some
 from .checkpoint import Checkpoint, State, choose, is_averaged, read
