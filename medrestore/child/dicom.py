@@ -44,7 +44,7 @@ class Dicoms(Files[str]):
 
     def _fields(self, number: int, names: Sequence[str], rescale: Sequence[str]) -> Reply:
         """Fields of the header as plain values; of those of `rescale` all values, the functional groups' last."""
-        dataset = _read(self._files[number], pixels=False)
+        dataset = _read_dataset(self._files[number], pixels=False)
         places = [dataset]
         for groups in GROUPS:
             for group in list(dataset.get(groups) or [])[:1]:
@@ -54,14 +54,14 @@ class Dicoms(Files[str]):
 
     def _pixels(self, number: int) -> Reply:
         """The shape and type of the stored pixels of an image of one grey frame, and the pixels."""
-        dataset = _read(self._files[number], pixels=True)
+        dataset = _read_dataset(self._files[number], pixels=True)
         dataset.SamplesPerPixel, dataset.NumberOfFrames = 1, 1  # as whoever asks has read them, also where they are empty
         pixels = np.asarray(dataset.pixel_array)
         pixels = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
         return {"shape": pixels.shape, "type": pixels.dtype.name}, [pixels]
 
 
-def _read(path: str, *, pixels: bool) -> Dataset:
+def _read_dataset(path: str, *, pixels: bool) -> Dataset:
     meta = read_file_meta_info(path)
     if meta.get("TransferSyntaxUID") == DEFLATED:
         return _deflated(path, meta, pixels=pixels)

@@ -69,7 +69,7 @@ def _work(incoming: io.FileIO, outgoing: io.FileIO) -> NoReturn:
             kind = request["kind"]
             if kind not in kinds:
                 kinds[kind] = getattr(import_module(f".{kind}", __package__), KINDS[kind])()
-            _limit("RLIMIT_AS", _size() + request["memory"])
+            _limit("RLIMIT_AS", _address_space() + request["memory"])
             _limit("RLIMIT_CPU", math.ceil(time.process_time() + request["seconds"]))
             for number in request["closed"]:
                 for files in kinds.values():
@@ -79,7 +79,7 @@ def _work(incoming: io.FileIO, outgoing: io.FileIO) -> NoReturn:
             value, arrays = kinds[kind].answer(request)
         except Exception as error:  # libraries raise whatever they like of a damaged file
             _limit("RLIMIT_AS", None)
-            send(outgoing, {"error": _line(error)})
+            send(outgoing, {"error": _error_line(error)})
         else:
             send(outgoing, {"value": value}, arrays)
 
@@ -96,7 +96,7 @@ def _limit(name: str, value: int | None) -> None:
         resource.setrlimit(kind, (value, hard))
 
 
-def _size() -> int:
+def _address_space() -> int:
     """Bytes of address space in use; where the system does not say, a number beyond which nothing is limited."""
     try:
         with open("/proc/self/statm", "rb") as file:
@@ -105,6 +105,6 @@ def _size() -> int:
         return 1 << 62
 
 
-def _line(error: Exception) -> Any:
+def _error_line(error: Exception) -> Any:
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) < 500 else f"{text[:500]} ..."

@@ -108,7 +108,7 @@ def _places(scenes: "SceneSet", source: Path, out: Path) -> Mapping[str, Path]:
     return {name: out / name if len(scenes) > 1 else out for name in scenes}
 
 
-def _levels(text: str) -> tuple[int, ...]:
+def _mask_levels(text: str) -> tuple[int, ...]:
     """85,170,255 or 1-255: numbers and ranges with commas between."""
     levels: list[int] = []
     for part in str(text).split(","):
@@ -119,4 +119,4 @@ def _levels(text: str) -> tuple[int, ...]:
     return tuple(levels)
 
 
-COMMAND = Command("inpaint", Options, run, __doc__, config=True, readers={"hole_values": _levels})
+COMMAND = Command("inpaint", Options, run, __doc__, config=True, readers={"hole_values": _mask_levels})

@@ -66,7 +66,7 @@ class Nifti(Images):
             raise refused(self, "axis needs axial, coronal or sagittal, each at most once")
         self.volumes = [open_volume(path) for path in find(self.files, (".nii", ".nii.gz"), "Nifti")]
         self._slab = None if self.skip is None else self.skip[0]
-        self._spans = [None if self.skip is None else _span(volume, self.skip) for volume in self.volumes]
+        self._spans = [None if self.skip is None else _slab_voxels(volume, self.skip) for volume in self.volumes]
         self._groups = [name_group(volume.path, self.group, "Nifti") for volume in self.volumes]
         packed = [volume for volume in self.volumes if volume.compressed]
         needed = sum(2 * int(np.prod(volume.shape)) for volume in packed)
@@ -146,7 +146,7 @@ class Nifti(Images):
         return set(self._groups)
 
 
-def _span(volume: Volume, skip: tuple[Axis, float, float]) -> tuple[int, int]:
+def _slab_voxels(volume: Volume, skip: tuple[Axis, float, float]) -> tuple[int, int]:
     """The voxels [first, last) along the slab's axis that touch it."""
     axis, low, high = skip
     across = AXES.index(axis)

@@ -29,7 +29,7 @@ def check_own(folder: Path) -> None:
     Raises:
         InputError: what is in the way.
     """
-    listed = _marker(folder).get("files")
+    listed = _read_marker(folder).get("files")
     if is_empty(folder):
         return
     if not isinstance(listed, list):
@@ -111,7 +111,7 @@ def check_claimed(folder: Path, kind: str) -> None:
 
 def is_claimed(folder: Path, kind: str) -> bool:
     """Whether this is a folder that was claimed for this kind."""
-    return folder.is_dir() and _marker(folder).get("kind") == kind
+    return folder.is_dir() and _read_marker(folder).get("kind") == kind
 
 
 def _create(place: Path, text: str) -> None:
@@ -141,7 +141,7 @@ def _names(folder: Path) -> set[str]:
     return found - {MARKER, "."}
 
 
-def _marker(folder: Path) -> dict[str, object]:
+def _read_marker(folder: Path) -> dict[str, object]:
     """What the marker of a folder says; empty for whatever else has its name, and for none."""
     place = folder / MARKER
     try:

@@ -120,11 +120,11 @@ class Stage:
             with explained(out, advice):
                 self._created = make_folders(out.parent)
                 self._lock.enter_context(exclusive(out))
-                left = _clear(out, spare=_marker(out, key) if resume else None)
+                left = _clear(out, spare=_marker_content(out, key) if resume else None)
                 if left is None:
                     self.folder.mkdir()
                     self._is_own = True
-                    (self.folder / MARKER).write_bytes(_marker(out, key))
+                    (self.folder / MARKER).write_bytes(_marker_content(out, key))
                 else:
                     self.folder, self.resumed, self._is_own = left, True, True
                 self.new.mkdir()
@@ -251,7 +251,7 @@ def _stages(out: Path) -> list[Path]:
     except OSError:
         return []
     beside = (out.parent / name for name in sorted(names))
-    return [stage for stage in beside if _marker_of(stage).startswith(_marker(out, ""))]
+    return [stage for stage in beside if _marker_of(stage).startswith(_marker_content(out, ""))]
 
 
 def _check_replaced(out: Path, replace: bool) -> None:
@@ -262,7 +262,7 @@ def _check_replaced(out: Path, replace: bool) -> None:
         check_own(out)
 
 
-def _marker(out: Path, key: str) -> bytes:
+def _marker_content(out: Path, key: str) -> bytes:
     return os.fsencode(out.name) + b"\n" + key.encode()
 
 

@@ -26,7 +26,7 @@ FIRST, LAST = 5.0, 0.01  # noise levels of the search, in the prior's units
 
 def calls(plan: Plan) -> int:
     """How many images the network is given to find the kernel; 0 where there is none to be found."""
-    return 2 * DiffusionEM.default_steps if _size(plan) else 0
+    return 2 * DiffusionEM.default_steps if _kernel_size(plan) else 0
 
 
 def kernel_of(setting: Setting) -> Tensor | None:
@@ -43,7 +43,7 @@ def with_kernel(setting: Setting, measured: Measured, plan: Plan, prior: Prior, 
     Raises:
         InputError: the kernel may be as large as the image, or the image smaller than the prior's.
     """
-    side = _size(plan)
+    side = _kernel_size(plan)
     if side is None:
         return setting
     if isinstance(prior, LatentPrior | SuperResolutionPrior):
@@ -73,7 +73,7 @@ def with_kernel(setting: Setting, measured: Measured, plan: Plan, prior: Prior, 
     return replace(setting, files=replace(setting.files, kernels=known))
 
 
-def _size(plan: Plan) -> int | None:
+def _kernel_size(plan: Plan) -> int | None:
     return next((step.size for step in plan.degradation.steps if isinstance(step, Unknown)), None)
 
 

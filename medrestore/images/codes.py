@@ -118,7 +118,7 @@ def images_of(
         small: the coarse image in these coordinates, for a prior that is given one.
         constraints: of the images; of the pixels alone, codes cannot meet them.
     """
-    field = Padded(_field(prior, size), size)
+    field = Padded(_least_field(prior, size), size)
     one: Prior = prior
     if isinstance(prior, SuperResolutionPrior):
         one = prior.alone if small is None else prior.given(_padded(_within(small), field, prior.factor))
@@ -147,16 +147,16 @@ def _within(small: Tensor) -> Tensor:
     return small if small.shape[1] == 2 else small.clamp(-1, 1)
 
 
-def _field(prior: LatentPrior | SuperResolutionPrior, size: Size) -> Size:
+def _least_field(prior: LatentPrior | SuperResolutionPrior, size: Size) -> Size:
     """The least (height, width) that the prior takes, the image in whose middle begins at whole pixels of the coarse one."""
     if isinstance(prior, LatentPrior):
         grain = prior.multiple * prior.space.factor
         return -(-size[0] // grain) * grain, -(-size[1] // grain) * grain
-    height, width = (_least(side, prior.grain, 2 * prior.factor) for side in size)
+    height, width = (_least_multiple(side, prior.grain, 2 * prior.factor) for side in size)
     return height, width
 
 
-def _least(side: int, grain: int, twice: int) -> int:
+def _least_multiple(side: int, grain: int, twice: int) -> int:
     """The least multiple of `grain` of which `side` leaves a multiple of `twice`, or the least one where none does."""
     first = -(-side // grain) * grain
     fitting = [first + k * grain for k in range(twice) if (first + k * grain - side) % twice == 0]

@@ -44,7 +44,7 @@ def degrade_file(
     files = Files.read(done)
     y = degraded(torch.from_numpy(images.values), plan, files=files)
     check_written(out, images, y.shape[1])
-    beside, names = _beside(out, plan, files)
+    beside, names = _copies_of_files(out, plan, files)
     data, outside = encode(
         out,
         y.resolve_conj().numpy(),
@@ -53,7 +53,7 @@ def degrade_file(
         patient=writing.keep_patient,
         key=key,
     )
-    record = _record(images, plan, names, writing, key, given)
+    record = _degraded_record(images, plan, names, writing, key, given)
     stage = Stage(out, key=key)
     try:
         with final_names(stage.folder, out.parent):
@@ -81,7 +81,7 @@ def degrade_folder(
     )
 
 
-def _beside(out: Path, plan: DegradePlan, files: Files) -> tuple[dict[str, bytes], dict[str, str]]:
+def _copies_of_files(out: Path, plan: DegradePlan, files: Files) -> tuple[dict[str, bytes], dict[str, str]]:
     """Copies of masks and kernels by name, and the names of the copies by those of the files."""
     contents: dict[str, bytes] = {}
     names: dict[str, str] = {}
@@ -103,7 +103,7 @@ def _beside(out: Path, plan: DegradePlan, files: Files) -> tuple[dict[str, bytes
     return contents, names
 
 
-def _record(
+def _degraded_record(
     images: Images, plan: DegradePlan, names: dict[str, str], writing: Writing, key: str, given: str
 ) -> dict[str, Any]:
     """How an output was made; holds no time of day, so that a rerun gives the same bytes."""

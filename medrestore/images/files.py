@@ -110,7 +110,7 @@ def restore_file(source: Path, out: Path, job: Job, *, truth: Path | None = None
         return False
     check_output(out, source, job.writing)
     images = open_images(source, axis=job.plan.axis, max_gb=job.reading.max_gb)
-    numbers = _numbers(images, job.plan)
+    numbers = _chosen_slices(images, job.plan)
     measured = Measured(torch.from_numpy(images.values), images.step, images.is_bytes, str(source))
     setting = prepare(measured, job.plan, job.prior, prior_name=job.prior_name)
     check_written(out, images, setting.channels)
@@ -123,7 +123,7 @@ def restore_file(source: Path, out: Path, job: Job, *, truth: Path | None = None
     stage = Stage(out, key=f"{FORMAT} {key}", resume=job.writing.resume or not job.writing.overwrite)
     slices = Slices(stage.folder)
     try:
-        check_output(out, source, job.writing, beside=_beside(out, images, job.plan))  # by the only run at it now
+        check_output(out, source, job.writing, beside=_further_images(out, images, job.plan))  # by the only run at it now
         if stage.resumed:
             job.say(f"{out.name}: goes on where an earlier run stopped")
         with final_names(stage.folder, out.parent):
@@ -132,7 +132,7 @@ def restore_file(source: Path, out: Path, job: Job, *, truth: Path | None = None
             slices.restore(measured, setting, numbers, prior, job.plan, device=job.machine.place)
             if digest(source) != given:
                 raise InputError(f"{source} was changed while it was read; run again once it is complete")
-            _write(stage, out, images, setting, slices, numbers, reference, job, key, given)
+            _write_output(stage, out, images, setting, slices, numbers, reference, job, key, given)
     except BaseException:
         if slices.count:
             job.say(
@@ -176,7 +176,7 @@ def each(
     return dict(one_by_one(items, lambda item: work(*item), say, ended=ended))
 
 
-def _numbers(images: Images, plan: Plan) -> list[int]:
+def _chosen_slices(images: Images, plan: Plan) -> list[int]:
     """The slices that are restored."""
     count = len(images.values)
     first, last = (0, count) if plan.slices is None else plan.slices
@@ -187,7 +187,7 @@ def _numbers(images: Images, plan: Plan) -> list[int]:
     return list(range(first, last))
 
 
-def _write(
+def _write_output(
     stage: Stage,
     out: Path,
     images: Images,
@@ -243,13 +243,13 @@ def _write(
         None if reference is None else reference[middle],
         title="" if job.writing.anonymous else Path(images.where).name,
     )
-    record = _record(images, setting, numbers, done, scores, job, key, given)
+    record = _restored_record(images, setting, numbers, done, scores, job, key, given)
     publish(stage, out, contents, record, job.writing, written=(shown,))
     for line in report(done, setting, scores):
         job.say(line)
 
 
-def _beside(out: Path, images: Images, plan: Plan) -> list[str]:
+def _further_images(out: Path, images: Images, plan: Plan) -> list[str]:
     """The names of further images beside an output."""
     spread = [spread_name(out, images)] if plan.samples > 1 else []
     if calls(plan):
@@ -265,7 +265,7 @@ def _samples_name(out: Path) -> str:
     return f"{out.name.removesuffix(suffix_of(out))}.samples.npy"
 
 
-def _record(
+def _restored_record(
     images: Images,
     setting: Setting,
     numbers: Sequence[int],

@@ -159,12 +159,12 @@ def _operator(step: Step, size: Size, channels: int, files: Files, generator: to
                 )
             return gaussian_blur(size, (std[0], std[-1]))
         case Motion(length, angle):
-            return _blur(motion_kernel(length, angle), size, f"a motion over {length:g} pixels")
+            return _reflecting_blur(motion_kernel(length, angle), size, f"a motion over {length:g} pixels")
         case Kernel(file):
-            return _blur(files.kernels[file], size, file)
+            return _reflecting_blur(files.kernels[file], size, file)
         case Unknown(side):
             kernel = files.kernels.get(FOUND)
-            return _blur(torch.ones(1, 1) if kernel is None else kernel, size, f"a kernel of {side} pixels")
+            return _reflecting_blur(torch.ones(1, 1) if kernel is None else kernel, size, f"a kernel of {side} pixels")
         case Grey(weights):
             return Identity() if channels == 1 else Grayscale(weights)
         case Hide(file):
@@ -178,8 +178,8 @@ def _operator(step: Step, size: Size, channels: int, files: Files, generator: to
             return Saturation(gain, 0.0, white)
         case Walsh(keep, block):
             _check_share(keep, size)
-            transform = BlockWalsh(size, torch.randperm(_block(block, size) ** 2, generator=generator))
-            return Mask(_kept(transform, keep, generator)) @ transform
+            transform = BlockWalsh(size, torch.randperm(_block_side(block, size) ** 2, generator=generator))
+            return Mask(_kept_coefficients(transform, keep, generator)) @ transform
         case Plugged(name, options):
             return plugged(name, size, channels, options)
 
@@ -198,7 +198,7 @@ def _check_share(keep: float, size: Size) -> None:
         raise InputError(f"a share of {keep:g} of {size[0]} x {size[1]} pixels is none of them; keep more")
 
 
-def _blur(kernel: Tensor, size: Size, name: str) -> ReflectingBlur:
+def _reflecting_blur(kernel: Tensor, size: Size, name: str) -> ReflectingBlur:
     if any(k > n for k, n in zip(kernel.shape, size, strict=True)):
         raise InputError(
             f"{name}: the kernel has {kernel.shape[0]} x {kernel.shape[1]} pixels, more than the image of "
@@ -216,7 +216,7 @@ def _fitting(mask: Tensor, size: Size, name: str) -> Tensor:
     return mask
 
 
-def _block(given: int | None, size: Size) -> int:
+def _block_side(given: int | None, size: Size) -> int:
     """Side of the blocks."""
     if given is not None and given.bit_count() != 1:
         raise InputError(
@@ -227,15 +227,15 @@ def _block(given: int | None, size: Size) -> int:
     return given or BLOCK
 
 
-def _kept(transform: BlockWalsh, keep: float, generator: torch.Generator) -> Tensor:
+def _kept_coefficients(transform: BlockWalsh, keep: float, generator: torch.Generator) -> Tensor:
     """(height, width) of 0 and 1: random coefficients, the mean of every block among them."""
     kept = sample_pixels(transform.size, keep, generator=generator).keep
-    rows, columns = (_starts(side, transform.side) for side in transform.size)
+    rows, columns = (_block_starts(side, transform.side) for side in transform.size)
     kept[rows[:, None], columns] = 1
     return kept
 
 
-def _starts(length: int, side: int) -> Tensor:
+def _block_starts(length: int, side: int) -> Tensor:
     """Where blocks begin along a side."""
     starts, at = [], 0
     while at < length:

@@ -272,13 +272,13 @@ def restore_slice(
         ]
     seeds = [plan.seed + SLICE_SEEDS * number + k for k in range(plan.samples)]
     samples = torch.cat([_sampled(part, setting, prior, plan, seeds, device) for part in parts], 1)
-    samples = _kept(problem, samples)
+    samples = _with_known_pixels(problem, samples)
     misfit = float(relative_misfit(problem, samples.mean(0, keepdim=True)).mean())
     simple = simplest(problem, setting.size)
     return Restored(samples.cpu(), None if simple is None else simple.cpu(), misfit)
 
 
-def _kept(problem: Problem[Operator], samples: Tensor) -> Tensor:
+def _with_known_pixels(problem: Problem[Operator], samples: Tensor) -> Tensor:
     """The samples, pixels that noise-free data give as these have them, bit by bit."""
     operator = problem.operator
     if problem.exact is True and isinstance(operator, Mask):
@@ -317,7 +317,7 @@ def _sampled(
         ))
     window = window_of(plan, prior, setting.size)
     if window is None:
-        return codec.decode(_whole(encoded, constraints, setting.size, prior, plan, seeds, device))
+        return codec.decode(_whole_codes(encoded, constraints, setting.size, prior, plan, seeds, device))
     if not isinstance(encoded.operator, LocalOperator):
         raise InputError(
             f"{setting.degradation.name} ({problem.operator.kind}) knows no windows, and the prior sees "
@@ -350,7 +350,7 @@ def _sampled(
     return codec.decode(z)
 
 
-def _whole(
+def _whole_codes(
     problem: Problem[Operator],
     constraints: Sequence[Problem[Operator]],
     size: Size,

@@ -59,8 +59,8 @@ def inpaint_scene(
         with _writer(out, scene, key, job) as writer:
             preview, table = (writer.beside / place(out).name for place in (preview_place, table_place))
             write_overlay(preview, scene.frame(inspection.fullest), scene.mask(inspection.fullest)[0])
-            with _shown(preview, preview_place(out), writer):
-                coverages = _fill(given, ahead, writer, inspection, job)
+            with _mask_shown(preview, preview_place(out), writer):
+                coverages = _filled(given, ahead, writer, inspection, job)
                 with opened() as again:
                     if fingerprint(grown(again, job.plan.grow)) != inspection.fingerprint:
                         raise InputError(f"{source} was changed while it was read; run again once it is complete")
@@ -68,9 +68,9 @@ def inpaint_scene(
                 truth = scene.truth(shown)
                 write_overlay(preview, scene.frame(shown), scene.mask(shown)[0], writer.read(shown),
                               *(() if truth is None else (truth,)))
-                scores, rows = _scores(given, writer)  # by the masks as given, so that numbers compare
+                scores, rows = _scene_scores(given, writer)  # by the masks as given, so that numbers compare
                 write_frames_csv(table, [replace(row, scene=job.writing.name_of(row.scene)) for row in rows])
-            writer.provenance = _provenance(scene, inspection, key, coverages, scores, job, source, mask)
+            writer.provenance = _scene_provenance(scene, inspection, key, coverages, scores, job, source, mask)
             writer.provenance["beside"] = {path.name: digest(path) for path in (preview, table)}
         for line in report(scene, scores, rows, coverages if job.plan.temporal_fill else []):
             job.say(line)
@@ -79,7 +79,7 @@ def inpaint_scene(
 
 
 @contextmanager
-def _shown(preview: Path, place: Path, writer: SceneWriter | PictureWriter) -> Iterator[None]:
+def _mask_shown(preview: Path, place: Path, writer: SceneWriter | PictureWriter) -> Iterator[None]:
     """Has the picture of the mask at its place from the beginning, to look at, where it replaces nothing.
 
     It goes again where the block fails and leaves nothing to resume.
@@ -114,7 +114,7 @@ def _writer(
     )
 
 
-def _fill(given: Scene, ahead: Scene, writer: SceneWriter | PictureWriter, inspection: Inspection, job: Job) -> list[Coverage]:
+def _filled(given: Scene, ahead: Scene, writer: SceneWriter | PictureWriter, inspection: Inspection, job: Job) -> list[Coverage]:
     """Fills all frames and writes those that no earlier run has written."""
     done, coverages = writer.done, list[Coverage]()
     alone = given.count == 1  # its progress is that of its windows
@@ -137,7 +137,7 @@ def _shown_frame(given: Tensor, filled: FilledFrame) -> dict[str, Tensor]:
     return images if filled.spread is None else images | {"spread": filled.spread}
 
 
-def _scores(scene: Scene, writer: SceneWriter | PictureWriter) -> tuple[SceneScore | None, list[FrameScore]]:
+def _scene_scores(scene: Scene, writer: SceneWriter | PictureWriter) -> tuple[SceneScore | None, list[FrameScore]]:
     """Scores where there is a truth, and how much the fill changes from frame to frame in any case."""
     if scene.reference is not None:
         return score_scene(
@@ -155,7 +155,7 @@ def _scores(scene: Scene, writer: SceneWriter | PictureWriter) -> tuple[SceneSco
     return None, rows
 
 
-def _provenance(
+def _scene_provenance(
     scene: Scene,
     inspection: Inspection,
     key: str,

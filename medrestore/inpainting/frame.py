@@ -56,7 +56,7 @@ def check_inpaint_plan(plan: Plan, prior: Prior) -> None:
         step, 2 if plan.factor == "auto" else plan.factor
     )  # "auto" halves a picture once its lattice is used up
     sampler = plan.sampler
-    empty = _problem(torch.zeros(3, *window), torch.ones(window, dtype=torch.bool), 0.0, step, prior)
+    empty = _masked_frame(torch.zeros(3, *window), torch.ones(window, dtype=torch.bool), 0.0, step, prior)
     if plan.noise_std > 0 and sampler.exact:
         raise InputError(f"{type(sampler).__name__} takes the known pixels as free of noise; with `noise_std` take one of "
                          f"{serving(empty.operator, noisy=True, use=FRAMES)}")
@@ -111,7 +111,7 @@ def inpaint_frame(
         start, level = smooth, plan.start_sigma if bool(known[here].any()) else None
         if before is not None and plan.warm_start is not None:
             start, level = before[cut], plan.warm_start
-        samples = _fill(
+        samples = _fill_region(
             frame[cut],
             known[here],
             None if level is None else (start, level),
@@ -148,12 +148,12 @@ def regions(known: Tensor, prior: Prior, plan: Plan) -> list[Window]:
         while met := [one for one in apart if _meet(one, box, gap)]:
             apart = [one for one in apart if not _meet(one, box, gap)]
             rows, columns = ([one[axis] for one in (box, *met)] for axis in (0, 1))
-            box = _span(rows), _span(columns)
+            box = _joined(rows), _joined(columns)
         apart.append(box)
     return apart
 
 
-def _span(parts: Sequence[slice]) -> slice:
+def _joined(parts: Sequence[slice]) -> slice:
     """From the first start of several slices to their last stop."""
     return slice(min(part.start for part in parts), max(part.stop for part in parts))
 
@@ -201,7 +201,7 @@ def _meet(a: Window, b: Window, gap: int) -> bool:
     )
 
 
-def _fill(
+def _fill_region(
     frame: Tensor,
     known: Tensor,
     start: tuple[Tensor, float] | None,
@@ -216,8 +216,8 @@ def _fill(
     Noise is drawn by where the region lies.
     """
     window, shift, step = plan.grid(prior)
-    codec, size = _codec(prior), (known.shape[0], known.shape[1])
-    problem = _problem(frame.to(device) / 255, known.to(device), plan.noise_std / 255, step, prior)
+    codec, size = _picture_codec(prior), (known.shape[0], known.shape[1])
+    problem = _masked_frame(frame.to(device) / 255, known.to(device), plan.noise_std / 255, step, prior)
     noise = Noise([_seed(plan.seed + k, *corner) for k in range(plan.samples)], device)
     common: dict[str, Any] = dict(
         size=size, window=window, shift=shift, noise=noise, batch=plan.batch_size, progress=progress)
@@ -231,17 +231,17 @@ def _fill(
     return (255 * codec.decode(z)).cpu()
 
 
-def _codec(prior: Prior) -> Interval:
+def _picture_codec(prior: Prior) -> Interval:
     """The codec of a prior of RGB pictures."""
     if not isinstance(prior.recipe, Interval):
         raise InputError("frames need a prior of pictures with values in an interval; give another `prior`")
     return prior.recipe
 
 
-def _problem(image: Tensor, known: Tensor, sigma: float, step: int, prior: Prior) -> Problem:
+def _masked_frame(image: Tensor, known: Tensor, sigma: float, step: int, prior: Prior) -> Problem:
     """A frame in [0, 1] under its mask, as the prior sees it."""
     keep = known.float()
-    return Problem(LatticeMask(keep, step), keep * image[None], sigma).encoded(_codec(prior))
+    return Problem(LatticeMask(keep, step), keep * image[None], sigma).encoded(_picture_codec(prior))
 
 
 def _seed(*numbers: int) -> int:

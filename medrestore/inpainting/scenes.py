@@ -39,7 +39,7 @@ def inpaint_scenes(scenes: Mapping[str, Scene], places: Mapping[str, Path], job:
     A scene that fails does not keep the others from being done. One that ends the process ends all; see
     `inpaint_scenes_apart`.
     """
-    return dict(_each(scenes, places, job, source))
+    return dict(_each_scene(scenes, places, job, source))
 
 
 def inpaint_scenes_apart(source: Source, places: Mapping[str, Path], plan: Plan, machine: Machine, *, reading: Reading,
@@ -58,8 +58,8 @@ def inpaint_scenes_apart(source: Source, places: Mapping[str, Path], plan: Plan,
                    died=lambda name, error: f"{name}: {error} on this scene; do it alone to see more")
 
 
-def _each(scenes: Mapping[str, Scene], places: Mapping[str, Path], job: Job, source: Source,
-          begun: Callable[[str], None] = lambda name: None) -> Iterator[tuple[str, str]]:
+def _each_scene(scenes: Mapping[str, Scene], places: Mapping[str, Path], job: Job, source: Source,
+                begun: Callable[[str], None] = lambda name: None) -> Iterator[tuple[str, str]]:
     """Does scene after scene; those that fail, with the reasons, which are also said."""
     def one(item: tuple[str, Path]) -> None:
         name, place = item
@@ -84,5 +84,5 @@ class Apart:
         job = Job.load(self.plan, self.machine, reading=self.reading, writing=self.writing, say=reports.say,
                        progress=reports.progress)
         with self.source.opened(self.plan, self.reading) as scenes:
-            for name, why in _each(scenes, batch.items, job, self.source, reports.begun):
+            for name, why in _each_scene(scenes, batch.items, job, self.source, reports.begun):
                 reports.failed(name, why)

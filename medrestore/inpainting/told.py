@@ -17,7 +17,7 @@ from .scene import Coverage, Inspection
 def summary(scene: Scene, inspection: Inspection, out: Path, job: Job) -> Iterator[str]:
     """The lines before the work."""
     plan, survey, (height, width) = job.plan, inspection.survey, scene.size
-    minutes = _seconds_a_call(job) * evaluations(inspection, job) / 60
+    minutes = _seconds_a_window(job) * evaluations(inspection, job) / 60
     yield (
         f"{scene.name}: {scene.count} {'frame' if scene.count == 1 else 'frames'} of {width} x {height}, "
         f"{survey.hole_fraction:.1%} hidden ({f'masks grown by {plan.grow} pixels, ' if plan.grow else ''}{_meaning(scene)}; "
@@ -54,7 +54,7 @@ def _meaning(scene: Scene) -> str:
     return f"the levels {runs(levels)} hide" if levels else f"white means {scene.masks.meaning}"
 
 
-def _seconds_a_call(job: Job) -> float:
+def _seconds_a_window(job: Job) -> float:
     """What one network call on one window takes on this machine, measured."""
     x = torch.zeros(1, job.prior.channels, *job.plan.grid(job.prior)[0], device=job.machine.place)
     with torch.no_grad():

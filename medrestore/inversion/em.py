@@ -176,12 +176,12 @@ def tapered(y: Tensor, kernels: Tensor) -> Tensor:
     height, width = y.shape[-2:]
     blurred = torch.fft.ifft2(transfers(kernels, (height, width))[:, None] * torch.fft.fft2(y)).real
     reach = kernels.shape[-1] // 2
-    down, along = (_inside(length, reach, y.device) for length in (height, width))
+    down, along = (_taper(length, reach, y.device) for length in (height, width))
     inside = down[:, None] * along
     return inside * y + (1 - inside) * blurred
 
 
-def _inside(length: int, reach: int, device: torch.device) -> Tensor:
+def _taper(length: int, reach: int, device: torch.device) -> Tensor:
     """1 inside, and down to 0 at the ends, by a raised cosine over `reach`."""
     at = torch.arange(length, device=device)
     return 0.5 - 0.5 * torch.cos(torch.pi * (torch.minimum(at, length - 1 - at) / reach).clamp(max=1))

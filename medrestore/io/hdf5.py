@@ -156,7 +156,7 @@ class Dataset:
         read = math.prod(shape) * self.dtype.itemsize  # of a field, whole records are read
         chunk = math.prod(self.chunks or ()) * self.dtype.itemsize
         limits = Limits(memory=SPARE + 2 * (size + read + chunk), seconds=SMALL.seconds + (read + chunk) / PACE, answer=size)
-        (data,) = self.file.ask("array", limits, name=f"/{self.name}", field=field, key=_plain(key, self.shape)).arrays
+        (data,) = self.file.ask("array", limits, name=f"/{self.name}", field=field, key=_plain_selection(key, self.shape)).arrays
         return data.view(dtype).reshape(shape)
 
     def _records(self, key: Any) -> np.ndarray:
@@ -164,7 +164,7 @@ class Dataset:
         count = math.prod(shape)
         most = 2 * self.file.size + count * self.dtype.itemsize  # values of a different length are not compressed
         limits = Limits(memory=SPARE + 3 * most, seconds=SMALL.seconds + most / PACE + count * RECORD_SECONDS, answer=most)
-        answer = self.file.ask("records", limits, name=f"/{self.name}", key=_plain(key, self.shape))
+        answer = self.file.ask("records", limits, name=f"/{self.name}", key=_plain_selection(key, self.shape))
         rows, arrays = np.empty(count, self.dtype), iter(answer.arrays)
         for name in self.dtype.names or ():
             kind = self.dtype[name]
@@ -194,7 +194,7 @@ class Field:
         return self._records._numbers(key, self._name, self._records.dtype[self._name])
 
 
-def _plain(key: Any, shape: tuple[int, ...]) -> list[Any] | None:
+def _plain_selection(key: Any, shape: tuple[int, ...]) -> list[Any] | None:
     """A selection as plain data: a whole number, [start, stop, step] or {"at": [...]} for each axis that it names.
 
     Raises:

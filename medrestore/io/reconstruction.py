@@ -284,7 +284,7 @@ class ReconstructionFile:
     @property
     def provenance(self) -> dict[str, Any]:
         """The provenance; empty when another program wrote the file."""
-        return _provenance(self._file)
+        return _stored_provenance(self._file)
 
     def _optional_slice(self, name: str, index: int) -> Tensor | None:
         self._check_index(index)
@@ -321,7 +321,7 @@ def read_reconstruction(path: PathLike, *, max_gb: float = 16.0) -> Reconstructi
 def read_provenance(path: PathLike) -> dict[str, Any]:
     """The provenance of a reconstruction, the file's JSON attribute; empty when another program wrote the file."""
     with open_hdf5(path) as file:
-        return _provenance(file)
+        return _stored_provenance(file)
 
 
 def damaged(path: PathLike, *, max_gb: float = 16.0) -> list[str]:
@@ -358,7 +358,7 @@ def _dataset_digest(dataset: Any) -> str:
     return total.hexdigest()
 
 
-def _provenance(file: Any) -> dict[str, Any]:
+def _stored_provenance(file: Any) -> dict[str, Any]:
     return _json_attribute(file, PROVENANCE)
 
 

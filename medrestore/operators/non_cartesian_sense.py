@@ -102,7 +102,7 @@ class NonCartesianSense(LinearOperator):
     def _windowed(self) -> tuple[Window, Toeplitz]:
         """The window that holds the support, and the Toeplitz matrix of its images."""
         seen = self.support.reshape(-1, *self.shape).amax(0)
-        window = _widened(span(seen.any(1)), self.shape[0]), _widened(span(seen.any(0)), self.shape[1])
+        window = _quick_window(span(seen.any(1)), self.shape[0]), _quick_window(span(seen.any(0)), self.shape[1])
         return window, self.toeplitz.cropped((window[0].stop - window[0].start, window[1].stop - window[1].start))
 
     @cached_property
@@ -148,7 +148,7 @@ class NonCartesianSense(LinearOperator):
             one is two or (one.shape == two.shape and torch.equal(one, two)) for one, two in pairs)
 
 
-def _widened(window: slice, side: int) -> slice:
+def _quick_window(window: slice, side: int) -> slice:
     """The window with as few more pixels as make its length a product of 2, 3, 5 and 7, whose transforms are quick."""
     length = window.stop - window.start
     wanted = next((n for n in range(max(1, length), side) if _is_smooth(n)), side)

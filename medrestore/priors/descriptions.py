@@ -74,7 +74,7 @@ def read_description(path: Path) -> dict[str, Any]:
         InputError: it cannot be read, or was altered.
     """
     try:
-        about = json.loads(read_text(path))
+        about = json.loads(read_json_text(path))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not readable JSON ({first_line(error)}); "
                          "restore it from where the prior came from") from error
@@ -101,7 +101,7 @@ def is_count(value: Any) -> bool:
     return type(value) is int and value >= 1
 
 
-def read_text(path: Path) -> str:
+def read_json_text(path: Path) -> str:
     if path.stat().st_size > LARGEST_JSON:
         raise ValueError(f"it is larger than {LARGEST_JSON >> 20} MiB")
     return path.read_text(encoding="utf-8")

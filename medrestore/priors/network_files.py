@@ -12,7 +12,7 @@ from ..errors import InputError, first_line
 from ..files import digest
 from .architectures import build, configuration
 from .check import not_finite
-from .descriptions import read_text
+from .descriptions import read_json_text
 from .tensors import write_tensors
 
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
@@ -42,7 +42,7 @@ def network_config(folder: Path, part: str, about: Mapping[str, Any]) -> dict[st
 
 def _read_json(path: Path, folder: Path) -> dict[str, Any]:
     try:
-        values = json.loads(read_text(path))
+        values = json.loads(read_json_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{folder} cannot be loaded: {path.relative_to(folder)} is missing or not readable JSON; "
                          "copy the prior again") from error

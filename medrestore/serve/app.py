@@ -67,11 +67,11 @@ def make_app(jobs: Jobs, front: Front, *, priors: Mapping[str, tuple[str, ...]],
 
     @app.get("/")
     async def index() -> Response:
-        return _page("index.html")
+        return _page_file("index.html")
 
     @app.get("/page/{name}")
     async def page(name: str) -> Response:
-        return _page(name) if name in PAGE else Response(status_code=404)
+        return _page_file(name) if name in PAGE else Response(status_code=404)
 
     @app.get("/api/about")
     async def tell() -> Response:
@@ -214,7 +214,7 @@ def further(text: str) -> Mapping[str, Any]:
     return given
 
 
-def _page(name: str) -> "Response":
+def _page_file(name: str) -> "Response":
     from fastapi import Response
 
     data = (files("medrestore.serve") / "page" / name).read_bytes()

@@ -168,7 +168,7 @@ def _sweep(folder: Path) -> None:
     for place in folder.glob(f"{PREFIX}*-*"):
         number = place.name.removeprefix(PREFIX).partition("-")[0]
         with suppress(OSError):
-            if number.isdecimal() and _is_ours(place) and not _runs(int(number)):
+            if number.isdecimal() and _is_ours(place) and not _is_running(int(number)):
                 shutil.rmtree(place, ignore_errors=True)
 
 
@@ -177,7 +177,7 @@ def _is_ours(place: Path) -> bool:
     return place.is_dir() and not place.is_symlink() and (owner is None or place.stat().st_uid == owner())
 
 
-def _runs(process: int) -> bool:
+def _is_running(process: int) -> bool:
     """Whether a process is there; of others' one cannot tell, so they are."""
     if os.name == "nt":  # where a signal would end it
         return True

@@ -46,7 +46,7 @@ def estimate(study: Study, device: str, *, workers: int = 1) -> Iterator[str]:
     for network, took in timed.items():
         yield f"a network call of {network.prior} takes {took:.2f} s on this machine"
     yield (f"about {_duration(seconds / workers)} with {workers} {'worker' if workers == 1 else 'workers'} for {calls:,} "
-           f"network calls and the preparation, what baselines take comes on top; about {_bytes(items) / 1e6:,.0f} MB")
+           f"network calls and the preparation, what baselines take comes on top; about {_disk_bytes(items) / 1e6:,.0f} MB")
 
 
 def _first_candidates(study: Study) -> Choices:
@@ -56,7 +56,7 @@ def _first_candidates(study: Study) -> Choices:
             for label, candidates in study.candidates.items() if study.config.methods[label].tuned}
 
 
-def _bytes(items: list[StudyItem]) -> int:
+def _disk_bytes(items: list[StudyItem]) -> int:
     """About how much disk the outputs take."""
     images = sum(item.case.images for item in items)
     stored = sum(item.content.with_image for item in items) * 2 * FLOAT_BYTES * prod(items[0].case.shape)

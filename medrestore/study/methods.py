@@ -45,11 +45,11 @@ class Network:
 
     def load(self, device: str) -> "CountedPrior":
         """The prior on a device, loaded once for a process, with a count that begins at 0."""
-        return CountedPrior(_loaded(self.prior, device, self.bf16, self.conditions))
+        return CountedPrior(_opened_prior(self.prior, device, self.bf16, self.conditions))
 
 
 @lru_cache(maxsize=2)
-def _loaded(prior: str, device: str, bf16: bool, conditions: Conditions) -> Prior:
+def _opened_prior(prior: str, device: str, bf16: bool, conditions: Conditions) -> Prior:
     return opened(prior, conditions, device=device, bf16=bf16)
 
 

@@ -291,11 +291,11 @@ class Trained(ScanSolver):
 
     def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
                     device: str) -> list[Restored]:
-        return [_by_baseline(_loaded(self.folder, device), prepared, label)]
+        return [_by_baseline(_loaded_baseline(self.folder, device), prepared, label)]
 
 
 @lru_cache(maxsize=4)
-def _loaded(folder: str, device: str) -> BaselineMethod:
+def _loaded_baseline(folder: str, device: str) -> BaselineMethod:
     """A trained baseline, loaded once for a process."""
     return trained.load(folder, device=device)
 
@@ -362,14 +362,14 @@ def mean_facts(facts: Sequence[Facts]) -> Facts:
 def scan_solver(config: Baseline | ScanMethod, protocol: str, source: str, where: str) -> ScanSolver:
     """The solver of a method; see `methods.SolverMaker`."""
     if isinstance(config, Baseline):
-        return _baseline(config, protocol, source, where)
+        return _baseline_solver(config, protocol, source, where)
     plan = plan_of(Plan, config)  # whose method the check of its prior asks for
     plan, network = planned(Plan, config, lambda about, prior: check_prior(about["channels"], prior, plan),
                             lambda plan, prior: plan.check_levels(complex_prior(prior, plan)))
     return ScanDiffusion(plan, network, config.uncertainty)
 
 
-def _baseline(config: Baseline, protocol: str, source: str, where: str) -> ScanSolver:
+def _baseline_solver(config: Baseline, protocol: str, source: str, where: str) -> ScanSolver:
     name = config.baseline
     if name in ROOT_SUM_OF_SQUARES and protocol == "complex":
         raise InputError(f"{name} has no phase, and the protocol complex scores it; leave it out")

@@ -271,7 +271,7 @@ def run_study(study: Study, running: Running) -> Result:
             (folder / TIMINGS).write_text("task,method_seconds,preparation_seconds\n", "utf-8")
     tuning = tuning_tasks(study)
     first = _run(study, tuning, running, "tuning")
-    if waiting := _waiting(study, tuning):
+    if waiting := _tasks_waiting(study, tuning):
         say(f"{waiting} tuning tasks are left to other shards; run this again when they are done")
         return replace(first, waiting=waiting)
     choices = choose(tuning, out, study.config.methods, study.candidates, study.config.protocol,
@@ -283,7 +283,7 @@ def run_study(study: Study, running: Running) -> Result:
             say(line)
     tasks = scored_tasks(study, choices)
     second = _run(study, tasks, running, "testing")
-    waiting = _waiting(study, tasks)
+    waiting = _tasks_waiting(study, tasks)
     failed = first.failed | second.failed if waiting else failures(out, [*tuning, *tasks])  # of all shards
     if waiting:
         say(f"{waiting} tasks are left to other shards; the tables are written by the last one")
@@ -291,7 +291,7 @@ def run_study(study: Study, running: Running) -> Result:
         study.prints.check_unchanged()
         stored = [task for task in tasks if is_whole(out, task)]
         with files_beside(out) as folder:
-            scored = write_outputs(study.config, out, folder, stored, choices, failed, _provenance(study, running.command))
+            scored = write_outputs(study.config, out, folder, stored, choices, failed, _study_provenance(study, running.command))
             if scored:
                 write_speed(out, folder, stored)
         if scored:
@@ -311,13 +311,13 @@ def _run(study: Study, tasks: list[Task], running: Running, what: str) -> Result
     return Result(dict(outcome.failed), len(outcome.done), len(outcome.skipped))
 
 
-def _waiting(study: Study, tasks: Sequence[Task]) -> int:
+def _tasks_waiting(study: Study, tasks: Sequence[Task]) -> int:
     """How many tasks have no output and are not known to have failed."""
     failed = failures(study.out, tasks)
     return sum(task.name not in failed and not is_whole(study.out, task) for task in tasks)
 
 
-def _provenance(study: Study, command: str) -> dict[str, Any]:
+def _study_provenance(study: Study, command: str) -> dict[str, Any]:
     """How the numbers were made; no date, so that equal numbers have equal records."""
     import platform
 

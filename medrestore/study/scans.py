@@ -148,7 +148,7 @@ def scan_cases(source: Simulated | Phantoms | KSpace, prints: Fingerprints, wher
         case Phantoms():
             return _phantoms(source)
         case KSpace():
-            return _files(source, prints, where)
+            return _file_cases(source, prints, where)
 
 
 def _phantoms(source: Phantoms) -> list[PhantomCase]:
@@ -181,11 +181,11 @@ def _subjects(source: Simulated, prints: Fingerprints, where: str) -> list[Subje
     return cases
 
 
-def _files(source: KSpace, prints: Fingerprints, where: str) -> list[FileCase]:
+def _file_cases(source: KSpace, prints: Fingerprints, where: str) -> list[FileCase]:
     layout = asdict(part_of(Layout, source))
     cases = []
     first: dict[str, str] = {}  # case of each patient, which stands for the patient in tables
-    for path, identity in _chosen(source, where):
+    for path, identity in _chosen_files(source, where):
         with read_cartesian(path, **_reading(source)) as file:
             numbers = between(source.slices, len(file), str(path))
         content = prints(path)
@@ -195,7 +195,7 @@ def _files(source: KSpace, prints: Fingerprints, where: str) -> list[FileCase]:
     return cases
 
 
-def _chosen(source: KSpace, where: str) -> list[tuple[Path, str | None]]:
+def _chosen_files(source: KSpace, where: str) -> list[tuple[Path, str | None]]:
     """The files, each with what it says of its patient, to tell patients apart; it is stored nowhere."""
     if source.folder == "bundled":
         return [(samples()[BUNDLED], None)]

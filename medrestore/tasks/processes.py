@@ -37,7 +37,7 @@ class Died(Exception):
 
 
 @dataclass
-class _Worker(Generic[Item]):
+class _WorkerProcess(Generic[Item]):
     """A process, the end of its pipe, and the item that it has in hand; an empty list until it is ready."""
 
     number: int
@@ -67,7 +67,7 @@ def over(items: Iterable[Item], call: Call[Item], *, workers: int, heard: Callab
         InputError: a process cannot be started.
         Stopped: `stopped` was true.
     """
-    waiting, pool = deque(items), list[_Worker[Item]]()
+    waiting, pool = deque(items), list[_WorkerProcess[Item]]()
     finished = False
     try:
         while waiting or any(worker.hand for worker in pool):
@@ -86,13 +86,13 @@ def over(items: Iterable[Item], call: Call[Item], *, workers: int, heard: Callab
         _end(pool, gently=finished)
 
 
-def _give(worker: _Worker[Item], call: Call[Item], item: Item) -> None:
+def _give(worker: _WorkerProcess[Item], call: Call[Item], item: Item) -> None:
     worker.hand.append(item)
     with suppress(OSError):  # it has died, which its pipe tells next
         worker.pipe.send_bytes(pickle.dumps((call, item)))
 
 
-def _listen(worker: _Worker[Item], pool: list[_Worker[Item]], heard: Callable[[Item, Any], None],
+def _listen(worker: _WorkerProcess[Item], pool: list[_WorkerProcess[Item]], heard: Callable[[Item, Any], None],
             ended: Callable[[Item, Exception | None], Iterable[Item]]) -> Iterable[Item]:
     """Handles one message of a worker, or its death; the items to be done next."""
     try:
@@ -122,7 +122,7 @@ def _how(code: int | None) -> str:
     return f"its process died by signal {-code}"
 
 
-def _started(number: int) -> _Worker[Any]:
+def _started(number: int) -> _WorkerProcess[Any]:
     context = get_context("spawn")
     pipe, far = context.Pipe()
     process = context.Process(target=_serve, args=(far, number), daemon=True)
@@ -135,10 +135,10 @@ def _started(number: int) -> _Worker[Any]:
     finally:
         far.close()
     LOG.debug("worker %d is process %s", number, process.pid)
-    return _Worker(number, process, pipe)
+    return _WorkerProcess(number, process, pipe)
 
 
-def _end(pool: Sequence[_Worker[Any]], *, gently: bool) -> None:
+def _end(pool: Sequence[_WorkerProcess[Any]], *, gently: bool) -> None:
     """Ends the processes: told to, or terminated where they are at work, and killed if they do not comply."""
     for worker in pool:
         with suppress(OSError):

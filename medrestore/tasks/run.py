@@ -75,14 +75,14 @@ def run(
         InputError: the arguments do not fit, `out` cannot be written, or the cluster cannot be reached or is lost.
     """
     tasks, out = list(tasks), Path(out).absolute()
-    _check(tasks, workers, scheduler_file, shard, threads, devices)
-    mine = _share(tasks, shard)
+    _check_run(tasks, workers, scheduler_file, shard, threads, devices)
+    mine = _tasks_of_shard(tasks, shard)
     this = Run.start(out)
     try:
         with this.alive():
             state = _State(this, tasks, mine, shard, retry_failed=retry_failed, say=say)
             state.start(progress)
-            groups = _groups(state.pending)
+            groups = _by_group(state.pending)
             if groups and workers == 0 and scheduler_file is None:
                 for task in state.pending:
                     state.finished(task.name, make(task, work, this, device=devices[0], threads=threads, say=say))
@@ -116,12 +116,12 @@ def _in_processes(groups: Sequence[tuple[Task, ...]], work: Work, this: Run, *, 
             ends.failed(group, str(error))
         return []
 
-    over(map(Submitted, groups), _Worker(work, this, devices, threads), workers=min(workers, len(groups)), heard=heard,
+    over(map(Submitted, groups), _GroupWorker(work, this, devices, threads), workers=min(workers, len(groups)), heard=heard,
          ended=ended)
 
 
 @dataclass(frozen=True)
-class _Worker:
+class _GroupWorker:
     """In a worker process: the tasks of a group."""
 
     work: Work
@@ -144,8 +144,8 @@ def failures(out: Path, tasks: Iterable[Task] | None = None) -> dict[str, str]:
             if (asked is None or (task.name, task.key) in asked) and not is_whole(Path(out), task)}
 
 
-def _check(tasks: Sequence[Task], workers: int, scheduler_file: Path | None, shard: tuple[int, int], threads: int,
-           devices: Sequence[str]) -> None:
+def _check_run(tasks: Sequence[Task], workers: int, scheduler_file: Path | None, shard: tuple[int, int], threads: int,
+               devices: Sequence[str]) -> None:
     if workers < 0:
         raise InputError(f"workers={workers}: 0 works in this process, 1 or more start as many others")
     if workers > 0 and scheduler_file is not None:
@@ -176,7 +176,7 @@ def _above(name: str) -> list[str]:
     return ["/".join(parts[:length]) for length in range(1, len(parts))]
 
 
-def _groups(tasks: Iterable[Task]) -> list[tuple[Task, ...]]:
+def _by_group(tasks: Iterable[Task]) -> list[tuple[Task, ...]]:
     """By group, in the order of first appearance."""
     found: dict[str, list[Task]] = {}
     for task in tasks:
@@ -184,10 +184,10 @@ def _groups(tasks: Iterable[Task]) -> list[tuple[Task, ...]]:
     return [tuple(group) for group in found.values()]
 
 
-def _share(tasks: Sequence[Task], shard: tuple[int, int]) -> list[Task]:
+def _tasks_of_shard(tasks: Sequence[Task], shard: tuple[int, int]) -> list[Task]:
     """The tasks of a shard; it depends on their list alone, because shards begin at different times."""
     index, count = shard
-    return [task for group in _groups(tasks)[index - 1 :: count] for task in group]
+    return [task for group in _by_group(tasks)[index - 1 :: count] for task in group]
 
 
 class _State:

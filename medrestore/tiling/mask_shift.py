@@ -71,7 +71,7 @@ def mask_shift(
     given = [problem, *constraints, *([] if guide is None else [guide])]
     grain = common_grain(given)
     shift = checked(problem, prior, method, window, shift, grain, common_halo(given))
-    field = _field(size, window, grain)
+    field = _field_of_windows(size, window, grain)
     given = [_set_into(field, one, size, len(noise.seeds)) for one in given]
     guides = [] if guide is None else [given.pop()]
     if isinstance(start, Tensor):
@@ -136,7 +136,7 @@ def determined(problem: Problem[Operator], channels: int, size: Size, tile: Size
     operator = as_local(problem.operator)
     if problem.exact is not True or not isinstance(operator, SpectralOperator):
         return exact
-    tile = _field(tile, tile, operator.grain)
+    tile = _field_of_windows(tile, tile, operator.grain)
     white = Noise([0, 1], problem.y.device)((2, channels, *tile))
     for here in _tiles(size, tile):
         A = _spectral(operator.restrict(here))
@@ -238,13 +238,13 @@ def _joint(problem: Problem[Operator], jobs: Sequence[Job]) -> Problem[Operator]
     local = as_local(problem.operator)
     operators = {id(here): local.restrict(here) for here, _ in jobs}  # once for all samples of a window
     return stack([
-        Problem(operators[id(here)], _row(problem.y, k)[(..., *local.footprint(here))],
-                _row(problem.sigma, k) if isinstance(problem.sigma, Tensor) else problem.sigma)
+        Problem(operators[id(here)], _of_sample(problem.y, k)[(..., *local.footprint(here))],
+                _of_sample(problem.sigma, k) if isinstance(problem.sigma, Tensor) else problem.sigma)
         for here, k in jobs
     ])
 
 
-def _row(values: Tensor, k: int) -> Tensor:
+def _of_sample(values: Tensor, k: int) -> Tensor:
     """Those of sample k; of all samples where there is one row."""
     return values[k : k + 1] if len(values) > 1 else values
 
@@ -260,7 +260,7 @@ def _tiles(size: Size, tile: Size) -> Iterable[Window]:
     return product(rows, columns)
 
 
-def _field(size: Size, window: Size, grain: int) -> Size:
+def _field_of_windows(size: Size, window: Size, grain: int) -> Size:
     """The smallest field that holds the picture and a window, of sides that are multiples of the grain."""
     height, width = (-(-max(n, w) // grain) * grain for n, w in zip(size, window, strict=True))
     return height, width

@@ -88,7 +88,7 @@ class AutoencoderTask(Task[Tensor]):
         self.config, self.data = config, data
         self.network = complete(config, data.channels)
         autoencoder = cast("Autoencoder", drawn_network(self.network, config.seed))
-        _check(config, autoencoder, data)
+        _check_crops(config, autoencoder, data)
         judge = None
         if config.loss.adversarial:
             with torch.random.fork_rng(devices=[]):
@@ -202,7 +202,7 @@ def complete(config: AutoencoderConfig, channels: int) -> dict[str, Any]:
     } | config.network
 
 
-def _check(config: AutoencoderConfig, net: Autoencoder, data: ImageData) -> None:
+def _check_crops(config: AutoencoderConfig, net: Autoencoder, data: ImageData) -> None:
     """Refuses channels and sides that do not fit the network."""
     given = {net.config["in_channels"], net.config["out_channels"]}
     if given != {data.channels}:

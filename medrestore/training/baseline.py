@@ -112,7 +112,7 @@ class BaselineTask(Task[list[Scan]]):
         self, net: torch.nn.Module, batch: list[Scan], number: int, process: Process
     ) -> Iterator[Tensor]:
         """One loss for each group of scans of one shape, at most `optim.batch` at once."""
-        for scans in _alike(batch, self.config.optim.batch):
+        for scans in _same_shape_batches(batch, self.config.optim.batch):
             kspace, maps, mask, target = (
                 torch.stack(part).to(process.device) for part in zip(*scans, strict=True)
             )
@@ -195,7 +195,7 @@ def validation_positions(config: BaselineConfig) -> list[Position]:
     ]
 
 
-def _alike(scans: Sequence[Scan], most: int) -> Iterator[list[tuple[Tensor, ...]]]:
+def _same_shape_batches(scans: Sequence[Scan], most: int) -> Iterator[list[tuple[Tensor, ...]]]:
     """The tensors of scans of one shape, at most so many at once."""
     shapes: dict[torch.Size, list[tuple[Tensor, ...]]] = {}
     for scan in scans:

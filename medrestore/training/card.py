@@ -99,11 +99,11 @@ def card(
         "target": f"{type(initial.target).__name__}, weighting {config.objective.weighting}",
         "noise levels": f"{low:.4g} to {high:.4g}, std of every real number",
         "input": f"{data.channels} channels, height and width multiples of {initial.multiple}",
-        "scale": _scale(initial.recipe),
+        "scale": _scale_in_words(initial.recipe),
         "classes": ", ".join(data.names) or "none",
         "reference image": f"taken, left out of {config.conditions.reference_dropout:.0%} of the crops" if data.referenced
         else "none",
-        "images seen": _seen(progress, config.data),
+        "images seen": _images_seen(progress, config.data),
         "weights": f"averaged with a half-life of {facts['ema_images']:,} images",
         "trained on": f"{facts['hardware']}, {progress.seconds / 3600:.2f} hours, {config.precision}",
         "started from": f"{initial.parent['name']}, sha256 {initial.parent['sha256']}"
@@ -116,7 +116,7 @@ def card(
         loss=scores[SCORE],
         scores="\n".join(f"| {level} | {scores[f'psnr_at_{level}']:.2f} |" for level in LEVELS),
     )
-    return _page(config, data, table, validation, PRIOR_USE)
+    return _card_page(config, data, table, validation, PRIOR_USE)
 
 
 def autoencoder_card(
@@ -131,15 +131,15 @@ def autoencoder_card(
         "codes": f"{space.code_channels} channels, 1 / {space.factor} of the height and width; multiplied by "
                  f"{space.scale:.4g} for a std of 1",
         "input": f"{space.channels} channels, height and width multiples of {space.factor}",
-        "scale": _scale(data.train.recipe),
+        "scale": _scale_in_words(data.train.recipe),
         "loss": ", ".join(f"{key} {value:g}" for key, value in vars(config.loss).items() if isinstance(value, float))
                 + f", codes {config.codes_weight:g}",
-        "images seen": _seen(progress, config.data),
+        "images seen": _images_seen(progress, config.data),
         "trained in": f"{progress.seconds / 3600:.2f} hours",
         "licence": about.licence,
     }
     validation = AUTOENCODER_SCORES.format(crops=config.data.validation_crops, psnr=scores["psnr"], loss=scores[SCORE])
-    return _page(config, data, table, validation, AUTOENCODER_USE)
+    return _card_page(config, data, table, validation, AUTOENCODER_USE)
 
 
 def latent_card(
@@ -156,7 +156,7 @@ def latent_card(
         "given": "nothing" if low is None else f"the image {low.factor} times coarser ({low.recipe}), left out of {low.drop:.0%}",
         "target": f"{type(target).__name__}, weighting {config.objective.weighting}",
         "noise levels": f"{least:.4g} to {most:.4g}, std of every real number",
-        "scale": _scale(data.train.recipe),
+        "scale": _scale_in_words(data.train.recipe),
         "seen": f"{progress.seen:,}, of {config.latent.crops:,} crops of {config.side} pixels",
         "trained in": f"{progress.seconds / 3600:.2f} hours, without the autoencoder",
         "licence": about.licence,
@@ -165,11 +165,11 @@ def latent_card(
         crops=config.data.validation_crops, loss=scores[SCORE],
         scores="\n".join(f"| {level} | {scores[f'error_at_{level}']:.3f} |" for level in LEVELS),
     )
-    return _page(config, data, table, validation, CODES_USE)
+    return _card_page(config, data, table, validation, CODES_USE)
 
 
-def _page(config: Config | AutoencoderConfig | LatentConfig, data: ImageData, table: Mapping[str, str], validation: str,
-          intended: str) -> str:
+def _card_page(config: Config | AutoencoderConfig | LatentConfig, data: ImageData, table: Mapping[str, str], validation: str,
+               intended: str) -> str:
     """The card of any run on images: its table, its data, how it validates and what it is for."""
     about = config.card
     return PAGE.format(
@@ -183,7 +183,7 @@ def _widths(network: Mapping[str, Any]) -> str:
     return "-".join(str(width) for width in network.get("block_out_channels", ())) or "as in its config"
 
 
-def _seen(progress: Progress, data: Data) -> str:
+def _images_seen(progress: Progress, data: Data) -> str:
     """How many images were trained on, of which sides."""
     sides = ", ".join(f"{side} (share {share:g})" for side, share in data.sides)
     return f"{progress.seen:,}, counted at {min(side for side, _ in data.sides)} pixels; sides {sides}"
@@ -199,7 +199,7 @@ def _splits(data: ImageData) -> str:
     return "\n".join(f"| {name} | {images:,} | {groups:,} |" for name, (images, groups) in counts.items())
 
 
-def _scale(recipe: Recipe) -> str:
+def _scale_in_words(recipe: Recipe) -> str:
     if isinstance(recipe, CalibratedComplex):
         return f"the {recipe.quantile:.0%} quantile of the magnitude of the calibration image is 1"
     return f"[{recipe.low:g}, {recipe.high:g}] becomes [-1, 1]"

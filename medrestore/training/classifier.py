@@ -64,7 +64,7 @@ class ClassifierTask(CropTask):
     def __init__(self, config: ClassifierConfig, data: ImageData) -> None:
         assert data.classes is not None  # which `ClassifierConfig.conditions` asks for
         self.config, self.data, self.classes = config, data, data.classes
-        self.network = _network(config, data, self.classes)
+        self.network = _network_arguments(config, data, self.classes)
         self.net = _built(config, self.network)
         self.target = target_of(config.objective)
         self.draw = noise_levels(config.objective, self.target)
@@ -119,7 +119,7 @@ class ClassifierTask(CropTask):
             write_run(part, self.config, result.progress)
 
 
-def _network(config: ClassifierConfig, data: ImageData, classes: Classes) -> dict[str, Any]:
+def _network_arguments(config: ClassifierConfig, data: ImageData, classes: Classes) -> dict[str, Any]:
     """The arguments of the network, `_class_name` included.
 
     Raises:

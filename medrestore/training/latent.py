@@ -104,7 +104,7 @@ class LatentTask(Task[Numbers]):
             (data.train, config.latent.crops), (data.validation, config.data.validation_crops))))
         self.channels = self.train.channels
         self.given = self.train.image_channels if config.low_resolution else 0
-        _check(config, self.space, data)
+        _check_codes(config, self.space, data)
         self.network: dict[str, Any] = {
             "_class_name": "UNet2DModel", "in_channels": self.channels + self.given, "out_channels": self.channels,
         } | config.network
@@ -224,7 +224,7 @@ def _network(net: torch.nn.Module, condition: Tensor | None) -> Network:
     return lambda x, t: Conditioned(net, condition)(x, t).float()
 
 
-def _check(config: LatentConfig, space: LatentSpace | None, data: ImageData) -> None:
+def _check_codes(config: LatentConfig, space: LatentSpace | None, data: ImageData) -> None:
     """Refuses an autoencoder, a side or a factor that do not fit the data."""
     if space is not None:
         if space.channels != data.channels or type(space.recipe) is not type(data.train.recipe):

@@ -179,8 +179,8 @@ class Scans(Dataset[Scan]):
         """k-space, maps and target of an image (1 or 2, height, width)."""
         acquisition = self.acquisition
         if self.augment is not None and self.sides:
-            image = self.augment(image, self.sides[_draw(len(self.sides), generator)], generator)
-        elif not self.plain and _draw(2, generator):
+            image = self.augment(image, self.sides[_drawn_index(len(self.sides), generator)], generator)
+        elif not self.plain and _drawn_index(2, generator):
             image = image.flip(-1)
         if len(image) > 2:
             raise InputError(
@@ -194,7 +194,7 @@ class Scans(Dataset[Scan]):
         truth = add_smooth_phase(truth, generator, strength=acquisition.phase)
         size = (image.shape[-2], image.shape[-1])
         maps = simulated_maps(
-            acquisition.coils[_draw(len(acquisition.coils), generator)], size, generator=generator
+            acquisition.coils[_drawn_index(len(acquisition.coils), generator)], size, generator=generator
         )
         low, high = acquisition.snr_db
         snr = low + (high - low) * float(torch.rand((), generator=generator))
@@ -214,12 +214,12 @@ class Scans(Dataset[Scan]):
     ) -> Scan:
         acquisition = self.acquisition
         kind, accel = setting or (
-            _draw(len(acquisition.kinds), generator),
-            _draw(len(acquisition.accels), generator),
+            _drawn_index(len(acquisition.kinds), generator),
+            _drawn_index(len(acquisition.accels), generator),
         )
         (rate, lines), size = acquisition.accels[accel], (kspace.shape[-2], kspace.shape[-1])
-        number = _draw(acquisition.masks, generator)
-        mask = _mask(acquisition.kinds[kind], size, rate, lines, (self.seed % 2**32, number)).float()
+        number = _drawn_index(acquisition.masks, generator)
+        mask = _drawn_mask(acquisition.kinds[kind], size, rate, lines, (self.seed % 2**32, number)).float()
         mask = (mask * acquired).expand(1, *size)
         kspace = kspace * mask
         scale = brightness(ZeroFilled().reconstruct(kspace, maps, mask[0])) or 1.0
@@ -269,10 +269,10 @@ def load_scans(
             "data.augment makes square crops; give data.sides, their sides in pixels, or leave it out"
         )
     train = Scans(
-        *_parts(data.train, images, "train"), config.scan, augment=augment, sides=data.sides, seed=seed
+        *_source_parts(data.train, images, "train"), config.scan, augment=augment, sides=data.sides, seed=seed
     )
     held_out = Scans(
-        *_parts(data.validation, validation, "validation"), config.scan, seed=seed + 1, plain=True
+        *_source_parts(data.validation, validation, "validation"), config.scan, seed=seed + 1, plain=True
     )
     if augment is not None and train.images is not None:
         datasets.check_light(augment, train.images)
@@ -280,7 +280,7 @@ def load_scans(
     return train, held_out
 
 
-def _parts(
+def _source_parts(
     sources: Sequence[Mapping[str, Any]], given: Images | None, name: str
 ) -> tuple[Images | None, list[KSpace]]:
     if given is not None:
@@ -301,11 +301,11 @@ def _parts(
 
 
 @lru_cache(maxsize=4096)
-def _mask(kind: str, size: tuple[int, int], accel: float, lines: int, seed: tuple[int, int]) -> Tensor:
+def _drawn_mask(kind: str, size: tuple[int, int], accel: float, lines: int, seed: tuple[int, int]) -> Tensor:
     """(1, width) or (height, width); as bytes, so that thousands fit in memory."""
     acs = lines if lines and KINDS[kind][1] == 1 else None
     return sampling_mask(kind, size, accel, acs=acs, seed=seed).mask.bool()
 
 
-def _draw(count: int, generator: torch.Generator) -> int:
+def _drawn_index(count: int, generator: torch.Generator) -> int:
     return int(torch.randint(count, (), generator=generator))

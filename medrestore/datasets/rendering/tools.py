@@ -74,10 +74,10 @@ def bounds(where: Array) -> tuple[slice, slice] | None:
     rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
     if not len(rows):
         return None
-    return _widened(rows), _widened(columns)
+    return _one_wider(rows), _one_wider(columns)
 
 
-def _widened(positions: Array) -> slice:
+def _one_wider(positions: Array) -> slice:
     """From one before the first position to one behind the last."""
     return slice(max(0, positions[0] - 1), positions[-1] + 2)
 

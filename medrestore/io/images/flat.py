@@ -34,7 +34,7 @@ def open_picture(path: PathLike) -> Images:
         if decoded.lossless
         else (f"{Path(path).name} is a jpg, whose values are not those of the scene; take png or tif.",)
     )
-    return _whole(path, "picture", _channels_first(pixels[None]), decoded.pixels.dtype, notes)
+    return _images_of_values(path, "picture", _channels_first(pixels[None]), decoded.pixels.dtype, notes)
 
 
 def open_tiff(path: PathLike, *, max_gb: float) -> Images:
@@ -65,9 +65,9 @@ def open_tiff(path: PathLike, *, max_gb: float) -> Images:
             )
             pixels = pixels[..., :3]
         pixels = pixels.reshape(-1, *pixels.shape[-3:])
-        return _whole(path, "tiff", _channels_first(pixels), dtype)
+        return _images_of_values(path, "tiff", _channels_first(pixels), dtype)
     require(pixels.ndim >= 2, f"{path} holds no image (its shape is {shape}); save a grey or RGB picture.")
-    return _whole(path, "tiff", pixels.reshape(-1, 1, *pixels.shape[-2:]), dtype)
+    return _images_of_values(path, "tiff", pixels.reshape(-1, 1, *pixels.shape[-2:]), dtype)
 
 
 def _tiff_values(path: Path, max_gb: float) -> tuple[str, tuple[int, ...], np.dtype, np.ndarray]:
@@ -117,7 +117,7 @@ def open_array(path: PathLike, *, max_gb: float) -> Images:
         not (colour and array.dtype.kind == "c"),
         f"{path} is complex and has three channels; save one image at a time.",
     )
-    return _whole(path, "npy", _channels_first(values) if colour else values, array.dtype)
+    return _images_of_values(path, "npy", _channels_first(values) if colour else values, array.dtype)
 
 
 def encode_picture(values: np.ndarray, suffix: str, dtype: np.dtype) -> tuple[bytes, int]:
@@ -170,7 +170,7 @@ def _channels_first(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 
 
-def _whole(
+def _images_of_values(
     path: PathLike, kind: Kind, values: np.ndarray, dtype: np.dtype, notes: tuple[str, ...] = ()
 ) -> Images:
     is_int = dtype.kind in "iub"

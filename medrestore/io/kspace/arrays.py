@@ -119,12 +119,12 @@ class ArrayFile(KSpaceFile):
         if "complex" in axes:
             part = np.moveaxis(part, axes.index("complex"), -1)
             axes.remove("complex")
-            part = _paired(part[..., 0], part[..., 1])
+            part = _complex_of(part[..., 0], part[..., 1])
         elif "channel" in axes:
             part = np.moveaxis(part, axes.index("channel"), 0)
             axes.remove("channel")
             axes.insert(0, "coil")
-            part = _paired(part[::2], part[1::2])
+            part = _complex_of(part[::2], part[1::2])
         else:
             part = to_complex64(part)
         repeated = [name for name in AVERAGED if name in axes]
@@ -152,7 +152,7 @@ class ArrayFile(KSpaceFile):
         self._close()
 
 
-def _paired(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
+def _complex_of(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
     out = np.empty(real.shape, np.complex64)
     with np.errstate(over="ignore"):  # infinity is found when a slice is read
         out.real, out.imag = real, imaginary

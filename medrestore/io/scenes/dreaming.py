@@ -66,13 +66,13 @@ def dreaming_scenes(root: PathLike, *, meaning: MaskMeaning = MEANING, max_gb: f
                                          f"{'/'.join(scene)!r}; keep one of them.")
             places[name] = scene
             where = "/".join((str(root), *scene))
-            openers[name] = partial(_scene, name, where, kinds, meaning, sidecars.get(scene, ()))
+            openers[name] = partial(_as_scene, name, where, kinds, meaning, sidecars.get(scene, ()))
         require(len(openers) > 0, f"{root} holds no scene with a folder {MASK!r} beside {TRUTH!r} or one of "
                                   f"{', '.join(OBSTRUCTED)}; give the download as it came.")
         return SceneSet(str(root), openers, stack.pop_all().close)
 
 
-def _scene(name: str, where: str, kinds: dict[str, list[Entry]], meaning: MaskMeaning, sidecars: tuple[str, ...]) -> Scene:
+def _as_scene(name: str, where: str, kinds: dict[str, list[Entry]], meaning: MaskMeaning, sidecars: tuple[str, ...]) -> Scene:
     ordered = {kind: sorted(entries, key=lambda entry: natural_key(entry.stem)) for kind, entries in kinds.items()}
     obstructed = [kind for kind in OBSTRUCTED if kind in ordered]
     masks = Masks(PictureFrames(f"{where}/{MASK}", ordered[MASK], kind="mask"), meaning)

@@ -135,7 +135,7 @@ class _Block:
     channels: tuple[int, int]
 
 
-def _modules(arch: Architecture) -> Iterator[_Block]:
+def _body_blocks(arch: Architecture) -> Iterator[_Block]:
     """The body of the network in the order of the paper's figure: down, middle, up."""
     levels, resampler = len(arch.widths), "resnet" if arch.resnet_resampling else "conv"
     width, k, skips = arch.widths[0], 1, [arch.widths[0]]
@@ -183,7 +183,7 @@ def layout(arch: Architecture) -> dict[str, tuple[int, ...]]:
     if arch.classes is not None:
         affine("label_emb", arch.classes, emb, bias=False)
     affine("input_blocks.0.0", arch.widths[0], arch.in_channels, 3, 3)
-    for block in _modules(arch):
+    for block in _body_blocks(arch):
         name, (inside, out) = block.old, block.channels
         if block.kind == "conv":
             affine(name, out, inside, 3, 3)
@@ -240,21 +240,21 @@ def renamed(state: Mapping[str, Tensor], arch: Architecture, heads: Heads, *,
     tensors = {f"{new}.{kind}": state[f"{old}.{kind}"] for old, new in outer.items() for kind in ("weight", "bias")}
     if arch.classes is not None:
         tensors["class_embedding.weight"] = state["label_emb.weight"]
-    for block in _modules(arch):
+    for block in _body_blocks(arch):
         if block.old.startswith("output_blocks.") and outer is not OUTER:
             continue
         for kind in ("weight", "bias"):
             if block.kind == "conv":
                 tensors[f"{block.new}.{kind}"] = state[f"{block.old}.{kind}"]
             elif block.kind == "attention":
-                tensors |= _attention(state, block, heads, kind)
+                tensors |= _attention_tensors(state, block, heads, kind)
             else:
                 tensors |= {f"{block.new}.{new}.{kind}": state[f"{block.old}.{old}.{kind}"]
                             for old, new in RESNET.items() if f"{block.old}.{old}.{kind}" in state}
     return tensors
 
 
-def _attention(state: Mapping[str, Tensor], block: _Block, heads: Heads, kind: str) -> dict[str, Tensor]:
+def _attention_tensors(state: Mapping[str, Tensor], block: _Block, heads: Heads, kind: str) -> dict[str, Tensor]:
     """The older order has q, k and v of one head together: (heads, 3, channels of a head)."""
     together = state[f"{block.old}.qkv.{kind}"].reshape(3 * block.channels[1], -1)
     up = heads.number_up if block.old.startswith("output_blocks.") else None

@@ -34,7 +34,7 @@ def architecture(shapes: Shapes, blocks: int | None) -> adm.Architecture:
     """
     name, count = ADMClassifier.name, adm.count_blocks(shapes, "input_blocks")
     numbers = range(1, count) if blocks is None else [blocks]
-    fitting = [found for n in numbers if count % (n + 1) == 0 and (found := _of(shapes, count // (n + 1), n)) is not None]
+    fitting = [found for n in numbers if count % (n + 1) == 0 and (found := _body_of(shapes, count // (n + 1), n)) is not None]
     if not fitting:
         raise InputError(f"its {count} blocks make no levels of {'equal numbers of' if blocks is None else blocks} blocks; take "
                          "the file that the network was published in, or state num_res_blocks as its training flags do")
@@ -44,7 +44,7 @@ def architecture(shapes: Shapes, blocks: int | None) -> adm.Architecture:
     return fitting[0]
 
 
-def _of(shapes: Shapes, levels: int, blocks: int) -> adm.Architecture | None:
+def _body_of(shapes: Shapes, levels: int, blocks: int) -> adm.Architecture | None:
     """The body, where it can have these levels and blocks."""
     convolutions = f"input_blocks.{blocks + 1}.0.op.weight" in shapes
     widths, attention = list[int](), list[bool]()

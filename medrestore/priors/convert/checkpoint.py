@@ -123,9 +123,9 @@ def _networks(tree: Any, path: Path, seen: set[int], notes: tuple[str, ...] = ()
     if _is_state(tree):
         yield Checkpoint({key: value.detach() for key, value in tree.items() if isinstance(value, Tensor)}, notes, place)
         return
-    for name in sorted(tree, key=_rank):
+    for name in sorted(tree, key=_entry_rank):
         inner = tree[name]
-        if _rank(name) == UNRELATED or not isinstance(inner, Mapping | list | tuple):
+        if _entry_rank(name) == UNRELATED or not isinstance(inner, Mapping | list | tuple):
             continue
         said = (*notes, f"{shown(name)!r} taken out of its wrapper"
                 + (", the averaged weights (EMA)" if is_averaged(str(name)) else ""))
@@ -139,7 +139,7 @@ def _networks(tree: Any, path: Path, seen: set[int], notes: tuple[str, ...] = ()
 UNRELATED = len(WRAPPERS) + 2
 
 
-def _rank(name: Any) -> int:
+def _entry_rank(name: Any) -> int:
     """The order in which entries of a training state are looked into: averaged weights, known wrappers, others."""
     text = str(name)
     if text.startswith(NOT_NETWORKS):

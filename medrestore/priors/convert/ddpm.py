@@ -56,7 +56,7 @@ def _count(shapes: Shapes, key: str) -> int:
     return max(1, next(number for number in range(len(shapes) + 1) if key.format(number) not in shapes))
 
 
-def _modules(arch: Architecture) -> Iterator[tuple[str, str, str, int, int]]:
+def _body_modules(arch: Architecture) -> Iterator[tuple[str, str, str, int, int]]:
     """(name there, name here, kind, channels in, channels out) of the body."""
     width, skips, last = arch.widths[0], [arch.widths[0]], len(arch.widths) - 1
     for level, out in enumerate(arch.widths):
@@ -87,7 +87,7 @@ def layout(arch: Architecture) -> dict[str, tuple[int, ...]]:
     """Every key of a checkpoint of this architecture and its shape."""
     base, emb = arch.widths[0], 4 * arch.widths[0]
     weights = {"temb.dense.0": (emb, base), "temb.dense.1": (emb, emb), "conv_in": (base, arch.in_channels, 3, 3)}
-    for name, _, kind, inside, out in _modules(arch):
+    for name, _, kind, inside, out in _body_modules(arch):
         if kind == "conv":
             weights[name] = (out, inside, 3, 3)
         elif kind == "attention":
@@ -118,7 +118,7 @@ def renamed(state: Mapping[str, Tensor], arch: Architecture) -> dict[str, Tensor
     tensors: dict[str, Tensor] = {}
     for kind in ("weight", "bias"):
         tensors |= {f"{new}.{kind}": state[f"{old}.{kind}"] for old, new in OUTER.items()}
-        for old, new, what, _, out in _modules(arch):
+        for old, new, what, _, out in _body_modules(arch):
             if what == "conv":
                 tensors[f"{new}.{kind}"] = state[f"{old}.{kind}"]
                 continue

@@ -99,7 +99,7 @@ class DiffusersFolder:
         checked_unet(config)
         made = settings_of(config) | {"_class_name": "UNet2DModel"}
         net = network(made, modern(state), self.name)
-        channels = _size(config, "in_channels")
+        channels = _channel_count(config, "in_channels")
         kind, said = target(scheduler, stated)
         return Converted(
             self.name, made, net, kind, recipe(channels, stated, unit_interval=channels in (1, 3)), channels,
@@ -132,23 +132,23 @@ def weights_of(folder: Path) -> Checkpoint:
     indexes = [path for path in files if path.name.endswith(".index.json")]
     listed = {name for index in indexes for name in _shards(index)}
     whole_files = [path for path in files if path.suffix in SUFFIXES and path.name not in listed]
-    sets = sorted([*whole_files, *indexes], key=lambda path: (_variant(path) != "", _suffix_rank(path)))
+    sets = sorted([*whole_files, *indexes], key=lambda path: (_weights_variant(path) != "", _suffix_rank(path)))
     if not sets:
         there = some(path.name for path in sorted(folder.iterdir())) or "nothing"
         raise InputError(f"{folder} holds no {STEM}.safetensors, .bin, variant or index of shards; it holds {there}; "
                          "take the whole folder from its source")
-    variants = sorted({_variant(path) for path in sets})
+    variants = sorted({_weights_variant(path) for path in sets})
     if "" not in variants and len(variants) > 1:
         raise InputError(f"{folder} holds weights in the variants {', '.join(variants)} and none without; copy the one that is "
                          f"wanted to {STEM}{sets[0].suffix if sets[0] in whole_files else '.safetensors'} there")
     taken = sets[0]
     found = _joined(folder, _shards(taken)) if taken in indexes else Checkpoint(read(taken)[0].state)
-    if _variant(taken):
-        found = Checkpoint(found.state, (f"the variant {shown(_variant(taken))} taken", *found.notes))
-    return noted(found, taken, [path for path in sets if _variant(path) != _variant(taken) or path == taken])
+    if _weights_variant(taken):
+        found = Checkpoint(found.state, (f"the variant {shown(_weights_variant(taken))} taken", *found.notes))
+    return noted(found, taken, [path for path in sets if _weights_variant(path) != _weights_variant(taken) or path == taken])
 
 
-def _variant(path: Path) -> str:
+def _weights_variant(path: Path) -> str:
     """`fp16` of diffusion_pytorch_model.fp16.safetensors; empty for the plain file."""
     name = path.name.removesuffix(".index.json")
     for suffix in SUFFIXES:
@@ -251,7 +251,7 @@ def _betas(scheduler: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[tupl
     return betas(said)
 
 
-def _size(config: Mapping[str, Any], key: str) -> int:
+def _channel_count(config: Mapping[str, Any], key: str) -> int:
     value = config.get(key, 3)
     if type(value) is not int or value < 1:
         raise InputError(f"config.json gives {value!r} as {key}, which must be a whole number of at least 1; "

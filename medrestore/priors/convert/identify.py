@@ -46,13 +46,13 @@ class Found:
 
 def family(name: str) -> Family:
     """The family of a name, or of its beginning."""
-    close = [one for one in FAMILIES if one.name.lower().startswith(name.lower()) or _short(one) == name.lower()]
+    close = [one for one in FAMILIES if one.name.lower().startswith(name.lower()) or _family_name(one) == name.lower()]
     if len(close) != 1:
-        raise InputError(f"there is no family {name!r}; there are {', '.join(_short(one) for one in FAMILIES)}")
+        raise InputError(f"there is no family {name!r}; there are {', '.join(_family_name(one) for one in FAMILIES)}")
     return close[0]
 
 
-def _short(one: Family) -> str:
+def _family_name(one: Family) -> str:
     """The name of its module: what people type."""
     return type(one).__module__.rpartition(".")[2]
 
@@ -70,21 +70,21 @@ def identify(path: Path, name: str | None = None) -> Found:
     if any((path / file).is_file() for file in DESCRIPTIONS):
         raise InputError(f"{path} is a prior already, and needs no conversion")
     if path.is_dir():
-        return _folder(path, wanted)
+        return _found_in_folder(path, wanted)
     views = read(path)
     chosen = choose(views, lambda view: any(one.recognises(view.shapes) for one in wanted))
     if chosen is not None:
         recognised = next(one for one in wanted if one.recognises(chosen.shapes))
-        return Found(path, recognised, chosen.state, (*chosen.notes, *_beside(path)))
+        return Found(path, recognised, chosen.state, (*chosen.notes, *_averaged_beside(path)))
     if name is not None:  # its own complaint says more
         view = max(views, key=lambda view: len(view.state.keys() & set(wanted[0].signature)))
         return Found(path, wanted[0], view.state, view.notes)
     raise InputError(f"{path} is of no known family ({_closest(views)}); known are "
-                     f"{', '.join(map(_short, FAMILIES))}, "
+                     f"{', '.join(map(_family_name, FAMILIES))}, "
                      "and others have to be put into a UNet2DModel and saved by medrestore.priors.save")
 
 
-def _folder(path: Path, wanted: tuple[Family, ...]) -> Found:
+def _found_in_folder(path: Path, wanted: tuple[Family, ...]) -> Found:
     for one in wanted:
         if isinstance(one, FolderFamily) and one.opens(path):
             checkpoint, facts = one.read(path)
@@ -93,7 +93,7 @@ def _folder(path: Path, wanted: tuple[Family, ...]) -> Found:
                      "config.json and its weights")
 
 
-def _beside(path: Path) -> tuple[str, ...]:
+def _averaged_beside(path: Path) -> tuple[str, ...]:
     """A note of files beside a checkpoint that are named as averaged weights, unless it is one itself."""
     if is_averaged(path.stem):
         return ()

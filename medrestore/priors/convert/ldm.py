@@ -145,10 +145,10 @@ def _autoencoder(state: Mapping[str, Tensor]) -> torch.nn.Module:
         "layers_per_block": 1 + max((block for _, block in blocks), default=0), "latent_channels": latent,
         "num_vq_embeddings": codes, "vq_embed_dim": embedded, "norm_num_groups": 32, "scaling_factor": 1.0,
     }
-    return network(config, dict(_renamed(state, levels)), f"{NAME}, {FIRST.rstrip('.')}")
+    return network(config, dict(_vq_tensors(state, levels)), f"{NAME}, {FIRST.rstrip('.')}")
 
 
-def _renamed(state: Mapping[str, Tensor], levels: int) -> Iterator[tuple[str, Tensor]]:
+def _vq_tensors(state: Mapping[str, Tensor], levels: int) -> Iterator[tuple[str, Tensor]]:
     """Tensors by the keys of `VQModel`; keys of no known place keep their names, and are refused later."""
     for key, value in state.items():
         for old, new in VQ:

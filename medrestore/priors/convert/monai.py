@@ -72,7 +72,7 @@ class MonaiUNet:
         state, unused = without_unused({modern(key): value for key, value in state.items()})
         config = {"_class_name": "DiffusionModelUNet", **_architecture(state), **_untold(given)}
         for key in SHAPED:
-            if key in given and _plain(given[key], key, config) != config[key]:
+            if key in given and _plain_argument(given[key], key, config) != config[key]:
                 raise InputError(f"{key} is said to be {given[key]}, and the tensors are those of a network with {config[key]}; "
                                  "these weights belong to another configuration")
         kind, said = _target(given)
@@ -163,7 +163,7 @@ def _untold(given: Mapping[str, Any]) -> dict[str, Any]:
             "upcast_attention": upcast}
 
 
-def _plain(value: Any, key: str, config: Mapping[str, Any]) -> Any:
+def _plain_argument(value: Any, key: str, config: Mapping[str, Any]) -> Any:
     """A stated argument in the form in which the tensors tell it: one number for all levels becomes a list."""
     if key == "num_res_blocks" and type(value) is int:
         return [value] * len(config["channels"])

@@ -64,12 +64,12 @@ def check(file: IO[bytes], *, bytes_stored: int) -> None:
         Refused: it is damaged, too long, or would take time or memory that nothing in the file stands for.
     """
     try:
-        _follow(_steps(file), bytes_stored)
+        _follow(_pickle_steps(file), bytes_stored)
     except (ValueError, IndexError, KeyError, UnicodeError, OverflowError) as error:
         raise Refused(f"its pickle is damaged ({error})") from error
 
 
-def _steps(file: IO[bytes]) -> Iterator[tuple[str, object]]:
+def _pickle_steps(file: IO[bytes]) -> Iterator[tuple[str, object]]:
     for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
         if count >= MOST_STEPS:
             raise Refused(f"it takes more than {MOST_STEPS} steps to read, more than any known checkpoint")
@@ -87,11 +87,11 @@ def _follow(steps: Iterator[tuple[str, object]], bytes_stored: int) -> None:
         elif name in TO_MARK or name == "TUPLE":
             inside, stack = stack, below.pop()
             if name == "TUPLE":
-                stack.append(_tuple(inside))
+                stack.append(_tuple_of(inside))
         elif name in TUPLES:
             count = TUPLES[name]
             inside = [stack.pop() for _ in range(count)][::-1]
-            stack.append(_tuple(inside))
+            stack.append(_tuple_of(inside))
         elif name in PUT:
             memo[argument] = stack[-1]
         elif name in GET:
@@ -115,7 +115,7 @@ def _follow(steps: Iterator[tuple[str, object]], bytes_stored: int) -> None:
             return  # torch's reader stops here with an error
 
 
-def _tuple(inside: list[_Value]) -> _Value:
+def _tuple_of(inside: list[_Value]) -> _Value:
     size = 1 + sum(value.size for value in inside)
     if size > MOST_PARTS:
         raise Refused(f"it nests tuples of more than {MOST_PARTS} parts, which no known checkpoint does")
