@@ -20,7 +20,7 @@ LAYERS = (
     {"noise", "fft", "errors", "allocator"},
     {"extras", "plugins"},
     {"operators", "solvers", "metrics", "settings", "files", "child", "shipped"},
-    {"codecs", "io", "mri", "tasks", "levels", "conditions"},
+    {"codecs", "io", "mri", "tasks", "levels", "conditions", "machine"},
     {"problem"},
     {"consistency", "priors", "datasets"},
     {"inversion"},

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from math import isfinite, nan
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -322,3 +323,9 @@ def _get(row: Row, key: str) -> Any:
     if row.get(key) is None:
         raise InputError(f"a row has no {key!r} but {', '.join(row)}; every row of scores needs it.")
     return row[key]
+
+
+def mean_of_known(values: Iterable[float | None]) -> float | None:
+    """The mean of those that are not None; None where all are."""
+    given = [value for value in values if value is not None]
+    return fmean(given) if given else None

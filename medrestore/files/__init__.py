@@ -7,6 +7,7 @@ same output recognises what a killed run has left. So does every published folde
 it does not list, is never replaced or removed.
 """
 
+from .beside import preview_place, read_mapping
 from .digests import altered, digest, digest_of
 from .listing import files_in, globbed, has_suffix, is_glob, is_hidden, natural_key, text_of
 from .locks import Busy, exclusive
@@ -47,8 +48,10 @@ __all__ = [
     "new_folder",
     "new_output",
     "no_room",
+    "preview_place",
     "publish_all",
     "publish_first",
+    "read_mapping",
     "recover",
     "recover_all",
     "remove_folder",

@@ -16,14 +16,14 @@ from torch import Tensor
 from .. import shipped
 from ..conditions import UNPLACED
 from ..errors import InputError
-from ..files import Stage, digest, digest_of, final_names
+from ..files import Stage, digest, digest_of, final_names, preview_place
 from ..io.images import Images, check_written, encode, open_images, spread_name, suffix_of
 from ..settings import plain
 from ..tasks import one_by_one
 from .blind import calls, kernel_of, with_kernel
 from .job import ImageJob
 from .plan import Plan, Reading, Writing
-from .records import RESTORED, Recorded, check_output, is_done, named, pairs, preview_place, publish
+from .records import RESTORED, Recorded, check_output, is_done, named, pairs, publish
 from .reporting import evaluations, report, scored, summary, views, write_preview
 from .restore import Measured, Restored, Setting, prepare
 from .slices import Slices

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from ..jobs import PriorJob, PriorMachine
+from ..jobs import PriorJob
+from ..machine import PriorMachine
 from ..priors import Prior
 from .codes import open_fields, opened
 from .plan import GeneratePlan, Machine, Plan, Writing

@@ -1,7 +1,7 @@
 """Frames in memory: what `medrestore inpaint` does to one frame, on NumPy or torch arrays."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -14,7 +14,7 @@ from ..io.frames.base import Frames
 from ..io.frames.masks import Masks
 from ..io.scenes.base import Scene
 from ..priors import Prior, opened
-from ..settings import suggested
+from ..settings import check_names
 from .frame import check_inpaint_plan
 from .plan import Plan
 from .scene import fill_frames, grown, inspect_scene
@@ -124,10 +124,7 @@ def _frame_array(frame: np.ndarray | Tensor, mask: np.ndarray | Tensor) -> tuple
 def _plan(plan: Plan, mask_means: Literal["hole", "keep"] | None, prior: Prior | str | Path | None,
           changes: Mapping[str, Any]) -> Plan:
     """The plan with other values in some of its fields."""
-    known = [one.name for one in fields(Plan)]
-    for name in changes:
-        if name not in known:
-            raise InputError(f"Plan: {name} is no option; {suggested('', name, known)}")
+    check_names(Plan, changes)
     if isinstance(prior, str | Path):
         changes = {**changes, "prior": str(prior)}
     return replace(plan, mask_means=mask_means or plan.mask_means or "hole", **changes)

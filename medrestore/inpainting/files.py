@@ -1,6 +1,5 @@
 """One scene from files to files: the output published atomically, a stopped run resumed, a record of how it was made."""
 
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -15,13 +14,13 @@ from torch import Tensor
 from .. import shipped
 from ..errors import InputError
 from ..evaluation import FrameScore, SceneScore, score_scene, write_frames_csv
-from ..files import digest, write_file
+from ..files import digest, preview_place, write_file
 from ..io.scenes.base import Scene
 from ..io.scenes.writer import SceneWriter
 from ..report.overlay import write_overlay
-from ..settings import plain
+from ..settings import json_values, plain
 from .job import Job
-from .outputs import PictureWriter, check_output, check_replaced, is_done, one_picture, preview_place, table_place, told_name
+from .outputs import PictureWriter, check_output, check_replaced, is_done, one_picture, table_place, told_name
 from .scene import Coverage, FilledFrame, Inspection, fill_frames, fingerprint, grown, inspect_scene
 from .told import dropped, evaluations, report, summary
 
@@ -195,13 +194,5 @@ def _scene_provenance(
             "hidden": [one.hidden for one in coverages],
             "seen_elsewhere": [one.seen_elsewhere for one in coverages],
         },
-        "scores": None
-        if scores is None
-        else {name: _finite(value) for name, value in asdict(scores).items()},
+        "scores": None if scores is None else json_values(asdict(scores)),
     }
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-

@@ -1,6 +1,5 @@
 """One frame: its hole filled by a prior, its known pixels untouched."""
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from torch import Tensor
 from ..codecs import Interval
 from ..errors import InputError
 from ..methods import FRAMES, serving
-from ..noise import Noise
+from ..noise import Noise, derived_seed
 from ..operators import Mask
 from ..operators.base import Window
 from ..priors import Prior
@@ -218,7 +217,7 @@ def _fill_region(
     window, shift, step = plan.grid(prior)
     codec, size = _picture_codec(prior), (known.shape[0], known.shape[1])
     problem = _masked_frame(frame.to(device) / 255, known.to(device), plan.noise_std / 255, step, prior)
-    noise = Noise([_seed(plan.seed + k, *corner) for k in range(plan.samples)], device)
+    noise = Noise([derived_seed(plan.seed + k, *corner, size=7) for k in range(plan.samples)], device)
     common: dict[str, Any] = dict(
         size=size, window=window, shift=shift, noise=noise, batch=plan.batch_size, progress=progress)
     if start is None:
@@ -242,11 +241,6 @@ def _masked_frame(image: Tensor, known: Tensor, sigma: float, step: int, prior: 
     """A frame in [0, 1] under its mask, as the prior sees it."""
     keep = known.float()
     return Problem(LatticeMask(keep, step), keep * image[None], sigma).encoded(_picture_codec(prior))
-
-
-def _seed(*numbers: int) -> int:
-    """A seed made of several."""
-    return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=7).digest())
 
 
 def feathered(filled: Tensor, smooth: Tensor, known: Tensor, width: int) -> Tensor:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .outputs import preview_place, read_record, record_place, table_place
+from ..files import preview_place
+from .outputs import read_record, record_place, table_place
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -54,6 +54,18 @@ def is_plain(hint: Any) -> bool:
         return True
     return origin in (Union, UnionType, *MAPPINGS, tuple) and all(
         is_plain(one) for one in arguments if one is not Ellipsis)
+
+
+def check_names(kind: type, names: Iterable[str]) -> None:
+    """Refuses names that are no fields of a dataclass.
+
+    Raises:
+        InputError: which one, and which there are.
+    """
+    known = [one.name for one in fields(kind)]
+    for name in names:
+        if name not in known:
+            raise InputError(f"{kind.__name__}: {name} is no option; {suggested('', name, known)}")
 
 
 def build(kind: type[T], given: Any, source: str, where: str = "") -> T:

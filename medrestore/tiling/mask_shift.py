@@ -1,6 +1,5 @@
 """Pictures larger than the prior: each window is restored given the pixels of the windows restored before it."""
 
-import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from ..consistency import project
 from ..methods import Method
-from ..noise import Noise
+from ..noise import Noise, derived_seed
 from ..operators import Crop, LocalOperator, Mask, Operator, SpectralOperator, Window
 from ..operators.local import as_local
 from ..priors import Prior, WrappedPrior
@@ -228,7 +227,7 @@ class _Canvas:
         start = self.start
         if isinstance(start, Tensor):
             start = torch.cat([start[k : k + 1, ..., *here] if len(start) > 1 else start[..., *here] for here, k in jobs])
-        seeds = [_seed(self.noise.seeds[k], *self.settled.shape, here[0].start, here[1].start) for here, k in jobs]
+        seeds = [derived_seed(self.noise.seeds[k], *self.settled.shape, here[0].start, here[1].start) for here, k in jobs]
         return sample(problem, prior, self.method, self.levels, noise=Noise(seeds, self.noise.device), size=self.window,
                       constraints=[*given, seam], start=start)
 
@@ -247,11 +246,6 @@ def _joint(problem: Problem[Operator], jobs: Sequence[Job]) -> Problem[Operator]
 def _of_sample(values: Tensor, k: int) -> Tensor:
     """Those of sample k; of all samples where there is one row."""
     return values[k : k + 1] if len(values) > 1 else values
-
-
-def _seed(*numbers: int) -> int:
-    """A seed made of several: the same numbers give the same stream on every machine."""
-    return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest())
 
 
 def _tiles(size: Size, tile: Size) -> Iterable[Window]:

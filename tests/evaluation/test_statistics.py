@@ -7,7 +7,17 @@ import pytest
 from scipy import stats
 
 from medrestore.errors import InputError
-from medrestore.evaluation.statistics import Pair, cells, differences, holm, interval, paired, per_case, signed_rank
+from medrestore.evaluation.statistics import (
+    Pair,
+    cells,
+    differences,
+    holm,
+    interval,
+    mean_of_known,
+    paired,
+    per_case,
+    signed_rank,
+)
 
 
 def rows_of(scores, method="DDS", setting="4x", metric="psnr"):
@@ -166,3 +176,7 @@ def test_slices_of_a_case_become_one_row():
     first, second = per_case(rows, ("psnr", "ssim", "nmse"))
     assert (first["case"], first["slice"], first["slices"], first["psnr"], first["ssim"]) == ("a-scan", None, 2, 2.0, None)
     assert second["psnr"] == 5 and "nmse" not in second
+
+
+def test_the_mean_of_what_is_known() -> None:
+    assert mean_of_known([1.0, None, 2.0]) == 1.5 and mean_of_known([None]) is None and mean_of_known([]) is None

@@ -14,11 +14,11 @@ from PIL import Image
 from torch import Tensor
 
 from medrestore.errors import InputError
-from medrestore.files import unfinished
+from medrestore.files import preview_place, unfinished
 from medrestore.images.degradation import Degradation
 from medrestore.images.files import Job, each, restore_file, restore_folder, settled
 from medrestore.images.plan import Plan, Reading, Writing
-from medrestore.images.records import damaged, preview_place, read_record, record_place
+from medrestore.images.records import damaged, read_record, record_place
 from medrestore.io.images import open_images
 
 PLAN = Plan(Degradation(task="denoise"), noise_std=9.0, steps=2)
