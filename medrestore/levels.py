@@ -25,7 +25,7 @@ def karras(steps: int, sigma_max: float, sigma_min: float, rho: float = 7.0) -> 
     return [(top + i / (steps - 1) * (bottom - top)) ** rho for i in range(steps)] + [0.0]
 
 
-def inner(steps: int, sigma: float, lowest: float) -> list[float]:
+def levels_inside(steps: int, sigma: float, lowest: float) -> list[float]:
     """Levels from `sigma` to 0 for a trajectory within a step of another: `karras` over two decades, as far as `lowest` allows.
 
     Args:

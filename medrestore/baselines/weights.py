@@ -23,7 +23,7 @@ KINDS: dict[str, type[Reconstructor]] = {kind.kind: kind for kind in (UNet, VarN
 LARGEST_ABOUT = 2**20  # bytes
 
 
-def network(kind: str, arguments: dict[str, Any], where: str) -> Reconstructor:
+def new_network(kind: str, arguments: dict[str, Any], where: str) -> Reconstructor:
     """A new network; `where` begins error messages.
 
     Raises:
@@ -87,7 +87,7 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Supervise
     if digest(path) != about["sha256"]:
         raise InputError(f"{path} is not the file that {ABOUT} describes (its sha256 differs); copy the baseline again")
     with torch.device("meta"):
-        net = network(about["kind"], about["arguments"], str(Path(folder) / ABOUT))
+        net = new_network(about["kind"], about["arguments"], str(Path(folder) / ABOUT))
     try:
         tensors = load_file(path)
         shapes = {key: (value.shape, value.dtype) for key, value in net.state_dict().items()}

@@ -19,7 +19,7 @@ from ..errors import InputError
 from ..settings import Bounds
 from .command import Command
 from .options import POSITIONAL
-from .terminal import answer
+from .terminal import say_answer
 
 if TYPE_CHECKING:
     from ..evaluation.protocols import Row
@@ -58,7 +58,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Prints one table and what has to be known to read it."""
-    from ..evaluation.statistics import differences
+    from ..evaluation.statistics import paired_differences
     from ..evaluation.tables import read_rows
 
     paths = [_scores_table(options.a), _scores_table(options.b)]
@@ -69,20 +69,20 @@ def run(options: Options) -> int:
     metrics = _metrics(sides, protocol, options.metric)
     matched = _rows_of_both(sides, with_method=labels[0] is None)
     groups = _rows_to_compare(matched[0], matched[1], labels)
-    pairs = [pair for metric in metrics for pair in differences(groups, metric, seed=options.seed)]
+    pairs = [pair for metric in metrics for pair in paired_differences(groups, metric, seed=options.seed)]
     if not pairs:
         raise InputError(f"{paths[0]} and {paths[1]} share no case, slice, setting and method with a finite score; for methods "
                          "of different names give --method-a and --method-b.")
     for name, path, whole, part in zip("AB", paths, sides, matched, strict=True):
-        answer(f"{name}: {path}, {len(part)} rows matched, {len(whole) - len(part)} only here and left out")
-    answer("")
+        say_answer(f"{name}: {path}, {len(part)} rows matched, {len(whole) - len(part)} only here and left out")
+    say_answer("")
     _aligned([HEADER, *(_comparison_line(pair, protocol) for pair in pairs)])
-    answer("")
+    say_answer("")
     for note in _notes(pairs, protocol):
-        answer(note)
+        say_answer(note)
     if out is not None:
         _write_table(out, pairs, protocol)
-        answer(str(out))
+        say_answer(str(out))
     return 0
 
 
@@ -214,7 +214,7 @@ def _aligned(lines: Sequence[Sequence[str]]) -> None:
     for line in lines:
         cells = (text.ljust(width) if number < 3 else text.rjust(width)
                  for number, (text, width) in enumerate(zip(line, widths, strict=True)))
-        answer("  ".join(cells).rstrip())
+        say_answer("  ".join(cells).rstrip())
 
 
 def _write_table(path: Path, pairs: Sequence[Pair], protocol: str | None) -> None:

@@ -19,7 +19,7 @@ from .options import POSITIONAL
 from .terminal import say
 
 if TYPE_CHECKING:
-    from ..priors.convert import Converted, Found
+    from ..priors.convert import Converted, KnownCheckpoint
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def run(options: Options) -> int:
     return 0
 
 
-def facts(found: "Found", converted: "Converted") -> dict[str, str]:
+def facts(found: "KnownCheckpoint", converted: "Converted") -> dict[str, str]:
     """What was found, for people."""
     state = found.state
     lines = {"family": converted.family, "taken": "; ".join(found.notes) or "as it is",

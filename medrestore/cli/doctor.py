@@ -15,7 +15,7 @@ from ..extras import install_line
 from ..methods import METHODS
 from .command import Command
 from .results import emit
-from .terminal import answer, lines_aside
+from .terminal import lines_aside, say_answer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,7 +41,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedPart:
     """A check that was made: whether all was well, and if not why."""
 
     name: str
@@ -54,13 +54,13 @@ def run(options: Options) -> int:
     if options.json:
         lines_aside()
     python, system = sys.version.split()[0], f"{platform.system()} {platform.machine()}"
-    answer(f"python {python} on {system}")
+    say_answer(f"python {python} on {system}")
     packages = {name: _version(name) for name in ("medrestore", *_required(), *OPTIONAL)}
     for name, found in packages.items():
-        answer(f"{name:14s} {found or _absent(name)}")
+        say_answer(f"{name:14s} {found or _absent(name)}")
     extensions = list(_plugin_states())
     for line in extensions:
-        answer(line)
+        say_answer(line)
     import torch
 
     from ..devices import accelerator, default_device
@@ -70,7 +70,7 @@ def run(options: Options) -> int:
     devices |= {f"cuda:{i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
     devices |= {best: ""} if best not in (None, "cuda") else {}
     shown = [f"cpu ({devices['cpu']})", *(f"{name} {about}".strip() for name, about in devices.items() if name != "cpu")]
-    answer(f"devices        {', '.join(shown)}; used where none is given: {default_device()}")
+    say_answer(f"devices        {', '.join(shown)}; used where none is given: {default_device()}")
     checks = [_make_check(name, check) for name, check in _checks(("cpu", *([best] if best else [])))]
     if options.json:
         emit("doctor", python=python, system=system, packages=packages, plugins=extensions, devices=devices,
@@ -112,13 +112,13 @@ def _plugin_states() -> Iterator[str]:
             yield f"plugin         {name} is not used: {why}"
 
 
-def _make_check(name: str, check: Callable[[], bool]) -> Checked:
+def _make_check(name: str, check: Callable[[], bool]) -> CheckedPart:
     """Makes a check, and says how it went."""
     try:
-        done = Checked(name, check())
+        done = CheckedPart(name, check())
     except Exception as error:  # a package that is missing or broken raises anything
-        done = Checked(name, False, " ".join(str(error).split()) or type(error).__name__)
-    answer(f"{'ok  ' if done.ok else 'FAIL'} {name}{f' ({done.why})' if done.why else ''}")
+        done = CheckedPart(name, False, " ".join(str(error).split()) or type(error).__name__)
+    say_answer(f"{'ok  ' if done.ok else 'FAIL'} {name}{f' ({done.why})' if done.why else ''}")
     return done
 
 

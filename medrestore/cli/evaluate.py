@@ -25,7 +25,7 @@ from .command import Command
 from .config import read
 from .device import usable_device
 from .options import POSITIONAL
-from .terminal import answer, complain, progress, say
+from .terminal import complain, progress, say, say_answer
 
 YAML = (".yaml", ".yml")
 
@@ -100,7 +100,7 @@ def _study(options: Options) -> int:
     study = open_study(build(given, options.what), options.what, Path(options.out), anonymous=options.anonymous)
     if options.dry_run:
         for line in estimate(study, devices[0], workers=max(options.workers, 1)):
-            answer(line)
+            say_answer(line)
         return 0
     names = Privacy(anonymous=options.anonymous)
     command = shlex.join(["medrestore", "evaluate", names.name_of(options.what),
@@ -141,7 +141,7 @@ def _score_outputs(options: Options) -> int:
         features=(options.features, options.reference_features), progress=progress,
     )
     for line in scored.lines:
-        answer(line)
+        say_answer(line)
     return _exit(scored.failed, "the others are scored")
 
 

@@ -61,10 +61,10 @@ def run(options: Options) -> int:
         raise InputError("give -o, a folder or a name ending in .png, .mha, .mkv or .mp4")
 
     from ..inpainting.results import read_result
-    from ..inpainting.scenes import Source, inpaint_scenes, inpaint_scenes_apart
+    from ..inpainting.scenes import SceneSource, inpaint_scenes, inpaint_scenes_apart
 
     mask, truth = (None if place is None else Path(place) for place in (options.mask, options.truth))
-    source, plan = Source(Path(options.input), mask, truth), options.plan
+    source, plan = SceneSource(Path(options.input), mask, truth), options.plan
     with source.opened(plan, options.reading) as scenes:
         places = _places(scenes, source.frames, Path(options.out))
         apart = len(scenes) > 1 and options.machine.apart

@@ -21,9 +21,9 @@ from ..errors import InputError
 from ..recon.plan import Side
 from ..settings import Bounds
 from .command import Command
-from .options import POSITIONAL, matrix, names
+from .options import POSITIONAL, matrix, names_in
 from .results import emit
-from .terminal import answer, lines_aside
+from .terminal import lines_aside, say_answer
 
 if TYPE_CHECKING:
     from ..io import Scan
@@ -73,7 +73,7 @@ def run(options: Options) -> int:
         emit("inspect", file=options.file, facts=facts)
         return 0
     for name, value in facts.items():
-        answer(f"{_printable_line(name) + ':':16s} {_printable_line(str(value))}")
+        say_answer(f"{_printable_line(name) + ':':16s} {_printable_line(str(value))}")
     return 0
 
 
@@ -275,4 +275,4 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-COMMAND = Command("inspect", Options, run, __doc__, readers={"matrix": matrix, "separate": names})
+COMMAND = Command("inspect", Options, run, __doc__, readers={"matrix": matrix, "separate": names_in})

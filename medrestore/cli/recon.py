@@ -21,7 +21,7 @@ from ..recon.plan import Machine, Plan, Reading, Writing, quality
 from ..settings import OMITTED, FieldError, build
 from .command import Command, Given
 from .device import usable_device
-from .options import POSITIONAL, matrix, names
+from .options import POSITIONAL, matrix, names_in
 from .results import emit_results, gathered, write_summary
 from .terminal import complain, lines_aside, progress, say
 
@@ -233,4 +233,4 @@ def _same_inputs(made: dict[str, Any], source: Path, job: "Job", options: Option
 
 
 COMMAND = Command("recon", Options, run, __doc__, config=True, left_open=frozenset({"steps", "samples"}), complete=_completed,
-                  readers={"slices": _slices, "axes": names, "separate": names, "matrix": matrix})
+                  readers={"slices": _slices, "axes": names_in, "separate": names_in, "matrix": matrix})

@@ -14,7 +14,7 @@ from .terminal import decoration, say
 SUMMARY, BEGIN = "summary.csv", b"input,"  # what our tables begin with
 
 
-class Result(Protocol):
+class AnyResult(Protocol):
     """What a command has made."""
 
     def plain(self) -> dict[str, Any]:
@@ -31,13 +31,13 @@ def emit(command: str, **facts: Any) -> None:
         print(json.dumps(document, indent=2, allow_nan=False), flush=True)
 
 
-def emit_results(command: str, results: Iterable[Result], failed: Mapping[str, str]) -> None:
+def emit_results(command: str, results: Iterable[AnyResult], failed: Mapping[str, str]) -> None:
     """Prints results and failures as JSON."""
     emit(command, results=[one.plain() for one in results],
          failed=[{"input": name, "error": why} for name, why in failed.items()])
 
 
-def gathered(outputs: Iterable[Path], read: Callable[[Path], Result]) -> list[Result]:
+def gathered(outputs: Iterable[Path], read: Callable[[Path], AnyResult]) -> list[AnyResult]:
     """The results of those outputs that are there."""
     found = []
     for out in outputs:
@@ -48,7 +48,7 @@ def gathered(outputs: Iterable[Path], read: Callable[[Path], Result]) -> list[Re
     return found
 
 
-def write_summary(folder: Path, results: Iterable[Result], failed: Mapping[str, str], *, source: Path, names: Privacy) -> None:
+def write_summary(folder: Path, results: Iterable[AnyResult], failed: Mapping[str, str], *, source: Path, names: Privacy) -> None:
     """Writes a table of all results in a folder, and of what failed, and says where.
 
     Args:

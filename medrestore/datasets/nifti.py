@@ -17,7 +17,7 @@ from ..settings import check, refused
 from .base import Images, Progress
 from .brain import EMPTY
 from .cache import cache_key, read_cached, write_array, write_text
-from .files import find, name_group
+from .files import find_files, name_group
 
 BIDS = r"(sub-[A-Za-z0-9]+)"
 QUANTILE = 0.995  # of a volume, that becomes 1
@@ -64,7 +64,7 @@ class Nifti(Images):
         self.axes: tuple[Axis, ...] = (self.axis,) if isinstance(self.axis, str) else self.axis
         if not self.axes or len(set(self.axes)) < len(self.axes):
             raise refused(self, "axis needs axial, coronal or sagittal, each at most once")
-        self.volumes = [open_volume(path) for path in find(self.files, (".nii", ".nii.gz"), "Nifti")]
+        self.volumes = [open_volume(path) for path in find_files(self.files, (".nii", ".nii.gz"), "Nifti")]
         self._slab = None if self.skip is None else self.skip[0]
         self._spans = [None if self.skip is None else _slab_voxels(volume, self.skip) for volume in self.volumes]
         self._groups = [name_group(volume.path, self.group, "Nifti") for volume in self.volumes]

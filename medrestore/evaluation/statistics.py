@@ -197,14 +197,14 @@ def paired(
     groups = _grouped(rows, metric, (by, "method"))
     sides = [((setting, method, against), group, groups[setting, against]) for (setting, method), group in groups.items()
              if method != against and (setting, against) in groups]
-    pairs = differences(sides, metric, resamples=resamples, seed=seed)
+    pairs = paired_differences(sides, metric, resamples=resamples, seed=seed)
     if not pairs:
         methods = ", ".join(dict.fromkeys(method for _, method in groups)) or "none"
         raise InputError(f"no other method shares a case and a setting with {against!r} in {metric!r}; there are: {methods}.")
     return pairs
 
 
-def differences(
+def paired_differences(
     sides: Iterable[tuple[tuple[str, str, str], Sequence[Row], Sequence[Row]]], metric: str, *,
     resamples: int = 10_000,
     seed: int = 0,

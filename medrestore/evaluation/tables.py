@@ -42,13 +42,13 @@ LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\
          ">": r"$>$", "|": r"\textbar{}"}
 
 
-class Entry(str):
+class TableEntry(str):
     """The text of one place in a table, and whether it is the `best` or the `second` of its column."""
 
     __slots__ = ("mark",)
     mark: Mark
 
-    def __new__(cls, text: str, mark: Mark = "") -> Entry:
+    def __new__(cls, text: str, mark: Mark = "") -> TableEntry:
         entry = super().__new__(cls, text)
         entry.mark = mark
         return entry
@@ -206,13 +206,13 @@ def _arrow(path: Path) -> tuple[Any, Any]:
     return pyarrow, parquet
 
 
-def grid(
+def table_grid(
     cells: Iterable[Cell], *, show: Show = "mean ± sd", protocol: str | None = None,
 ) -> tuple[list[str], list[list[str]]]:
     """Methods as rows and settings as columns, metric by metric; the best and the second of each column are
     marked.
 
-    Places are `Entry`s, whose marks `markdown` and `latex` show; equal as printed is equally good. What is
+    Places are `TableEntry`s, whose marks `markdown` and `latex` show; equal as printed is equally good. What is
     missing is "-".
 
     Args:
@@ -238,12 +238,13 @@ def grid(
     return header, [[method, *(column[number] for column in columns)] for number, method in enumerate(methods)]
 
 
-def _ranked_column(cells: Sequence[Cell | None], metric: Metric, show: Show, *, marked: bool) -> list[Entry]:
+def _ranked_column(cells: Sequence[Cell | None], metric: Metric, show: Show, *, marked: bool) -> list[TableEntry]:
     """One column, ranked by its leading number as printed."""
     leading = [None if cell is None or isnan(_lead(cell, show)) else round(_lead(cell, show), metric.digits) for cell in cells]
     ranked = sorted({value for value in leading if value is not None}, reverse=metric.higher_is_better)
     marks: dict[float, Mark] = {ranked[0]: "best", ranked[1]: "second"} if marked and len(ranked) > 1 else {}
-    return [Entry(MISSING) if cell is None or value is None else Entry(_printed(cell, metric.digits, show), marks.get(value, ""))
+    return [TableEntry(MISSING) if cell is None or value is None else TableEntry(_printed(cell, metric.digits, show),
+                                                                                 marks.get(value, ""))
             for cell, value in zip(cells, leading, strict=True)]
 
 

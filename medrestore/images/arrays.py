@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..priors import Prior
 from ..settings import suggested
 from .blind import kernel_of, with_kernel
-from .codes import opened, settled
+from .codes import opened_for_images, settled_by_prior
 from .degradation import Degradation
 from .degrading import degraded
 from .plan import DegradePlan, Plan
@@ -105,8 +105,8 @@ def restore_image(
     if device is None:
         device = image.device if isinstance(image, Tensor) else "cpu"
     if not isinstance(prior, Prior):
-        prior = opened(plan, str(device))
-    plan = settled(plan, prior)
+        prior = opened_for_images(plan, str(device))
+    plan = settled_by_prior(plan, prior)
     kind = str(image.dtype).removeprefix("torch.")
     measured = Measured(y, step=1.0 if "int" in kind else None, bytes=kind == "uint8")
     setting = with_kernel(prepare(measured, plan, prior), measured, plan, prior, device=device)

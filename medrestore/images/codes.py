@@ -29,7 +29,7 @@ PURE = 40.0  # noise level to begin at where codes, or images given the coarse o
 SHOWING = (Pool, Bicubic, Gaussian, Motion, Kernel, Jpeg, Saturate)  # what leaves an image to be seen
 
 
-def settled(plan: Plan, prior: Prior) -> Plan:
+def settled_by_prior(plan: Plan, prior: Prior) -> Plan:
     """The plan with the method and the first noise level that suit a prior, where it leaves them open."""
     return replace(plan, **open_fields(plan, prior))
 
@@ -44,7 +44,7 @@ def open_fields(plan: Plan, prior: Prior) -> dict[str, Any]:
     return {"method": method, "sigma_max": PURE if plan.sigma_max is None else plan.sigma_max}
 
 
-def opened(plan: Plan | GeneratePlan, device: str, *, compiled: bool = False) -> Prior:
+def opened_for_images(plan: Plan | GeneratePlan, device: str, *, compiled: bool = False) -> Prior:
     """The prior that a plan names, told what the plan says of the image; of codes, or given the coarse image, where it is so.
 
     Raises:
@@ -58,7 +58,7 @@ def opened(plan: Plan | GeneratePlan, device: str, *, compiled: bool = False) ->
     return latent.load(plan.prior, device=device, bf16=plan.bf16, compiled=compiled)
 
 
-def check_prior(method: Method, prior: Prior, plan: Plan | GeneratePlan) -> None:
+def check_image_prior(method: Method, prior: Prior, plan: Plan | GeneratePlan) -> None:
     """Refuses a prior that the method cannot use, and windows that the prior cannot.
 
     Raises:
@@ -106,7 +106,7 @@ def coarse_image(y: Tensor, size: Size, degradation: Degradation, factor: int) -
     return functional.avg_pool2d(y, by) if by > 1 else y
 
 
-def images_of(
+def images_of_codes(
     problem: Problem[Operator] | None, prior: LatentPrior | SuperResolutionPrior, method: Method, levels: Sequence[float], *,
     small: Tensor | None, size: Size, seeds: Sequence[int], device: torch.device | str, batch_size: int,
     constraints: Sequence[Problem[Operator]] = (),

@@ -17,10 +17,10 @@ from .. import shipped
 from ..conditions import UNPLACED
 from ..errors import InputError
 from ..files import Stage, digest, digest_of, final_names, preview_place
-from ..io.images import Images, check_written, encode, open_images, spread_name, suffix_of
+from ..io.images import FileImages, check_written, encode_images, open_images, spread_name, suffix_of
 from ..settings import plain
 from ..tasks import one_by_one
-from .blind import calls, kernel_of, with_kernel
+from .blind import kernel_calls, kernel_of, with_kernel
 from .job import ImageJob
 from .plan import Plan, Reading, Writing
 from .records import RESTORED, Recorded, check_output, is_done, named, pairs, publish
@@ -72,7 +72,7 @@ class Job(ImageJob[Plan]):
         return digest_of([self.config_hash, fingerprint])
 
 
-def settled(plan: Plan, first: Path, reading: Reading) -> Plan:
+def settled_by_file(plan: Plan, first: Path, reading: Reading) -> Plan:
     """The plan with the prior that "auto" stands for.
 
     Args:
@@ -114,8 +114,8 @@ def restore_file(source: Path, out: Path, job: Job, *, truth: Path | None = None
     measured = Measured(torch.from_numpy(images.values), images.step, images.is_bytes, str(source))
     setting = prepare(measured, job.plan, job.prior, prior_name=job.prior_name)
     check_written(out, images, setting.channels)
-    if calls(job.plan):
-        watched = job.watched(f"{source.name}, kernel", calls(job.plan)).prior
+    if kernel_calls(job.plan):
+        watched = job.watched(f"{source.name}, kernel", kernel_calls(job.plan)).prior
         setting = with_kernel(setting, measured, job.plan, watched, device=job.machine.place)
     reference = None if truth is None else _truth(truth, numbers, setting, job)
     for line in (*images.notes, *summary(images, setting, numbers, job, job.machine.place)):
@@ -176,7 +176,7 @@ def each(
     return dict(one_by_one(items, lambda item: work(*item), say, ended=ended))
 
 
-def _chosen_slices(images: Images, plan: Plan) -> list[int]:
+def _chosen_slices(images: FileImages, plan: Plan) -> list[int]:
     """The slices that are restored."""
     count = len(images.values)
     first, last = (0, count) if plan.slices is None else plan.slices
@@ -190,7 +190,7 @@ def _chosen_slices(images: Images, plan: Plan) -> list[int]:
 def _write_output(
     stage: Stage,
     out: Path,
-    images: Images,
+    images: FileImages,
     setting: Setting,
     slices: Slices,
     numbers: Sequence[int],
@@ -207,7 +207,7 @@ def _write_output(
     mean = torch.stack([one.mean for one in done])
     factor = images.values.shape[-1] / setting.size[1]
     options: dict[str, Any] = dict(factor=factor, first=numbers[0], patient=job.writing.keep_patient, key=key)
-    data, outside = encode(out, mean.numpy(), images, **options)
+    data, outside = encode_images(out, mean.numpy(), images, **options)
     contents = {out.name: data}
     if outside:
         job.say(
@@ -216,7 +216,7 @@ def _write_output(
         )
     if job.plan.samples > 1:
         name = spread_name(out, images)
-        contents[name], _ = encode(
+        contents[name], _ = encode_images(
             out.with_name(name), torch.stack([one.std for one in done]).abs().numpy(), images, **options
         )
     if job.plan.keep_samples:
@@ -249,10 +249,10 @@ def _write_output(
         job.say(line)
 
 
-def _further_images(out: Path, images: Images, plan: Plan) -> list[str]:
+def _further_images(out: Path, images: FileImages, plan: Plan) -> list[str]:
     """The names of further images beside an output."""
     spread = [spread_name(out, images)] if plan.samples > 1 else []
-    if calls(plan):
+    if kernel_calls(plan):
         spread.append(_kernel_name(out))
     return spread + ([_samples_name(out)] if plan.keep_samples else [])
 
@@ -266,7 +266,7 @@ def _samples_name(out: Path) -> str:
 
 
 def _restored_record(
-    images: Images,
+    images: FileImages,
     setting: Setting,
     numbers: Sequence[int],
     done: Sequence[Restored],

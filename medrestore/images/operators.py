@@ -40,7 +40,7 @@ FOUND = "the kernel that was found"  # its name among the kernels of a degradati
 
 
 @dataclass(frozen=True)
-class Files:
+class DegradationFiles:
     """The masks and kernels that a degradation names, read.
 
     Attributes:
@@ -52,7 +52,7 @@ class Files:
     kernels: Mapping[str, Tensor]
 
     @classmethod
-    def read(cls, degradation: Degradation) -> "Files":
+    def read(cls, degradation: Degradation) -> "DegradationFiles":
         """Those of a degradation.
 
         Raises:
@@ -89,7 +89,7 @@ def read_kernel(path: str) -> Tensor:
     return torch.from_numpy((values / values.sum()).astype(np.float32))
 
 
-def image_size(steps: Sequence[Step], measured: Size) -> Size:
+def size_before(steps: Sequence[Step], measured: Size) -> Size:
     """(height, width) of the image of which something of the size `measured` is left."""
     height, width = measured
     for step in reversed(steps):
@@ -112,7 +112,7 @@ def image_channels(steps: Sequence[Step], measured: int, *, colour: bool) -> int
 
 
 def operator_of(
-    degradation: Degradation, size: Size, channels: int, files: Files, number: int = 0
+    degradation: Degradation, size: Size, channels: int, files: DegradationFiles, number: int = 0
 ) -> Operator:
     """What is done to an image.
 
@@ -146,7 +146,7 @@ def _after(outer: Operator, inner: Operator) -> Operator:
     return outer @ inner
 
 
-def _operator(step: Step, size: Size, channels: int, files: Files, generator: torch.Generator) -> Operator:
+def _operator(step: Step, size: Size, channels: int, files: DegradationFiles, generator: torch.Generator) -> Operator:
     match step:
         case Pool(factor) | Bicubic(factor):
             _check_divides(factor, size)

@@ -137,7 +137,7 @@ def pairs(source: Path, out: Path) -> list[tuple[Path, Path]]:
     return [(path, target) for target, path in targets.items()]
 
 
-def existing(source: str) -> Path:
+def existing_input(source: str) -> Path:
     """The path of an input, which must be there."""
     path = expanded(source)
     if not path.exists():

@@ -21,8 +21,8 @@ from ..report.overlay import write_overlay
 from ..settings import json_values, plain
 from .job import Job
 from .outputs import PictureWriter, check_output, check_replaced, is_done, one_picture, table_place, told_name
-from .scene import Coverage, FilledFrame, Inspection, fill_frames, fingerprint, grown, inspect_scene
-from .told import dropped, evaluations, report, summary
+from .scene import FilledFrame, FrameCoverage, Inspection, fill_frames, grown, inspect_scene, scene_fingerprint
+from .told import dropped, lines_after, lines_before, window_count
 
 
 def inpaint_scene(
@@ -53,7 +53,7 @@ def inpaint_scene(
             job.say(f"{out} is complete already")
             return False
         check_replaced(out, job.writing)
-        for line in (*scene.notes, *dropped(scene, out), *summary(scene, inspection, out, job)):
+        for line in (*scene.notes, *dropped(scene, out), *lines_before(scene, inspection, out, job)):
             job.say(line)
         with _writer(out, scene, key, job) as writer:
             preview, table = (writer.beside / place(out).name for place in (preview_place, table_place))
@@ -61,7 +61,7 @@ def inpaint_scene(
             with _mask_shown(preview, preview_place(out), writer):
                 coverages = _filled(given, ahead, writer, inspection, job)
                 with opened() as again:
-                    if fingerprint(grown(again, job.plan.grow)) != inspection.fingerprint:
+                    if scene_fingerprint(grown(again, job.plan.grow)) != inspection.fingerprint:
                         raise InputError(f"{source} was changed while it was read; run again once it is complete")
                 shown = inspection.fullest
                 truth = scene.truth(shown)
@@ -71,7 +71,7 @@ def inpaint_scene(
                 write_frames_csv(table, [replace(row, scene=job.writing.name_of(row.scene)) for row in rows])
             writer.provenance = _scene_provenance(scene, inspection, key, coverages, scores, job, source, mask)
             writer.provenance["beside"] = {path.name: digest(path) for path in (preview, table)}
-        for line in report(scene, scores, rows, coverages if job.plan.temporal_fill else []):
+        for line in lines_after(scene, scores, rows, coverages if job.plan.temporal_fill else []):
             job.say(line)
         job.say(f"{out}  {preview_place(out).name}  {table_place(out).name}")
     return True
@@ -113,11 +113,12 @@ def _writer(
     )
 
 
-def _filled(given: Scene, ahead: Scene, writer: SceneWriter | PictureWriter, inspection: Inspection, job: Job) -> list[Coverage]:
+def _filled(given: Scene, ahead: Scene, writer: SceneWriter | PictureWriter, inspection: Inspection,
+            job: Job) -> list[FrameCoverage]:
     """Fills all frames and writes those that no earlier run has written."""
-    done, coverages = writer.done, list[Coverage]()
+    done, coverages = writer.done, list[FrameCoverage]()
     alone = given.count == 1  # its progress is that of its windows
-    job = job.watched(given.name, evaluations(inspection, job)) if alone else job
+    job = job.watched(given.name, window_count(inspection, job)) if alone else job
     advance = (lambda: None) if alone else job.progress(given.name, given.count)
     for one in fill_frames(given, job.prior, job.plan, ahead=ahead, device=job.machine.place,
                            stored=lambda index: writer.read(index) if index in done else None):
@@ -158,7 +159,7 @@ def _scene_provenance(
     scene: Scene,
     inspection: Inspection,
     key: str,
-    coverages: Sequence[Coverage],
+    coverages: Sequence[FrameCoverage],
     scores: SceneScore | None,
     job: Job,
     source: Path,

@@ -157,7 +157,7 @@ def _joined(parts: Sequence[slice]) -> slice:
     return slice(min(part.start for part in parts), max(part.stop for part in parts))
 
 
-def windows(known: Tensor, prior: Prior, plan: Plan) -> int:
+def windows_of_frame(known: Tensor, prior: Prior, plan: Plan) -> int:
     """How many windows a frame takes, those of coarser pictures left out."""
     window, shift, step = plan.grid(prior)
     count = 0

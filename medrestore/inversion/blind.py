@@ -17,8 +17,8 @@ from ..operators.representation import ShortRepr
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds, check
-from .descent import Found, descend
-from .em import DiffusionEM, find
+from .descent import BestSoFar, descend
+from .em import DiffusionEM, find_image_and_kernel
 from .kernels import KernelNetwork, off_centre
 from .trajectory import Trajectory
 
@@ -123,13 +123,14 @@ def restore_blind(y: Tensor, prior: Prior, method: Blind | DiffusionEM | None = 
     codec = _codec_of_recipe(prior, y) if codec is None else codec
     _check_blurred(y, prior, method, codec, samples)
     if levels is None:
-        levels = default_levels(prior, method, method.default_steps if steps is None else steps)
+        levels = blind_levels(prior, method, method.default_steps if steps is None else steps)
     seeds = tuple(range(seed, seed + samples))
     if isinstance(method, DiffusionEM):
         noise_std = float(torch.as_tensor(Problem(Identity(), y, sigma).encoded(codec).sigma))
         if not noise_std > 0:
             raise InputError(f"sigma is {sigma:g}, and DiffusionEM weighs the data by their noise; give its std, above 0")
-        found, kernels = find(codec.encode(y), prior, method, noise_std, levels, Noise(seeds, y.device), on_step=on_step)
+        found, kernels = find_image_and_kernel(codec.encode(y), prior, method, noise_std, levels, Noise(seeds, y.device),
+                                               on_step=on_step)
         images, history = codec.decode(found), tuple(y.new_zeros(0, dtype=torch.float32) for _ in seeds)
     else:
         each = [_of_sizes(y, prior, method, sigma, codec, levels, one, on_step) for one in seeds]
@@ -142,7 +143,7 @@ def restore_blind(y: Tensor, prior: Prior, method: Blind | DiffusionEM | None = 
     return BlindRestoration(images, kernels, misfits, history, method, tuple(levels), seeds)
 
 
-def default_levels(prior: Prior, method: Blind | DiffusionEM, steps: int) -> list[float]:
+def blind_levels(prior: Prior, method: Blind | DiffusionEM, steps: int) -> list[float]:
     """`steps` levels of `karras` over the prior's range; those of `DiffusionEM` begin at 5, where an image is all noise."""
     low, high = max(prior.sigma_range[0], 0.005), min(prior.sigma_range[1], 40.0)
     return karras(steps, high, low) if isinstance(method, Blind) else karras(steps, min(high, 5.0), max(low, 0.01))
@@ -175,7 +176,7 @@ def _kernel_centred(image: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _found_at_size(y: Tensor, prior: Prior, method: Blind, sigma: float, codec: Codec, levels: Sequence[float], size: int,
-                   seed: int, on_step: OnStep | None) -> Found:
+                   seed: int, on_step: OnStep | None) -> BestSoFar:
     network = KernelNetwork(size, generator=torch.Generator().manual_seed(seed), device=y.device)
     noise = Noise([seed], y.device)((1, prior.channels, *_size_of(y)))
     seen = _measured(method, network(), y)

@@ -68,7 +68,7 @@ def lookup(file: File, name: str) -> Dataset | Group:
             "copy the data itself into the file."
         )
     if isinstance(entry, str):
-        raise InputError(f"{file.filename} holds no {name!r}; it holds {', '.join(names(file)[:20]) or 'nothing'}.")
+        raise InputError(f"{file.filename} holds no {name!r}; it holds {', '.join(first_names(file)[:20]) or 'nothing'}.")
     return entry
 
 
@@ -77,12 +77,12 @@ def has(where: File | Group, name: str) -> bool:
     return guarded(_file(where).filename, partial(where.entry, name)) != "missing"
 
 
-def is_own(where: File | Group, name: str) -> bool:
+def is_own_dataset(where: File | Group, name: str) -> bool:
     """Whether an entry is stored in the file itself: a hard link, not a soft, external or user-defined one."""
     return guarded(_file(where).filename, partial(where.entry, name)) not in ("missing", "link")
 
 
-def names(where: File | Group, limit: int = 20) -> list[str]:
+def first_names(where: File | Group, limit: int = 20) -> list[str]:
     """The first names in a file or a group, for error messages."""
     group = lookup(where, "/") if isinstance(where, File) else where
     return guarded(_file(where).filename, partial(group.names, limit)) if isinstance(group, Group) else []
@@ -119,7 +119,7 @@ def own_dataset(file: File, name: str) -> Dataset:
     where = f"{file.filename}: {name!r}"
     dataset = lookup(file, name)
     if isinstance(dataset, Group):
-        raise InputError(f"{where} is a group, not an array; name one of {', '.join(names(dataset)) or 'its arrays'}.")
+        raise InputError(f"{where} is a group, not an array; name one of {', '.join(first_names(dataset)) or 'its arrays'}.")
     if dataset.elsewhere:
         raise InputError(f"{where} keeps its data in other files, which is refused; copy the data itself into the file.")
     return dataset

@@ -135,9 +135,9 @@ class Dataset:
         """The selected part: numbers, or records of which some fields differ in length."""
         return self._records(key) if self._ragged else self._numbers(key, None, self.dtype)
 
-    def fields(self, name: str) -> Field:
+    def fields(self, name: str) -> RecordField:
         """One field of its records, to be indexed."""
-        return Field(self, name)
+        return RecordField(self, name)
 
     def text(self, most: int) -> bytes:
         """Its one text, cut behind `most` bytes."""
@@ -184,7 +184,7 @@ class Dataset:
         return np.broadcast_to(np.zeros((), np.uint8), self.shape)[key].shape
 
 
-class Field:
+class RecordField:
     """One field of the records of an array."""
 
     def __init__(self, records: Dataset, name: str) -> None:

@@ -24,9 +24,9 @@ from .guards import (
     PathLike,
     checked_dataset,
     finite,
+    first_names,
     guarded,
     has,
-    names,
     open_hdf5,
     require,
     to_complex64,
@@ -334,7 +334,7 @@ def damaged(path: PathLike, *, max_gb: float = 16.0) -> list[str]:
         digests = _json_attribute(file, DIGESTS)
         if not digests:
             raise InputError(f"{path} has no digests, so nothing can be said of its data; write the reconstruction again.")
-        found = names(file)
+        found = first_names(file)
         wrong = [name for name in digests if name not in (*found, "provenance", "beside")]
         for name in found:
             dataset = checked_dataset(file, name, max_gb=max_gb)

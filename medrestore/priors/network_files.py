@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from ..errors import InputError, first_line
 from ..files import digest
-from .architectures import build, configuration
+from .architectures import build_network, configuration
 from .check import not_finite
 from .descriptions import read_json_text
 from .tensors import write_tensors
@@ -62,7 +62,7 @@ def read_network(folder: Path, weights: str, config: dict[str, Any], sha256: str
         raise InputError(f"{path} is not the file that prior.json describes (its sha256 differs); copy the prior again")
     try:
         with torch.device("meta"):
-            net = build(config)
+            net = build_network(config)
         tensors = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
         if (broken := not_finite(tensors)) is not None:
             raise InputError(f"{path}: {broken} holds NaN or infinity, so it is no trained network; "

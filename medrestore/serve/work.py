@@ -80,12 +80,12 @@ def _run_recon(work: Work, tell: Mapping[str, Any]) -> None:
 
 
 def _restore(work: Work, tell: Mapping[str, Any]) -> None:
-    from ..images.files import Job, restore_file, settled
+    from ..images.files import Job, restore_file, settled_by_file
     from ..images.plan import Machine, Reading
     from ..io.images import suffix_of
 
     image = _input_place(work, "image")
-    job = Job.load(settled(work.plan, image, Reading()), Machine(device=work.device), **tell)
+    job = Job.load(settled_by_file(work.plan, image, Reading()), Machine(device=work.device), **tell)
     suffix = suffix_of(image)
     restore_file(image, Path(RESULT, f"restored{'.png' if suffix in ('.jpg', '.jpeg') else suffix}"), job)
 
@@ -94,9 +94,9 @@ def _inpaint(work: Work, tell: Mapping[str, Any]) -> None:
     from ..inpainting.files import inpaint_scene
     from ..inpainting.job import Job
     from ..inpainting.plan import Machine, Reading
-    from ..inpainting.scenes import Source
+    from ..inpainting.scenes import SceneSource
 
-    source = Source(_input_place(work, "frame"), _input_place(work, "mask"))
+    source = SceneSource(_input_place(work, "frame"), _input_place(work, "mask"))
     with source.opened(work.plan, Reading()) as scenes:
         (name,) = scenes
         job = Job.load(work.plan, Machine(device=work.device), **tell)

@@ -12,7 +12,7 @@ from ..tasks.folders import limited_to
 from .cases import Item
 from .methods import Network
 from .run import Study, scored_tasks, tuning_tasks
-from .tuning import Choice, Choices
+from .tuning import Choices, TunedChoice
 
 ROW_BYTES, RECORD_BYTES = 450, 600  # of JSON and tables for one scored image, and of the record of a task
 FLOAT_BYTES = 4
@@ -51,7 +51,7 @@ def estimate(study: Study, device: str, *, workers: int = 1) -> Iterator[str]:
 
 def _first_candidates(study: Study) -> Choices:
     """Choices as if the first candidate of every tuned method was the best."""
-    return {label: {condition.name: Choice(chosen=candidates[0][0], metric="", cases=0, tried=[], warning=None)
+    return {label: {condition.name: TunedChoice(chosen=candidates[0][0], metric="", cases=0, tried=[], warning=None)
                     for condition in study.config.conditions}
             for label, candidates in study.candidates.items() if study.config.methods[label].tuned}
 

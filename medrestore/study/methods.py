@@ -148,7 +148,7 @@ class NetworkSolver(Solver, Generic[P]):
 
 
 @dataclass(frozen=True)
-class Restored:
+class MethodImage:
     """One image by one method.
 
     Attributes:
@@ -163,11 +163,11 @@ class Restored:
 
 
 def mean_and_first(label: str, mean: Tensor, samples: Tensor, facts: Facts,
-                   of_first: Facts) -> list[Restored]:
+                   of_first: Facts) -> list[MethodImage]:
     """The mean of the samples and, where there are several, the first of them."""
-    restored = [Restored(label, mean, facts)]
+    restored = [MethodImage(label, mean, facts)]
     if len(samples) > 1:
-        restored.append(Restored(f"{label}, one sample", samples[0], of_first))
+        restored.append(MethodImage(f"{label}, one sample", samples[0], of_first))
     return restored
 
 
@@ -191,7 +191,7 @@ SolverMaker = Callable[[Any, str, str, str], Solver]
 Candidates = dict[str, list[tuple[Values, Recipe[Any]]]]  # by label, with what was chosen for each
 
 
-def recipe(label: str, config: MethodConfig, protocol: str, make: SolverMaker, source: str) -> Recipe[Any]:
+def method_recipe(label: str, config: MethodConfig, protocol: str, make: SolverMaker, source: str) -> Recipe[Any]:
     """The method of a config.
 
     Args:
@@ -219,7 +219,7 @@ def build_all(config: Config, make: SolverMaker, source: str) -> Candidates:
     Raises:
         InputError: the first that cannot be built.
     """
-    return {label: [(chosen, recipe(label, one, config.protocol, make, source)) for chosen, one in method.candidates()]
+    return {label: [(chosen, method_recipe(label, one, config.protocol, make, source)) for chosen, one in method.candidates()]
             for label, method in config.methods.items()}
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..datasets.brain import EMPTY, load_volumes
 from ..datasets.fastmri import FastMRI, patient_of
-from ..datasets.files import find
+from ..datasets.files import find_files
 from ..datasets.phantoms import Phantoms as Heads
 from ..errors import InputError
 from ..files import digest_of
@@ -202,7 +202,7 @@ def _chosen_files(source: KSpace, where: str) -> list[tuple[Path, str | None]]:
     if source.split is not None:
         chosen = FastMRI(str(source.folder), cache=Path(), split=source.split).volumes
         return [(volume.path, volume.patient) for volume in chosen]
-    return [(path, _identity(path)) for path in find(source.files or str(source.folder), suffixes(), where)]
+    return [(path, _identity(path)) for path in find_files(source.files or str(source.folder), suffixes(), where)]
 
 
 def _identity(path: Path) -> str | None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..datasets.base import Progress
 from ..datasets.fastmri import patient_of
-from ..datasets.files import find
+from ..datasets.files import find_files
 from ..errors import InputError
 from ..evaluation import (
     FrameScore,
@@ -142,7 +142,7 @@ def _score_images(outputs: Path, reference: Path, protocol: str, out: Path | Non
 
 def _file_pairs(outputs: Path, reference: Path, suffixes: Sequence[str]) -> tuple[list[tuple[Path, Path]], int]:
     """Outputs with the references of their stems, and how many references have no output."""
-    restored, truths = find(str(outputs), suffixes, "outputs"), find(str(reference), suffixes, "references")
+    restored, truths = find_files(str(outputs), suffixes, "outputs"), find_files(str(reference), suffixes, "references")
     if len(restored) == len(truths) == 1:
         return [(restored[0], truths[0])], 0
     by_stem = {path.stem: path for path in truths}

@@ -98,10 +98,10 @@ def _all_tables(config: Config, metrics: Sequence[Metric], cells: Mapping[str, l
         several = any(cell.patients > 1 for cell in cells[one.name])
         for show in SHOWS if several else ALONE:
             better = "higher" if one.higher_is_better else "lower"
-            yield f"{one.heading}, {show}; {better} is better", *tables.grid(cells[one.name], show=show)
+            yield f"{one.heading}, {show}; {better} is better", *tables.table_grid(cells[one.name], show=show)
     for name, caption in FACTS.items():
         if name in facts:
-            yield f"{caption}, mean", *tables.grid(facts[name], show="mean")
+            yield f"{caption}, mean", *tables.table_grid(facts[name], show="mean")
     for name, own in groupby(pairs, lambda pair: pair.metric):
         metric = next(one for one in metrics if one.name == name)
         listed = list(own)

@@ -73,7 +73,7 @@ def _is_as_written(path: Path, size: int, sha256: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Run:
+class TaskRun:
     """One run of a list of tasks.
 
     Attributes:
@@ -86,7 +86,7 @@ class Run:
     name: str
 
     @classmethod
-    def start(cls, out: Path) -> "Run":
+    def start(cls, out: Path) -> "TaskRun":
         """A new folder; those of dead runs are removed.
 
         Raises:
@@ -177,7 +177,7 @@ def files_beside(out: Path) -> Iterator[Path]:
     Raises:
         InputError: nothing can be written there.
     """
-    this = Run.start(out)
+    this = TaskRun.start(out)
     try:
         with this.alive(), this.files() as folder:
             yield folder
@@ -224,7 +224,7 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def make(task: Task, work: Work, run: Run, *, device: str, threads: int, say: Callable[[str], None]) -> str | None:
+def make(task: Task, work: Work, run: TaskRun, *, device: str, threads: int, say: Callable[[str], None]) -> str | None:
     """Completes the folder of a task, if it is not complete.
 
     Args:

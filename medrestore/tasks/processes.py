@@ -28,11 +28,11 @@ Call = Callable[[Item, int, Report], None]
 reaches the caller of `over`, in its process."""
 
 
-class Stopped(Exception):
+class AllStopped(Exception):
     """The caller asked that all stop."""
 
 
-class Died(Exception):
+class ProcessDied(Exception):
     """A process ended in the middle of its work; the argument says how, in words."""
 
 
@@ -60,7 +60,7 @@ def over(items: Iterable[Item], call: Call[Item], *, workers: int, heard: Callab
         workers: how many processes at most.
         heard: called with an item and what `call` reported.
         ended: called with an item and None, the error of `call` (an `InputError` as it was, others as `RuntimeError`) or
-            `Died`; returns items to be done next, such as what is left of this one.
+            `ProcessDied`; returns items to be done next, such as what is left of this one.
         stopped: asked several times a second; once it is true all processes are ended in the middle of their work.
 
     Raises:
@@ -80,7 +80,7 @@ def over(items: Iterable[Item], call: Call[Item], *, workers: int, heard: Callab
                 (worker,) = (one for one in pool if one.pipe is pipe)
                 waiting.extendleft(reversed(list(_listen(worker, pool, heard, ended))))
             if stopped is not None and stopped():
-                raise Stopped
+                raise AllStopped
         finished = True
     finally:
         _end(pool, gently=finished)
@@ -104,7 +104,7 @@ def _listen(worker: _WorkerProcess[Item], pool: list[_WorkerProcess[Item]], hear
         how = _how(worker.process.exitcode)
         if not worker.ready:
             raise InputError(f"a worker process could not be started ({how}); try fewer workers, or none") from None
-        return ended(worker.hand[0], Died(how)) if worker.hand else []
+        return ended(worker.hand[0], ProcessDied(how)) if worker.hand else []
     if kind == "ready":
         worker.ready = True
     elif kind == "heard":

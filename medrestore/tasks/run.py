@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .folders import Run, Task, Work, folder_of, is_whole, make
-from .groups import Ends, Group, Submitted, work_through
-from .processes import Died, over
+from .folders import Task, TaskRun, Work, folder_of, is_whole, make
+from .groups import Ends, Submitted, TaskGroup, work_through
+from .processes import ProcessDied, over
 
 __all__ = ["Outcome", "Task", "Work", "failures", "folder_of", "is_whole", "run"]
 
@@ -77,7 +77,7 @@ def run(
     tasks, out = list(tasks), Path(out).absolute()
     _check_run(tasks, workers, scheduler_file, shard, threads, devices)
     mine = _tasks_of_shard(tasks, shard)
-    this = Run.start(out)
+    this = TaskRun.start(out)
     try:
         with this.alive():
             state = _State(this, tasks, mine, shard, retry_failed=retry_failed, say=say)
@@ -99,7 +99,7 @@ def run(
         this.end()
 
 
-def _in_processes(groups: Sequence[tuple[Task, ...]], work: Work, this: Run, *, workers: int, threads: int,
+def _in_processes(groups: Sequence[tuple[Task, ...]], work: Work, this: TaskRun, *, workers: int, threads: int,
                   devices: tuple[str, ...], ends: Ends, say: Callable[[str], None]) -> None:
     """Every group in some process of this machine."""
 
@@ -110,7 +110,7 @@ def _in_processes(groups: Sequence[tuple[Task, ...]], work: Work, this: Run, *, 
             ends.finished(*event[1:])
 
     def ended(group: Submitted, error: Exception | None) -> list[Submitted]:
-        if isinstance(error, Died):
+        if isinstance(error, ProcessDied):
             return ends.after_death(group)
         if error is not None:
             ends.failed(group, str(error))
@@ -125,12 +125,12 @@ class _GroupWorker:
     """In a worker process: the tasks of a group."""
 
     work: Work
-    run: Run
+    run: TaskRun
     devices: tuple[str, ...]
     threads: int
 
     def __call__(self, group: Submitted, worker: int, report: Callable[[Any], None]) -> None:
-        work_through(Group(group.tasks, self.work, self.run, self.devices, self.threads), worker, report)
+        work_through(TaskGroup(group.tasks, self.work, self.run, self.devices, self.threads), worker, report)
 
 
 def failures(out: Path, tasks: Iterable[Task] | None = None) -> dict[str, str]:
@@ -198,7 +198,7 @@ class _State:
         tasks: those of this one.
     """
 
-    def __init__(self, this: Run, everything: Sequence[Task], tasks: Sequence[Task], shard: tuple[int, int], *,
+    def __init__(self, this: TaskRun, everything: Sequence[Task], tasks: Sequence[Task], shard: tuple[int, int], *,
                  retry_failed: bool, say: Callable[[str], None]) -> None:
         out = this.out
         self.run, self.out, self.tasks, self.say = this, out, {task.name: task for task in tasks}, say

@@ -18,7 +18,7 @@ from ..operators.local import as_local
 from ..priors import Prior, WrappedPrior
 from ..problem import Problem, stack
 from ..sampling import check, in_batches, sample, spectral
-from .settled import Settled
+from .settled import SettledPrior
 from .windows import Layout, Size, core, plan, raster, waves
 
 Seam = Literal["continued", "fixed"]
@@ -152,7 +152,7 @@ def _spectral(operator: LocalOperator) -> SpectralOperator:
     return operator
 
 
-class Guided(WrappedPrior):
+class ConstrainedPrior(WrappedPrior):
     """A prior whose estimates meet a noise-free problem, while the noise level is at least `until`."""
 
     def __init__(self, prior: Prior, guide: Problem[SpectralOperator], until: float = 0.0) -> None:
@@ -221,9 +221,9 @@ class _Canvas:
         settled = torch.stack([self.settled[here][None] for here, _ in jobs])
         seam = Problem(Mask(settled), torch.stack([self.canvas[(k, ..., *here)] for here, k in jobs]))
         carried = self.seam == "continued" and bool(settled.any())
-        prior: Prior = Settled(self.prior, seam.y, settled) if carried else self.prior
+        prior: Prior = SettledPrior(self.prior, seam.y, settled) if carried else self.prior
         if self.guides:
-            prior = Guided(prior, spectral(given.pop()), self.guide_until)
+            prior = ConstrainedPrior(prior, spectral(given.pop()), self.guide_until)
         start = self.start
         if isinstance(start, Tensor):
             start = torch.cat([start[k : k + 1, ..., *here] if len(start) > 1 else start[..., *here] for here, k in jobs])

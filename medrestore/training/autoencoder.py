@@ -28,7 +28,7 @@ from .latent_config import AutoencoderConfig
 from .reconstruction import Judge, reconstruction_error
 from .runtime import Acceleration, Process, continue_default_stream
 from .start import ImageData, drawn_network, load_images
-from .task import SCORE, Callbacks, Result, Task
+from .task import SCORE, Callbacks, Trained, TrainingTask
 
 CLASSES = {"kl": "AutoencoderKL", "vq": "VQModel"}
 AT_ONCE = 8  # crops in one call where nothing is learned
@@ -58,10 +58,10 @@ def export_last_autoencoder(
     Raises:
         InputError: no checkpoint in `config.out` is intact.
     """
-    return runs.export_last(AutoencoderTask(config, load_images(config, images, validation, augment)))
+    return runs.export_last_checkpoint(AutoencoderTask(config, load_images(config, images, validation, augment)))
 
 
-class Pair(torch.nn.Module):
+class WithJudge(torch.nn.Module):
     """An autoencoder and, where the loss has one, its judge."""
 
     def __init__(self, autoencoder: Autoencoder, judge: Judge | None) -> None:
@@ -72,7 +72,7 @@ class Pair(torch.nn.Module):
         return self.autoencoder.reconstruct(image, noise)
 
 
-class AutoencoderTask(Task[Tensor]):
+class AutoencoderTask(TrainingTask[Tensor]):
     """An autoencoder trained on crops (crop, channels, side, side).
 
     Args:
@@ -96,7 +96,7 @@ class AutoencoderTask(Task[Tensor]):
                 judge = Judge(data.channels, config.loss.judge_width)
         self.layout = layout_of(config.channels_last)
         # memory_format is missing in the stub of Module.to
-        self.net = Pair(autoencoder, judge).to(memory_format=self.layout)  # type: ignore[call-overload]
+        self.net = WithJudge(autoencoder, judge).to(memory_format=self.layout)  # type: ignore[call-overload]
         self.optimiser = adamw(self.net, config.optim)
         self.half_lives = {"average": config.ema_images}
         self.passes = config.optim.accumulate
@@ -137,7 +137,7 @@ class AutoencoderTask(Task[Tensor]):
 
     @staticmethod
     def _parts(net: torch.nn.Module) -> tuple[Autoencoder, Judge | None]:
-        pair = cast("Pair", net)
+        pair = cast("WithJudge", net)
         return pair.autoencoder, pair.judge
 
     @torch.no_grad()
@@ -153,7 +153,7 @@ class AutoencoderTask(Task[Tensor]):
         error = numbers * torch.cat(squares).mean() / peak**2
         return {SCORE: float(torch.stack(errors).mean()), "psnr": float(-10 * error.log10())}
 
-    def export(self, folder: Path, result: Result) -> None:
+    def export(self, folder: Path, result: Trained) -> None:
         config, progress = self.config, result.progress
         net = cast("Autoencoder", drawn_network(self.network, config.seed))
         prefix = "autoencoder."

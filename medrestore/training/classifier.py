@@ -13,7 +13,7 @@ from ..datasets.base import Augment, Batch, Images
 from ..errors import InputError, first_line
 from ..files import new_folder
 from ..priors import classifier_store
-from ..priors.architectures import build
+from ..priors.architectures import build_network
 from ..priors.classes import Classes
 from . import run as runs
 from .batches import NOISE, SAMPLES, WEIGHTS, stream
@@ -24,7 +24,7 @@ from .export import write_run
 from .loss import noise_levels, target_of
 from .runtime import Acceleration, Process, continue_default_stream
 from .start import ImageData, load_images, multiple_of
-from .task import SCORE, Callbacks, Result
+from .task import SCORE, Callbacks, Trained
 from .validation import BATCH, LEVELS
 
 
@@ -47,7 +47,7 @@ def export_last_classifier(config: ClassifierConfig, *, images: Images | None = 
     Raises:
         InputError: no checkpoint in `config.out` is intact.
     """
-    return runs.export_last(ClassifierTask(config, load_images(config, images, validation, augment)))
+    return runs.export_last_checkpoint(ClassifierTask(config, load_images(config, images, validation, augment)))
 
 
 class ClassifierTask(CropTask):
@@ -105,9 +105,9 @@ class ClassifierTask(CropTask):
         logits: Tensor = net(*self.target.inputs(x, sigma))
         return logits.float()
 
-    def export(self, folder: Path, result: Result) -> None:
+    def export(self, folder: Path, result: Trained) -> None:
         with torch.device("meta"):
-            net = build(self.network)
+            net = build_network(self.network)
         net.load_state_dict(result.weights, assign=True)
         size = self.network.get("sample_size") if self.network.get("pool") == "attention" else None
         card = asdict(self.config.card) | {"images": result.progress.seen, "hardware": result.process.hardware,
@@ -143,7 +143,7 @@ def _built(config: ClassifierConfig, network: dict[str, Any]) -> torch.nn.Module
     with torch.random.fork_rng(devices=[]):
         continue_default_stream(stream(config.seed, WEIGHTS))
         try:
-            return build(network)
+            return build_network(network)
         except InputError:
             raise
         except Exception as error:  # whatever the network says of arguments it cannot take

@@ -260,7 +260,7 @@ def _told(values: Mapping[str, Any], privacy: Privacy) -> dict[str, Any]:
     return {key: privacy.within(value) if key in ("out", "init", "data") else value for key, value in values.items()}
 
 
-def differences(before: Mapping[str, Any], now: RunConfig, source: str) -> list[str]:
+def changes_since(before: Mapping[str, Any], now: RunConfig, source: str) -> list[str]:
     """What may not change when a run resumes and did, as `key was a and is b`.
 
     Args:

@@ -11,7 +11,7 @@ from .checkpoint import Progress
 from .config import CropConfig, Optim
 from .runtime import Process
 from .start import ImageData
-from .task import Task
+from .task import TrainingTask
 
 MOMENTUM = (0.9, 0.99)  # betas of AdamW
 
@@ -31,7 +31,7 @@ def no_crops() -> Batch:
     return Batch(torch.empty(0))
 
 
-class CropTask(Task[Batch]):
+class CropTask(TrainingTask[Batch]):
     """A network trained on crops (crop, channels, side, side) of images.
 
     Attributes:

@@ -27,14 +27,14 @@ from .autoencoder import export_last_autoencoder, train_autoencoder
 from .batches import NOISE, SAMPLES, SIDES, stream
 from .card import latent_card
 from .checkpoint import ADVICE, Progress
-from .codes import Source
+from .codes import CodeSource
 from .crop_task import adamw, layout_of
 from .export import write_run
 from .latent_config import LatentConfig
 from .loss import denoising_loss, noise_levels, target_of, weighting
 from .runtime import Acceleration, Process
 from .start import ImageData, drawn_network, load_images
-from .task import SCORE, Callbacks, Result, Task
+from .task import SCORE, Callbacks, Trained, TrainingTask
 from .validation import LEVELS
 
 
@@ -70,7 +70,7 @@ def export_last_latent(
     folder = config.latent.autoencoder
     if (first := config.first) is not None:
         folder = str(export_last_autoencoder(first, **data))
-    return runs.export_last(LatentTask(config, load_images(config, images, validation, augment), folder))
+    return runs.export_last_checkpoint(LatentTask(config, load_images(config, images, validation, augment), folder))
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Numbers:
         return len(self.codes)
 
 
-class LatentTask(Task[Numbers]):
+class LatentTask(TrainingTask[Numbers]):
     """A denoiser of codes (code, channels, h, w), which may be given the coarse image as further channels.
 
     Args:
@@ -121,9 +121,9 @@ class LatentTask(Task[Numbers]):
         self.acceleration = Acceleration(accumulate=config.optim.accumulate, tensorboard=Path(config.out))
         self.codes = self.validation = torch.empty(0)
 
-    def _source(self, images: Images, key: str, count: int, number: int) -> Source:
+    def _source(self, images: Images, key: str, count: int, number: int) -> CodeSource:
         low = self.config.low_resolution
-        return Source(images, self.data.augment, self.space, key, self.config.side, count, self.config.seed + number,
+        return CodeSource(images, self.data.augment, self.space, key, self.config.side, count, self.config.seed + number,
                       *((low.factor, low.recipe) if low else ()))
 
     @property
@@ -189,7 +189,7 @@ class LatentTask(Task[Numbers]):
             made[name] = float((self.weight(level) * error).mean() if name == SCORE else error.mean().sqrt())
         return made
 
-    def export(self, folder: Path, result: Result) -> None:
+    def export(self, folder: Path, result: Trained) -> None:
         config, progress = self.config, result.progress
         net = drawn_network(self.network, config.seed)
         net.load_state_dict(result.weights)
@@ -197,7 +197,7 @@ class LatentTask(Task[Numbers]):
             "images": progress.seen, "ema_images": result.half_life, "hours": round(progress.seconds / 3600, 2),
             "hardware": result.process.hardware, "scores": {key: round(value, 5) for key, value in result.scores.items()},
         }
-        about, parts = described(self.space, self.given, config)
+        about, parts = stored_facts(self.space, self.given, config)
         with new_folder(folder, replace=True, advice=ADVICE) as part:
             save(part, net, parametrisation=self.target, recipe=self.data.train.recipe, channels=self.channels,
                  multiple=2 ** (len(self.network.get("block_out_channels", (1,) * 4)) - 1), card=facts, facts=about, parts=parts,
@@ -207,7 +207,8 @@ class LatentTask(Task[Numbers]):
             (part / "CARD.md").write_text(text, encoding="utf-8", errors="replace")
 
 
-def described(space: LatentSpace | None, given: int, config: LatentConfig) -> tuple[dict[str, Any], dict[str, torch.nn.Module]]:
+def stored_facts(space: LatentSpace | None, given: int, config: LatentConfig) -> tuple[dict[str, Any],
+                                                                                       dict[str, torch.nn.Module]]:
     """What `prior.json` says of the codes and of the condition, and the parts of the prior."""
     about: dict[str, Any] = {}
     if space is not None:

@@ -23,7 +23,7 @@ from .loss import denoising_loss, noise_levels, weighting
 from .run import Run
 from .runtime import Acceleration, Process, continue_default_stream
 from .start import ImageData, initial_network, load_images
-from .task import Callbacks, Result
+from .task import Callbacks, Trained
 
 
 def train(
@@ -61,7 +61,7 @@ def export_last(
     Raises:
         InputError: no checkpoint in `config.out` is intact.
     """
-    return runs.export_last(PriorTask(config, load_images(config, images, validation, augment)))
+    return runs.export_last_checkpoint(PriorTask(config, load_images(config, images, validation, augment)))
 
 
 class PriorTask(CropTask):
@@ -113,7 +113,7 @@ class PriorTask(CropTask):
     def scores(self, net: torch.nn.Module, process: Process) -> dict[str, float]:
         batch = self.validation.to(process.device)
         return validations.scores(
-            told(net, batch),
+            told_network(net, batch),
             self.target,
             batch.images,
             draw=self.draw,
@@ -131,7 +131,7 @@ class PriorTask(CropTask):
         batch = self.validation.to(run.process.device)
         with run.averaged(next(iter(run.averages.values()))) as net:
             sheets = validations.pictures(
-                told(net, batch),
+                told_network(net, batch),
                 self.target,
                 batch.images,
                 self.initial.recipe,
@@ -152,11 +152,11 @@ class PriorTask(CropTask):
                              "another out, or the labels of that run to resume it")
         self.initial = replace(self.initial, parent=facts["parent"])
 
-    def export(self, folder: Path, result: Result) -> None:
+    def export(self, folder: Path, result: Trained) -> None:
         export(folder, result, self.initial, self.data, self.config)
 
 
-def told(net: torch.nn.Module, batch: Batch) -> Told:
+def told_network(net: torch.nn.Module, batch: Batch) -> Told:
     """The network, told all that is known of some images of a batch."""
     given = Given.of(batch)
     return lambda numbers: given.at(numbers).network(net)

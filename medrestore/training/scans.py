@@ -40,7 +40,7 @@ Position = tuple[
 
 
 @dataclass(frozen=True)
-class Scan:
+class TrainingScan:
     """One undersampled scan and its image, divided by the brightness of the zero-filled image.
 
     Attributes:
@@ -63,7 +63,7 @@ class Scan:
 
 
 @dataclass(eq=False)
-class KSpace:
+class KSpaceVolumes:
     """Slices of fully sampled fastMRI volumes with their own coils; ESPIRiT estimates the maps.
 
     Args:
@@ -106,7 +106,7 @@ class KSpace:
         return {f"fastmri: {volume.patient}" for volume in self.volumes}
 
 
-class Scans(Dataset[Scan]):
+class Scans(Dataset[TrainingScan]):
     """Undersampled scans with their images; every slice comes once an epoch, in a separate order for each.
 
     Args:
@@ -120,7 +120,7 @@ class Scans(Dataset[Scan]):
     def __init__(
         self,
         images: Images | None,
-        measured: Sequence[KSpace],
+        measured: Sequence[KSpaceVolumes],
         acquisition: Acquisition,
         *,
         augment: Augment | None = None,
@@ -135,7 +135,7 @@ class Scans(Dataset[Scan]):
     def __len__(self) -> int:
         return sum(len(part) for part in self._parts())
 
-    def __getitem__(self, at: Position) -> Scan:
+    def __getitem__(self, at: Position) -> TrainingScan:
         position, setting = at
         epoch, within = divmod(position, len(self))
         if epoch != self._epoch:
@@ -154,15 +154,15 @@ class Scans(Dataset[Scan]):
         if self.images is not None:
             self.images.prepare(progress)
 
-    def _parts(self) -> list[Images | KSpace]:
+    def _parts(self) -> list[Images | KSpaceVolumes]:
         return [*([] if self.images is None else [self.images]), *self.measured]
 
-    def _scan(self, index: int, generator: torch.Generator, setting: tuple[int, int] | None) -> Scan:
+    def _scan(self, index: int, generator: torch.Generator, setting: tuple[int, int] | None) -> TrainingScan:
         for part in self._parts():
             if index < len(part):
                 break
             index -= len(part)
-        if isinstance(part, KSpace):
+        if isinstance(part, KSpaceVolumes):
             kspace, maps, acquired = part[index]
             target = ZeroFilled().reconstruct(kspace, maps, acquired)
         else:
@@ -200,7 +200,7 @@ class Scans(Dataset[Scan]):
         snr = low + (high - low) * float(torch.rand((), generator=generator))
         kspace = simulate_scan(truth, maps, torch.ones(1, size[1]), snr_db=snr, generator=generator)
         if self.plain or float(torch.rand((), generator=generator)) < acquisition.cut:
-            maps = maps * support(truth)
+            maps = maps * object_support(truth)
         return kspace, *as_estimated(kspace, maps, truth)
 
     def _undersampled(
@@ -211,7 +211,7 @@ class Scans(Dataset[Scan]):
         acquired: Tensor,
         generator: torch.Generator,
         setting: tuple[int, int] | None,
-    ) -> Scan:
+    ) -> TrainingScan:
         acquisition = self.acquisition
         kind, accel = setting or (
             _drawn_index(len(acquisition.kinds), generator),
@@ -224,7 +224,7 @@ class Scans(Dataset[Scan]):
         kspace = kspace * mask
         scale = brightness(ZeroFilled().reconstruct(kspace, maps, mask[0])) or 1.0
         inside = (maps != 0).any(1, keepdim=True)
-        return Scan(
+        return TrainingScan(
             (kspace / scale)[0],
             maps[0],
             mask,
@@ -245,7 +245,7 @@ def as_estimated(kspace: Tensor, maps: Tensor, image: Tensor) -> tuple[Tensor, T
     return maps * phase.conj(), image * phase
 
 
-def support(image: Tensor) -> Tensor:
+def object_support(image: Tensor) -> Tensor:
     """Where the object is, (1, 1, height, width), 0 or 1: the blurred magnitude above 5 % of its maximum."""
     blurred = F.avg_pool2d(image.abs(), BLUR, 1, BLUR // 2, count_include_pad=False)
     return (blurred > EDGE * blurred.max()).float()
@@ -282,7 +282,7 @@ def load_scans(
 
 def _source_parts(
     sources: Sequence[Mapping[str, Any]], given: Images | None, name: str
-) -> tuple[Images | None, list[KSpace]]:
+) -> tuple[Images | None, list[KSpaceVolumes]]:
     if given is not None:
         return given, []
     if not sources:
@@ -296,7 +296,7 @@ def _source_parts(
     ]
     others = [source for source in sources if source.get("kind") != "kspace"]
     return datasets.images(others) if others else None, [
-        build(KSpace, options, "data kspace") for options in volumes
+        build(KSpaceVolumes, options, "data kspace") for options in volumes
     ]
 
 

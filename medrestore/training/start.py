@@ -13,7 +13,7 @@ from ..errors import InputError, first_line
 from ..priors.classes import Classes
 from ..priors.parametrisations import Parametrisation
 from .batches import WEIGHTS, stream
-from .conditioning import classes_of, with_classes, with_reference
+from .conditioning import classes_of_run, network_with_reference, with_classes
 from .config import Config, CropConfig
 from .loss import target_of
 from .runtime import continue_default_stream
@@ -121,7 +121,7 @@ def load_images(
         )
     datasets.check_light(augmentation, train)
     datasets.disjoint(train, held_out)
-    classes, referenced = classes_of(config.conditions, train, held_out), config.conditions.reference
+    classes, referenced = classes_of_run(config.conditions, train, held_out), config.conditions.reference
     if referenced:
         for data in (train, held_out):  # which refuse what has none
             Crops(data, augmentation, seed=config.seed, referenced=True)
@@ -222,7 +222,7 @@ def _said(classes: Classes | None) -> str:
 def _build(config: Config, data: ImageData) -> tuple[torch.nn.Module, dict[str, Any]]:
     """The network of a config, its first weights drawn from the seed."""
     network = with_classes({"_class_name": "UNet2DModel"} | config.network, data.classes)
-    network = with_reference(network, config.conditions, data.channels, data.reference_channels)
+    network = network_with_reference(network, config.conditions, data.channels, data.reference_channels)
     return drawn_network(network, config.seed), network
 
 
@@ -232,12 +232,12 @@ def drawn_network(network: dict[str, Any], seed: int) -> torch.nn.Module:
     Raises:
         InputError: arguments that the network cannot take.
     """
-    from ..priors.architectures import build
+    from ..priors.architectures import build_network
 
     with torch.random.fork_rng(devices=[]):
         continue_default_stream(stream(seed, WEIGHTS))
         try:
-            return build(network)
+            return build_network(network)
         except InputError:
             raise
         except Exception as error:  # whatever the library says of arguments it cannot take

@@ -10,11 +10,11 @@ from medrestore.errors import InputError
 from medrestore.evaluation.statistics import (
     Pair,
     cells,
-    differences,
     holm,
     interval,
     mean_of_known,
     paired,
+    paired_differences,
     per_case,
     signed_rank,
 )
@@ -139,7 +139,7 @@ def test_a_seed_that_one_of_two_lacks_is_in_no_difference():
     (pair,) = paired(rows, "psnr", "TV")
     assert (pair.difference, pair.low, pair.high, pair.p, pair.patients) == (0, 0, 0, 1, 6)
     later = [{**row, "seed": row["seed"] + 5} for row in rows if row["method"] == "TV"]  # no seed in common: all of each
-    assert differences([(("4x", "later", "TV"), later, rows_of({"a": [8.0]}, "TV"))], "psnr")[0].difference == 1
+    assert paired_differences([(("4x", "later", "TV"), later, rows_of({"a": [8.0]}, "TV"))], "psnr")[0].difference == 1
 
 
 def test_holm_runs_over_settings_and_methods():
@@ -161,9 +161,9 @@ def test_pairs_refuse():
     rows = rows_of({"a": [1.0]}, "DDS")
     with pytest.raises(InputError, match="no other method shares a case and a setting with 'TV' in 'psnr'; there are: DDS"):
         paired(rows, "psnr", "TV")
-    assert differences([(("4x", "DDS", "TV"), rows, rows_of({"b": [1.0]}))], "psnr") == []
+    assert paired_differences([(("4x", "DDS", "TV"), rows, rows_of({"b": [1.0]}))], "psnr") == []
     with pytest.raises(InputError, match="no metric 'mse'"):
-        differences([], "mse")
+        paired_differences([], "mse")
 
 
 def test_smallest_p():

@@ -67,11 +67,11 @@ def test_other_networks_are_built_by_their_name(tmp_path, monkeypatch):
 
 def test_heads_are_set_after_construction():
     config = {key: value for key, value in tiny_unet(attention_head_dim=None, block_out_channels=(16, 32)).config.items()}
-    net = networks.build({**config, "_class_name": "UNet2DModel", "num_heads": 4})
+    net = networks.build_network({**config, "_class_name": "UNet2DModel", "num_heads": 4})
     heads = {module.heads for module in net.modules() if hasattr(module, "heads")}
     assert heads == {4}
     with pytest.raises(ValueError, match="32 channels cannot have 5 heads"):
-        networks.build({**config, "_class_name": "UNet2DModel", "num_heads": 5})
+        networks.build_network({**config, "_class_name": "UNet2DModel", "num_heads": 5})
 
 
 def test_parts_are_kept_beside(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from medrestore.errors import InputError
 from medrestore.settings import plain
 from medrestore.training.baseline_config import Acquisition, BaselineConfig, Loss, read_baseline
-from medrestore.training.config import differences
+from medrestore.training.config import changes_since
 
 
 def test_sides_of_a_baseline_are_positive() -> None:
@@ -19,8 +19,8 @@ def test_a_baseline_goes_on_from_a_config_of_an_earlier_version() -> None:
     now = read_baseline({"baseline": "unet"}, "x")
     before = plain(now)
     del before["loss"]["ssim"], before["keep"]
-    assert differences(before, now, "x") == []
-    assert differences(before | {"seed": 4}, now, "x") == ["seed was 4 and is 0"]
+    assert changes_since(before, now, "x") == []
+    assert changes_since(before | {"seed": 4}, now, "x") == ["seed was 4 and is 0"]
 
 
 @pytest.mark.parametrize(("kind", "values", "message"), [

@@ -14,7 +14,7 @@ from medrestore.training.config import (
     Config,
     Optim,
     adjustable,
-    differences,
+    changes_since,
     read,
     stored,
 )
@@ -102,22 +102,22 @@ def test_paths_are_stored_as_names() -> None:
 def test_a_run_resumes_whatever_it_tells_of_its_paths(privacy: dict[str, bool]) -> None:
     before = stored(read({"data": {"train": SOURCES}, "privacy": privacy}, "x"))
     for now in ({}, {"keep_paths": True}, {"anonymous": True}):
-        assert differences(before, read({"data": {"train": SOURCES}, "privacy": now}, "x"), "x") == []
+        assert changes_since(before, read({"data": {"train": SOURCES}, "privacy": now}, "x"), "x") == []
         other = [SOURCES[0] | {"kind": "scenes"}, SOURCES[1]]
-        assert len(differences(before, read({"data": {"train": other}, "privacy": now}, "x"), "x")) == 1
+        assert len(changes_since(before, read({"data": {"train": other}, "privacy": now}, "x"), "x")) == 1
     other = [SOURCES[0] | {"files": "/patients/jane/*.jpg"}, SOURCES[1]]
-    differ = differences(before, read({"data": {"train": other}}, "x"), "x")
+    differ = changes_since(before, read({"data": {"train": other}}, "x"), "x")
     assert len(differ) == (0 if privacy == {"anonymous": True} else 1)
 
 
 def test_what_may_change_on_the_way(tmp_path: Path) -> None:
     before = plain(prior_config(tmp_path))
     free = {"images": 200, "optim__decay_images": 9, "keep": 5, "card__name": "new", "data__workers": 3, "snapshots": [1]}
-    assert differences(before, prior_config(tmp_path / "elsewhere", **free), "x") == []
-    assert differences(before, prior_config(tmp_path, seed=4, network__dropout=0.1), "x") == [
+    assert changes_since(before, prior_config(tmp_path / "elsewhere", **free), "x") == []
+    assert changes_since(before, prior_config(tmp_path, seed=4, network__dropout=0.1), "x") == [
         "seed was 3 and is 4", "network.dropout was None and is 0.1"]
     del before["keep"], before["compile"]  # written by an earlier version, which did not know them
-    assert differences(before, prior_config(tmp_path), "x") == []
+    assert changes_since(before, prior_config(tmp_path), "x") == []
 
 
 @pytest.mark.parametrize(("kind", "values", "message"), [
@@ -164,6 +164,6 @@ def test_every_field_decides_the_run_or_is_adjustable(default: Config | Baseline
         given = plain(default)
         sides = isinstance(default, BaselineConfig) and key == "data.sides"
         assign(given, key, [7] if sides else other(key, value))
-        changes = differences(before, build(kind, given, "x"), "x")
+        changes = changes_since(before, build(kind, given, "x"), "x")
         free = f"{key}.".startswith(tuple(f"{name}." for name in adjustable(kind)))
         assert bool(changes) != free and all(change.startswith(key) for change in changes), key

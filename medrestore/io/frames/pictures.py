@@ -28,7 +28,7 @@ BIT_DEPTH = 24  # where the header of a png, which always comes first, has its b
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedPicture:
     """A picture as it is stored, turned upright as its EXIF says.
 
     Attributes:
@@ -45,7 +45,7 @@ class Decoded:
     beside: tuple[str, ...] = ()
 
 
-def decode(data: bytes, where: str, *, max_pixels: int = MAX_PIXELS) -> Decoded:
+def decode(data: bytes, where: str, *, max_pixels: int = MAX_PIXELS) -> DecodedPicture:
     """An encoded picture, from a file or an archive.
 
     Args:
@@ -61,7 +61,7 @@ def decode(data: bytes, where: str, *, max_pixels: int = MAX_PIXELS) -> Decoded:
     require("deep" not in about,
             f"{where} has 16 bits a channel in colour or with transparency; save it with 8 bits, or 16 bits in grey.")
     pixels = answer.array(0, about["type"], about["shape"])
-    return Decoded(pixels, bool(about["lossless"]), str(about["kind"]), tuple(map(str, about["beside"])))
+    return DecodedPicture(pixels, bool(about["lossless"]), str(about["kind"]), tuple(map(str, about["beside"])))
 
 
 def picture_size(path: PathLike) -> tuple[int, int]:

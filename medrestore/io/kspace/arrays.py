@@ -17,12 +17,12 @@ from ..file_array import FileArray
 from ..guards import (
     check_size,
     checked_dataset,
+    first_names,
     guarded,
     has,
     is_complex,
-    is_own,
+    is_own_dataset,
     lookup,
-    names,
     open_hdf5,
     open_npy,
     own_dataset,
@@ -251,7 +251,7 @@ def read_hdf5(path: Path, request: Request) -> ArrayFile:
 
 
 def _only_array(file: File, path: Path) -> str:
-    found = [name for name in names(file, 1000) if is_own(file, name)]
+    found = [name for name in first_names(file, 1000) if is_own_dataset(file, name)]
     arrays = [own_dataset(file, name) for name in found if isinstance(lookup(file, name), Dataset)]
     return _only([array.name for array in arrays if is_complex(array.dtype)], found, path)
 

@@ -15,11 +15,11 @@ from ..guards import (
     MAX_TEXT,
     check_size,
     check_stored,
+    first_names,
     guarded,
     has,
-    is_own,
+    is_own_dataset,
     lookup,
-    names,
     open_hdf5,
     own_dataset,
     read_text,
@@ -28,12 +28,12 @@ from ..guards import (
 from ..hdf5 import Dataset, File, Group
 from .arrays import has_mark
 from .base import Request
-from .counters import COUNTERS, SLAB, choose, values_of
+from .counters import COUNTERS, SLAB, choose_lines, values_of
 from .epi import Echoes, Lines
 from .epi import notes as planar_notes
 from .geometry import Placement, place
 from .header import Header, parse_header
-from .lines import LINE, Grid, LineFile, fitted, line_start
+from .lines import LINE, Grid, LineFile, fitted_grid, line_start
 
 # Flag numbers of the standard, counted from 1.
 NOISE, CALIBRATION, CALIBRATION_AND_IMAGE, REVERSE, PHASE_CORRECTION = 19, 20, 21, 22, 24
@@ -74,7 +74,7 @@ class MRDFile(LineFile):
         if self._echoes is not None:  # which puts each line on the whole grid
             lines["at"], lines["skip"], lines["count"] = 0, 0, grid.samples
         elif len(image):
-            grid, notes = fitted(grid, lines[~separate], (image["center_sample"] - image["discard_pre"]).astype(np.int64))
+            grid, notes = fitted_grid(grid, lines[~separate], (image["center_sample"] - image["discard_pre"]).astype(np.int64))
             self.notes += notes
             lines["at"] = _line_starts(head, lines, grid)
         found, announced = len(np.unique(image["idx"]["slice"])), self._header.slices
@@ -189,8 +189,8 @@ def in_image_units(rows: np.ndarray, image: np.ndarray, noise: np.ndarray, heade
 
 def find_group(file: File) -> str | None:
     """The name of the group that holds an ISMRMRD data set (a text `xml` and records `data`), usually "dataset"."""
-    for name in sorted(names(file, 100), key=lambda name: name != "dataset"):
-        group = lookup(file, name) if is_own(file, name) else None
+    for name in sorted(first_names(file, 100), key=lambda name: name != "dataset"):
+        group = lookup(file, name) if is_own_dataset(file, name) else None
         if isinstance(group, Group) and has(group, "xml") and has(group, "data"):
             return name
     return None
@@ -221,7 +221,7 @@ def flagged(head: np.ndarray, *numbers: int) -> np.ndarray:
 def chosen(lines: np.ndarray, numbers: dict[str, np.ndarray], select: Mapping[str, int],
             path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """Of the lines marked, those of the selected counters; and notes."""
-    keep, notes = choose({name: values[lines] for name, values in numbers.items()}, select, path)
+    keep, notes = choose_lines({name: values[lines] for name, values in numbers.items()}, select, path)
     chosen = lines.copy()
     chosen[lines] = keep
     return chosen, notes

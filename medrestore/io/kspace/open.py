@@ -17,7 +17,7 @@ from ..plugged import plugin_at_work, readers
 from . import arrays, bart, fastmri, ismrmrd, ismrmrd_stack, twix
 from .base import KSpaceFile, Request, Scan
 from .coverage import Coverage
-from .points import PointFile, paired
+from .points import PointFile, with_trajectory
 from .series import read_series
 from .trajectory import Units
 
@@ -105,7 +105,7 @@ def _opened_by_format(path: Path, request: Request, implausible: bool) -> KSpace
             read = one.read(path, request)
             if place is None or isinstance(read, PointFile):
                 return read
-            return paired(read, replace(request, implausible=implausible))
+            return with_trajectory(read, replace(request, implausible=implausible))
     require(begin != b"", f"{path} is empty, it has no bytes at all; copy it again.")
     added, broken = readers(Format)
     for plugin, one in added.items():

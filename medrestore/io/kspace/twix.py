@@ -19,11 +19,11 @@ from ...errors import InputError
 from ...extras import extra
 from ..guards import existing, guarded, require
 from .base import Request
-from .counters import SLAB, choose, values_of
+from .counters import SLAB, choose_lines, values_of
 from .epi import Echoes, Lines, Trapezoid
 from .epi import notes as planar_notes
 from .geometry import Placement, place
-from .lines import LINE, Grid, LineFile, fitted, line_start
+from .lines import LINE, Grid, LineFile, fitted_grid, line_start
 
 MAX_PROTOCOL = 64 << 20  # bytes of protocol text; real ones hold some hundred kilobytes
 RAID_ENTRY = 152  # bytes of a directory entry of a VD/VE file, the first one at byte 8
@@ -64,7 +64,7 @@ class TwixFile(LineFile):
         if self._echoes is not None:  # which puts each line on the whole grid
             lines["at"], lines["skip"], lines["count"] = 0, 0, grid.samples
         centre = np.array([int(block.mdh.CenterCol) - int(block.mdh.CutOff.Pre) for block in image], np.int64)
-        fitting, notes = fitted(grid, lines[: len(image)], centre)
+        fitting, notes = fitted_grid(grid, lines[: len(image)], centre)
         if fitting != grid and self._echoes is None:
             grid, self.notes = fitting, self.notes + notes
             lines["at"] = _lines_of_blocks(self._blocks, grid)["at"]
@@ -245,7 +245,7 @@ def _selected_blocks(blocks: list[Any], select: Mapping[str, int], path: Path, *
     numbers = _counter_values(blocks)
     if slabs:
         numbers |= {SLAB: np.array([int(block.cSlc) for block in blocks], np.int64)}
-    keep, notes = choose(numbers, select, path)
+    keep, notes = choose_lines(numbers, select, path)
     return [block for block, kept in zip(blocks, keep, strict=True) if kept], notes
 
 

@@ -57,7 +57,7 @@ class Volume:
         at = index if self.order[stored_axis][1] > 0 else self.shape[across] - 1 - index
         where = tuple(at if k == stored_axis else slice(None) for k in range(3))
         plane = self._upright(lambda stored: stored[where], [k for k in range(3) if k != stored_axis])
-        return shown(plane)
+        return as_shown(plane)
 
     def _upright(self, read: Callable[[Any], Any], axes: list[int]) -> np.ndarray:
         """The result of `read`, with the stored axes `axes`, in the order and direction of RAS."""
@@ -71,10 +71,10 @@ class Volume:
 def as_image(volume: np.ndarray, axis: Axis, index: int) -> np.ndarray:
     """A slice of a RAS array (x, y, z) as shown: (rows, columns) anterior or superior up, the patient's left at the left."""
     where = tuple(index if k == AXES.index(axis) else slice(None) for k in range(3))
-    return shown(volume[where])
+    return as_shown(volume[where])
 
 
-def shown(plane: np.ndarray) -> np.ndarray:
+def as_shown(plane: np.ndarray) -> np.ndarray:
     """A plane of two RAS axes (first, second) as an image: the second goes up, the first to the right."""
     return np.ascontiguousarray(plane.T[::-1])
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ..parametrisations import EDM
-from .base import RANGE, Converted, Shapes, assumed, network, number, only, recipe, some
+from .base import RANGE, Converted, Shapes, assumed, filled_network, number, only, some, stated_recipe
 from .shapes import shape_of
 
 NAME = "EDM (ADM U-Net)"
@@ -60,8 +60,8 @@ class EDMLayout:
         about = {"trained at": sides[0], "attention at levels": attention or "the middle alone", **about,
                  **assumed(given, sigma_data=sigma_data, sigma_min=low, sigma_max=high, num_head_channels=HEAD_CHANNELS,
                            **({} if channels == 2 else {"low": 0, "high": 1}))}
-        return Converted(NAME, config, network(config, tensors, NAME), EDM(sigma_data, 0.25, (low, high)),
-                         recipe(channels, given), channels, multiple=2 ** (len(sides) - 1), about=about)
+        return Converted(NAME, config, filled_network(config, tensors, NAME), EDM(sigma_data, 0.25, (low, high)),
+                         stated_recipe(channels, given), channels, multiple=2 ** (len(sides) - 1), about=about)
 
 
 def _prepare(state: dict[str, Tensor]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ MAX_ENTRIES = 200_000  # of all containers together
 LEGACY_PICKLES = 5  # of a file before torch 1.6: magic number, version, system, the tree, the names of its storages
 
 
-def load(path: Path) -> Any:
+def load_tree(path: Path) -> Any:
     """What a file holds, tensors checked against the bytes there are."""
     path = Path(path)
     if not path.is_file():
@@ -81,7 +81,7 @@ def _check_zip(path: Path, size: int) -> None:
     except Exception as error:  # zipfile, struct and codecs raise half a dozen kinds
         raise InputError(f"{path} is not a whole file of torch.save ({short_reason(error)}); copy it again") from error
     if damaged is not None:
-        raise InputError(f"{path}: {shown(damaged)} does not have the checksum that was stored with it; the file is damaged, "
+        raise InputError(f"{path}: {printable(damaged)} does not have the checksum that was stored with it; the file is damaged, "
                          "copy it again")
 
 
@@ -107,12 +107,12 @@ def _check_legacy(path: Path, size: int) -> None:
 
 def _check_pickle(path: Path, size: int, file: IO[bytes]) -> None:
     try:
-        pickled.check(file, bytes_stored=size)
+        pickled.check_pickle(file, bytes_stored=size)
     except pickled.Code as error:
-        raise InputError(f"{path} holds Python objects ({shown(error)}), which only running its code could read, and that is "
+        raise InputError(f"{path} holds Python objects ({printable(error)}), which only running its code could read, and that is "
                          f"refused; where you trust it, run {resave(path)}") from error
-    except pickled.Refused as error:
-        raise InputError(f"{path} is not a whole checkpoint of torch.save: {shown(error)}; copy it again") from error
+    except pickled.RefusedPickle as error:
+        raise InputError(f"{path} is not a whole checkpoint of torch.save: {printable(error)}; copy it again") from error
 
 
 def resave(path: Path, loader: str = "torch.load") -> str:
@@ -180,10 +180,10 @@ def _leaves(tree: Any, path: Path, seen: set[int], keys: tuple[Any, ...] = ()) -
 
 
 def _dotted(keys: tuple[Any, ...]) -> str:
-    return shown(".".join(map(str, keys)))
+    return printable(".".join(map(str, keys)))
 
 
-def shown(key: object) -> str:
+def printable(key: object) -> str:
     """A name out of a file as people may see it: printable, on one line, not long."""
     text = str(key)
     text = text if text.isprintable() else ascii(text)[1:-1]
@@ -192,4 +192,4 @@ def shown(key: object) -> str:
 
 def short_reason(error: Exception) -> str:
     """The first line of what a library said, short."""
-    return shown(first_line(error))
+    return printable(first_line(error))

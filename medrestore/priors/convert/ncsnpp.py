@@ -14,7 +14,7 @@ from torch import Tensor
 from ...codecs import Interval
 from ...errors import InputError
 from ..parametrisations import VarianceExploding
-from .base import Converted, Shapes, assumed, network, number, only
+from .base import Converted, Shapes, assumed, filled_network, number, only
 from .shapes import shape_of
 
 NAME = "NCSN++ (score-MRI)"
@@ -38,7 +38,7 @@ LAYERS = {  # the layers of a module of each kind, ours by theirs
 }
 
 
-class ScoreMRI:
+class ScoreMRIFamily:
     """`all_modules.N.*` with Fourier features in front, and the noise levels of training as `sigmas`."""
 
     name = NAME
@@ -59,7 +59,7 @@ class ScoreMRI:
         tensors = {f"{int(found[1])}.{found[2]}" if (found := KEY.fullmatch(key)) else key: value for key, value in state.items()
                    if key.removeprefix("module.") != "sigmas"}
         config = _ncsnpp_config({key: tuple(value.shape) for key, value in tensors.items()}, flags)
-        net = network(config, dict(_ncsnpp_tensors(tensors, config)), NAME)
+        net = filled_network(config, dict(_ncsnpp_tensors(tensors, config)), NAME)
         low, high = _sigma_range(sigmas, given)
         about = {
             "image range": "[-1, 1]" if centred else "[0, 1]",
@@ -156,4 +156,4 @@ def _ncsnpp_tensors(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) ->
         yield names.get(key, key), value.T if turned else value
 
 
-FAMILY = ScoreMRI()
+FAMILY = ScoreMRIFamily()
