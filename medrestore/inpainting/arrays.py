@@ -57,7 +57,7 @@ def inpaint(
             suit it.
     """
     pixels, channels_last = _frame_array(frame, mask)
-    plan = _plan(plan or Plan(), mask_means, prior, plan_fields)
+    plan = _changed_plan(plan or Plan(), mask_means, prior, plan_fields)
     if device is None:
         device = frame.device if isinstance(frame, Tensor) else "cpu"
     if not isinstance(prior, Prior):
@@ -121,7 +121,7 @@ def _frame_array(frame: np.ndarray | Tensor, mask: np.ndarray | Tensor) -> tuple
     )
 
 
-def _plan(plan: Plan, mask_means: Literal["hole", "keep"] | None, prior: Prior | str | Path | None,
+def _changed_plan(plan: Plan, mask_means: Literal["hole", "keep"] | None, prior: Prior | str | Path | None,
           changes: Mapping[str, Any]) -> Plan:
     """The plan with other values in some of its fields."""
     check_names(Plan, changes)

@@ -147,12 +147,12 @@ def regions(known: Tensor, prior: Prior, plan: Plan) -> list[Window]:
         while met := [one for one in apart if _meet(one, box, gap)]:
             apart = [one for one in apart if not _meet(one, box, gap)]
             rows, columns = ([one[axis] for one in (box, *met)] for axis in (0, 1))
-            box = _joined(rows), _joined(columns)
+            box = _span(rows), _span(columns)
         apart.append(box)
     return apart
 
 
-def _joined(parts: Sequence[slice]) -> slice:
+def _span(parts: Sequence[slice]) -> slice:
     """From the first start of several slices to their last stop."""
     return slice(min(part.start for part in parts), max(part.stop for part in parts))
 

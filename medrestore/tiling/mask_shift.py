@@ -17,7 +17,7 @@ from ..operators import Crop, LocalOperator, Mask, Operator, SpectralOperator, W
 from ..operators.local import as_local
 from ..priors import Prior, WrappedPrior
 from ..problem import Problem, stack
-from ..sampling import check, in_batches, sample, spectral
+from ..sampling import check_sampling, in_batches, sample, spectral
 from .settled import SettledPrior
 from .windows import Layout, Size, core, plan, raster, waves
 
@@ -280,7 +280,7 @@ def checked(problem: Problem[Operator], prior: Prior, method: Method, window: Si
         ValueError: windows that do not suit prior or operators, or a shift that leaves gaps.
     """
     some = window if prior.size is not None else (prior.multiple, prior.multiple)  # sides are checked below, with the grain
-    check(problem, method, prior, some)
+    check_sampling(problem, method, prior, some)
     multiple = math.lcm(prior.multiple, grain)
     if any(side % multiple for side in window):
         raise ValueError(f"windows of {window} pixels do not suit prior and operator: sides must be multiples of {multiple}")

@@ -28,7 +28,7 @@ from .latent_config import AutoencoderConfig
 from .reconstruction import Judge, reconstruction_error
 from .runtime import Acceleration, Process, continue_default_stream
 from .start import ImageData, drawn_network, load_images
-from .task import SCORE, Callbacks, Trained, TrainingTask
+from .task import SCORE, Callbacks, RunResult, TrainingTask
 
 CLASSES = {"kl": "AutoencoderKL", "vq": "VQModel"}
 AT_ONCE = 8  # crops in one call where nothing is learned
@@ -153,7 +153,7 @@ class AutoencoderTask(TrainingTask[Tensor]):
         error = numbers * torch.cat(squares).mean() / peak**2
         return {SCORE: float(torch.stack(errors).mean()), "psnr": float(-10 * error.log10())}
 
-    def export(self, folder: Path, result: Trained) -> None:
+    def export(self, folder: Path, result: RunResult) -> None:
         config, progress = self.config, result.progress
         net = cast("Autoencoder", drawn_network(self.network, config.seed))
         prefix = "autoencoder."

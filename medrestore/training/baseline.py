@@ -27,7 +27,7 @@ from .checkpoint import ADVICE, Progress
 from .export import write_run
 from .runtime import Acceleration, Process, hardware
 from .scans import Position, Scans, TrainingScan, load_scans
-from .task import SCORE, Callbacks, Trained, TrainingTask
+from .task import SCORE, Callbacks, RunResult, TrainingTask
 
 
 def train_baseline(
@@ -150,7 +150,7 @@ class BaselineTask(TrainingTask[list[TrainingScan]]):
         )
         return float(reconstruction_loss(image, target, self.config.loss)), own, reference
 
-    def export(self, folder: Path, result: Trained) -> None:
+    def export(self, folder: Path, result: RunResult) -> None:
         config, progress = self.config, result.progress
         net = new_network(config.baseline, config.network, "network")
         net.load_state_dict(result.weights)

@@ -24,7 +24,7 @@ from .export import write_run
 from .loss import noise_levels, target_of
 from .runtime import Acceleration, Process, continue_default_stream
 from .start import ImageData, load_images, multiple_of
-from .task import SCORE, Callbacks, Trained
+from .task import SCORE, Callbacks, RunResult
 from .validation import BATCH, LEVELS
 
 
@@ -105,7 +105,7 @@ class ClassifierTask(CropTask):
         logits: Tensor = net(*self.target.inputs(x, sigma))
         return logits.float()
 
-    def export(self, folder: Path, result: Trained) -> None:
+    def export(self, folder: Path, result: RunResult) -> None:
         with torch.device("meta"):
             net = build_network(self.network)
         net.load_state_dict(result.weights, assign=True)

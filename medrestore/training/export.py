@@ -13,10 +13,10 @@ from .checkpoint import ADVICE, Progress
 from .config import Config, RunConfig, stored
 from .log import write_log
 from .start import ImageData, Initial
-from .task import Trained
+from .task import RunResult
 
 
-def export(folder: Path, result: Trained, initial: Initial, data: ImageData, config: Config) -> None:
+def export(folder: Path, result: RunResult, initial: Initial, data: ImageData, config: Config) -> None:
     """Writes a prior, in the place of an older one.
 
     Args:

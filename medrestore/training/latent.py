@@ -34,7 +34,7 @@ from .latent_config import LatentConfig
 from .loss import denoising_loss, noise_levels, target_of, weighting
 from .runtime import Acceleration, Process
 from .start import ImageData, drawn_network, load_images
-from .task import SCORE, Callbacks, Trained, TrainingTask
+from .task import SCORE, Callbacks, RunResult, TrainingTask
 from .validation import LEVELS
 
 
@@ -189,7 +189,7 @@ class LatentTask(TrainingTask[Numbers]):
             made[name] = float((self.weight(level) * error).mean() if name == SCORE else error.mean().sqrt())
         return made
 
-    def export(self, folder: Path, result: Trained) -> None:
+    def export(self, folder: Path, result: RunResult) -> None:
         config, progress = self.config, result.progress
         net = drawn_network(self.network, config.seed)
         net.load_state_dict(result.weights)

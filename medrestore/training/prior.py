@@ -23,7 +23,7 @@ from .loss import denoising_loss, noise_levels, weighting
 from .run import Run
 from .runtime import Acceleration, Process, continue_default_stream
 from .start import ImageData, initial_network, load_images
-from .task import Callbacks, Trained
+from .task import Callbacks, RunResult
 
 
 def train(
@@ -152,7 +152,7 @@ class PriorTask(CropTask):
                              "another out, or the labels of that run to resume it")
         self.initial = replace(self.initial, parent=facts["parent"])
 
-    def export(self, folder: Path, result: Trained) -> None:
+    def export(self, folder: Path, result: RunResult) -> None:
         export(folder, result, self.initial, self.data, self.config)
 
 

@@ -25,7 +25,7 @@ from .config import changes_since, stored
 from .ema import ExponentialMovingAverage
 from .log import write_log
 from .runtime import Process, accelerated, exclusive_run, stop_signals
-from .task import SCORE, Batch, Callbacks, Stopped, Summary, Trained, TrainingTask
+from .task import SCORE, Batch, Callbacks, RunResult, Stopped, Summary, TrainingTask
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -342,4 +342,4 @@ class Run(Generic[Batch]):
             weights = self._weights()
         scores = {key: row[f"{key}{suffix}"] for key in row if f"{key}{suffix}" in row}
         if self.accelerator.is_main_process:
-            self.task.export(folder, Trained(weights, average.half_life, scores, self.progress, self.process))
+            self.task.export(folder, RunResult(weights, average.half_life, scores, self.progress, self.process))

@@ -69,7 +69,7 @@ class Callbacks:
 
 
 @dataclass(frozen=True)
-class Trained:
+class RunResult:
     """What a run has reached.
 
     Attributes:
@@ -132,7 +132,7 @@ class TrainingTask(ABC, Generic[Batch]):
         """The validation of a network in evaluation mode; `SCORE` is one of the names."""
 
     @abstractmethod
-    def export(self, folder: Path, result: Trained) -> None:
+    def export(self, folder: Path, result: RunResult) -> None:
         """Writes the trained network; on the main process only."""
 
     def after_step(self, run: "Run[Batch]", before: Progress) -> None:

@@ -14,7 +14,7 @@ from medrestore.training import Stopped
 from medrestore.training.checkpoint import Progress
 from medrestore.training.run import Run, export_last_checkpoint, run
 from medrestore.training.runtime import Acceleration, Process
-from medrestore.training.task import SCORE, Trained, TrainingTask
+from medrestore.training.task import SCORE, RunResult, TrainingTask
 
 SLOPE = 3.0
 
@@ -53,7 +53,7 @@ class Line(TrainingTask[Tensor]):
         assert not net.training
         return {SCORE: abs(float(next(net.parameters()).detach()) - SLOPE)}
 
-    def export(self, folder: Path, result: Trained) -> None:
+    def export(self, folder: Path, result: RunResult) -> None:
         folder.mkdir(parents=True)
         torch.save(result.weights, folder / "weights.pt")
         self.exported = result

@@ -80,14 +80,14 @@ def open_dicom(path: PathLike, *, max_gb: float) -> FileImages:
         values[None, None],
         dtype,
         step=abs(slope),
-        limits=_value_range(header, slope, intercept),
+        limits=_stored_range(header, slope, intercept),
         place=Place(),
         header=header,
         patient=patient,
     )
 
 
-def _value_range(header: Mapping[str, Any], slope: float, intercept: float) -> tuple[float, float]:
+def _stored_range(header: Mapping[str, Any], slope: float, intercept: float) -> tuple[float, float]:
     bits, signed = int(header.get("BitsStored", 16)), header.get("PixelRepresentation") == 1
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     ends = slope * low + intercept, slope * high + intercept
