@@ -12,7 +12,7 @@ from torch import Tensor
 from ..codecs import CalibratedComplex
 from ..errors import InputError
 from ..io.guards import open_npy
-from ..io.volumes.nifti import AXES, Axis, Volume, as_image, open_volume
+from ..io.volumes.nifti import AXES, Axis, NiftiVolume, as_image, open_volume
 from ..settings import check, refused
 from .base import Images, Progress
 from .brain import EMPTY
@@ -109,7 +109,7 @@ class Nifti(Images):
             write_text(path, json.dumps({"scale": summary.scale, "kept": summary.kept}))
         return summary
 
-    def _key(self, volume: Volume) -> str:
+    def _key(self, volume: NiftiVolume) -> str:
         return cache_key(volume.path, ("nifti", 1, self.axes, self.skip, QUANTILE, EMPTY))
 
     def _positions(self) -> list[tuple[int, Axis, int]]:
@@ -146,7 +146,7 @@ class Nifti(Images):
         return set(self._groups)
 
 
-def _slab_voxels(volume: Volume, skip: tuple[Axis, float, float]) -> tuple[int, int]:
+def _slab_voxels(volume: NiftiVolume, skip: tuple[Axis, float, float]) -> tuple[int, int]:
     """The voxels [first, last) along the slab's axis that touch it."""
     axis, low, high = skip
     across = AXES.index(axis)

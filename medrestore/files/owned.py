@@ -30,7 +30,7 @@ def check_own(folder: Path) -> None:
         InputError: what is in the way.
     """
     listed = _read_marker(folder).get("files")
-    if is_empty(folder):
+    if is_empty_folder(folder):
         return
     if not isinstance(listed, list):
         raise InputError(f"{folder} was not written by medrestore, so it is never replaced; choose another output")
@@ -67,7 +67,7 @@ def remove_marked(folder: Path) -> None:
     remove(folder)
 
 
-def is_empty(folder: Path) -> bool:
+def is_empty_folder(folder: Path) -> bool:
     """Whether this is a folder that holds nothing."""
     return folder.is_dir() and not os.listdir(folder)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from .locks import Busy, exclusive
-from .owned import MARKER, check_own, is_empty, remove_marked, seal
+from .owned import MARKER, check_own, is_empty_folder, remove_marked, seal
 from .system import (
     ADVICE,
     exists_already,
@@ -256,7 +256,7 @@ def _stages(out: Path) -> list[Path]:
 
 def _check_replaced(out: Path, replace: bool) -> None:
     """Refuses to replace what exists without leave, and a folder that is not ours in any case; not an empty one."""
-    if not replace and not is_empty(out):
+    if not replace and not is_empty_folder(out):
         raise exists_already(out)
     if out.is_dir() and not out.is_symlink():
         check_own(out)

@@ -33,7 +33,7 @@ class KnownFrame:
     @property
     def trusted(self) -> Tensor:
         """Where it is known and nothing that hides is near, (height, width) bool."""
-        return ~_within(~self.known, RIM)
+        return ~_wider(~self.known, RIM)
 
 
 class Background:
@@ -110,7 +110,7 @@ def motion(one: KnownFrame, other: KnownFrame) -> float:
     change of light. Exact for small motion; a large one is underestimated, but leaves frames that differ.
     """
     a, b = (F.avg_pool2d(z, SMOOTH, 1, SMOOTH // 2) for z in (one.grey, other.grey))
-    both = ~_within(~(one.known & other.known), RIM + SMOOTH // 2 + 1)
+    both = ~_wider(~(one.known & other.known), RIM + SMOOTH // 2 + 1)
     height, width = both.shape
     mean = (a + b)[0, 0] / 2
     inner = slice(SMOOTH, -SMOOTH), slice(SMOOTH, -SMOOTH)
@@ -142,6 +142,6 @@ def is_cut(one: KnownFrame, other: KnownFrame) -> bool:
     return not bool(seen.any()) or float((a - b).abs()[seen].mean()) > CUT
 
 
-def _within(region: Tensor, by: int) -> Tensor:
+def _wider(region: Tensor, by: int) -> Tensor:
     """A region (height, width) and all within `by` pixels of it, along rows and columns."""
     return F.max_pool2d(region.float()[None, None], 2 * by + 1, 1, by)[0, 0] > 0

@@ -50,14 +50,14 @@ class File:
             raise ValueError(f"{self.filename} is closed")
         return shared().ask(self._number, self.filename, question, limits, locking=self._locking, **arguments)
 
-    def entry(self, name: str) -> Group | Dataset | str:
+    def entry(self, name: str) -> Hdf5Group | Dataset | str:
         """What is at a path; a word where that is no group and no array: `missing`, `link` or `other`."""
         name = "/".join(filter(None, name.split("/")))
         if name not in self._found:
             self._found[name] = self.ask("entry", SMALL, name=name).value
         found = self._found[name]
         if found["kind"] == "group":
-            return Group(self, name)
+            return Hdf5Group(self, name)
         return Dataset(self, name, found) if found["kind"] == "dataset" else str(found["kind"])
 
     def close(self) -> None:
@@ -84,13 +84,13 @@ class Attributes:
         return value
 
 
-class Group:
+class Hdf5Group:
     """A group of a file."""
 
     def __init__(self, file: File, name: str) -> None:
         self.file, self.name = file, name
 
-    def entry(self, name: str) -> Group | Dataset | str:
+    def entry(self, name: str) -> Hdf5Group | Dataset | str:
         """What is at a path inside of it; see `File.entry`."""
         return self.file.entry(f"{self.name}/{name}")
 

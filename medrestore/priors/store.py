@@ -12,7 +12,7 @@ import torch
 from .. import shipped
 from ..codecs import Recipe
 from ..errors import InputError, meant
-from ..files import check_own, digest, is_empty, new_folder, recover
+from ..files import check_own, digest, is_empty_folder, new_folder, recover
 from .classes import Classes, Label, described_classes
 from .compiled import Compiled
 from .descriptions import (
@@ -78,7 +78,7 @@ def check_free(out: Path, *, replace: bool = False) -> None:
     Raises:
         InputError: the place is taken.
     """
-    if not out.exists() or is_empty(out):
+    if not out.exists() or is_empty_folder(out):
         return
     if not any((out / file).is_file() for file in DESCRIPTIONS):
         raise InputError(f"{out} exists and it is no prior; choose another output")

@@ -25,7 +25,7 @@ from ..guards import (
     read_text,
     require,
 )
-from ..hdf5 import Dataset, File, Group
+from ..hdf5 import Dataset, File, Hdf5Group
 from .arrays import has_mark
 from .base import Request
 from .counters import COUNTERS, SLAB, choose_lines, values_of
@@ -191,7 +191,7 @@ def find_group(file: File) -> str | None:
     """The name of the group that holds an ISMRMRD data set (a text `xml` and records `data`), usually "dataset"."""
     for name in sorted(first_names(file, 100), key=lambda name: name != "dataset"):
         group = lookup(file, name) if is_own_dataset(file, name) else None
-        if isinstance(group, Group) and has(group, "xml") and has(group, "data"):
+        if isinstance(group, Hdf5Group) and has(group, "xml") and has(group, "data"):
             return name
     return None
 

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Volume:
+class NiftiVolume:
     """A NIfTI volume as its header describes it; the file is opened for every read and closed at once.
 
     Attributes:
@@ -89,7 +89,7 @@ def stored_header(path: PathLike) -> Any:
     return _guarded(path, lambda: _open_nifti(path)).header
 
 
-def open_volume(path: PathLike, *, max_gb: float = 4.0) -> Volume:
+def open_volume(path: PathLike, *, max_gb: float = 4.0) -> NiftiVolume:
     """The header of a .nii or .nii.gz file.
 
     Args:
@@ -122,14 +122,14 @@ def open_volume(path: PathLike, *, max_gb: float = 4.0) -> Volume:
     return _upright_header(path, image.shape[:3], affine, order)
 
 
-def _upright_header(path: Path, stored: tuple[int, ...], affine: np.ndarray, order: np.ndarray) -> Volume:
+def _upright_header(path: Path, stored: tuple[int, ...], affine: np.ndarray, order: np.ndarray) -> NiftiVolume:
     from nibabel.orientations import inv_ornt_aff
 
     shape = [0, 0, 0]
     for k, (ras, _) in enumerate(order):
         shape[int(ras)] = int(stored[k])
     turned = affine @ inv_ornt_aff(order, stored)
-    return Volume(path, (shape[0], shape[1], shape[2]), turned, tuple((int(ras), int(way)) for ras, way in order))
+    return NiftiVolume(path, (shape[0], shape[1], shape[2]), turned, tuple((int(ras), int(way)) for ras, way in order))
 
 
 def _open_nifti(path: Path) -> Any:
