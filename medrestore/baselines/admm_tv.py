@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..operators import AnySense, LinearOperator
+from ..operators import AnySense, LinearOperator, SmoothPhase
 from ..problem import Problem
 from ..solvers import cg
 from .penalties import soft_threshold, wrapped_adjoint, wrapped_differences
@@ -30,7 +30,7 @@ class ADMMTV(Regularised, PictureBaseline):
 
     iterations: int = 60
 
-    def _fit(self, A: AnySense, y: Tensor) -> Tensor:
+    def _fit(self, A: AnySense | SmoothPhase, y: Tensor) -> Tensor:
         return self.fitted(A, y)
 
     def restore(self, problem: Problem[LinearOperator]) -> Tensor:

@@ -2,7 +2,7 @@
 
 from ..errors import InputError
 from ..methods import METHODS, SCANS, serving
-from ..operators import NonCartesianSense, SoftSense
+from ..operators import NonCartesian, SoftSense
 from ..priors import ByParts, Prior
 from ..restoration import image_size, padded_size
 from ..sampling import check_sampling
@@ -24,7 +24,7 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
     plan.check_levels(prior)
     operator, method = prepared.problem.operator, plan.sampler
     if method.needs is not None and not isinstance(operator, method.needs):
-        why = ("it was acquired along a trajectory" if isinstance(prepared.sense, NonCartesianSense) else
+        why = ("it was acquired along a trajectory" if isinstance(prepared.sense, NonCartesian) else
                "there are several sets of coil maps" if isinstance(prepared.sense, SoftSense) else
                "the mask undersamples both axes" if not prepared.sense.one_axis else
                f"that takes {exact_gb(prepared.sense):.2f} GiB, over the limit of `spectral_gb`, {plan.spectral_gb:g}")

@@ -75,8 +75,8 @@ class Plan(Conditions):
         refine_maps: estimate the coil maps together with the image, from all samples, where they leave more unexplained than the
             noise, and keep what leaves less: worth it for few calibration lines (docs/inversion.md).
         phase: free, or smooth: held to that of the centre of k-space, to within a tenth, which makes up for a side of k-space
-            that was left out (partial Fourier, asymmetric echo); auto where that is so. For diffusion methods that need no
-            spectrum.
+            that was left out (partial Fourier, asymmetric echo); auto where that is so. For cg-sense, tv, l1-wavelet and
+            diffusion methods that need no spectrum.
         map_sets: of coil maps: 2 where the field of view is smaller than the object, which wraps; auto decides by the second
             eigenvalue of ESPIRiT.
         start_sigma: begin part-way, from CG-SENSE, at this noise level (image brightness about 1): fewer steps do.
@@ -168,9 +168,9 @@ class Plan(Conditions):
                     else "does not go with across_slices")
             raise FieldError("Plan", "reference_image", f"{what}; leave one out")
         if self.across_slices is not None:
-            if self.method not in ACROSS or self.options.get("order", 1) != 1 or self.options.get("gamma") is not None:
-                raise FieldError("Plan", "across_slices", "goes with hqs and dds of order 1 without gamma; leave it out, or take "
-                                 "one of these as `method`")
+            if self.method not in ACROSS or self.options.get("gamma") is not None:
+                raise FieldError("Plan", "across_slices", "goes with hqs and dds without gamma; leave it out, or take one of "
+                                 "these as `method`")
             for name, given in (("start_sigma", self.start_sigma is not None), ("separate", bool(self.separate))):
                 if given:
                     raise FieldError("Plan", name, "does not go with across_slices; leave one out")

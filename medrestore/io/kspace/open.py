@@ -174,7 +174,8 @@ def inspect_file(
             "plausible": "yes" if found is None else f"NO: {found}",
         }
         dead = [str(coil) for coil in torch.nonzero(~scan.kspace[0].flatten(1).any(1)).flatten().tolist()]
-        covered = Coverage.of(scan.mask)
+        covered = (Coverage.of(scan.mask) if scan.trajectory is None else
+                   Coverage.of_points(scan.trajectory, scan.mask, scan.shape))
         lines |= {"coverage": " ".join(covered.sentences())} if covered is not None and covered.sentences() else {}
         lines |= {"dead coils": ", ".join(dead)} if dead and len(dead) < coils else {}
         notes = (*file.notes, *scan.notes)
