@@ -16,7 +16,6 @@ from torch import Tensor
 from medrestore.datasets import augmentation, disjoint, images
 from medrestore.datasets.augment import check_light
 from medrestore.datasets.base import Crops
-from medrestore.datasets.contrasts import Rendered
 from medrestore.datasets.dreaming import split_numbers
 from medrestore.datasets.fastmri import clean_image
 from medrestore.datasets.files import name_group
@@ -60,7 +59,7 @@ def clean(folder: Path, lines: slice) -> Tensor:
     """The image that a scan shows whose sampled columns are these."""
     mask = np.zeros(40, np.float32)
     mask[lines] = 1
-    return clean_image(read_kspace(fastmri(folder / "s.h5", kspace()[0] * mask, mask=mask)), "rss")
+    return clean_image(read_kspace(fastmri(folder / "s.h5", kspace()[0] * mask, mask=mask))[0], "rss")
 
 
 def training_volume(folder: Path, *, mask: Any = None) -> int:
@@ -159,7 +158,7 @@ CASES = [
     case(
         "contrasts are made of T1w magnitudes, one channel; leave them out, or take magnitudes",
         lambda folder: images(npz(folder, GREY + 0j, contrasts=["T2w"])),
-        lambda folder: len(images(npz(folder, GREY + 0j))) == 2 and isinstance(images(npz(folder, GREY, contrasts=["T2w"])), Rendered),
+        lambda folder: images(npz(folder, GREY + 0j)).channels == 2 and images(npz(folder, GREY, contrasts=["T2w"])).channels == 1,
     ),
     case(
         "{} is no folder; give the unpacked download.",
@@ -272,7 +271,7 @@ CASES = [
     case(
         "Training and validation share {}{}; split by patient or scene (subjects, first, scenes, numbers, split or other "
         "folders), or set group where different ones only have the same name.",
-        lambda folder: apart(folder),
+        lambda folder: apart(folder, group="file"),
         lambda folder: apart(folder, group="folder"),
     ),
     case(

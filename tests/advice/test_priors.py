@@ -193,7 +193,7 @@ CASES = [
     ),
     case(
         "{} names a file, and the page takes none but those that are dropped on it; leave it out",
-        lambda _: FORMS["recon"].given({"quality": "fast"}, {"out": "x.h5"}),
+        lambda _: FORMS["recon"].given({"quality": "fast"}, {"maps": "x.npy"}),
         lambda _: FORMS["recon"].given({"quality": "fast"}, {}) == {"quality": "fast"},
     ),
     case(
