@@ -33,8 +33,10 @@ def literal(node: ast.expr) -> str:
 
 
 def sentences(tree: ast.Module) -> Iterator[str]:
-    """All texts of a module but for its documentation."""
+    """All texts of a module but for its documentation, and for what objects are shown as."""
     parts = {id(value) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for value in node.values}
+    shown = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "__repr__")
+    parts |= {id(value) for function in shown for value in ast.walk(function)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr):
             parts |= {id(node.value)}
@@ -238,7 +240,7 @@ def test_every_way_out_is_followed_or_listed_with_its_reason() -> None:
     known = followed() | set(ELSEWHERE)
     rest = [line for line in ways_out() if not any(one in line for one in known)]
     assert [line for line in rest if not any(re.search(pattern, line) for pattern in NOT_FOLLOWED)] == []
-    assert len(ways_out()) > 500 and len(ways_out()) - len(rest) > 250
+    assert len(ways_out()) > 500 and len(ways_out()) - len(rest) > 500
 
 
 @pytest.mark.parametrize("place", sorted(set(ELSEWHERE.values())))

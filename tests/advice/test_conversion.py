@@ -22,7 +22,7 @@ from priors.convert.test_folder import pipeline
 from torch import Tensor
 
 from medrestore.codecs import Interval
-from medrestore.priors.convert import Converted, adm, adm_classifier, ddpm, open_checkpoint
+from medrestore.priors.convert import Converted, adm_classifier, ddpm, open_checkpoint
 from medrestore.priors.convert.edm import FAMILY as EDM
 from medrestore.priors.convert.load import DEEPEST, load
 from medrestore.priors.convert.monai import FAMILY as MONAI
@@ -109,8 +109,14 @@ def alike(made: Converted, state: State) -> bool:
 
 LDM = ldm_cases.layout(ldm_cases.unet_layout(**ldm_cases.UNET), ldm_cases.vq_layout(**ldm_cases.VQ))
 AMBIGUOUS: dict[str, Any] = {"widths": (32,) * 4, "attention": (False,) * 4}  # levels that all look alike
-SMALL_ENCODER: dict[str, Any] = {"in_channels": 2, "block_out_channels": [8, 16], "layers_per_block": 1, "norm_num_groups": 4,
-                                 "down_block_types": ["DownBlock2D"] * 2, "add_attention": False}
+SMALL_ENCODER: dict[str, Any] = {
+    "in_channels": 2,
+    "block_out_channels": [8, 16],
+    "layers_per_block": 1,
+    "norm_num_groups": 4,
+    "down_block_types": ["DownBlock2D"] * 2,
+    "add_attention": False,
+}
 CASES = [
     case(
         "attention of {} channels cannot be split into {}; give the flags of its training",
@@ -118,14 +124,20 @@ CASES = [
         lambda folder: converted(folder, knee(), num_heads=2).channels == 2,
     ),
     case(
-        "num_heads_upsample needs num_heads beside it, and neither goes with num_head_channels; give the flags of its training",
+        "num_heads_upsample needs num_heads beside it, and neither goes with num_head_channels; give "
+        "the flags of its training",
         lambda folder: converted(folder, knee(), num_heads_upsample=2),
         lambda folder: converted(folder, knee(), num_heads_upsample=2, num_heads=4).channels == 2,
     ),
     case(
         "the blocks of this {} may be {} a level; give num_res_blocks, as its training flags say",
         lambda folder: converted(folder, classifier(**AMBIGUOUS), num_heads=2),
-        lambda folder: converted(folder, classifier(**AMBIGUOUS), num_heads=2, num_res_blocks=2).config["layers_per_block"] == 2,
+        lambda folder: (
+            converted(folder, classifier(**AMBIGUOUS), num_heads=2, num_res_blocks=2).config[
+                "layers_per_block"
+            ]
+            == 2
+        ),
     ),
     case(
         "quantile is for complex images of two channels, not of {}; give low and high",
@@ -133,13 +145,14 @@ CASES = [
         lambda folder: converted(folder, faces(), low=0, high=255).recipe == Interval(0, 255),
     ),
     case(
-        "{} describes a latent diffusion network beside its autoencoder, and only networks of images are priors; give a bundle "
-        "without an autoencoder",
+        "{} describes a latent diffusion network beside its autoencoder, and only networks of images "
+        "are priors; give a bundle without an autoencoder",
         lambda folder: bundle(folder, autoencoder_def={}),
         lambda folder: bundle(folder)["channels"] == [8],
     ),
     case(
-        "{} gives {} where a plain value is needed, and configurations are read, never run; write the value in its place",
+        "{} gives {} where a plain value is needed, and configurations are read, never run; write "
+        "the value in its place",
         lambda folder: bundle(folder, widths="$[4 * 2]"),
         lambda folder: bundle(folder, widths=[8])["channels"] == [8],
     ),
@@ -149,9 +162,11 @@ CASES = [
         lambda folder: facts(folder, train={"net": NETWORK | {"channels": [8]}})["channels"] == [8],
     ),
     case(
-        "{} keeps its averaged weights as a list of {} tensors that fit no network in it; save the state dict of the averaged "
-        "network alone",
-        lambda folder: converted(folder, {"model": faces(), "ema": {"shadow_params": [*faces().values(), torch.ones(3)]}}),
+        "{} keeps its averaged weights as a list of {} tensors that fit no network in it; save the "
+        "state dict of the averaged network alone",
+        lambda folder: converted(
+            folder, {"model": faces(), "ema": {"shadow_params": [*faces().values(), torch.ones(3)]}}
+        ),
         lambda folder: alike(converted(folder, faces()), faces()),
     ),
     case(
@@ -160,7 +175,8 @@ CASES = [
         lambda folder: alike(converted(folder, faces()), faces()),
     ),
     case(
-        "{} belong to EDM's DDPM++ or NCSN++ networks, and only its ADM networks are known here; convert one of those",
+        "{} belong to EDM's DDPM++ or NCSN++ networks, and only its ADM networks are known here; "
+        "convert one of those",
         lambda _: edm(lambda state: state.update({"model.dec.8x8_aux_norm.weight": torch.zeros(1)})),
         lambda _: edm().channels == 1,
     ),
@@ -170,33 +186,50 @@ CASES = [
         lambda folder: alike(converted(folder, faces()), faces()),
     ),
     case(
-        "the network predicts {}, and {} are known; give prediction if the scheduler's configuration is wrong",
+        "the network predicts {}, and {} are known; give prediction if the scheduler's configuration "
+        "is wrong",
         lambda folder: of_diffusers(folder, {}, prediction_type="flow"),
-        lambda folder: type(of_diffusers(folder, {"prediction": "v_prediction"}, prediction_type="flow").parametrisation).__name__
-        == "Velocity",
+        lambda folder: (
+            type(
+                of_diffusers(folder, {"prediction": "v_prediction"}, prediction_type="flow").parametrisation
+            ).__name__
+            == "Velocity"
+        ),
     ),
     case(
-        "the scheduler's betas are {}, and {} are known; give schedule if that is another name for one of them",
+        "the scheduler's betas are {}, and {} are known; give schedule if that is another name for "
+        "one of them",
         lambda folder: of_diffusers(folder, {}, beta_schedule="quadratic"),
-        lambda folder: len(of_diffusers(folder, {"schedule": "scaled_linear"}, beta_schedule="quadratic").parametrisation.betas)
-        == 1000,
+        lambda folder: (
+            len(
+                of_diffusers(
+                    folder, {"schedule": "scaled_linear"}, beta_schedule="quadratic"
+                ).parametrisation.betas
+            )
+            == 1000
+        ),
     ),
     case(
-        "{} is a folder, but of no known kind; give a checkpoint file, or a folder with model_index.json or config.json and its "
-        "weights",
+        "{} is a folder, but of no known kind; give a checkpoint file, or a folder with "
+        "model_index.json or config.json and its weights",
         lambda folder: open_checkpoint(folder),
         lambda folder: of_diffusers(folder, {}).channels == 3 and alike(converted(folder, faces()), faces()),
     ),
     case(
-        "this checkpoint scales its codes by {}, and only 1 is known here; convert the published super-resolution network",
+        "this checkpoint scales its codes by {}, and only 1 is known here; convert the published "
+        "super-resolution network",
         lambda _: ldm(lambda state: state.update({"scale_factor": torch.tensor(0.18)})),
         lambda _: ldm().channels == 3,
     ),
     case(
         "betas of this checkpoint are no schedule; give one as schedule=scaled_linear",
         lambda _: ldm(lambda state: state.update({"betas": torch.zeros(3)})),
-        lambda _: ldm(lambda state: state.update({"betas": torch.zeros(3)}), schedule="scaled_linear").parametrisation.betas
-        == pytest.approx(scaled_linear_betas(0.0015, 0.0155)),
+        lambda _: (
+            ldm(
+                lambda state: state.update({"betas": torch.zeros(3)}), schedule="scaled_linear"
+            ).parametrisation.betas
+            == pytest.approx(scaled_linear_betas(0.0015, 0.0155))
+        ),
     ),
     case(
         "{} {}; give a checkpoint",
@@ -204,13 +237,14 @@ CASES = [
         lambda folder: alike(converted(folder, faces()), faces()),
     ),
     case(
-        "{} nests its entries deeper than {} levels, which no known checkpoint does; save the state dict alone",
+        "{} nests its entries deeper than {} levels, which no known checkpoint does; save the state "
+        "dict alone",
         lambda folder: converted(folder, nested(faces())),
         lambda folder: alike(converted(folder, faces()), faces()),
     ),
     case(
-        "{} is no checkpoint of PyTorch or safetensors (it is empty, truncated, text or another format); give a .pt, .pth, .ckpt, "
-        ".bin or .safetensors file",
+        "{} is no checkpoint of PyTorch or safetensors (it is empty, truncated, text or another "
+        "format); give a .pt, .pth, .ckpt, .bin or .safetensors file",
         lambda folder: ((folder / "c.pt").write_text("page"), load(folder / "c.pt")),
         lambda folder: alike(converted(folder, faces()), faces()),
     ),
@@ -230,15 +264,20 @@ CASES = [
         lambda _: monai().channels == 1,
     ),
     case(
-        "this network is conditioned by cross-attention, and a prior has nothing to tell; convert one that was trained "
-        "with_conditioning=False",
-        lambda _: monai(lambda state: state.update({"middle_block.attention.transformer_blocks.0.x": torch.zeros(1)})),
+        "this network is conditioned by cross-attention, and a prior has nothing to tell; convert "
+        "one that was trained with_conditioning=False",
+        lambda _: monai(
+            lambda state: state.update({"middle_block.attention.transformer_blocks.0.x": torch.zeros(1)})
+        ),
         lambda _: monai().channels == 1,
     ),
     case(
         "noise levels must be positive and rise, got {} to {}; give sigma_min and sigma_max",
         lambda _: ncsnpp(sigma_min=900),
-        lambda _: ncsnpp(sigma_min=0.02, sigma_max=50).parametrisation.sigma_range == pytest.approx((0.02, 50), rel=1e-5),
+        lambda _: (
+            ncsnpp(sigma_min=0.02, sigma_max=50).parametrisation.sigma_range
+            == pytest.approx((0.02, 50), rel=1e-5)
+        ),
     ),
     case(
         "an encoder has no {}; leave it out",

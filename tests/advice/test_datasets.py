@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import h5py
 import nibabel
 import numpy as np
 import pytest
@@ -76,7 +75,9 @@ def labelled(folder: Path, labels: str, table: str = "") -> list[str]:
 
 def nifti(folder: Path, *filled: bool) -> int:
     for number, full in enumerate(filled):
-        nibabel.save(nibabel.Nifti1Image(full * GREY.repeat(2, 0).repeat(2, 1), np.eye(4)), folder / f"v{number}.nii")
+        nibabel.save(
+            nibabel.Nifti1Image(full * GREY.repeat(2, 0).repeat(2, 1), np.eye(4)), folder / f"v{number}.nii"
+        )
     return len(images({"kind": "nifti", "files": str(folder)}))
 
 
@@ -116,7 +117,8 @@ CASES = [
         "{}: which values are dark and bright is not known; give interval: [low, high].",
         lambda folder: images(npz(folder, GREY[..., None].repeat(3, -1))),
         lambda folder: torch.allclose(
-            images(npz(folder, GREY[..., None].repeat(3, -1), interval=[0, 2]))[0], torch.from_numpy(GREY[0]) - 1
+            images(npz(folder, GREY[..., None].repeat(3, -1), interval=[0, 2]))[0],
+            torch.from_numpy(GREY[0]) - 1,
         ),
     ),
     case(
@@ -125,25 +127,39 @@ CASES = [
         lambda folder: images(npz(folder, GREY[:1]))[0].isfinite().all(),
     ),
     case(
-        "augment: frames is for pictures in [-1, 1], and these images are magnitudes or complex; take complex_mr or crop.",
+        "augment: frames is for pictures in [-1, 1], and these images are magnitudes or complex; "
+        "take complex_mr or crop.",
         lambda _: check_light(augmentation("frames"), images(PHANTOMS)),
-        lambda _: [check_light(augmentation(name), images(PHANTOMS)) for name in ("complex_mr", "crop")] == [None, None],
+        lambda _: (
+            [check_light(augmentation(name), images(PHANTOMS)) for name in ("complex_mr", "crop")]
+            == [None, None]
+        ),
     ),
     case(
-        "complex_mr needs magnitudes (one channel, none below 0) or complex images (two channels); set magnitude: true and "
-        "channels: 1 for pictures of magnitudes, or use frames.",
-        lambda folder: (mixed(folder, PICTURES), augmentation("complex_mr")(source(folder)[0], 8, generator())),
-        lambda folder: augmentation("complex_mr")(source(folder, magnitude=True, channels=1)[0], 8, generator()).shape == (2, 8, 8)
-        and augmentation("frames")(source(folder)[0], 8, generator()).shape == (3, 8, 8),
+        "complex_mr needs magnitudes (one channel, none below 0) or complex images (two channels); "
+        "set magnitude: true and channels: 1 for pictures of magnitudes, or use frames.",
+        lambda folder: (
+            mixed(folder, PICTURES),
+            augmentation("complex_mr")(source(folder)[0], 8, generator()),
+        ),
+        lambda folder: (
+            augmentation("complex_mr")(source(folder, magnitude=True, channels=1)[0], 8, generator()).shape
+            == (2, 8, 8)
+            and augmentation("frames")(source(folder)[0], 8, generator()).shape == (3, 8, 8)
+        ),
     ),
     case(
         "reference images need an augmentation that crops two images alike; take complex_mr or crop",
         lambda _: Crops(referenced(), augmentation("frames"), seed=0, referenced=True),
-        lambda _: [
-            Crops(referenced(), augmentation(name), seed=0, referenced=True).batch((0, 8)).images.shape[-1]
-            for name in ("complex_mr", "crop")
-        ]
-        == [8, 8],
+        lambda _: (
+            [
+                Crops(referenced(), augmentation(name), seed=0, referenced=True)
+                .batch((0, 8))
+                .images.shape[-1]
+                for name in ("complex_mr", "crop")
+            ]
+            == [8, 8]
+        ),
     ),
     case(
         "image {} of {} is of the class {}, and those of the run are {}; correct the labels of the data",
@@ -158,7 +174,10 @@ CASES = [
     case(
         "contrasts are made of T1w magnitudes, one channel; leave them out, or take magnitudes",
         lambda folder: images(npz(folder, GREY + 0j, contrasts=["T2w"])),
-        lambda folder: images(npz(folder, GREY + 0j)).channels == 2 and images(npz(folder, GREY, contrasts=["T2w"])).channels == 1,
+        lambda folder: (
+            images(npz(folder, GREY + 0j)).channels == 2
+            and images(npz(folder, GREY, contrasts=["T2w"])).channels == 1
+        ),
     ),
     case(
         "{} is no folder; give the unpacked download.",
@@ -173,8 +192,13 @@ CASES = [
     case(
         "{} holds one scene twice, in {} and {}; keep one of them.",
         lambda folder: dreaming(folder, "a/scene_0001", "b/scene_0001"),
-        lambda folder: ((folder / "b").rename(folder / "elsewhere_b"), (folder / "elsewhere_b" / "scene_0001").rename(folder / "x"))
-        and dreaming(folder) == 1,
+        lambda folder: (
+            (
+                (folder / "b").rename(folder / "elsewhere_b"),
+                (folder / "elsewhere_b" / "scene_0001").rename(folder / "x"),
+            )
+            and dreaming(folder) == 1
+        ),
     ),
     case(
         "split and numbers each choose scenes; give one of them",
@@ -194,7 +218,9 @@ CASES = [
     case(
         "{} cannot be read ({}); give FILE.yaml:NAME or the name of a split that ships.",
         lambda folder: split("dreaming", f"{folder / 'none.yaml'}:mine"),
-        lambda folder: own_split(folder, "mine: {numbers: [3]}") == (3,) and bool(split("dreaming", "part1-train")),
+        lambda folder: (
+            own_split(folder, "mine: {numbers: [3]}") == (3,) and bool(split("dreaming", "part1-train"))
+        ),
     ),
     case(
         "{}: slice {} is undersampled, so it shows no clean image; train on volumes of *_train or *_val.",
@@ -209,8 +235,10 @@ CASES = [
     case(
         "{}: group {} is no regular expression ({}); write file, folder or one.",
         lambda folder: name_group(folder / "p7" / "a.png", "(", "data"),
-        lambda folder: [name_group(folder / "p7" / "a.png", group, "data") for group in ("file", r"p(\d)")] == ["a", "7"]
-        and name_group(folder / "a.png", "folder", "data") == str(folder.resolve()),
+        lambda folder: (
+            [name_group(folder / "p7" / "a.png", group, "data") for group in ("file", r"p(\d)")] == ["a", "7"]
+            and name_group(folder / "a.png", "folder", "data") == str(folder.resolve())
+        ),
     ),
     case(
         "{}: {} has no line in {}; add its name with its label",
@@ -220,13 +248,17 @@ CASES = [
     case(
         "{}: labels {} finds no class in {}; correct it, or give a .csv",
         lambda folder: labelled(folder, "(zebra)"),
-        lambda folder: labelled(folder, r"(\w)\.png") == ["a", "b"]
-        and labelled(folder, "DIR/labels.csv", "file,label\na.png,x\nb.png,y\n") == ["x", "y"],
+        lambda folder: (
+            labelled(folder, r"(\w)\.png") == ["a", "b"]
+            and labelled(folder, "DIR/labels.csv", "file,label\na.png,x\nb.png,y\n") == ["x", "y"]
+        ),
     ),
     case(
         "{}: labels {} is no regular expression ({}); write folder, the path of a .csv, or one",
         lambda folder: labelled(folder, "("),
-        lambda folder: labelled(folder, "folder") == [folder.name] * 2 and labelled(folder, r"(\w)\.png") == ["a", "b"],
+        lambda folder: (
+            labelled(folder, "folder") == [folder.name] * 2 and labelled(folder, r"(\w)\.png") == ["a", "b"]
+        ),
     ),
     case(
         "{}: the labels {} cannot be read ({}); give a .csv with the columns file and label",
@@ -241,7 +273,9 @@ CASES = [
     case(
         "augment: the list of MONAI transforms is empty; name some, or write crop.",
         lambda _: augmentation([]),
-        lambda _: crop(["RandFlip"]).shape == augmentation("crop")(torch.rand(1, 16, 16), 16, generator()).shape,
+        lambda _: (
+            crop(["RandFlip"]).shape == augmentation("crop")(torch.rand(1, 16, 16), 16, generator()).shape
+        ),
     ),
     case(
         "augment: {} is not allowed; use MONAI's array transforms Rand... or {}.",
@@ -254,12 +288,14 @@ CASES = [
         lambda folder: ((folder / "v1.nii").unlink(), nifti(folder, True))[1] > 0,
     ),
     case(
-        "a simulated frame of {} x {} was asked for: give sides of 8 pixels and more, at most {} pixels in all.",
+        "a simulated frame of {} x {} was asked for: give sides of 8 pixels and more, at most {} "
+        "pixels in all.",
         lambda _: render_frame(0, 0, 0, size=(4, 100)),
         lambda _: render_frame(0, 0, 0, size=(8, 8)).known.shape == (8, 8),
     ),
     case(
-        "scene {} with {} frames, every {}, cannot be written: give a scene up to 9999, at least 1 frame, and every at least 1.",
+        "scene {} with {} frames, every {}, cannot be written: give a scene up to 9999, at least 1 "
+        "frame, and every at least 1.",
         lambda folder: write_scene(folder, 0, 10_000, frames=0, size=(8, 8)),
         lambda folder: len(list(write_scene(folder, 0, 9999, frames=1, size=(8, 8)).glob("gt/*"))) == 1,
     ),
@@ -269,14 +305,14 @@ CASES = [
         lambda folder: write_scene(folder / "other", 0, 1, frames=1, size=(8, 8)).is_dir(),
     ),
     case(
-        "Training and validation share {}{}; split by patient or scene (subjects, first, scenes, numbers, split or other "
-        "folders), or set group where different ones only have the same name.",
+        "Training and validation share {}{}; split by patient or scene (subjects, first, scenes, "
+        "numbers, split or other folders), or set group where different ones only have the same name.",
         lambda folder: apart(folder, group="file"),
         lambda folder: apart(folder, group="folder"),
     ),
     case(
-        "data: {} gives {} channels for {} but {} gives {} for {}, which one prior cannot learn together; train on sources of one "
-        "sort.",
+        "data: {} gives {} channels for {} but {} gives {} for {}, which one prior cannot learn "
+        "together; train on sources of one sort.",
         lambda folder: mixed(folder, PHANTOMS, PICTURES),
         lambda folder: mixed(folder, PHANTOMS, {**PHANTOMS, "seed": 1}) == 1 and mixed(folder, PICTURES) == 3,
     ),

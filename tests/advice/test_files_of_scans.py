@@ -66,7 +66,9 @@ def spokes(folder: Path, trajectory: np.ndarray) -> bool:
     """Whether samples along spokes are read with a trajectory."""
     image, maps, _ = head_and_maps((24, 24), 3, 0)
     points = torch.from_numpy(SPOKES)
-    np.save(folder / "k.npy", NonCartesianSense(maps, points, full(points))(image.to(torch.complex64))[0].numpy())
+    np.save(
+        folder / "k.npy", NonCartesianSense(maps, points, full(points))(image.to(torch.complex64))[0].numpy()
+    )
     np.save(folder / "t.npy", trajectory)
     with read_kspace(folder / "k.npy", trajectory=folder / "t.npy") as file:
         return np.allclose(file[0].trajectory.numpy(), SPOKES)
@@ -174,7 +176,8 @@ def singular(column: int) -> np.ndarray:
 
 CASES = [
     case(
-        "{}: {} is a link, which could point to any file of this computer; copy the data itself into the file.",
+        "{}: {} is a link, which could point to any file of this computer; copy the data itself into "
+        "the file.",
         lambda folder: hdf5(folder, link),
         lambda folder: itself(folder),
     ),
@@ -187,13 +190,23 @@ CASES = [
         "{} holds {}, not numbers; name a numeric array.",
         lambda folder: hdf5(folder, lambda file: file.create_dataset("kspace", data=[b"text"])),
         lambda folder: np.array_equal(
-            hdf5(folder, lambda file: (file.create_dataset("text", data=[b"text"]), file.create_dataset("k", data=DATA)), "k"), DATA
+            hdf5(
+                folder,
+                lambda file: (
+                    file.create_dataset("text", data=[b"text"]),
+                    file.create_dataset("k", data=DATA),
+                ),
+                "k",
+            ),
+            DATA,
         ),
     ),
     case(
         "{} is a group, not an array; name one of {}.",
         lambda folder: hdf5(folder, lambda file: file.create_dataset("scan/k", data=DATA), "scan"),
-        lambda folder: np.array_equal(hdf5(folder, lambda file: file.create_dataset("scan/k", data=DATA), "scan/k"), DATA),
+        lambda folder: np.array_equal(
+            hdf5(folder, lambda file: file.create_dataset("scan/k", data=DATA), "scan/k"), DATA
+        ),
     ),
     case(
         "{} is empty, its shape is {}; give a file that holds data.",
@@ -212,8 +225,12 @@ CASES = [
     ),
     case(
         "{}: its axis complex has {} entries, not a real and an imaginary part; name another axis so.",
-        lambda folder: array(folder, np.stack([DATA.real, DATA.imag], 1), ("slice", "row", "complex", "col", "coil")),
-        lambda folder: first(array(folder, np.stack([DATA.real, DATA.imag], 1), ("slice", "complex", "coil", "row", "col"))),
+        lambda folder: array(
+            folder, np.stack([DATA.real, DATA.imag], 1), ("slice", "row", "complex", "col", "coil")
+        ),
+        lambda folder: first(
+            array(folder, np.stack([DATA.real, DATA.imag], 1), ("slice", "complex", "coil", "row", "col"))
+        ),
     ),
     case(
         "{} is complex already; leave complex and channel out of its axes.",
@@ -241,7 +258,8 @@ CASES = [
         lambda folder: spokes(folder, SPOKES),
     ),
     case(
-        "{} holds {} {}, and a trajectory is (readout, sample, 2) real, or complex (readout, sample); save it so.",
+        "{} holds {} {}, and a trajectory is (readout, sample, 2) real, or complex (readout, "
+        "sample); save it so.",
         lambda folder: spokes(folder, SPOKES[..., 0]),
         lambda folder: spokes(folder, SPOKES) and spokes(folder, SPOKES[..., 0] + 1j * SPOKES[..., 1]),
     ),
@@ -277,7 +295,9 @@ CASES = [
     ),
     case(
         "{} has an affine that names no orientation; write its header again.",
-        lambda folder: nifti(folder, np.array([[1e12, 1e12, 0, 0], [0, 1e-4, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])),
+        lambda folder: nifti(
+            folder, np.array([[1e12, 1e12, 0, 0], [0, 1e-4, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+        ),
         lambda folder: nifti(folder, np.eye(4)),
     ),
     case(

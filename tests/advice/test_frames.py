@@ -17,9 +17,6 @@ from helpers.advice import case, followed
 from helpers.pictures import SIZE, picture, save, white
 from PIL import Image
 
-from tests.io.scenes.test_dreaming import place, scene_files
-from tests.io.scenes.test_grand_challenge import container
-
 from medrestore.io.frames import mha as stacks
 from medrestore.io.frames import video as videos
 from medrestore.io.frames.base import decode_picture
@@ -28,9 +25,11 @@ from medrestore.io.frames.mha import MhaFrames, read_mha_header
 from medrestore.io.frames.pictures import read_bytes, read_picture, read_values
 from medrestore.io.frames.video import VideoFrames, VideoWriter
 from medrestore.io.scenes.dreaming import dreaming_scenes
-from medrestore.io.scenes.grand_challenge import MASKS, SCENES, container_scenes, read_predictions
+from medrestore.io.scenes.grand_challenge import MASKS, container_scenes, read_predictions
 from medrestore.io.scenes.open import open_frames, open_scenes
 from medrestore.io.scenes.writer import SceneWriter
+from tests.io.scenes.test_dreaming import place, scene_files
+from tests.io.scenes.test_grand_challenge import container
 
 FRAMES = [picture(index) for index in range(3)]
 STACK = np.stack(FRAMES)
@@ -46,7 +45,9 @@ def written(path: Path, frames: list[np.ndarray] = FRAMES, codec: Any = "ffv1") 
 def plays(path: Path, frames: list[np.ndarray] = FRAMES) -> bool:
     """Whether a video is read, every pixel of it."""
     with VideoFrames(written(path, frames)) as found:
-        return len(found) == len(frames) and all(np.array_equal(a, b) for a, b in zip(found, frames, strict=True))
+        return len(found) == len(frames) and all(
+            np.array_equal(a, b) for a, b in zip(found, frames, strict=True)
+        )
 
 
 def of_sound(path: Path) -> Path:
@@ -82,7 +83,9 @@ def of_two_sizes(path: Path) -> Path:
             stream.width = stream.height = side
             stream.pix_fmt = "yuv420p"
             for index in range(3):
-                file.mux(stream.encode(av.VideoFrame.from_ndarray(picture(index, (side, side)), format="rgb24")))
+                file.mux(
+                    stream.encode(av.VideoFrame.from_ndarray(picture(index, (side, side)), format="rgb24"))
+                )
             file.mux(stream.encode())
         parts.append(buffer.getvalue())
     path.write_bytes(b"".join(parts))
@@ -115,10 +118,18 @@ def mha(path: Path, frames: np.ndarray = STACK, **fields: str) -> Path:
     """A stack whose header says this, its pixels behind it."""
     count, height, width, channels = frames.shape
     header = {
-        "ObjectType": "Image", "NDims": "3", "BinaryData": "True", "DimSize": f"{width} {height} {count}",
-        "ElementNumberOfChannels": str(channels), "ElementType": "MET_UCHAR", **fields, "ElementDataFile": fields.get("ElementDataFile", "LOCAL"),
+        "ObjectType": "Image",
+        "NDims": "3",
+        "BinaryData": "True",
+        "DimSize": f"{width} {height} {count}",
+        "ElementNumberOfChannels": str(channels),
+        "ElementType": "MET_UCHAR",
+        **fields,
+        "ElementDataFile": fields.get("ElementDataFile", "LOCAL"),
     }
-    path.write_bytes("".join(f"{key} = {value}\n" for key, value in header.items()).encode() + frames.tobytes())
+    path.write_bytes(
+        "".join(f"{key} = {value}\n" for key, value in header.items()).encode() + frames.tobytes()
+    )
     return path
 
 
@@ -196,7 +207,11 @@ VIDEOS = [
     ),
     case(
         "{} is a list of other files ({}); give the video itself.",
-        lambda folder: (written(folder / "a.mkv"), (folder / "l.mkv").write_text(LIST), VideoFrames(folder / "l.mkv")),
+        lambda folder: (
+            written(folder / "a.mkv"),
+            (folder / "l.mkv").write_text(LIST),
+            VideoFrames(folder / "l.mkv"),
+        ),
         lambda folder: plays(folder / "a.mkv"),
     ),
     case(
@@ -207,12 +222,16 @@ VIDEOS = [
     case(
         "{} is in a codec that FFmpeg does not know; convert it to H.264 or FFV1.",
         lambda folder: VideoFrames(unknown_codec(folder / "a.mkv")),
-        lambda folder: plays(folder / "b.mkv") and len(VideoFrames(written(folder / "c.mp4", codec="h264"))) == 3,
+        lambda folder: (
+            plays(folder / "b.mkv") and len(VideoFrames(written(folder / "c.mp4", codec="h264"))) == 3
+        ),
     ),
     case(
         "{} declares frames of {} x {}, more than is read; scale it down.",
         lambda folder: with_limit(videos, lambda: plays(folder / "a.mkv"), MAX_PIXELS=100),
-        lambda folder: with_limit(videos, lambda: plays(folder / "b.mkv", [picture(size=(8, 8))]), MAX_PIXELS=100),
+        lambda folder: with_limit(
+            videos, lambda: plays(folder / "b.mkv", [picture(size=(8, 8))]), MAX_PIXELS=100
+        ),
     ),
     case(
         "{} has no frames in it; give a video that plays.",
@@ -223,13 +242,18 @@ VIDEOS = [
         "{} has more pixels or frames than are read; cut it into parts.",
         lambda folder: with_limit(videos, lambda: plays(folder / "a.mkv"), MAX_FRAMES=2),
         lambda folder: with_limit(
-            videos, lambda: plays(folder / "b.mkv", FRAMES[:2]) and plays(folder / "c.mkv", FRAMES[2:]), MAX_FRAMES=2
+            videos,
+            lambda: plays(folder / "b.mkv", FRAMES[:2]) and plays(folder / "c.mkv", FRAMES[2:]),
+            MAX_FRAMES=2,
         ),
     ),
     case(
         "{} changes its size at frame {}; cut it there.",
         lambda folder: VideoFrames(of_two_sizes(folder / "a.mkv")),
-        lambda folder: plays(folder / "b.mkv", [picture(size=(32, 32))] * 3) and plays(folder / "c.mkv", [picture(size=(48, 48))] * 3),
+        lambda folder: (
+            plays(folder / "b.mkv", [picture(size=(32, 32))] * 3)
+            and plays(folder / "c.mkv", [picture(size=(48, 48))] * 3)
+        ),
     ),
     case(
         "{} cannot be written as {} ({}); write png instead.",
@@ -241,11 +265,15 @@ PICTURES = [
     case(
         "{} declares {} frames of {} x {}, more than is read; give it in parts.",
         lambda folder: with_limit(stacks, lambda: read_mha_header(mha(folder / "a.mha")), MAX_FRAMES=2),
-        lambda folder: [
-            with_limit(stacks, lambda part=part: len(MhaFrames(mha(folder / "a.mha", STACK[part]))), MAX_FRAMES=2)
-            for part in (slice(2), slice(2, 3))
-        ]
-        == [2, 1],
+        lambda folder: (
+            [
+                with_limit(
+                    stacks, lambda part=part: len(MhaFrames(mha(folder / "a.mha", STACK[part]))), MAX_FRAMES=2
+                )
+                for part in (slice(2), slice(2, 3))
+            ]
+            == [2, 1]
+        ),
     ),
     case(
         "{} keeps its pixels in another file ({}); save it as one .mha.",
@@ -268,7 +296,8 @@ PICTURES = [
         lambda _: np.array_equal(mask_of(white()), white() > 0),
     ),
     case(
-        "{} holds areas of grey, labels or a soft edge, and nothing tells whether they hide; save it as png with 0 and 255.",
+        "{} holds areas of grey, labels or a soft edge, and nothing tells whether they hide; save it "
+        "as png with 0 and 255.",
         lambda _: mask_of(SOFT, ".jpg"),
         lambda _: np.array_equal(mask_of(255 * (SOFT > 200).astype(np.uint8)), SOFT > 200),
     ),
@@ -280,8 +309,10 @@ PICTURES = [
     case(
         "{} is in colour, and an interval is of grey values; save it in grey, or leave the interval out.",
         lambda folder: read_values(save(folder / "a.png", FRAMES[0])),
-        lambda folder: np.array_equal(read_values(save(folder / "a.png", FRAMES[0][..., 0])), FRAMES[0][..., 0])
-        and np.array_equal(read_picture(save(folder / "b.png", FRAMES[0])), FRAMES[0]),
+        lambda folder: (
+            np.array_equal(read_values(save(folder / "a.png", FRAMES[0][..., 0])), FRAMES[0][..., 0])
+            and np.array_equal(read_picture(save(folder / "b.png", FRAMES[0])), FRAMES[0])
+        ),
     ),
     case(
         "{} has {} bytes, more than a picture can have; give a picture.",
@@ -291,11 +322,13 @@ PICTURES = [
     case(
         "{} declares {} x {} pixels, over the limit of {}; give it in parts or make it smaller.",
         lambda folder: read_picture(save(folder / "a.png", FRAMES[0]), max_pixels=100),
-        lambda folder: [
-            np.array_equal(read_picture(save(folder / "a.png", part), max_pixels=100), part)
-            for part in (FRAMES[0][:, :8], FRAMES[0][::2, ::2])
-        ]
-        == [True, True],
+        lambda folder: (
+            [
+                np.array_equal(read_picture(save(folder / "a.png", part), max_pixels=100), part)
+                for part in (FRAMES[0][:, :8], FRAMES[0][::2, ::2])
+            ]
+            == [True, True]
+        ),
     ),
 ]
 SCENES_OPENED = [
@@ -326,7 +359,9 @@ SCENES_OPENED = [
     ),
     case(
         "{} holds {} twice, in {} and {}; keep one of them.",
-        lambda folder: dreaming_scenes(place(folder, {f"{part}/{name}": data for part in "ab" for name, data in DOWNLOAD.items()})),
+        lambda folder: dreaming_scenes(
+            place(folder, {f"{part}/{name}": data for part in "ab" for name, data in DOWNLOAD.items()})
+        ),
         lambda folder: list(dreaming_scenes(folder / "a")) == ["scene_0000"],
     ),
     case(
@@ -336,36 +371,50 @@ SCENES_OPENED = [
     ),
     case(
         "{} holds {} stacks and {} masks of them; give a mask for each.",
-        lambda folder: (container(folder, [2, 3]), (folder / "images" / MASKS / "8-bbbb.mha").unlink(), container_scenes(folder, meaning="keep")),
+        lambda folder: (
+            container(folder, [2, 3]),
+            (folder / "images" / MASKS / "8-bbbb.mha").unlink(),
+            container_scenes(folder, meaning="keep"),
+        ),
         lambda folder: challenge(folder / "whole", [2, 3]) == ["0-aaaa", "1-aaaa"],
     ),
     case(
-        "{}: two stacks fit the same mask, and neither names nor a predictions.json say whose it is; name each mask like its scene.",
+        "{}: two stacks fit the same mask, and neither names nor a predictions.json say whose it is; "
+        "name each mask like its scene.",
         lambda folder: unequal_masks(folder),
         lambda folder: pairs_by_name(folder / "named", [2, 2]),
     ),
     case(
-        "{} fits {} of {} masks (as many frames, same size), and neither names nor a predictions.json say whose each is; name each "
-        "mask like its scene.",
+        "{} fits {} of {} masks (as many frames, same size), and neither names nor a "
+        "predictions.json say whose each is; name each mask like its scene.",
         lambda folder: challenge(folder, [2, 2]),
         lambda folder: pairs_by_name(folder / "named", [2, 2]),
     ),
     case(
         "{} does not exist; give frames, a stack, a video or a data set.",
         lambda folder: open_scenes(folder / "none", means="hole"),
-        lambda folder: hides(folder_of(folder / "f", masks=("0_mask.png", "1_mask.png")))
-        and hides(mha(folder / "a.mha"), mask=save(folder / "m.png", white()))
-        and hides(written(folder / "a.mkv"), mask=save(folder / "m.png", white()))
-        and list(open_scenes(place(folder / "d", DOWNLOAD), dataset="dreaming")) == ["scene_0000"],
+        lambda folder: (
+            hides(folder_of(folder / "f", masks=("0_mask.png", "1_mask.png")))
+            and hides(mha(folder / "a.mha"), mask=save(folder / "m.png", white()))
+            and hides(written(folder / "a.mkv"), mask=save(folder / "m.png", white()))
+            and list(open_scenes(place(folder / "d", DOWNLOAD), dataset="dreaming")) == ["scene_0000"]
+        ),
     ),
     case(
         "{} does not exist; give frames, a stack, a video or one picture.",
         lambda folder: open_frames(folder / "none"),
-        lambda folder: [
-            len(open_frames(one))
-            for one in (folder_of(folder / "f"), mha(folder / "a.mha"), written(folder / "a.mkv"), save(folder / "m.png", white()))
-        ]
-        == [2, 3, 3, 1],
+        lambda folder: (
+            [
+                len(open_frames(one))
+                for one in (
+                    folder_of(folder / "f"),
+                    mha(folder / "a.mha"),
+                    written(folder / "a.mkv"),
+                    save(folder / "m.png", white()),
+                )
+            ]
+            == [2, 3, 3, 1]
+        ),
     ),
     case(
         "{} holds several pictures for one {}; keep one for every frame.",

@@ -23,7 +23,6 @@ from medrestore.noise import Noise
 from medrestore.operators import (
     JPEG,
     CircularBlur,
-    Functions,
     Grayscale,
     Identity,
     Magnitude,
@@ -47,14 +46,18 @@ IMAGE = 0.5 + 0.4 * torch.sin(white((1, 1, SIDE, SIDE)))
 KEEP = pixels(SIDE, SIDE)
 
 
-def restored(A: Any, y: Tensor, *, prior: Any = FLAT, codec: Any = None, method: Any = None, **how: Any) -> Tensor:
+def restored(
+    A: Any, y: Tensor, *, prior: Any = FLAT, codec: Any = None, method: Any = None, **how: Any
+) -> Tensor:
     codec = Interval() if codec is None else codec
     return mr.restore(Problem(A, y, 0.05), prior, method or DDS(), codec=codec, steps=2, **how).samples
 
 
 def blind(y: Tensor, method: Any = None, prior: Any = FLAT, sigma: float = 0.0) -> bool:
     """Whether there is an image of the data's shape, and a kernel that sums to 1."""
-    made = restore_blind(y, prior, method or Blind((3,), iterations=2), sigma=sigma, codec=Interval(-1, 1), levels=LADDER)
+    made = restore_blind(
+        y, prior, method or Blind((3,), iterations=2), sigma=sigma, codec=Interval(-1, 1), levels=LADDER
+    )
     return made.samples.shape == y.shape and abs(float(made.kernels.sum()) - 1) < 1e-3
 
 
@@ -80,14 +83,17 @@ PROBLEMS = [
         lambda _: torch.equal(stack([Problem(Identity(), IMAGE, 0.1)] * 2).y, IMAGE.repeat(2, 1, 1, 1)),
     ),
     case(
-        "{} measures {} of an image, and y has shape {}; give the data as the operator returns them, batch axis first",
+        "{} measures {} of an image, and y has shape {}; give the data as the operator returns them, "
+        "batch axis first",
         lambda _: restored(JPEG(50), IMAGE[..., :4], size=(SIDE, SIDE), method=DPS()),
         lambda _: restored(JPEG(50), JPEG(50)(IMAGE), size=(SIDE, SIDE), method=DPS()).shape == IMAGE.shape,
     ),
     case(
         "{} measures {} data, and y is {}; give the data as the operator returns them",
         lambda _: restored(Magnitude(Identity()), COMPLEX, size=(SIDE, SIDE), method=DPS()),
-        lambda _: restored(Magnitude(Identity()), IMAGE.abs(), size=(SIDE, SIDE), method=DPS()).shape == IMAGE.shape,
+        lambda _: (
+            restored(Magnitude(Identity()), IMAGE.abs(), size=(SIDE, SIDE), method=DPS()).shape == IMAGE.shape
+        ),
     ),
     case(
         "{} cannot have measured y of shape {}, {} ({}); give the data as the operator returns them",
@@ -95,36 +101,52 @@ PROBLEMS = [
         lambda _: explained(Mask(KEEP), KEEP * IMAGE, restored(Mask(KEEP), KEEP * IMAGE)),
     ),
     case(
-        "the data are of a {} image and the prior's codec is of {} images; take a prior (or a codec) of the same kind of image",
+        "the data are of a {} image and the prior's codec is of {} images; take a prior (or a codec) "
+        "of the same kind of image",
         lambda _: restored(Identity(), COMPLEX),
-        lambda _: explained(Identity(), COMPLEX, restored(Identity(), COMPLEX, prior=TWO, codec=ComplexChannels(1.0))),
+        lambda _: explained(
+            Identity(), COMPLEX, restored(Identity(), COMPLEX, prior=TWO, codec=ComplexChannels(1.0))
+        ),
     ),
     case(
-        "the data are of an image of shape {} (channel, height, width) and the prior makes images of {}; take a prior of as many "
-        "channels",
+        "the data are of an image of shape {} (channel, height, width) and the prior makes images of "
+        "{}; take a prior of as many channels",
         lambda _: restored(Identity(), RGB),
         lambda _: explained(Identity(), RGB, restored(Identity(), RGB, prior=smooth(SIDE, channels=3))),
     ),
     case(
         "{} cannot be applied to an image of shape {}, {} ({}); take a prior and a size that suit it",
         lambda _: restored(Magnitude(Mask(KEEP)), IMAGE, size=(4, 4), prior=smooth(4), method=DPS()),
-        lambda _: restored(Magnitude(Mask(KEEP)), IMAGE, size=(SIDE, SIDE), method=DPS()).shape == IMAGE.shape,
+        lambda _: (
+            restored(Magnitude(Mask(KEEP)), IMAGE, size=(SIDE, SIDE), method=DPS()).shape == IMAGE.shape
+        ),
     ),
     case(
-        "what {} measures has no gradient by the image, and operators that are not linear are followed by it; write it with "
-        "differentiable functions of torch",
+        "what {} measures has no gradient by the image, and operators that are not linear are "
+        "followed by it; write it with differentiable functions of torch",
         lambda _: restored(Rounded(Identity()), IMAGE.abs(), size=(SIDE, SIDE), method=DPS()),
-        lambda _: restored(Magnitude(Identity()), IMAGE.abs(), size=(SIDE, SIDE), method=DPS()).shape == IMAGE.shape,
+        lambda _: (
+            restored(Magnitude(Identity()), IMAGE.abs(), size=(SIDE, SIDE), method=DPS()).shape == IMAGE.shape
+        ),
     ),
     case(
         "{} is not linear, so the size of its image is not known; give size=(height, width)",
         lambda _: restored(JPEG(50), JPEG(50)(IMAGE), method=DPS(), prior=AnySize()),
-        lambda _: restored(JPEG(50), JPEG(50)(IMAGE), method=DPS(), prior=AnySize(), size=(8, 8)).shape == IMAGE.shape,
+        lambda _: (
+            restored(JPEG(50), JPEG(50)(IMAGE), method=DPS(), prior=AnySize(), size=(8, 8)).shape
+            == IMAGE.shape
+        ),
     ),
     case(
-        "a constraint needs a SpectralOperator, and {} is not one; give what it measures as part of the problem",
-        lambda _: restored(Mask(KEEP), KEEP * IMAGE, constraints=[Problem(ReflectingBlur(KERNEL, (8, 8)), IMAGE, 0)]),
-        lambda _: restored(Mask(KEEP), KEEP * IMAGE, constraints=[Problem(Mask(KEEP), KEEP * IMAGE, 0)]).shape == IMAGE.shape,
+        "a constraint needs a SpectralOperator, and {} is not one; give what it measures as part of "
+        "the problem",
+        lambda _: restored(
+            Mask(KEEP), KEEP * IMAGE, constraints=[Problem(ReflectingBlur(KERNEL, (8, 8)), IMAGE, 0)]
+        ),
+        lambda _: (
+            restored(Mask(KEEP), KEEP * IMAGE, constraints=[Problem(Mask(KEEP), KEEP * IMAGE, 0)]).shape
+            == IMAGE.shape
+        ),
     ),
 ]
 MAPS = coil_maps(SIDE, SIDE)
@@ -147,27 +169,39 @@ OPERATORS = [
     case(
         "a window of {} pixels explains nothing of a filter of {}; take larger windows",
         lambda _: BLUR.footprint((slice(4, 6), slice(4, 12))),
-        lambda _: torch.allclose(BLUR.restrict((slice(4, 12), slice(4, 12)))(torch.ones(1, 1, 8, 8)), torch.ones(1, 1, 6, 6))
-        and BLUR.footprint((slice(4, 12), slice(4, 12))) == (slice(5, 11), slice(5, 11)),
-    ),
-    case(
-        "coil maps are (1, coil, height, width) complex, and these have shape {} and type {}; give maps such as mri.espirit makes",
-        lambda _: Sense(MAPS[0], lines(SIDE)),
-        lambda _: Sense(espirit(KSPACE, kernel=3), lines(16))(torch.ones(1, 1, 16, 16) + 0j).shape == (1, 4, 16, 16),
-    ),
-    case(
-        "Sense has {} only for masks along one phase-encode axis; take a method that needs a LinearOperator or less",
-        lambda _: Sense(MAPS, KEEP).spectral(),
-        lambda _: explained(
-            Sense(MAPS, KEEP), SCATTERED, restored(Sense(MAPS, KEEP), SCATTERED, prior=TWO, codec=ComplexChannels(1.0))
+        lambda _: (
+            torch.allclose(
+                BLUR.restrict((slice(4, 12), slice(4, 12)))(torch.ones(1, 1, 8, 8)), torch.ones(1, 1, 6, 6)
+            )
+            and BLUR.footprint((slice(4, 12), slice(4, 12))) == (slice(5, 11), slice(5, 11))
         ),
     ),
     case(
-        "a mask whose columns have different numbers of points has no readouts of one length; give its points as readouts of one "
-        "sample",
+        "coil maps are (1, coil, height, width) complex, and these have shape {} and type {}; give "
+        "maps such as mri.espirit makes",
+        lambda _: Sense(MAPS[0], lines(SIDE)),
+        lambda _: (
+            Sense(espirit(KSPACE, kernel=3), lines(16))(torch.ones(1, 1, 16, 16) + 0j).shape == (1, 4, 16, 16)
+        ),
+    ),
+    case(
+        "Sense has {} only for masks along one phase-encode axis; take a method that needs a "
+        "LinearOperator or less",
+        lambda _: Sense(MAPS, KEEP).spectral(),
+        lambda _: explained(
+            Sense(MAPS, KEEP),
+            SCATTERED,
+            restored(Sense(MAPS, KEEP), SCATTERED, prior=TWO, codec=ComplexChannels(1.0)),
+        ),
+    ),
+    case(
+        "a mask whose columns have different numbers of points has no readouts of one length; give "
+        "its points as readouts of one sample",
         lambda _: points_of(KEEP, (8, 8)),
-        lambda _: mr.operators.NonCartesianSense(MAPS, SINGLE[:, None], torch.ones(len(SINGLE), 1))(COMPLEX).shape
-        == (1, 4, len(SINGLE), 1),
+        lambda _: (
+            mr.operators.NonCartesianSense(MAPS, SINGLE[:, None], torch.ones(len(SINGLE), 1))(COMPLEX).shape
+            == (1, 4, len(SINGLE), 1)
+        ),
     ),
 ]
 WALSH = WalshHadamard.random((8, 8), 0.5, generator=torch.Generator().manual_seed(0))
@@ -186,7 +220,9 @@ class AnySize(mr.priors.Prior):
         return x / (1 + sigma**2)
 
 
-def pieces(window: tuple[int, int], *, shift: tuple[int, int] | None = None, operator: Any = None, factor: int = 0) -> Tensor:
+def pieces(
+    window: tuple[int, int], *, shift: tuple[int, int] | None = None, operator: Any = None, factor: int = 0
+) -> Tensor:
     """A picture of 16 x 16 pixels restored in windows; with a factor, after its means."""
     picture = torch.ones(1, 1, 16, 16) / 2
     A = Mask(pixels(16, 16)) if operator is None else operator
@@ -209,7 +245,8 @@ TILES = [
         lambda _: all(pieces((8, 8), shift=(side, 8)).isfinite().all() for side in (4, 8)),
     ),
     case(
-        "windows of {} pixels are too small for the operator, which looks {} pixels around each; take more than {}",
+        "windows of {} pixels are too small for the operator, which looks {} pixels around each; "
+        "take more than {}",
         lambda _: pieces((4, 4), operator=WIDE),
         lambda _: pieces((14, 14), operator=WIDE).shape == (1, 1, 16, 16),
     ),
@@ -248,15 +285,21 @@ INVERSION = [
         lambda _: blind(Y, Blind((7,), edges="unknown", iterations=1)),
     ),
     case(
-        "a trajectory that is inverted has falling noise levels, and these rise (time travel); take a ladder of "
-        "medrestore.levels as it is",
+        "a trajectory that is inverted has falling noise levels, and these rise (time travel); take "
+        "a ladder of medrestore.levels as it is",
         lambda _: Trajectory(FLAT, levels.time_travel(LADDER, 1, 2)),
         lambda _: Trajectory(FLAT, LADDER)(IMAGE).isfinite().all(),
     ),
     case(
-        "what the operator measures has no gradient by the image, and this method follows it; write the operator with "
-        "differentiable functions of torch",
-        lambda _: descend(Trajectory(FLAT, LADDER), IMAGE, lambda x: ((x - Y).square().mean((1, 2, 3)).detach(), ()), lr=0.1, iterations=2),
+        "what the operator measures has no gradient by the image, and this method follows it; write "
+        "the operator with differentiable functions of torch",
+        lambda _: descend(
+            Trajectory(FLAT, LADDER),
+            IMAGE,
+            lambda x: ((x - Y).square().mean((1, 2, 3)).detach(), ()),
+            lr=0.1,
+            iterations=2,
+        ),
         lambda _: descended(0.05),
     ),
     case(
@@ -268,14 +311,24 @@ INVERSION = [
 
 
 def descended(lr: float) -> bool:
-    found = descend(Trajectory(FLAT, LADDER), IMAGE, lambda x: ((x * (lr / lr) - Y).square().mean((1, 2, 3)), ()), lr=lr, iterations=4)
+    found = descend(
+        Trajectory(FLAT, LADDER),
+        IMAGE,
+        lambda x: ((x * (lr / lr) - Y).square().mean((1, 2, 3)), ()),
+        lr=lr,
+        iterations=4,
+    )
     return bool(found.history[-1] < found.history[0])
 
 
 def volume(count: int) -> list[Tensor]:
     A = Sense(MAPS, lines(SIDE))
     made = restore_volume(
-        [Problem(A, A(COMPLEX), 0.05)] * count, TWO, AcrossSlices(DDS()), levels=LADDER, codec=ComplexChannels(1.0)
+        [Problem(A, A(COMPLEX), 0.05)] * count,
+        TWO,
+        AcrossSlices(DDS()),
+        levels=LADDER,
+        codec=ComplexChannels(1.0),
     )
     return [one.samples for one in made]
 
@@ -288,8 +341,14 @@ OTHERS = [
     case(
         "a volume needs at least two slices to agree with each other; restore one with `restore`",
         lambda _: volume(1),
-        lambda _: len(volume(2)) == 2
-        and explained(Sense(MAPS, KEEP), SCATTERED, restored(Sense(MAPS, KEEP), SCATTERED, prior=TWO, codec=ComplexChannels(1.0))),
+        lambda _: (
+            len(volume(2)) == 2
+            and explained(
+                Sense(MAPS, KEEP),
+                SCATTERED,
+                restored(Sense(MAPS, KEEP), SCATTERED, prior=TWO, codec=ComplexChannels(1.0)),
+            )
+        ),
     ),
     case(
         "The reference is zero everywhere, so no relative error can be given; leave it out.",
@@ -302,14 +361,27 @@ OTHERS = [
         lambda _: 8 < magic(8) < 32,
     ),
     case(
-        "The calibration region alone takes {} samples, but {}x leaves {} of {}; ask for a smaller region or a lower acceleration.",
+        "The calibration region alone takes {} samples, but {}x leaves {} of {}; ask for a smaller "
+        "region or a lower acceleration.",
         lambda _: sampling_mask("uniform2d", (16, 16), 8, acs=12, seed=0),
-        lambda _: [int(sampling_mask("uniform2d", (16, 16), R, acs=acs, seed=0).mask.sum()) >= acs**2 for R, acs in ((8, 4), (1.5, 12))] == [True, True],
+        lambda _: (
+            [
+                int(sampling_mask("uniform2d", (16, 16), R, acs=acs, seed=0).mask.sum()) >= acs**2
+                for R, acs in ((8, 4), (1.5, 12))
+            ]
+            == [True, True]
+        ),
     ),
     case(
         "A calibration width of {} does not fit a matrix of {} x {}; ask for 0 to {}.",
         lambda _: sampling_mask("uniform1d", (16, 16), 2, acs=17, seed=0),
-        lambda _: [bool(sampling_mask("uniform1d", (16, 16), R, acs=acs, seed=0).mask.any()) for R, acs in ((2, 0), (1, 16))] == [True, True],
+        lambda _: (
+            [
+                bool(sampling_mask("uniform1d", (16, 16), R, acs=acs, seed=0).mask.any())
+                for R, acs in ((2, 0), (1, 16))
+            ]
+            == [True, True]
+        ),
     ),
 ]
 

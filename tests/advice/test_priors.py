@@ -20,8 +20,17 @@ from torch import Tensor
 
 from medrestore import priors
 from medrestore.codecs import Interval
-from medrestore.methods import DDS, METHODS
-from medrestore.priors import ByParts, BySets, Epsilon, NetworkPrior, StationaryGaussian, classifier_store, latent, spaces
+from medrestore.methods import DDS
+from medrestore.priors import (
+    ByParts,
+    BySets,
+    Epsilon,
+    NetworkPrior,
+    StationaryGaussian,
+    classifier_store,
+    latent,
+    spaces,
+)
 from medrestore.priors.conditional import Conditioned
 from medrestore.priors.parametrisations import linear_betas
 from medrestore.priors.spaces import LatentSpace
@@ -37,8 +46,15 @@ RGB = white((1, 3, 16, 16))
 
 def net(inside: int = 3, out: int = 3, **changes: Any) -> UNet2DModel:
     return UNet2DModel(
-        in_channels=inside, out_channels=out, layers_per_block=1, block_out_channels=(8,), norm_num_groups=4,
-        down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",), add_attention=False, **changes
+        in_channels=inside,
+        out_channels=out,
+        layers_per_block=1,
+        block_out_channels=(8,),
+        norm_num_groups=4,
+        down_block_types=("DownBlock2D",),
+        up_block_types=("UpBlock2D",),
+        add_attention=False,
+        **changes,
     )
 
 
@@ -68,7 +84,13 @@ def rewritten(folder: Path) -> None:
 
 def super_resolution(folder: Path) -> Path:
     priors.save(
-        folder, network(6, 3), parametrisation=Epsilon(), recipe=Interval(), channels=3, multiple=2, card={"name": "tiny"},
+        folder,
+        network(6, 3),
+        parametrisation=Epsilon(),
+        recipe=Interval(),
+        channels=3,
+        multiple=2,
+        card={"name": "tiny"},
         facts={"condition_channels": 3, "factor": 4},
     )
     return folder
@@ -93,30 +115,40 @@ CASES = [
         lambda folder: classifier(folder / "again", "EncoderUNet")(RGB, 1.0).shape == (1, 2),
     ),
     case(
-        "this prior restores from a coarse image, and was never trained without one; give it a problem, or take another prior",
+        "this prior restores from a coarse image, and was never trained without one; give it a "
+        "problem, or take another prior",
         lambda _: given_one().alone,
-        lambda _: given_one().given(small(1, 3, 4, 6)).size == (8, 12) and given_one(optional=True).alone.channels == 3,
+        lambda _: (
+            given_one().given(small(1, 3, 4, 6)).size == (8, 12)
+            and given_one(optional=True).alone.channels == 3
+        ),
     ),
     case(
         "a {} is no diffusers pipeline; give one such as DDPMPipeline, or (unet, scheduler)",
         lambda _: of_pipeline(net()),
-        lambda _: of_pipeline(DDPMPipeline(net(), DDPMScheduler())).shape == RGB.shape
-        and of_pipeline((net(), DDPMScheduler())).shape == RGB.shape,
+        lambda _: (
+            of_pipeline(DDPMPipeline(net(), DDPMScheduler())).shape == RGB.shape
+            and of_pipeline((net(), DDPMScheduler())).shape == RGB.shape
+        ),
     ),
     case(
-        "a {} and a {} are given, and the prior of a pipeline is a UNet2DModel with a scheduler; pass other networks to "
-        "NetworkPrior itself",
+        "a {} and a {} are given, and the prior of a pipeline is a UNet2DModel with a scheduler; "
+        "pass other networks to NetworkPrior itself",
         lambda _: of_pipeline((torch.nn.Identity(), DDPMScheduler())),
         lambda _: NetworkPrior(network(3, 3), Epsilon(), channels=3)(RGB, 1.0).shape == RGB.shape,
     ),
     case(
-        "this network takes {} channels and gives {}, and a prior gives as many as it takes, or twice as many with a learned "
-        "variance; wrap a conditional network in priors.conditional.Conditioned",
+        "this network takes {} channels and gives {}, and a prior gives as many as it takes, or "
+        "twice as many with a learned variance; wrap a conditional network in "
+        "priors.conditional.Conditioned",
         lambda _: of_pipeline((net(6, 3), DDPMScheduler())),
-        lambda _: NetworkPrior(Conditioned(net(6, 3), RGB), Epsilon(), channels=3)(RGB, 1.0).shape == RGB.shape,
+        lambda _: (
+            NetworkPrior(Conditioned(net(6, 3), RGB), Epsilon(), channels=3)(RGB, 1.0).shape == RGB.shape
+        ),
     ),
     case(
-        "the weights of this network are {}; load the pipeline in float32, and pass bf16=True to compute in bfloat16",
+        "the weights of this network are {}; load the pipeline in float32, and pass bf16=True to "
+        "compute in bfloat16",
         lambda _: of_pipeline((net().half(), DDPMScheduler())),
         lambda _: of_pipeline((net(), DDPMScheduler()), bf16=True).isfinite().all(),
     ),
@@ -126,45 +158,63 @@ CASES = [
         lambda _: NetworkPrior(net(), Epsilon(), channels=3)(RGB, 1.0).isfinite().all(),
     ),
     case(
-        "betas fall from {} to {}: these look like alphas_cumprod; give betas, which are 1 - alphas_cumprod[t] / "
-        "alphas_cumprod[t - 1]",
+        "betas fall from {} to {}: these look like alphas_cumprod; give betas, which are 1 - "
+        "alphas_cumprod[t] / alphas_cumprod[t - 1]",
         lambda _: Epsilon(tuple(CUMULATED)),
-        lambda _: Epsilon(
-            tuple(1 - now / before for before, now in zip([1.0, *CUMULATED], CUMULATED, strict=False))
-        ).betas == pytest.approx(BETAS),
+        lambda _: (
+            Epsilon(
+                tuple(1 - now / before for before, now in zip([1.0, *CUMULATED], CUMULATED, strict=False))
+            ).betas
+            == pytest.approx(BETAS)
+        ),
     ),
     case(
-        "{} betas up to {} leave nothing of the image at the last step; give those that the network was trained with",
+        "{} betas up to {} leave nothing of the image at the last step; give those that the network "
+        "was trained with",
         lambda _: Epsilon((0.9,) * 1000),
         lambda _: Epsilon(BETAS).betas == BETAS,
     ),
     case(
-        "complex images by parts take a prior of one channel with an interval of its images, and this one has {} channels and the "
-        "recipe {}; give another prior",
+        "complex images by parts take a prior of one channel with an interval of its images, and "
+        "this one has {} channels and the recipe {}; give another prior",
         lambda _: ByParts(StationaryGaussian(torch.ones(16, 16), channels=2)),
-        lambda folder: ByParts(priors.load(save_rgb_prior(folder / "grey", channels=1)))(X, 1.0).shape == X.shape,
+        lambda folder: (
+            ByParts(priors.load(save_rgb_prior(folder / "grey", channels=1)))(X, 1.0).shape == X.shape
+        ),
     ),
     case(
-        "sets of coil maps take a prior of complex images, two channels, and this one has {}; give another prior",
+        "sets of coil maps take a prior of complex images, two channels, and this one has {}; give "
+        "another prior",
         lambda _: BySets(StationaryGaussian(torch.ones(16, 16)), 2),
-        lambda _: BySets(StationaryGaussian(torch.ones(16, 16), channels=2), 2)(white((1, 4, 16, 16)), 1.0).shape == (1, 4, 16, 16),
+        lambda _: (
+            BySets(StationaryGaussian(torch.ones(16, 16), channels=2), 2)(white((1, 4, 16, 16)), 1.0).shape
+            == (1, 4, 16, 16)
+        ),
     ),
     case(
         "{} holds no {}; give the folder of a trained autoencoder, as OUT/autoencoder of a run",
         lambda folder: spaces.load(folder),
-        lambda folder: (LatentSpace(autoencoder()).save(folder / "autoencoder", {}), spaces.load(folder / "autoencoder"))[1].channels
-        == 2,
+        lambda folder: (
+            (
+                LatentSpace(autoencoder()).save(folder / "autoencoder", {}),
+                spaces.load(folder / "autoencoder"),
+            )[1].channels
+            == 2
+        ),
     ),
     case(
-        "{} is a {}, which scans, frames and windows cannot use; restore or generate images with it, or open it by "
-        "medrestore.priors.latent.load",
+        "{} is a {}, which scans, frames and windows cannot use; restore or generate images with it, "
+        "or open it by medrestore.priors.latent.load",
         lambda folder: priors.load(super_resolution(folder / "sr")),
         lambda folder: latent.load(super_resolution(folder / "again")).channels == 3,
     ),
     case(
         "{} names no device; give cpu, cuda, cuda:1, mps or xpu",
         lambda _: place("gpu"),
-        lambda _: [place(name).type for name in ("cpu", "cuda", "cuda:1", "mps", "xpu")] == ["cpu", "cuda", "cuda", "mps", "xpu"],
+        lambda _: (
+            [place(name).type for name in ("cpu", "cuda", "cuda:1", "mps", "xpu")]
+            == ["cpu", "cuda", "cuda", "mps", "xpu"]
+        ),
     ),
     case(
         "{} is longer than {} MiB, which no file of settings is; give another file",
@@ -241,11 +291,17 @@ def test_a_job_of_the_page_is_begun_again(client: TestClient) -> None:
     assert "this job is not there any more; begin another one" in put("gone").text
     name = begun()
     assert put(name).json() == {"bytes": 4}
-    assert "what was filled in cannot be read; reload the page" in client.post(f"/api/jobs/{name}/start", content=b"[").text
+    assert (
+        "what was filled in cannot be read; reload the page"
+        in client.post(f"/api/jobs/{name}/start", content=b"[").text
+    )
     assert client.get("/").status_code == 200
     filled = {"values": {"quality": "fast"}, "more": ""}
     assert client.post(f"/api/jobs/{name}/cancel").status_code == 200
     assert "this job takes no more files; begin another one" in put(name).text
-    assert "this job was started already; begin another one" in client.post(f"/api/jobs/{name}/start", json=filled).text
+    assert (
+        "this job was started already; begin another one"
+        in client.post(f"/api/jobs/{name}/start", json=filled).text
+    )
     again = begun()
     assert put(again).json() == {"bytes": 4}

@@ -99,9 +99,10 @@ CASES = [
         lambda folder: float(lpips(folder, "alexnet", "lpips")(RGB, RGB)) == 0,
     ),
     case(
-        "Features of the shapes {} and {} have no Frechet distance; give (picture, feature) twice, at least two pictures each.",
+        "Features of the shapes {} and {} have no Frechet distance; give (picture, feature) twice, "
+        "at least two pictures each.",
         lambda _: frechet_distance(FEATURES[:1], FEATURES),
-        lambda _: abs(frechet_distance(FEATURES, FEATURES + [1, 0, 0]) - 1) < 1e-6,
+        lambda _: abs(frechet_distance(FEATURES, FEATURES + np.array([1, 0, 0])) - 1) < 1e-6,
     ),
     case(
         "natural scores RGB as numbers in [0, 1], not {} with {} channels; convert the pictures.",
@@ -136,14 +137,22 @@ CASES = [
     case(
         "of samples and truth one is complex and one is real; give both as magnitudes or both as complex.",
         lambda _: calibration(COMPLEX.abs().repeat(3, 1, 1), COMPLEX[0]),
-        lambda _: [
-            calibration(samples, truth).squared_error == 0
-            for samples, truth in ((COMPLEX.abs().repeat(3, 1, 1), COMPLEX[0].abs()), (COMPLEX.repeat(3, 1, 1), COMPLEX[0]))
-        ]
-        == [True, True],
+        lambda _: (
+            [
+                calibration(samples, truth).squared_error == 0
+                for samples, truth in (
+                    (COMPLEX.abs().repeat(3, 1, 1), COMPLEX[0].abs()),
+                    (COMPLEX.repeat(3, 1, 1), COMPLEX[0]),
+                )
+            ]
+            == [True, True]
+        ),
     ),
 ]
-SCORES = {name: score_scene([photo()], scene(1), protocol=name)[0] for name in ("dreaming-official", "dreaming-corrected")}  # type: ignore[arg-type]
+SCORES = {
+    name: score_scene([photo()], scene(1), protocol=name)[0]
+    for name in ("dreaming-official", "dreaming-corrected")
+}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("sentence", "wrong", "right"), CASES)

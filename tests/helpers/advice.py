@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pytest
-from torch import Tensor
 from helpers.scans import Bench
+from torch import Tensor
 
 from medrestore.errors import InputError
 
