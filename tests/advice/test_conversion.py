@@ -250,7 +250,7 @@ CASES = [
     ),
     case(
         "{} has {} entries, more than any known network; save the state dict alone",
-        lambda folder: converted(folder, {"model": faces(), **{str(k): [k] for k in range(20_001)}}),
+        lambda folder: converted(folder, {"model": faces(), **{str(k): 0 for k in range(20_001)}}),
         lambda folder: alike(converted(folder, faces()), faces()),
     ),
     case(
