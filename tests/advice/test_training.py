@@ -83,7 +83,7 @@ class Colours(Waves):
         return super().__getitem__(index)[:1].expand(3, -1, -1)
 
 
-class Colourful(EdgedWaves):
+class Dark(EdgedWaves):
     """Scans one of which is empty."""
 
     def __getitem__(self, index: int) -> torch.Tensor:
@@ -301,7 +301,7 @@ CASES = [
         lambda folder: of_codes(folder, data__sides=[[16, 1.0]]),
     ),
     case(
-        "Latent: give one of autoencoder (a folder), train (how to train one) and pixels: true",
+        "autoencoder (a folder), train (how to train one) and pixels: true exclude one another; give one of them",
         lambda folder: of_codes(folder, latent={"crops": 4}),
         lambda folder: of_codes(folder, latent={"autoencoder": "AE", "crops": 4}),
     ),
@@ -358,9 +358,9 @@ CASES = [
     ),
     case(
         "data: slice {} of {} is empty or not finite; leave it out",
-        lambda folder: [scans(folder, images=Colourful())[k, None] for k in range(12)],
+        lambda folder: [scans(folder, images=Dark())[k, None] for k in range(12)],
         lambda folder: (
-            [scans(folder, images=Colourful(1, 6))[k, None].kspace.isfinite().all() for k in range(6)]
+            [scans(folder, images=EdgedWaves(1, 6))[k, None].kspace.isfinite().all() for k in range(6)]
             == [True] * 6
         ),
     ),
