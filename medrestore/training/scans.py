@@ -251,7 +251,7 @@ def object_support(image: Tensor) -> Tensor:
     return (blurred > EDGE * blurred.max()).float()
 
 
-def _check_signal(values: Tensor, index: int, part: Images | KSpace) -> None:
+def _check_signal(values: Tensor, index: int, part: Images | KSpaceVolumes) -> None:
     if not (values.abs().max() > 0):
         raise InputError(f"data: slice {index} of {type(part).__name__} is empty or not finite; leave it out")
 
