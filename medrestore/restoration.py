@@ -186,7 +186,7 @@ def restore_all(
         )
 
     restored: dict[int, Restoration] = {}
-    for group in _alike(encoded):
+    for group in _sharing_a_batch(encoded):
         jobs = [(i, k) for i in group for k in range(samples)]
         codes = torch.cat(list(in_batches(draw, jobs, batch_size))).split(samples)
         for i, z in zip(group, codes, strict=True):
@@ -224,7 +224,7 @@ def encode(problem: Problem[Operator], prior: Prior, method: Method, codec: Code
     """The problem in the prior's coordinates, once it is known to be one that prior and method can restore."""
     check_needs(problem, method)
     check_data(problem)
-    size = _size(problem, prior, size, start)
+    size = _known_size(problem, prior, size, start)
     prior = _of_sets(prior, problem)
     codec = codec_for(prior, problem) if codec is None else codec
     field = Padded(padded_size(prior, size), size)
@@ -245,7 +245,7 @@ def _of_sets(prior: Prior, problem: Problem[Operator]) -> Prior:
     return prior if sets == 1 else BySets(prior, sets)
 
 
-def _size(problem: Problem[Operator], prior: Prior, size: tuple[int, int] | None, start: Tensor | None) -> tuple[int, int]:
+def _known_size(problem: Problem[Operator], prior: Prior, size: tuple[int, int] | None, start: Tensor | None) -> tuple[int, int]:
     """(height, width) of a problem's image."""
     if isinstance(problem.operator, LinearOperator):
         return image_size(problem)
@@ -288,7 +288,7 @@ def joint(problems: Sequence[Problem[Operator]]) -> Problem[Operator]:
     return first if all(problem is first for problem in problems) else stack(problems)
 
 
-def _alike(encoded: Sequence[Encoded]) -> list[list[int]]:
+def _sharing_a_batch(encoded: Sequence[Encoded]) -> list[list[int]]:
     """The numbers of the problems, those that can share a batch together."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for i, one in enumerate(encoded):

@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..operators import AnySense, LinearOperator, NonCartesian, Sense, SmoothPhase, SoftSense, encoding
 from ..solvers import cg
 from .base import Baseline
-from .penalties import Wavelets, differences, differences_adjoint
+from .penalties import Wavelets, wrapped_adjoint, wrapped_differences
 from .zero_filled import ZeroFilled, brightness
 
 TYPICAL = 0.02  # lam / rho of ADMM, what is taken off a coefficient in one iteration, for images of about unit brightness
@@ -108,12 +108,12 @@ class TotalVariation(Regularised):
         # the primal step times the norm of A^H A data_step + D^H D penalty_step must not pass 1; the norm of D^H D is at most 8
         step = 1 / (data_step * _norm_bound(A) + 8 * penalty_step)
         x = ahead = torch.zeros_like(A.adjoint(y))
-        u, v = torch.zeros_like(y), differences(x)
+        u, v = torch.zeros_like(y), wrapped_differences(x)
         for _ in range(self.iterations):
             u = (u + data_step * (A(ahead) - y)) / (1 + data_step)
-            v = v + penalty_step * differences(ahead)
+            v = v + penalty_step * wrapped_differences(ahead)
             v = v / (v.abs() / self.lam).clamp(min=1) if self.lam else torch.zeros_like(v)
-            before, x = x, x - step * (A.adjoint(u) + differences_adjoint(v))
+            before, x = x, x - step * (A.adjoint(u) + wrapped_adjoint(v))
             ahead = 2 * x - before
         return x
 

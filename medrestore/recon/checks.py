@@ -5,7 +5,7 @@ from ..methods import METHODS, SCANS, serving
 from ..operators import NonCartesian, SoftSense
 from ..priors import ByParts, Prior
 from ..restoration import image_size, padded_size
-from ..sampling import check
+from ..sampling import check_sampling
 from .data_step import exact_gb
 from .plan import Plan
 from .prepared import Prepared
@@ -32,7 +32,7 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
                          f"{serving(operator, use=SCANS)} would do")
     prior = told(prior, prepared)  # which refuses an image that the prior does not take
     try:
-        check(prepared.problem, method, prior, padded_size(prior, image_size(prepared.problem)))
+        check_sampling(prepared.problem, method, prior, padded_size(prior, image_size(prepared.problem)))
     except (TypeError, ValueError) as error:
         raise InputError(str(error)) from error
 

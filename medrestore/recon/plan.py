@@ -9,6 +9,7 @@ from ..conditions import Conditions
 from ..errors import InputError
 from ..files import expanded
 from ..levels import LADDERS, below, check_reach
+from ..machine import PriorMachine
 from ..methods import METHODS, SCANS
 from ..settings import Bounds, FieldError, Joined, OneOf, Privacy, check
 from .classical import CLASSICAL, PENALTIES, classical
@@ -251,33 +252,19 @@ def quality(name: str, method: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Machine:
+class Machine(PriorMachine):
     """Where the work is done: nothing of it decides the image, but for rounding.
 
     Args:
-        device: cpu, cuda, cuda:1, mps, xpu; default: the accelerator that is there, else the CPU.
-        compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs.
         maps_cache: folder of coil maps, or none.
         apart: do the scans of a folder in a process of their own, so that one which kills its process costs no other.
         check_fit: first hold back some samples of a middle slice, and warn where the prior predicts them worse than CG-SENSE
             and l1-wavelet do; in about half the time of a slice.
     """
 
-    device: str | None = None
-    compiled: bool = False
     maps_cache: str | None = None
     apart: bool = False
     check_fit: bool = False
-
-    def __post_init__(self) -> None:
-        check(self)
-
-    @property
-    def place(self) -> str:
-        """The device that is used."""
-        from ..devices import default_device
-
-        return default_device() if self.device is None else self.device
 
     @property
     def cache(self) -> Path | None:
