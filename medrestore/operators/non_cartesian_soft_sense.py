@@ -10,7 +10,7 @@ from torch import Tensor
 from .non_cartesian import NonCartesian
 from .non_cartesian_sense import TOGETHER, NonCartesianSense
 from .sense import Sense
-from .soft_sense import SoftSense, images_of_sets, images_of_coils
+from .soft_sense import SoftSense, images_of_coils, images_of_sets
 
 
 @dataclass(frozen=True)
