@@ -148,11 +148,6 @@ def prepare(
     interval = _interval(measured, plan, prior, degradation, files, size, channels)
     sigma, source = _noise(measured, plan, interval[1] - interval[0])
     coords = coordinates(prior, channels, interval, is_complex=y.is_complex(), name=prior_name)
-    if channels != y.shape[1] and coords.channels != channels:
-        raise InputError(
-            f"{prior_name} restores each channel on its own, and {degradation.name} mixes them; "
-            "give a prior of colours"
-        )
     plan.check_levels(prior)
     setting = Setting(degradation, files, size, channels, sigma, source, interval, coords)
     check_image_prior(plan.sampler, prior, plan)

@@ -121,7 +121,8 @@ class Latent:
     def __post_init__(self) -> None:
         check(self)
         if (self.autoencoder is not None) + (self.train is not None) + self.pixels != 1:
-            raise InputError("Latent: give one of autoencoder (a folder), train (how to train one) and pixels: true")
+            raise InputError("Latent: autoencoder (a folder), train (how to train one) and pixels: true exclude one another; "
+                             "give one of them")
 
 
 @dataclass(frozen=True)

@@ -166,22 +166,22 @@ class Scans(Dataset[TrainingScan]):
             kspace, maps, acquired = part[index]
             target = ZeroFilled().reconstruct(kspace, maps, acquired)
         else:
-            kspace, maps, target = self._simulated(part[index], generator)
+            image = self._augmented(part[index], generator)
+            _check_signal(image, index, part)  # or its coil maps would be called empty
+            kspace, maps, target = self._simulated(image, generator)
             acquired = torch.ones(1, kspace.shape[-1])
         scan = self._undersampled(kspace, maps, target, acquired, generator, setting)
-        if not (scan.kspace.abs().max() > 0):
-            raise InputError(
-                f"data: slice {index} of {type(part).__name__} is empty or not finite; leave it out"
-            )
+        _check_signal(scan.kspace, index, part)
         return scan
+
+    def _augmented(self, image: Tensor, generator: torch.Generator) -> Tensor:
+        if self.augment is not None and self.sides:
+            return self.augment(image, self.sides[_drawn_index(len(self.sides), generator)], generator)
+        return image.flip(-1) if not self.plain and _drawn_index(2, generator) else image
 
     def _simulated(self, image: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """k-space, maps and target of an image (1 or 2, height, width)."""
         acquisition = self.acquisition
-        if self.augment is not None and self.sides:
-            image = self.augment(image, self.sides[_drawn_index(len(self.sides), generator)], generator)
-        elif not self.plain and _drawn_index(2, generator):
-            image = image.flip(-1)
         if len(image) > 2:
             raise InputError(
                 f"data: a scan is made of images with one channel, magnitude, or two, complex, not {len(image)}."
@@ -249,6 +249,11 @@ def object_support(image: Tensor) -> Tensor:
     """Where the object is, (1, 1, height, width), 0 or 1: the blurred magnitude above 5 % of its maximum."""
     blurred = F.avg_pool2d(image.abs(), BLUR, 1, BLUR // 2, count_include_pad=False)
     return (blurred > EDGE * blurred.max()).float()
+
+
+def _check_signal(values: Tensor, index: int, part: Images | KSpaceVolumes) -> None:
+    if not (values.abs().max() > 0):
+        raise InputError(f"data: slice {index} of {type(part).__name__} is empty or not finite; leave it out")
 
 
 def load_scans(
