@@ -28,4 +28,4 @@ def test_tables_that_are_none_of_scores(tmp_path, table, limits, wrong):
 
 
 def test_what_json_has_no_word_for_is_text():
-    assert [module.plain(value) for value in (None, 1, True, "a", b"a")] == [None, 1, True, "a", "b'a'"]
+    assert [module.plain_cell(value) for value in (None, 1, True, "a", b"a")] == [None, 1, True, "a", "b'a'"]
