@@ -109,8 +109,7 @@ FORMS: Mapping[str, Form] = {
          Field("gain", "Gain", "How many times too long it was exposed.", ("saturation",)),
          Field("noise_std", "Noise", "Its std in the units of the file, grey levels of a picture; estimated where empty."),
          SURE, SLICES, PRIOR),
-        {"": {"samples": SPREAD_SAMPLES, "method": "dds"}, "jpeg": {"samples": SPREAD_SAMPLES},
-         "saturation": {"samples": SPREAD_SAMPLES}},
+        {"": {"samples": SPREAD_SAMPLES, "method": "dds"}},
         {"task": TASKS}),
     "inpaint": Form(
         {"frame": PICTURES, "mask": (".png",)},

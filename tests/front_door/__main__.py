@@ -21,8 +21,8 @@ ROOT = blocks.ROOT
 EXTRAS = "train,dicom,video,parquet,nufft"  # that the pages' commands and the walks use
 STEPS = {"recon", "inpaint", "restore", "generate", "demo"}
 TRAINED = ["images=64", "optim.decay_images=32", "optim.warmup_images=8", "checkpoint_images=64"]
-ALSO_TRAINED = {"organs.yaml": [], "latent-quick": ["latent.crops=64", "latent.train.images=64", "latent.train.checkpoint_images=64",
-                                                    "latent.train.ema_images=32"]}  # in place of samples, which the others draw
+ALSO_TRAINED = {"organs.yaml": [], "latent-quick": [  # in place of samples, which the others draw
+    "latent.crops=64", "latent.train.images=64", "latent.train.checkpoint_images=64", "latent.train.ema_images=32"]}
 RECIPES = {"mine.yaml": "", "organs.yaml": "classifier:"}  # files that a page shows, and how their block begins
 WALKS = {"clinical_researcher.py": ["-o", "images", "--steps", "2"], "evaluator.py": ["-o", "study", "--steps", "2"],
          "trainer.py": ["-o", "work", "--images", "64", "--steps", "2"]}

@@ -29,7 +29,8 @@ SIDE = 128  # of which 8 % of the lines are enough for coil maps
 SRLDM = {
     "latent": {"crops": 4, "train": {"autoencoder": "kl", "images": 8, "checkpoint_images": 8, "ema_images": 4, "scale_crops": 4,
                                      "optim": {"batch": 4}, "network": {"block_out_channels": [8, 16], "norm_num_groups": 4}}},
-    "low_resolution": {"recipe": "average", "factor": 4}, "images": 8, "checkpoint_images": 8, "ema_images": 4, "optim": {"batch": 4},
+    "low_resolution": {"recipe": "average", "factor": 4}, "images": 8, "checkpoint_images": 8, "ema_images": 4,
+    "optim": {"batch": 4},
     "network": {"block_out_channels": [8, 8], "layers_per_block": 1, "norm_num_groups": 4, "add_attention": False,
                 "down_block_types": ["DownBlock2D"] * 2, "up_block_types": ["UpBlock2D"] * 2},
 }

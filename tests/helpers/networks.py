@@ -44,8 +44,9 @@ def save_rgb_prior(folder: Path, *, channels: int = 3, classes: int | None = Non
 def save_complex_prior(folder: Path, *, names: tuple[str, ...] = (), reference: bool = False) -> Path:
     """A prior of complex images, of classes where they are named, that follows a reference image of one channel; its folder."""
     net = build({"_class_name": "UNet2DModel", "in_channels": 4 if reference else 2, "out_channels": 2,
-                 "block_out_channels": [8, 8], "layers_per_block": 1, "norm_num_groups": 4, "down_block_types": ["DownBlock2D"] * 2,
-                 "up_block_types": ["UpBlock2D"] * 2, "add_attention": False, "num_class_embeds": len(names) or None})
+                 "block_out_channels": [8, 8], "layers_per_block": 1, "norm_num_groups": 4,
+                 "down_block_types": ["DownBlock2D"] * 2, "up_block_types": ["UpBlock2D"] * 2,
+                 "add_attention": False, "num_class_embeds": len(names) or None})
     generator = torch.Generator().manual_seed(0)
     for weights in net.parameters():
         weights.data = 0.1 * torch.randn(weights.shape, generator=generator)
