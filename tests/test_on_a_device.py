@@ -34,7 +34,7 @@ from medrestore.methods.base import ProximalMethod, TrajectoryMethod
 from medrestore.noise import Noise
 from medrestore.operators import AveragePool, Grayscale, Mask, Operator, Sense, check, gaussian_blur
 from medrestore.priors import EDM, NetworkPrior, StationaryGaussian, VarianceExploding
-from medrestore.priors.architectures import build
+from medrestore.priors.architectures import build_network
 from medrestore.priors.autoencoder import Autoencoder
 from medrestore.priors.latent import SuperResolutionPrior
 from medrestore.priors.parametrisations import Epsilon, Parametrisation, Sample, Velocity
@@ -352,7 +352,7 @@ NETWORKS = [
 
 @pytest.mark.parametrize(("config", "parametrisation"), NETWORKS)
 def test_networks(config: dict[str, Any], parametrisation: Parametrisation, device: torch.device) -> None:
-    net = build(dict(config)).requires_grad_(False)
+    net = build_network(dict(config)).requires_grad_(False)
     random = generator()
     for weights in (*net.parameters(), *net.buffers()):
         weights.copy_(0.1 * torch.randn(weights.shape, generator=random))
@@ -369,11 +369,11 @@ def test_networks(config: dict[str, Any], parametrisation: Parametrisation, devi
 def test_an_autoencoder_and_its_prior(device: torch.device) -> None:
     """Latent super-resolution: encode, decode and denoise."""
     torch_state = torch.random.get_rng_state()
-    autoencoder = build({"_class_name": "VQModel", "in_channels": 3, "out_channels": 3, "latent_channels": 3,
-                         "block_out_channels": [8, 8], "norm_num_groups": 4, "num_vq_embeddings": 8,
-                         "down_block_types": ["DownEncoderBlock2D"] * 2,
-                         "up_block_types": ["UpDecoderBlock2D"] * 2}).requires_grad_(False)
-    net = build({**UNET, "in_channels": 6, "out_channels": 3}).requires_grad_(False)
+    autoencoder = build_network({"_class_name": "VQModel", "in_channels": 3, "out_channels": 3, "latent_channels": 3,
+                                 "block_out_channels": [8, 8], "norm_num_groups": 4, "num_vq_embeddings": 8,
+                                 "down_block_types": ["DownEncoderBlock2D"] * 2,
+                                 "up_block_types": ["UpDecoderBlock2D"] * 2}).requires_grad_(False)
+    net = build_network({**UNET, "in_channels": 6, "out_channels": 3}).requires_grad_(False)
     torch.random.set_rng_state(torch_state)
     small, image = white((1, 3, 8, 8)).sigmoid(), white((1, 3, 16, 16)).sigmoid()
 

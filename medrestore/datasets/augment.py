@@ -88,7 +88,7 @@ class ComplexMR:
         """A crop, and the positions of its pixels in the slice."""
         if image.shape[0] not in (1, 2) or (image.shape[0] == 1 and float(image.min()) < 0):
             raise InputError("complex_mr needs magnitudes (one channel, none below 0) or complex images (two channels); "
-                             "set magnitude: true for pictures of magnitudes, or use frames.")  # fmt: skip
+                             "set magnitude: true and channels: 1 for pictures of magnitudes, or use frames.")  # fmt: skip
         image = self._at_resolution(image, side, generator)
         curve = self._curve(generator)
         every = max(1, math.isqrt(image.shape[-1] * image.shape[-2] // SAMPLES))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..conditions import Conditions
 from ..levels import LADDERS, check_reach, time_travel
+from ..machine import PriorMachine
 from ..methods import GENERATION, IMAGES, METHODS
 from ..settings import Bounds, FieldError, OneOf, Privacy, check
 from .degradation import Degradation
@@ -55,26 +56,8 @@ class Writing(Privacy):
 
 
 @dataclass(frozen=True)
-class Machine:
-    """Where the work is done: nothing of it decides the image, but for rounding.
-
-    Args:
-        device: cpu, cuda, cuda:1, mps, xpu; default: the accelerator that is there, else the CPU.
-        compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs.
-    """
-
-    device: str | None = None
-    compiled: bool = False
-
-    def __post_init__(self) -> None:
-        check(self)
-
-    @property
-    def place(self) -> str:
-        """The device that is used."""
-        from ..devices import default_device
-
-        return default_device() if self.device is None else self.device
+class Machine(PriorMachine):
+    """Where the work is done: nothing of it decides the image, but for rounding."""
 
 
 @dataclass(frozen=True)

@@ -63,12 +63,12 @@ class Langevin(ProximalMethod):
         spread = (2 * self.eps * (1 - self.eps / 2)) ** 0.5
         r = problem.y - problem.operator(x)
         a = self.eps * e + spread * sigma * noise()
-        b = self.eps * r + spread * variance**0.5 * white(r, noise)
+        b = self.eps * r + spread * variance**0.5 * white_of_data(r, noise)
         gamma = justified_gamma(sigma, variance**0.5, 1.0)
         return prox(Problem(problem.operator, b), a, gamma, cg_steps=self.cg_steps, rtol=self.rtol)
 
 
-def white(like: Tensor, noise: Draw) -> Tensor:
+def white_of_data(like: Tensor, noise: Draw) -> Tensor:
     """White noise shaped like a measurement (batch, ...), from the streams of the samples; complex where it is complex."""
     per_sample = like[0].numel() * (2 if like.is_complex() else 1)
     draws = [noise().flatten(1)]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from torch import Tensor
 
-from ..levels import inner
+from ..levels import levels_inside
 from ..operators import LinearOperator
 from ..priors import Prior
 from ..problem import Problem
@@ -41,7 +41,7 @@ class PnPDM(ProximalMethod):
 
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:
-        for level, lower in pairwise(inner(self.prior_steps, sigma, denoise.sigma_range[0])):
+        for level, lower in pairwise(levels_inside(self.prior_steps, sigma, denoise.sigma_range[0])):
             share = (lower / level) ** 2
             x = (1 - share) * denoise(x, level) + share * x
             if lower > 0:

@@ -38,11 +38,6 @@ def document(outcome: Any) -> dict[str, Any]:
     return json.loads(outcome.out)
 
 
-def test_numbers_that_are_not_finite_are_null() -> None:
-    assert results.finite({"a": float("nan"), "b": [1.0, (float("inf"), "x")], 3: None}) == {"a": None, "b": [1.0, [None, "x"]],
-                                                                                            "3": None}
-
-
 def test_recon(bench: Bench, scan: Path) -> None:
     outcome = bench.recon(scan, *HALF, "-o", bench / "out.h5", "--json")
     told = document(outcome)

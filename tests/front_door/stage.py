@@ -56,7 +56,7 @@ def make(folder: Path) -> None:
     shutil.copy(folder / "scan.nii.gz", folder / "brain.nii.gz")
     _priors(folder)
     generator = torch.Generator().manual_seed(0)
-    state = {name: torch.randn(shape, generator=generator) for name, shape in ddpm.layout(FACES).items()}
+    state = {name: torch.randn(shape, generator=generator) for name, shape in ddpm.ddpm_layout(FACES).items()}
     for name in ("checkpoint.pt", "ct.pt"):
         torch.save(state, folder / name)
     (folder / "study.yaml").write_text(STUDY)

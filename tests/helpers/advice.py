@@ -3,14 +3,18 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pytest
 from helpers.scans import Bench
+from torch import Tensor
 
 from medrestore.errors import InputError
 
 Test = TypeVar("Test", bound=Callable[..., Any])
+Step = Callable[[Path], object]  # in an empty folder
 
 
 def follows(*offers: str) -> Callable[[Test], Test]:
@@ -48,3 +52,21 @@ def works(bench: Bench, *words: Any) -> str:
         return bench.said()
     assert outcome.code == 0, outcome
     return outcome.out
+
+
+def case(sentence: str, wrong: Step, right: Step) -> Any:
+    """A row of a table that `followed` goes through; tests/test_advice.py reads the sentence.
+
+    Args:
+        sentence: as it stands in the code, {} for its values.
+        wrong: what is refused in that sentence.
+        right: the same with the advice followed; returns whether the work is done, with the right value.
+    """
+    return pytest.param(sentence, wrong, right, id=re.sub(r"[^a-z]+", "-", sentence.lower())[-60:])
+
+
+def followed(sentence: str, wrong: Step, right: Step, folder: Path) -> None:
+    with advised(re.escape(sentence).replace(r"\{\}", ".*")):
+        wrong(folder)
+    done = right(folder)
+    assert isinstance(done, bool | np.bool_ | Tensor) and bool(done), sentence

@@ -77,7 +77,7 @@ def test_given_the_coarse_image(tmp_path: Path, autoencoder: str, pixels: bool) 
 
 
 @pytest.mark.parametrize(("changes", "message"), [
-    ({"latent": {"crops": 4}}, "give one of autoencoder"),
+    ({"latent": {"crops": 4}}, r"latent.autoencoder \(a folder\), train .* exclude one another; give one of them"),
     ({"latent": {"pixels": True}}, "are what a plain prior learns"),
     ({"data__sides": [[16, 0.5], [32, 0.5]]}, "codes are of crops of one side"),
     ({"latent__train__seed": 3}, "seed is that of the run of the prior"),

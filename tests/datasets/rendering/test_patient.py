@@ -3,21 +3,21 @@
 import numpy as np
 import pytest
 
-from medrestore.datasets.rendering.patient import Cloth, Head, Skin
-from medrestore.datasets.rendering.tools import Canvas, Light, Noise, View, rounded_box
+from medrestore.datasets.rendering.patient import Cloth, PatientHead, Skin
+from medrestore.datasets.rendering.tools import Canvas, Light, SceneView, SmoothNoise, rounded_box
 
 SIZE = (40, 56)
 
 
 @pytest.fixture
 def canvas() -> Canvas:
-    view = View.through(SIZE, centre=(0.0, 0.0), zoom=1.0, angle=0.1, tilt=0.0)
+    view = SceneView.through(SIZE, centre=(0.0, 0.0), zoom=1.0, angle=0.1, tilt=0.0)
     light = Light((0.3, 0.2, 0.93), (0.0, 0.0), 0.8, np.ones((3, 1, 1), np.float32), 0.2, 0.3)
     return Canvas.blank(view, light)
 
 
-def noise() -> Noise:
-    return Noise(np.random.default_rng(5))
+def noise() -> SmoothNoise:
+    return SmoothNoise(np.random.default_rng(5))
 
 
 def test_skin_is_a_function_of_its_generator_and_reflects_a_part_of_the_light(canvas: Canvas) -> None:
@@ -39,7 +39,7 @@ def test_cloth_covers_only_where_its_distance_is_negative(canvas: Canvas) -> Non
 
 
 def test_a_head_is_painted_around_its_centre(canvas: Canvas) -> None:
-    head = Head.drawn(np.random.default_rng(4), (0.0, 0.0), 0.4, np.pi / 2)
+    head = PatientHead.drawn(np.random.default_rng(4), (0.0, 0.0), 0.4, np.pi / 2)
     head.lay(canvas, noise(), None)
     view = canvas.view
     away = np.hypot(view.x, view.y)

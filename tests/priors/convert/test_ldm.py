@@ -13,7 +13,7 @@ from medrestore import shipped
 from medrestore.codecs import Interval
 from medrestore.errors import InputError
 from medrestore.images.arrays import restore_image
-from medrestore.images.codes import settled
+from medrestore.images.codes import settled_by_prior
 from medrestore.images.degradation import Degradation
 from medrestore.images.plan import Plan
 from medrestore.methods import DDIM
@@ -367,7 +367,7 @@ def test_restoring_gives_the_numbers_of_the_original(tmp_path, state):
     made = restore_image(y, prior=str(tmp_path / "sr"), task="sr", factor=2, options={"eta": 0}, method="conditional", steps=3,
                          interval=(0.0, 1.0), noise_std=0.0, seed=5, bf16=False)
     prior, small = latent.load(tmp_path / "sr"), (2 * y - 1).permute(2, 0, 1)[None]
-    levels = settled(Plan(Degradation(task="sr", factor=2), steps=3), prior).levels(prior)
+    levels = settled_by_prior(Plan(Degradation(task="sr", factor=2), steps=3), prior).levels(prior)
     x = levels[0] * Noise((5,))((1, 3, 8, 8))
     for sigma, below in pairwise(levels):
         t = prior.parametrisation.timestep(torch.tensor([sigma]))
