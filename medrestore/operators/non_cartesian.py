@@ -75,7 +75,7 @@ class NonCartesian(LinearOperator):
         support = self.support
         assert support is not None  # that of the maps
         seen = support.reshape(-1, *self.shape).amax(0)
-        window = _widened(span(seen.any(1)), self.shape[0]), _widened(span(seen.any(0)), self.shape[1])
+        window = _quick_window(span(seen.any(1)), self.shape[0]), _quick_window(span(seen.any(0)), self.shape[1])
         return window, self.toeplitz.cropped((window[0].stop - window[0].start, window[1].stop - window[1].start))
 
     @cached_property
@@ -97,7 +97,7 @@ class NonCartesian(LinearOperator):
         return torch.maximum(diagonal, LEAST * diagonal.amax((-2, -1), keepdim=True))
 
 
-def _widened(window: slice, side: int) -> slice:
+def _quick_window(window: slice, side: int) -> slice:
     """The window with as few more pixels as make its length a product of 2, 3, 5 and 7, whose transforms are quick."""
     length = window.stop - window.start
     wanted = next((n for n in range(max(1, length), side) if _is_smooth(n)), side)

@@ -10,7 +10,7 @@ from torch import Tensor
 from .non_cartesian import NonCartesian
 from .non_cartesian_sense import TOGETHER, NonCartesianSense
 from .sense import Sense
-from .soft_sense import SoftSense, combined, spread
+from .soft_sense import SoftSense, images_of_coils, images_of_sets
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,17 @@ class NonCartesianSoftSense(NonCartesian):
         return (self.maps.abs().amax(1) > 0).float()[None]
 
     def __call__(self, x: Tensor) -> Tensor:
-        return self.samples_of(spread(self.maps, x))
+        return self.samples_of(images_of_coils(self.maps, x))
 
     def adjoint(self, y: Tensor) -> Tensor:
-        return combined(self.maps, self.coils_of(y))
+        return images_of_sets(self.maps, self.coils_of(y))
 
     def normal(self, x: Tensor) -> Tensor:
         """Ah A x by the Toeplitz matrix of the window that holds the object, a few coils at a time."""
         window, kernel = self.windowed
         part = x[(..., *window)]
         step = max(1, TOGETHER // (len(x) * self.in_window[0, 0].nbytes)) if x.device.type == "cpu" else self.maps.shape[1]
-        some = [combined(maps, kernel(spread(maps, part))) for maps in self.in_window.split(step, 1)]
+        some = [images_of_sets(maps, kernel(images_of_coils(maps, part))) for maps in self.in_window.split(step, 1)]
         out = torch.zeros_like(x)
         out[(..., *window)] = torch.stack(some).sum(0)
         return out

@@ -45,7 +45,7 @@ class SmoothPhase(LinearOperator):
     @cached_property
     def sampled(self) -> Tensor:
         mask = (self.encoding.mask != 0).to(self.weight).expand(1, *self._samples)
-        return _joined(mask, (self.held != 0).to(mask))
+        return _samples_and_pixels(mask, (self.held != 0).to(mask))
 
     @property
     def _samples(self) -> tuple[int, ...]:
@@ -57,7 +57,7 @@ class SmoothPhase(LinearOperator):
 
     def data(self, y: Tensor) -> Tensor:
         """The measurement that goes with data of the encoding."""
-        return _joined(y, torch.zeros_like(self.phase).expand(len(y), -1, -1, -1))
+        return _samples_and_pixels(y, torch.zeros_like(self.phase).expand(len(y), -1, -1, -1))
 
     def of_encoding(self, y: Tensor) -> Tensor:
         """The part of a measurement that is the encoding's."""
@@ -65,7 +65,7 @@ class SmoothPhase(LinearOperator):
 
     def __call__(self, x: Tensor) -> Tensor:
         out = self.held * (self.phase.conj() * x).imag / 2**0.5
-        return _joined(self.encoding(x), torch.complex(out, out))
+        return _samples_and_pixels(self.encoding(x), torch.complex(out, out))
 
     def adjoint(self, y: Tensor) -> Tensor:
         out = y[..., -self.phase.numel() :].reshape(len(y), 1, *self.phase.shape[-2:])
@@ -82,6 +82,6 @@ class SmoothPhase(LinearOperator):
         return self.phase * torch.complex(torch.zeros_like(out), out)
 
 
-def _joined(samples: Tensor, pixels: Tensor) -> Tensor:
+def _samples_and_pixels(samples: Tensor, pixels: Tensor) -> Tensor:
     """(batch, 1, 1, n): both of each image after each other."""
     return torch.cat([samples.flatten(1), pixels.flatten(1)], 1)[:, None, None]

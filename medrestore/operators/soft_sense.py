@@ -38,17 +38,17 @@ class SoftSense(Encoding):
         return self.mask
 
     def __call__(self, x: Tensor) -> Tensor:
-        return self.mask * fft2c(spread(self.maps, x))
+        return self.mask * fft2c(images_of_coils(self.maps, x))
 
     def adjoint(self, y: Tensor) -> Tensor:
-        return combined(self.maps, ifft2c(self.mask * y))
+        return images_of_sets(self.maps, ifft2c(self.mask * y))
 
     def normal(self, x: Tensor) -> Tensor:
         """Ah A x, as `Sense.normal` has it."""
         axes = undersampled_axes(self.mask)
-        coils = torch.fft.fftn(spread(self.maps, x), dim=axes)
+        coils = torch.fft.fftn(images_of_coils(self.maps, x), dim=axes)
         coils *= uncentred_power(self.mask)
-        return combined(self.maps, torch.fft.ifftn(coils, dim=axes, norm="forward"))
+        return images_of_sets(self.maps, torch.fft.ifftn(coils, dim=axes, norm="forward"))
 
     def preconditioner(self, gamma: float | Tensor) -> Callable[[Tensor], Tensor]:
         """That of `Sense` for each set, as if the others were not there."""
@@ -65,7 +65,7 @@ class SoftSense(Encoding):
         return torch.stack([circulant(maps, self.mask, undersampled_axes(self.mask)) for maps in self.maps])
 
 
-def spread(maps: Tensor, x: Tensor) -> Tensor:
+def images_of_coils(maps: Tensor, x: Tensor) -> Tensor:
     """The images of the coils, (batch, coil, h, w), from an image (batch, set, h, w) of each set of maps (set, coil, h, w)."""
     coils = maps[0] * x[:, :1]
     for k in range(1, len(maps)):
@@ -73,8 +73,8 @@ def spread(maps: Tensor, x: Tensor) -> Tensor:
     return coils
 
 
-def combined(maps: Tensor, coils: Tensor) -> Tensor:
-    """The adjoint of `spread`."""
+def images_of_sets(maps: Tensor, coils: Tensor) -> Tensor:
+    """The adjoint of `images_of_coils`."""
     return torch.stack([(one.conj() * coils).sum(1) for one in maps], 1)
 
 

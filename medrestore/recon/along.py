@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..io import Scan
 from ..io.kspace.coverage import Coverage
 from ..mri import Sampling, calibration_width, covered, estimate_trajectory_noise, gridded_centre, prewhiten
-from .maps import Measured, coil_maps
+from .maps import AllSamples, coil_maps
 from .phase import known_phase
 from .plan import Plan
 from .prepared import Prepared
@@ -48,7 +48,7 @@ def prepare_along(scan: Scan, maps: Tensor | None, notes: tuple[str, ...], plan:
     centre, inner = gridded_centre(white.kspace, trajectory, shape, scan.mask)
     mask = covered(trajectory, shape, scan.mask)
     sampling = Sampling(mask, "along a trajectory", float(mask.numel() / mask.sum()), calibration_width(inner), 0)
-    measured = Measured(white.kspace, scan.mask, trajectory)
+    measured = AllSamples(white.kspace, scan.mask, trajectory)
     found, told = coil_maps(replace(white, kspace=centre), replace(sampling, mask=inner), sigma, plan, cache=cache,
                             device=device, measured=measured)
     if reference is not None:

@@ -24,7 +24,7 @@ RIGHT = 1.5  # times the noise: coil maps that leave no more unexplained are tak
 
 
 @dataclass(frozen=True)
-class Measured:
+class AllSamples:
     """All samples of a slice, which maps from its calibration lines are held against.
 
     Attributes:
@@ -55,7 +55,7 @@ class Measured:
 
 
 def coil_maps(white: Whitened, sampling: Sampling, sigma: float, plan: Plan, *, cache: Path | None,
-              device: torch.device | str, measured: Measured | None = None) -> tuple[Tensor, tuple[str, ...]]:
+              device: torch.device | str, measured: AllSamples | None = None) -> tuple[Tensor, tuple[str, ...]]:
     """Maps (set, coil, h, w) of unit root-sum-of-squares, zero outside the object, and notes on how they were found.
 
     Args:
@@ -69,7 +69,7 @@ def coil_maps(white: Whitened, sampling: Sampling, sigma: float, plan: Plan, *, 
         InputError: given maps of another shape, or too few calibration lines to estimate them.
     """
     maps, notes = white.maps, tuple[str, ...]()
-    measured = Measured(white.kspace, sampling.mask) if measured is None else measured
+    measured = AllSamples(white.kspace, sampling.mask) if measured is None else measured
     if maps is None:
         maps, notes = _estimated(white, sampling, measured, sigma, plan, cache)
     elif maps.shape[1:] != white.kspace.shape[1:]:
@@ -82,7 +82,7 @@ def coil_maps(white: Whitened, sampling: Sampling, sigma: float, plan: Plan, *, 
     return torch.where(norm > 0, maps / norm.where(norm > 0, 1.0), 0.0), notes
 
 
-def _estimated(white: Whitened, sampling: Sampling, measured: Measured, sigma: float, plan: Plan,
+def _estimated(white: Whitened, sampling: Sampling, measured: AllSamples, sigma: float, plan: Plan,
                cache: Path | None) -> tuple[Tensor, tuple[str, ...]]:
     """As many sets of maps by ESPIRiT as the plan asks for or the scan shows, and a note where these are two.
 
@@ -136,7 +136,7 @@ def separate_calibration(scan: Scan, sampling: Sampling) -> Tensor | None:
     return scan.calibration if separate > own else None
 
 
-def _refined(measured: Measured, maps: Tensor, sigma: float) -> tuple[Tensor, tuple[str, ...]]:
+def _refined(measured: AllSamples, maps: Tensor, sigma: float) -> tuple[Tensor, tuple[str, ...]]:
     """Maps estimated together with the image where the given ones leave more than the noise unexplained, and a note on it."""
     if len(maps) > 1:
         return maps.cpu(), ("The coil maps were not refined: there are several sets.",)
