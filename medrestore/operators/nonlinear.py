@@ -11,8 +11,22 @@ from ..errors import InputError
 from .base import Operator
 
 
+class AroundOperator(Operator):
+    """Something before or after another operator, whose measurements it leaves where they are."""
+
+    operator: Operator
+
+    @property
+    def sampled(self) -> Tensor | None:
+        return self.operator.sampled
+
+    @property
+    def differentiable(self) -> bool:
+        return self.operator.differentiable
+
+
 @dataclass(frozen=True)
-class Decoded(Operator):
+class Decoded(AroundOperator):
     """A after a differentiable map, such as the decoder of a prior: no longer linear, still differentiable.
 
     Args:
@@ -30,14 +44,6 @@ class Decoded(Operator):
     @property
     def kind(self) -> str:
         return self.operator.kind
-
-    @property
-    def sampled(self) -> Tensor | None:
-        return self.operator.sampled
-
-    @property
-    def differentiable(self) -> bool:
-        return self.operator.differentiable
 
     def __call__(self, x: Tensor) -> Tensor:
         y = self.operator(self.decode(x))
@@ -94,7 +100,7 @@ class Saturation(Operator):
 
 
 @dataclass(frozen=True)
-class Magnitude(Operator):
+class Magnitude(AroundOperator):
     """|A x|: what is left of complex measurements whose phase is lost, such as magnitude images of an MR scanner.
 
     Args:
@@ -106,14 +112,6 @@ class Magnitude(Operator):
     @property
     def support(self) -> Tensor | None:
         return self.operator.support
-
-    @property
-    def sampled(self) -> Tensor | None:
-        return self.operator.sampled
-
-    @property
-    def differentiable(self) -> bool:
-        return self.operator.differentiable
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.operator(x).abs()

@@ -26,7 +26,8 @@ from medrestore.priors.parametrisations import Parametrisation
 from medrestore.priors.spaces import LatentSpace
 from medrestore.priors.store import describe
 from medrestore.training import train_latent
-from medrestore.training.config import Betas, Loss, Objective
+from medrestore.training.baseline_config import Loss
+from medrestore.training.config import Betas, Objective
 from medrestore.training.latent_config import AutoencoderLoss
 from medrestore.training.loss import noise_levels, target_of, weighting
 from medrestore.training.scans import load_scans

@@ -18,11 +18,6 @@ from medrestore.images.plan import Plan
 from medrestore.settings import plain
 
 
-@pytest.fixture(scope="session")
-def rgb_prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_rgb_prior(tmp_path_factory.mktemp("priors") / "rgb")
-
-
 def png(path: Path, shape: tuple[int, ...] = (24, 32), seed: int = 0) -> Path:
     pixels = grey(seed, (shape[0], shape[1])).numpy()
     Image.fromarray(pixels if len(shape) == 2 else np.stack([pixels, pixels[::-1], 255 - pixels], -1)).save(

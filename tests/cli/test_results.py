@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.networks import save_rgb_prior
 from helpers.scans import Bench, fastmri, kspace
 from PIL import Image
 
@@ -15,11 +14,6 @@ from medrestore.cli import results
 from medrestore.settings import Privacy
 
 HALF = ("--undersample", "uniform1d", "--accel", 2, "--acs", 14)
-
-
-@pytest.fixture(scope="session")
-def rgb_prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_rgb_prior(tmp_path_factory.mktemp("priors") / "rgb")
 
 
 def png(path: Path, seed: int = 0) -> Path:

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from .cloth import CLOTHS, Cloth
 from .obstructions import draw_obstructions
-from .patient import CLOTHS, Cloth, PatientHead, Placed, Site, Skin
+from .patient import PatientHead, Placed, Site, Skin
 from .tools import Array, Canvas, Light, SceneView, SmoothNoise, ellipse, linear, mix, rounded_box, smoothstep
 
 FRAME_RATE = 25.0  # frames per second

@@ -142,7 +142,7 @@ def weights_of(folder: Path) -> CheckpointView:
         raise InputError(f"{folder} holds weights in the variants {', '.join(variants)} and none without; copy the one that is "
                          f"wanted to {STEM}{sets[0].suffix if sets[0] in whole_files else '.safetensors'} there")
     taken = sets[0]
-    found = _joined(folder, _shards(taken)) if taken in indexes else CheckpointView(read_views(taken)[0].state)
+    found = _loaded_shards(folder, _shards(taken)) if taken in indexes else CheckpointView(read_views(taken)[0].state)
     if _weights_variant(taken):
         found = CheckpointView(found.state, (f"the variant {printable(_weights_variant(taken))} taken", *found.notes))
     return noted(found, taken, [path for path in sets if _weights_variant(path) != _weights_variant(taken) or path == taken])
@@ -172,7 +172,7 @@ def _shards(index: Path) -> list[str]:
     return names
 
 
-def _joined(folder: Path, names: Sequence[str]) -> CheckpointView:
+def _loaded_shards(folder: Path, names: Sequence[str]) -> CheckpointView:
     """The tensors of all shards; which ones there have to be is checked against the network later."""
     state: State = {}
     for name in names:
