@@ -40,7 +40,7 @@ def open_fields(plan: Plan, prior: Prior) -> dict[str, Any]:
         return {}
     method = plan.method
     if method is None:
-        method = "conditional" if isinstance(prior, SuperResolutionPrior) else "resample" if plan.degradation.linear else None
+        method = "conditional" if isinstance(prior, SuperResolutionPrior) else "resample" if plan.degradation.linear else "dps"
     return {"method": method, "sigma_max": PURE if plan.sigma_max is None else plan.sigma_max}
 
 

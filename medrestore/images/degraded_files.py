@@ -1,6 +1,7 @@
 """Clean images from files to degraded ones, with a record that says how, so that they can be restored."""
 
 import io
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ import numpy as np
 import torch
 
 from ..files import Stage, digest, digest_of, final_names
-from ..io.images import FileImages, check_written, encode_images, open_images
+from ..io.images import FileImages, check_written, encode_images, kind_of, open_images
 from ..io.scenes.writer import encode_png
 from ..settings import plain
 from .degrading import degraded
-from .files import Say, each
+from .files import Say, check_placeless, each
+from .noise import is_phaseless
 from .operators import DegradationFiles, grain, read_mask
 from .plan import DegradePlan, Reading, Writing
 from .records import DEGRADED, check_output, is_done, pairs, publish
@@ -41,6 +43,9 @@ def degrade_file(
         return False
     check_output(out, source, writing)
     images = open_images(source, axis=plan.axis, max_gb=reading.max_gb)
+    if is_phaseless(done.steps):
+        check_placeless(out, kind_of(out))
+        images = replace(images, dtype=np.dtype(np.float32))  # moduli of whole numbers are none
     files = DegradationFiles.read(done)
     y = degraded(torch.from_numpy(images.values), plan, files=files)
     check_written(out, images, y.shape[1])

@@ -22,6 +22,7 @@ from ..settings import plain
 from ..tasks import one_by_one
 from .blind import kernel_calls, kernel_of, with_kernel
 from .job import ImageJob
+from .noise import is_phaseless
 from .plan import Plan, Reading, Writing
 from .records import RESTORED, Recorded, check_output, is_done, named, pairs, publish
 from .reporting import evaluations, report, scored, summary, views, write_preview
@@ -111,6 +112,8 @@ def restore_file(source: Path, out: Path, job: Job, *, truth: Path | None = None
     check_output(out, source, job.writing)
     images = open_images(source, axis=job.plan.axis, max_gb=job.reading.max_gb)
     numbers = _chosen_slices(images, job.plan)
+    if is_phaseless(job.plan.degradation.steps):
+        check_placeless(source, images.kind)
     measured = Measured(torch.from_numpy(images.values), images.step, images.is_bytes, str(source))
     setting = prepare(measured, job.plan, job.prior, prior_name=job.prior_name)
     check_written(out, images, setting.channels)
@@ -143,6 +146,13 @@ def restore_file(source: Path, out: Path, job: Job, *, truth: Path | None = None
     stage.remove()
     job.say(f"{out}  {preview_place(out).name}")
     return True
+
+
+def check_placeless(path: Path, kind: str) -> None:
+    """Refuses a file of moduli whose kind says where its values lie in the patient."""
+    if kind in ("nifti", "dicom"):
+        raise InputError(f"{path}: moduli of a Fourier transform have no place in the patient, which a {kind} file states; name "
+                         "it .npy, or .tif of float32")
 
 
 def restore_folder(source: Path, out: Path, job: Job) -> dict[str, str]:

@@ -22,6 +22,7 @@ from ..operators import (
     LinearOperator,
     Mask,
     Operator,
+    PhaseRetrieval,
     ReflectingBlur,
     Saturation,
     bicubic_downsample,
@@ -31,7 +32,23 @@ from ..operators import (
 )
 from ..operators.plugged import plugged
 from .degradation import Degradation
-from .steps import Bicubic, Gaussian, Grey, Hide, Jpeg, Kernel, Motion, Pixels, Plugged, Pool, Saturate, Step, Unknown, Walsh
+from .steps import (
+    Bicubic,
+    Gaussian,
+    Grey,
+    Hide,
+    Jpeg,
+    Kernel,
+    Modulus,
+    Motion,
+    Pixels,
+    Plugged,
+    Pool,
+    Saturate,
+    Step,
+    Unknown,
+    Walsh,
+)
 
 Size = tuple[int, int]
 BLOCK = 32  # side of the blocks of compressed sensing where the image is no power of two
@@ -95,6 +112,8 @@ def size_before(steps: Sequence[Step], measured: Size) -> Size:
     for step in reversed(steps):
         if isinstance(step, Pool | Bicubic):
             height, width = height * step.factor, width * step.factor
+        elif isinstance(step, Modulus):
+            height, width = height // step.oversampling, width // step.oversampling
     return height, width
 
 
@@ -132,6 +151,8 @@ def operator_of(
         whole = _after(one, whole)
         if isinstance(step, Pool | Bicubic):
             size = size[0] // step.factor, size[1] // step.factor
+        elif isinstance(step, Modulus):
+            size = size[0] * step.oversampling, size[1] * step.oversampling
         channels = 1 if isinstance(step, Grey) else channels
     return whole
 
@@ -176,6 +197,8 @@ def _operator(step: Step, size: Size, channels: int, files: DegradationFiles, ge
             return JPEG(quality, high=white)
         case Saturate(gain, white):
             return Saturation(gain, 0.0, white)
+        case Modulus(oversampling):
+            return PhaseRetrieval(oversampling)
         case Walsh(keep, block):
             _check_share(keep, size)
             transform = BlockWalsh(size, torch.randperm(_block_side(block, size) ** 2, generator=generator))

@@ -22,7 +22,6 @@ WINDOW = 256  # side of the windows of larger ones
 GREY_PRIOR, COLOUR_PRIOR = "brain-mr-starter", "surgical-starter"  # of "auto"
 DEFAULT_METHOD, DEFAULT_OPTIONS = "hqs", {"order": 2}
 BLIND_METHOD, BLIND_OPTIONS = "dds", {"lam": 3.0}  # with a kernel that was found, which is not exact
-NONLINEAR_METHOD, NONLINEAR_OPTIONS = "dps", {"step_size": 3.0}  # where what was done is not linear
 Axis = Literal["axial", "coronal", "sagittal"]
 
 
@@ -96,7 +95,7 @@ class Plan(Conditions):
         prior: a prior's folder, or the name of a shipped one; auto is brain-mr-starter for grey images, surgical-starter for
             colour.
         method: how the data decide the image, by name; in Python also a `Method`. Default hqs of order 2, which was best on
-            validation subjects (docs/images.md); dps where what was done is not linear, dds where the kernel of a blur is found.
+            validation subjects (docs/images.md); dds where the kernel of a blur is found.
         options: the method's hyper-parameters, by the names of its paper.
         steps: noise levels, a network call each.
         ladder: spacing of the noise levels.
@@ -169,7 +168,7 @@ class Plan(Conditions):
         """Method and options where no method is named."""
         if self.degradation.blind:
             return BLIND_METHOD, BLIND_OPTIONS
-        return (DEFAULT_METHOD, DEFAULT_OPTIONS) if self.degradation.linear else (NONLINEAR_METHOD, NONLINEAR_OPTIONS)
+        return DEFAULT_METHOD, DEFAULT_OPTIONS
 
     @property
     def sampler(self) -> "Method":

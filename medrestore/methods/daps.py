@@ -7,6 +7,7 @@ from typing import Annotated
 from torch import Tensor
 
 from ..levels import levels_inside
+from ..operators import LinearOperator
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds
@@ -30,6 +31,7 @@ class DAPS(ProximalMethod):
         rtol: how well, where conjugate gradients do; see `prox`.
     """
 
+    needs = LinearOperator
     ode_steps: Annotated[int, Bounds(at_least=1)] = 1
     cg_steps: Annotated[int | None, Bounds(at_least=1)] = None
     rtol: Annotated[float | None, Bounds(above=0)] = None

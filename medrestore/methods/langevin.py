@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..consistency import prox
+from ..operators import LinearOperator
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds
@@ -36,6 +37,7 @@ class Langevin(ProximalMethod):
         rtol: how well, where conjugate gradients do; see `prox`.
     """
 
+    needs = LinearOperator
     iterations: Annotated[int, Bounds(at_least=1)] = 2
     eps: Annotated[float, Bounds(above=0, at_most=1)] = 0.5
     annealed: bool = False

@@ -78,7 +78,9 @@ class JPEG(Operator):
             luma = self._coded(ycc[:, :1] - 128, self._tables[0]) + 128
             coded = torch.cat([luma, self._chroma(ycc[:, 1:])], 1)
             y = torch.einsum("ck,bkhw->bchw", torch.linalg.inv(self._colours).to(x), coded)
-        return y[..., :height, :width].clamp(0, 255) * ((self.high - self.low) / 255) + self.low
+        y = y[..., :height, :width]
+        clipped = y.clamp(0, 255) if self.rounding == "smooth" else y + (y.clamp(0, 255) - y).detach()
+        return clipped * ((self.high - self.low) / 255) + self.low
 
     def _chroma(self, colours: Tensor) -> Tensor:
         """The colour channels, centred on 0, after coding."""

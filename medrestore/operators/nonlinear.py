@@ -69,6 +69,10 @@ class OfCodes(Decoded):
 class Saturation(Operator):
     """y = min(max(gain x, low), high): an exposure that runs into the ends of the sensor's range.
 
+    Its gradient is that without the ends. Within them both agree; beyond, where the true one is zero, a value that is measured
+    inside pulls back an estimate outside, and one that is measured at an end pulls at nothing that lies beyond it, as the
+    likelihood of censored data has it (Tobin, Econometrica 1958).
+
     Args:
         gain: brightness of the exposure.
         low, high: the ends, in the units of y.
@@ -86,8 +90,13 @@ class Saturation(Operator):
             raise InputError(f"a saturation needs a positive gain and low below high, got gain {self.gain}, low {self.low}, "
                              f"high {self.high}")
 
+    @property
+    def differentiable(self) -> bool:
+        return False
+
     def __call__(self, x: Tensor) -> Tensor:
-        return (self.gain * x).clamp(self.low, self.high)
+        bright = self.gain * x
+        return bright + (bright.clamp(self.low, self.high) - bright).detach()
 
 
 @dataclass(frozen=True)

@@ -110,8 +110,7 @@ FORMS: Mapping[str, Form] = {
          FormField("gain", "Gain", "How many times too long it was exposed.", ("saturation",)),
          FormField("noise_std", "Noise", "Its std in the units of the file, grey levels of a picture; estimated where empty."),
          SURE, SLICES, PRIOR),
-        {"": {"samples": SPREAD_SAMPLES, "method": "dds"}, "jpeg": {"samples": SPREAD_SAMPLES},
-         "saturation": {"samples": SPREAD_SAMPLES}},
+        {"": {"samples": SPREAD_SAMPLES, "method": "dds"}},
         {"task": TASKS}),
     "inpaint": Form(
         {"frame": PICTURES, "mask": (".png",)},

@@ -88,6 +88,21 @@ def test_coefficients_of_compressed_sensing(bench: Bench) -> None:
     assert np.load(bench / "r.npy").shape == (24, 32)
 
 
+def test_moduli_of_a_transform(bench: Bench) -> None:
+    png(bench / "clean.png")
+    words = ("--task", "phase-retrieval", "-o")
+    for name, says in (("d.png", "name the output .tif or .npy"), ("d.nii", "no place in the patient")):
+        outcome = bench.call("degrade", bench / "clean.png", *words, bench / name)
+        assert outcome.code == 2 and says in outcome.err
+    done(bench, "degrade", bench / "clean.png", *words, bench / "d.npy")
+    moduli = np.load(bench / "d.npy")
+    assert moduli.shape == (48, 64) and moduli.dtype == np.float32 and moduli.min() >= 0
+    expected = np.abs(np.fft.fft2(np.asarray(Image.open(bench / "clean.png"), np.float64), (48, 64), norm="ortho"))
+    np.testing.assert_allclose(moduli, expected, rtol=1e-3, atol=1e-2)
+    restored(bench, bench / "d.npy", "-o", bench / "r.npy")
+    assert np.load(bench / "r.npy").shape == (24, 32)
+
+
 def test_colour(bench: Bench, rgb_prior: Path) -> None:
     png(bench / "c.png", (24, 32, 3))
     done(bench, "degrade", bench / "c.png", "--task", "colorize", "-o", bench / "d.png")

@@ -41,16 +41,18 @@ def save_rgb_prior(folder: Path, *, channels: int = 3, classes: int | None = Non
     return folder
 
 
-def save_reference_prior(folder: Path) -> Path:
-    """A prior of complex images that takes a reference image of one channel and follows it; returns its folder."""
-    net = build_network({"_class_name": "UNet2DModel", "in_channels": 4, "out_channels": 2, "block_out_channels": [8, 8],
-                         "layers_per_block": 1, "norm_num_groups": 4, "down_block_types": ["DownBlock2D"] * 2,
-                         "up_block_types": ["UpBlock2D"] * 2, "add_attention": False})
+def save_complex_prior(folder: Path, *, names: tuple[str, ...] = (), reference: bool = False) -> Path:
+    """A prior of complex images, of classes where they are named, that follows a reference image of one channel; its folder."""
+    net = build_network({"_class_name": "UNet2DModel", "in_channels": 4 if reference else 2, "out_channels": 2,
+                         "block_out_channels": [8, 8], "layers_per_block": 1, "norm_num_groups": 4,
+                         "down_block_types": ["DownBlock2D"] * 2, "up_block_types": ["UpBlock2D"] * 2,
+                         "add_attention": False, "num_class_embeds": len(names) or None})
     generator = torch.Generator().manual_seed(0)
     for weights in net.parameters():
         weights.data = 0.1 * torch.randn(weights.shape, generator=generator)
+    facts: dict[str, Any] = {"classes": {"names": list(names), "null": False}} if names else {}
     priors.save(folder, net, parametrisation=EDM(sigma_data=0.5, sigmas=(0.005, 40.0)), recipe=CalibratedComplex(), channels=2,
-                multiple=2, card={"name": "tiny"}, facts={"reference": {"channels": 1}})
+                multiple=2, card={"name": "tiny"}, facts=facts | ({"reference": {"channels": 1}} if reference else {}))
     return folder
 
 
