@@ -100,7 +100,7 @@ def test_parts_of_dead_runs_are_removed(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_killed_run_leaves_nothing_to_the_next_one(tmp_path: Path) -> None:
     """The next run need not wait until the parts are old: a lock tells that nobody works in them."""
     code = ("import os, sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path; "
-            "from medrestore.tasks.folders import Run, Task; this = Run.start(Path(sys.argv[1]))\n"
+            "from medrestore.tasks.folders import Task, TaskRun; this = TaskRun.start(Path(sys.argv[1]))\n"
             "with this.alive():\n"
             "    (this.begin(Task('a', 'k', '', None)) / 'files' / 'half').touch(); os.kill(os.getpid(), 9)")
     for _ in range(2):
