@@ -215,7 +215,7 @@ def followed() -> frozenset[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     )
-    named = {"follows": slice(None), "case": slice(1)}
+    named = {"follows": slice(None), "case": slice(1), "damage": slice(1)}
     return frozenset(
         literal(argument) for call in calls if call.func.id in named for argument in call.args[named[call.func.id]]
     )
