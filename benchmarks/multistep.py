@@ -23,7 +23,7 @@ from medrestore.noise import Noise
 from medrestore.priors import StationaryGaussian, load
 from medrestore.recon.plan import Plan, Undersampling
 from medrestore.recon.preparation import prepare
-from medrestore.recon.records import score
+from medrestore.recon.records import volume_scores
 from medrestore.restoration import restore
 from medrestore.sampling import sample
 
@@ -63,7 +63,7 @@ def restorations(calls: tuple[int, ...]) -> None:
             for order in (1, 2):
                 started = time.monotonic()
                 result = restore(ready.problem, prior, make(order=order), levels=levels, samples=samples)
-                value = score([ready.shown(result.mean[0]).abs()], [ready.reference])
+                value = volume_scores([ready.shown(result.mean[0]).abs()], [ready.reference])
                 print(f"{name:15s} {steps:3d} calls a sample, order {order}: {value.psnr:6.2f} dB {value.ssim:7.4f}  "
                       f"({time.monotonic() - started:.0f} s)", flush=True)
 

@@ -30,7 +30,7 @@ from medrestore.recon.fit import measured_fit
 from medrestore.recon.plan import Plan, Undersampling
 from medrestore.recon.preparation import prepare
 from medrestore.recon.prepared import Prepared
-from medrestore.recon.records import score
+from medrestore.recon.records import volume_scores
 from medrestore.recon.restoring import restore_slice
 from medrestore.recon.settle import settled
 
@@ -133,7 +133,7 @@ def psnr(ready: Prepared, prior: Prior, plan: Plan) -> float:
     """Of the image that a plan makes of all samples."""
     made = restore_slice(ready, prior, plan)
     assert made.reference is not None
-    return score([made.image.abs()], [made.reference]).psnr
+    return volume_scores([made.image.abs()], [made.reference]).psnr
 
 
 def table(rows: list[dict[str, Any]]) -> str:

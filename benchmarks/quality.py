@@ -31,7 +31,7 @@ from medrestore.priors import Prior, load
 from medrestore.recon.plan import Plan, Undersampling
 from medrestore.recon.preparation import prepare
 from medrestore.recon.prepared import Prepared
-from medrestore.recon.records import score
+from medrestore.recon.records import volume_scores
 from medrestore.restoration import restore
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +44,7 @@ PLANS = {"HQS": Plan(methods.HQS(), steps=50), "DDS, mean of 4": Plan(methods.DD
 
 def scored(ready: Prepared, image: Tensor) -> tuple[float, float]:
     """PSNR and SSIM of an image (h, w) of the reconstruction grid."""
-    value = score([ready.shown(image).abs()], [ready.reference])
+    value = volume_scores([ready.shown(image).abs()], [ready.reference])
     return value.psnr, value.ssim
 
 

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from medrestore import Noise, methods
 from medrestore.datasets.scenes import render_frame
-from medrestore.inpainting.frame import inpaint_frame, windows
+from medrestore.inpainting.frame import inpaint_frame, windows_of_frame
 from medrestore.inpainting.plan import Plan as InpaintPlan
 from medrestore.levels import karras
 from medrestore.methods import Method
@@ -71,7 +71,7 @@ def cost(prior: Prior) -> list[dict]:
         known = boxed(size, (side, side))
         started = time.process_time()
         restored(frame, known, prior, PLAN)
-        rows.append({"hidden": share, "windows": windows(known, prior, PLAN), "seconds": time.process_time() - started})
+        rows.append({"hidden": share, "windows": windows_of_frame(known, prior, PLAN), "seconds": time.process_time() - started})
     mean = sum(row["seconds"] for row in rows) / sum(row["windows"] for row in rows)
     return [row | {"of_proportional": row["seconds"] / row["windows"] / mean} for row in rows]
 

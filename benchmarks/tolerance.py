@@ -21,7 +21,7 @@ from medrestore.methods import DDS, HQS
 from medrestore.operators import Sense
 from medrestore.priors import Prior, load
 from medrestore.recon.plan import Plan
-from medrestore.recon.records import score
+from medrestore.recon.records import volume_scores
 from medrestore.recon.restoring import restore_slice
 from medrestore.study.fingerprints import Fingerprints
 from medrestore.study.mri import PreparedSlice, prepared_slice
@@ -57,7 +57,7 @@ def measured(slices: list[PreparedSlice], plan: Plan, prior: Prior, rtol: float)
     with counted() as products:
         for one in slices:
             done = restore_slice(one.prepared, prior, plan)
-            found.append(score([done.image.abs()], [one.reference]).psnr)
+            found.append(volume_scores([done.image.abs()], [one.reference]).psnr)
     return sum(found) / len(found), len(products) / len(slices) / plan.steps
 
 

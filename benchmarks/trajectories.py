@@ -25,7 +25,7 @@ from medrestore.priors import load
 from medrestore.recon.plan import Plan
 from medrestore.recon.preparation import prepare
 from medrestore.recon.prepared import Prepared, reconstructed
-from medrestore.recon.records import score
+from medrestore.recon.records import volume_scores
 from medrestore.restoration import restore
 
 RESULTS = Path(__file__).parent / "results" / "trajectories.csv"
@@ -57,7 +57,7 @@ def scan_of(volumes: Path, number: int, make: Callable[[tuple[int, int]], Tensor
 
 def scored(ready: Prepared, image: Tensor) -> tuple[float, float]:
     """PSNR and SSIM of an image (1, h, w) of the reconstruction grid."""
-    found = score([ready.shown(image).abs()], [ready.reference])
+    found = volume_scores([ready.shown(image).abs()], [ready.reference])
     return found.psnr, found.ssim
 
 

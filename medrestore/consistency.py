@@ -7,6 +7,7 @@ from torch import Tensor
 
 from .noise import Noise, white_like
 from .operators import LinearOperator, Operator, PseudoInvertible, ResolventOperator, SpectralOperator
+from .operators.linearised import Linearised
 from .problem import Problem
 from .solvers import cg
 
@@ -14,6 +15,8 @@ SOLVED = 1e-2  # the residual, of that of the estimate, at which a data step by 
 # weakly measured that solving on to 1e-4, in four to six times the steps, hardly moves PSNR (docs/speed.md)
 CLOSE = 1e-4  # the same where data have no noise, and for a given number of steps
 CONVERGED = 60  # steps after which they end in any case
+LINEARISED, HALVED = 5, 4  # how often an operator that is not linear is linearised, and a step that gains nothing is halved
+GAINED = 1e-2  # of the objective: a linearisation that gains less is the last
 LEAST_SQUARES = 30  # conjugate-gradient steps to a least-squares fit
 
 
@@ -26,9 +29,12 @@ def project(problem: Problem[PseudoInvertible], x: Tensor) -> Tensor:
     return S.synthesise(torch.where(S.s > 0, problem.observed, S.analyse(x)))
 
 
-def prox(problem: Problem[LinearOperator], x: Tensor, gamma: float | Tensor, *, cg_steps: int | None = None,
+def prox(problem: Problem[Operator], x: Tensor, gamma: float | Tensor, *, cg_steps: int | None = None,
          rtol: float | None = None) -> Tensor:
     """argmin_z |z - x|^2 + gamma |A z - y|^2; with gamma infinite, the nearest z that minimises |A z - y|.
+
+    Where A is not linear it is found by Gauss-Newton steps from x (Nocedal & Wright, Numerical Optimization, 2006, 10.3), halved
+    while they gain nothing: a minimum near x, not always the least.
 
     Args:
         x: (batch, channel, height, width).
@@ -40,6 +46,8 @@ def prox(problem: Problem[LinearOperator], x: Tensor, gamma: float | Tensor, *, 
             infinite gamma.
     """
     A = problem.operator
+    if not isinstance(A, LinearOperator):
+        return _gauss_newton(problem, x, gamma, CONVERGED if cg_steps is None else cg_steps, SOLVED if rtol is None else rtol)
     if cg_steps is None and isinstance(A, SpectralOperator):
         S = problem.spectrum
         return S.correct(x, _trust(S.s.square(), gamma), problem.observed)
@@ -49,8 +57,8 @@ def prox(problem: Problem[LinearOperator], x: Tensor, gamma: float | Tensor, *, 
                 return A.resolve(x) + problem.resolved
         else:  # solved for the images whose weight it is, iterated for the others
             fits = torch.isclose(gamma, torch.full_like(gamma, A.gamma), rtol=1e-6)
-            return torch.where(fits, A.resolve(x) + problem.resolved, _iterated(problem, x, gamma, CONVERGED, rtol, True))
-    return _iterated(problem, x, gamma, CONVERGED if cg_steps is None else cg_steps, rtol, cg_steps is None)
+            return torch.where(fits, A.resolve(x) + problem.resolved, _iterated(A, problem, x, gamma, CONVERGED, rtol, True))
+    return _iterated(A, problem, x, gamma, CONVERGED if cg_steps is None else cg_steps, rtol, cg_steps is None)
 
 
 def _trust(power: Tensor, gamma: float | Tensor) -> Tensor:
@@ -62,14 +70,13 @@ def _trust(power: Tensor, gamma: float | Tensor) -> Tensor:
     return torch.where(certain, (power > 0).to(power), weight / (1 + weight))
 
 
-def _iterated(problem: Problem[LinearOperator], x: Tensor, gamma: float | Tensor, steps: int, rtol: float | None,
+def _iterated(A: LinearOperator, problem: Problem[Operator], x: Tensor, gamma: float | Tensor, steps: int, rtol: float | None,
               solve: bool) -> Tensor:
     """`prox` by conjugate gradients.
 
     Args:
         solve: to convergence, with the preconditioner; a number of steps asks for those of the Krylov space of Ah A.
     """
-    A = problem.operator
     residual = problem.back_projected - A.normal(x)
     if not isinstance(gamma, Tensor):
         certain = math.isinf(gamma)
@@ -83,6 +90,41 @@ def _iterated(problem: Problem[LinearOperator], x: Tensor, gamma: float | Tensor
     known = A.preconditioner(gamma.where(~infinite, 1.0)) if solve else None
     precondition = None if known is None else lambda z: torch.where(infinite, z, known(z))
     return x + cg(lambda z: z / gamma + A.normal(z), residual, max_steps=steps, rtol=tolerance, precondition=precondition)
+
+
+def _gauss_newton(problem: Problem[Operator], x: Tensor, gamma: float | Tensor, steps: int, rtol: float) -> Tensor:
+    """`prox` for an operator with no more than a derivative.
+
+    Args:
+        steps, rtol: of the conjugate gradients for each linearisation.
+    """
+    weight = (gamma if isinstance(gamma, Tensor) else torch.full((1, 1, 1, 1), gamma, device=x.device)).reciprocal()
+
+    def objective(z: Tensor) -> Tensor:
+        return _energy(problem.operator(z) - problem.y) + weight * _energy(z - x)
+
+    z, least = x, objective(x)
+    for _ in range(LINEARISED):
+        J = Linearised(problem.operator, z)
+        downhill = J.adjoint(problem.y - J.value) - weight * (z - x)
+        step = cg(lambda d, J=J: weight * d + J.normal(d), downhill, max_steps=steps, rtol=rtol)  # type: ignore[misc]
+        share = torch.ones_like(least)
+        for _ in range(HALVED):
+            reached = objective(z + share * step)
+            if (reached < least).all():
+                break
+            share = torch.where(reached < least, share, share / 2)
+        better = reached < least
+        z, before = torch.where(better, z + share * step, z), least
+        least = torch.where(better, reached, least)
+        if not (before - least > GAINED * before).any():
+            break
+    return z
+
+
+def _energy(values: Tensor) -> Tensor:
+    """(batch, 1, 1, 1) sum of the squared moduli of each sample."""
+    return values.abs().square().flatten(1).sum(1).reshape(-1, 1, 1, 1)
 
 
 def misfit(problem: Problem[Operator], x: Tensor) -> Tensor:

@@ -19,3 +19,8 @@ def meant(name: object, known: Iterable[str]) -> str:
     """The end of a sentence on an unknown name, where one that is known is like it: "; did you mean ...?"."""
     close = closest(name, known)
     return "" if close is None else f"; did you mean {close}?"
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what a library said of its failure, the kind of the error where it said nothing."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from torch import Tensor
 
 from .conditions import Conditions
+from .machine import PriorMachine
 from .priors import Prior, classifier_store, opened
 from .priors.store import describe
 
@@ -25,16 +26,6 @@ class PriorPlan(Protocol):
 
     @property
     def bf16(self) -> bool: ...
-
-
-class PriorMachine(Protocol):
-    """Where a prior is loaded."""
-
-    @property
-    def place(self) -> str: ...
-
-    @property
-    def compiled(self) -> bool: ...
 
 
 P = TypeVar("P", bound=PriorPlan)

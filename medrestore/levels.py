@@ -11,21 +11,21 @@ from .errors import InputError
 from .settings import FieldError
 
 
-def _checked(steps: int) -> None:
+def _check_steps(steps: int) -> None:
     if steps < 2:
         raise ValueError(f"noise levels need at least 2 steps, got {steps}")
 
 
 def karras(steps: int, sigma_max: float, sigma_min: float, rho: float = 7.0) -> list[float]:
     """Evenly spaced in sigma^(1/rho): Karras et al., NeurIPS 2022, eq. 5."""
-    _checked(steps)
+    _check_steps(steps)
     if not sigma_max > sigma_min > 0:
         raise ValueError(f"noise levels fall from sigma_max to a positive sigma_min, got {sigma_max} and {sigma_min}")
     top, bottom = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
     return [(top + i / (steps - 1) * (bottom - top)) ** rho for i in range(steps)] + [0.0]
 
 
-def inner(steps: int, sigma: float, lowest: float) -> list[float]:
+def levels_inside(steps: int, sigma: float, lowest: float) -> list[float]:
     """Levels from `sigma` to 0 for a trajectory within a step of another: `karras` over two decades, as far as `lowest` allows.
 
     Args:
@@ -68,7 +68,7 @@ def _position(sigmas: Sequence[float], sigma: float) -> float:
 
 def ddpm(steps: int, sigma_max: float = math.inf, sigma_min: float = 0.0) -> list[float]:
     """Evenly spaced training steps of a linear-beta DDPM, between two noise levels."""
-    _checked(steps)
+    _check_steps(steps)
     sigmas = linear_sigmas()
     top, bottom = _position(sigmas, sigma_max), _position(sigmas, sigma_min)
     return _pick(sigmas, [top + i / (steps - 1) * (bottom - top) for i in range(steps)], sigma_max, sigma_min)
@@ -80,7 +80,7 @@ def quadratic(steps: int, sigma_max: float = math.inf, sigma_min: float = 0.0) -
     The spacing "quad" of DiffPIR (Zhu et al., CVPRW 2023, sec. 4): with N steps of T, the i-th lies sqrt(i/(N-1)) of
     the way down.
     """
-    _checked(steps)
+    _check_steps(steps)
     sigmas = linear_sigmas()
     top, bottom = _position(sigmas, sigma_max), _position(sigmas, sigma_min)
     return _pick(sigmas, [top + math.sqrt(i / (steps - 1)) * (bottom - top) for i in range(steps)], sigma_max, sigma_min)
@@ -134,15 +134,15 @@ def check_levels(levels: Sequence[float]) -> None:
         InputError: what is wrong with them.
     """
     if len(levels) < 2 or levels[-1] != 0:
-        raise InputError(f"noise levels run from a positive level down to 0, got {_few(levels)}; add a 0 at the end")
+        raise InputError(f"noise levels run from a positive level down to 0, got {_shortened(levels)}; add a 0 at the end")
     if not all(0 < level < math.inf for level in levels[:-1]):
-        raise InputError(f"noise levels must be finite, and positive but for the last, got {_few(levels)}")
+        raise InputError(f"noise levels must be finite, and positive but for the last, got {_shortened(levels)}")
     if max(levels) > levels[0] or any(sigma == sigma_next for sigma, sigma_next in pairwise(levels)):
-        raise InputError(f"noise levels must decrease from the first, which none may exceed, got {_few(levels)}; "
+        raise InputError(f"noise levels must decrease from the first, which none may exceed, got {_shortened(levels)}; "
                          "sort them, or take a ladder of medrestore.levels")
 
 
-def _few(levels: Sequence[float]) -> str:
+def _shortened(levels: Sequence[float]) -> str:
     """The levels, shortened."""
     shown = [f"{level:g}" for level in levels]
     return ", ".join(shown if len(shown) <= 6 else [*shown[:3], "...", *shown[-2:]]) or "none"

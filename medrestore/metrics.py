@@ -76,18 +76,18 @@ def fastmri_frames(prediction: Array, reference: Array) -> tuple[np.ndarray, np.
     Raises:
         InputError: as `fastmri_scores`.
     """
-    prediction, reference = _volume(prediction, "prediction"), _volume(reference, "reference")
+    prediction, reference = _checked_volume(prediction, "prediction"), _checked_volume(reference, "reference")
     if len(prediction) != len(reference):
         raise InputError(
             f"The prediction has {len(prediction)} slices but the reference {len(reference)}; score the same slices."
         )
     size = (min(reference.shape[-2:]), reference.shape[-1])
-    return _centre(prediction, size, "prediction"), _centre(reference, size, "reference")
+    return _cropped_to_centre(prediction, size, "prediction"), _cropped_to_centre(reference, size, "reference")
 
 
 def psnr(prediction: Array, reference: Array, *, data_range: float) -> float:
     """Peak signal to noise ratio in dB over all elements; infinite where the two are equal."""
-    prediction, reference = _pair(prediction, reference)
+    prediction, reference = _checked_pair(prediction, reference)
     _check_range(data_range)
     error = float(np.mean((prediction - reference) ** 2))
     # two logarithms, as the squares of raw MRI values can leave the range of a float
@@ -101,7 +101,7 @@ def ssim(prediction: Array, reference: Array, *, data_range: float) -> float:
     """
     from skimage.metrics import structural_similarity
 
-    prediction, reference = _pair(prediction, reference)
+    prediction, reference = _checked_pair(prediction, reference)
     _check_range(data_range)
     if reference.ndim != 3 or min(reference.shape[1:]) < SSIM_WINDOW or len(reference) == 0:
         raise InputError(
@@ -145,14 +145,14 @@ def ssim_map(prediction: Tensor, reference: Tensor, *, data_range: float | Tenso
 
 def nmse(prediction: Array, reference: Array) -> float:
     """Normalised mean squared error over all elements: |prediction - reference|^2 / |reference|^2."""
-    return _relative_error(*_pair(prediction, reference)) ** 2
+    return _relative_error(*_checked_pair(prediction, reference)) ** 2
 
 
 def complex_nrmse(prediction: Array, reference: Array) -> float:
     """Relative error of complex images, |prediction - reference| / |reference|: phase and scale count,
     nothing is aligned.
     """
-    return _relative_error(*_pair(prediction, reference, dtype=np.complex128))
+    return _relative_error(*_checked_pair(prediction, reference, dtype=np.complex128))
 
 
 def phase_error(prediction: Array, reference: Array) -> float | None:
@@ -161,7 +161,7 @@ def phase_error(prediction: Array, reference: Array) -> float | None:
     0 is right, 90 what random phases have, 180 the most. Pixels where the prediction is exactly 0 have no
     phase and are left out, `complex_nrmse` sees them; None when no weight is left.
     """
-    prediction, reference = _pair(prediction, reference, dtype=np.complex128)
+    prediction, reference = _checked_pair(prediction, reference, dtype=np.complex128)
     # angles of the two by themselves: their product may underflow at the scale of raw MRI values
     difference = np.abs(np.angle(prediction) - np.angle(reference))
     weight = np.where(prediction == 0, 0, np.abs(reference) ** 2)
@@ -177,7 +177,7 @@ def residual(measured: Array, y: Array) -> float:
     Real or complex, of any one shape. It is not better the smaller it is: with noisy data the truth itself
     has about sigma sqrt(m) / |y|, and what lies below has fitted noise.
     """
-    return _relative_error(*_pair(measured, y, dtype=np.complex128))
+    return _relative_error(*_checked_pair(measured, y, dtype=np.complex128))
 
 
 def _relative_error(prediction: np.ndarray, reference: np.ndarray) -> float:
@@ -188,9 +188,9 @@ def _relative_error(prediction: np.ndarray, reference: np.ndarray) -> float:
     return sqrt(float(np.sum(np.abs(prediction - reference) ** 2)) / energy)
 
 
-def _pair(prediction: Array, reference: Array, dtype: type = np.float64) -> tuple[np.ndarray, np.ndarray]:
+def _checked_pair(prediction: Array, reference: Array, dtype: type = np.float64) -> tuple[np.ndarray, np.ndarray]:
     """Both as checked arrays of `dtype` and of one shape."""
-    prediction, reference = _array(prediction, "prediction", dtype), _array(reference, "reference", dtype)
+    prediction, reference = _checked_array(prediction, "prediction", dtype), _checked_array(reference, "reference", dtype)
     if prediction.shape != reference.shape:
         raise InputError(
             f"The prediction has shape {prediction.shape} but the reference {reference.shape}; crop them to one shape."
@@ -198,7 +198,7 @@ def _pair(prediction: Array, reference: Array, dtype: type = np.float64) -> tupl
     return prediction, reference
 
 
-def _array(values: Array, name: str, dtype: type = np.float64) -> np.ndarray:
+def _checked_array(values: Array, name: str, dtype: type = np.float64) -> np.ndarray:
     """`values` in double precision, refused if complex where real is wanted, empty or not finite."""
     if isinstance(values, Tensor):
         values = values.detach().cpu().resolve_conj().resolve_neg()
@@ -211,9 +211,9 @@ def _array(values: Array, name: str, dtype: type = np.float64) -> np.ndarray:
     return values
 
 
-def _volume(values: Array, name: str) -> np.ndarray:
+def _checked_volume(values: Array, name: str) -> np.ndarray:
     """`values` as a checked (slice, height, width) array."""
-    values = _array(values, name)
+    values = _checked_array(values, name)
     if values.ndim != 3:
         raise InputError(f"The {name} has shape {values.shape} but (slice, height, width) is needed.")
     return values
@@ -232,14 +232,14 @@ def flicker(prediction: Array, reference: Array, *, data_range: float) -> float:
         InputError: other shapes, fewer than two slices, or a data range that is not positive.
     """
     _check_range(data_range)
-    predicted, true = (_volume(values, name) for values, name in ((prediction, "prediction"), (reference, "reference")))
+    predicted, true = (_checked_volume(values, name) for values, name in ((prediction, "prediction"), (reference, "reference")))
     if predicted.shape != true.shape or len(true) < 2:
         raise InputError(f"The prediction has shape {predicted.shape} and the reference {true.shape}; two volumes of one shape "
                          "with two slices or more are needed.")
     return float(np.sqrt(np.square(np.diff(predicted - true, axis=0)).mean())) / data_range
 
 
-def _centre(volume: np.ndarray, size: tuple[int, int], name: str) -> np.ndarray:
+def _cropped_to_centre(volume: np.ndarray, size: tuple[int, int], name: str) -> np.ndarray:
     """The centre (height, width) of every slice; the odd pixel stays at the end."""
     height, width = volume.shape[-2:]
     if height < size[0] or width < size[1]:

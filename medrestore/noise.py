@@ -1,5 +1,6 @@
 """Random numbers: one independent stream per sample, so that sample k never depends on its batch."""
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 
@@ -18,6 +19,11 @@ def white_like(y: Tensor, noise: Callable[[Sequence[int]], Tensor]) -> Tensor:
         noise: float32 noise of a shape.
     """
     return torch.complex(noise(y.shape), noise(y.shape)) if y.is_complex() else noise(y.shape)
+
+
+def derived_seed(*numbers: int, size: int = 8) -> int:
+    """A seed of `size` bytes made of several numbers: the same ones give the same stream on every machine."""
+    return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=size).digest())
 
 
 class Noise:

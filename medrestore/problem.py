@@ -220,8 +220,8 @@ def check_fits(problem: Problem[Operator], codec: Codec, field: Padded, channels
     if isinstance(operator, LinearOperator):
         given = _back_projected(problem, operator)
         if given.is_complex() != image.is_complex():
-            raise InputError(f"the data are of a {_number(given)} image and the prior's codec is of {_number(image)} images; "
-                             "take a prior (or a codec) of the same kind of image")
+            raise InputError(f"the data are of a {_numbers_of(given)} image and the prior's codec is of "
+                             f"{_numbers_of(image)} images; take a prior (or a codec) of the same kind of image")
         if given.shape != image.shape:
             raise InputError(f"the data are of an image of shape {tuple(given.shape[1:])} (channel, height, width) and the prior "
                              f"makes images of {tuple(image.shape[1:])}; take a prior of as many channels")
@@ -238,7 +238,7 @@ def check_fits(problem: Problem[Operator], codec: Codec, field: Padded, channels
         raise InputError(f"{operator.kind} measures {tuple(measured.shape)} of an image, and y has shape {tuple(y.shape)}; "
                          "give the data as the operator returns them, batch axis first")
     if measured.is_complex() != y.is_complex():
-        raise InputError(f"{operator.kind} measures {_number(measured)} data, and y is {_number(y)}; "
+        raise InputError(f"{operator.kind} measures {_numbers_of(measured)} data, and y is {_numbers_of(y)}; "
                          "give the data as the operator returns them")
     if not linear and not measured.requires_grad:
         raise InputError(f"what {operator.kind} measures has no gradient by the image, and operators that are not linear are "
@@ -247,7 +247,7 @@ def check_fits(problem: Problem[Operator], codec: Codec, field: Padded, channels
         _check_units(problem, operator, codec)
 
 
-def _number(values: Tensor) -> str:
+def _numbers_of(values: Tensor) -> str:
     return "complex" if values.is_complex() else "real"
 
 

@@ -15,7 +15,7 @@ from .levels import below, check_levels, karras
 from .methods import Method
 from .mri import calibration_scale, gridded_centre
 from .noise import Noise
-from .operators import Encoding, LinearOperator, Mask, NonCartesianSense, Operator, SmoothPhase
+from .operators import Encoding, LinearOperator, Mask, NonCartesian, Operator, SmoothPhase
 from .operators.representation import ShortRepr
 from .priors import BySets, Prior
 from .problem import Problem, check_data, check_fits, stack
@@ -74,7 +74,7 @@ def codec_for(prior: Prior, problem: Problem[Operator]) -> Codec:
             sampled = (operator.mask > 0).to(operator.mask.dtype)
             y = problem.y / torch.where(operator.mask > 0, operator.mask, 1.0)  # without the weights of the samples
             return ComplexChannels(calibration_scale(y, sampled, operator.maps, quantile=quantile))
-        case CalibratedComplex(quantile) if isinstance(operator, NonCartesianSense):
+        case CalibratedComplex(quantile) if isinstance(operator, NonCartesian):
             y = problem.y / torch.where(operator.mask > 0, operator.mask, 1.0)
             centre, inner = gridded_centre(y, operator.trajectory, operator.shape, operator.mask)
             return ComplexChannels(calibration_scale(centre, inner, operator.maps, quantile=quantile))
@@ -186,7 +186,7 @@ def restore_all(
         )
 
     restored: dict[int, Restoration] = {}
-    for group in _alike(encoded):
+    for group in _sharing_a_batch(encoded):
         jobs = [(i, k) for i in group for k in range(samples)]
         codes = torch.cat(list(in_batches(draw, jobs, batch_size))).split(samples)
         for i, z in zip(group, codes, strict=True):
@@ -224,7 +224,7 @@ def encode(problem: Problem[Operator], prior: Prior, method: Method, codec: Code
     """The problem in the prior's coordinates, once it is known to be one that prior and method can restore."""
     check_needs(problem, method)
     check_data(problem)
-    size = _size(problem, prior, size, start)
+    size = _known_size(problem, prior, size, start)
     prior = _of_sets(prior, problem)
     codec = codec_for(prior, problem) if codec is None else codec
     field = Padded(padded_size(prior, size), size)
@@ -241,11 +241,11 @@ def encode(problem: Problem[Operator], prior: Prior, method: Method, codec: Code
 
 def _of_sets(prior: Prior, problem: Problem[Operator]) -> Prior:
     """The prior of a problem's image: of all its images where it has one for each of several sets of coil maps."""
-    maps = problem.operator.maps if isinstance(problem.operator, Encoding) else None
-    return prior if maps is None or len(maps) == 1 else BySets(prior, len(maps))
+    sets = problem.operator.sets if isinstance(problem.operator, Encoding | NonCartesian) else 1
+    return prior if sets == 1 else BySets(prior, sets)
 
 
-def _size(problem: Problem[Operator], prior: Prior, size: tuple[int, int] | None, start: Tensor | None) -> tuple[int, int]:
+def _known_size(problem: Problem[Operator], prior: Prior, size: tuple[int, int] | None, start: Tensor | None) -> tuple[int, int]:
     """(height, width) of a problem's image."""
     if isinstance(problem.operator, LinearOperator):
         return image_size(problem)
@@ -288,7 +288,7 @@ def joint(problems: Sequence[Problem[Operator]]) -> Problem[Operator]:
     return first if all(problem is first for problem in problems) else stack(problems)
 
 
-def _alike(encoded: Sequence[Encoded]) -> list[list[int]]:
+def _sharing_a_batch(encoded: Sequence[Encoded]) -> list[list[int]]:
     """The numbers of the problems, those that can share a batch together."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for i, one in enumerate(encoded):

@@ -46,7 +46,7 @@ def sample(
         ValueError: the size does not suit the prior.
         InputError: the levels do not run down to 0.
     """
-    check(problem, method, prior, size)
+    check_sampling(problem, method, prior, size)
     check_levels(levels)
     exact = [spectral(constraint) for constraint in constraints]
     for one in (*constraints, *([] if problem is None else [problem])):
@@ -88,7 +88,7 @@ def _read_ahead(problem: Problem[Operator]) -> None:
         operator.normal(problem.back_projected)
 
 
-def check(problem: Problem[Operator] | None, method: Method, prior: Prior, size: tuple[int, int]) -> None:
+def check_sampling(problem: Problem[Operator] | None, method: Method, prior: Prior, size: tuple[int, int]) -> None:
     """Refuses what does not fit together, before the first step.
 
     Raises:

@@ -113,7 +113,7 @@ print({key: round(value, 4) if isinstance(value, float) else value for key, valu
 # %%
 cells = statistics.cells(rows, "psnr")
 for show in ("mean ± sd", "mean [low, high]", "median [q1, q3]"):
-    print(tables.markdown(*tables.grid(cells, show=show)))
+    print(tables.markdown(*tables.table_grid(cells, show=show)))
 
 # %% [markdown]
 # `DDS 8` is the mean of two samples, and one sample stands beside it in a row of its own. The mean scores higher, because
@@ -176,7 +176,7 @@ for pair in statistics.paired(few, "psnr", given["against"]):
 
 # %%
 for metric in METRICS["fastmri-slice"]:
-    header, lines = tables.grid(statistics.cells(rows, metric.name), show="mean")
+    header, lines = tables.table_grid(statistics.cells(rows, metric.name), show="mean")
     print(f"{metric.heading}, {'higher' if metric.higher_is_better else 'lower'} is better")
     print(tables.markdown(header, lines))
 
@@ -185,7 +185,7 @@ for metric in METRICS["fastmri-slice"]:
 # image; far above, the image contradicts the data, and then it is made up, however sharp it looks.
 
 # %%
-print(tables.markdown(*tables.grid(statistics.cells([row for row in rows if row["misfit"] is not None], "misfit"), show="mean")))
+print(tables.markdown(*tables.table_grid(statistics.cells([row for row in rows if row["misfit"] is not None], "misfit"), show="mean")))
 
 # %% [markdown]
 # ## A method comes later

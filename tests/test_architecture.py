@@ -20,7 +20,7 @@ LAYERS = (
     {"noise", "fft", "errors", "allocator"},
     {"extras", "plugins"},
     {"operators", "solvers", "metrics", "settings", "files", "child", "shipped"},
-    {"codecs", "io", "mri", "tasks", "levels", "conditions"},
+    {"codecs", "io", "mri", "tasks", "levels", "conditions", "machine"},
     {"problem"},
     {"consistency", "priors", "datasets"},
     {"inversion"},
@@ -228,6 +228,50 @@ def test_every_module_has_tests_of_its_name(path: Path) -> None:
     tests = TESTS / inside.parent / f"test_{inside.name}"
     assert tests.is_file(), f"{tests.relative_to(TESTS.parent)} is missing"
     assert re.search(r"^\s*def test_", tests.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+PROTOCOLS = {  # names that several modules define on purpose, and why
+    "run": "what a command, a list of tasks and a training run do", "Options": "the options of a command",
+    "recognises": "of a file format: whether a file is one", "read": "of a file format or a config: what it holds",
+    "load": "of a store: the object of a folder", "save": "of a store: writes a folder",
+    "describe": "of a store: what a folder says",
+    "Plan": "of a job on scans, frames or images: what decides its output", "Machine": "of a job: where it is done",
+    "Reading": "of a job: what may be read", "Writing": "of a job: what is written", "Job": "of a job: the plan with its prior",
+    "Result": "of a job: what came of it", "read_result": "of a job: the result in an output",
+    "prepare": "of a job: all that precedes sampling", "restore_slice": "of a job: one slice restored",
+    "record_place": "of an output: where its record lies", "read_record": "of an output: its record",
+    "damaged": "of an output: its files that are not as they were written", "is_done": "of an output: whether it is current",
+    "check_output": "of an output: refuses a name",
+    "Config": "the tree of a study and of a training run", "Baseline": "the method, and its entry in a study",
+    "Acquisition": "how scans are simulated, in a study and in a training run", "Bicubic": "the step and the baseline",
+    "Frames": "a kind of `data`, and what it reads", "Phantoms": "a kind of `data`, of training and of studies",
+    "Pictures": "a kind of `data`, of training and of studies", "Scenes": "a kind of `data`, of training and of studies",
+    "Summary": "at the start of a run, and of scores",
+    "check": "the laws of an operator, the bounds of a field",
+    "stack": "operators, problems", "sampled": "a law by the name of what it tests", "__dir__": "Python asks for it",
+}
+
+
+def repeated(trees: dict[Path, ast.Module]) -> dict[str, list[str]]:
+    """Names of functions and classes at the top of several modules, with those modules."""
+    homes: dict[str, list[str]] = {}
+    for path, tree in trees.items():
+        for name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}:
+            homes.setdefault(name, []).append(path.as_posix())
+    return {name: places for name, places in homes.items() if len(places) > 1}
+
+
+def test_a_name_stands_for_one_thing() -> None:
+    """A name of several modules is a protocol: the same part of things of one kind. Any other gets a name of its own."""
+    found = repeated({path.relative_to(PACKAGE): ast.parse(path.read_text(encoding="utf-8")) for path in FILES})
+    assert {name: places for name, places in found.items() if name not in PROTOCOLS} == {}
+    assert set(PROTOCOLS) - set(found) == {"__dir__"}, "no longer of several modules; take it off the list"
+
+
+def test_repeated_names_are_found() -> None:
+    trees = {Path("a.py"): ast.parse("def _check(): ...\ndef f(): ...\nclass A:\n    def g(self): ..."),
+             Path("b.py"): ast.parse("def _check(): ...\nclass B:\n    def g(self): ...\n    def f(self): ...")}
+    assert repeated(trees) == {"_check": ["a.py", "b.py"]}
 
 
 def test_there_are_files() -> None:

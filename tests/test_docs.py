@@ -87,7 +87,7 @@ def test_every_page_is_on_the_map() -> None:
 def test_every_operator_and_method_is_listed() -> None:
     kinds = {"Operator", "LinearOperator", "SpectralOperator", "CoIsometry", "Isometry", "Spectrum", "FromSpectrum", "Composed",
              "SpectralSense", "ResolventOperator", "ResolvedSense", "LocalOperator", "PseudoInvertible", "Encoding", "Decoded",
-             "Stack", "Window", "CoilOperator", "CoilEncoding", "Coils", "AnySense"}
+             "Stack", "Window", "CoilOperator", "CoilEncoding", "Coils", "NonCartesian", "AnySense"}
     readme = "".join((ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("operators.md", "methods.md"))
     listed = set(medrestore.operators.__all__) - kinds | {kind.__name__ for kind in METHODS.values()}
     assert not {one for one in listed if not re.search(rf"`{re.escape(one)}\b", readme)}

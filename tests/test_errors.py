@@ -2,7 +2,7 @@
 
 import pytest
 
-from medrestore.errors import InputError, closest, meant
+from medrestore.errors import InputError, closest, first_line, meant
 
 
 def test_the_message_is_the_sentence() -> None:
@@ -22,3 +22,8 @@ def test_the_name_that_was_meant(name: object, close: str | None) -> None:
     known = ("hqs", "dds", "zero-filled")
     assert closest(name, known) == close
     assert meant(name, iter(known)) == ("" if close is None else f"; did you mean {close}?")
+
+
+def test_what_a_library_said_is_told_in_a_line() -> None:
+    assert first_line(ValueError("bad header\nat byte 3")) == "bad header"
+    assert first_line(ValueError()) == "ValueError" and first_line(KeyError("\n")) == repr("\n")

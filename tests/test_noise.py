@@ -5,7 +5,7 @@ import torch
 from helpers.pretend_device import counting, pretending
 
 from medrestore import noise as noises
-from medrestore.noise import Noise
+from medrestore.noise import Noise, derived_seed
 
 SHAPE = (2, 5, 4)
 
@@ -62,3 +62,8 @@ def test_another_shape_takes_nothing_from_the_streams() -> None:
         there = Noise([3, 4], device)
         for shape in [SHAPE] * 4 + [(1, 7, 3)] * 2 + [SHAPE] * 2:
             assert torch.equal(there((2, *shape)).cpu(), here((2, *shape)))
+
+
+def test_derived_seeds_are_the_same_everywhere() -> None:
+    assert derived_seed(3, 0, 64) == 11146902665587860564 and derived_seed(3, 0, 64, size=7) == 61379793759217421
+    assert derived_seed(3, 0, 65) != derived_seed(3, 0, 64)

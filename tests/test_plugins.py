@@ -16,7 +16,7 @@ from medrestore import plugins, shipped
 from medrestore.cli.main import help_text, main
 from medrestore.errors import InputError
 from medrestore.images.degradation import Degradation
-from medrestore.images.operators import Files, operator_of
+from medrestore.images.operators import DegradationFiles, operator_of
 from medrestore.images.steps import Plugged
 from medrestore.io import read_kspace
 from medrestore.io.kspace.open import suffixes
@@ -75,11 +75,11 @@ def test_a_method_is_one_of_those_that_are_offered(installed) -> None:
 def test_an_operator_is_a_step_of_a_degradation(installed) -> None:
     example(installed)
     done = Degradation(operators=(Plugged("every-second-row", {"first": 1}),))
-    operator = operator_of(done, (6, 4), 3, Files({}, {}))
+    operator = operator_of(done, (6, 4), 3, DegradationFiles({}, {}))
     assert isinstance(operator, Mask) and operator.keep[:, 0].tolist() == [0, 1, 0, 1, 0, 1] and done.linear
     assert not Degradation(operators=(Plugged("every-second-row", linear=False),)).linear
     with pytest.raises(InputError, match=r"the plugin 'every-second-row' of medrestore_example 1.2 does not work .*unexpected"):
-        operator_of(Degradation(operators=(Plugged("every-second-row", {"second": 1}),)), (6, 4), 3, Files({}, {}))
+        operator_of(Degradation(operators=(Plugged("every-second-row", {"second": 1}),)), (6, 4), 3, DegradationFiles({}, {}))
     with pytest.raises(InputError, match="every-third-row"):
         Plugged("every-third-row")
 
@@ -171,7 +171,7 @@ def test_a_broken_plugin_is_one_sentence_and_never_the_end(installed, text, tmp_
     with pytest.raises(InputError, match="known k-space format"):
         read_kspace(tmp_path / "a.h6")
     with pytest.raises(InputError, match="does not work"):
-        operator_of(Degradation(operators=(Plugged("bad-operator"),)), (4, 4), 1, Files({}, {}))
+        operator_of(Degradation(operators=(Plugged("bad-operator"),)), (4, 4), 1, DegradationFiles({}, {}))
     assert "bad " in help_text()
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..operators import AnySense, LinearOperator
+from ..operators import AnySense, LinearOperator, SmoothPhase
 from ..problem import Problem
 from ..solvers import cg
-from .penalties import differences, differences_adjoint, shrunk
+from .penalties import soft_threshold, wrapped_adjoint, wrapped_differences
 from .pictures import PictureBaseline
 from .regularised import Regularised
 
@@ -30,7 +30,7 @@ class ADMMTV(Regularised, PictureBaseline):
 
     iterations: int = 60
 
-    def _fit(self, A: AnySense, y: Tensor) -> Tensor:
+    def _fit(self, A: AnySense | SmoothPhase, y: Tensor) -> Tensor:
         return self.fitted(A, y)
 
     def restore(self, problem: Problem[LinearOperator]) -> Tensor:
@@ -41,12 +41,12 @@ class ADMMTV(Regularised, PictureBaseline):
         rho = max(self.lam, 1e-6) / TYPICAL
         data = A.adjoint(y)
         x = torch.zeros_like(data)
-        z = u = differences(x)
+        z = u = wrapped_differences(x)
         for _ in range(self.iterations):
-            right = data + rho * differences_adjoint(z - u)
-            x = x + cg(lambda v: A.normal(v) + rho * differences_adjoint(differences(v)),
-                       right - A.normal(x) - rho * differences_adjoint(differences(x)), max_steps=INNER, rtol=1e-3)
-            d = differences(x)
-            z = shrunk(d + u, self.lam / rho)
+            right = data + rho * wrapped_adjoint(z - u)
+            x = x + cg(lambda v: A.normal(v) + rho * wrapped_adjoint(wrapped_differences(v)),
+                       right - A.normal(x) - rho * wrapped_adjoint(wrapped_differences(x)), max_steps=INNER, rtol=1e-3)
+            d = wrapped_differences(x)
+            z = soft_threshold(d + u, self.lam / rho)
             u = u + d - z
         return x

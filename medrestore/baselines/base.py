@@ -1,16 +1,23 @@
 """The interface of reconstructions without a prior."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..operators import NonCartesianSense
+from ..operators import NonCartesian, SmoothPhase
 
 
 class Baseline(ABC):
-    """A reconstruction of one slice from its samples and coil maps, without a diffusion prior."""
+    """A reconstruction of one slice from its samples and coil maps, without a diffusion prior.
+
+    Attributes:
+        holds_phase: whether it can hold the phase of the image to a known one, by `in_phase`.
+    """
+
+    holds_phase: ClassVar[bool] = False
 
     @abstractmethod
     def reconstruct(self, kspace: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
@@ -28,8 +35,8 @@ class Baseline(ABC):
             InputError: shapes do not fit together, or values are not finite.
         """
 
-    def along(self, A: NonCartesianSense, y: Tensor) -> Tensor:
-        """The image (1, 1, height, width) complex64 behind samples (1, coil, readout, sample) along a trajectory.
+    def along(self, A: NonCartesian, y: Tensor) -> Tensor:
+        """The images (1, set, height, width) complex64 behind samples (1, coil, readout, sample) along a trajectory.
 
         Args:
             A: of one slice, its mask 0 or 1.
@@ -40,6 +47,18 @@ class Baseline(ABC):
         """
         raise InputError(f"{type(self).__name__} takes Cartesian scans alone, and this one was acquired along a trajectory; take "
                          "zero-filled, CG-SENSE, total variation or L1-wavelet")
+
+    def in_phase(self, A: SmoothPhase, y: Tensor) -> Tensor:
+        """The image (1, 1, height, width) complex64 behind samples of A's encoding, its phase held to that of A.
+
+        Args:
+            A: of one slice, the mask of its encoding 0 or 1.
+            y: samples of the encoding; what the mask leaves out is ignored.
+
+        Raises:
+            InputError: the method holds no phase.
+        """
+        raise InputError(f"{type(self).__name__} holds no phase; take CG-SENSE, total variation or L1-wavelet")
 
 
 def check_slice(kspace: Tensor, maps: Tensor, mask: Tensor, *, several: bool = False) -> None:

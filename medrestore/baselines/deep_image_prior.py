@@ -67,7 +67,7 @@ class DeepImagePrior(Baseline, PictureBaseline):
             return torch.zeros_like(kspace[:, :1], dtype=torch.complex64)
         generator = torch.Generator().manual_seed(self.seed)
         size = (kspace.shape[-2], kspace.shape[-1])
-        fitted, predicted = (part.to(kspace.device) for part in _split(mask.cpu(), size, self.held_out, generator))
+        fitted, predicted = (part.to(kspace.device) for part in _split_samples(mask.cpu(), size, self.held_out, generator))
         y = (kspace / scale).to(torch.complex64)
         draw, weights = self._decoder(size, 2, generator, kspace.device)
 
@@ -154,7 +154,7 @@ def _error(difference: Tensor, where: Tensor) -> Tensor:
     return real.square().sum() / (where.sum().clamp(min=1) * difference.shape[1])
 
 
-def _split(mask: Tensor, size: tuple[int, int], share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _split_samples(mask: Tensor, size: tuple[int, int], share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """The samples to fit and those to predict, masks of `size`; the calibration region is always fitted."""
     rows, columns = calibration_region(mask)
     chosen = mask * (torch.rand(size, generator=generator) < share)

@@ -7,17 +7,17 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def differences(x: Tensor) -> Tensor:
+def wrapped_differences(x: Tensor) -> Tensor:
     """Of neighbours along both axes, wrapped at the border: (2, *x.shape)."""
     return torch.stack([x - x.roll(1, -2), x - x.roll(1, -1)])
 
 
-def differences_adjoint(d: Tensor) -> Tensor:
-    """The adjoint of `differences`."""
+def wrapped_adjoint(d: Tensor) -> Tensor:
+    """The adjoint of `wrapped_differences`."""
     return d[0] - d[0].roll(-1, -2) + d[1] - d[1].roll(-1, -1)
 
 
-def shrunk(d: Tensor, threshold: float) -> Tensor:
+def soft_threshold(d: Tensor, threshold: float) -> Tensor:
     """The proximal map of threshold |.|_1: magnitudes less by `threshold`, at least 0."""
     size = d.abs()
     return d * ((size - threshold).clamp(min=0) / size.clamp(min=torch.finfo(size.dtype).tiny))
@@ -45,7 +45,7 @@ class Wavelets:
         even = functional.pad(image, (0, width % 2, 0, height % 2)).roll((height % 2, width % 2), (-2, -1))
         listed = pywt.wavedec2(even[0, 0].cpu().resolve_conj().numpy(), self.name, mode="zero")
         coefficients, places = pywt.coeffs_to_array(listed)
-        small = shrunk(torch.from_numpy(coefficients), threshold).numpy()
+        small = soft_threshold(torch.from_numpy(coefficients), threshold).numpy()
         back = pywt.waverec2(pywt.array_to_coeffs(small, places, output_format="wavedec2"), self.name, mode="zero")
         rows, columns = slice(height % 2, height % 2 + height), slice(width % 2, width % 2 + width)
         return torch.from_numpy(back[rows, columns]).to(image)[None, None]

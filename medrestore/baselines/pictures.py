@@ -37,7 +37,7 @@ class Degraded(PictureBaseline):
     """The picture as it was given: small ones enlarged by repeating pixels, grey ones grey in every channel."""
 
     def restore(self, problem: Problem[LinearOperator]) -> Tensor:
-        return _of_size(problem, "nearest")
+        return _at_image_size(problem, "nearest")
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class Bicubic(PictureBaseline):
     """Bicubic interpolation of a small picture: Keys, IEEE Trans. ASSP 29, 1981."""
 
     def restore(self, problem: Problem[LinearOperator]) -> Tensor:
-        return _of_size(problem, "bicubic")
+        return _at_image_size(problem, "bicubic")
 
 
-def _of_size(problem: Problem[LinearOperator], mode: str) -> Tensor:
+def _at_image_size(problem: Problem[LinearOperator], mode: str) -> Tensor:
     """y as a picture of the size and the channels of x."""
     y, size = problem.y, problem.back_projected.shape
     if y.ndim != 4 or y.is_complex() or any(side % small for side, small in zip(size[-2:], y.shape[-2:], strict=True)):

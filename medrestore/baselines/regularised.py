@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..operators import AnySense, NonCartesianSense, Sense, SoftSense, encoding
+from ..operators import AnySense, LinearOperator, NonCartesian, Sense, SmoothPhase, SoftSense, encoding
 from ..solvers import cg
 from .base import Baseline
-from .penalties import Wavelets, differences, differences_adjoint
+from .penalties import Wavelets, wrapped_adjoint, wrapped_differences
 from .zero_filled import ZeroFilled, brightness
 
 TYPICAL = 0.02  # lam / rho of ADMM, what is taken off a coefficient in one iteration, for images of about unit brightness
@@ -37,6 +37,7 @@ class Regularised(Baseline):
         iterations: how many iterations are run.
     """
 
+    holds_phase = True
     lam: float
     iterations: int
 
@@ -52,10 +53,15 @@ class Regularised(Baseline):
         # however a mask is given, the image has the same digits
         return self._scaled(encoding(maps, mask.expand(kspace.shape[-2:])), kspace, direct)
 
-    def along(self, A: NonCartesianSense, y: Tensor) -> Tensor:
+    def along(self, A: NonCartesian, y: Tensor) -> Tensor:
         return self._scaled(A, y, ZeroFilled().along(A, y))
 
-    def _scaled(self, A: AnySense, y: Tensor, direct: Tensor) -> Tensor:
+    def in_phase(self, A: SmoothPhase, y: Tensor) -> Tensor:
+        inner = A.encoding
+        direct = ZeroFilled().along(inner, y) if isinstance(inner, NonCartesian) else inner.adjoint(y)
+        return self._scaled(A, A.data(y), direct)
+
+    def _scaled(self, A: AnySense | SmoothPhase, y: Tensor, direct: Tensor) -> Tensor:
         """The fit of data that are divided by the brightness of the image that they give directly."""
         scale = brightness(direct)
         if scale == 0:
@@ -63,7 +69,7 @@ class Regularised(Baseline):
         return (self._fit(A, (y / scale).to(torch.complex64)) * scale).to(torch.complex64)
 
     @abstractmethod
-    def _fit(self, A: AnySense, y: Tensor) -> Tensor:
+    def _fit(self, A: AnySense | SmoothPhase, y: Tensor) -> Tensor:
         """The images (1, set, height, width) for `y` of about unit brightness; all on the device of `y`."""
 
 
@@ -73,8 +79,8 @@ class CGSense(Regularised):
 
     iterations: int = 30
 
-    def _fit(self, A: AnySense, y: Tensor) -> Tensor:
-        known = A.preconditioner(1 / max(self.lam, LEAST)) if isinstance(A, NonCartesianSense) else None
+    def _fit(self, A: AnySense | SmoothPhase, y: Tensor) -> Tensor:
+        known = None if isinstance(A, Sense | SoftSense) else A.preconditioner(1 / max(self.lam, LEAST))
         return cg(lambda x: A.normal(x) + self.lam * x, A.adjoint(y), max_steps=self.iterations, precondition=known)
 
 
@@ -86,13 +92,14 @@ class TotalVariation(Regularised):
     primal-dual method of Chambolle & Pock, JMIV 40, 2011. The dual variables live on the scale of `lam`, the image on that
     of 1, so the dual steps are made proportional to `lam`. On a brain slice (8 coils, 4-fold) at `lam` = 1e-3 the objective
     is 0.2 % above its minimum after 100 iterations and 0.04 % after 200; with dual steps of 1 it is 22 % above after 100. Along
-    a trajectory, whose samples are dense in the centre of k-space, it is `ADMMTV`, which has the same objective.
+    a trajectory, whose samples are dense in the centre of k-space, and with a phase that is held it is `ADMMTV`, which has the
+    same objective.
     """
 
     iterations: int = 200
 
-    def _fit(self, A: AnySense, y: Tensor) -> Tensor:
-        if isinstance(A, NonCartesianSense):
+    def _fit(self, A: AnySense | SmoothPhase, y: Tensor) -> Tensor:
+        if not isinstance(A, Sense | SoftSense):
             from .admm_tv import ADMMTV
 
             return ADMMTV(self.lam).fitted(A, y)
@@ -101,12 +108,12 @@ class TotalVariation(Regularised):
         # the primal step times the norm of A^H A data_step + D^H D penalty_step must not pass 1; the norm of D^H D is at most 8
         step = 1 / (data_step * _norm_bound(A) + 8 * penalty_step)
         x = ahead = torch.zeros_like(A.adjoint(y))
-        u, v = torch.zeros_like(y), differences(x)
+        u, v = torch.zeros_like(y), wrapped_differences(x)
         for _ in range(self.iterations):
             u = (u + data_step * (A(ahead) - y)) / (1 + data_step)
-            v = v + penalty_step * differences(ahead)
+            v = v + penalty_step * wrapped_differences(ahead)
             v = v / (v.abs() / self.lam).clamp(min=1) if self.lam else torch.zeros_like(v)
-            before, x = x, x - step * (A.adjoint(u) + differences_adjoint(v))
+            before, x = x, x - step * (A.adjoint(u) + wrapped_adjoint(v))
             ahead = 2 * x - before
         return x
 
@@ -119,7 +126,8 @@ class L1Wavelet(Regularised):
     norms but has more coefficients than pixels. Shrinking them is then not exactly the proximal map of the penalty: on a
     brain slice the image that is found differs from the minimiser of the objective above by 0.2 % at `lam` = 5e-3 and by
     1 % at 5e-2. Along a trajectory, whose samples are dense in the centre of k-space, FISTA takes more than 400 iterations; it
-    is ADMM (Boyd et al., 2011) there, with preconditioned conjugate gradients, each step of which counts as an iteration.
+    is ADMM (Boyd et al., 2011) there, and where the phase is held, with preconditioned conjugate gradients, each step of which
+    counts as an iteration.
 
     Attributes:
         wavelet: name of an orthogonal wavelet of PyWavelets.
@@ -128,8 +136,8 @@ class L1Wavelet(Regularised):
     iterations: int = 100
     wavelet: str = "db4"
 
-    def _fit(self, A: AnySense, y: Tensor) -> Tensor:
-        if isinstance(A, NonCartesianSense):
+    def _fit(self, A: AnySense | SmoothPhase, y: Tensor) -> Tensor:
+        if not isinstance(A, Sense | SoftSense):
             return self._split(A, y)
         W, step = Wavelets(self.wavelet), 1 / _norm_bound(A)
         data = A.adjoint(y)
@@ -142,8 +150,7 @@ class L1Wavelet(Regularised):
             z = x + (t_before - 1) / t * (x - before)
         return x
 
-
-    def _split(self, A: NonCartesianSense, y: Tensor) -> Tensor:
+    def _split(self, A: LinearOperator, y: Tensor) -> Tensor:
         """The same minimum by ADMM, the image being split from the one that is shrunk."""
         W, rho, data = Wavelets(self.wavelet), max(self.lam, LEAST) / TYPICAL, A.adjoint(y)
         known = A.preconditioner(1 / rho)

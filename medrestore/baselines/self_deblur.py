@@ -94,9 +94,9 @@ class Hourglass(nn.Module):
 
     def __init__(self, into: int, out: int, channels: int) -> None:
         super().__init__()
-        self.down = nn.ModuleList(_block(into if k == 0 else channels, channels, stride=2) for k in range(3))
+        self.down = nn.ModuleList(_convolution_block(into if k == 0 else channels, channels, stride=2) for k in range(3))
         self.skips = nn.ModuleList(nn.Conv2d(into if k == 0 else channels, 4, 1) for k in range(3))
-        self.up = nn.ModuleList(_block(channels + 4, channels, stride=1) for _ in range(3))
+        self.up = nn.ModuleList(_convolution_block(channels + 4, channels, stride=1) for _ in range(3))
         self.last = nn.Conv2d(channels, out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -110,6 +110,6 @@ class Hourglass(nn.Module):
         return result
 
 
-def _block(into: int, out: int, *, stride: int) -> nn.Sequential:
+def _convolution_block(into: int, out: int, *, stride: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(into, out, 3, stride, 1, padding_mode="reflect"), nn.InstanceNorm2d(out, affine=True),
                          nn.LeakyReLU(0.2))

@@ -43,7 +43,7 @@ def tune(
     table: dict[float, list[float]] = {weight: [] for weight in baselines}
     for case in cases:
         for weight, baseline in baselines.items():
-            value = float(score(_restored(baseline, case), case[-1]))
+            value = float(score(_restored_case(baseline, case), case[-1]))
             if isnan(value):
                 raise InputError(
                     f"The score of weight {weight} on case {len(table[weight])} is not a number; leave the case out."
@@ -54,7 +54,7 @@ def tune(
     return max(table, key=lambda weight: fmean(table[weight])), {weight: tuple(values) for weight, values in table.items()}
 
 
-def _restored(baseline: Baseline | PictureBaseline, case: Case) -> Tensor:
+def _restored_case(baseline: Baseline | PictureBaseline, case: Case) -> Tensor:
     """What a baseline makes of a case.
 
     Raises:

@@ -77,7 +77,7 @@ class CoilMaps(nn.Module):
         k = torch.view_as_complex(kspace)
         batch, coils, *size = k.shape
         rows, columns = (slice(n // 2 - min(n, GRID) // 2, n // 2 - min(n, GRID) // 2 + min(n, GRID)) for n in size)
-        small = ifft2c((k * _calibration(mask[:, 0, ..., 0]))[..., rows, columns]).flatten(0, 1)[:, None]
+        small = ifft2c((k * _calibration_windows(mask[:, 0, ..., 0]))[..., rows, columns]).flatten(0, 1)[:, None]
         corrected = fft2c(small + self.correction(small)).unflatten(0, (batch, coils))[:, :, 0]
         padded = torch.zeros_like(k)
         padded[..., rows, columns] = corrected
@@ -97,7 +97,7 @@ class _LastAxis(nn.Module):
         return torch.view_as_real(self.correction(torch.view_as_complex(x.contiguous())))
 
 
-def _calibration(masks: Tensor) -> Tensor:
+def _calibration_windows(masks: Tensor) -> Tensor:
     """1 in the calibration region of each mask (batch, height, width) and 0 elsewhere, (batch, 1, height, width)."""
     windows = torch.zeros(len(masks), 1, *masks.shape[1:], device=masks.device)
     for window, mask in zip(windows, masks, strict=True):

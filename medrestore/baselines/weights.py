@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from ..errors import InputError
+from ..errors import InputError, first_line
 from ..files import digest
-from ..priors.store import LARGEST_WEIGHTS
+from ..priors.network_files import LARGEST_WEIGHTS
 from ..priors.tensors import write_tensors
 from ..settings import build
 from .supervised import Reconstructor, Supervised
@@ -23,7 +23,7 @@ KINDS: dict[str, type[Reconstructor]] = {kind.kind: kind for kind in (UNet, VarN
 LARGEST_ABOUT = 2**20  # bytes
 
 
-def network(kind: str, arguments: dict[str, Any], where: str) -> Reconstructor:
+def new_network(kind: str, arguments: dict[str, Any], where: str) -> Reconstructor:
     """A new network; `where` begins error messages.
 
     Raises:
@@ -59,7 +59,7 @@ def describe(folder: Path | str) -> dict[str, Any]:
             raise ValueError(f"it is larger than {LARGEST_ABOUT >> 20} MiB")
         about = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        why = error.strerror if isinstance(error, OSError) else (str(error).splitlines() or [type(error).__name__])[0]
+        why = error.strerror if isinstance(error, OSError) else first_line(error)
         raise InputError(f"{path} cannot be read ({why}); give the folder of a trained baseline") from error
     kinds = {"kind": str, "arguments": dict, "sha256": str, "card": dict}
     if not isinstance(about, dict) or about.get("format") != FORMAT or any(
@@ -87,7 +87,7 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Supervise
     if digest(path) != about["sha256"]:
         raise InputError(f"{path} is not the file that {ABOUT} describes (its sha256 differs); copy the baseline again")
     with torch.device("meta"):
-        net = network(about["kind"], about["arguments"], str(Path(folder) / ABOUT))
+        net = new_network(about["kind"], about["arguments"], str(Path(folder) / ABOUT))
     try:
         tensors = load_file(path)
         shapes = {key: (value.shape, value.dtype) for key, value in net.state_dict().items()}
@@ -97,6 +97,6 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Supervise
             raise ValueError("it holds values that are not finite")
         net.load_state_dict(tensors, strict=True, assign=True)
     except Exception as error:  # whatever the library says of a broken file
-        why = (str(error).splitlines() or [type(error).__name__])[0]
+        why = first_line(error)
         raise InputError(f"{path} does not hold the weights of a {about['kind']} ({why}); copy the baseline again") from error
     return Supervised(net.requires_grad_(False).eval().to(device), about["card"])

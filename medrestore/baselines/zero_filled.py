@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..fft import ifft2c
 from ..mri.density import pipe_menon
-from ..operators import NonCartesianSense
+from ..operators import NonCartesian
 from .base import Baseline, check_slice
 
 
@@ -24,7 +24,7 @@ class ZeroFilled(Baseline):
         images = ifft2c(kspace * mask.to(kspace.device))
         return (maps.to(kspace.device).conj() * images).sum(1)[None].to(torch.complex64)
 
-    def along(self, A: NonCartesianSense, y: Tensor) -> Tensor:
+    def along(self, A: NonCartesian, y: Tensor) -> Tensor:
         taken = A.mask > 0
         density = torch.zeros(taken.shape, device=y.device)
         density[taken] = pipe_menon(A.trajectory[taken][None], A.shape)[0]

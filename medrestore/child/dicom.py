@@ -16,7 +16,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.tag import BaseTag, Tag
 
-from .opened import Files, Reply
+from .opened import OpenFiles, Reply
 
 DEFLATED = "1.2.840.10008.1.2.1.99"  # the transfer syntax whose data set is one zlib stream
 LONGEST_HEADER = 16 << 20  # bytes of a deflated data set without its pixels; real ones have some kilobytes
@@ -26,7 +26,7 @@ PIXELS = (0x7FE0, 0x0010)  # the tag of the pixels, which are last
 GROUPS = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")  # of enhanced images
 
 
-class Dicoms(Files[str]):
+class Dicoms(OpenFiles[str]):
     """Images by their paths."""
 
     def __init__(self) -> None:
@@ -44,24 +44,24 @@ class Dicoms(Files[str]):
 
     def _fields(self, number: int, names: Sequence[str], rescale: Sequence[str]) -> Reply:
         """Fields of the header as plain values; of those of `rescale` all values, the functional groups' last."""
-        dataset = _read(self._files[number], pixels=False)
+        dataset = _read_dataset(self._files[number], pixels=False)
         places = [dataset]
         for groups in GROUPS:
             for group in list(dataset.get(groups) or [])[:1]:
                 places += list(group.get("PixelValueTransformationSequence") or [])[:1]
-        return {"fields": {name: plain(dataset.get(name)) for name in names},
-                "rescale": {name: [plain(place.get(name)) for place in places] for name in rescale}}, []
+        return {"fields": {name: plain_element(dataset.get(name)) for name in names},
+                "rescale": {name: [plain_element(place.get(name)) for place in places] for name in rescale}}, []
 
     def _pixels(self, number: int) -> Reply:
         """The shape and type of the stored pixels of an image of one grey frame, and the pixels."""
-        dataset = _read(self._files[number], pixels=True)
+        dataset = _read_dataset(self._files[number], pixels=True)
         dataset.SamplesPerPixel, dataset.NumberOfFrames = 1, 1  # as whoever asks has read them, also where they are empty
         pixels = np.asarray(dataset.pixel_array)
         pixels = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
         return {"shape": pixels.shape, "type": pixels.dtype.name}, [pixels]
 
 
-def _read(path: str, *, pixels: bool) -> Dataset:
+def _read_dataset(path: str, *, pixels: bool) -> Dataset:
     meta = read_file_meta_info(path)
     if meta.get("TransferSyntaxUID") == DEFLATED:
         return _deflated(path, meta, pixels=pixels)
@@ -94,12 +94,12 @@ def _deflated(path: str, meta: FileMetaDataset, *, pixels: bool) -> Dataset:
     return dataset
 
 
-def plain(value: Any) -> Any:
+def plain_element(value: Any) -> Any:
     """A value as JSON has it: whole numbers, text (decimal strings as they stand there) and lists of them; else None."""
     if isinstance(value, bool | int) and not isinstance(value, str):
         return int(value)
     if isinstance(value, list | pydicom.multival.MultiValue) and not isinstance(value, pydicom.Sequence):
-        return [plain(one) for one in value]
+        return [plain_element(one) for one in value]
     if value is None or isinstance(value, bytes | pydicom.Sequence):
         return None
     return str(value)[:LONGEST_TEXT]

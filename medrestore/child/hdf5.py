@@ -10,15 +10,15 @@ from typing import Any
 import h5py
 import numpy as np
 
-from .messages import described
-from .opened import Files, Reply
+from .messages import plain_dtype
+from .opened import OpenFiles, Reply
 
 DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3  # filters of the format
 CHECKSUM = 4  # bytes that the last one adds
 LONGEST_TEXT = 1 << 20  # bytes of a text or an attribute; those that are read hold some kilobytes
 
 
-class HDF5(Files[h5py.File]):
+class HDF5(OpenFiles[h5py.File]):
     """Open HDF5 files."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class HDF5(Files[h5py.File]):
             return {"kind": "group" if isinstance(group, h5py.Group) else "other"}, []
         check_apart(group.dtype)
         return {
-            "kind": "dataset", "shape": group.shape, "chunks": group.chunks, "type": described(group.dtype),
+            "kind": "dataset", "shape": group.shape, "chunks": group.chunks, "type": plain_dtype(group.dtype),
             "elsewhere": bool(group.is_virtual or group.external), "stored": group.id.get_storage_size(),
             "filters": group.id.get_create_plist().get_nfilters(),
         }, []

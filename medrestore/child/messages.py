@@ -21,23 +21,23 @@ class Broken(Exception):
     """The other side has gone, or what it says is no message."""
 
 
-def send(stream: IO[bytes], message: dict[str, Any], arrays: Sequence[np.ndarray] = ()) -> None:
+def send_message(stream: IO[bytes], message: dict[str, Any], arrays: Sequence[np.ndarray] = ()) -> None:
     """Writes a message; the arrays, C-contiguous and without objects, follow it."""
     sizes = [array.nbytes for array in arrays]
     text = json.dumps(message | {"sizes": sizes}).encode("ascii")
-    _write(stream, LENGTH.pack(len(text)) + text)
+    _write_all(stream, LENGTH.pack(len(text)) + text)
     for array in arrays:
         if array.nbytes > 0:
-            _write(stream, array.reshape(-1).view(np.uint8).data)
+            _write_all(stream, array.reshape(-1).view(np.uint8).data)
 
 
-def _write(stream: IO[bytes], data: Any) -> None:
+def _write_all(stream: IO[bytes], data: Any) -> None:
     view = memoryview(data)
     while len(view) > 0:
         view = view[stream.write(view) or 0 :]
 
 
-def receive(stream: IO[bytes], *, most: int) -> tuple[dict[str, Any], list[np.ndarray]]:
+def receive_message(stream: IO[bytes], *, most: int) -> tuple[dict[str, Any], list[np.ndarray]]:
     """A message and the bytes of its arrays.
 
     Args:
@@ -47,20 +47,20 @@ def receive(stream: IO[bytes], *, most: int) -> tuple[dict[str, Any], list[np.nd
     Raises:
         Broken: the stream ends, or holds no message, or more than `most`.
     """
-    (length,) = LENGTH.unpack(_read(stream, LENGTH.size).tobytes())
+    (length,) = LENGTH.unpack(_read_bytes(stream, LENGTH.size).tobytes())
     if length > LARGEST:
         raise Broken("its message is too long")
     try:
-        message = json.loads(_read(stream, length).tobytes())
+        message = json.loads(_read_bytes(stream, length).tobytes())
         sizes = message.pop("sizes")
         if not all(type(size) is int and size >= 0 for size in sizes) or sum(sizes) > most:
             raise Broken("it sends more than was asked for")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise Broken("it sends no message") from error
-    return message, [_read(stream, size) for size in sizes]
+    return message, [_read_bytes(stream, size) for size in sizes]
 
 
-def _read(stream: IO[bytes], size: int) -> np.ndarray:
+def _read_bytes(stream: IO[bytes], size: int) -> np.ndarray:
     """So many bytes of an unbuffered stream."""
     data = np.empty(size, np.uint8)
     view, done = data.data, 0
@@ -72,15 +72,15 @@ def _read(stream: IO[bytes], size: int) -> np.ndarray:
     return data
 
 
-def described(dtype: np.dtype) -> Any:
+def plain_dtype(dtype: np.dtype) -> Any:
     """A type as plain data, with what h5py keeps in its metadata."""
     about: Mapping[str, Any] = dtype.metadata or {}
     if "vlen" in about:
-        return {"text": 0} if about["vlen"] in (str, bytes) else {"vlen": described(np.dtype(about["vlen"]))}
+        return {"text": 0} if about["vlen"] in (str, bytes) else {"vlen": plain_dtype(np.dtype(about["vlen"]))}
     if dtype.subdtype is not None:
-        return {"base": described(dtype.subdtype[0]), "shape": list(dtype.subdtype[1])}
+        return {"base": plain_dtype(dtype.subdtype[0]), "shape": list(dtype.subdtype[1])}
     if dtype.names is not None and dtype.fields is not None:
-        fields = [[name, described(dtype.fields[name][0]), dtype.fields[name][1]] for name in dtype.names]
+        fields = [[name, plain_dtype(dtype.fields[name][0]), dtype.fields[name][1]] for name in dtype.names]
         return {"fields": fields, "size": dtype.itemsize}
     if dtype.kind == "S":
         return {"text": dtype.itemsize}
@@ -88,7 +88,7 @@ def described(dtype: np.dtype) -> Any:
 
 
 def type_of(description: Any, depth: int = 0) -> np.dtype:
-    """The type that `described` gave.
+    """The type that `plain_dtype` gave.
 
     Raises:
         ValueError, TypeError, KeyError: it is none.

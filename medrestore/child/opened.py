@@ -12,7 +12,7 @@ Reply = tuple[Any, list[np.ndarray]]
 Opened = TypeVar("Opened")
 
 
-class Files(ABC, Generic[Opened]):
+class OpenFiles(ABC, Generic[Opened]):
     """Open files of one kind."""
 
     def __init__(self) -> None:

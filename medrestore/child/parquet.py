@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow
 from pyarrow import parquet
 
-from .opened import Files, Reply
+from .opened import OpenFiles, Reply
 
 
-class Tables(Files[str]):
+class Tables(OpenFiles[str]):
     """Tables by their paths."""
 
     def _open(self, path: str, *, locking: bool) -> str:
@@ -49,10 +49,10 @@ class Tables(Files[str]):
             for chunk in column.chunks if pyarrow.types.is_dictionary(column.type) else ():
                 if any(len(str(value)) > longest for value in chunk.dictionary):
                     return {"wrong": "text"}, []
-        columns = [[plain(value) for value in column.to_pylist()] for column in table.columns]
+        columns = [[plain_cell(value) for value in column.to_pylist()] for column in table.columns]
         return {"names": table.column_names}, [np.frombuffer(json.dumps(columns).encode("ascii"), np.uint8)]
 
 
-def plain(value: Any) -> Any:
+def plain_cell(value: Any) -> Any:
     """A value as JSON has it; anything but text and numbers as text."""
     return value if value is None or isinstance(value, str | int | float) else str(value)

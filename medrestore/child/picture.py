@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from .opened import Files, Reply
+from .opened import OpenFiles, Reply
 
 FORMATS = ("PNG", "JPEG")
 BIT_DEPTH = 24  # where the header of a png, which always comes first, has its bits a channel
 
 
-class Pictures(Files[None]):
+class Pictures(OpenFiles[None]):
     """Pictures by their content, which comes with each question."""
 
     def __init__(self) -> None:

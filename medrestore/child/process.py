@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .messages import Broken, receive, send
+from .messages import Broken, receive_message, send_message
 
 START = "import sys; sys.path[:] = {path!r}; from medrestore.child.serve import serve; serve()"
 SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # it does no arithmetic
@@ -71,7 +71,7 @@ class Answer:
             raise OSError(f"what was read is no array of {name} {shape}") from error
 
 
-class Died(Exception):
+class WorkerDied(Exception):
     """The worker has died of a file.
 
     Args:
@@ -137,7 +137,7 @@ class Child:
                 self._busy = True
                 try:
                     return self._answered(request, content, limits, path)
-                except Died as died:
+                except WorkerDied as died:
                     if repeated or not others or died.late or died.code == -EXHAUSTED:
                         raise InputError(f"{path} {_cause(died, limits)}") from died
                 finally:
@@ -207,13 +207,13 @@ class Child:
         late = threading.Event()
         try:
             return _exchange(process, request, content, limits, late)
-        except Died:
+        except WorkerDied:
             self._next_worker()  # which takes its place
             raise
         except Broken as error:
             code = _ending(process)
             self.end()
-            raise Died(code, late=late.is_set()) from error
+            raise WorkerDied(code, late=late.is_set()) from error
         except OSError:
             self._renew()
             raise
@@ -231,7 +231,7 @@ class Child:
         self._next_worker()
         try:
             if self._process is not None and self._process.stdin is not None:
-                send(self._process.stdin, {"question": "end"})
+                send_message(self._process.stdin, {"question": "end"})
         except OSError:
             self.end()
 
@@ -271,14 +271,14 @@ def _exchange(process: subprocess.Popen[bytes], request: dict[str, Any], content
     timer.start()
     try:
         try:
-            send(process.stdin, request, content)
+            send_message(process.stdin, request, content)
         except OSError as error:
             raise Broken("it has ended") from error
-        message, arrays = receive(process.stdout, most=limits.answer)
+        message, arrays = receive_message(process.stdout, most=limits.answer)
     finally:
         timer.cancel()
     if "died" in message:
-        raise Died(int(message["died"]))
+        raise WorkerDied(int(message["died"]))
     if "error" in message:
         raise OSError(str(message["error"]))
     return Answer(message.get("value"), arrays)
@@ -304,7 +304,7 @@ def _ending(process: subprocess.Popen[bytes]) -> int:
         return process.wait()
 
 
-def _cause(died: Died, limits: Limits) -> str:
+def _cause(died: WorkerDied, limits: Limits) -> str:
     code = died.code
     if died.late:
         return (f"was not read within {limits.waiting:.0f} s: its disk or this machine is too slow for that, or it is damaged; "

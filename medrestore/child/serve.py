@@ -11,8 +11,8 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
-from .messages import Broken, receive, send
-from .opened import Files
+from .messages import Broken, receive_message, send_message
+from .opened import OpenFiles
 
 KINDS = {  # modules of this package, and what answers in them
     "hdf5": "HDF5", "video": "Videos", "parquet": "Tables", "tiff": "Tiffs", "dicom": "Dicoms", "picture": "Pictures",
@@ -50,17 +50,17 @@ def serve() -> None:
             asked |= code - FRESH
         else:
             try:
-                send(outgoing, {"died": code})
+                send_message(outgoing, {"died": code})
             except OSError:  # the parent has gone
                 os._exit(0)
 
 
 def _work(incoming: io.FileIO, outgoing: io.FileIO) -> NoReturn:
     """Answers requests; ends without taking anything apart, as its memory may be damaged."""
-    kinds: dict[str, Files[Any]] = {}
+    kinds: dict[str, OpenFiles[Any]] = {}
     while True:
         try:
-            request, content = receive(incoming, most=MOST)
+            request, content = receive_message(incoming, most=MOST)
         except Broken:
             os._exit(DONE)
         if request["question"] == "end":
@@ -69,7 +69,7 @@ def _work(incoming: io.FileIO, outgoing: io.FileIO) -> NoReturn:
             kind = request["kind"]
             if kind not in kinds:
                 kinds[kind] = getattr(import_module(f".{kind}", __package__), KINDS[kind])()
-            _limit("RLIMIT_AS", _size() + request["memory"])
+            _limit("RLIMIT_AS", _address_space() + request["memory"])
             _limit("RLIMIT_CPU", math.ceil(time.process_time() + request["seconds"]))
             for number in request["closed"]:
                 for files in kinds.values():
@@ -79,9 +79,9 @@ def _work(incoming: io.FileIO, outgoing: io.FileIO) -> NoReturn:
             value, arrays = kinds[kind].answer(request)
         except Exception as error:  # libraries raise whatever they like of a damaged file
             _limit("RLIMIT_AS", None)
-            send(outgoing, {"error": _line(error)})
+            send_message(outgoing, {"error": _error_line(error)})
         else:
-            send(outgoing, {"value": value}, arrays)
+            send_message(outgoing, {"value": value}, arrays)
 
 
 def _limit(name: str, value: int | None) -> None:
@@ -96,7 +96,7 @@ def _limit(name: str, value: int | None) -> None:
         resource.setrlimit(kind, (value, hard))
 
 
-def _size() -> int:
+def _address_space() -> int:
     """Bytes of address space in use; where the system does not say, a number beyond which nothing is limited."""
     try:
         with open("/proc/self/statm", "rb") as file:
@@ -105,6 +105,6 @@ def _size() -> int:
         return 1 << 62
 
 
-def _line(error: Exception) -> Any:
+def _error_line(error: Exception) -> Any:
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) < 500 else f"{text[:500]} ..."

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from .opened import Files, Reply
+from .opened import OpenFiles, Reply
 
 
-class Tiffs(Files[tifffile.TiffFile]):
+class Tiffs(OpenFiles[tifffile.TiffFile]):
     """Open TIFF files."""
 
     def __init__(self) -> None:

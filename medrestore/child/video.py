@@ -8,7 +8,7 @@ from typing import Any
 import av
 import numpy as np
 
-from .opened import Files, Reply
+from .opened import OpenFiles, Reply
 
 CHECKSUMS = ("CRC mismatch",)  # what FFmpeg writes into its log of parts that it conceals
 
@@ -52,7 +52,7 @@ class Video:
         self.container.close()
 
 
-class Videos(Files[Video]):
+class Videos(OpenFiles[Video]):
     """Open videos."""
 
     def __init__(self) -> None:

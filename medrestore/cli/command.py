@@ -116,7 +116,7 @@ class Command(Generic[T]):
 
     def _help(self, one: Option) -> str:
         silent = one.positional or one.default is None or one.default is False or one.default in ({}, (), [])
-        default = "" if silent else f" (default: {_written(one.default)})"
+        default = "" if silent else f" (default: {_default_text(one.default)})"
         return (self.mentions(one.help).removesuffix(".") + default).replace("%", "%%")
 
     def parse(self, words: Sequence[str]) -> T:
@@ -324,7 +324,7 @@ def _add(parser: Parser, one: Option, text: str, *, repeated: bool) -> None:
         parser.add_argument(*one.flags, dest=one.name, action="append" if repeated else "store", metavar=metavar, help=text)
 
 
-def _written(value: Any) -> str:
+def _default_text(value: Any) -> str:
     """A default as one would write it."""
     if isinstance(value, tuple):
         return ",".join(map(str, value))

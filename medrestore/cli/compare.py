@@ -19,7 +19,7 @@ from ..errors import InputError
 from ..settings import Bounds
 from .command import Command
 from .options import POSITIONAL
-from .terminal import answer
+from .terminal import say_answer
 
 if TYPE_CHECKING:
     from ..evaluation.protocols import Row
@@ -58,35 +58,35 @@ class Options:
 
 def run(options: Options) -> int:
     """Prints one table and what has to be known to read it."""
-    from ..evaluation.statistics import differences
+    from ..evaluation.statistics import paired_differences
     from ..evaluation.tables import read_rows
 
-    paths = [_table(options.a), _table(options.b)]
+    paths = [_scores_table(options.a), _scores_table(options.b)]
     out = _output(options.output, paths, overwrite=options.overwrite)
     labels = options.method_a or options.method_b, options.method_b or options.method_a
-    sides = [_chosen(read_rows(path), label, path) for path, label in zip(paths, labels, strict=True)]
+    sides = [_rows_of_method(read_rows(path), label, path) for path, label in zip(paths, labels, strict=True)]
     protocol = _same_protocol(sides, paths)
     metrics = _metrics(sides, protocol, options.metric)
-    matched = _matched(sides, with_method=labels[0] is None)
-    groups = _groups(matched[0], matched[1], labels)
-    pairs = [pair for metric in metrics for pair in differences(groups, metric, seed=options.seed)]
+    matched = _rows_of_both(sides, with_method=labels[0] is None)
+    groups = _rows_to_compare(matched[0], matched[1], labels)
+    pairs = [pair for metric in metrics for pair in paired_differences(groups, metric, seed=options.seed)]
     if not pairs:
         raise InputError(f"{paths[0]} and {paths[1]} share no case, slice, setting and method with a finite score; for methods "
                          "of different names give --method-a and --method-b.")
     for name, path, whole, part in zip("AB", paths, sides, matched, strict=True):
-        answer(f"{name}: {path}, {len(part)} rows matched, {len(whole) - len(part)} only here and left out")
-    answer("")
-    _aligned([HEADER, *(_line(pair, protocol) for pair in pairs)])
-    answer("")
+        say_answer(f"{name}: {path}, {len(part)} rows matched, {len(whole) - len(part)} only here and left out")
+    say_answer("")
+    _aligned([HEADER, *(_comparison_line(pair, protocol) for pair in pairs)])
+    say_answer("")
     for note in _notes(pairs, protocol):
-        answer(note)
+        say_answer(note)
     if out is not None:
         _write_table(out, pairs, protocol)
-        answer(str(out))
+        say_answer(str(out))
     return 0
 
 
-def _table(given: str) -> Path:
+def _scores_table(given: str) -> Path:
     """The table of scores that a path stands for."""
     path = Path(given)
     if not path.is_dir():
@@ -111,7 +111,7 @@ def _output(given: str | None, inputs: Sequence[Path], *, overwrite: bool) -> Pa
     return path
 
 
-def _chosen(rows: list[Row], method: str | None, path: Path) -> list[Row]:
+def _rows_of_method(rows: list[Row], method: str | None, path: Path) -> list[Row]:
     """The rows of one method, or all."""
     methods = list(dict.fromkeys(str(row.get("method")) for row in rows))
     if method is not None and method not in methods:
@@ -151,7 +151,7 @@ def _key(row: Row, *, with_method: bool) -> tuple[Any, ...]:
     return row["case"], row.get("slice"), row.get("setting"), row.get("method") if with_method else None
 
 
-def _matched(sides: Sequence[Sequence[Row]], *, with_method: bool) -> list[list[Row]]:
+def _rows_of_both(sides: Sequence[Sequence[Row]], *, with_method: bool) -> list[list[Row]]:
     """The rows of both whose case, slice, setting and method the other has too, scored against the same range."""
     ranges: list[dict[tuple[Any, ...], float | None]] = [
         {_key(row, with_method=with_method): row.get("data_range") for row in rows} for rows in sides
@@ -165,8 +165,8 @@ def _matched(sides: Sequence[Sequence[Row]], *, with_method: bool) -> list[list[
             for rows, other in zip(sides, reversed(ranges), strict=True)]
 
 
-def _groups(first: Iterable[Row], second: Iterable[Row], labels: tuple[str | None, str | None],
-            ) -> list[tuple[tuple[str, str, str], list[Row], list[Row]]]:
+def _rows_to_compare(first: Iterable[Row], second: Iterable[Row], labels: tuple[str | None, str | None],
+                     ) -> list[tuple[tuple[str, str, str], list[Row], list[Row]]]:
     """((setting, method of B, method of A), rows of B, rows of A): differences are B minus A."""
     groups: dict[tuple[str, str, str], tuple[list[Row], list[Row]]] = defaultdict(lambda: ([], []))
     for which, rows in ((1, first), (0, second)):
@@ -176,7 +176,7 @@ def _groups(first: Iterable[Row], second: Iterable[Row], labels: tuple[str | Non
     return [(names, *rows) for names, rows in groups.items()]
 
 
-def _line(pair: Pair, protocol: str | None) -> list[str]:
+def _comparison_line(pair: Pair, protocol: str | None) -> list[str]:
     """One comparison, as printed."""
     from ..evaluation.protocols import metric
 
@@ -214,14 +214,14 @@ def _aligned(lines: Sequence[Sequence[str]]) -> None:
     for line in lines:
         cells = (text.ljust(width) if number < 3 else text.rjust(width)
                  for number, (text, width) in enumerate(zip(line, widths, strict=True)))
-        answer("  ".join(cells).rstrip())
+        say_answer("  ".join(cells).rstrip())
 
 
 def _write_table(path: Path, pairs: Sequence[Pair], protocol: str | None) -> None:
     from ..evaluation import tables
     from ..files import write_file
 
-    lines = [_line(pair, protocol) for pair in pairs]
+    lines = [_comparison_line(pair, protocol) for pair in pairs]
     if path.suffix.lower() == ".csv":
         rows = [asdict(pair) for pair in pairs]
         text = tables.csv_text(list(rows[0]), [[str(value) for value in row.values()] for row in rows])

@@ -19,7 +19,7 @@ from .options import POSITIONAL
 from .terminal import say
 
 if TYPE_CHECKING:
-    from ..priors.convert import Converted, Found
+    from ..priors.convert import Converted, KnownCheckpoint
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def run(options: Options) -> int:
     """Converts, proves the result, and says what was found."""
     source = Path(options.checkpoint)
     out = Path(options.out) if options.out else Path(source.stem if source.is_file() else source.resolve().name)
-    given = dict(_pair(word) for word in options.set)
+    given = dict(_key_and_value(word) for word in options.set)
     if not source.exists():
         raise InputError(f"{source} does not exist; give a checkpoint, a file or a folder")
     if out.resolve() == source.resolve():
@@ -70,7 +70,7 @@ def run(options: Options) -> int:
     return 0
 
 
-def facts(found: "Found", converted: "Converted") -> dict[str, str]:
+def facts(found: "KnownCheckpoint", converted: "Converted") -> dict[str, str]:
     """What was found, for people."""
     state = found.state
     lines = {"family": converted.family, "taken": "; ".join(found.notes) or "as it is",
@@ -98,7 +98,7 @@ def rule(multiple: int, size: Any) -> str:
     return f"{size[0]} x {size[1]} alone" if size else f"any height and width that {multiple} divides"
 
 
-def _pair(word: str) -> tuple[str, Any]:
+def _key_and_value(word: str) -> tuple[str, Any]:
     """key=value; numbers, true and false are read as such."""
     key, equals, value = word.partition("=")
     if not (key.isidentifier() and equals and value):

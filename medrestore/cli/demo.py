@@ -69,7 +69,7 @@ def _mri(options: Options) -> int:
     from ..priors import load
     from ..recon.plan import Plan, Undersampling
     from ..recon.preparation import prepare
-    from ..recon.records import score
+    from ..recon.records import volume_scores
     from ..report import Column, panel
     from ..restoration import restore
     from ..shipped import samples
@@ -93,7 +93,7 @@ def _mri(options: Options) -> int:
     images = {"zero-filled": shown(ready.sense.adjoint(ready.kspace)[0, 0])}
     for name, kind in (("CG-SENSE", CGSense), ("L1-wavelet", L1Wavelet)):
         tried = [shown(kind(lam=lam).reconstruct(ready.kspace, sense.maps, sense.mask)[0, 0]) for lam in WEIGHTS]
-        images[f"{name}, best weight"] = max(tried, key=lambda image: score([image], [truth]).psnr)
+        images[f"{name}, best weight"] = max(tried, key=lambda image: volume_scores([image], [truth]).psnr)
     for name, plan in plans.items():
         advance = progress(name, plan.steps * -(-plan.samples // plan.batch_size))
         result = restore(ready.problem, prior, plan.sampler, levels=plan.levels(prior), samples=plan.samples,
@@ -103,7 +103,7 @@ def _mri(options: Options) -> int:
             spread = shown(result.std[0])
     say(f"{'':24s} {'PSNR dB':>8s} {'SSIM':>7s} {'NMSE':>8s}")
     for name, image in images.items():
-        value = score([image], [truth])
+        value = volume_scores([image], [truth])
         say(f"{name:24s} {value.psnr:8.2f} {value.ssim:7.4f} {value.nmse:8.5f}")
     peak = float(truth.max())
     columns = [Column(name, image, peak) for name, image in (images | {"truth": truth}).items()]

@@ -15,7 +15,7 @@ from ..extras import install_line
 from ..methods import METHODS
 from .command import Command
 from .results import emit
-from .terminal import answer, lines_aside
+from .terminal import lines_aside, say_answer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,7 +41,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedPart:
     """A check that was made: whether all was well, and if not why."""
 
     name: str
@@ -54,13 +54,13 @@ def run(options: Options) -> int:
     if options.json:
         lines_aside()
     python, system = sys.version.split()[0], f"{platform.system()} {platform.machine()}"
-    answer(f"python {python} on {system}")
+    say_answer(f"python {python} on {system}")
     packages = {name: _version(name) for name in ("medrestore", *_required(), *OPTIONAL)}
     for name, found in packages.items():
-        answer(f"{name:14s} {found or _absent(name)}")
-    extensions = list(_plugins())
+        say_answer(f"{name:14s} {found or _absent(name)}")
+    extensions = list(_plugin_states())
     for line in extensions:
-        answer(line)
+        say_answer(line)
     import torch
 
     from ..devices import accelerator, default_device
@@ -70,8 +70,8 @@ def run(options: Options) -> int:
     devices |= {f"cuda:{i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
     devices |= {best: ""} if best not in (None, "cuda") else {}
     shown = [f"cpu ({devices['cpu']})", *(f"{name} {about}".strip() for name, about in devices.items() if name != "cpu")]
-    answer(f"devices        {', '.join(shown)}; used where none is given: {default_device()}")
-    checks = [_checked(name, check) for name, check in _checks(("cpu", *([best] if best else [])))]
+    say_answer(f"devices        {', '.join(shown)}; used where none is given: {default_device()}")
+    checks = [_make_check(name, check) for name, check in _checks(("cpu", *([best] if best else [])))]
     if options.json:
         emit("doctor", python=python, system=system, packages=packages, plugins=extensions, devices=devices,
              default_device=default_device(), checks=[asdict(one) for one in checks])
@@ -96,7 +96,7 @@ def _absent(name: str) -> str:
     return f"not installed (optional: {install_line(OPTIONAL[name])})" if name in OPTIONAL else "MISSING"
 
 
-def _plugins() -> Iterator[str]:
+def _plugin_states() -> Iterator[str]:
     """The objects of other packages, and whether they work."""
     for group in plugins.GROUPS:
         for one in plugins.installed(group).values():
@@ -112,13 +112,13 @@ def _plugins() -> Iterator[str]:
             yield f"plugin         {name} is not used: {why}"
 
 
-def _checked(name: str, check: Callable[[], bool]) -> Checked:
+def _make_check(name: str, check: Callable[[], bool]) -> CheckedPart:
     """Makes a check, and says how it went."""
     try:
-        done = Checked(name, check())
+        done = CheckedPart(name, check())
     except Exception as error:  # a package that is missing or broken raises anything
-        done = Checked(name, False, " ".join(str(error).split()) or type(error).__name__)
-    answer(f"{'ok  ' if done.ok else 'FAIL'} {name}{f' ({done.why})' if done.why else ''}")
+        done = CheckedPart(name, False, " ".join(str(error).split()) or type(error).__name__)
+    say_answer(f"{'ok  ' if done.ok else 'FAIL'} {name}{f' ({done.why})' if done.why else ''}")
     return done
 
 
@@ -133,10 +133,10 @@ def _checks(devices: Sequence[str]) -> Iterator[tuple[str, Callable[[], bool]]]:
         if device != "cpu":
             yield f"a multi-coil restoration{on} equals that on the CPU", partial(_equals_the_cpu, device)
         for name in shipped.priors():
-            yield f"the prior {name} loads and runs{on}", partial(_runs, name, device)
+            yield f"the prior {name} loads and runs{on}", partial(_prior_runs, name, device)
 
 
-def _problem(device: str) -> tuple["Sense", "Tensor"]:
+def _small_scan(device: str) -> tuple["Sense", "Tensor"]:
     """A small scan on a device: its acquisition and its samples."""
     import torch
 
@@ -157,24 +157,24 @@ def _exact_step(device: str) -> bool:
     from ..consistency import prox
     from ..problem import Problem
 
-    sense, y = _problem(device)
+    sense, y = _small_scan(device)
     start = torch.zeros(1, 1, 32, 32, dtype=torch.complex64, device=device)
     exact, iterated = (prox(Problem(operator, y, 0.01), start, 5.0, rtol=1e-4) for operator in (sense.spectral(), sense))
     return torch.allclose(exact, iterated, atol=1e-3)
 
 
 def _explains(device: str) -> bool:
-    return bool((_restored(device).misfit < 1.5).all())
+    return bool((_restored_scan(device).misfit < 1.5).all())
 
 
 def _equals_the_cpu(device: str) -> bool:
     import torch
 
-    here, there = _restored("cpu").samples, _restored(device).samples.cpu()
+    here, there = _restored_scan("cpu").samples, _restored_scan(device).samples.cpu()
     return torch.allclose(here, there, atol=1e-2 * float(here.abs().max()))
 
 
-def _restored(device: str) -> "Restoration":
+def _restored_scan(device: str) -> "Restoration":
     import torch
 
     from ..codecs import ComplexChannels
@@ -183,12 +183,12 @@ def _restored(device: str) -> "Restoration":
     from ..problem import Problem
     from ..restoration import restore
 
-    sense, y = _problem(device)
+    sense, y = _small_scan(device)
     prior = StationaryGaussian(torch.ones(32, 32, device=device), channels=2)
     return restore(Problem(sense.spectral(), y, 0.01), prior, DDNMPlus(), codec=ComplexChannels(1.0), steps=10)
 
 
-def _runs(name: str, device: str) -> bool:
+def _prior_runs(name: str, device: str) -> bool:
     import torch
 
     from ..priors import load

@@ -25,7 +25,7 @@ from .command import Command
 from .config import read
 from .device import usable_device
 from .options import POSITIONAL
-from .terminal import answer, complain, progress, say
+from .terminal import complain, progress, say, say_answer
 
 YAML = (".yaml", ".yml")
 
@@ -77,7 +77,7 @@ def run(options: Options) -> int:
     """Runs a study or scores outputs; 0, or 1 when something failed."""
     if _is_study(options.what):
         return _study(options)
-    return _scores(options)
+    return _score_outputs(options)
 
 
 def _study(options: Options) -> int:
@@ -100,7 +100,7 @@ def _study(options: Options) -> int:
     study = open_study(build(given, options.what), options.what, Path(options.out), anonymous=options.anonymous)
     if options.dry_run:
         for line in estimate(study, devices[0], workers=max(options.workers, 1)):
-            answer(line)
+            say_answer(line)
         return 0
     names = Privacy(anonymous=options.anonymous)
     command = shlex.join(["medrestore", "evaluate", names.name_of(options.what),
@@ -123,7 +123,7 @@ def _without_paths(setting: str, names: Privacy) -> str:
     return f"{key}={names.within(value)}"
 
 
-def _scores(options: Options) -> int:
+def _score_outputs(options: Options) -> int:
     if options.settings:
         raise InputError(f"{options.settings[0]!r} is for a study, and {options.what} is no .yaml; leave it out")
     if options.reference is None or options.protocol is None:
@@ -141,7 +141,7 @@ def _scores(options: Options) -> int:
         features=(options.features, options.reference_features), progress=progress,
     )
     for line in scored.lines:
-        answer(line)
+        say_answer(line)
     return _exit(scored.failed, "the others are scored")
 
 
@@ -172,10 +172,10 @@ def _shard(text: str) -> tuple[int, int]:
     return int(first), int(last)
 
 
-def _files() -> Mapping[str, type]:
+def _study_files() -> Mapping[str, type]:
     from ..study.config import PictureConfig, ScanConfig, SceneConfig
 
     return {"study of scans": ScanConfig, "study of pictures": PictureConfig, "study of scenes": SceneConfig}
 
 
-COMMAND = Command("evaluate", Options, run, __doc__, files=_files)
+COMMAND = Command("evaluate", Options, run, __doc__, files=_study_files)

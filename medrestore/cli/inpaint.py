@@ -61,10 +61,10 @@ def run(options: Options) -> int:
         raise InputError("give -o, a folder or a name ending in .png, .mha, .mkv or .mp4")
 
     from ..inpainting.results import read_result
-    from ..inpainting.scenes import Source, inpaint_scenes, inpaint_scenes_apart
+    from ..inpainting.scenes import SceneSource, inpaint_scenes, inpaint_scenes_apart
 
     mask, truth = (None if place is None else Path(place) for place in (options.mask, options.truth))
-    source, plan = Source(Path(options.input), mask, truth), options.plan
+    source, plan = SceneSource(Path(options.input), mask, truth), options.plan
     with source.opened(plan, options.reading) as scenes:
         places = _places(scenes, source.frames, Path(options.out))
         apart = len(scenes) > 1 and options.machine.apart
@@ -108,7 +108,7 @@ def _places(scenes: "SceneSet", source: Path, out: Path) -> Mapping[str, Path]:
     return {name: out / name if len(scenes) > 1 else out for name in scenes}
 
 
-def _levels(text: str) -> tuple[int, ...]:
+def _mask_levels(text: str) -> tuple[int, ...]:
     """85,170,255 or 1-255: numbers and ranges with commas between."""
     levels: list[int] = []
     for part in str(text).split(","):
@@ -119,4 +119,4 @@ def _levels(text: str) -> tuple[int, ...]:
     return tuple(levels)
 
 
-COMMAND = Command("inpaint", Options, run, __doc__, config=True, readers={"hole_values": _levels})
+COMMAND = Command("inpaint", Options, run, __doc__, config=True, readers={"hole_values": _mask_levels})

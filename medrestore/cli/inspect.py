@@ -21,9 +21,9 @@ from ..errors import InputError
 from ..recon.plan import Side
 from ..settings import Bounds
 from .command import Command
-from .options import POSITIONAL, matrix, names
+from .options import POSITIONAL, matrix, names_in
 from .results import emit
-from .terminal import answer, lines_aside
+from .terminal import lines_aside, say_answer
 
 if TYPE_CHECKING:
     from ..io import Scan
@@ -73,11 +73,11 @@ def run(options: Options) -> int:
         emit("inspect", file=options.file, facts=facts)
         return 0
     for name, value in facts.items():
-        answer(f"{_line(name) + ':':16s} {_line(str(value))}")
+        say_answer(f"{_printable_line(name) + ':':16s} {_printable_line(str(value))}")
     return 0
 
 
-def _line(text: str) -> str:
+def _printable_line(text: str) -> str:
     """Text out of a file on one line, without what a terminal would obey."""
     return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
 
@@ -87,9 +87,9 @@ def _facts(options: Options) -> dict[str, Any]:
 
     path = Path(options.file)
     if (path / "prior.json").is_file() or (not path.exists() and options.file in shipped.prior_names()):
-        return _prior(options.file)
+        return _prior_facts(options.file)
     if (path / "baseline.json").is_file():
-        return _baseline(path)
+        return _baseline_facts(path)
     if (path / "classifier.json").is_file():
         return _classifier(path)
     for kind in ("prior", "baseline", "classifier"):
@@ -101,7 +101,7 @@ def _facts(options: Options) -> dict[str, Any]:
         return _reconstruction(path, made, options.max_gb)
     if _is_inpainted(path):
         return _inpainted(path)
-    return _scan(options)
+    return _scan_facts(options)
 
 
 def _is_inpainted(path: Path) -> bool:
@@ -111,8 +111,9 @@ def _is_inpainted(path: Path) -> bool:
     return path.exists() and path.suffix in (*KINDS, ".png") and bool(read_record(path))
 
 
-def _prior(name: str) -> dict[str, Any]:
-    from ..priors.store import CONFIG, WEIGHTS, describe, find
+def _prior_facts(name: str) -> dict[str, Any]:
+    from ..priors.network_files import CONFIG, WEIGHTS
+    from ..priors.store import describe, find
     from .convert import rule
 
     about, folder = describe(name), find(name)
@@ -121,23 +122,23 @@ def _prior(name: str) -> dict[str, Any]:
     if isinstance(parts := about.get("parts"), dict):
         name = Path(WEIGHTS).name
         facts |= {f"weights of {part}": _weights(folder / part / name, sha256, "prior") for part, sha256 in parts.items()}
-    return facts | _network(folder / CONFIG) | _flat(about) | facts  # what was found wins over what is said
+    return facts | _network_facts(folder / CONFIG) | _flat(about) | facts  # what was found wins over what is said
 
 
 def _classifier(folder: Path) -> dict[str, Any]:
     """A classifier of noisy images: what it is, and all that its description says."""
     from ..priors.classifier_store import describe
-    from ..priors.store import CONFIG, WEIGHTS
+    from ..priors.network_files import CONFIG, WEIGHTS
     from .convert import rule
 
     about = describe(folder)
     facts: dict[str, Any] = {"kind": "classifier of noisy images; use it as --classifier with --label",
                              "weights": _weights(folder / WEIGHTS, about["sha256"], "classifier"),
                              "sizes": rule(about["multiple"], about.get("size"))}
-    return facts | _network(folder / CONFIG) | _flat(about) | facts  # what was found wins over what is said
+    return facts | _network_facts(folder / CONFIG) | _flat(about) | facts  # what was found wins over what is said
 
 
-def _baseline(folder: Path) -> dict[str, Any]:
+def _baseline_facts(folder: Path) -> dict[str, Any]:
     """A trained baseline: what it is, and all that its description says."""
     from ..baselines.weights import WEIGHTS, describe
 
@@ -156,7 +157,7 @@ def _weights(path: Path, sha256: str, kind: str) -> str:
     return f"{path.stat().st_size / 1e6:.1f} MB, as described" if whole else f"MISSING or altered; copy the {kind} again"
 
 
-def _network(config: Path) -> dict[str, str]:
+def _network_facts(config: Path) -> dict[str, str]:
     """What a network is made of, or nothing where its configuration is not there."""
     try:
         said = json.loads(config.read_text(encoding="utf-8"))
@@ -199,17 +200,17 @@ def _reconstruction(path: Path, made: dict[str, Any], max_gb: float) -> dict[str
         dark = sum(not images[index].isfinite().all() or not images[index].any() for index in range(slices))
     sane = "yes" if dark == 0 else f"NO: {dark} slices are empty or not finite"
     return {"kind": "reconstruction by medrestore", "images": f"{slices} of {height} x {width}", "sane": sane,
-            "data": _as_written(lambda: damaged(path, max_gb=max_gb))} | _flat(made)
+            "data": _digests_in_words(lambda: damaged(path, max_gb=max_gb))} | _flat(made)
 
 
 def _inpainted(path: Path) -> dict[str, Any]:
     from ..inpainting.outputs import damaged, read_record
 
-    return {"kind": "frames restored by medrestore", "data": _as_written(lambda: damaged(path))} | _flat(
+    return {"kind": "frames restored by medrestore", "data": _digests_in_words(lambda: damaged(path))} | _flat(
         {key: value for key, value in read_record(path).items() if key != "files"})
 
 
-def _as_written(damaged: Callable[[], list[str]]) -> str:
+def _digests_in_words(damaged: Callable[[], list[str]]) -> str:
     """Whether data have the digests that were stored of them."""
     try:
         wrong = damaged()
@@ -219,7 +220,7 @@ def _as_written(damaged: Callable[[], list[str]]) -> str:
     return f"DAMAGED: {', '.join(wrong[:5])}{more}; make it again" if wrong else "as written, by the sha256 of each part"
 
 
-def _scan(options: Options) -> dict[str, str]:
+def _scan_facts(options: Options) -> dict[str, str]:
     from ..io import inspect_file, read_kspace
 
     axes = options.axes.split(",") if options.axes else None
@@ -230,12 +231,12 @@ def _scan(options: Options) -> dict[str, str]:
     with read_kspace(options.file, implausible=True, **how) as scans:
         scan = scans[len(scans) // 2]
     if options.draw is not None:
-        _draw(scan, Path(options.draw))
+        _draw_picture(scan, Path(options.draw))
         facts["drawn in"] = options.draw
-    return facts | {"calibration": _calibration(scan)}
+    return facts | {"calibration": _calibration_facts(scan)}
 
 
-def _draw(scan: "Scan", place: Path) -> None:
+def _draw_picture(scan: "Scan", place: Path) -> None:
     """The trajectory of a slice as a picture."""
     from ..report.trajectory import draw_trajectory
 
@@ -248,7 +249,7 @@ def _draw(scan: "Scan", place: Path) -> None:
     draw_trajectory(scan.trajectory, scan.mask, scan.shape, place)
 
 
-def _calibration(scan: "Scan") -> str:
+def _calibration_facts(scan: "Scan") -> str:
     """The calibration lines of a slice, and whether they suffice for coil maps."""
     from ..io.kspace.base import sampled
     from ..mri import calibration_width, centre_of
@@ -274,4 +275,4 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-COMMAND = Command("inspect", Options, run, __doc__, readers={"matrix": matrix, "separate": names})
+COMMAND = Command("inspect", Options, run, __doc__, readers={"matrix": matrix, "separate": names_in})

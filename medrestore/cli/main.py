@@ -93,13 +93,14 @@ def help_text() -> str:
     lines = [f"  {name:{width}s}  {command.summary}" for name, command in COMMANDS.items()]
     return "\n".join([
         "usage: medrestore COMMAND [options]", "", f"Incomplete measurements in, images out. {NOTICE}", "",
-        "commands:", *lines, *_plugins(), "", "options:", "  -h, --help   show this help, or after a command the help of that",
+        "commands:", *lines, *_plugin_lines(), "", "options:",
+        "  -h, --help   show this help, or after a command the help of that",
         "  --version    show the version", "  --debug      show the traceback of an error; anywhere in the line",
         "  -v, --verbose  also say what the library does by the way; anywhere in the line",
         "  -q, --quiet  say only results that were asked for, warnings and errors; anywhere in the line"])
 
 
-def _plugins() -> list[str]:
+def _plugin_lines() -> list[str]:
     """What other packages add to the commands."""
     found = [one for group in GROUPS for one in installed(group).values()]
     lines = [f"  {one.name:12s}  {one.kind.removesuffix('s')} of {one.package}" for one in found]

@@ -174,7 +174,7 @@ def built(kind: type[T], default: T | None, tree: Mapping[str, Any], where: str 
         raise FieldError(error.source, f"{where}{error.field}", error.what) from error
 
 
-def names(text: Any) -> Any:
+def names_in(text: Any) -> Any:
     """Names with commas between."""
     return text.split(",") if isinstance(text, str) else text
 

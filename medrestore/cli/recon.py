@@ -21,7 +21,7 @@ from ..recon.plan import Machine, Plan, Reading, Writing, quality
 from ..settings import OMITTED, FieldError, build
 from .command import Command, Given
 from .device import usable_device
-from .options import POSITIONAL, matrix, names
+from .options import POSITIONAL, matrix, names_in
 from .results import emit_results, gathered, write_summary
 from .terminal import complain, lines_aside, progress, say
 
@@ -65,7 +65,7 @@ def run(options: Options) -> int:
     """Reconstructs; 0, or 1 when scans of a folder failed."""
     if options.json:
         lines_aside()
-    made = _provenance(options.origin) if options.origin else None
+    made = _origin_record(options.origin) if options.origin else None
     if made is not None:
         options = _rerun(options, made)
     if options.scan is None:
@@ -123,10 +123,10 @@ def _code(failed: Mapping[str, str], places: Sequence[Path], source: Path, optio
     return 1 if failed else 0
 
 
-def _complete(given: Given) -> Given:
+def _completed(given: Given) -> Given:
     """What was given with what the quality stands for; nothing that would change a rerun."""
     if given.get("origin"):
-        _provenance(given["origin"])
+        _origin_record(given["origin"])
         decide = {name: one for name, one in COMMAND.options.items()
                   if one.path[0] == "plan" or name in ("quality", "uncertainty")}
         changed = [one.flag for name, one in decide.items()
@@ -168,7 +168,7 @@ def _out(source: Path, options: Options) -> Path:
     return out
 
 
-def _provenance(origin: str) -> dict[str, Any]:
+def _origin_record(origin: str) -> dict[str, Any]:
     """How an output was made, as far as a rerun needs it; that file is input like any other."""
     from ..io import read_provenance
 
@@ -232,5 +232,5 @@ def _same_inputs(made: dict[str, Any], source: Path, job: "Job", options: Option
         say(f"{options.origin} was made by medrestore {made.get('medrestore')}, this is {version('medrestore')}: bits may differ")
 
 
-COMMAND = Command("recon", Options, run, __doc__, config=True, left_open=frozenset({"steps", "samples"}), complete=_complete,
-                  readers={"slices": _slices, "axes": names, "separate": names, "matrix": matrix})
+COMMAND = Command("recon", Options, run, __doc__, config=True, left_open=frozenset({"steps", "samples"}), complete=_completed,
+                  readers={"slices": _slices, "axes": names_in, "separate": names_in, "matrix": matrix})

@@ -23,9 +23,9 @@ def page() -> str:
     """The whole page, Markdown."""
     parts = [HEAD]
     for command in COMMANDS.values():
-        parts += [f"## medrestore {command.name}", "", command.summary, "", *_table(_options(command), "option"), ""]
+        parts += [f"## medrestore {command.name}", "", command.summary, "", *_table_lines(_options(command), "option"), ""]
         for title, kind in (command.files() if command.files is not None else {}).items():
-            parts += [f"### YAML: {title}", "", *_tables(kind, set())]
+            parts += [f"### YAML: {title}", "", *_tables_of(kind, set())]
     found = [f"| `{one.name}` | {one.kind.removesuffix('s')} | {one.package} |"
              for group in GROUPS for one in installed(group).values()]
     if found:
@@ -37,19 +37,19 @@ def page() -> str:
 def _options(command: Command[Any]) -> Iterator[tuple[str, str, str, str]]:
     for one in command.options.values():
         name = one.flag if one.positional else ", ".join(one.flags)
-        default = "required" if one.required else _written(one.default)
+        default = "required" if one.required else _value_text(one.default)
         yield name, described(one.hint), default, command.mentions(one.help)
 
 
-def _tables(kind: type, shown: set[type]) -> Iterator[str]:
+def _tables_of(kind: type, shown: set[type]) -> Iterator[str]:
     """The table of a dataclass, then those of the dataclasses in its fields, each once."""
     shown.add(kind)
-    rows = [(one.name, _described(hints(kind)[one.name]), "required" if is_required(one) else _written(plain(default_of(one))),
+    rows = [(one.name, _described(hints(kind)[one.name]), "required" if is_required(one) else _value_text(plain(default_of(one))),
              documented(kind).get(one.name, "")) for one in fields(kind)]
-    yield from [f"`{kind.__name__}`", "", *_table(rows, "key"), ""]
+    yield from [f"`{kind.__name__}`", "", *_table_lines(rows, "key"), ""]
     for inner in (part for one in fields(kind) for part in _dataclasses(hints(kind)[one.name])):
         if inner not in shown:
-            yield from _tables(inner, shown)
+            yield from _tables_of(inner, shown)
 
 
 def _dataclasses(hint: Any) -> Iterator[type]:
@@ -64,14 +64,14 @@ def _described(hint: Any) -> str:
     return " or ".join(f"`{name}`" for name in dict.fromkeys(inner)) if inner else described(hint)
 
 
-def _written(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     text = str(value)
     return text if len(text) < 60 else "..."
 
 
-def _table(rows: "Iterator[tuple[str, str, str, str]] | Sequence[tuple[str, str, str, str]]", first: str) -> list[str]:
+def _table_lines(rows: "Iterator[tuple[str, str, str, str]] | Sequence[tuple[str, str, str, str]]", first: str) -> list[str]:
     lines = [f"| {first} | type | default | meaning |", "|---|---|---|---|"]
     for name, *cells in rows:
         lines.append(f"| `{name}` | " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")

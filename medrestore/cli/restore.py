@@ -51,11 +51,11 @@ def run(options: Options) -> int:
         lines_aside()
     source, out = places(options.input, options.out, "restore")
 
-    from ..images.files import Job, restore_file, restore_folder, settled
-    from ..images.records import check_output, existing, pairs
+    from ..images.files import Job, restore_file, restore_folder, settled_by_file
+    from ..images.records import check_output, existing_input, pairs
     from ..images.results import read_result
 
-    truth = None if options.truth is None else existing(options.truth)
+    truth = None if options.truth is None else existing_input(options.truth)
     if source.is_dir() and truth is not None:
         raise InputError(
             "--truth is of one image, and the input is a folder; restore the images one by one to score them"
@@ -65,7 +65,7 @@ def run(options: Options) -> int:
         check_output(out, source, options.writing)
     usable_device(options.machine.place)
     job = Job.load(
-        settled(options.plan, first, options.reading),
+        settled_by_file(options.plan, first, options.reading),
         options.machine,
         reading=options.reading,
         writing=options.writing,
@@ -88,13 +88,13 @@ def run(options: Options) -> int:
 
 def places(given: str | None, out: str | None, command: str) -> tuple[Path, Path]:
     """The input, which must be there, and the output."""
-    from ..images.records import existing
+    from ..images.records import existing_input
 
     if given is None:
         raise InputError(f"give an image, or a folder of images; see medrestore {command} --help")
     if out is None:
         raise InputError("give -o, a file of the same kind as the input, or a folder where the input is one")
-    return existing(given), Path(out)
+    return existing_input(given), Path(out)
 
 
 def code(failed: Mapping[str, str], command: str) -> int:

@@ -1,7 +1,6 @@
 """Results for other programs, and a table of those of a folder."""
 
 import json
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
@@ -9,13 +8,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import InputError
-from ..settings import Privacy
+from ..settings import Privacy, json_values
 from .terminal import decoration, say
 
 SUMMARY, BEGIN = "summary.csv", b"input,"  # what our tables begin with
 
 
-class Result(Protocol):
+class AnyResult(Protocol):
     """What a command has made."""
 
     def plain(self) -> dict[str, Any]:
@@ -27,27 +26,18 @@ class Result(Protocol):
 
 def emit(command: str, **facts: Any) -> None:
     """Prints one JSON object, the only thing on the standard output: the command, the version, and what it found."""
-    document = finite({"command": command, "medrestore": version("medrestore"), **facts})
+    document = json_values({"command": command, "medrestore": version("medrestore"), **facts})
     with decoration():
         print(json.dumps(document, indent=2, allow_nan=False), flush=True)
 
 
-def emit_results(command: str, results: Iterable[Result], failed: Mapping[str, str]) -> None:
+def emit_results(command: str, results: Iterable[AnyResult], failed: Mapping[str, str]) -> None:
     """Prints results and failures as JSON."""
     emit(command, results=[one.plain() for one in results],
          failed=[{"input": name, "error": why} for name, why in failed.items()])
 
 
-def finite(value: Any) -> Any:
-    """JSON values in which numbers that are not finite are null."""
-    if isinstance(value, Mapping):
-        return {str(key): finite(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def gathered(outputs: Iterable[Path], read: Callable[[Path], Result]) -> list[Result]:
+def gathered(outputs: Iterable[Path], read: Callable[[Path], AnyResult]) -> list[AnyResult]:
     """The results of those outputs that are there."""
     found = []
     for out in outputs:
@@ -58,7 +48,7 @@ def gathered(outputs: Iterable[Path], read: Callable[[Path], Result]) -> list[Re
     return found
 
 
-def write_summary(folder: Path, results: Iterable[Result], failed: Mapping[str, str], *, source: Path, names: Privacy) -> None:
+def write_summary(folder: Path, results: Iterable[AnyResult], failed: Mapping[str, str], *, source: Path, names: Privacy) -> None:
     """Writes a table of all results in a folder, and of what failed, and says where.
 
     Args:
@@ -71,7 +61,7 @@ def write_summary(folder: Path, results: Iterable[Result], failed: Mapping[str, 
     rows += [{"input": names.name_of(source / name), "error": names.told(why, source / name)} for name, why in failed.items()]
     place = folder / SUMMARY
     if rows and _is_free(place):
-        write_rows(place, finite(rows))
+        write_rows(place, json_values(rows))
         say(str(place))
     elif rows:
         say(f"note: {place} is of another program and stays; move it to have a table of the results there")

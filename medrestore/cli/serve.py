@@ -94,10 +94,10 @@ def run(options: Options) -> int:
 
         usable_device(options.device)
     with _listening(options.port) as listening:
-        return _serve(options, priors, listening)
+        return _serve_page(options, priors, listening)
 
 
-def _serve(options: Options, priors: Mapping[str, tuple[str, int]], listening: "socket.socket") -> int:
+def _serve_page(options: Options, priors: Mapping[str, tuple[str, int]], listening: "socket.socket") -> int:
     import uvicorn
 
     from ..serve.app import make_app
@@ -113,7 +113,7 @@ def _serve(options: Options, priors: Mapping[str, tuple[str, int]], listening: "
         say(f"open {guard.address}")
         say("this address is a key to the page: keep it to yourself. Ctrl-C ends it, and removes all uploads and results")
         if options.open:
-            _open(guard.address)
+            _open_browser(guard.address)
         config = uvicorn.Config(guard, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3)
         uvicorn.Server(config).run(sockets=[listening])
     except KeyboardInterrupt:  # how the server ends, except where it was started with the signal ignored
@@ -163,7 +163,7 @@ def _listening(port: int) -> "socket.socket":
     return listening
 
 
-def _open(address: str) -> None:
+def _open_browser(address: str) -> None:
     import webbrowser
 
     if not webbrowser.open(address):

@@ -9,7 +9,7 @@ from types import FrameType
 ENDING = ("SIGTERM", "SIGHUP")  # of schedulers, of a shutdown, of a terminal that is closed
 
 
-class Stopped(KeyboardInterrupt):
+class StoppedBySignal(KeyboardInterrupt):
     """A signal asked the command to end.
 
     Args:
@@ -23,7 +23,7 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Raises `Stopped` in the main thread when a signal asks this process to end.
+    """Raises `StoppedBySignal` in the main thread when a signal asks this process to end.
 
     Signals that the caller ignores, as `nohup` does, stay ignored; those that a command handles itself are its own.
     """
@@ -43,9 +43,9 @@ def stoppable() -> Iterator[None]:
 
 def exit_code(stop: KeyboardInterrupt) -> int:
     """128 and the number of the signal, as shells have it."""
-    return 128 + (stop.number if isinstance(stop, Stopped) else signal.SIGINT)
+    return 128 + (stop.number if isinstance(stop, StoppedBySignal) else signal.SIGINT)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_IGN)  # a second one finds the first at work
-    raise Stopped(number)
+    raise StoppedBySignal(number)

@@ -48,7 +48,7 @@ def shows_unicode() -> bool:
     return (sys.stdout.encoding or "ascii").lower().replace("-", "") in ("utf8", "utf16", "utf32")
 
 
-class Lines(logging.Handler):
+class LineHandler(logging.Handler):
     """Prints lines at once, also into a pipe: errors where errors go, the others too where the output is for a program.
 
     Args:
@@ -77,7 +77,7 @@ def settle_lines(detail: str = "normal", *, aside: bool = False) -> None:
     """
     for handler in [*LOG.handlers]:
         LOG.removeHandler(handler)
-    LOG.addHandler(Lines(aside))
+    LOG.addHandler(LineHandler(aside))
     LOG.setLevel(LEVELS[detail])
     LOG.propagate = False
 
@@ -85,7 +85,7 @@ def settle_lines(detail: str = "normal", *, aside: bool = False) -> None:
 def lines_aside() -> None:
     """Prints all further lines where errors go."""
     for handler in LOG.handlers:
-        if isinstance(handler, Lines):
+        if isinstance(handler, LineHandler):
             handler.aside = True
 
 
@@ -94,7 +94,7 @@ def say(line: str) -> None:
     LOG.log(logging.WARNING if line.startswith("warning:") else logging.INFO, "%s", line)
 
 
-def answer(line: str) -> None:
+def say_answer(line: str) -> None:
     """A line that was asked for."""
     LOG.log(RESULT, "%s", line)
 

@@ -57,7 +57,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Trains, and prints where the result is; also 0 when it was asked to stop and has saved."""
-    values = _recipe(options)
+    values = _recipe_of(options)
     from .. import training
 
     run = _run_of(values, options.recipe)
@@ -105,7 +105,7 @@ def _run_of(values: Mapping[str, Any], source: str) -> _Run:
     return _Run(partial(t.train, prior), partial(t.export_last, prior), prior.images)
 
 
-def _recipe(options: Options) -> dict[str, Any]:
+def _recipe_of(options: Options) -> dict[str, Any]:
     """The recipe with the settings of the command line."""
     from ..settings import override
 
@@ -176,7 +176,7 @@ def _terminal(total: int) -> Any:
     return Terminal()
 
 
-def _files() -> Mapping[str, type]:
+def _recipe_files() -> Mapping[str, type]:
     from .. import training
 
     return {"training of a prior": training.Config, "training of an autoencoder": training.AutoencoderConfig,
@@ -184,4 +184,4 @@ def _files() -> Mapping[str, type]:
             "training of a classifier": training.ClassifierConfig}
 
 
-COMMAND = Command("train", Options, run, __doc__, files=_files)
+COMMAND = Command("train", Options, run, __doc__, files=_recipe_files)

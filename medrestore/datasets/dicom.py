@@ -10,7 +10,7 @@ from ..codecs import CalibratedComplex, Interval
 from ..io.dicom import read_dicom, read_dicom_header
 from ..settings import check, refused
 from .base import Images
-from .files import find
+from .files import find_files
 
 QUANTILE = 0.995  # of an image, that becomes 1
 
@@ -34,7 +34,7 @@ class Dicom(Images):
         if self.interval is not None and not self.interval[0] < self.interval[1]:
             raise refused(self, f"interval must rise, got {list(self.interval)}")
         self.recipe = CalibratedComplex() if self.interval is None else Interval(*self.interval)
-        self.headers = [read_dicom_header(path) for path in find(self.files, (".dcm", ".ima"), "Dicom")]
+        self.headers = [read_dicom_header(path) for path in find_files(self.files, (".dcm", ".ima"), "Dicom")]
 
     def __len__(self) -> int:
         return len(self.headers)

@@ -52,14 +52,14 @@ class Dreaming(Images):
             raise refused(self, f"scenes is no option; {write_numbers(self.scenes)}")
         if self.split is not None and self.numbers is not None:
             raise refused(self, "split and numbers each choose scenes; give one of them")
-        folders = _scenes(self.folder)
+        folders = _truth_folders(self.folder)
         wanted = split_numbers(self.split) if self.split is not None else self.numbers
         missing = [] if wanted is None else [number for number in wanted if number not in folders]
         if missing:
             raise InputError(f"{self.folder} holds no scenes {', '.join(f'{n:04d}' for n in missing)}; it holds "
                              f"{', '.join(f'{n:04d}' for n in sorted(folders))}.")  # fmt: skip
         self.frames = [(number, path) for number in (sorted(folders) if wanted is None else wanted)
-                       for path in _frames(folders[number])[:: self.stride]]  # fmt: skip
+                       for path in _frame_files(folders[number])[:: self.stride]]  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -75,7 +75,7 @@ class Dreaming(Images):
         return f"scene {self.frames[index][0]:04d}"
 
 
-def _scenes(folder: Path) -> dict[int, Path]:
+def _truth_folders(folder: Path) -> dict[int, Path]:
     """The folders of ground truth, by number of scene."""
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; give the unpacked download.")
@@ -94,7 +94,7 @@ def _scenes(folder: Path) -> dict[int, Path]:
     return folders
 
 
-def _frames(truth: Path) -> list[Path]:
+def _frame_files(truth: Path) -> list[Path]:
     frames = files_in(truth, SUFFIXES)
     if not frames:
         raise InputError(f"{truth} holds no .jpg or .png; unpack the scene again.")

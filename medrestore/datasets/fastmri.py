@@ -23,7 +23,7 @@ from ..mri import calibration_scale, espirit
 from ..settings import build, check
 from .base import Images, Progress
 from .cache import cache_key, read_cached, write_array
-from .files import find
+from .files import find_files
 from .splits import split as load_split
 
 Target = Literal["combined", "rss"]
@@ -88,7 +88,8 @@ class FastMRI(Images):
         wanted = set(self.acquisitions or ()) or None
         if chosen.acquisitions is not None:
             wanted = set(chosen.acquisitions) if wanted is None else wanted & set(chosen.acquisitions)
-        headers = [_header(path, self.slices) for path in find(_subfolders(self.files, chosen.folder), (".h5",), "FastMRI")
+        headers = [_read_header(path, self.slices) for path in find_files(_subfolders(self.files, chosen.folder), (".h5",),
+                                                                          "FastMRI")
                  if chosen.files is None or path.name in chosen.files]  # fmt: skip
         low, high = chosen.share
         self.volumes = [volume for volume, acquisition in headers if (wanted is None or acquisition in wanted)
@@ -176,7 +177,7 @@ def _subfolders(files: str | tuple[str, ...], folder: str | None) -> str | tuple
     return tuple(str(root if root.name == folder else root / folder) for root in roots)
 
 
-def _header(path: Path, slices: tuple[int, int] | None) -> tuple[_Volume, str]:
+def _read_header(path: Path, slices: tuple[int, int] | None) -> tuple[_Volume, str]:
     """A volume's slices and patient from its header, and its acquisition."""
     with open_hdf5(path) as file:
         if has(file, "mask") or not has(file, "kspace"):

@@ -8,7 +8,7 @@ from ..errors import InputError
 from ..files import expanded, files_in, globbed, is_glob, natural_key
 
 
-def find(files: str | Path | tuple[str | Path, ...], suffixes: Iterable[str], where: str) -> list[Path]:
+def find_files(files: str | Path | tuple[str | Path, ...], suffixes: Iterable[str], where: str) -> list[Path]:
     """The files meant by paths of files, folders (searched to any depth) or globs, in natural order.
 
     Args:

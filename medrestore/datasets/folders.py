@@ -14,7 +14,7 @@ from ..files import files_in
 from ..io.frames import pictures
 from ..settings import check, refused
 from .base import Images
-from .files import find, name_group
+from .files import find_files, name_group
 from .labels import labels_of
 
 # Colour, and no two of the same thing; the second of the stereo pair would be.
@@ -58,7 +58,7 @@ class Pictures(Images):
         if self.interval is not None and not (self.channels == 1 and self.interval[0] < self.interval[1]):
             raise refused(self, f"interval must rise and needs channels: 1, got {list(self.interval)} and "
                                 f"{self.channels} channels")
-        self.files = self._paths = tuple(find(self.files, pictures.SUFFIXES, "Pictures"))
+        self.files = self._paths = tuple(find_files(self.files, pictures.SUFFIXES, "Pictures"))
         self.recipe = CalibratedComplex() if self.magnitude else Interval(*(self.interval or (0.0, 1.0)))
         deep = [] if self.interval is not None else [path for path in self._paths if pictures.has_16_bits(path)]
         if deep:

@@ -35,7 +35,7 @@ def labels_of(paths: Sequence[Path], labels: str, where: str) -> list[str]:
     except re.error as error:
         raise InputError(f"{where}: labels {labels!r} is no regular expression ({error}); write folder, the path of a .csv, or "
                          "one") from error
-    return [_matched(path, pattern, where) for path in paths]
+    return [_label_in(path, pattern, where) for path in paths]
 
 
 def labels_by_file(path: Path, where: str) -> dict[str, str]:
@@ -69,7 +69,7 @@ def _of_table(path: Path, table: Mapping[str, str], labels: str, where: str) -> 
     raise InputError(f"{where}: {path} has no line in {labels}; add its name with its label")
 
 
-def _matched(path: Path, pattern: re.Pattern[str], where: str) -> str:
+def _label_in(path: Path, pattern: re.Pattern[str], where: str) -> str:
     match = pattern.search(path.as_posix())
     label = None if match is None else match.group(1) if pattern.groups else match.group(0)
     if not label:

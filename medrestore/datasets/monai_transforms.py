@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, first_line
 from ..extras import extra
 from .augment import window
 
@@ -33,7 +33,7 @@ class MonaiTransforms:
     def __init__(self, listed: Sequence[str | Mapping[str, Any]]) -> None:
         if not listed:
             raise InputError("augment: the list of MONAI transforms is empty; name some, or write crop.")
-        self._steps = [_transform(entry) for entry in listed]
+        self._steps = [_built_transform(entry) for entry in listed]
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         with warnings.catch_warnings():
@@ -54,7 +54,7 @@ def _apply(step: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
     try:
         result = step(image)
     except Exception as error:  # what MONAI raises for images that it cannot take has no common type
-        why = (str(error).splitlines() or [type(error).__name__])[0]
+        why = first_line(error)
         raise InputError(f"augment: MONAI's {name} fails on an image of {size}: {why}; "
                          "change its arguments or leave it out.") from error
     if not isinstance(result, Tensor) or result.ndim != 3:
@@ -62,7 +62,7 @@ def _apply(step: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
     return result
 
 
-def _transform(entry: str | Mapping[str, Any]) -> Callable[[Tensor], Tensor]:
+def _built_transform(entry: str | Mapping[str, Any]) -> Callable[[Tensor], Tensor]:
     """One transform."""
     name, arguments = (entry, {}) if isinstance(entry, str) else next(iter(entry.items())) if _is_single(entry) else (None, {})
     if not isinstance(name, str) or not isinstance(arguments, Mapping | None):

@@ -12,12 +12,12 @@ from torch import Tensor
 from ..codecs import CalibratedComplex
 from ..errors import InputError
 from ..io.guards import open_npy
-from ..io.volumes.nifti import AXES, Axis, Volume, as_image, open_volume
+from ..io.volumes.nifti import AXES, Axis, NiftiVolume, as_image, open_volume
 from ..settings import check, refused
 from .base import Images, Progress
 from .brain import EMPTY
 from .cache import cache_key, read_cached, write_array, write_text
-from .files import find, name_group
+from .files import find_files, name_group
 
 BIDS = r"(sub-[A-Za-z0-9]+)"
 QUANTILE = 0.995  # of a volume, that becomes 1
@@ -64,9 +64,9 @@ class Nifti(Images):
         self.axes: tuple[Axis, ...] = (self.axis,) if isinstance(self.axis, str) else self.axis
         if not self.axes or len(set(self.axes)) < len(self.axes):
             raise refused(self, "axis needs axial, coronal or sagittal, each at most once")
-        self.volumes = [open_volume(path) for path in find(self.files, (".nii", ".nii.gz"), "Nifti")]
+        self.volumes = [open_volume(path) for path in find_files(self.files, (".nii", ".nii.gz"), "Nifti")]
         self._slab = None if self.skip is None else self.skip[0]
-        self._spans = [None if self.skip is None else _span(volume, self.skip) for volume in self.volumes]
+        self._spans = [None if self.skip is None else _slab_voxels(volume, self.skip) for volume in self.volumes]
         self._groups = [name_group(volume.path, self.group, "Nifti") for volume in self.volumes]
         packed = [volume for volume in self.volumes if volume.compressed]
         needed = sum(2 * int(np.prod(volume.shape)) for volume in packed)
@@ -109,7 +109,7 @@ class Nifti(Images):
             write_text(path, json.dumps({"scale": summary.scale, "kept": summary.kept}))
         return summary
 
-    def _key(self, volume: Volume) -> str:
+    def _key(self, volume: NiftiVolume) -> str:
         return cache_key(volume.path, ("nifti", 1, self.axes, self.skip, QUANTILE, EMPTY))
 
     def _positions(self) -> list[tuple[int, Axis, int]]:
@@ -146,7 +146,7 @@ class Nifti(Images):
         return set(self._groups)
 
 
-def _span(volume: Volume, skip: tuple[Axis, float, float]) -> tuple[int, int]:
+def _slab_voxels(volume: NiftiVolume, skip: tuple[Axis, float, float]) -> tuple[int, int]:
     """The voxels [first, last) along the slab's axis that touch it."""
     axis, low, high = skip
     across = AXES.index(axis)

@@ -56,7 +56,7 @@ def render_frame(seed: int, scene: int, frame: int, *, size: tuple[int, int]) ->
         frame: 25 of them are a second.
         size: (height, width) in pixels.
     """
-    _check(seed, scene, frame, size)
+    _check_frame(seed, scene, frame, size)
     theatre = _theatre(seed, scene)
     patient = theatre.patient(theatre.view(frame, size))
     canvas, hidden = theatre.obstruct(patient, frame)
@@ -65,7 +65,7 @@ def render_frame(seed: int, scene: int, frame: int, *, size: tuple[int, int]) ->
     return Frame(torch.from_numpy(truth), torch.from_numpy(~hidden), torch.from_numpy(obstructed))
 
 
-def _check(seed: int, scene: int, frame: int, size: tuple[int, int]) -> None:
+def _check_frame(seed: int, scene: int, frame: int, size: tuple[int, int]) -> None:
     if min(seed, scene, frame) < 0:
         raise InputError(f"seed {seed}, scene {scene}, frame {frame} name no simulated frame: none of them may be negative.")
     if min(size) < 8 or size[0] * size[1] > MOST_PIXELS:
@@ -99,7 +99,7 @@ class Scenes(Images):
         check(self)
         if not 0 <= self.scenes[0] < self.scenes[1]:
             raise refused(self, f"scenes must be the first (0 and up) and the one after the last, got {list(self.scenes)}")
-        _check(self.seed, self.scenes[0], 0, self.size)
+        _check_frame(self.seed, self.scenes[0], 0, self.size)
         self._kept: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -111,7 +111,7 @@ class Scenes(Images):
             scene, within = self._place(index)
             theatre = _theatre(self.seed, scene)
             truth = theatre.picture(theatre.patient(theatre.view(within * SPAN // self.frames, self.size)))
-            frame = _bytes(truth)
+            frame = _as_uint8(truth)
             if (len(self._kept) + 1) * frame.nbytes <= CACHE_BYTES:
                 self._kept[index] = frame
         return torch.from_numpy(frame).float() / 127.5 - 1
@@ -155,7 +155,7 @@ def write_scene(folder: Path | str, seed: int, scene: int, *, frames: int, size:
     Raises:
         InputError: a number out of range, or the scene's folder exists.
     """
-    _check(seed, scene, 0, size)
+    _check_frame(seed, scene, 0, size)
     if scene > 9999 or frames < 1 or every < 1:
         raise InputError(f"scene {scene} with {frames} frames, every {every}, cannot be written: give a scene up to 9999, "
                          "at least 1 frame, and every at least 1.")
@@ -178,10 +178,10 @@ def _write_frame(scene: Path, number: int, frame: Frame, lossless: bool) -> None
     suffix = "png" if lossless else "jpg"
     options: dict[str, Any] = {"compress_level": 3} if lossless else {"quality": 95, "subsampling": 0}
     for part, picture in (("input", frame.obstructed), ("gt", frame.truth)):
-        Image.fromarray(_bytes(picture.numpy()).transpose(1, 2, 0)).save(scene / part / f"{number:06d}.{suffix}", **options)
+        Image.fromarray(_as_uint8(picture.numpy()).transpose(1, 2, 0)).save(scene / part / f"{number:06d}.{suffix}", **options)
     Image.fromarray(frame.known.numpy().astype(np.uint8) * 255).save(scene / "mask" / f"{number:06d}.png")
 
 
-def _bytes(picture: np.ndarray) -> np.ndarray:
+def _as_uint8(picture: np.ndarray) -> np.ndarray:
     """Display values in [0, 1] as uint8."""
     return np.rint(255 * picture).astype(np.uint8)

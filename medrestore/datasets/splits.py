@@ -25,7 +25,7 @@ def split(dataset: str, name: str) -> dict[str, Any]:
     """
     path_text, _, key = name.rpartition(":")
     if path_text:
-        path, text = path_text, _read(expanded(path_text))
+        path, text = path_text, _split_text(expanded(path_text))
     else:
         path, text = f"data/splits/{dataset}.yaml", (files("medrestore.data") / "splits" / f"{dataset}.yaml").read_text("utf-8")
     splits = read_yaml(text, path)
@@ -36,7 +36,7 @@ def split(dataset: str, name: str) -> dict[str, Any]:
     return dict(splits[key])
 
 
-def _read(path: Path) -> str:
+def _split_text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise InputError(f"{path} has more than {MAX_BYTES} bytes, which no split has; give another file.")

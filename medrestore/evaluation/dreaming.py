@@ -257,9 +257,9 @@ def _score_rows(scene: str, rows: Sequence[FrameScore], protocol: Protocol, fid:
     if not scored:
         raise InputError(f"{scene} hides nothing in any of its {len(rows)} frames, so nothing is scored; check its masks.")
     official = protocol == "dreaming-official"
-    mae, psnr, lpips = _plain_mean(_values(scored, "mae")), _plain_mean(_values(scored, "psnr")), _common_mean(scored, "lpips")
+    mae, psnr, lpips = _plain_mean(_known(scored, "mae")), _plain_mean(_known(scored, "psnr")), _common_mean(scored, "lpips")
     if not official:
-        psnr = _plain_mean([min(value, PSNR_CAP) for value in _values(scored, "psnr")])
+        psnr = _plain_mean([min(value, PSNR_CAP) for value in _known(scored, "psnr")])
     mae_term = mae / 255 * 200 / (255 if official else 1)
     psnr_term = 1 - psnr / 50
     lpips_term = None if lpips is None else lpips * 10
@@ -272,8 +272,8 @@ def _score_rows(scene: str, rows: Sequence[FrameScore], protocol: Protocol, fid:
         lpips_term=lpips_term, fid_term=fid_term, accuracy=(mae_term + psnr_term) / 2,
         consistency=_mean_of_both(lpips_term, fid_term), mae=mae, psnr=psnr,
         ssim=_common_mean(scored, "ssim"),
-        hole_mae=_plain_mean(_values(scored, "hole_mae")),
-        hole_psnr=_plain_mean([min(value, PSNR_CAP) for value in _values(scored, "hole_psnr")]),
+        hole_mae=_plain_mean(_known(scored, "hole_mae")),
+        hole_psnr=_plain_mean([min(value, PSNR_CAP) for value in _known(scored, "hole_psnr")]),
         hole_ssim=_common_mean(scored, "hole_ssim"), lpips=lpips, fid=fid,
         flicker=_plain_mean(flicker) if flicker else None,
     )
@@ -299,7 +299,7 @@ def summarise(scenes: Sequence[SceneScore]) -> Summary:
     )
 
 
-def _values(rows: Sequence[FrameScore | SceneScore], name: str) -> list[float]:
+def _known(rows: Sequence[FrameScore | SceneScore], name: str) -> list[float]:
     """The values of one field that are not None."""
     return [value for row in rows if (value := getattr(row, name)) is not None]
 
@@ -311,7 +311,7 @@ def _plain_mean(values: Sequence[float]) -> float:
 
 def _common_mean(rows: Sequence[FrameScore | SceneScore], name: str) -> float | None:
     """The mean of a field over all rows; None when any row has none."""
-    values = _values(rows, name)
+    values = _known(rows, name)
     return _plain_mean(values) if len(values) == len(rows) else None
 
 

@@ -129,18 +129,18 @@ def score(
     if protocol != "natural" and (lpips is not None or features is not None):
         raise InputError(f"{protocol} has no LPIPS and no FID; they belong to natural.")
     if protocol == "complex":
-        return [_row(protocol, index, x, y, None) for index, x, y in _complex(prediction, reference)]
+        return [_measured_row(protocol, index, x, y, None) for index, x, y in _complex(prediction, reference)]
     if protocol == "natural":
         return _natural(prediction, reference, data_range, lpips, features)
     prediction, reference = fastmri_frames(_magnitudes(prediction), _magnitudes(reference))
     peak = float(reference.max()) if data_range is None else data_range
     if protocol == "fastmri":
-        return [_row(protocol, None, prediction, reference, peak)]
-    return [_row(protocol, index, x[None], y[None], peak)
+        return [_measured_row(protocol, None, prediction, reference, peak)]
+    return [_measured_row(protocol, index, x[None], y[None], peak)
             for index, (x, y) in enumerate(zip(prediction, reference, strict=True))]
 
 
-def _row(protocol: ProtocolName, index: int | None, x: Array, y: Array, peak: float | None) -> Row:
+def _measured_row(protocol: ProtocolName, index: int | None, x: Array, y: Array, peak: float | None) -> Row:
     """What the metrics of a protocol measure of a volume, slice or frame."""
     measured = {one.name: one.measure(x, y, peak or 0.0) for one in METRICS[protocol] if one.measure is not None}
     return {"slice": index, "protocol": protocol, **measured} | ({} if peak is None else {"data_range": peak})
@@ -185,7 +185,7 @@ def _natural(
     rows = []
     for index, (x, y) in enumerate(zip(prediction, reference, strict=True)):
         distance = None if lpips is None else distance_of(lpips, x[None].float(), y[None].float())
-        rows.append(_row("natural", index, x, y, 1.0) | {"lpips": distance})
+        rows.append(_measured_row("natural", index, x, y, 1.0) | {"lpips": distance})
     if features is None:
         return [row | {"fid": None} for row in rows]
     return [*rows,

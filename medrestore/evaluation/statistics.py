@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from math import isfinite, nan
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,7 @@ def _grouped(rows: Iterable[Row], metric: str, by: tuple[str, str]) -> dict[tupl
 def _cell(setting: str, method: str, metric: str, rows: Sequence[Row], resamples: int, seed: int) -> Cell:
     patients: dict[Hashable, list[float]] = defaultdict(list)
     for row in rows:
-        if _finite(row[metric]):
+        if _is_finite(row[metric]):
             patients[_get(row, "patient")].append(row[metric])
     values = np.array([np.mean(one) for one in patients.values()])
     used = sum(map(len, patients.values()))
@@ -196,14 +197,14 @@ def paired(
     groups = _grouped(rows, metric, (by, "method"))
     sides = [((setting, method, against), group, groups[setting, against]) for (setting, method), group in groups.items()
              if method != against and (setting, against) in groups]
-    pairs = differences(sides, metric, resamples=resamples, seed=seed)
+    pairs = paired_differences(sides, metric, resamples=resamples, seed=seed)
     if not pairs:
         methods = ", ".join(dict.fromkeys(method for _, method in groups)) or "none"
         raise InputError(f"no other method shares a case and a setting with {against!r} in {metric!r}; there are: {methods}.")
     return pairs
 
 
-def differences(
+def paired_differences(
     sides: Iterable[tuple[tuple[str, str, str], Sequence[Row], Sequence[Row]]], metric: str, *,
     resamples: int = 10_000,
     seed: int = 0,
@@ -304,17 +305,17 @@ def per_case(rows: Iterable[Row], metrics: Sequence[str]) -> list[dict[str, Any]
         groups[tuple(row.get(key) for key in ("case", "setting", "method", "seed", "protocol"))].append(row)
     result = []
     for group in groups.values():
-        means = {name: _mean([row[name] for row in group if row.get(name) is not None]) for name in metrics
+        means = {name: _mean_or_none([row[name] for row in group if row.get(name) is not None]) for name in metrics
                  if any(name in row for row in group)}
         result.append({**group[0], "slice": None, "slices": len(group), **means})
     return result
 
 
-def _mean(values: Sequence[float]) -> float | None:
+def _mean_or_none(values: Sequence[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _finite(value: float | None) -> bool:
+def _is_finite(value: float | None) -> bool:
     return value is not None and isfinite(value)
 
 
@@ -322,3 +323,9 @@ def _get(row: Row, key: str) -> Any:
     if row.get(key) is None:
         raise InputError(f"a row has no {key!r} but {', '.join(row)}; every row of scores needs it.")
     return row[key]
+
+
+def mean_of_known(values: Iterable[float | None]) -> float | None:
+    """The mean of those that are not None; None where all are."""
+    given = [value for value in values if value is not None]
+    return fmean(given) if given else None

@@ -42,13 +42,13 @@ LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\
          ">": r"$>$", "|": r"\textbar{}"}
 
 
-class Entry(str):
+class TableEntry(str):
     """The text of one place in a table, and whether it is the `best` or the `second` of its column."""
 
     __slots__ = ("mark",)
     mark: Mark
 
-    def __new__(cls, text: str, mark: Mark = "") -> Entry:
+    def __new__(cls, text: str, mark: Mark = "") -> TableEntry:
         entry = super().__new__(cls, text)
         entry.mark = mark
         return entry
@@ -80,7 +80,7 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, A
     def text(row: Mapping[str, Any], column: str) -> str:
         if row.get(column) is None:
             return NOT_COMPUTED if column in row and column in PERCEPTUAL else ""
-        value = _plain(column, row[column], kinds[column])
+        value = _typed_cell(column, row[column], kinds[column])
         return value if isinstance(value, str) else repr(value)
 
     rendered = csv_text(columns, [[text(row, column) for column in columns] for row in rows])
@@ -93,7 +93,7 @@ def _write_parquet(path: Path, columns: Sequence[str], rows: Sequence[Mapping[st
     for name in columns:
         values = [row.get(name) for row in rows]
         kind = _kind(name, values)
-        arrays[name] = arrow.array([None if value is None else _plain(name, value, kind) for value in values],
+        arrays[name] = arrow.array([None if value is None else _typed_cell(name, value, kind) for value in values],
                                    types[kind])
     parquet.write_table(arrow.table(arrays), path)
 
@@ -113,16 +113,16 @@ def _is_number(value: Any) -> bool:
     return True
 
 
-def _plain(column: str, value: Any, kind: type) -> str | int | float:
+def _typed_cell(column: str, value: Any, kind: type) -> str | int | float:
     """A value as the kind of its column has it."""
     try:
-        return _whole(value) if kind is int else kind(value)
+        return _whole_number(value) if kind is int else kind(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{column} has the value {str(value)[:60]!r}, which is no {'whole ' * (kind is int)}number; "
                          "correct it or leave it empty.") from error
 
 
-def _whole(value: Any) -> int:
+def _whole_number(value: Any) -> int:
     """1, "1" and 1.0 alike; 1.5 is none, and neither is infinity."""
     try:
         return int(str(value))
@@ -156,7 +156,7 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
         present = [None if value in ("", NOT_COMPUTED) else value for value in values]
         kind = _kind(name, present)
         try:
-            table[name] = [None if value is None else _plain(name, value, kind) for value in present]
+            table[name] = [None if value is None else _typed_cell(name, value, kind) for value in present]
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
     return [dict(zip(columns, line, strict=True)) for line in zip(*table.values(), strict=True)]
@@ -175,7 +175,7 @@ def _read_csv(path: Path) -> tuple[list[str], Sequence[Sequence[Any]]]:
         lines = [[DECIMAL_COMMA.sub(r"\1.\2", value) for value in line] for line in lines]
     if not lines or any(len(line) != len(lines[0]) for line in lines):
         raise InputError(f"{path} is empty or has lines of different lengths; give a whole table.")
-    columns, *rows = (list(map(_as_written, line)) for line in lines)
+    columns, *rows = (list(map(_from_text, line)) for line in lines)
     return columns, rows
 
 
@@ -206,13 +206,13 @@ def _arrow(path: Path) -> tuple[Any, Any]:
     return pyarrow, parquet
 
 
-def grid(
+def table_grid(
     cells: Iterable[Cell], *, show: Show = "mean ± sd", protocol: str | None = None,
 ) -> tuple[list[str], list[list[str]]]:
     """Methods as rows and settings as columns, metric by metric; the best and the second of each column are
     marked.
 
-    Places are `Entry`s, whose marks `markdown` and `latex` show; equal as printed is equally good. What is
+    Places are `TableEntry`s, whose marks `markdown` and `latex` show; equal as printed is equally good. What is
     missing is "-".
 
     Args:
@@ -234,20 +234,21 @@ def grid(
         column = [places.get((name, setting, method)) for method in methods]
         if any(column):
             header.append(f"{setting}, {metrics[name].heading}" if len(names) > 1 else setting)
-            columns.append(_column(column, metrics[name], show, marked=name in KNOWN))
+            columns.append(_ranked_column(column, metrics[name], show, marked=name in KNOWN))
     return header, [[method, *(column[number] for column in columns)] for number, method in enumerate(methods)]
 
 
-def _column(cells: Sequence[Cell | None], metric: Metric, show: Show, *, marked: bool) -> list[Entry]:
+def _ranked_column(cells: Sequence[Cell | None], metric: Metric, show: Show, *, marked: bool) -> list[TableEntry]:
     """One column, ranked by its leading number as printed."""
     leading = [None if cell is None or isnan(_lead(cell, show)) else round(_lead(cell, show), metric.digits) for cell in cells]
     ranked = sorted({value for value in leading if value is not None}, reverse=metric.higher_is_better)
     marks: dict[float, Mark] = {ranked[0]: "best", ranked[1]: "second"} if marked and len(ranked) > 1 else {}
-    return [Entry(MISSING) if cell is None or value is None else Entry(_text(cell, metric.digits, show), marks.get(value, ""))
+    return [TableEntry(MISSING) if cell is None or value is None else TableEntry(_printed(cell, metric.digits, show),
+                                                                                 marks.get(value, ""))
             for cell, value in zip(cells, leading, strict=True)]
 
 
-def _text(cell: Cell, digits: int, show: Show) -> str:
+def _printed(cell: Cell, digits: int, show: Show) -> str:
     def number(value: float) -> str:
         return f"{value:.{digits}f}"
 
@@ -311,6 +312,6 @@ def _as_text(cell: str) -> str:
     return f"'{cell}" if FORMULA.match(cell) and not _is_number(cell) else cell
 
 
-def _as_written(cell: str) -> str:
+def _from_text(cell: str) -> str:
     """The cell that `_as_text` made this of."""
     return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell

@@ -106,12 +106,12 @@ def calibration(samples: Tensor, truth: Tensor, *, inside: Tensor | None = None,
 
     if not all(0 < level < 1 for level in levels):
         raise InputError(f"levels of coverage lie between 0 and 1, not {tuple(levels)}.")
-    x, y = _numbers(samples, truth, inside)
+    x, y = _compared_numbers(samples, truth, inside)
     count = len(x)
     mean, std = x.mean(0), x.std(0)
     error = (y - mean).abs()
     widened = std * sqrt(1 + 1 / count)
-    covered = {level: _share(error <= float(stats.t.ppf((1 + level) / 2, count - 1)) * widened) for level in levels}
+    covered = {level: _share_true(error <= float(stats.t.ppf((1 + level) / 2, count - 1)) * widened) for level in levels}
     return Calibration(
         samples=count, numbers=y.numel(), rank_histogram=_ranks(x, y), crps=float(_crps(x, y).mean()),
         squared_error=float(error.square().mean()), variance=float(std.square().mean()),
@@ -165,7 +165,7 @@ def residual_chi_squared(measured: Tensor, y: Tensor, noise_std: float, *,
         raise InputError(f"the noise std must be positive, got {noise_std}; without noise there is no chi-squared.")
     if measured.shape[measured.ndim - y.ndim :] != y.shape:
         raise InputError(f"A x has the shape {tuple(measured.shape)} but the data {tuple(y.shape)}; give both of one problem.")
-    residual = _real(measured - y)
+    residual = _real_numbers(measured - y)
     if sampled is not None:
         residual = residual[sampled.bool()[..., None].expand(y.shape + residual.shape[-1:]).expand(residual.shape)]
     if residual.numel() == 0:
@@ -182,11 +182,11 @@ def needed_factor(samples: Tensor, truth: Tensor, *, share: float = 0.9,
     """
     if not 0 < share <= 1:
         raise InputError(f"share must be above 0 and at most 1, got {share}.")
-    x, y = _numbers(samples, truth, inside)
+    x, y = _compared_numbers(samples, truth, inside)
     error, std = (y - x.mean(0)).abs(), x.std(0)
     # where nothing is wrong no width is needed, not even of a std of 0
     ratio = torch.where(error == 0, 0.0, error / std)
-    return float(ratio.kthvalue(_rank(share, ratio.numel()))[0])
+    return float(ratio.kthvalue(_least_count(share, ratio.numel()))[0])
 
 
 def conformal_factor(needed: Sequence[float], *, confidence: float = 0.9) -> float:
@@ -208,7 +208,7 @@ def conformal_factor(needed: Sequence[float], *, confidence: float = 0.9) -> flo
     """
     if not 0 < confidence < 1:
         raise InputError(f"confidence must lie between 0 and 1, got {confidence}.")
-    count, rank = len(needed), _rank(confidence, len(needed) + 1)
+    count, rank = len(needed), _least_count(confidence, len(needed) + 1)
     if any(not value >= 0 for value in needed):
         raise InputError("a needed factor is negative or not a number; leave out what cannot be scored.")
     if rank > count:
@@ -217,12 +217,12 @@ def conformal_factor(needed: Sequence[float], *, confidence: float = 0.9) -> flo
     return sorted(needed)[rank - 1]
 
 
-def _rank(share: float, count: int) -> int:
+def _least_count(share: float, count: int) -> int:
     """The least whole number of `count` that is at least that share, rounding errors of the product aside."""
     return max(1, ceil(round(share * count, 9)))
 
 
-def _numbers(samples: Tensor, truth: Tensor, inside: Tensor | None) -> tuple[Tensor, Tensor]:
+def _compared_numbers(samples: Tensor, truth: Tensor, inside: Tensor | None) -> tuple[Tensor, Tensor]:
     """(K, number) and (number,) in double precision."""
     if len(samples) < 2 or samples.shape[1:] != truth.shape:
         raise InputError(f"calibration needs at least 2 samples of the shape of the truth, not {tuple(samples.shape)} "
@@ -231,14 +231,14 @@ def _numbers(samples: Tensor, truth: Tensor, inside: Tensor | None) -> tuple[Ten
         raise InputError("of samples and truth one is complex and one is real; give both as magnitudes or both as complex.")
     if inside is not None and (inside.shape != truth.shape or inside.dtype != torch.bool):
         raise InputError(f"inside must be boolean of the shape {tuple(truth.shape)}, not {inside.dtype} {tuple(inside.shape)}.")
-    x, y = _real(samples), _real(truth)
+    x, y = _real_numbers(samples), _real_numbers(truth)
     x, y = (x.flatten(1), y.flatten()) if inside is None else (x[:, inside].flatten(1), y[inside].flatten())
     if y.numel() == 0 or not (x.isfinite().all() and y.isfinite().all()):
         raise InputError("samples and truth must be finite and have pixels inside; nothing can be said of them.")
     return x, y
 
 
-def _real(values: Tensor) -> Tensor:
+def _real_numbers(values: Tensor) -> Tensor:
     """Real numbers in double precision, parts last: (..., 1), or (..., 2) of complex ones."""
     values = values.detach().cpu()
     return torch.view_as_real(values.to(torch.complex128).resolve_conj()) if values.is_complex() else values.double()[..., None]
@@ -267,5 +267,5 @@ def _correlation(a: Tensor, b: Tensor) -> float:
     return float(a @ b) / scale if scale > 0 else nan
 
 
-def _share(condition: Tensor) -> float:
+def _share_true(condition: Tensor) -> float:
     return float(condition.double().mean())

@@ -7,10 +7,11 @@ same output recognises what a killed run has left. So does every published folde
 it does not list, is never replaced or removed.
 """
 
+from .beside import preview_place, read_mapping
 from .digests import altered, digest, digest_of
 from .listing import files_in, globbed, has_suffix, is_glob, is_hidden, natural_key, text_of
 from .locks import Busy, exclusive
-from .owned import MARKER, check_claimed, check_own, claim, is_claimed, is_empty, is_own, remove_own
+from .owned import MARKER, check_claimed, check_own, claim, is_claimed, is_empty_folder, is_own, remove_own
 from .paths import expanded
 from .publish import FileWriter, NewFile, link_or_copy, new_file, publish_all, publish_first, remove_folder, write_file
 from .stages import Stage, new_folder, new_output, recover, recover_all, unfinished
@@ -37,7 +38,7 @@ __all__ = [
     "globbed",
     "has_suffix",
     "is_claimed",
-    "is_empty",
+    "is_empty_folder",
     "is_glob",
     "is_hidden",
     "is_own",
@@ -47,8 +48,10 @@ __all__ = [
     "new_folder",
     "new_output",
     "no_room",
+    "preview_place",
     "publish_all",
     "publish_first",
+    "read_mapping",
     "recover",
     "recover_all",
     "remove_folder",

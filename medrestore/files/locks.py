@@ -50,7 +50,7 @@ def exclusive(path: Path, *, lock: Path | None = None) -> Iterator[None]:
 def _locked(place: Path) -> int | None:
     """The descriptor of a lock file that this process has locked; None if another one has."""
     while True:
-        handle = _open(place)
+        handle = _open_lock(place)
         try:
             _lock(handle)
             if os.path.samestat(os.fstat(handle), os.stat(place, follow_symlinks=False)):
@@ -66,7 +66,7 @@ def _locked(place: Path) -> int | None:
         os.close(handle)  # the run that had the lock until now has removed the file
 
 
-def _open(place: Path) -> int:
+def _open_lock(place: Path) -> int:
     while True:
         try:
             handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_LINK, 0o666)

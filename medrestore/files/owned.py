@@ -29,8 +29,8 @@ def check_own(folder: Path) -> None:
     Raises:
         InputError: what is in the way.
     """
-    listed = _marker(folder).get("files")
-    if is_empty(folder):
+    listed = _read_marker(folder).get("files")
+    if is_empty_folder(folder):
         return
     if not isinstance(listed, list):
         raise InputError(f"{folder} was not written by medrestore, so it is never replaced; choose another output")
@@ -67,7 +67,7 @@ def remove_marked(folder: Path) -> None:
     remove(folder)
 
 
-def is_empty(folder: Path) -> bool:
+def is_empty_folder(folder: Path) -> bool:
     """Whether this is a folder that holds nothing."""
     return folder.is_dir() and not os.listdir(folder)
 
@@ -111,7 +111,7 @@ def check_claimed(folder: Path, kind: str) -> None:
 
 def is_claimed(folder: Path, kind: str) -> bool:
     """Whether this is a folder that was claimed for this kind."""
-    return folder.is_dir() and _marker(folder).get("kind") == kind
+    return folder.is_dir() and _read_marker(folder).get("kind") == kind
 
 
 def _create(place: Path, text: str) -> None:
@@ -141,7 +141,7 @@ def _names(folder: Path) -> set[str]:
     return found - {MARKER, "."}
 
 
-def _marker(folder: Path) -> dict[str, object]:
+def _read_marker(folder: Path) -> dict[str, object]:
     """What the marker of a folder says; empty for whatever else has its name, and for none."""
     place = folder / MARKER
     try:

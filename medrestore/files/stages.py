@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from .locks import Busy, exclusive
-from .owned import MARKER, check_own, is_empty, remove_marked, seal
+from .owned import MARKER, check_own, is_empty_folder, remove_marked, seal
 from .system import (
     ADVICE,
     exists_already,
@@ -120,11 +120,11 @@ class Stage:
             with explained(out, advice):
                 self._created = make_folders(out.parent)
                 self._lock.enter_context(exclusive(out))
-                left = _clear(out, spare=_marker(out, key) if resume else None)
+                left = _clear(out, spare=_marker_content(out, key) if resume else None)
                 if left is None:
                     self.folder.mkdir()
                     self._is_own = True
-                    (self.folder / MARKER).write_bytes(_marker(out, key))
+                    (self.folder / MARKER).write_bytes(_marker_content(out, key))
                 else:
                     self.folder, self.resumed, self._is_own = left, True, True
                 self.new.mkdir()
@@ -251,18 +251,18 @@ def _stages(out: Path) -> list[Path]:
     except OSError:
         return []
     beside = (out.parent / name for name in sorted(names))
-    return [stage for stage in beside if _marker_of(stage).startswith(_marker(out, ""))]
+    return [stage for stage in beside if _marker_of(stage).startswith(_marker_content(out, ""))]
 
 
 def _check_replaced(out: Path, replace: bool) -> None:
     """Refuses to replace what exists without leave, and a folder that is not ours in any case; not an empty one."""
-    if not replace and not is_empty(out):
+    if not replace and not is_empty_folder(out):
         raise exists_already(out)
     if out.is_dir() and not out.is_symlink():
         check_own(out)
 
 
-def _marker(out: Path, key: str) -> bytes:
+def _marker_content(out: Path, key: str) -> bytes:
     return os.fsencode(out.name) + b"\n" + key.encode()
 
 

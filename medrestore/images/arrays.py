@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..priors import Prior
 from ..settings import suggested
 from .blind import kernel_of, with_kernel
-from .codes import opened, settled
+from .codes import opened_for_images, settled_by_prior
 from .degradation import Degradation
 from .degrading import degraded
 from .plan import DegradePlan, Plan
@@ -70,9 +70,9 @@ def degrade(image: A, *, plan: DegradePlan | None = None, **plan_fields: Any) ->
         InputError: an array of another shape or values that are not finite, an unknown field or value of the plan, or a
             degradation that does not fit the image.
     """
-    pixels = _pixels(image)
+    pixels = _image_tensor(image)
     y = degraded(pixels, _changed(plan or DegradePlan(), plan_fields))
-    return _as_given(y, image)
+    return _laid_out_like(y, image)
 
 
 def restore_image(
@@ -96,7 +96,7 @@ def restore_image(
         InputError: as for `degrade`, or a prior that is missing or does not suit the image, or a method that the operator
             does not serve.
     """
-    y = _pixels(image)
+    y = _image_tensor(image)
     plan = _changed(
         plan or Plan(), {**plan_fields, **({"prior": str(prior)} if isinstance(prior, str | Path) else {})}
     )
@@ -105,8 +105,8 @@ def restore_image(
     if device is None:
         device = image.device if isinstance(image, Tensor) else "cpu"
     if not isinstance(prior, Prior):
-        prior = opened(plan, str(device))
-    plan = settled(plan, prior)
+        prior = opened_for_images(plan, str(device))
+    plan = settled_by_prior(plan, prior)
     kind = str(image.dtype).removeprefix("torch.")
     measured = Measured(y, step=1.0 if "int" in kind else None, bytes=kind == "uint8")
     setting = with_kernel(prepare(measured, plan, prior), measured, plan, prior, device=device)
@@ -114,14 +114,14 @@ def restore_image(
     samples = torch.stack([_laid_out(one, image) for one in made.samples])
     kernel = kernel_of(setting)
     return RestoredImage(
-        _like(_laid_out(made.mean, image), image),
-        _like(samples, image),
-        _like(_laid_out(made.std, image), image),
-        None if made.simple is None else _like(_laid_out(made.simple, image), image),
+        _in_kind_of(_laid_out(made.mean, image), image),
+        _in_kind_of(samples, image),
+        _in_kind_of(_laid_out(made.std, image), image),
+        None if made.simple is None else _in_kind_of(_laid_out(made.simple, image), image),
         made.misfit,
         setting.sigma,
         setting.noise_source,
-        None if kernel is None else _like(kernel, image),
+        None if kernel is None else _in_kind_of(kernel, image),
     )
 
 
@@ -129,7 +129,7 @@ def _channels_last(image: np.ndarray | Tensor) -> bool:
     return image.ndim == 3 and image.shape[-1] == 3
 
 
-def _pixels(image: np.ndarray | Tensor) -> Tensor:
+def _image_tensor(image: np.ndarray | Tensor) -> Tensor:
     """(1, channel, height, width) float32 or complex64 on the CPU, checked."""
     if not isinstance(image, np.ndarray | Tensor):
         raise InputError(f"image must be a NumPy array or a tensor, got {type(image).__name__}")
@@ -138,7 +138,7 @@ def _pixels(image: np.ndarray | Tensor) -> Tensor:
         raise InputError(
             f"image must be (height, width), (height, width, 3) or (3, height, width), got {shape}"
         )
-    given = image.detach().cpu() if isinstance(image, Tensor) else torch.from_numpy(_numbers(image))
+    given = image.detach().cpu() if isinstance(image, Tensor) else torch.from_numpy(_as_floats(image))
     given = given.to(torch.complex64) if given.is_complex() else given.float()
     if not bool(given.isfinite().all()):
         raise InputError("image has values that are not finite; replace or mask them first")
@@ -151,7 +151,7 @@ def _pixels(image: np.ndarray | Tensor) -> Tensor:
     return (given.permute(2, 0, 1) if _channels_last(image) else given)[None]
 
 
-def _numbers(image: np.ndarray) -> np.ndarray:
+def _as_floats(image: np.ndarray) -> np.ndarray:
     if image.dtype.kind not in "biufc":
         raise InputError(f"image must hold numbers, got {image.dtype}")
     return np.ascontiguousarray(image.astype(np.complex64 if image.dtype.kind == "c" else np.float32))
@@ -164,15 +164,15 @@ def _laid_out(made: Tensor, image: np.ndarray | Tensor) -> Tensor:
     return made if image.ndim == 3 and not _channels_last(image) else made.permute(1, 2, 0).contiguous()
 
 
-def _like(made: Tensor, image: A) -> A:
+def _in_kind_of(made: Tensor, image: A) -> A:
     """An array of the kind of `image`."""
     if isinstance(image, Tensor):
         return made.to(image.device)
     return made.resolve_conj().numpy()
 
 
-def _as_given(y: Tensor, image: A) -> A:
-    return _like(_laid_out(y[0], image), image)
+def _laid_out_like(y: Tensor, image: A) -> A:
+    return _in_kind_of(_laid_out(y[0], image), image)
 
 
 def _changed(plan: P, changes: Mapping[str, Any]) -> P:

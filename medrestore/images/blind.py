@@ -8,7 +8,7 @@ from torch import Tensor
 from ..consistency import project
 from ..errors import InputError
 from ..inversion import DiffusionEM
-from ..inversion.em import find
+from ..inversion.em import find_image_and_kernel
 from ..levels import karras
 from ..noise import Noise
 from ..operators import Identity
@@ -24,9 +24,9 @@ WIDEST = 256  # sides of the middle part of an image from which a kernel is foun
 FIRST, LAST = 5.0, 0.01  # noise levels of the search, in the prior's units
 
 
-def calls(plan: Plan) -> int:
+def kernel_calls(plan: Plan) -> int:
     """How many images the network is given to find the kernel; 0 where there is none to be found."""
-    return 2 * DiffusionEM.default_steps if _size(plan) else 0
+    return 2 * DiffusionEM.default_steps if _kernel_size(plan) else 0
 
 
 def kernel_of(setting: Setting) -> Tensor | None:
@@ -43,7 +43,7 @@ def with_kernel(setting: Setting, measured: Measured, plan: Plan, prior: Prior, 
     Raises:
         InputError: the kernel may be as large as the image, or the image smaller than the prior's.
     """
-    side = _size(plan)
+    side = _kernel_size(plan)
     if side is None:
         return setting
     if isinstance(prior, LatentPrior | SuperResolutionPrior):
@@ -67,13 +67,13 @@ def with_kernel(setting: Setting, measured: Measured, plan: Plan, prior: Prior, 
 
     low, high = max(prior.sigma_range[0], LAST), min(prior.sigma_range[1], FIRST)
     method = DiffusionEM(side, edges="tapered")
-    _, kernels = find(coords.codec.encode(y), prior, method, sigma, karras(method.default_steps, high, low),
-                      Noise([plan.seed], device), constrain=constrain)
+    _, kernels = find_image_and_kernel(coords.codec.encode(y), prior, method, sigma, karras(method.default_steps, high, low),
+                                       Noise([plan.seed], device), constrain=constrain)
     known = {**setting.files.kernels, FOUND: kernels[0].cpu()}
     return replace(setting, files=replace(setting.files, kernels=known))
 
 
-def _size(plan: Plan) -> int | None:
+def _kernel_size(plan: Plan) -> int | None:
     return next((step.size for step in plan.degradation.steps if isinstance(step, Unknown)), None)
 
 

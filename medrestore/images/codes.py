@@ -29,7 +29,7 @@ PURE = 40.0  # noise level to begin at where codes, or images given the coarse o
 SHOWING = (Pool, Bicubic, Gaussian, Motion, Kernel, Jpeg, Saturate)  # what leaves an image to be seen
 
 
-def settled(plan: Plan, prior: Prior) -> Plan:
+def settled_by_prior(plan: Plan, prior: Prior) -> Plan:
     """The plan with the method and the first noise level that suit a prior, where it leaves them open."""
     return replace(plan, **open_fields(plan, prior))
 
@@ -40,11 +40,11 @@ def open_fields(plan: Plan, prior: Prior) -> dict[str, Any]:
         return {}
     method = plan.method
     if method is None:
-        method = "conditional" if isinstance(prior, SuperResolutionPrior) else "resample" if plan.degradation.linear else None
+        method = "conditional" if isinstance(prior, SuperResolutionPrior) else "resample" if plan.degradation.linear else "dps"
     return {"method": method, "sigma_max": PURE if plan.sigma_max is None else plan.sigma_max}
 
 
-def opened(plan: Plan | GeneratePlan, device: str, *, compiled: bool = False) -> Prior:
+def opened_for_images(plan: Plan | GeneratePlan, device: str, *, compiled: bool = False) -> Prior:
     """The prior that a plan names, told what the plan says of the image; of codes, or given the coarse image, where it is so.
 
     Raises:
@@ -58,7 +58,7 @@ def opened(plan: Plan | GeneratePlan, device: str, *, compiled: bool = False) ->
     return latent.load(plan.prior, device=device, bf16=plan.bf16, compiled=compiled)
 
 
-def check_prior(method: Method, prior: Prior, plan: Plan | GeneratePlan) -> None:
+def check_image_prior(method: Method, prior: Prior, plan: Plan | GeneratePlan) -> None:
     """Refuses a prior that the method cannot use, and windows that the prior cannot.
 
     Raises:
@@ -106,7 +106,7 @@ def coarse_image(y: Tensor, size: Size, degradation: Degradation, factor: int) -
     return functional.avg_pool2d(y, by) if by > 1 else y
 
 
-def images_of(
+def images_of_codes(
     problem: Problem[Operator] | None, prior: LatentPrior | SuperResolutionPrior, method: Method, levels: Sequence[float], *,
     small: Tensor | None, size: Size, seeds: Sequence[int], device: torch.device | str, batch_size: int,
     constraints: Sequence[Problem[Operator]] = (),
@@ -118,7 +118,7 @@ def images_of(
         small: the coarse image in these coordinates, for a prior that is given one.
         constraints: of the images; of the pixels alone, codes cannot meet them.
     """
-    field = Padded(_field(prior, size), size)
+    field = Padded(_least_field(prior, size), size)
     one: Prior = prior
     if isinstance(prior, SuperResolutionPrior):
         one = prior.alone if small is None else prior.given(_padded(_within(small), field, prior.factor))
@@ -147,16 +147,16 @@ def _within(small: Tensor) -> Tensor:
     return small if small.shape[1] == 2 else small.clamp(-1, 1)
 
 
-def _field(prior: LatentPrior | SuperResolutionPrior, size: Size) -> Size:
+def _least_field(prior: LatentPrior | SuperResolutionPrior, size: Size) -> Size:
     """The least (height, width) that the prior takes, the image in whose middle begins at whole pixels of the coarse one."""
     if isinstance(prior, LatentPrior):
         grain = prior.multiple * prior.space.factor
         return -(-size[0] // grain) * grain, -(-size[1] // grain) * grain
-    height, width = (_least(side, prior.grain, 2 * prior.factor) for side in size)
+    height, width = (_least_multiple(side, prior.grain, 2 * prior.factor) for side in size)
     return height, width
 
 
-def _least(side: int, grain: int, twice: int) -> int:
+def _least_multiple(side: int, grain: int, twice: int) -> int:
     """The least multiple of `grain` of which `side` leaves a multiple of `twice`, or the least one where none does."""
     first = -(-side // grain) * grain
     fitting = [first + k * grain for k in range(twice) if (first + k * grain - side) % twice == 0]

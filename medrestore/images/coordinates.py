@@ -80,7 +80,7 @@ def coordinates(
     )
 
 
-def white(values: Tensor) -> float:
+def white_value(values: Tensor) -> float:
     """The value that is white to a prior, of an image or of many.
 
     Raises:

@@ -15,6 +15,7 @@ from .steps import (
     Hide,
     Jpeg,
     Kernel,
+    Modulus,
     Motion,
     Pixels,
     Plugged,
@@ -37,6 +38,7 @@ TASKS: Mapping[str, tuple[str, ...]] = {  # each with the fields that say more o
     "old-photo": ("factor", "weights", "mask", "mask_means", "keep"),
     "jpeg": ("quality", "white"),
     "saturation": ("gain", "white"),
+    "phase-retrieval": ("oversampling",),
 }
 KERNEL_SIZE = 21  # pixels, where none is given
 ALWAYS = ("task", "operators", "pattern_seed")
@@ -49,10 +51,10 @@ class Degradation:
     Args:
         task: denoise, sr (a coarser image), deblur, blind-deblur (the kernel is not known), colorize (a grey image), inpaint
             (hidden pixels), cs (random pixels or coefficients), old-photo (a coarser, grey image with hidden pixels), jpeg
-            (compression) or saturation (overexposure).
+            (compression), saturation (overexposure) or phase-retrieval (the modulus of the Fourier transform).
         operators: in place of a task a list of steps, the first one done first; each is a mapping of `kind` (pool, bicubic,
-            gaussian, motion, kernel, unknown-blur, grey, mask, pixels, walsh-hadamard, jpeg, saturation; plugin: an `operator` of
-            another package and its `options`) and its numbers.
+            gaussian, motion, kernel, unknown-blur, grey, mask, pixels, walsh-hadamard, jpeg, saturation, fourier-modulus; plugin:
+            an `operator` of another package and its `options`) and its numbers.
         factor: of sr and old-photo: how many pixels became one, along each axis.
         filter: of sr: means over the pixels, or bicubic with antialiasing.
         blur_std: of deblur: std of a Gaussian in pixels, one number or two, down the rows and along the columns.
@@ -69,11 +71,12 @@ class Degradation:
         quality: of jpeg: 1 to 100.
         gain: of saturation: how much brighter the exposure made the image.
         white: of jpeg and saturation: the value of the file above which nothing can be; black is 0.
+        oversampling: of phase-retrieval: how many times larger than the image the field of the transform is, along each axis.
         pattern_seed: of random pixels and coefficients.
     """
 
     task: Literal["denoise", "sr", "deblur", "blind-deblur", "colorize", "inpaint", "cs", "old-photo", "jpeg",
-                  "saturation"] | None = None
+                  "saturation", "phase-retrieval"] | None = None
     operators: tuple[Step, ...] = ()
     factor: Factor | None = None
     filter: Literal["average", "bicubic"] = "average"
@@ -90,6 +93,7 @@ class Degradation:
     quality: Annotated[int, Bounds(at_least=1, at_most=100)] | None = None
     gain: Annotated[float, Bounds(above=0)] | None = None
     white: Annotated[float, Bounds(above=0)] = 255.0
+    oversampling: Annotated[int, Bounds(at_least=2)] = 2
     pattern_seed: Annotated[int, Bounds(at_least=0)] = 0
 
     def __post_init__(self) -> None:
@@ -176,6 +180,8 @@ class Degradation:
                 return (Jpeg(self.quality or 100, self.white),)
             case "saturation":
                 return (Saturate(self.gain or 1.0, self.white),)
+            case "phase-retrieval":
+                return (Modulus(self.oversampling),)
         return self.operators
 
     @property

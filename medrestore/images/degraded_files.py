@@ -1,6 +1,7 @@
 """Clean images from files to degraded ones, with a record that says how, so that they can be restored."""
 
 import io
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ import numpy as np
 import torch
 
 from ..files import Stage, digest, digest_of, final_names
-from ..io.images import Images, check_written, encode, open_images
+from ..io.images import FileImages, check_written, encode_images, kind_of, open_images
 from ..io.scenes.writer import encode_png
 from ..settings import plain
 from .degrading import degraded
-from .files import Say, each
-from .operators import Files, grain, read_mask
+from .files import Say, check_placeless, each
+from .noise import is_phaseless
+from .operators import DegradationFiles, grain, read_mask
 from .plan import DegradePlan, Reading, Writing
 from .records import DEGRADED, check_output, is_done, pairs, publish
 from .steps import Hide, Kernel
@@ -41,11 +43,14 @@ def degrade_file(
         return False
     check_output(out, source, writing)
     images = open_images(source, axis=plan.axis, max_gb=reading.max_gb)
-    files = Files.read(done)
+    if is_phaseless(done.steps):
+        check_placeless(out, kind_of(out))
+        images = replace(images, dtype=np.dtype(np.float32))  # moduli of whole numbers are none
+    files = DegradationFiles.read(done)
     y = degraded(torch.from_numpy(images.values), plan, files=files)
     check_written(out, images, y.shape[1])
-    beside, names = _beside(out, plan, files)
-    data, outside = encode(
+    beside, names = _copies_of_files(out, plan, files)
+    data, outside = encode_images(
         out,
         y.resolve_conj().numpy(),
         images,
@@ -53,7 +58,7 @@ def degrade_file(
         patient=writing.keep_patient,
         key=key,
     )
-    record = _record(images, plan, names, writing, key, given)
+    record = _degraded_record(images, plan, names, writing, key, given)
     stage = Stage(out, key=key)
     try:
         with final_names(stage.folder, out.parent):
@@ -81,7 +86,7 @@ def degrade_folder(
     )
 
 
-def _beside(out: Path, plan: DegradePlan, files: Files) -> tuple[dict[str, bytes], dict[str, str]]:
+def _copies_of_files(out: Path, plan: DegradePlan, files: DegradationFiles) -> tuple[dict[str, bytes], dict[str, str]]:
     """Copies of masks and kernels by name, and the names of the copies by those of the files."""
     contents: dict[str, bytes] = {}
     names: dict[str, str] = {}
@@ -103,8 +108,8 @@ def _beside(out: Path, plan: DegradePlan, files: Files) -> tuple[dict[str, bytes
     return contents, names
 
 
-def _record(
-    images: Images, plan: DegradePlan, names: dict[str, str], writing: Writing, key: str, given: str
+def _degraded_record(
+    images: FileImages, plan: DegradePlan, names: dict[str, str], writing: Writing, key: str, given: str
 ) -> dict[str, Any]:
     """How an output was made; holds no time of day, so that a rerun gives the same bytes."""
     done = plan.degradation.with_files(names)
@@ -124,7 +129,7 @@ def _record(
     }
 
 
-def _report(images: Images, plan: DegradePlan, shape: torch.Size, outside: float, out: Path) -> list[str]:
+def _report(images: FileImages, plan: DegradePlan, shape: torch.Size, outside: float, out: Path) -> list[str]:
     count, _, height, width = images.values.shape
     lines = [
         *images.notes,

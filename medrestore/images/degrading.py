@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..noise import Noise
-from .operators import Files, Size, grain, operator_of
+from .operators import DegradationFiles, Size, grain, operator_of
 from .plan import DegradePlan
 from .restore import SLICE_SEEDS
 
@@ -29,7 +29,7 @@ def cropped(size: Size, plan: DegradePlan) -> Size:
 
 
 def degraded(
-    x: Tensor, plan: DegradePlan, *, files: Files | None = None, numbers: Sequence[int] | None = None
+    x: Tensor, plan: DegradePlan, *, files: DegradationFiles | None = None, numbers: Sequence[int] | None = None
 ) -> Tensor:
     """What is left of images: A(x) and white noise, (slice, ...) in the units of the images.
 
@@ -52,7 +52,7 @@ def degraded(
             "the image is grey already, so nothing is left to take away for colorize; give one in colour"
         )
     height, width = cropped((x.shape[-2], x.shape[-1]), plan)
-    files = Files.read(plan.degradation) if files is None else files
+    files = DegradationFiles.read(plan.degradation) if files is None else files
     left = []
     for number, image in zip(
         range(len(x)) if numbers is None else numbers, x[..., :height, :width].split(1), strict=True

@@ -16,14 +16,15 @@ from torch import Tensor
 from .. import shipped
 from ..conditions import UNPLACED
 from ..errors import InputError
-from ..files import Stage, digest, digest_of, final_names
-from ..io.images import Images, check_written, encode, open_images, spread_name, suffix_of
+from ..files import Stage, digest, digest_of, final_names, preview_place
+from ..io.images import FileImages, check_written, encode_images, open_images, spread_name, suffix_of
 from ..settings import plain
 from ..tasks import one_by_one
-from .blind import calls, kernel_of, with_kernel
+from .blind import kernel_calls, kernel_of, with_kernel
 from .job import ImageJob
+from .noise import is_phaseless
 from .plan import Plan, Reading, Writing
-from .records import RESTORED, Recorded, check_output, is_done, named, pairs, preview_place, publish
+from .records import RESTORED, Recorded, check_output, is_done, named, pairs, publish
 from .reporting import evaluations, report, scored, summary, views, write_preview
 from .restore import Measured, Restored, Setting, prepare
 from .slices import Slices
@@ -72,7 +73,7 @@ class Job(ImageJob[Plan]):
         return digest_of([self.config_hash, fingerprint])
 
 
-def settled(plan: Plan, first: Path, reading: Reading) -> Plan:
+def settled_by_file(plan: Plan, first: Path, reading: Reading) -> Plan:
     """The plan with the prior that "auto" stands for.
 
     Args:
@@ -110,12 +111,14 @@ def restore_file(source: Path, out: Path, job: Job, *, truth: Path | None = None
         return False
     check_output(out, source, job.writing)
     images = open_images(source, axis=job.plan.axis, max_gb=job.reading.max_gb)
-    numbers = _numbers(images, job.plan)
+    numbers = _chosen_slices(images, job.plan)
+    if is_phaseless(job.plan.degradation.steps):
+        check_placeless(source, images.kind)
     measured = Measured(torch.from_numpy(images.values), images.step, images.is_bytes, str(source))
     setting = prepare(measured, job.plan, job.prior, prior_name=job.prior_name)
     check_written(out, images, setting.channels)
-    if calls(job.plan):
-        watched = job.watched(f"{source.name}, kernel", calls(job.plan)).prior
+    if kernel_calls(job.plan):
+        watched = job.watched(f"{source.name}, kernel", kernel_calls(job.plan)).prior
         setting = with_kernel(setting, measured, job.plan, watched, device=job.machine.place)
     reference = None if truth is None else _truth(truth, numbers, setting, job)
     for line in (*images.notes, *summary(images, setting, numbers, job, job.machine.place)):
@@ -123,7 +126,7 @@ def restore_file(source: Path, out: Path, job: Job, *, truth: Path | None = None
     stage = Stage(out, key=f"{FORMAT} {key}", resume=job.writing.resume or not job.writing.overwrite)
     slices = Slices(stage.folder)
     try:
-        check_output(out, source, job.writing, beside=_beside(out, images, job.plan))  # by the only run at it now
+        check_output(out, source, job.writing, beside=_further_images(out, images, job.plan))  # by the only run at it now
         if stage.resumed:
             job.say(f"{out.name}: goes on where an earlier run stopped")
         with final_names(stage.folder, out.parent):
@@ -132,7 +135,7 @@ def restore_file(source: Path, out: Path, job: Job, *, truth: Path | None = None
             slices.restore(measured, setting, numbers, prior, job.plan, device=job.machine.place)
             if digest(source) != given:
                 raise InputError(f"{source} was changed while it was read; run again once it is complete")
-            _write(stage, out, images, setting, slices, numbers, reference, job, key, given)
+            _write_output(stage, out, images, setting, slices, numbers, reference, job, key, given)
     except BaseException:
         if slices.count:
             job.say(
@@ -143,6 +146,13 @@ def restore_file(source: Path, out: Path, job: Job, *, truth: Path | None = None
     stage.remove()
     job.say(f"{out}  {preview_place(out).name}")
     return True
+
+
+def check_placeless(path: Path, kind: str) -> None:
+    """Refuses a file of moduli whose kind says where its values lie in the patient."""
+    if kind in ("nifti", "dicom"):
+        raise InputError(f"{path}: moduli of a Fourier transform have no place in the patient, which a {kind} file states; name "
+                         "it .npy, or .tif of float32")
 
 
 def restore_folder(source: Path, out: Path, job: Job) -> dict[str, str]:
@@ -176,7 +186,7 @@ def each(
     return dict(one_by_one(items, lambda item: work(*item), say, ended=ended))
 
 
-def _numbers(images: Images, plan: Plan) -> list[int]:
+def _chosen_slices(images: FileImages, plan: Plan) -> list[int]:
     """The slices that are restored."""
     count = len(images.values)
     first, last = (0, count) if plan.slices is None else plan.slices
@@ -187,10 +197,10 @@ def _numbers(images: Images, plan: Plan) -> list[int]:
     return list(range(first, last))
 
 
-def _write(
+def _write_output(
     stage: Stage,
     out: Path,
-    images: Images,
+    images: FileImages,
     setting: Setting,
     slices: Slices,
     numbers: Sequence[int],
@@ -207,7 +217,7 @@ def _write(
     mean = torch.stack([one.mean for one in done])
     factor = images.values.shape[-1] / setting.size[1]
     options: dict[str, Any] = dict(factor=factor, first=numbers[0], patient=job.writing.keep_patient, key=key)
-    data, outside = encode(out, mean.numpy(), images, **options)
+    data, outside = encode_images(out, mean.numpy(), images, **options)
     contents = {out.name: data}
     if outside:
         job.say(
@@ -216,7 +226,7 @@ def _write(
         )
     if job.plan.samples > 1:
         name = spread_name(out, images)
-        contents[name], _ = encode(
+        contents[name], _ = encode_images(
             out.with_name(name), torch.stack([one.std for one in done]).abs().numpy(), images, **options
         )
     if job.plan.keep_samples:
@@ -243,16 +253,16 @@ def _write(
         None if reference is None else reference[middle],
         title="" if job.writing.anonymous else Path(images.where).name,
     )
-    record = _record(images, setting, numbers, done, scores, job, key, given)
+    record = _restored_record(images, setting, numbers, done, scores, job, key, given)
     publish(stage, out, contents, record, job.writing, written=(shown,))
     for line in report(done, setting, scores):
         job.say(line)
 
 
-def _beside(out: Path, images: Images, plan: Plan) -> list[str]:
+def _further_images(out: Path, images: FileImages, plan: Plan) -> list[str]:
     """The names of further images beside an output."""
     spread = [spread_name(out, images)] if plan.samples > 1 else []
-    if calls(plan):
+    if kernel_calls(plan):
         spread.append(_kernel_name(out))
     return spread + ([_samples_name(out)] if plan.keep_samples else [])
 
@@ -265,8 +275,8 @@ def _samples_name(out: Path) -> str:
     return f"{out.name.removesuffix(suffix_of(out))}.samples.npy"
 
 
-def _record(
-    images: Images,
+def _restored_record(
+    images: FileImages,
     setting: Setting,
     numbers: Sequence[int],
     done: Sequence[Restored],

@@ -13,7 +13,7 @@ from ..priors.latent import LatentPrior, SuperResolutionPrior, channels_of
 from ..restoration import padded_size
 from ..sampling import in_batches, sample
 from ..tiling import generate as generate_windows
-from .codes import check_prior, images_of
+from .codes import check_image_prior, images_of_codes
 from .plan import GeneratePlan, window_of
 
 
@@ -43,12 +43,12 @@ def generated(
                 f"a prior of {channels_of(prior)} channels without a known recipe makes no images; give another `prior`"
             )
     plan.check_levels(prior)
-    check_prior(plan.sampler, prior, plan)
+    check_image_prior(plan.sampler, prior, plan)
     size = (plan.height, plan.width)
     seeds, levels = range(plan.seed, plan.seed + plan.samples), plan.levels(prior)
     if isinstance(prior, LatentPrior | SuperResolutionPrior):
-        return codec.decode(images_of(None, prior, plan.sampler, levels, small=None, size=size, seeds=seeds, device=device,
-                                      batch_size=plan.batch_size)).cpu()
+        return codec.decode(images_of_codes(None, prior, plan.sampler, levels, small=None, size=size, seeds=seeds, device=device,
+                                            batch_size=plan.batch_size)).cpu()
     window = window_of(plan, prior, size)
     if window is None:
         field = Padded(padded_size(prior, size), size)

@@ -12,7 +12,7 @@ from .. import shipped
 from ..conditions import UNPLACED
 from ..errors import InputError
 from ..files import Stage, digest_of, final_names
-from ..io.images import Images, encode, kind_of, suffix_of
+from ..io.images import FileImages, encode_images, kind_of, suffix_of
 from ..settings import plain
 from .generate import generated
 from .job import ImageJob
@@ -64,27 +64,27 @@ def generate_file(out: Path, job: GenerateJob) -> bool:
         f"{plan.steps} steps, on {job.machine.place}"
     )
     images = generated(job.prior, plan, device=job.machine.place)
-    values, like = _values(images, out)
-    data, _ = encode(out, values, like)
+    values, like = _as_stored(images, out)
+    data, _ = encode_images(out, values, like)
     stage = Stage(out, key=key)
     try:
         with final_names(stage.folder, out.parent):
-            publish(stage, out, {out.name: data}, _record(job, key), job.writing)
+            publish(stage, out, {out.name: data}, _generated_record(job, key), job.writing)
     finally:
         stage.remove()
     job.say(f"{out}")
     return True
 
 
-def _values(images: torch.Tensor, out: Path) -> tuple[np.ndarray, Images]:
+def _as_stored(images: torch.Tensor, out: Path) -> tuple[np.ndarray, FileImages]:
     """The images as the file takes them: 8 bits, but complex or in [0, 1] in a .npy."""
     if kind_of(out) == "npy":
-        return images.resolve_conj().numpy(), Images(str(out), "npy", images.numpy(), np.dtype(np.float32))
+        return images.resolve_conj().numpy(), FileImages(str(out), "npy", images.numpy(), np.dtype(np.float32))
     values = 255 * (images.abs() if images.is_complex() else images).clamp(0, 1).numpy()
-    return values, Images(str(out), "npy", values, np.dtype(np.uint8))
+    return values, FileImages(str(out), "npy", values, np.dtype(np.uint8))
 
 
-def _record(job: GenerateJob, key: str) -> dict[str, Any]:
+def _generated_record(job: GenerateJob, key: str) -> dict[str, Any]:
     """How the output was made; holds no time of day."""
     plan, names = job.plan, job.writing
     prior = plan.prior if job.about and plan.prior in shipped.priors() else names.name_of(plan.prior)

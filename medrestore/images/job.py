@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from ..jobs import PriorJob, PriorMachine
+from ..jobs import PriorJob
+from ..machine import PriorMachine
 from ..priors import Prior
-from .codes import open_fields, opened
+from .codes import open_fields, opened_for_images
 from .plan import GeneratePlan, Machine, Plan, Writing
 
 P = TypeVar("P", Plan, GeneratePlan)
@@ -30,4 +31,4 @@ class ImageJob(PriorJob[P]):
     @classmethod
     def loaded(cls, plan: P, machine: PriorMachine) -> Prior:
         """The prior that the plan names, with its class; of codes, or given the coarse image, where it is so."""
-        return opened(plan, machine.place, compiled=machine.compiled)
+        return opened_for_images(plan, machine.place, compiled=machine.compiled)

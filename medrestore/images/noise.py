@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from torch import Tensor
 
-from .steps import Bicubic, Gaussian, Hide, Kernel, Motion, Pixels, Step, Unknown, Walsh
+from .steps import Bicubic, Gaussian, Hide, Kernel, Modulus, Motion, Pixels, Step, Unknown, Walsh
 
 ROUNDING = 12**-0.5  # std of rounding, in steps of the values
 
@@ -32,12 +32,17 @@ def estimated(y: Tensor) -> float:
 
 def can_be_estimated(steps: tuple[Step, ...]) -> bool:
     """Whether what is left of an image is an image with neighbours, of which the noise can be told."""
-    return not any(isinstance(step, Hide | Pixels | Walsh) for step in steps)
+    return not any(isinstance(step, Hide | Pixels | Walsh | Modulus) for step in steps)
 
 
 def is_blurred(steps: tuple[Step, ...]) -> bool:
     """Whether data are so weakly measured in part that rounding matters."""
     return any(isinstance(step, Gaussian | Motion | Kernel | Unknown | Bicubic) for step in steps)
+
+
+def is_phaseless(steps: tuple[Step, ...]) -> bool:
+    """Whether moduli of a Fourier transform are what is left."""
+    return any(isinstance(step, Modulus) for step in steps)
 
 
 def rounding(step: float | None) -> float:

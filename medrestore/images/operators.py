@@ -22,6 +22,7 @@ from ..operators import (
     LinearOperator,
     Mask,
     Operator,
+    PhaseRetrieval,
     ReflectingBlur,
     Saturation,
     bicubic_downsample,
@@ -31,7 +32,23 @@ from ..operators import (
 )
 from ..operators.plugged import plugged
 from .degradation import Degradation
-from .steps import Bicubic, Gaussian, Grey, Hide, Jpeg, Kernel, Motion, Pixels, Plugged, Pool, Saturate, Step, Unknown, Walsh
+from .steps import (
+    Bicubic,
+    Gaussian,
+    Grey,
+    Hide,
+    Jpeg,
+    Kernel,
+    Modulus,
+    Motion,
+    Pixels,
+    Plugged,
+    Pool,
+    Saturate,
+    Step,
+    Unknown,
+    Walsh,
+)
 
 Size = tuple[int, int]
 BLOCK = 32  # side of the blocks of compressed sensing where the image is no power of two
@@ -40,7 +57,7 @@ FOUND = "the kernel that was found"  # its name among the kernels of a degradati
 
 
 @dataclass(frozen=True)
-class Files:
+class DegradationFiles:
     """The masks and kernels that a degradation names, read.
 
     Attributes:
@@ -52,7 +69,7 @@ class Files:
     kernels: Mapping[str, Tensor]
 
     @classmethod
-    def read(cls, degradation: Degradation) -> "Files":
+    def read(cls, degradation: Degradation) -> "DegradationFiles":
         """Those of a degradation.
 
         Raises:
@@ -89,12 +106,14 @@ def read_kernel(path: str) -> Tensor:
     return torch.from_numpy((values / values.sum()).astype(np.float32))
 
 
-def image_size(steps: Sequence[Step], measured: Size) -> Size:
+def size_before(steps: Sequence[Step], measured: Size) -> Size:
     """(height, width) of the image of which something of the size `measured` is left."""
     height, width = measured
     for step in reversed(steps):
         if isinstance(step, Pool | Bicubic):
             height, width = height * step.factor, width * step.factor
+        elif isinstance(step, Modulus):
+            height, width = height // step.oversampling, width // step.oversampling
     return height, width
 
 
@@ -112,7 +131,7 @@ def image_channels(steps: Sequence[Step], measured: int, *, colour: bool) -> int
 
 
 def operator_of(
-    degradation: Degradation, size: Size, channels: int, files: Files, number: int = 0
+    degradation: Degradation, size: Size, channels: int, files: DegradationFiles, number: int = 0
 ) -> Operator:
     """What is done to an image.
 
@@ -132,6 +151,8 @@ def operator_of(
         whole = _after(one, whole)
         if isinstance(step, Pool | Bicubic):
             size = size[0] // step.factor, size[1] // step.factor
+        elif isinstance(step, Modulus):
+            size = size[0] * step.oversampling, size[1] * step.oversampling
         channels = 1 if isinstance(step, Grey) else channels
     return whole
 
@@ -146,7 +167,7 @@ def _after(outer: Operator, inner: Operator) -> Operator:
     return outer @ inner
 
 
-def _operator(step: Step, size: Size, channels: int, files: Files, generator: torch.Generator) -> Operator:
+def _operator(step: Step, size: Size, channels: int, files: DegradationFiles, generator: torch.Generator) -> Operator:
     match step:
         case Pool(factor) | Bicubic(factor):
             _check_divides(factor, size)
@@ -159,12 +180,12 @@ def _operator(step: Step, size: Size, channels: int, files: Files, generator: to
                 )
             return gaussian_blur(size, (std[0], std[-1]))
         case Motion(length, angle):
-            return _blur(motion_kernel(length, angle), size, f"a motion over {length:g} pixels")
+            return _reflecting_blur(motion_kernel(length, angle), size, f"a motion over {length:g} pixels")
         case Kernel(file):
-            return _blur(files.kernels[file], size, file)
+            return _reflecting_blur(files.kernels[file], size, file)
         case Unknown(side):
             kernel = files.kernels.get(FOUND)
-            return _blur(torch.ones(1, 1) if kernel is None else kernel, size, f"a kernel of {side} pixels")
+            return _reflecting_blur(torch.ones(1, 1) if kernel is None else kernel, size, f"a kernel of {side} pixels")
         case Grey(weights):
             return Identity() if channels == 1 else Grayscale(weights)
         case Hide(file):
@@ -176,10 +197,12 @@ def _operator(step: Step, size: Size, channels: int, files: Files, generator: to
             return JPEG(quality, high=white)
         case Saturate(gain, white):
             return Saturation(gain, 0.0, white)
+        case Modulus(oversampling):
+            return PhaseRetrieval(oversampling)
         case Walsh(keep, block):
             _check_share(keep, size)
-            transform = BlockWalsh(size, torch.randperm(_block(block, size) ** 2, generator=generator))
-            return Mask(_kept(transform, keep, generator)) @ transform
+            transform = BlockWalsh(size, torch.randperm(_block_side(block, size) ** 2, generator=generator))
+            return Mask(_kept_coefficients(transform, keep, generator)) @ transform
         case Plugged(name, options):
             return plugged(name, size, channels, options)
 
@@ -198,7 +221,7 @@ def _check_share(keep: float, size: Size) -> None:
         raise InputError(f"a share of {keep:g} of {size[0]} x {size[1]} pixels is none of them; keep more")
 
 
-def _blur(kernel: Tensor, size: Size, name: str) -> ReflectingBlur:
+def _reflecting_blur(kernel: Tensor, size: Size, name: str) -> ReflectingBlur:
     if any(k > n for k, n in zip(kernel.shape, size, strict=True)):
         raise InputError(
             f"{name}: the kernel has {kernel.shape[0]} x {kernel.shape[1]} pixels, more than the image of "
@@ -216,7 +239,7 @@ def _fitting(mask: Tensor, size: Size, name: str) -> Tensor:
     return mask
 
 
-def _block(given: int | None, size: Size) -> int:
+def _block_side(given: int | None, size: Size) -> int:
     """Side of the blocks."""
     if given is not None and given.bit_count() != 1:
         raise InputError(
@@ -227,15 +250,15 @@ def _block(given: int | None, size: Size) -> int:
     return given or BLOCK
 
 
-def _kept(transform: BlockWalsh, keep: float, generator: torch.Generator) -> Tensor:
+def _kept_coefficients(transform: BlockWalsh, keep: float, generator: torch.Generator) -> Tensor:
     """(height, width) of 0 and 1: random coefficients, the mean of every block among them."""
     kept = sample_pixels(transform.size, keep, generator=generator).keep
-    rows, columns = (_starts(side, transform.side) for side in transform.size)
+    rows, columns = (_block_starts(side, transform.side) for side in transform.size)
     kept[rows[:, None], columns] = 1
     return kept
 
 
-def _starts(length: int, side: int) -> Tensor:
+def _block_starts(length: int, side: int) -> Tensor:
     """Where blocks begin along a side."""
     starts, at = [], 0
     while at < length:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..conditions import Conditions
 from ..levels import LADDERS, check_reach, time_travel
+from ..machine import PriorMachine
 from ..methods import GENERATION, IMAGES, METHODS
 from ..settings import Bounds, FieldError, OneOf, Privacy, check
 from .degradation import Degradation
@@ -21,7 +22,6 @@ WINDOW = 256  # side of the windows of larger ones
 GREY_PRIOR, COLOUR_PRIOR = "brain-mr-starter", "surgical-starter"  # of "auto"
 DEFAULT_METHOD, DEFAULT_OPTIONS = "hqs", {"order": 2}
 BLIND_METHOD, BLIND_OPTIONS = "dds", {"lam": 3.0}  # with a kernel that was found, which is not exact
-NONLINEAR_METHOD, NONLINEAR_OPTIONS = "dps", {"step_size": 3.0}  # where what was done is not linear
 Axis = Literal["axial", "coronal", "sagittal"]
 
 
@@ -56,26 +56,8 @@ class Writing(Privacy):
 
 
 @dataclass(frozen=True)
-class Machine:
-    """Where the work is done: nothing of it decides the image, but for rounding.
-
-    Args:
-        device: cpu, cuda, cuda:1, mps, xpu; default: the accelerator that is there, else the CPU.
-        compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs.
-    """
-
-    device: str | None = None
-    compiled: bool = False
-
-    def __post_init__(self) -> None:
-        check(self)
-
-    @property
-    def place(self) -> str:
-        """The device that is used."""
-        from ..devices import default_device
-
-        return default_device() if self.device is None else self.device
+class Machine(PriorMachine):
+    """Where the work is done: nothing of it decides the image, but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +95,7 @@ class Plan(Conditions):
         prior: a prior's folder, or the name of a shipped one; auto is brain-mr-starter for grey images, surgical-starter for
             colour.
         method: how the data decide the image, by name; in Python also a `Method`. Default hqs of order 2, which was best on
-            validation subjects (docs/images.md); dps where what was done is not linear, dds where the kernel of a blur is found.
+            validation subjects (docs/images.md); dds where the kernel of a blur is found.
         options: the method's hyper-parameters, by the names of its paper.
         steps: noise levels, a network call each.
         ladder: spacing of the noise levels.
@@ -186,7 +168,7 @@ class Plan(Conditions):
         """Method and options where no method is named."""
         if self.degradation.blind:
             return BLIND_METHOD, BLIND_OPTIONS
-        return (DEFAULT_METHOD, DEFAULT_OPTIONS) if self.degradation.linear else (NONLINEAR_METHOD, NONLINEAR_OPTIONS)
+        return DEFAULT_METHOD, DEFAULT_OPTIONS
 
     @property
     def sampler(self) -> "Method":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import Stage, altered, digest, expanded, files_in
+from ..files import Stage, altered, digest, expanded, files_in, preview_place, read_mapping
 from ..io.images import SUFFIXES, kind_of
 from ..settings import FieldError, Privacy, build
 from .degradation import Degradation
@@ -22,25 +22,10 @@ def record_place(out: Path) -> Path:
     return out.with_name(out.name + ".json")
 
 
-def preview_place(out: Path) -> Path:
-    """Where the picture to look at goes."""
-    return out.with_name(out.name + ".preview.png")
-
-
 def read_record(out: Path) -> dict[str, Any]:
     """How an output was made; empty for any other file, and for none."""
-    place = record_place(out)
-    try:
-        if place.stat().st_size > LARGEST_JSON:
-            return {}
-        record = json.loads(place.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return (
-        record
-        if isinstance(record, dict) and isinstance(record.get("files"), dict) and "key" in record
-        else {}
-    )
+    record = read_mapping(record_place(out), largest=LARGEST_JSON)
+    return record if isinstance(record.get("files"), dict) and "key" in record else {}
 
 
 def damaged(out: Path) -> list[str]:
@@ -152,7 +137,7 @@ def pairs(source: Path, out: Path) -> list[tuple[Path, Path]]:
     return [(path, target) for target, path in targets.items()]
 
 
-def existing(source: str) -> Path:
+def existing_input(source: str) -> Path:
     """The path of an input, which must be there."""
     path = expanded(source)
     if not path.exists():

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..io.images import Images
+from ..io.images import FileImages
 from ..jobs import PriorJob
 from ..metrics import psnr, ssim
 from ..report.panel import Column, frames_panel, panel
@@ -22,7 +22,7 @@ COLOURS = "the colours are plausible, not true; in PSNR the grey image is often 
 
 
 def summary(
-    images: Images, setting: Setting, numbers: Sequence[int], job: PriorJob[Plan], device: str
+    images: FileImages, setting: Setting, numbers: Sequence[int], job: PriorJob[Plan], device: str
 ) -> Iterator[str]:
     """The lines before the work."""
     plan, (height, width) = job.plan, setting.size

@@ -1,12 +1,12 @@
 """What came of an image, read from its record: for tables, and for other programs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from ..errors import InputError
+from ..evaluation.statistics import mean_of_known
 from .records import RESTORED, read_record, record_place
 
 
@@ -69,9 +69,4 @@ def read_result(out: Path) -> Result:
         input=made["input"]["name"], output=str(out), files=tuple(str(path) for path in files if path.exists()),
         slices=len(made["slices"]), task=done["task"] or ", then ".join(step["kind"] for step in done["operators"]),
         method=made["method"], prior=made["config"]["prior"], noise_std=made["noise_std"], noise_source=made["noise_source"],
-        misfit=_mean(made["misfit"]), scores=made["scores"], notes=tuple(made["notes"]), provenance=made)
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    given = [value for value in values if value is not None]
-    return fmean(given) if given else None
+        misfit=mean_of_known(made["misfit"]), scores=made["scores"], notes=tuple(made["notes"]), provenance=made)

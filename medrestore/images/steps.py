@@ -133,6 +133,14 @@ class Saturate(Checked):
 
 
 @dataclass(frozen=True)
+class Modulus(Checked):
+    """The modulus of the Fourier transform of the image, in a field of zeros `oversampling` times as large along each axis."""
+
+    oversampling: Annotated[int, Bounds(at_least=2)] = 2
+    kind: Literal["fourier-modulus"] = "fourier-modulus"
+
+
+@dataclass(frozen=True)
 class Plugged(Checked):
     """An operator of another package (`medrestore.plugins`) by its name, with its options; `linear` says whether it is."""
 
@@ -142,5 +150,5 @@ class Plugged(Checked):
     kind: Literal["plugin"] = "plugin"
 
 
-NONLINEAR = (Jpeg, Saturate)  # which methods that follow the gradient alone can undo
-Step = Pool | Bicubic | Gaussian | Motion | Kernel | Unknown | Grey | Hide | Pixels | Walsh | Jpeg | Saturate | Plugged
+NONLINEAR = (Jpeg, Saturate, Modulus)  # of which no more than a gradient is known
+Step = Pool | Bicubic | Gaussian | Motion | Kernel | Unknown | Grey | Hide | Pixels | Walsh | Jpeg | Saturate | Modulus | Plugged

@@ -1,7 +1,7 @@
 """Frames in memory: what `medrestore inpaint` does to one frame, on NumPy or torch arrays."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -14,7 +14,7 @@ from ..io.frames.base import Frames
 from ..io.frames.masks import Masks
 from ..io.scenes.base import Scene
 from ..priors import Prior, opened
-from ..settings import suggested
+from ..settings import check_names
 from .frame import check_inpaint_plan
 from .plan import Plan
 from .scene import fill_frames, grown, inspect_scene
@@ -56,8 +56,8 @@ def inpaint(
             leave, more than half, an unknown field or value of the plan, a prior that is missing or does not
             suit it.
     """
-    pixels, channels_last = _pixels(frame, mask)
-    plan = _plan(plan or Plan(), mask_means, prior, plan_fields)
+    pixels, channels_last = _frame_array(frame, mask)
+    plan = _changed_plan(plan or Plan(), mask_means, prior, plan_fields)
     if device is None:
         device = frame.device if isinstance(frame, Tensor) else "cpu"
     if not isinstance(prior, Prior):
@@ -66,7 +66,7 @@ def inpaint(
     scene = Scene(
         "the frame",
         ArrayFrames([pixels], "the frame"),
-        Masks(ArrayFrames([_array(mask)], "the mask"), plan.mask_means,
+        Masks(ArrayFrames([_to_numpy(mask)], "the mask"), plan.mask_means,
               hole_values=plan.hole_values or ()),
     )
     inspect_scene(grown(scene, plan.grow), prior, plan, allow_large_hole=allow_large_hole)
@@ -97,16 +97,16 @@ class ArrayFrames(Frames):
         return self._pictures[index]
 
 
-def _array(given: np.ndarray | Tensor) -> np.ndarray:
+def _to_numpy(given: np.ndarray | Tensor) -> np.ndarray:
     return given.detach().cpu().numpy() if isinstance(given, Tensor) else given
 
 
-def _pixels(frame: np.ndarray | Tensor, mask: np.ndarray | Tensor) -> tuple[np.ndarray, bool]:
+def _frame_array(frame: np.ndarray | Tensor, mask: np.ndarray | Tensor) -> tuple[np.ndarray, bool]:
     """The frame as (height, width, 3), and whether it was given so; refuses other types and shapes."""
     for name, given in (("frame", frame), ("mask", mask)):
         if not isinstance(given, np.ndarray | Tensor):
             raise InputError(f"{name} must be a NumPy array or a tensor, got {type(given).__name__}")
-    pixels, size = _array(frame), tuple(mask.shape)
+    pixels, size = _to_numpy(frame), tuple(mask.shape)
     if pixels.dtype != np.uint8:
         raise InputError(f"frame must be uint8 with values from 0 to 255, got {pixels.dtype}; convert it, "
                          "from values in [0, 1] by rounding 255 * frame")
@@ -121,13 +121,10 @@ def _pixels(frame: np.ndarray | Tensor, mask: np.ndarray | Tensor) -> tuple[np.n
     )
 
 
-def _plan(plan: Plan, mask_means: Literal["hole", "keep"] | None, prior: Prior | str | Path | None,
+def _changed_plan(plan: Plan, mask_means: Literal["hole", "keep"] | None, prior: Prior | str | Path | None,
           changes: Mapping[str, Any]) -> Plan:
     """The plan with other values in some of its fields."""
-    known = [one.name for one in fields(Plan)]
-    for name in changes:
-        if name not in known:
-            raise InputError(f"Plan: {name} is no option; {suggested('', name, known)}")
+    check_names(Plan, changes)
     if isinstance(prior, str | Path):
         changes = {**changes, "prior": str(prior)}
     return replace(plan, mask_means=mask_means or plan.mask_means or "hole", **changes)

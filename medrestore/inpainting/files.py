@@ -1,6 +1,5 @@
 """One scene from files to files: the output published atomically, a stopped run resumed, a record of how it was made."""
 
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -15,15 +14,15 @@ from torch import Tensor
 from .. import shipped
 from ..errors import InputError
 from ..evaluation import FrameScore, SceneScore, score_scene, write_frames_csv
-from ..files import digest, write_file
+from ..files import digest, preview_place, write_file
 from ..io.scenes.base import Scene
 from ..io.scenes.writer import SceneWriter
 from ..report.overlay import write_overlay
-from ..settings import plain
+from ..settings import json_values, plain
 from .job import Job
-from .outputs import PictureWriter, check_output, check_replaced, is_done, one_picture, preview_place, table_place, told_name
-from .scene import Coverage, FilledFrame, Inspection, fill_frames, fingerprint, grown, inspect_scene
-from .told import dropped, evaluations, report, summary
+from .outputs import PictureWriter, check_output, check_replaced, is_done, one_picture, table_place, told_name
+from .scene import FilledFrame, FrameCoverage, Inspection, fill_frames, grown, inspect_scene, scene_fingerprint
+from .told import dropped, lines_after, lines_before, window_count
 
 
 def inpaint_scene(
@@ -54,32 +53,32 @@ def inpaint_scene(
             job.say(f"{out} is complete already")
             return False
         check_replaced(out, job.writing)
-        for line in (*scene.notes, *dropped(scene, out), *summary(scene, inspection, out, job)):
+        for line in (*scene.notes, *dropped(scene, out), *lines_before(scene, inspection, out, job)):
             job.say(line)
         with _writer(out, scene, key, job) as writer:
             preview, table = (writer.beside / place(out).name for place in (preview_place, table_place))
             write_overlay(preview, scene.frame(inspection.fullest), scene.mask(inspection.fullest)[0])
-            with _shown(preview, preview_place(out), writer):
-                coverages = _fill(given, ahead, writer, inspection, job)
+            with _mask_shown(preview, preview_place(out), writer):
+                coverages = _filled(given, ahead, writer, inspection, job)
                 with opened() as again:
-                    if fingerprint(grown(again, job.plan.grow)) != inspection.fingerprint:
+                    if scene_fingerprint(grown(again, job.plan.grow)) != inspection.fingerprint:
                         raise InputError(f"{source} was changed while it was read; run again once it is complete")
                 shown = inspection.fullest
                 truth = scene.truth(shown)
                 write_overlay(preview, scene.frame(shown), scene.mask(shown)[0], writer.read(shown),
                               *(() if truth is None else (truth,)))
-                scores, rows = _scores(given, writer)  # by the masks as given, so that numbers compare
+                scores, rows = _scene_scores(given, writer)  # by the masks as given, so that numbers compare
                 write_frames_csv(table, [replace(row, scene=job.writing.name_of(row.scene)) for row in rows])
-            writer.provenance = _provenance(scene, inspection, key, coverages, scores, job, source, mask)
+            writer.provenance = _scene_provenance(scene, inspection, key, coverages, scores, job, source, mask)
             writer.provenance["beside"] = {path.name: digest(path) for path in (preview, table)}
-        for line in report(scene, scores, rows, coverages if job.plan.temporal_fill else []):
+        for line in lines_after(scene, scores, rows, coverages if job.plan.temporal_fill else []):
             job.say(line)
         job.say(f"{out}  {preview_place(out).name}  {table_place(out).name}")
     return True
 
 
 @contextmanager
-def _shown(preview: Path, place: Path, writer: SceneWriter | PictureWriter) -> Iterator[None]:
+def _mask_shown(preview: Path, place: Path, writer: SceneWriter | PictureWriter) -> Iterator[None]:
     """Has the picture of the mask at its place from the beginning, to look at, where it replaces nothing.
 
     It goes again where the block fails and leaves nothing to resume.
@@ -114,11 +113,12 @@ def _writer(
     )
 
 
-def _fill(given: Scene, ahead: Scene, writer: SceneWriter | PictureWriter, inspection: Inspection, job: Job) -> list[Coverage]:
+def _filled(given: Scene, ahead: Scene, writer: SceneWriter | PictureWriter, inspection: Inspection,
+            job: Job) -> list[FrameCoverage]:
     """Fills all frames and writes those that no earlier run has written."""
-    done, coverages = writer.done, list[Coverage]()
+    done, coverages = writer.done, list[FrameCoverage]()
     alone = given.count == 1  # its progress is that of its windows
-    job = job.watched(given.name, evaluations(inspection, job)) if alone else job
+    job = job.watched(given.name, window_count(inspection, job)) if alone else job
     advance = (lambda: None) if alone else job.progress(given.name, given.count)
     for one in fill_frames(given, job.prior, job.plan, ahead=ahead, device=job.machine.place,
                            stored=lambda index: writer.read(index) if index in done else None):
@@ -137,7 +137,7 @@ def _shown_frame(given: Tensor, filled: FilledFrame) -> dict[str, Tensor]:
     return images if filled.spread is None else images | {"spread": filled.spread}
 
 
-def _scores(scene: Scene, writer: SceneWriter | PictureWriter) -> tuple[SceneScore | None, list[FrameScore]]:
+def _scene_scores(scene: Scene, writer: SceneWriter | PictureWriter) -> tuple[SceneScore | None, list[FrameScore]]:
     """Scores where there is a truth, and how much the fill changes from frame to frame in any case."""
     if scene.reference is not None:
         return score_scene(
@@ -155,11 +155,11 @@ def _scores(scene: Scene, writer: SceneWriter | PictureWriter) -> tuple[SceneSco
     return None, rows
 
 
-def _provenance(
+def _scene_provenance(
     scene: Scene,
     inspection: Inspection,
     key: str,
-    coverages: Sequence[Coverage],
+    coverages: Sequence[FrameCoverage],
     scores: SceneScore | None,
     job: Job,
     source: Path,
@@ -195,13 +195,5 @@ def _provenance(
             "hidden": [one.hidden for one in coverages],
             "seen_elsewhere": [one.seen_elsewhere for one in coverages],
         },
-        "scores": None
-        if scores is None
-        else {name: _finite(value) for name, value in asdict(scores).items()},
+        "scores": None if scores is None else json_values(asdict(scores)),
     }
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-

@@ -1,6 +1,5 @@
 """One frame: its hole filled by a prior, its known pixels untouched."""
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from torch import Tensor
 from ..codecs import Interval
 from ..errors import InputError
 from ..methods import FRAMES, serving
-from ..noise import Noise
+from ..noise import Noise, derived_seed
 from ..operators import Mask
 from ..operators.base import Window
 from ..priors import Prior
@@ -56,7 +55,7 @@ def check_inpaint_plan(plan: Plan, prior: Prior) -> None:
         step, 2 if plan.factor == "auto" else plan.factor
     )  # "auto" halves a picture once its lattice is used up
     sampler = plan.sampler
-    empty = _problem(torch.zeros(3, *window), torch.ones(window, dtype=torch.bool), 0.0, step, prior)
+    empty = _masked_frame(torch.zeros(3, *window), torch.ones(window, dtype=torch.bool), 0.0, step, prior)
     if plan.noise_std > 0 and sampler.exact:
         raise InputError(f"{type(sampler).__name__} takes the known pixels as free of noise; with `noise_std` take one of "
                          f"{serving(empty.operator, noisy=True, use=FRAMES)}")
@@ -111,7 +110,7 @@ def inpaint_frame(
         start, level = smooth, plan.start_sigma if bool(known[here].any()) else None
         if before is not None and plan.warm_start is not None:
             start, level = before[cut], plan.warm_start
-        samples = _fill(
+        samples = _fill_region(
             frame[cut],
             known[here],
             None if level is None else (start, level),
@@ -158,7 +157,7 @@ def _span(parts: Sequence[slice]) -> slice:
     return slice(min(part.start for part in parts), max(part.stop for part in parts))
 
 
-def windows(known: Tensor, prior: Prior, plan: Plan) -> int:
+def windows_of_frame(known: Tensor, prior: Prior, plan: Plan) -> int:
     """How many windows a frame takes, those of coarser pictures left out."""
     window, shift, step = plan.grid(prior)
     count = 0
@@ -201,7 +200,7 @@ def _meet(a: Window, b: Window, gap: int) -> bool:
     )
 
 
-def _fill(
+def _fill_region(
     frame: Tensor,
     known: Tensor,
     start: tuple[Tensor, float] | None,
@@ -216,9 +215,9 @@ def _fill(
     Noise is drawn by where the region lies.
     """
     window, shift, step = plan.grid(prior)
-    codec, size = _codec(prior), (known.shape[0], known.shape[1])
-    problem = _problem(frame.to(device) / 255, known.to(device), plan.noise_std / 255, step, prior)
-    noise = Noise([_seed(plan.seed + k, *corner) for k in range(plan.samples)], device)
+    codec, size = _picture_codec(prior), (known.shape[0], known.shape[1])
+    problem = _masked_frame(frame.to(device) / 255, known.to(device), plan.noise_std / 255, step, prior)
+    noise = Noise([derived_seed(plan.seed + k, *corner, size=7) for k in range(plan.samples)], device)
     common: dict[str, Any] = dict(
         size=size, window=window, shift=shift, noise=noise, batch=plan.batch_size, progress=progress)
     if start is None:
@@ -231,22 +230,17 @@ def _fill(
     return (255 * codec.decode(z)).cpu()
 
 
-def _codec(prior: Prior) -> Interval:
+def _picture_codec(prior: Prior) -> Interval:
     """The codec of a prior of RGB pictures."""
     if not isinstance(prior.recipe, Interval):
         raise InputError("frames need a prior of pictures with values in an interval; give another `prior`")
     return prior.recipe
 
 
-def _problem(image: Tensor, known: Tensor, sigma: float, step: int, prior: Prior) -> Problem:
+def _masked_frame(image: Tensor, known: Tensor, sigma: float, step: int, prior: Prior) -> Problem:
     """A frame in [0, 1] under its mask, as the prior sees it."""
     keep = known.float()
-    return Problem(LatticeMask(keep, step), keep * image[None], sigma).encoded(_codec(prior))
-
-
-def _seed(*numbers: int) -> int:
-    """A seed made of several."""
-    return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=7).digest())
+    return Problem(LatticeMask(keep, step), keep * image[None], sigma).encoded(_picture_codec(prior))
 
 
 def feathered(filled: Tensor, smooth: Tensor, known: Tensor, width: int) -> Tensor:

@@ -6,7 +6,8 @@ from typing import Any, Self
 
 from ..conditions import UNPLACED
 from ..files import digest_of
-from ..jobs import PriorJob, PriorMachine
+from ..jobs import PriorJob
+from ..machine import PriorMachine
 from ..settings import plain
 from .frame import check_inpaint_plan, check_rgb
 from .plan import Machine, Plan, Reading, Writing

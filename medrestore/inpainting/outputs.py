@@ -9,16 +9,11 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import InputError
-from ..files import altered, check_own, digest, new_output, unfinished
+from ..files import altered, check_own, digest, new_output, preview_place, read_mapping, unfinished
 from ..io.scenes.writer import KINDS, encode_png, output_kind, provenance_place
 from .plan import Writing
 
 LARGEST_JSON = 1 << 28  # bytes of a provenance
-
-
-def preview_place(out: Path) -> Path:
-    """Where the picture of what the mask hides, and of what is there afterwards, goes."""
-    return out.with_name(out.name + ".preview.png")
 
 
 def table_place(out: Path) -> Path:
@@ -87,14 +82,8 @@ def _outputs(out: Path) -> tuple[Path, ...]:
 
 def read_record(out: Path) -> dict[str, Any]:
     """How an output was made; empty for any other file, and for none."""
-    place = record_place(out)
-    try:
-        if place.stat().st_size > LARGEST_JSON:
-            return {}
-        record = json.loads(place.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return record if isinstance(record, dict) and "key" in record else {}
+    record = read_mapping(record_place(out), largest=LARGEST_JSON)
+    return record if "key" in record else {}
 
 
 def told_name(out: Path) -> object:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..conditions import Conditions
 from ..levels import below, check_reach, karras, time_travel
+from ..machine import PriorMachine
 from ..methods import FRAMES, METHODS
 from ..settings import Bounds, OneOf, Privacy, check
 
@@ -107,29 +108,14 @@ class Plan(Conditions):
 
 
 @dataclass(frozen=True)
-class Machine:
+class Machine(PriorMachine):
     """Where the work is done: nothing of it decides the fill, but for rounding.
 
     Args:
-        device: cpu, cuda, cuda:1, mps, xpu; default: the accelerator that is there, else the CPU.
-        compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on
-            most CPUs.
         apart: do the scenes of a set in a process of their own, so that one which kills its process costs no other.
     """
 
-    device: str | None = None
-    compiled: bool = False
     apart: bool = False
-
-    def __post_init__(self) -> None:
-        check(self)
-
-    @property
-    def place(self) -> str:
-        """The device that is used."""
-        from ..devices import default_device
-
-        return default_device() if self.device is None else self.device
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .outputs import preview_place, read_record, record_place, table_place
+from ..files import preview_place
+from .outputs import read_record, record_place, table_place
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,10 @@ def read_result(out: Path) -> Result:
     beside = [path for path in (preview_place(out), table_place(out), record_place(out)) if path.exists()]
     return Result(
         input=given["name"], scene=given["scene"], output=str(out), files=tuple(map(str, beside)), frames=given["frames"],
-        height=height, width=width, hidden=made["hole_fraction"], seen_elsewhere=_seen(**made["frames"]),
+        height=height, width=width, hidden=made["hole_fraction"], seen_elsewhere=_share_seen(**made["frames"]),
         method=made["method"], prior=made["config"]["prior"], scores=made["scores"], provenance=made)
 
 
-def _seen(hidden: Sequence[float], seen_elsewhere: Sequence[float]) -> float:
+def _share_seen(hidden: Sequence[float], seen_elsewhere: Sequence[float]) -> float:
     """The share of all hidden pixels that other frames show."""
     return sum(a * b for a, b in zip(hidden, seen_elsewhere, strict=True)) / (sum(hidden) or 1.0)

@@ -11,8 +11,7 @@ from ..errors import InputError
 from ..io.frames.masks import GrownMasks, Survey
 from ..io.scenes.base import Scene
 from ..priors import Prior
-from .frame import inpaint_frame
-from .frame import windows as windows_of
+from .frame import inpaint_frame, windows_of_frame
 from .plan import Plan
 from .temporal import stretches, view
 
@@ -38,7 +37,7 @@ class Inspection:
 
 
 @dataclass(frozen=True)
-class Coverage:
+class FrameCoverage:
     """How much of a frame was missing, and how much of that other frames show.
 
     Attributes:
@@ -65,7 +64,7 @@ class FilledFrame:
     index: int
     frame: Tensor
     computed: bool
-    coverage: Coverage
+    coverage: FrameCoverage
     spread: Tensor | None = None
 
 
@@ -93,9 +92,9 @@ def inspect_scene(scene: Scene, prior: Prior, plan: Plan, *, allow_large_hole: b
         nonlocal windows
         fractions.append(float((~known).double().mean()))
         if fractions[-1] > 0:
-            windows += windows_of(known, prior, plan)
+            windows += windows_of_frame(known, prior, plan)
 
-    digest = fingerprint(scene, look)
+    digest = scene_fingerprint(scene, look)
     survey = Survey(scene.masks.where, tuple(fractions))
     survey.check(allow_full=allow_large_hole and min(fractions) < 1)
     if survey.mostly_hole and not allow_large_hole:
@@ -104,7 +103,7 @@ def inspect_scene(scene: Scene, prior: Prior, plan: Plan, *, allow_large_hole: b
     return Inspection(survey, digest, windows)
 
 
-def fingerprint(scene: Scene, look: Callable[[Tensor], None] = lambda known: None) -> str:
+def scene_fingerprint(scene: Scene, look: Callable[[Tensor], None] = lambda known: None) -> str:
     """sha256 of all frames and masks of a scene.
 
     Args:
@@ -154,5 +153,5 @@ def fill_frames(scene: Scene, prior: Prior, plan: Plan, *, ahead: Scene | None =
                 frame = torch.where(now.known, now.frame, filled)
             previous = frame
             yield FilledFrame(
-                index, frame, computed, Coverage(hidden, 1 - left / hidden if hidden > 0 else 0.0), spread
+                index, frame, computed, FrameCoverage(hidden, 1 - left / hidden if hidden > 0 else 0.0), spread
             )

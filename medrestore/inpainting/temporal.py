@@ -19,7 +19,7 @@ SMOOTH = 5  # pixels a side of the mean that motion is measured on, against nois
 
 
 @dataclass(frozen=True)
-class View:
+class KnownFrame:
     """A frame (3, height, width) uint8, and where it is known, (height, width) bool."""
 
     frame: Tensor
@@ -33,7 +33,7 @@ class View:
     @property
     def trusted(self) -> Tensor:
         """Where it is known and nothing that hides is near, (height, width) bool."""
-        return ~_widened(~self.known, RIM)
+        return ~_wider(~self.known, RIM)
 
 
 class Background:
@@ -42,7 +42,7 @@ class Background:
     def __init__(self, size: tuple[int, int]) -> None:
         self._mean, self._squares, self._count = torch.zeros(3, *size), torch.zeros(size), torch.zeros(size)
 
-    def add(self, view: View) -> None:
+    def add(self, view: KnownFrame) -> None:
         """Takes in what a frame shows (Welford's update, which does not cancel)."""
         seen = view.trusted
         self._count += seen
@@ -50,11 +50,11 @@ class Background:
         self._mean += off / self._count.clamp(min=1)
         self._squares += torch.where(seen, (off * (view.frame.float() - self._mean)).mean(0), 0.0)
 
-    def fill(self, view: View) -> View:
+    def fill(self, view: KnownFrame) -> KnownFrame:
         """The frame with hidden pixels that others steadily show filled in, and known there as well."""
         steady = (self._count > 0) & (self._squares <= STEADY**2 * self._count)
         filled = ~view.known & steady
-        return View(torch.where(filled, self._mean.round().to(torch.uint8), view.frame), view.known | filled)
+        return KnownFrame(torch.where(filled, self._mean.round().to(torch.uint8), view.frame), view.known | filled)
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,12 @@ def stretches(scene: Scene) -> Iterator[Stretch]:
     yield Stretch(first, scene.count, background, after_cut)
 
 
-def view(scene: Scene, index: int) -> View:
+def view(scene: Scene, index: int) -> KnownFrame:
     """Frame `index` with its mask."""
-    return View(scene.frame(index), scene.mask(index)[0])
+    return KnownFrame(scene.frame(index), scene.mask(index)[0])
 
 
-def stands_still(one: View, other: View) -> bool:
+def stands_still(one: KnownFrame, other: KnownFrame) -> bool:
     """Whether two frames agree but for a motion of less than STILL pixels; False if they share nothing."""
     both = one.trusted & other.trusted
     difference = (other.grey - one.grey)[0, 0]
@@ -103,14 +103,14 @@ def stands_still(one: View, other: View) -> bool:
     return motion(one, other) < STILL
 
 
-def motion(one: View, other: View) -> float:
+def motion(one: KnownFrame, other: KnownFrame) -> float:
     """How far the picture has moved, in pixels, at the corner that moved most: by shift, turn and zoom.
 
     Least squares of the change against the gradients: Lucas & Kanade, IJCAI 1981, with an affine field and a
     change of light. Exact for small motion; a large one is underestimated, but leaves frames that differ.
     """
     a, b = (F.avg_pool2d(z, SMOOTH, 1, SMOOTH // 2) for z in (one.grey, other.grey))
-    both = ~_widened(~(one.known & other.known), RIM + SMOOTH // 2 + 1)
+    both = ~_wider(~(one.known & other.known), RIM + SMOOTH // 2 + 1)
     height, width = both.shape
     mean = (a + b)[0, 0] / 2
     inner = slice(SMOOTH, -SMOOTH), slice(SMOOTH, -SMOOTH)
@@ -131,7 +131,7 @@ def motion(one: View, other: View) -> float:
     return float((found @ corners).norm(dim=0).max())
 
 
-def is_cut(one: View, other: View) -> bool:
+def is_cut(one: KnownFrame, other: KnownFrame) -> bool:
     """Whether coarse pictures of what both frames know differ, or they share nothing: another view."""
     both = (one.known & other.known).float()[None, None]
     weight = F.avg_pool2d(both, COARSE, ceil_mode=True)
@@ -142,6 +142,6 @@ def is_cut(one: View, other: View) -> bool:
     return not bool(seen.any()) or float((a - b).abs()[seen].mean()) > CUT
 
 
-def _widened(region: Tensor, by: int) -> Tensor:
+def _wider(region: Tensor, by: int) -> Tensor:
     """A region (height, width) and all within `by` pixels of it, along rows and columns."""
     return F.max_pool2d(region.float()[None, None], 2 * by + 1, 1, by)[0, 0] > 0

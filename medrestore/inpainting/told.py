@@ -11,13 +11,13 @@ from ..io.frames.masks import runs
 from ..io.frames.video import H264_WARNING
 from ..io.scenes.base import Scene
 from .job import Job
-from .scene import Coverage, Inspection
+from .scene import FrameCoverage, Inspection
 
 
-def summary(scene: Scene, inspection: Inspection, out: Path, job: Job) -> Iterator[str]:
+def lines_before(scene: Scene, inspection: Inspection, out: Path, job: Job) -> Iterator[str]:
     """The lines before the work."""
     plan, survey, (height, width) = job.plan, inspection.survey, scene.size
-    minutes = _seconds_a_call(job) * evaluations(inspection, job) / 60
+    minutes = _seconds_a_window(job) * window_count(inspection, job) / 60
     yield (
         f"{scene.name}: {scene.count} {'frame' if scene.count == 1 else 'frames'} of {width} x {height}, "
         f"{survey.hole_fraction:.1%} hidden ({f'masks grown by {plan.grow} pixels, ' if plan.grow else ''}{_meaning(scene)}; "
@@ -32,7 +32,7 @@ def summary(scene: Scene, inspection: Inspection, out: Path, job: Job) -> Iterat
         yield H264_WARNING
 
 
-def evaluations(inspection: Inspection, job: Job) -> int:
+def window_count(inspection: Inspection, job: Job) -> int:
     """How many windows the network is given at most, those of coarser pictures left out."""
     plan = job.plan
     calls = plan.sampler.calls(len(plan.levels(job.prior, plan.start_sigma)) - 1)
@@ -54,7 +54,7 @@ def _meaning(scene: Scene) -> str:
     return f"the levels {runs(levels)} hide" if levels else f"white means {scene.masks.meaning}"
 
 
-def _seconds_a_call(job: Job) -> float:
+def _seconds_a_window(job: Job) -> float:
     """What one network call on one window takes on this machine, measured."""
     x = torch.zeros(1, job.prior.channels, *job.plan.grid(job.prior)[0], device=job.machine.place)
     with torch.no_grad():
@@ -65,8 +65,8 @@ def _seconds_a_call(job: Job) -> float:
     return time.monotonic() - started
 
 
-def report(scene: Scene, scores: SceneScore | None, rows: Sequence[FrameScore],
-            coverages: Sequence[Coverage]) -> Iterator[str]:
+def lines_after(scene: Scene, scores: SceneScore | None, rows: Sequence[FrameScore],
+            coverages: Sequence[FrameCoverage]) -> Iterator[str]:
     """The lines after the work."""
     if scene.count > 1 and coverages:
         seen = sum(one.hidden * one.seen_elsewhere for one in coverages) / sum(

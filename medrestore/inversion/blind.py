@@ -17,8 +17,8 @@ from ..operators.representation import ShortRepr
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds, check
-from .descent import Found, descend
-from .em import DiffusionEM, find
+from .descent import BestSoFar, descend
+from .em import DiffusionEM, find_image_and_kernel
 from .kernels import KernelNetwork, off_centre
 from .trajectory import Trajectory
 
@@ -120,16 +120,17 @@ def restore_blind(y: Tensor, prior: Prior, method: Blind | DiffusionEM | None = 
         InputError: y is no image of the prior, the kernel is larger than it, or the noise that is needed is not given.
     """
     method = DiffusionEM() if method is None else method
-    codec = _codec(prior, y) if codec is None else codec
-    _check(y, prior, method, codec, samples)
+    codec = _codec_of_recipe(prior, y) if codec is None else codec
+    _check_blurred(y, prior, method, codec, samples)
     if levels is None:
-        levels = default_levels(prior, method, method.default_steps if steps is None else steps)
+        levels = blind_levels(prior, method, method.default_steps if steps is None else steps)
     seeds = tuple(range(seed, seed + samples))
     if isinstance(method, DiffusionEM):
         noise_std = float(torch.as_tensor(Problem(Identity(), y, sigma).encoded(codec).sigma))
         if not noise_std > 0:
             raise InputError(f"sigma is {sigma:g}, and DiffusionEM weighs the data by their noise; give its std, above 0")
-        found, kernels = find(codec.encode(y), prior, method, noise_std, levels, Noise(seeds, y.device), on_step=on_step)
+        found, kernels = find_image_and_kernel(codec.encode(y), prior, method, noise_std, levels, Noise(seeds, y.device),
+                                               on_step=on_step)
         images, history = codec.decode(found), tuple(y.new_zeros(0, dtype=torch.float32) for _ in seeds)
     else:
         each = [_of_sizes(y, prior, method, sigma, codec, levels, one, on_step) for one in seeds]
@@ -137,18 +138,18 @@ def restore_blind(y: Tensor, prior: Prior, method: Blind | DiffusionEM | None = 
         kernels = torch.stack([_in_field(kernel, side) for _, kernel, _ in each])
         images, history = torch.cat([image for image, _, _ in each]), tuple(losses for _, _, losses in each)
     misfits = torch.cat([
-        relative_misfit(Problem(_blur(method, kernel, _size(y)), _seen(method, kernel, y), sigma), image[None])
+        relative_misfit(Problem(_blur_by(method, kernel, _size_of(y)), _measured(method, kernel, y), sigma), image[None])
         for image, kernel in zip(images, kernels, strict=True)])
     return BlindRestoration(images, kernels, misfits, history, method, tuple(levels), seeds)
 
 
-def default_levels(prior: Prior, method: Blind | DiffusionEM, steps: int) -> list[float]:
+def blind_levels(prior: Prior, method: Blind | DiffusionEM, steps: int) -> list[float]:
     """`steps` levels of `karras` over the prior's range; those of `DiffusionEM` begin at 5, where an image is all noise."""
     low, high = max(prior.sigma_range[0], 0.005), min(prior.sigma_range[1], 40.0)
     return karras(steps, high, low) if isinstance(method, Blind) else karras(steps, min(high, 5.0), max(low, 0.01))
 
 
-def _blur(method: Blind | DiffusionEM, kernel: Tensor, size: tuple[int, int]) -> LinearOperator:
+def _blur_by(method: Blind | DiffusionEM, kernel: Tensor, size: tuple[int, int]) -> LinearOperator:
     """The blur by a kernel, as the method takes it to be at the edges."""
     return method.operator(kernel, size) if isinstance(method, Blind) else CircularBlur(kernel, size)
 
@@ -158,14 +159,14 @@ def _of_sizes(y: Tensor, prior: Prior, method: Blind, sigma: float, codec: Codec
     """Image, kernel and losses from one start, with the smallest kernel that explains the data as well as any."""
     tried = []
     for size in sorted(method.sizes):
-        found = _of_size(y, prior, method, sigma, codec, levels, size, seed, on_step)
-        image, kernel = _centred(codec.decode(found.images), found.kept[0][0])
+        found = _found_at_size(y, prior, method, sigma, codec, levels, size, seed, on_step)
+        image, kernel = _kernel_centred(codec.decode(found.images), found.kept[0][0])
         tried.append((float(found.losses[0]) ** 0.5, image, kernel, found.history[:, 0]))
     least = min(loss for loss, *_ in tried)
     return next((image, kernel, history) for loss, image, kernel, history in tried if loss <= CLOSE * least)
 
 
-def _centred(image: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
+def _kernel_centred(image: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
     """Both, shifted by whole pixels against one another so that the kernel's centre of mass is in its middle.
 
     A shift of the one makes up for that of the other, and the data do not tell them apart.
@@ -174,14 +175,14 @@ def _centred(image: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
     return image.roll((down, along), (-2, -1)), kernel.roll((-down, -along), (0, 1))
 
 
-def _of_size(y: Tensor, prior: Prior, method: Blind, sigma: float, codec: Codec, levels: Sequence[float], size: int,
-             seed: int, on_step: OnStep | None) -> Found:
+def _found_at_size(y: Tensor, prior: Prior, method: Blind, sigma: float, codec: Codec, levels: Sequence[float], size: int,
+                   seed: int, on_step: OnStep | None) -> BestSoFar:
     network = KernelNetwork(size, generator=torch.Generator().manual_seed(seed), device=y.device)
-    noise = Noise([seed], y.device)((1, prior.channels, *_size(y)))
-    seen = _seen(method, network(), y)
+    noise = Noise([seed], y.device)((1, prior.channels, *_size_of(y)))
+    seen = _measured(method, network(), y)
 
     def problem(kernel: Tensor) -> Problem[Operator]:
-        return Problem(method.operator(kernel, _size(y)), seen, sigma).encoded(codec)
+        return Problem(method.operator(kernel, _size_of(y)), seen, sigma).encoded(codec)
 
     def judge(x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         kernel = network()
@@ -195,13 +196,13 @@ def _of_size(y: Tensor, prior: Prior, method: Blind, sigma: float, codec: Codec,
                        others=[{"params": network.weights, "lr": method.kernel_lr}], on_step=on_step)
 
 
-def _seen(method: Blind | DiffusionEM, kernel: Tensor, y: Tensor) -> Tensor:
+def _measured(method: Blind | DiffusionEM, kernel: Tensor, y: Tensor) -> Tensor:
     """y where the operator measures it, zero in the margin that it leaves out."""
-    sampled = _blur(method, kernel.detach(), _size(y)).sampled
+    sampled = _blur_by(method, kernel.detach(), _size_of(y)).sampled
     return y if sampled is None else sampled * y
 
 
-def _size(y: Tensor) -> tuple[int, int]:
+def _size_of(y: Tensor) -> tuple[int, int]:
     height, width = y.shape[-2:]
     return height, width
 
@@ -212,7 +213,7 @@ def _in_field(kernel: Tensor, side: int) -> Tensor:
     return torch.nn.functional.pad(kernel, (margin,) * 4)
 
 
-def _codec(prior: Prior, y: Tensor) -> Codec:
+def _codec_of_recipe(prior: Prior, y: Tensor) -> Codec:
     """The codec of the prior's recipe; the scale of complex images is that of y, which a blur leaves about as it was."""
     match prior.recipe:
         case Interval() as interval:
@@ -226,13 +227,13 @@ def _codec(prior: Prior, y: Tensor) -> Codec:
     raise InputError(f"the prior's recipe, {prior.recipe}, gives no codec for an image; pass one with codec=")
 
 
-def _check(y: Tensor, prior: Prior, method: Blind | DiffusionEM, codec: Codec, samples: int) -> None:
+def _check_blurred(y: Tensor, prior: Prior, method: Blind | DiffusionEM, codec: Codec, samples: int) -> None:
     """Refuses, before the first iteration, what cannot be one blurred image of the prior."""
     if samples < 1:
         raise InputError(f"samples is {samples} and must be at least 1")
     if y.ndim != 4 or len(y) != 1 or not bool(y.isfinite().all()):
         raise InputError(f"y must be one image (1, channel, height, width) of finite values, got {tuple(y.shape)}")
-    size = _size(y)
+    size = _size_of(y)
     if any(side % prior.multiple for side in size) or (prior.size is not None and size != prior.size):
         fits = f"{prior.size} pixels" if prior.size is not None else f"multiples of {prior.multiple}"
         raise InputError(f"y has {size} pixels and the prior takes {fits}; crop it")

@@ -16,7 +16,7 @@ Judge = Callable[[Tensor], tuple[Tensor, tuple[Tensor, ...]]]
 
 
 @dataclass(frozen=True, repr=False)
-class Found(ShortRepr):
+class BestSoFar(ShortRepr):
     """Of each sample what was best.
 
     Attributes:
@@ -34,7 +34,7 @@ class Found(ShortRepr):
 
 def descend(trajectory: Trajectory, noise: Tensor, judge: Judge, *, lr: float, iterations: int,
             enough: float | Tensor | None = None, others: Iterable[dict[str, Any]] = (),
-            on_step: Callable[[int, Tensor], None] | None = None) -> Found:
+            on_step: Callable[[int, Tensor], None] | None = None) -> BestSoFar:
     """Adam on the noise, which stays on the sphere of radius sqrt(D): SHRED, Alg. 1 (Chihaoui, Lemkhenter & Favaro, 2024).
 
     The loss is that of the noise after it was scaled to the sphere, so that its gradient lies in the sphere and the
@@ -55,7 +55,7 @@ def descend(trajectory: Trajectory, noise: Tensor, judge: Judge, *, lr: float, i
     """
     z = on_sphere(noise).detach().requires_grad_()
     adam = torch.optim.Adam([{"params": [z], "lr": lr}, *others])
-    best: Found | None = None
+    best: BestSoFar | None = None
     history: list[Tensor] = []
     for i in range(iterations):
         with torch.enable_grad():
@@ -69,7 +69,7 @@ def descend(trajectory: Trajectory, noise: Tensor, judge: Judge, *, lr: float, i
                 loss.sum().backward()
         loss = loss.detach()
         history.append(loss)
-        best = _better(best, Found(x.detach(), loss, tuple(one.detach() for one in kept), loss), enough)
+        best = _better(best, BestSoFar(x.detach(), loss, tuple(one.detach() for one in kept), loss), enough)
         if on_step is not None:
             on_step(i, x.detach())
         if i + 1 == iterations or (enough is not None and bool((best.losses <= enough).all())):
@@ -79,10 +79,10 @@ def descend(trajectory: Trajectory, noise: Tensor, judge: Judge, *, lr: float, i
             z.copy_(on_sphere(z))
     if best is None or not bool(best.losses.isfinite().all()):
         raise InputError("the loss is not finite; take a lower lr, and levels within the range of the prior")
-    return Found(best.images, best.losses, best.kept, torch.stack(history))
+    return BestSoFar(best.images, best.losses, best.kept, torch.stack(history))
 
 
-def _better(best: Found | None, new: Found, enough: float | Tensor | None) -> Found:
+def _better(best: BestSoFar | None, new: BestSoFar, enough: float | Tensor | None) -> BestSoFar:
     """Of each sample the one of lower loss; those that are good enough stay as they are."""
     if best is None:
         return new
@@ -93,5 +93,5 @@ def _better(best: Found | None, new: Found, enough: float | Tensor | None) -> Fo
     def chosen(a: Tensor, b: Tensor) -> Tensor:
         return torch.where(lower.reshape(-1, *(1,) * (a.ndim - 1)), a, b)
 
-    return Found(chosen(new.images, best.images), chosen(new.losses, best.losses),
-                 tuple(chosen(a, b) for a, b in zip(new.kept, best.kept, strict=True)), new.history)
+    return BestSoFar(chosen(new.images, best.images), chosen(new.losses, best.losses),
+                     tuple(chosen(a, b) for a, b in zip(new.kept, best.kept, strict=True)), new.history)

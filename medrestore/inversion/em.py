@@ -69,9 +69,9 @@ class Explained:
     variance: Tensor
 
 
-def find(y: Tensor, prior: Prior, method: DiffusionEM, sigma: float, levels: Sequence[float], noise: Noise, *,
-         constrain: Callable[[Tensor], Tensor] = lambda x: x,
-         on_step: Callable[[int, Tensor], None] | None = None) -> tuple[Tensor, Tensor]:
+def find_image_and_kernel(y: Tensor, prior: Prior, method: DiffusionEM, sigma: float, levels: Sequence[float], noise: Noise, *,
+                          constrain: Callable[[Tensor], Tensor] = lambda x: x,
+                          on_step: Callable[[int, Tensor], None] | None = None) -> tuple[Tensor, Tensor]:
     """Images and kernels (sample, side, side) from a blurred image in the prior's coordinates.
 
     Args:
@@ -100,9 +100,9 @@ def _trajectory(y: Tensor, prior: Prior, method: DiffusionEM, sigma: float, leve
     x, found = levels[0] * noise(shape), []
     lam, first = (method.image_lam, len(levels) - 1) if fixed else (method.lam, 0)
     for i, (level, lower) in enumerate(pairwise(levels)):
-        image = explained(prior(x, level), y, kernels, level**2 / lam, sigma)
+        image = expected_image(prior(x, level), y, kernels, level**2 / lam, sigma)
         if not fixed and FINEST < level < COARSEST:
-            kernels = kernel_of(image, y, kernels, method)
+            kernels = fitted_kernel(image, y, kernels, method)
             found.append(kernels)
         x = constrain(image.x)
         if lower > 0:
@@ -112,7 +112,7 @@ def _trajectory(y: Tensor, prior: Prior, method: DiffusionEM, sigma: float, leve
     return x, found
 
 
-def explained(x0: Tensor, y: Tensor, kernels: Tensor, variance: float, sigma: float) -> Explained:
+def expected_image(x0: Tensor, y: Tensor, kernels: Tensor, variance: float, sigma: float) -> Explained:
     """The E-step: the image given a clean estimate x0 of a variance, and y = k * x + n: argmin |x - x0|^2 + gamma |k * x - y|^2.
 
     Args:
@@ -129,7 +129,7 @@ def explained(x0: Tensor, y: Tensor, kernels: Tensor, variance: float, sigma: fl
     return Explained(torch.fft.ifft2(x).real, height * width * variance * share)
 
 
-def kernel_of(image: Explained, y: Tensor, kernels: Tensor, method: DiffusionEM) -> Tensor:
+def fitted_kernel(image: Explained, y: Tensor, kernels: Tensor, method: DiffusionEM) -> Tensor:
     """The M-step: argmin_k E|k * x - y|^2 over kernels that are not negative and sum to 1, by splitting from `kernels`."""
     side, (height, width) = kernels.shape[-1], y.shape[-2:]
     x = torch.fft.fft2(image.x)
@@ -176,12 +176,12 @@ def tapered(y: Tensor, kernels: Tensor) -> Tensor:
     height, width = y.shape[-2:]
     blurred = torch.fft.ifft2(transfers(kernels, (height, width))[:, None] * torch.fft.fft2(y)).real
     reach = kernels.shape[-1] // 2
-    down, along = (_inside(length, reach, y.device) for length in (height, width))
+    down, along = (_taper(length, reach, y.device) for length in (height, width))
     inside = down[:, None] * along
     return inside * y + (1 - inside) * blurred
 
 
-def _inside(length: int, reach: int, device: torch.device) -> Tensor:
+def _taper(length: int, reach: int, device: torch.device) -> Tensor:
     """1 inside, and down to 0 at the ends, by a raised cosine over `reach`."""
     at = torch.arange(length, device=device)
     return 0.5 - 0.5 * torch.cos(torch.pi * (torch.minimum(at, length - 1 - at) / reach).clamp(max=1))

@@ -53,7 +53,7 @@ def read_dicom_header(path: PathLike, *, max_gb: float = 1.0) -> DicomHeader:
         InputError: no DICOM, no pixels, several frames, colour, or too large.
     """
     path = existing(path)
-    return _header(_look(path, USED)["fields"], path, max_gb=max_gb)
+    return _header_of(_look(path, USED)["fields"], path, max_gb=max_gb)
 
 
 def read_fields(path: PathLike, names: Sequence[str]) -> dict[str, Any]:
@@ -68,10 +68,10 @@ def read_fields(path: PathLike, names: Sequence[str]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
-def _header(fields: dict[str, Any], path: Path, *, max_gb: float) -> DicomHeader:
-    rows, columns = (_whole(fields, name, path) for name in ("Rows", "Columns"))
-    _check(fields, path)
-    check_size(str(path), (rows, columns), max(_whole(fields, "BitsAllocated", path) // 8, 1), max_gb=max_gb)
+def _header_of(fields: dict[str, Any], path: Path, *, max_gb: float) -> DicomHeader:
+    rows, columns = (_positive_field(fields, name, path) for name in ("Rows", "Columns"))
+    _check_grey(fields, path)
+    check_size(str(path), (rows, columns), max(_positive_field(fields, "BitsAllocated", path) // 8, 1), max_gb=max_gb)
     known = next((str(value) for name in ("PatientID", "StudyInstanceUID") if (value := fields.get(name))), path.stem)
     return DicomHeader(path, (rows, columns), hashlib.sha256(known.encode()).hexdigest()[:16])
 
@@ -84,14 +84,14 @@ def read_dicom(path: PathLike, *, max_gb: float = 1.0) -> np.ndarray:
     """
     path = existing(path)
     about = _look(path, USED)
-    header = _header(about["fields"], path, max_gb=max_gb)
+    header = _header_of(about["fields"], path, max_gb=max_gb)
     slope, intercept = _rescale(about["rescale"], path)
     declared = math.prod(header.shape) * max(about["fields"]["BitsAllocated"] // 8, 1)
     try:
-        answer = _asked(path, "pixels", declared)
+        answer = _ask_about_dicom(path, "pixels", declared)
         pixels = answer.array(0, answer.value["type"], answer.value["shape"])
     except OSError as error:
-        raise InputError(f"{path} holds pixels that cannot be read ({_line(error)}); "
+        raise InputError(f"{path} holds pixels that cannot be read ({_short_error(error)}); "
                          "convert it to uncompressed DICOM.") from error
     if pixels.shape != header.shape:
         raise InputError(f"{path} declares {header.shape} pixels but holds {pixels.shape}; export it again.")
@@ -102,13 +102,13 @@ def read_dicom(path: PathLike, *, max_gb: float = 1.0) -> np.ndarray:
 def _look(path: Path, names: Sequence[str]) -> dict[str, Any]:
     """What the header says: `fields`, and the values of `rescale` wherever they stand."""
     try:
-        found: dict[str, Any] = _asked(path, "fields", 0, names=list(names), rescale=list(RESCALE)).value
+        found: dict[str, Any] = _ask_about_dicom(path, "fields", 0, names=list(names), rescale=list(RESCALE)).value
     except OSError as error:
-        raise InputError(f"{path} is no DICOM file, or damaged ({_line(error)}); export it again.") from error
+        raise InputError(f"{path} is no DICOM file, or damaged ({_short_error(error)}); export it again.") from error
     return found
 
 
-def _asked(path: Path, question: str, declared: int, **arguments: Any) -> Answer:
+def _ask_about_dicom(path: Path, question: str, declared: int, **arguments: Any) -> Answer:
     """The answer of the child to a question about an image whose pixels have `declared` bytes.
 
     Raises:
@@ -125,7 +125,7 @@ def _asked(path: Path, question: str, declared: int, **arguments: Any) -> Answer
         raise
 
 
-def _line(error: Exception) -> str:
+def _short_error(error: Exception) -> str:
     """What a library said, on one line and not long: it quotes what it could not read."""
     return " ".join(str(error).split())[:200]
 
@@ -149,7 +149,7 @@ def _rescale(stored: dict[str, list[Any]], path: Path) -> tuple[float, float]:
     return found[0], found[1]
 
 
-def _check(fields: dict[str, Any], path: Path) -> None:
+def _check_grey(fields: dict[str, Any], path: Path) -> None:
     frames, samples = fields["NumberOfFrames"] or 1, fields["SamplesPerPixel"] or 1
     kind = fields["PhotometricInterpretation"]
     if frames != 1 or samples != 1 or kind not in GREY:
@@ -157,7 +157,7 @@ def _check(fields: dict[str, Any], path: Path) -> None:
         raise InputError(f"{path} is no grey image of one frame ({what}); convert it or leave it out.")
 
 
-def _whole(fields: dict[str, Any], name: str, path: Path) -> int:
+def _positive_field(fields: dict[str, Any], name: str, path: Path) -> int:
     value = fields[name]
     if not isinstance(value, int) or value < 1:
         raise InputError(f"{path} says nothing usable of its {name}, so it is no image; leave it out.")

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import InputError
 from .causes import cause, is_unlockable
-from .hdf5 import Dataset, File, Group
+from .hdf5 import Dataset, File, Hdf5Group
 
 GB = 1e9
 CFL_SUFFIXES = (".cfl", ".hdr")
@@ -59,7 +59,7 @@ def open_hdf5(path: PathLike) -> File:
         raise InputError(cause(path, error)) from error
 
 
-def lookup(file: File, name: str) -> Dataset | Group:
+def lookup(file: File, name: str) -> Dataset | Hdf5Group:
     """The object `name` of the file, reached through hard links alone: soft and external links are refused."""
     entry = guarded(file.filename, partial(file.entry, name))
     if entry == "link":
@@ -68,28 +68,28 @@ def lookup(file: File, name: str) -> Dataset | Group:
             "copy the data itself into the file."
         )
     if isinstance(entry, str):
-        raise InputError(f"{file.filename} holds no {name!r}; it holds {', '.join(names(file)[:20]) or 'nothing'}.")
+        raise InputError(f"{file.filename} holds no {name!r}; it holds {', '.join(first_names(file)[:20]) or 'nothing'}.")
     return entry
 
 
-def has(where: File | Group, name: str) -> bool:
+def has(where: File | Hdf5Group, name: str) -> bool:
     """Whether there is an entry of that name. Unlike `name in group` it never follows a link into another file."""
     return guarded(_file(where).filename, partial(where.entry, name)) != "missing"
 
 
-def is_own(where: File | Group, name: str) -> bool:
+def is_own_dataset(where: File | Hdf5Group, name: str) -> bool:
     """Whether an entry is stored in the file itself: a hard link, not a soft, external or user-defined one."""
     return guarded(_file(where).filename, partial(where.entry, name)) not in ("missing", "link")
 
 
-def names(where: File | Group, limit: int = 20) -> list[str]:
+def first_names(where: File | Hdf5Group, limit: int = 20) -> list[str]:
     """The first names in a file or a group, for error messages."""
     group = lookup(where, "/") if isinstance(where, File) else where
-    return guarded(_file(where).filename, partial(group.names, limit)) if isinstance(group, Group) else []
+    return guarded(_file(where).filename, partial(group.names, limit)) if isinstance(group, Hdf5Group) else []
 
 
-def _file(where: File | Group) -> File:
-    return where.file if isinstance(where, Group) else where
+def _file(where: File | Hdf5Group) -> File:
+    return where.file if isinstance(where, Hdf5Group) else where
 
 
 def checked_dataset(file: File, name: str, *, ndim: int | None = None, max_gb: float = 16.0) -> Dataset:
@@ -118,8 +118,8 @@ def own_dataset(file: File, name: str) -> Dataset:
     """A dataset whose bytes lie in the file itself and whose header can be read; its kind and size are not checked."""
     where = f"{file.filename}: {name!r}"
     dataset = lookup(file, name)
-    if isinstance(dataset, Group):
-        raise InputError(f"{where} is a group, not an array; name one of {', '.join(names(dataset)) or 'its arrays'}.")
+    if isinstance(dataset, Hdf5Group):
+        raise InputError(f"{where} is a group, not an array; name one of {', '.join(first_names(dataset)) or 'its arrays'}.")
     if dataset.elsewhere:
         raise InputError(f"{where} keeps its data in other files, which is refused; copy the data itself into the file.")
     return dataset

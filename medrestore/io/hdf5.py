@@ -50,14 +50,14 @@ class File:
             raise ValueError(f"{self.filename} is closed")
         return shared().ask(self._number, self.filename, question, limits, locking=self._locking, **arguments)
 
-    def entry(self, name: str) -> Group | Dataset | str:
+    def entry(self, name: str) -> Hdf5Group | Dataset | str:
         """What is at a path; a word where that is no group and no array: `missing`, `link` or `other`."""
         name = "/".join(filter(None, name.split("/")))
         if name not in self._found:
             self._found[name] = self.ask("entry", SMALL, name=name).value
         found = self._found[name]
         if found["kind"] == "group":
-            return Group(self, name)
+            return Hdf5Group(self, name)
         return Dataset(self, name, found) if found["kind"] == "dataset" else str(found["kind"])
 
     def close(self) -> None:
@@ -84,13 +84,13 @@ class Attributes:
         return value
 
 
-class Group:
+class Hdf5Group:
     """A group of a file."""
 
     def __init__(self, file: File, name: str) -> None:
         self.file, self.name = file, name
 
-    def entry(self, name: str) -> Group | Dataset | str:
+    def entry(self, name: str) -> Hdf5Group | Dataset | str:
         """What is at a path inside of it; see `File.entry`."""
         return self.file.entry(f"{self.name}/{name}")
 
@@ -135,9 +135,9 @@ class Dataset:
         """The selected part: numbers, or records of which some fields differ in length."""
         return self._records(key) if self._ragged else self._numbers(key, None, self.dtype)
 
-    def fields(self, name: str) -> Field:
+    def fields(self, name: str) -> RecordField:
         """One field of its records, to be indexed."""
-        return Field(self, name)
+        return RecordField(self, name)
 
     def text(self, most: int) -> bytes:
         """Its one text, cut behind `most` bytes."""
@@ -156,7 +156,7 @@ class Dataset:
         read = math.prod(shape) * self.dtype.itemsize  # of a field, whole records are read
         chunk = math.prod(self.chunks or ()) * self.dtype.itemsize
         limits = Limits(memory=SPARE + 2 * (size + read + chunk), seconds=SMALL.seconds + (read + chunk) / PACE, answer=size)
-        (data,) = self.file.ask("array", limits, name=f"/{self.name}", field=field, key=_plain(key, self.shape)).arrays
+        (data,) = self.file.ask("array", limits, name=f"/{self.name}", field=field, key=_plain_selection(key, self.shape)).arrays
         return data.view(dtype).reshape(shape)
 
     def _records(self, key: Any) -> np.ndarray:
@@ -164,7 +164,7 @@ class Dataset:
         count = math.prod(shape)
         most = 2 * self.file.size + count * self.dtype.itemsize  # values of a different length are not compressed
         limits = Limits(memory=SPARE + 3 * most, seconds=SMALL.seconds + most / PACE + count * RECORD_SECONDS, answer=most)
-        answer = self.file.ask("records", limits, name=f"/{self.name}", key=_plain(key, self.shape))
+        answer = self.file.ask("records", limits, name=f"/{self.name}", key=_plain_selection(key, self.shape))
         rows, arrays = np.empty(count, self.dtype), iter(answer.arrays)
         for name in self.dtype.names or ():
             kind = self.dtype[name]
@@ -184,7 +184,7 @@ class Dataset:
         return np.broadcast_to(np.zeros((), np.uint8), self.shape)[key].shape
 
 
-class Field:
+class RecordField:
     """One field of the records of an array."""
 
     def __init__(self, records: Dataset, name: str) -> None:
@@ -194,7 +194,7 @@ class Field:
         return self._records._numbers(key, self._name, self._records.dtype[self._name])
 
 
-def _plain(key: Any, shape: tuple[int, ...]) -> list[Any] | None:
+def _plain_selection(key: Any, shape: tuple[int, ...]) -> list[Any] | None:
     """A selection as plain data: a whole number, [start, stop, step] or {"at": [...]} for each axis that it names.
 
     Raises:

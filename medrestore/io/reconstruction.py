@@ -24,9 +24,9 @@ from .guards import (
     PathLike,
     checked_dataset,
     finite,
+    first_names,
     guarded,
     has,
-    names,
     open_hdf5,
     require,
     to_complex64,
@@ -284,7 +284,7 @@ class ReconstructionFile:
     @property
     def provenance(self) -> dict[str, Any]:
         """The provenance; empty when another program wrote the file."""
-        return _provenance(self._file)
+        return _stored_provenance(self._file)
 
     def _optional_slice(self, name: str, index: int) -> Tensor | None:
         self._check_index(index)
@@ -321,7 +321,7 @@ def read_reconstruction(path: PathLike, *, max_gb: float = 16.0) -> Reconstructi
 def read_provenance(path: PathLike) -> dict[str, Any]:
     """The provenance of a reconstruction, the file's JSON attribute; empty when another program wrote the file."""
     with open_hdf5(path) as file:
-        return _provenance(file)
+        return _stored_provenance(file)
 
 
 def damaged(path: PathLike, *, max_gb: float = 16.0) -> list[str]:
@@ -334,7 +334,7 @@ def damaged(path: PathLike, *, max_gb: float = 16.0) -> list[str]:
         digests = _json_attribute(file, DIGESTS)
         if not digests:
             raise InputError(f"{path} has no digests, so nothing can be said of its data; write the reconstruction again.")
-        found = names(file)
+        found = first_names(file)
         wrong = [name for name in digests if name not in (*found, "provenance", "beside")]
         for name in found:
             dataset = checked_dataset(file, name, max_gb=max_gb)
@@ -358,7 +358,7 @@ def _dataset_digest(dataset: Any) -> str:
     return total.hexdigest()
 
 
-def _provenance(file: Any) -> dict[str, Any]:
+def _stored_provenance(file: Any) -> dict[str, Any]:
     return _json_attribute(file, PROVENANCE)
 
 

@@ -15,6 +15,7 @@ from ..solvers import cg
 from .base import Constrain, Draw, ProximalMethod
 from .budget import ddim_split, justified_gamma
 from .dds import DDS
+from .dpm_solver import Estimate, extrapolated
 from .hqs import HQS
 
 Image = Callable[[Tensor], Tensor]
@@ -35,6 +36,19 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What is carried from level to level.
+
+    Attributes:
+        split: of the variation.
+        before: the estimate of the step before, and its level; for methods of order 2.
+    """
+
+    split: Split
+    before: Estimate
+
+
+@dataclass(frozen=True)
 class AcrossSlices(ProximalMethod):
     """DDS or HQS for a volume: a 2-D prior within slices, variation across them. The batch is the volume, in order.
 
@@ -49,7 +63,7 @@ class AcrossSlices(ProximalMethod):
     variation of the papers, hold both alike, and left more of both kinds of error (docs/mri.md).
 
     Args:
-        method: DDS of order 1 or HQS of order 1, with `justified_gamma`.
+        method: DDS or HQS, with `justified_gamma`; of order 2 each estimate is extrapolated from the one before, as theirs are.
         weight: one over the second difference of slices that is usual, for images of about unit brightness.
         differences: 2, second differences; 1, total variation.
         rho: of ADMM, the penalty of the split.
@@ -70,25 +84,30 @@ class AcrossSlices(ProximalMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.method.order != 1 or (isinstance(self.method, DDS) and self.method.gamma is not None):
-            raise ValueError("across slices DDS and HQS work with order 1 and without a fixed gamma")
+        if isinstance(self.method, DDS) and self.method.gamma is not None:
+            raise ValueError("across slices DDS works without a fixed gamma")
 
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:
         return self.advance(x, sigma, sigma_next, None, problem=problem, denoise=denoise, constrain=constrain, noise=noise)[0]
 
-    def advance(self, x: Tensor, sigma: float, sigma_next: float, memory: Split | None, *, problem: Problem, denoise: Prior,
-                constrain: Constrain, noise: Draw) -> tuple[Tensor, Split]:
+    def advance(self, x: Tensor, sigma: float, sigma_next: float, memory: Memory | None, *, problem: Problem, denoise: Prior,
+                constrain: Constrain, noise: Draw) -> tuple[Tensor, Memory]:
+        split = None if memory is None else memory.split
         if isinstance(self.method, HQS):
-            x0, memory = self.data_step(problem, x, sigma, memory)
-            out = constrain(denoise(x0, sigma))
+            x0, split = self.data_step(problem, x, sigma, split)
+            x0 = constrain(denoise(x0, sigma))
         else:
             x0 = denoise(x, sigma)
             e = (x - x0) / sigma
-            x0, memory = self.data_step(problem, x0, sigma, memory)
+            x0, split = self.data_step(problem, x0, sigma, split)
+            x0 = constrain(x0)
+        before = None if memory is None or self.method.order == 1 else memory.before
+        out = extrapolated(x0, sigma, sigma_next, before)
+        if isinstance(self.method, DDS):
             kept, fresh = ddim_split(sigma, sigma_next, self.method.eta)
-            out = constrain(x0) + kept * e + fresh * noise()
-        return out, Split(memory.z, (sigma_next / sigma) ** 2 * memory.u)
+            out = out + kept * e + fresh * noise()
+        return out, Memory(Split(split.z, (sigma_next / sigma) ** 2 * split.u), (x0, sigma))
 
     def data_step(self, problem: Problem, x0: Tensor, sigma: float, memory: Split | None) -> tuple[Tensor, Split]:
         """The volume that agrees with the data, with x0 and with itself from slice to slice, and the memory."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ..operators import LinearOperator, Operator, PseudoInvertible
+from ..operators import Operator, PseudoInvertible
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import check
@@ -99,7 +99,6 @@ class ProximalMethod(Method):
         cg_steps: conjugate-gradient steps of each; None solves it.
     """
 
-    needs = LinearOperator
     cg_steps: int | None
 
     @property

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from torch import Tensor
 
-from ..levels import inner
+from ..levels import levels_inside
+from ..operators import LinearOperator
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds
@@ -30,6 +31,7 @@ class DAPS(ProximalMethod):
         rtol: how well, where conjugate gradients do; see `prox`.
     """
 
+    needs = LinearOperator
     ode_steps: Annotated[int, Bounds(at_least=1)] = 1
     cg_steps: Annotated[int | None, Bounds(at_least=1)] = None
     rtol: Annotated[float | None, Bounds(above=0)] = None
@@ -40,7 +42,7 @@ class DAPS(ProximalMethod):
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:
         x0 = x
-        for level, lower in pairwise(inner(self.ode_steps, sigma, denoise.sigma_range[0])):
+        for level, lower in pairwise(levels_inside(self.ode_steps, sigma, denoise.sigma_range[0])):
             x0 = x0 + (lower / level - 1) * (x0 - denoise(x0, level))
         x0 = given_data(problem, x0, sigma, noise=noise, cg_steps=self.cg_steps, rtol=self.rtol)
         return constrain(x0) + sigma_next * noise()

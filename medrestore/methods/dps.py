@@ -31,7 +31,7 @@ def guided(x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, deno
         x = x.detach().requires_grad_()
         x0 = denoise(x, sigma)
         (gradient,) = torch.autograd.grad(misfit(problem, x0).sum(), x)
-    return x0.detach(), _scale(sigma, sigma_next) * gradient
+    return x0.detach(), _likelihood_scale(sigma, sigma_next) * gradient
 
 
 def likelihood_step(x0: Tensor, sigma: float, sigma_next: float, problem: Problem) -> Tensor:
@@ -49,10 +49,10 @@ def likelihood_step(x0: Tensor, sigma: float, sigma_next: float, problem: Proble
     seen = _squared(problem.operator(x0 + move) - problem.operator(x0))
     gain = seen / _squared(move).clamp(min=torch.finfo(x0.real.dtype).tiny)
     most = sigma**2 / (gain * sigma**2 / (1 + sigma**2) + problem.sigma**2)
-    return most.nan_to_num(0.0) * size / _scale(sigma, sigma_next)
+    return most.nan_to_num(0.0) * size / _likelihood_scale(sigma, sigma_next)
 
 
-def _scale(sigma: float, sigma_next: float) -> float:
+def _likelihood_scale(sigma: float, sigma_next: float) -> float:
     return ((1 + sigma**2) * (1 + sigma_next**2)) ** 0.5
 
 

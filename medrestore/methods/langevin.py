@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..consistency import prox
+from ..operators import LinearOperator
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds
@@ -36,6 +37,7 @@ class Langevin(ProximalMethod):
         rtol: how well, where conjugate gradients do; see `prox`.
     """
 
+    needs = LinearOperator
     iterations: Annotated[int, Bounds(at_least=1)] = 2
     eps: Annotated[float, Bounds(above=0, at_most=1)] = 0.5
     annealed: bool = False
@@ -61,12 +63,12 @@ class Langevin(ProximalMethod):
         spread = (2 * self.eps * (1 - self.eps / 2)) ** 0.5
         r = problem.y - problem.operator(x)
         a = self.eps * e + spread * sigma * noise()
-        b = self.eps * r + spread * variance**0.5 * white(r, noise)
+        b = self.eps * r + spread * variance**0.5 * white_of_data(r, noise)
         gamma = justified_gamma(sigma, variance**0.5, 1.0)
         return prox(Problem(problem.operator, b), a, gamma, cg_steps=self.cg_steps, rtol=self.rtol)
 
 
-def white(like: Tensor, noise: Draw) -> Tensor:
+def white_of_data(like: Tensor, noise: Draw) -> Tensor:
     """White noise shaped like a measurement (batch, ...), from the streams of the samples; complex where it is complex."""
     per_sample = like[0].numel() * (2 if like.is_complex() else 1)
     draws = [noise().flatten(1)]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..consistency import prox
+from ..operators import LinearOperator
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds
@@ -29,6 +30,7 @@ class PiGDM(ProximalMethod):
         rtol: how well, where conjugate gradients do; see `prox`.
     """
 
+    needs = LinearOperator
     eta: Annotated[float, Bounds(at_least=0)] = 1.0
     cg_steps: Annotated[int | None, Bounds(at_least=1)] = None
     rtol: Annotated[float | None, Bounds(above=0)] = None

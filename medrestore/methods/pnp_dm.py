@@ -6,7 +6,8 @@ from typing import Annotated
 
 from torch import Tensor
 
-from ..levels import inner
+from ..levels import levels_inside
+from ..operators import LinearOperator
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds
@@ -30,6 +31,7 @@ class PnPDM(ProximalMethod):
         rtol: how well, where conjugate gradients do; see `prox`.
     """
 
+    needs = LinearOperator
     prior_steps: Annotated[int, Bounds(at_least=1)] = 4
     cg_steps: Annotated[int | None, Bounds(at_least=1)] = None
     rtol: Annotated[float | None, Bounds(above=0)] = None
@@ -39,7 +41,7 @@ class PnPDM(ProximalMethod):
 
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:
-        for level, lower in pairwise(inner(self.prior_steps, sigma, denoise.sigma_range[0])):
+        for level, lower in pairwise(levels_inside(self.prior_steps, sigma, denoise.sigma_range[0])):
             share = (lower / level) ** 2
             x = (1 - share) * denoise(x, level) + share * x
             if lower > 0:

@@ -95,7 +95,7 @@ class ScoreMRI(Method):
             score = (denoise(images, sigma_next) - images) / sigma_next**2
             images = consistent(corrected(images, score, fresh(), self.snr), sigma_next)
         if self.combination == "hybrid" and (memory.step + 1) % self.every == 0:
-            left = unexplained(problem, coils.combine(images))
+            left = back_projected_residual(problem, coils.combine(images))
             images = images + coils.spread(trust(sigma_next, problem) * left)
         return coils.combine(images), CoilState(measured, memory.step + 1, images)
 
@@ -115,7 +115,7 @@ def trust(sigma: float, problem: Problem) -> float | Tensor:
     return sigma**2 / (sigma**2 + problem.sigma**2)
 
 
-def unexplained(problem: Problem[LinearOperator], x: Tensor) -> Tensor:
+def back_projected_residual(problem: Problem[LinearOperator], x: Tensor) -> Tensor:
     """Ah (y - A x)."""
     return problem.operator.adjoint(problem.y - problem.operator(x))
 

@@ -175,14 +175,15 @@ def _calibration(kspace: Tensor, mask: Tensor | None, acs: Width | None) -> Tens
     width = _calibration_lines(kspace, mask, acs)
     if width < _MIN_WIDTH:
         raise InputError(f"ESPIRiT needs {_MIN_WIDTH} calibration lines but finds {width}; give coil maps by `maps`.")
-    square = kspace[0, :, _middle(rows, kspace.shape[-2], width), _middle(columns, kspace.shape[-1], width)].detach()
+    square = kspace[0, :, _nearest_to_origin(rows, kspace.shape[-2], width),
+                    _nearest_to_origin(columns, kspace.shape[-1], width)].detach()
     square = square.to("cpu", torch.complex64).contiguous()
     if not square.isfinite().all() or not square.any():
         raise InputError("The calibration region holds no signal or values that are not finite; give coil maps by `maps`.")
     return square
 
 
-def _middle(region: slice, size: int, width: int) -> slice:
+def _nearest_to_origin(region: slice, size: int, width: int) -> slice:
     """`width` lines of a region, as near the origin of k-space as the region allows."""
     start = min(max(size // 2 - width // 2, region.start), region.stop - width)
     return slice(start, start + width)

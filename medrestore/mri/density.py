@@ -29,7 +29,7 @@ def pipe_menon(trajectory: Tensor, shape: tuple[int, int], *, iterations: int = 
     Raises:
         InputError: points that are not finite.
     """
-    points = _points(trajectory).to(torch.float64)
+    points = _checked_points(trajectory).to(torch.float64)
     doubled = 2 * shape[0], 2 * shape[1]
     rows, columns = (1 - (torch.arange(n, dtype=torch.float64, device=points.device) - n // 2).abs() / (n // 2) for n in doubled)
     pyramid = rows[:, None] * columns * 4 / (rows.sum() * columns.sum()) * (shape[0] * shape[1])
@@ -53,7 +53,7 @@ def voronoi(trajectory: Tensor) -> Tensor:
     """
     from scipy.spatial import ConvexHull, QhullError, Voronoi, cKDTree
 
-    points = _points(trajectory).cpu().double().numpy()
+    points = _checked_points(trajectory).cpu().double().numpy()
     places, where, counts = np.unique(points.round(DIGITS), axis=0, return_inverse=True, return_counts=True)
     try:
         cells, hull = Voronoi(places), ConvexHull(places)
@@ -83,7 +83,7 @@ def _areas(vertices: np.ndarray, cells: list[list[int]], beyond: np.ndarray) -> 
     return np.where(open_ended, np.nan, areas)
 
 
-def _points(trajectory: Tensor) -> Tensor:
+def _checked_points(trajectory: Tensor) -> Tensor:
     """(n, 2), checked."""
     if trajectory.ndim != 3 or trajectory.shape[-1] != 2 or 0 in trajectory.shape:
         raise InputError(f"a trajectory is (readout, sample, 2), got {tuple(trajectory.shape)}")

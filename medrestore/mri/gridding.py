@@ -90,7 +90,7 @@ def gridded_centre(kspace: Tensor, trajectory: Tensor, shape: tuple[int, int],
     points, y = points[near], kspace.flatten(-2)[0][:, near]
     fitted = _fitted(y, points, small)
     full = torch.zeros(1, kspace.shape[1], *shape, dtype=fitted.dtype, device=kspace.device)
-    here, there = _middle(shape, (height, width)), _middle(small, (height, width))
+    here, there = _window_at_origin(shape, (height, width)), _window_at_origin(small, (height, width))
     full[(0, slice(None), *here)] = fft2c(fitted)[(slice(None), *there)]
     mask = torch.zeros(shape, device=kspace.device)
     mask[here] = 1
@@ -104,7 +104,7 @@ def _fitted(y: Tensor, points: Tensor, shape: tuple[int, int]) -> Tensor:
     return cg(lambda x: kernel(x) + damping * x, nufft_adjoint(y, points, shape), max_steps=STEPS, rtol=1e-4)
 
 
-def _middle(sides: tuple[int, int], inner: tuple[int, int]) -> tuple[slice, slice]:
+def _window_at_origin(sides: tuple[int, int], inner: tuple[int, int]) -> tuple[slice, slice]:
     """The window around the origin of k-space, n // 2."""
     rows, columns = (slice(n // 2 - k // 2, n // 2 - k // 2 + k) for n, k in zip(sides, inner, strict=True))
     return rows, columns

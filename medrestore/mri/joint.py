@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..operators import EncodedMaps, Sense, SmoothMaps
+from ..operators import EncodedMaps, LinearOperator, NonCartesianSense, Sense, SingleCoil, SmoothMaps
 from ..solvers import cg
 
 ORDERS = 16  # coefficients of the maps along an axis
@@ -13,7 +13,8 @@ IMAGE_WEIGHT = 1e-3  # of the image's energy, against noise that the coils ampli
 ALTERNATIONS, STEPS, FIRST_STEPS = 16, 10, 30  # and conjugate-gradient steps of each part
 
 
-def joint_maps(kspace: Tensor, mask: Tensor, maps: Tensor, *, alternations: int = ALTERNATIONS) -> Tensor:
+def joint_maps(kspace: Tensor, mask: Tensor, maps: Tensor, *, trajectory: Tensor | None = None,
+               alternations: int = ALTERNATIONS) -> Tensor:
     """Coil maps that explain all samples, not the calibration lines alone: image and maps in turn by least squares.
 
     JSENSE (Ying & Sheng, MRM 57:1196, 2007) with the smoothness of the maps as in NLINV (Uecker et al., MRM 60:674, 2008): they
@@ -21,9 +22,10 @@ def joint_maps(kspace: Tensor, mask: Tensor, maps: Tensor, *, alternations: int 
     few; the support is lost, as that of few lines cuts off parts of the object.
 
     Args:
-        kspace: (1, coil, height, width), zero where not sampled.
-        mask: (1, width) or (height, width), 0 or 1.
+        kspace: (1, coil, height, width), zero where not sampled, or (1, coil, readout, sample) along a trajectory.
+        mask: (1, width) or (height, width), 0 or 1; (readout, sample) along a trajectory.
         maps: (1, coil, height, width) to begin with, such as those of ESPIRiT.
+        trajectory: (readout, sample, 2) in cycles per field of view; None for a Cartesian scan.
         alternations: image and maps are solved for so many times.
 
     Returns:
@@ -37,7 +39,7 @@ def joint_maps(kspace: Tensor, mask: Tensor, maps: Tensor, *, alternations: int 
                          "leave out `refine_maps`")
     if not bool((mask * kspace).any()):
         raise InputError("no sample of the k-space holds signal, so no coil map can be estimated")
-    height, width = kspace.shape[-2:]
+    height, width = maps.shape[-2:]
     smooth = SmoothMaps((height, width), min(ORDERS, height, width), kspace.device)
     penalty = _penalty(smooth.width, kspace.device)
     y = mask * kspace
@@ -47,11 +49,16 @@ def joint_maps(kspace: Tensor, mask: Tensor, maps: Tensor, *, alternations: int 
         return smooth.adjoint(inside * smooth(c)) + penalty * c
 
     coefficients = cg(fitted, smooth.adjoint(inside * maps), max_steps=FIRST_STEPS, rtol=1e-4)
-    image = torch.zeros_like(kspace[:, :1])
+    image = torch.zeros_like(maps[:, :1])
+    single = SingleCoil(mask) if trajectory is None else _encoding(torch.ones_like(image), mask, trajectory)
     for _ in range(alternations):
-        image = _image(Sense(smooth(coefficients), mask), y, image)
-        coefficients = _coefficients(smooth, penalty, image, mask, y, coefficients)
+        image = _image(_encoding(smooth(coefficients), mask, trajectory), y, image)
+        coefficients = _coefficients(smooth, penalty, image, single, y, coefficients)
     return _of_unit_norm(smooth(coefficients))
+
+
+def _encoding(maps: Tensor, mask: Tensor, trajectory: Tensor | None) -> Sense | NonCartesianSense:
+    return Sense(maps, mask) if trajectory is None else NonCartesianSense(maps, trajectory, mask)
 
 
 def _penalty(orders: int, device: torch.device) -> Tensor:
@@ -60,7 +67,7 @@ def _penalty(orders: int, device: torch.device) -> Tensor:
     return SMOOTHNESS * (1 + FALL * (along[:, None] ** 2 + along**2)) ** POWER
 
 
-def _image(sense: Sense, y: Tensor, image: Tensor) -> Tensor:
+def _image(sense: Sense | NonCartesianSense, y: Tensor, image: Tensor) -> Tensor:
     """The image for given maps."""
 
     def normal(x: Tensor) -> Tensor:
@@ -69,10 +76,11 @@ def _image(sense: Sense, y: Tensor, image: Tensor) -> Tensor:
     return image + cg(normal, sense.adjoint(y) - normal(image), max_steps=STEPS, rtol=1e-4)
 
 
-def _coefficients(smooth: SmoothMaps, penalty: Tensor, image: Tensor, mask: Tensor, y: Tensor, before: Tensor) -> Tensor:
+def _coefficients(smooth: SmoothMaps, penalty: Tensor, image: Tensor, single: LinearOperator, y: Tensor,
+                  before: Tensor) -> Tensor:
     """Those of the maps for a given image, which is scaled to a largest magnitude of 1 so that the penalty has a meaning."""
     scale = image.abs().max()
-    encode = EncodedMaps(smooth, image / scale, mask)
+    encode = EncodedMaps(smooth, image / scale, single)
 
     def normal(c: Tensor) -> Tensor:
         return encode.normal(c) + penalty * c

@@ -21,7 +21,9 @@ from .image import AveragePool, Chroma, Crop, Grayscale, Mask, sample_pixels
 from .jpeg import JPEG, jpeg_quality
 from .laws import check
 from .local import Identity, Isometry, LocalOperator
-from .non_cartesian_sense import AnySense, NonCartesianSense
+from .non_cartesian import NonCartesian
+from .non_cartesian_sense import NonCartesianSense
+from .non_cartesian_soft_sense import AnySense, NonCartesianSoftSense, along_trajectory
 from .nonlinear import Decoded, Learned, Magnitude, OfCodes, PhaseRetrieval, Saturation
 from .nonuniform import VaryingBlur, varying_blur
 from .sense import Sense
@@ -34,11 +36,11 @@ from .toeplitz import Toeplitz
 __all__ = [
     "JPEG", "AnySense", "AveragePool", "BlockWalsh", "Chroma", "CircularBlur", "CoIsometry", "CoilEncoding",
     "CoilOperator", "Coils", "Composed", "Crop", "Decoded", "EncodedMaps", "Encoding", "FromSpectrum",
-    "Functions", "Grayscale", "Identity", "Isometry", "Learned", "LinearOperator", "LocalOperator",
-    "Magnitude", "Mask", "NonCartesianSense", "OfCodes", "Operator", "PhaseRetrieval", "PseudoInvertible",
-    "ReflectingBlur", "ResolvedSense", "ResolventOperator", "Saturation", "Sense", "Separable",
-    "SingleCoil", "SmoothMaps", "SmoothPhase", "SoftSense", "SpectralOperator", "SpectralSense", "Spectrum", "Stack",
-    "Toeplitz", "VaryingBlur", "WalshHadamard", "Window", "bicubic_downsample", "check",
-    "encoding", "gaussian_blur", "gaussian_kernel", "jpeg_quality", "motion_kernel", "sample_pixels", "stack",
-    "varying_blur",
+    "Functions", "Grayscale", "Identity", "Isometry", "Learned", "LinearOperator", "LocalOperator", "Magnitude",
+    "Mask", "NonCartesian", "NonCartesianSense", "NonCartesianSoftSense", "OfCodes", "Operator",
+    "PhaseRetrieval", "PseudoInvertible", "ReflectingBlur", "ResolvedSense", "ResolventOperator", "Saturation",
+    "Sense", "Separable", "SingleCoil", "SmoothMaps", "SmoothPhase", "SoftSense", "SpectralOperator",
+    "SpectralSense", "Spectrum", "Stack", "Toeplitz", "VaryingBlur", "WalshHadamard", "Window",
+    "along_trajectory", "bicubic_downsample", "check", "encoding", "gaussian_blur", "gaussian_kernel",
+    "jpeg_quality", "motion_kernel", "sample_pixels", "stack", "varying_blur",
 ]

@@ -57,7 +57,7 @@ class Separable(LocalOperator, SpectralOperator):
 
     def footprint(self, window: Window) -> Window:
         spans = edges(window, (self.rows.shape[1], self.columns.shape[1]))
-        down, along = (_inside(matrix, span) for matrix, span in zip((self.rows, self.columns), spans, strict=True))
+        down, along = (_filters_inside(matrix, span) for matrix, span in zip((self.rows, self.columns), spans, strict=True))
         return down, along
 
     @cached_property
@@ -103,7 +103,7 @@ def _halo(matrix: Tensor) -> int:
     return int((last - first).max() + 1) // 2
 
 
-def _inside(matrix: Tensor, span: tuple[int, int]) -> slice:
+def _filters_inside(matrix: Tensor, span: tuple[int, int]) -> slice:
     """The entries whose filters lie within a span of pixels."""
     first, last = _reach(matrix)
     rows = ((first >= span[0]) & (last < span[1])).nonzero().flatten().tolist()
@@ -296,8 +296,8 @@ class ReflectingBlur(LocalOperator):
     def footprint(self, window: Window) -> Window:
         spans = edges(window, self.size)
         (rows, columns), reach = spans, self._reach
-        down = _explained(rows, self.size[0], reach[:2], self.cut[:2])
-        return down, _explained(columns, self.size[1], reach[2:], self.cut[2:])
+        down = _explained_entries(rows, self.size[0], reach[:2], self.cut[:2])
+        return down, _explained_entries(columns, self.size[1], reach[2:], self.cut[2:])
 
 
 def _check_kernel(kernel: Tensor, size: tuple[int, int]) -> None:
@@ -315,7 +315,7 @@ def _folded(y: Tensor, axis: int, before: int, after: int) -> Tensor:
     return inner
 
 
-def _explained(span: tuple[int, int], length: int, reach: tuple[int, ...], cut: tuple[bool, ...]) -> slice:
+def _explained_entries(span: tuple[int, int], length: int, reach: tuple[int, ...], cut: tuple[bool, ...]) -> slice:
     """The entries of the measurement, along an axis, that a span of an image's pixels explains."""
     (first, last), (before, after) = span, reach
     lost = before if cut[0] else 0  # entries that the measurement lacks at its beginning

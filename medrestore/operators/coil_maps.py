@@ -6,7 +6,6 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..fft import fft2c, ifft2c
 from .base import LinearOperator
 
 
@@ -49,24 +48,32 @@ class SmoothMaps(LinearOperator):
 
 @dataclass(frozen=True)
 class EncodedMaps(LinearOperator):
-    """M F (maps image), linear in the coefficients of the maps: k-space (batch, coil, height, width) of one known image.
+    """What coils measure of one known image, linear in the coefficients of their maps.
 
     Args:
         maps: from coefficients to maps.
         image: (1, 1, height, width) complex.
-        mask: (1, width) or (height, width), 0 or 1.
+        encoding: of a single coil, whose map is 1: Cartesian or along a trajectory.
     """
 
     maps: SmoothMaps
     image: Tensor
-    mask: Tensor
+    encoding: LinearOperator
 
     @property
-    def sampled(self) -> Tensor:
-        return self.mask
+    def sampled(self) -> Tensor | None:
+        return self.encoding.sampled
 
     def __call__(self, x: Tensor) -> Tensor:
-        return self.mask * fft2c(self.image * self.maps(x))
+        coils = self.image * self.maps(x)
+        y = self.encoding(coils.flatten(0, 1)[:, None])
+        return y.reshape(*coils.shape[:2], *y.shape[-2:])
 
     def adjoint(self, y: Tensor) -> Tensor:
-        return self.maps.adjoint(self.image.conj() * ifft2c(self.mask * y))
+        coils = self.encoding.adjoint(y.flatten(0, 1)[:, None])
+        return self.maps.adjoint(self.image.conj() * coils.reshape(*y.shape[:2], *coils.shape[-2:]))
+
+    def normal(self, x: Tensor) -> Tensor:
+        coils = self.image * self.maps(x)
+        seen = self.encoding.normal(coils.flatten(0, 1)[:, None])
+        return self.maps.adjoint(self.image.conj() * seen.reshape(coils.shape))

@@ -57,6 +57,11 @@ class Encoding(LinearOperator):
         @property
         def maps(self) -> Tensor | None: ...
 
+    @property
+    def sets(self) -> int:
+        """Of coil maps."""
+        return 1 if self.maps is None else len(self.maps)
+
 
 class CoilEncoding(Encoding, CoilOperator):
     """An encoding with one set of maps, which is one image of each coil."""

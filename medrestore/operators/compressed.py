@@ -110,8 +110,8 @@ class BlockWalsh(LocalOperator, CoIsometry):
     def _each(self, x: Tensor, made: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
         """Each block, (..., count, pixels), with its shuffling and the way back, put in its place again."""
         out = torch.empty_like(x)
-        for rows, height in _runs(self.size[0], self.side):
-            for columns, width in _runs(self.size[1], self.side):
+        for rows, height in _block_runs(self.size[0], self.side):
+            for columns, width in _block_runs(self.size[1], self.side):
                 part = x[..., rows, columns]
                 down, along = part.shape[-2] // height, part.shape[-1] // width
                 blocks = part.reshape(*x.shape[:-2], down, height, along, width).transpose(-3, -2).flatten(-2)
@@ -136,7 +136,7 @@ class BlockWalsh(LocalOperator, CoIsometry):
         return Spectrum(torch.ones((), device=self.order.device), self, self.adjoint, same, same)
 
 
-def _runs(length: int, side: int) -> list[tuple[slice, int]]:
+def _block_runs(length: int, side: int) -> list[tuple[slice, int]]:
     """A side cut into as many blocks of `side` as it holds, then into one block for each power of two in the remainder."""
     whole = length // side * side
     runs = [(slice(0, whole), side)] if whole > 0 else []

@@ -283,7 +283,7 @@ class Grayscale(LocalOperator, CoIsometry):
         return math.hypot(*self.weights)
 
     def __call__(self, x: Tensor) -> Tensor:
-        return _weighed(self.weights, x)
+        return _weighted_channels(self.weights, x)
 
     def adjoint(self, y: Tensor) -> Tensor:
         return _times(self.weights, y)
@@ -293,7 +293,7 @@ class Grayscale(LocalOperator, CoIsometry):
         u = [weight / self.scale for weight in self.weights]
         sign = 1.0 if u[0] < 0 else -1.0  # of the two reflections the one whose mirror is not degenerate
         v = [u[0] - sign, *u[1:]]
-        return sign * (x - _times([2 * one / math.hypot(*v) ** 2 for one in v], _weighed(v, x)))
+        return sign * (x - _times([2 * one / math.hypot(*v) ** 2 for one in v], _weighted_channels(v, x)))
 
     def _unmeasure(self, y: Tensor) -> Tensor:
         return F.pad(y, (0, 0, 0, 0, 0, len(self.weights) - 1))
@@ -347,7 +347,7 @@ class Chroma(LocalOperator, FromSpectrum):
         return self, factor
 
 
-def _weighed(weights: Sequence[float], x: Tensor) -> Tensor:
+def _weighted_channels(weights: Sequence[float], x: Tensor) -> Tensor:
     """The weighted sum of the channels, (batch, 1, h, w), by numbers on the host: nothing is copied to the device."""
     if x.shape[1] != len(weights):
         raise InputError(f"{len(weights)} channels are weighed, and the image has {x.shape[1]}; give as many weights as channels")

@@ -78,7 +78,9 @@ class JPEG(Operator):
             luma = self._coded(ycc[:, :1] - 128, self._tables[0]) + 128
             coded = torch.cat([luma, self._chroma(ycc[:, 1:])], 1)
             y = torch.einsum("ck,bkhw->bchw", torch.linalg.inv(self._colours).to(x), coded)
-        return y[..., :height, :width].clamp(0, 255) * ((self.high - self.low) / 255) + self.low
+        y = y[..., :height, :width]
+        clipped = y.clamp(0, 255) if self.rounding == "smooth" else y + (y.clamp(0, 255) - y).detach()
+        return clipped * ((self.high - self.low) / 255) + self.low
 
     def _chroma(self, colours: Tensor) -> Tensor:
         """The colour channels, centred on 0, after coding."""
@@ -90,7 +92,7 @@ class JPEG(Operator):
     def _coded(self, x: Tensor, table: Tensor) -> Tensor:
         """Channels (batch, channel, height, width) after rounding their coefficients."""
         table = table.to(x)
-        return _from_blocks(self._rounded(_coefficients(x) / table) * table, x.shape)
+        return _from_blocks(self._rounded(_cosine_coefficients(x) / table) * table, x.shape)
 
     def _rounded(self, t: Tensor) -> Tensor:
         if self.rounding == "smooth":
@@ -129,7 +131,7 @@ def jpeg_quality(y: Tensor, *, low: float = 0.0, high: float = 1.0) -> int:
     height, width = (side // BLOCK * BLOCK for side in pixels.shape[-2:])
     if not height * width:
         raise InputError(f"an image of {tuple(y.shape[-2:])} pixels has no block of 8 x 8")
-    c = _coefficients(pixels[..., :height, :width] - 128)
+    c = _cosine_coefficients(pixels[..., :height, :width] - 128)
 
     def likelihood(quality: int) -> float:
         table = quantisation(quality).to(c)
@@ -146,7 +148,7 @@ def _dct(x: Tensor) -> Tensor:
     return torch.cat([matrix[:1] / 2**0.5, matrix[1:]])
 
 
-def _coefficients(x: Tensor) -> Tensor:
+def _cosine_coefficients(x: Tensor) -> Tensor:
     """(batch, channel, row, column, 8, 8) cosine coefficients of the blocks of images whose sides are multiples of 8."""
     batch, channels, height, width = x.shape
     blocks = x.reshape(batch, channels, height // BLOCK, BLOCK, width // BLOCK, BLOCK).transpose(3, 4)

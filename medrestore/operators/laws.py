@@ -71,7 +71,7 @@ def inner(a: Tensor, b: Tensor) -> float:
     return float((a.conj().cpu().to(torch.complex128) * b.cpu()).real.sum())
 
 
-def _like(x: Tensor, seed: int) -> Tensor:
+def _noise_like(x: Tensor, seed: int) -> Tensor:
     return white(tuple(x.shape), x.dtype, seed).to(x.device)
 
 
@@ -109,7 +109,7 @@ def gradient(A: Operator, x: Tensor, tolerance: float) -> None:
         if not bool(y.detach().any()):
             return  # nothing is measured
         _true("A(x) has no gradient by x", y.requires_grad)
-        weight = _like(y, 13)
+        weight = _noise_like(y, 13)
         (found,) = torch.autograd.grad(y, z, weight)
     size = float(found.abs().square().sum().sqrt())
     _true("the gradient of A by x is zero or not finite", 0 < size < float("inf"))
@@ -117,7 +117,7 @@ def gradient(A: Operator, x: Tensor, tolerance: float) -> None:
         return
     with torch.no_grad():
         for seed in (14, 15):
-            across = _like(x, seed)
+            across = _noise_like(x, seed)
             along = STEP * (found * (float(across.abs().square().sum().sqrt()) / size) + across)
             change = inner(weight, A(x + along)) - inner(weight, A(x - along))
             length = float(along.abs().square().sum().sqrt())
@@ -125,13 +125,13 @@ def gradient(A: Operator, x: Tensor, tolerance: float) -> None:
 
 
 def linearity(A: LinearOperator, x: Tensor, tolerance: float) -> None:
-    z = _like(x, 7)
+    z = _noise_like(x, 7)
     _equal("A(2 x - 3 z) and 2 A(x) - 3 A(z)", A(2 * x - 3 * z), 2 * A(x) - 3 * A(z))
 
 
 def adjoint(A: LinearOperator, x: Tensor, tolerance: float) -> None:
     Ax = A(x)
-    y = _like(Ax, 1)
+    y = _noise_like(Ax, 1)
     Ahy = A.adjoint(y)
     _true(f"Ah y is {Ahy.dtype} {tuple(Ahy.shape)} for images {x.dtype} {tuple(x.shape)}",
           Ahy.shape == x.shape and Ahy.dtype == x.dtype)
@@ -164,7 +164,7 @@ def preconditioner(A: LinearOperator, x: Tensor, tolerance: float) -> None:
     M = A.preconditioner(30.0)
     if M is None:
         return
-    x, z = (each if A.support is None else A.support * each for each in (x, _like(x, 12)))
+    x, z = (each if A.support is None else A.support * each for each in (x, _noise_like(x, 12)))
     Mx = M(x)
     _true("M x is not shaped like x", Mx.shape == x.shape and Mx.dtype == x.dtype)
     _near("<M x, z> and <x, M z>", inner(Mx, z), inner(x, M(z)), float(Mx.norm() * z.norm()))
@@ -201,8 +201,8 @@ def correction(A: SpectralOperator, x: Tensor, tolerance: float) -> None:
     """A shortcut moves coefficients as moving them one by one does, also where images are moved differently."""
     S = A.spectrum
     s = S.s.reshape((1,) * (4 - S.s.ndim) + S.s.shape).expand(len(x), *[-1] * 3)
-    target, c = _like(x, 10)[:1], S.analyse(x)
-    for trust in (torch.where(S.s > 0, _like(S.s, 9), 0.0), torch.where(s > 0, white(tuple(s.shape), seed=9).to(s), 0.0)):
+    target, c = _noise_like(x, 10)[:1], S.analyse(x)
+    for trust in (torch.where(S.s > 0, _noise_like(S.s, 9), 0.0), torch.where(s > 0, white(tuple(s.shape), seed=9).to(s), 0.0)):
         _equal("spectrum.correct and V (c + trust (target - c))", S.correct(x, trust, target),
                S.synthesise(c + trust * (target - c)))
 
@@ -216,7 +216,7 @@ def orthonormality(A: SpectralOperator, x: Tensor, tolerance: float) -> None:
     strict = max(EXACT, tolerance / 10)
     _equal("U x and U of x in the range", S.measure(x), y, 1e-12)
     _equal("Uh U c and c", S.unmeasure(y), c, strict)
-    other = _like(y, 2)
+    other = _noise_like(y, 2)
     _true("Uh y is not zero in the null space", not bool(S.unmeasure(other)[~seen].any()))
     _near("<Uh y, c> and <y, U c>", inner(S.unmeasure(other), x), inner(other, y), float(other.norm() * y.norm()), strict)
 
@@ -224,25 +224,25 @@ def orthonormality(A: SpectralOperator, x: Tensor, tolerance: float) -> None:
 def pseudo_inverse(A: PseudoInvertible, x: Tensor, tolerance: float) -> None:
     """The four conditions of Penrose, Math. Proc. Cambridge Phil. Soc. 51, 1955."""
     y = A(x)
-    other = _like(y, 3)
+    other = _noise_like(y, 3)
     pinv = A.pinv(other)
     _equal("A A+ A x and A x", A(A.pinv(y)), y, tolerance)
     _equal("A+ A A+ y and A+ y", A.pinv(A(pinv)), pinv, tolerance)
-    b = _like(y, 4)
+    b = _noise_like(y, 4)
     _near("<A A+ b, y> and <b, A A+ y>", inner(A(A.pinv(b)), other), inner(b, A(pinv)), float(b.norm() * other.norm()), tolerance)
-    z = _like(x, 5)
+    z = _noise_like(x, 5)
     _near("<A+ A z, x> and <z, A+ A x>", inner(A.pinv(A(z)), x), inner(z, A.pinv(y)), float(z.norm() * x.norm()), tolerance)
 
 
 def resolvent(A: ResolventOperator, x: Tensor, tolerance: float) -> None:
     moved = A.resolve(x)
     _equal("(I + gamma Ah A) R x and x", moved + A.gamma * A.normal(moved), x, EXACT * (1 + A.gamma / 10))
-    other = _like(x, 11)
+    other = _noise_like(x, 11)
     _near("<R x, z> and <x, R z>", inner(moved, other), inner(x, A.resolve(other)), float(x.norm() * other.norm()), tolerance)
 
 
 def co_isometry(A: CoIsometry, x: Tensor, tolerance: float) -> None:
-    y = _like(A(x), 6)
+    y = _noise_like(A(x), 6)
     _equal("A Ah y and scale^2 y", A(A.adjoint(y)), A.scale**2 * y)
 
 
@@ -271,11 +271,11 @@ def coarser_form(A: LocalOperator, x: Tensor, tolerance: float) -> None:
         B, rest = A.coarsen(factor)
     except (TypeError, ValueError):
         return  # it has none, or none of this factor
-    pooled = _means(A(x), rest)
-    _equal("B(pool(x)) and pool(A(x))", B(_means(x, factor)), pooled if B.sampled is None else B.sampled * pooled)
+    pooled = _block_means(A(x), rest)
+    _equal("B(pool(x)) and pool(A(x))", B(_block_means(x, factor)), pooled if B.sampled is None else B.sampled * pooled)
 
 
-def _means(x: Tensor, factor: int) -> Tensor:
+def _block_means(x: Tensor, factor: int) -> Tensor:
     height, width = x.shape[-2:]
     return x.reshape(*x.shape[:-2], height // factor, factor, width // factor, factor).mean((-3, -1))
 

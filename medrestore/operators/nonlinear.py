@@ -11,8 +11,22 @@ from ..errors import InputError
 from .base import Operator
 
 
+class AroundOperator(Operator):
+    """Something before or after another operator, whose measurements it leaves where they are."""
+
+    operator: Operator
+
+    @property
+    def sampled(self) -> Tensor | None:
+        return self.operator.sampled
+
+    @property
+    def differentiable(self) -> bool:
+        return self.operator.differentiable
+
+
 @dataclass(frozen=True)
-class Decoded(Operator):
+class Decoded(AroundOperator):
     """A after a differentiable map, such as the decoder of a prior: no longer linear, still differentiable.
 
     Args:
@@ -30,14 +44,6 @@ class Decoded(Operator):
     @property
     def kind(self) -> str:
         return self.operator.kind
-
-    @property
-    def sampled(self) -> Tensor | None:
-        return self.operator.sampled
-
-    @property
-    def differentiable(self) -> bool:
-        return self.operator.differentiable
 
     def __call__(self, x: Tensor) -> Tensor:
         y = self.operator(self.decode(x))
@@ -63,6 +69,10 @@ class OfCodes(Decoded):
 class Saturation(Operator):
     """y = min(max(gain x, low), high): an exposure that runs into the ends of the sensor's range.
 
+    Its gradient is that without the ends. Within them both agree; beyond, where the true one is zero, a value that is measured
+    inside pulls back an estimate outside, and one that is measured at an end pulls at nothing that lies beyond it, as the
+    likelihood of censored data has it (Tobin, Econometrica 1958).
+
     Args:
         gain: brightness of the exposure.
         low, high: the ends, in the units of y.
@@ -80,12 +90,17 @@ class Saturation(Operator):
             raise InputError(f"a saturation needs a positive gain and low below high, got gain {self.gain}, low {self.low}, "
                              f"high {self.high}")
 
+    @property
+    def differentiable(self) -> bool:
+        return False
+
     def __call__(self, x: Tensor) -> Tensor:
-        return (self.gain * x).clamp(self.low, self.high)
+        bright = self.gain * x
+        return bright + (bright.clamp(self.low, self.high) - bright).detach()
 
 
 @dataclass(frozen=True)
-class Magnitude(Operator):
+class Magnitude(AroundOperator):
     """|A x|: what is left of complex measurements whose phase is lost, such as magnitude images of an MR scanner.
 
     Args:
@@ -97,14 +112,6 @@ class Magnitude(Operator):
     @property
     def support(self) -> Tensor | None:
         return self.operator.support
-
-    @property
-    def sampled(self) -> Tensor | None:
-        return self.operator.sampled
-
-    @property
-    def differentiable(self) -> bool:
-        return self.operator.differentiable
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.operator(x).abs()

@@ -35,7 +35,7 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, images: Tensor, points: Tensor) -> Tensor:
         ctx.points, ctx.shape = points, (images.shape[-2], images.shape[-1])
-        return _transform(images, points, ctx.shape, adjoint=False)
+        return _nufft(images, points, ctx.shape, adjoint=False)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
@@ -46,14 +46,14 @@ class _Adjoint(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, points: Tensor, shape: tuple[int, int]) -> Tensor:
         ctx.points = points
-        return _transform(values, points, shape, adjoint=True)
+        return _nufft(values, points, shape, adjoint=True)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         return nufft(gradients[0], ctx.points), None, None
 
 
-def _transform(data: Tensor, points: Tensor, shape: tuple[int, int], *, adjoint: bool) -> Tensor:
+def _nufft(data: Tensor, points: Tensor, shape: tuple[int, int], *, adjoint: bool) -> Tensor:
     """Type 1 of (..., n) with a positive exponent, or type 2 of (..., height, width) with a negative one; orthonormal."""
     single = data.dtype != torch.complex128
     dtype = torch.complex64 if single else torch.complex128
@@ -61,7 +61,7 @@ def _transform(data: Tensor, points: Tensor, shape: tuple[int, int], *, adjoint:
     flat = data.detach().to(dtype).reshape(-1, len(points)) if adjoint else data.detach().to(dtype).reshape(-1, *shape)
     angles = radians(points, shape).to(torch.float32 if single else torch.float64)
     package, home = _package(data.device)
-    row, column, values = (_given(each, home) for each in (*angles.unbind(-1), flat))
+    row, column, values = (_for_package(each, home) for each in (*angles.unbind(-1), flat))
     how: dict[str, Any] = {"eps": PRECISION[dtype], "isign": 1 if adjoint else -1}
     if home.type == "cpu":
         how["nthreads"] = torch.get_num_threads()
@@ -97,7 +97,7 @@ def _package(device: torch.device) -> tuple[Any, torch.device]:
     return finufft, torch.device("cpu")
 
 
-def _given(values: Tensor, home: torch.device) -> Any:
+def _for_package(values: Tensor, home: torch.device) -> Any:
     """An array as the package takes it: of NumPy on the CPU, a tensor on a GPU."""
     here = values.to(home).resolve_conj().contiguous()
     return here.numpy() if home.type == "cpu" else here

@@ -119,7 +119,7 @@ class Sense(CoilEncoding):
         step = max(1, 2 * block * height // self.maps.nbytes)  # virtual coils are about half as many
         seen = span(self.support.any(1))
         blocks = (slice(i, min(i + step, seen.stop)) for i in range(seen.start, seen.stop, step))
-        return tuple((rows, virtual_coils(self.maps[0, :, rows])[None]) for rows in blocks)
+        return tuple((rows, virtual_maps(self.maps[0, :, rows])[None]) for rows in blocks)
 
     def spectral(self, *, cutoff: float = 1e-3) -> SpectralSense:
         """The same operator with its exact singular value decomposition; for masks along the phase-encode axis only.
@@ -180,7 +180,7 @@ def circulant(maps: Tensor, mask: Tensor, axes: tuple[int, ...]) -> Tensor:
     return torch.maximum(diagonal, LEAST * diagonal.amax(axes, keepdim=True))
 
 
-def virtual_coils(maps: Tensor) -> Tensor:
+def virtual_maps(maps: Tensor) -> Tensor:
     """As few maps as have the Gram matrices of these in every row: (coil, row, w) to (virtual coil, row, w).
 
     Where the readout transform cancels, the coils of each row may be mixed by a unitary matrix of its own, and along the

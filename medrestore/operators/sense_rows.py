@@ -18,7 +18,7 @@ NEGLIGIBLE = 1e-5  # share of the way to the target that a coefficient is spared
 
 def by_row(matrices: Tensor, x: Tensor) -> Tensor:
     """The product of every row's matrix, (row, k, w), and that row of x, (batch, 1, row, w): (batch, 1, row, k)."""
-    if not _few(matrices, x):
+    if not _rows_are_faster(matrices, x):
         return (_rows(x) @ matrices.mT).transpose(0, 1)[:, None]
     out = x.new_empty(len(x), 1, *matrices.shape[:2])
     with _blas().limit(limits=1):
@@ -31,7 +31,7 @@ def by_row(matrices: Tensor, x: Tensor) -> Tensor:
 def by_row_adjoint(matrices: Tensor, c: Tensor) -> Tensor:
     """The product of every row's adjoint matrix and that row of c, (batch, 1, row, k): (batch, 1, row, w)."""
     c = c.conj().resolve_conj()  # conjugate the image, not the far larger matrices
-    if not _few(matrices, c):
+    if not _rows_are_faster(matrices, c):
         return (_rows(c) @ matrices).transpose(0, 1)[:, None].conj()
     out = c.new_empty(len(c), 1, len(matrices), matrices.shape[2])
     with _blas().limit(limits=1):
@@ -53,7 +53,7 @@ def corrected_by_row(matrices: Tensor, x: Tensor, trust: Tensor, target: Tensor)
         trust: (row, k), or (1 or batch, 1, row, k).
         target: (1 or batch, 1, row, k).
     """
-    if not _few(matrices, x):
+    if not _rows_are_faster(matrices, x):
         return x + by_row_adjoint(matrices, trust * (target - by_row(matrices, x)))
     if trust.ndim == 4 and len(trust) > 1:  # images that are moved differently
         target = target.expand(len(x), *target.shape[1:])
@@ -76,7 +76,7 @@ def _rows(x: Tensor) -> Tensor:
     return x[:, 0].transpose(0, 1).resolve_conj()
 
 
-def _few(matrices: Tensor, x: Tensor) -> bool:
+def _rows_are_faster(matrices: Tensor, x: Tensor) -> bool:
     """Whether row by row is the faster way. Gradients only flow through torch."""
     return (x.device.type == "cpu" and x.dtype == matrices.dtype and len(x) <= FEW and torch.get_num_threads() == 1
             and not (torch.is_grad_enabled() and x.requires_grad))

@@ -38,17 +38,17 @@ class SoftSense(Encoding):
         return self.mask
 
     def __call__(self, x: Tensor) -> Tensor:
-        return self.mask * fft2c(self._spread(x))
+        return self.mask * fft2c(images_of_coils(self.maps, x))
 
     def adjoint(self, y: Tensor) -> Tensor:
-        return self._combined(ifft2c(self.mask * y))
+        return images_of_sets(self.maps, ifft2c(self.mask * y))
 
     def normal(self, x: Tensor) -> Tensor:
         """Ah A x, as `Sense.normal` has it."""
         axes = undersampled_axes(self.mask)
-        coils = torch.fft.fftn(self._spread(x), dim=axes)
+        coils = torch.fft.fftn(images_of_coils(self.maps, x), dim=axes)
         coils *= uncentred_power(self.mask)
-        return self._combined(torch.fft.ifftn(coils, dim=axes, norm="forward"))
+        return images_of_sets(self.maps, torch.fft.ifftn(coils, dim=axes, norm="forward"))
 
     def preconditioner(self, gamma: float | Tensor) -> Callable[[Tensor], Tensor]:
         """That of `Sense` for each set, as if the others were not there."""
@@ -64,15 +64,18 @@ class SoftSense(Encoding):
         """(set, h, w)."""
         return torch.stack([circulant(maps, self.mask, undersampled_axes(self.mask)) for maps in self.maps])
 
-    def _spread(self, x: Tensor) -> Tensor:
-        """The images of the coils, (batch, coil, h, w)."""
-        coils = self.maps[0] * x[:, :1]
-        for k in range(1, len(self.maps)):
-            coils = coils.addcmul(self.maps[k], x[:, k : k + 1])
-        return coils
 
-    def _combined(self, coils: Tensor) -> Tensor:
-        return torch.stack([(maps.conj() * coils).sum(1) for maps in self.maps], 1)
+def images_of_coils(maps: Tensor, x: Tensor) -> Tensor:
+    """The images of the coils, (batch, coil, h, w), from an image (batch, set, h, w) of each set of maps (set, coil, h, w)."""
+    coils = maps[0] * x[:, :1]
+    for k in range(1, len(maps)):
+        coils = coils.addcmul(maps[k], x[:, k : k + 1])
+    return coils
+
+
+def images_of_sets(maps: Tensor, coils: Tensor) -> Tensor:
+    """The adjoint of `images_of_coils`."""
+    return torch.stack([(one.conj() * coils).sum(1) for one in maps], 1)
 
 
 def encoding(maps: Tensor, mask: Tensor) -> Sense | SoftSense:

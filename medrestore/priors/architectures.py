@@ -64,7 +64,7 @@ def _check_depth(config: Config) -> None:
                              f"most {DEEPEST}")
 
 
-def build(config: Config) -> torch.nn.Module:
+def build_network(config: Config) -> torch.nn.Module:
     """The network of a configuration, `_class_name` saying which; its call is `(x, t) -> output`.
 
     It is also called under `torch.device("meta")`, where nothing is allocated and the weights are put in afterwards: all that

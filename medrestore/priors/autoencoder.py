@@ -130,7 +130,7 @@ def _check_blocks(down: Sequence[str], up: Sequence[str], levels: int) -> None:
         raise ValueError(f"an autoencoder of {levels} levels has as many blocks DownEncoderBlock2D and UpDecoderBlock2D")
 
 
-def _arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+def _without_self(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name not in ("self", "__class__")}
 
 
@@ -150,7 +150,7 @@ class VQModel(Autoencoder):
         lookup_from_codebook: bool = False, force_upcast: bool = False,
     ) -> None:
         super().__init__()
-        self.config = _arguments(locals())
+        self.config = _without_self(locals())
         _check_blocks(down_block_types, up_block_types, len(block_out_channels))
         if norm_type != "group" or lookup_from_codebook or force_upcast:
             raise ValueError("norm_type must be group, without lookup_from_codebook and force_upcast")
@@ -204,7 +204,7 @@ class AutoencoderKL(Autoencoder):
         use_quant_conv: bool = True, use_post_quant_conv: bool = True, mid_block_add_attention: bool = True,
     ) -> None:
         super().__init__()
-        self.config = _arguments(locals())
+        self.config = _without_self(locals())
         _check_blocks(down_block_types, up_block_types, len(block_out_channels))
         moved = any(one is not None for one in (shift_factor, latents_mean, latents_std))
         if not (use_quant_conv and use_post_quant_conv) or moved:

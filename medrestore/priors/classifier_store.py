@@ -11,7 +11,9 @@ from ..errors import InputError
 from . import store
 from .classes import Classes, plain_classes, read_classes
 from .classifier import NetworkClassifier
+from .descriptions import PARAMETRISATIONS, RECIPES, build_kind, read_description
 from .encoder import EncoderUNet
+from .network_files import CONFIG, WEIGHTS, device_of, network_config, read_network
 from .parametrisations import Parametrisation
 
 FILE = "classifier.json"
@@ -41,7 +43,7 @@ def describe(name: str | Path) -> dict[str, Any]:
     path = Path(name) / FILE
     if not path.is_file():
         raise InputError(f"no classifier at {name}: give a folder that holds {FILE}, as medrestore train and convert make it")
-    return store.read_description(path)
+    return read_description(path)
 
 
 def load(name: str | Path, *, device: torch.device | str = "cpu") -> NetworkClassifier:
@@ -51,15 +53,15 @@ def load(name: str | Path, *, device: torch.device | str = "cpu") -> NetworkClas
         InputError: missing, truncated, altered or mismatching files, each in one sentence.
     """
     about, folder = describe(name), Path(name)
-    parametrisation = store.built(store.PARAMETRISATIONS, about["parametrisation"], folder)
-    recipe = None if about["recipe"] is None else store.built(store.RECIPES, about["recipe"], folder)
-    config = store.network_config(folder, "unet", about)
+    parametrisation = build_kind(PARAMETRISATIONS, about["parametrisation"], folder)
+    recipe = None if about["recipe"] is None else build_kind(RECIPES, about["recipe"], folder)
+    config = network_config(folder, "unet", about)
     if config.get("_class_name") != EncoderUNet.__name__:
         raise InputError(f"{folder} has a {config.get('_class_name')}, and a classifier is an {EncoderUNet.__name__}; "
                          "convert or train it again")
-    net = store.network(folder, store.WEIGHTS, config, about["sha256"]).to(store.place(device))
+    net = read_network(folder, WEIGHTS, config, about["sha256"]).to(device_of(device))
     if config.get("in_channels") != about["channels"]:
-        raise InputError(f"{folder}/{FILE} speaks of {about['channels']} channels and {store.CONFIG} of "
+        raise InputError(f"{folder}/{FILE} speaks of {about['channels']} channels and {CONFIG} of "
                          f"{config.get('in_channels')}; copy the classifier again")
     number = config["classes"]
     classes = read_classes(about["classes"], number, f"{folder}/{FILE}") if "classes" in about else Classes(number)

@@ -19,14 +19,14 @@ def groups(channels: int) -> int:
     return max(min(channels // 4, 32), 1)
 
 
-def _block(inside: int, out: int, embedded: int, halving: float, *, up: bool = False, down: bool = False) -> nn.Module:
+def _residual_block(inside: int, out: int, embedded: int, halving: float, *, up: bool = False, down: bool = False) -> nn.Module:
     """A residual block of BigGAN, which resamples, if it does, in both branches."""
     return ResidualBlock(inside, out, embedded, groups=groups(inside), groups_out=groups(out), eps=EPS,
                          resample=doubled if up else halved if down else None,
                          shortcut=inside != out or up or down, divisor=halving)
 
 
-def _attention(channels: int, halving: float) -> nn.Module:
+def _self_attention(channels: int, halving: float) -> nn.Module:
     """Self-attention of one head over all pixels."""
     return SelfAttention(channels, None, groups=groups(channels), eps=EPS, divisor=halving)
 
@@ -85,23 +85,23 @@ class NCSNpp(nn.Module):
         self.first = nn.Conv2d(channels, width, 3, padding=1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for i, out in enumerate(widths):
-            made = [_block(here if j == 0 else out, out, embedded, halving) for j in range(blocks)]
+            made = [_residual_block(here if j == 0 else out, out, embedded, halving) for j in range(blocks)]
             see = Halved(channels if i == 0 else here, out) if self.residual else nn.Conv2d(channels, out, 1)
-            coarser = {"resample": _block(out, out, embedded, halving, down=True), "see": see} if i < last else {}
-            self.down.append(_Level(made, [_attention(out, halving) for _ in made if attention[i]], **coarser))
+            coarser = {"resample": _residual_block(out, out, embedded, halving, down=True), "see": see} if i < last else {}
+            self.down.append(_Level(made, [_self_attention(out, halving) for _ in made if attention[i]], **coarser))
             skips += [out] * (blocks + (i < last))
             here = out
-        self.middle = nn.ModuleList([_block(here, here, embedded, halving), _attention(here, halving),
-                                     _block(here, here, embedded, halving)])
+        self.middle = nn.ModuleList([_residual_block(here, here, embedded, halving), _self_attention(here, halving),
+                                     _residual_block(here, here, embedded, halving)])
         for i, out in reversed(list(enumerate(widths))):
             made = []
             for _ in range(blocks + 1):
-                made.append(_block(here + skips.pop(), out, embedded, halving))
+                made.append(_residual_block(here + skips.pop(), out, embedded, halving))
                 here = out
-            others = {"resample": _block(out, out, embedded, halving, up=True)} if i > 0 else {}
+            others = {"resample": _residual_block(out, out, embedded, halving, up=True)} if i > 0 else {}
             if self.shows or i == 0:
                 others |= {"norm": nn.GroupNorm(groups(out), out, eps=EPS), "show": nn.Conv2d(out, channels, 3, padding=1)}
-            self.up.append(_Level(made, [_attention(out, halving)] if attention[i] else [], **others))
+            self.up.append(_Level(made, [_self_attention(out, halving)] if attention[i] else [], **others))
 
     def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
         """The score, shaped like `x` (batch, channels, height, width); `sigma` (batch,) is the std of the noise in `x`."""

@@ -96,7 +96,7 @@ class NetworkPrior(ClassConditional):
         """
         from .convert import folder
 
-        net, scheduler = _parts(pipeline)
+        net, scheduler = _pipeline_parts(pipeline)
         config = folder.checked_unet(configuration(net))
         parametrisation, _ = folder.target({**scheduler.config, "_class_name": type(scheduler).__name__}, {})
         channels, classes = config["in_channels"], config.get("num_class_embeds")
@@ -182,7 +182,7 @@ def _components(pipeline: Any) -> dict[str, Any]:
     return dict(pipeline.components)
 
 
-def _parts(pipeline: Any) -> tuple[torch.nn.Module, Any]:
+def _pipeline_parts(pipeline: Any) -> tuple[torch.nn.Module, Any]:
     """The network and the scheduler of a pipeline of these two alone."""
     with extra("diffusers", "the prior of a pipeline of diffusers"):
         from diffusers import DiffusionPipeline, SchedulerMixin, UNet2DModel

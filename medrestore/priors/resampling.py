@@ -12,8 +12,8 @@ def halved(x: Tensor) -> Tensor:
     """An image (batch, channels, height, width) of half the height and width."""
     x = functional.pad(x, (1, 1, 1, 1))
     height, width = (side - 3 for side in x.shape[-2:])
-    x = _weighed(*(x[..., i : i + height : 2, :] for i in range(4)))
-    return _weighed(*(x[..., i : i + width : 2] for i in range(4)))
+    x = _binomial_mean(*(x[..., i : i + height : 2, :] for i in range(4)))
+    return _binomial_mean(*(x[..., i : i + width : 2] for i in range(4)))
 
 
 def doubled(x: Tensor) -> Tensor:
@@ -36,12 +36,12 @@ class Halved(nn.Module):
         """(batch, out, height / 2, width / 2) of an image (batch, inside, height, width)."""
         height, width = (side + 1 for side in x.shape[-2:])
         x = functional.pad(x, (2, 2, 2, 2))
-        x = _weighed(*(x[..., i : i + height, :] for i in range(4)))
-        x = _weighed(*(x[..., i : i + width] for i in range(4)))
+        x = _binomial_mean(*(x[..., i : i + height, :] for i in range(4)))
+        x = _binomial_mean(*(x[..., i : i + width] for i in range(4)))
         return functional.conv2d(x, self.Conv2d_0.weight, self.Conv2d_0.bias, stride=2)
 
 
-def _weighed(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
+def _binomial_mean(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
     return (a + 3 * (b + c) + d) / 8
 
 

@@ -18,7 +18,8 @@ from ..codecs import CalibratedComplex, Codec, Recipe
 from ..errors import InputError
 from ..files import digest
 from .autoencoder import Autoencoder
-from .store import FORMAT, LARGEST_JSON, RECIPES, WEIGHTS, built, network, network_config, place, sealed, write_network
+from .descriptions import FORMAT, LARGEST_JSON, RECIPES, build_kind, sealed
+from .network_files import WEIGHTS, device_of, network_config, read_network, write_network
 
 ABOUT, PART = "autoencoder.json", "autoencoder"
 FIELDS = {"format", "recipe", "scale", "sha256", "config_sha256", "digest"}  # of autoencoder.json, besides its card
@@ -108,9 +109,9 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu") -> LatentSpa
     """
     folder = Path(folder)
     about = describe(folder)
-    recipe = None if about["recipe"] is None else built(RECIPES, about["recipe"], folder)
-    net = network(folder, f"{PART}/{Path(WEIGHTS).name}", network_config(folder, PART, about), about["sha256"])
-    return LatentSpace(autoencoder_of(net, folder).to(place(device)), float(about["scale"]), recipe)
+    recipe = None if about["recipe"] is None else build_kind(RECIPES, about["recipe"], folder)
+    net = read_network(folder, f"{PART}/{Path(WEIGHTS).name}", network_config(folder, PART, about), about["sha256"])
+    return LatentSpace(autoencoder_of(net, folder).to(device_of(device)), float(about["scale"]), recipe)
 
 
 def autoencoder_of(net: torch.nn.Module, folder: Path) -> Autoencoder:

@@ -99,7 +99,7 @@ class UNet2DModel(nn.Module):
         given = locals()
         self.config: dict[str, Any] = {name: given[name] for name in ARGUMENTS
                                        if name not in OWN or given[name] is not None}
-        _check(self.config)
+        _check_config(self.config)
         widths, embedded = list(block_out_channels), time_embedding_dim or 4 * block_out_channels[0]
         self.time_channels, self.checkpointing = time_channels or widths[0], False
         block = partial(ResidualBlock, embedded=embedded, groups=norm_num_groups, eps=norm_eps, act=act_fn, dropout=dropout,
@@ -212,7 +212,7 @@ OWN = ("time_channels", "num_heads", "num_heads_upsample")  # arguments that dif
 ARGUMENTS = tuple(inspect.signature(UNet2DModel).parameters)
 
 
-def _check(config: dict[str, Any]) -> None:
+def _check_config(config: dict[str, Any]) -> None:
     """Refuses what the network cannot be, in the words of its arguments."""
     for key, known in (("down_block_types", DOWN), ("up_block_types", UP)):
         kinds = config[key]

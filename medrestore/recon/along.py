@@ -8,11 +8,13 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..io import Scan
+from ..io.kspace.coverage import Coverage
 from ..mri import Sampling, calibration_width, covered, estimate_trajectory_noise, gridded_centre, prewhiten
-from ..operators import NonCartesianSense
-from .maps import coil_maps
+from .maps import AllSamples, coil_maps
+from .phase import known_phase
 from .plan import Plan
 from .prepared import Prepared
+from .shared import in_phase
 from .thermal import Whitened
 from .weighted import weighted
 
@@ -21,42 +23,42 @@ OVER_NOISE = 1.02  # times the noise, below which a virtual coil holds none but 
 
 
 def prepare_along(scan: Scan, maps: Tensor | None, notes: tuple[str, ...], plan: Plan, *, cache: Path | None,
-                  device: torch.device | str, noise: tuple[float, str] | None = None) -> Prepared:
+                  device: torch.device | str, noise: tuple[float, str] | None = None,
+                  reference: Tensor | None = None) -> Prepared:
     """Whitens, estimates noise, leaves out empty virtual coils, and estimates coil maps from the centre of k-space, regridded.
 
     Args:
         scan: its living coils.
         maps: (1, coil, h, w) given coil maps of these.
-        noise: as `prepare` has it.
+        noise, reference: as `prepare` has them; no reference where maps are given or coils were left out.
         notes: on the coils that were left out.
 
     Raises:
         InputError: software undersampling, no sample at the centre of k-space, maps of another shape, noise that cannot be
-            estimated, or what is done for Cartesian scans alone: refined maps, two sets of them, a phase that is held.
+            estimated, or a phase that is asked for and cannot be held.
     """
     trajectory, shape = scan.trajectory, scan.shape
     assert trajectory is not None  # as `prepare` saw
     if plan.undersample is not None:
         raise InputError("software takes lines out of Cartesian scans alone, and this one was acquired along a trajectory; leave "
                          "`undersample` out")
-    for name, asked, what in (("refine_maps", plan.refine_maps, "coil maps are not refined"),
-                              ("map_sets", plan.map_sets == 2, "one set of coil maps is used"),
-                              ("phase", plan.phase == "smooth", "the phase is not held")):
-        if asked:
-            raise InputError(f"{what} along trajectories; leave `{name}` out")
     white = Whitened.of(scan, scan.kspace, maps, None)
     sigma, source = noise or _noise_level(white, trajectory, scan.mask, plan)
     white, said = virtual_coils(white, sigma)
     centre, inner = gridded_centre(white.kspace, trajectory, shape, scan.mask)
     mask = covered(trajectory, shape, scan.mask)
     sampling = Sampling(mask, "along a trajectory", float(mask.numel() / mask.sum()), calibration_width(inner), 0)
-    found, told = coil_maps(replace(white, kspace=centre), replace(sampling, mask=inner), sigma,
-                            replace(plan, map_sets=1), cache=cache, device=device)
-    sense = NonCartesianSense(found.to(device), trajectory.to(device), scan.mask.to(device))
-    kspace = white.kspace.to(device)
+    measured = AllSamples(white.kspace, scan.mask, trajectory)
+    found, told = coil_maps(replace(white, kspace=centre), replace(sampling, mask=inner), sigma, plan, cache=cache,
+                            device=device, measured=measured)
+    if reference is not None:
+        found = in_phase(found, white.unmix, reference)
+    sense, kspace = measured.encoding(found.to(device)), white.kspace.to(device)
+    phase, held = known_phase(sense, (centre.to(device), inner.to(device)),
+                              Coverage.of_points(trajectory, scan.mask, shape), plan)
     problem, form, source = weighted(sense, kspace, sigma, source, plan)
     return Prepared(problem, sense, kspace, sampling, source, white.gain(found).to(device), scan.crop, scan.reference, form,
-                    (*scan.notes, *notes, *said, *told), sampling.acceleration, unmix=white.unmix)
+                    (*scan.notes, *notes, *said, *told, *held), sampling.acceleration, phase, white.unmix)
 
 
 def _noise_level(white: Whitened, trajectory: Tensor, mask: Tensor, plan: Plan) -> tuple[float, str]:

@@ -1,7 +1,7 @@
 """k-space in memory: what `medrestore recon` does to a scan, on NumPy or torch arrays."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -17,7 +17,7 @@ from ..io.kspace.points import strongest_far
 from ..io.kspace.trajectory import Points
 from ..priors import Prior, opened
 from ..priors.store import describe
-from ..settings import suggested
+from ..settings import check_names
 from .checks import check_noise, check_plan, check_prior, complex_prior
 from .plan import Plan
 from .preparation import prepare
@@ -267,10 +267,8 @@ def _check_layout(kspace: Tensor, trajectory: Tensor | None) -> None:
 
 def _plan(plan: Plan, prior: Prior | str | Path | None, changes: Mapping[str, Any]) -> Plan:
     """The plan with other values in some of its fields."""
-    known = [one.name for one in fields(Plan)]
+    check_names(Plan, changes)
     for name in changes:
-        if name not in known:
-            raise InputError(f"Plan: {name} is no option; {suggested('', name, known)}")
         if name in ("maps", "dataset", "axes", "select", "separate", "slices", "trajectory", "reference_image"):
             raise InputError(f"Plan: {name} says how a file is read; select from the arrays, or use `recon.recon_file`")
     if isinstance(prior, str | Path):

@@ -2,10 +2,10 @@
 
 from ..errors import InputError
 from ..methods import METHODS, SCANS, serving
-from ..operators import NonCartesianSense, SoftSense
+from ..operators import NonCartesian, SoftSense
 from ..priors import ByParts, Prior
 from ..restoration import image_size, padded_size
-from ..sampling import check
+from ..sampling import check_sampling
 from .data_step import exact_gb
 from .plan import Plan
 from .prepared import Prepared
@@ -24,7 +24,7 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
     plan.check_levels(prior)
     operator, method = prepared.problem.operator, plan.sampler
     if method.needs is not None and not isinstance(operator, method.needs):
-        why = ("it was acquired along a trajectory" if isinstance(prepared.sense, NonCartesianSense) else
+        why = ("it was acquired along a trajectory" if isinstance(prepared.sense, NonCartesian) else
                "there are several sets of coil maps" if isinstance(prepared.sense, SoftSense) else
                "the mask undersamples both axes" if not prepared.sense.one_axis else
                f"that takes {exact_gb(prepared.sense):.2f} GiB, over the limit of `spectral_gb`, {plan.spectral_gb:g}")
@@ -32,7 +32,7 @@ def check_plan(prepared: Prepared, prior: Prior, plan: Plan) -> None:
                          f"{serving(operator, use=SCANS)} would do")
     prior = told(prior, prepared)  # which refuses an image that the prior does not take
     try:
-        check(prepared.problem, method, prior, padded_size(prior, image_size(prepared.problem)))
+        check_sampling(prepared.problem, method, prior, padded_size(prior, image_size(prepared.problem)))
     except (TypeError, ValueError) as error:
         raise InputError(str(error)) from error
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..files import files_in, has_suffix
 from ..io.kspace.open import suffixes
-from ..tasks import Batch, Message, Reports, in_turn, one_by_one
+from ..tasks import ItemBatch, Message, Reports, in_turn, one_by_one
 from .files import Job, is_done, recon_file
 from .plan import Machine, Plan, Reading, Writing
 
@@ -112,7 +112,7 @@ class Apart:
     reading: Reading
     writing: Writing
 
-    def __call__(self, batch: Batch[Pair], worker: int, send: Callable[[Message], None]) -> None:
+    def __call__(self, batch: ItemBatch[Pair], worker: int, send: Callable[[Message], None]) -> None:
         reports = Reports(send)
         job = Job.load(self.plan, self.machine, reading=self.reading, writing=self.writing, say=reports.say,
                        progress=reports.progress)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..mri import centre_of
 from ..mri.sampling import calibration_region
-from ..operators import AnySense, NonCartesianSense, encoding
+from ..operators import AnySense, NonCartesian, encoding
 from ..priors import Prior
 from ..problem import Problem
 from ..restoration import restore_all
@@ -30,7 +30,7 @@ def parts(sense: AnySense, seed: int, count: int) -> list[Tensor]:
     Returns:
         None of them where there are too few samples to divide.
     """
-    if isinstance(sense, NonCartesianSense):
+    if isinstance(sense, NonCartesian):
         return _pieces(sense, seed, count)
     mask = sense.mask
     inner = torch.zeros_like(mask, dtype=torch.bool)
@@ -46,7 +46,7 @@ def parts(sense: AnySense, seed: int, count: int) -> list[Tensor]:
     return [part.reshape(mask.shape) for part in found]
 
 
-def _pieces(sense: NonCartesianSense, seed: int, count: int) -> list[Tensor]:
+def _pieces(sense: NonCartesian, seed: int, count: int) -> list[Tensor]:
     """Of a trajectory: pieces of readouts outside the calibration region, drawn at random."""
     readouts, samples = sense.mask.shape
     rows, columns = centre_of(sense.trajectory, sense.shape, sense.mask)
@@ -65,7 +65,7 @@ def _pieces(sense: NonCartesianSense, seed: int, count: int) -> list[Tensor]:
 def without(prepared: Prepared, part: Tensor) -> Prepared:
     """The slice as if `part` of its samples had not been measured; coil maps and noise stay those of all."""
     left, problem, sense = 1 - part, prepared.problem, prepared.sense
-    if isinstance(sense, NonCartesianSense):
+    if isinstance(sense, NonCartesian):
         weighted, kept = (replace(one, mask=left * one.mask) for one in (problem.operator, sense))
         sampling = prepared.sampling
     else:

@@ -1,6 +1,6 @@
 """The coil maps of a slice: given or estimated, refined where the plan says so, of unit norm."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..io import Scan
 from ..io.kspace.base import sampled
 from ..mri import Sampling, calibration_width, dead_coils, espirit, joint_maps
-from ..operators import Sense, encoding
+from ..operators import AnySense, along_trajectory, encoding
 from ..problem import Problem
 from .plan import Plan
 from .thermal import Whitened
@@ -23,8 +23,39 @@ FEWEST_COILS = 4  # that tell two sets from noise: two explain anything with two
 RIGHT = 1.5  # times the noise: coil maps that leave no more unexplained are taken as right
 
 
+@dataclass(frozen=True)
+class AllSamples:
+    """All samples of a slice, which maps from its calibration lines are held against.
+
+    Attributes:
+        kspace: (1, coil, h, w), or (1, coil, readout, sample) along a trajectory.
+        mask: (1, w) or (h, w); (readout, sample) along a trajectory.
+        trajectory: (readout, sample, 2) in cycles per field of view, or None.
+    """
+
+    kspace: Tensor
+    mask: Tensor
+    trajectory: Tensor | None = None
+
+    def encoding(self, maps: Tensor) -> AnySense:
+        """The encoding by maps (set, coil, h, w), on their device."""
+        mask = self.mask.to(maps.device)
+        return (encoding(maps, mask) if self.trajectory is None else
+                along_trajectory(maps, self.trajectory.to(maps.device), mask))
+
+    def unexplained(self, maps: Tensor, sigma: float) -> float:
+        """What maps leave unexplained, as `consistency.unexplained` has it."""
+        return unexplained(Problem(self.encoding(maps), self.kspace.to(maps.device), sigma))
+
+    def joint_maps(self, maps: Tensor) -> Tensor:
+        """Maps that are estimated together with the image."""
+        place = maps.device
+        along = None if self.trajectory is None else self.trajectory.to(place)
+        return joint_maps(self.kspace.to(place), self.mask.to(place), maps, trajectory=along)
+
+
 def coil_maps(white: Whitened, sampling: Sampling, sigma: float, plan: Plan, *, cache: Path | None,
-              device: torch.device | str) -> tuple[Tensor, tuple[str, ...]]:
+              device: torch.device | str, measured: AllSamples | None = None) -> tuple[Tensor, tuple[str, ...]]:
     """Maps (set, coil, h, w) of unit root-sum-of-squares, zero outside the object, and notes on how they were found.
 
     Args:
@@ -32,24 +63,26 @@ def coil_maps(white: Whitened, sampling: Sampling, sigma: float, plan: Plan, *, 
         sigma: std of the thermal noise, to which refined maps are held.
         cache: folder of estimated maps.
         device: where maps are refined.
+        measured: all samples, where those of `white` are the centre of k-space alone.
 
     Raises:
         InputError: given maps of another shape, or too few calibration lines to estimate them.
     """
     maps, notes = white.maps, tuple[str, ...]()
+    measured = AllSamples(white.kspace, sampling.mask) if measured is None else measured
     if maps is None:
-        maps, notes = _estimated(white, sampling, sigma, plan, cache)
+        maps, notes = _estimated(white, sampling, measured, sigma, plan, cache)
     elif maps.shape[1:] != white.kspace.shape[1:]:
         raise InputError(f"the coil maps are {tuple(maps.shape[1:])} and the k-space is {tuple(white.kspace.shape[1:])} "
                          "(coil, height, width); give the maps of this scan")
     if plan.refine_maps:
-        maps, said = _refined(white.kspace.to(device), sampling.mask.to(device), maps.to(device), sigma)
+        maps, said = _refined(measured, maps.to(device), sigma)
         notes += said
     norm = maps.abs().square().sum(1, keepdim=True).sqrt()
     return torch.where(norm > 0, maps / norm.where(norm > 0, 1.0), 0.0), notes
 
 
-def _estimated(white: Whitened, sampling: Sampling, sigma: float, plan: Plan,
+def _estimated(white: Whitened, sampling: Sampling, measured: AllSamples, sigma: float, plan: Plan,
                cache: Path | None) -> tuple[Tensor, tuple[str, ...]]:
     """As many sets of maps by ESPIRiT as the plan asks for or the scan shows, and a note where these are two.
 
@@ -68,7 +101,7 @@ def _estimated(white: Whitened, sampling: Sampling, sigma: float, plan: Plan,
         one = _sets(1, white, sampling, cache) if bool(seen[1]) else maps[:1]
         if share < WRAPPED:
             return one, ()
-        left = [unexplained(Problem(encoding(each, sampling.mask), white.kspace, sigma)) for each in (one, maps)]
+        left = [measured.unexplained(each, sigma) for each in (one, maps)]
         if left[0] <= WORSE * left[1]:
             return one, ()
     return maps, (f"Two sets of coil maps: in {share:.0%} of the object two places share a pixel, as where the field of view is "
@@ -103,18 +136,18 @@ def separate_calibration(scan: Scan, sampling: Sampling) -> Tensor | None:
     return scan.calibration if separate > own else None
 
 
-def _refined(kspace: Tensor, mask: Tensor, maps: Tensor, sigma: float) -> tuple[Tensor, tuple[str, ...]]:
+def _refined(measured: AllSamples, maps: Tensor, sigma: float) -> tuple[Tensor, tuple[str, ...]]:
     """Maps estimated together with the image where the given ones leave more than the noise unexplained, and a note on it."""
     if len(maps) > 1:
         return maps.cpu(), ("The coil maps were not refined: there are several sets.",)
-    if kspace.shape[1] < 2:
+    if maps.shape[1] < 2:
         return maps.cpu(), ("The coil map was not refined: there is one coil.",)
-    before = unexplained(Problem(Sense(maps, mask), kspace, sigma))
+    before = measured.unexplained(maps, sigma)
     if before <= RIGHT * sigma:
         return maps.cpu(), (f"The coil maps were not refined: they leave {before:.3g} unexplained, "
                             f"and the noise is {sigma:.3g}.",)
-    refined = joint_maps(kspace, mask, maps)
-    after = unexplained(Problem(Sense(refined, mask), kspace, sigma))
+    refined = measured.joint_maps(maps)
+    after = measured.unexplained(refined, sigma)
     if after >= before:
         return maps.cpu(), (f"The coil maps were not refined: together with the image they leave {after:.3g} unexplained, "
                             f"before {before:.3g}.",)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..consistency import fit_residuals
-from ..operators import AnySense, NonCartesianSense
+from ..operators import AnySense, NonCartesian
 from ..problem import Problem
 
 RINGS = 12  # of k-space, from its centre to its nearest edge; samples beyond are of the last
@@ -68,7 +68,7 @@ def noise_profile(problem: Problem[AnySense], *, along_axis: bool = False) -> No
 
 def _radius(operator: AnySense, shape: torch.Size) -> np.ndarray:
     """(h, w), (1, w) or (readout, sample): distance from the centre of k-space, 1 at its nearest edge."""
-    if isinstance(operator, NonCartesianSense):
+    if isinstance(operator, NonCartesian):
         return operator.radius.cpu().numpy()
     axes = [np.zeros(1) if size == 1 else (np.arange(size) - size // 2) / (size / 2) for size in shape]
     return np.hypot(axes[0][:, None], axes[1])

@@ -9,6 +9,7 @@ from ..conditions import Conditions
 from ..errors import InputError
 from ..files import expanded
 from ..levels import LADDERS, below, check_reach
+from ..machine import PriorMachine
 from ..methods import METHODS, SCANS
 from ..settings import Bounds, FieldError, Joined, OneOf, Privacy, check
 from .classical import CLASSICAL, PENALTIES, classical
@@ -74,8 +75,8 @@ class Plan(Conditions):
         refine_maps: estimate the coil maps together with the image, from all samples, where they leave more unexplained than the
             noise, and keep what leaves less: worth it for few calibration lines (docs/inversion.md).
         phase: free, or smooth: held to that of the centre of k-space, to within a tenth, which makes up for a side of k-space
-            that was left out (partial Fourier, asymmetric echo); auto where that is so. For diffusion methods that need no
-            spectrum.
+            that was left out (partial Fourier, asymmetric echo); auto where that is so. For cg-sense, tv, l1-wavelet and
+            diffusion methods that need no spectrum.
         map_sets: of coil maps: 2 where the field of view is smaller than the object, which wraps; auto decides by the second
             eigenvalue of ESPIRiT.
         start_sigma: begin part-way, from CG-SENSE, at this noise level (image brightness about 1): fewer steps do.
@@ -167,9 +168,9 @@ class Plan(Conditions):
                     else "does not go with across_slices")
             raise FieldError("Plan", "reference_image", f"{what}; leave one out")
         if self.across_slices is not None:
-            if self.method not in ACROSS or self.options.get("order", 1) != 1 or self.options.get("gamma") is not None:
-                raise FieldError("Plan", "across_slices", "goes with hqs and dds of order 1 without gamma; leave it out, or take "
-                                 "one of these as `method`")
+            if self.method not in ACROSS or self.options.get("gamma") is not None:
+                raise FieldError("Plan", "across_slices", "goes with hqs and dds without gamma; leave it out, or take one of "
+                                 "these as `method`")
             for name, given in (("start_sigma", self.start_sigma is not None), ("separate", bool(self.separate))):
                 if given:
                     raise FieldError("Plan", name, "does not go with across_slices; leave one out")
@@ -251,33 +252,19 @@ def quality(name: str, method: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Machine:
+class Machine(PriorMachine):
     """Where the work is done: nothing of it decides the image, but for rounding.
 
     Args:
-        device: cpu, cuda, cuda:1, mps, xpu; default: the accelerator that is there, else the CPU.
-        compiled: torch.compile the network (CUDA graphs on a GPU): pays for many images of one size, not on most CPUs.
         maps_cache: folder of coil maps, or none.
         apart: do the scans of a folder in a process of their own, so that one which kills its process costs no other.
         check_fit: first hold back some samples of a middle slice, and warn where the prior predicts them worse than CG-SENSE
             and l1-wavelet do; in about half the time of a slice.
     """
 
-    device: str | None = None
-    compiled: bool = False
     maps_cache: str | None = None
     apart: bool = False
     check_fit: bool = False
-
-    def __post_init__(self) -> None:
-        check(self)
-
-    @property
-    def place(self) -> str:
-        """The device that is used."""
-        from ..devices import default_device
-
-        return default_device() if self.device is None else self.device
 
     @property
     def cache(self) -> Path | None:

@@ -8,6 +8,7 @@ from torch import Tensor
 from ..baselines import rss
 from ..errors import InputError
 from ..io import Scan
+from ..io.kspace.coverage import Coverage
 from ..io.kspace.plausible import is_noise
 from ..mri import Sampling, calibration_width, fastmri_seed, sampling_mask
 from ..operators import Crop, encoding
@@ -43,19 +44,21 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
         InputError: nothing was sampled, no calibration lines, maps of the wrong shape, noise that cannot be estimated.
     """
     check_sampled(scan)
-    if scan.trajectory is not None:
-        return prepare_along(*living(scan, maps), plan, cache=cache, device=device, noise=noise)
-    shown, estimated, whole = _reference(scan, plan), maps is None, scan.kspace.shape[1]
+    whole, estimated = scan, maps is None
     scan, maps, notes = living(scan, maps)
+    reference = reference if estimated and scan.kspace.shape == whole.kspace.shape else None
+    if scan.trajectory is not None:
+        return prepare_along(scan, maps, notes, plan, cache=cache, device=device, noise=noise, reference=reference)
+    shown = _reference(whole, plan)
     notes += NOISE_ALONE if is_noise(scan.kspace[0]) else ()
     kspace, sampling = _undersample(scan, plan, file_name)
     white = Whitened.of(scan, kspace, maps, separate_calibration(scan, sampling))
     sigma, source = noise or noise_level(white, sampling.mask, plan)
     maps, said = coil_maps(white, sampling, sigma, plan, cache=cache, device=device)
-    if reference is not None and estimated and kspace.shape[1] == whole:
+    if reference is not None:
         maps = in_phase(maps, white.unmix, reference)
     sense, kspace = encoding(maps.to(device), sampling.mask.to(device)), white.kspace.to(device)
-    phase, held = known_phase(sense, kspace, scan.mask, plan)
+    phase, held = known_phase(sense, (kspace, sense.mask), Coverage.of(scan.mask), plan)
     problem, form, source = weighted(sense, kspace, sigma, source, plan, exact=phase is None)
     return Prepared(problem, sense, kspace, sampling, source, white.gain(maps).to(device), scan.crop, shown, form,
                     (*scan.notes, *notes, *said, *held), float(scan.mask.numel() / scan.mask.sum()), phase,

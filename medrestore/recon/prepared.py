@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..baselines import Baseline, CGSense, ZeroFilled
 from ..mri import Sampling
-from ..operators import AnySense, Crop, NonCartesianSense, SmoothPhase
+from ..operators import AnySense, Crop, NonCartesian, SmoothPhase
 from ..problem import Problem
 from .data_step import DataStep
 
@@ -69,6 +69,13 @@ class Prepared:
         return Problem(known, known.data(problem.y), problem.sigma)
 
     @property
+    def in_phase(self) -> SmoothPhase | None:
+        """The encoding without weights, with what is known of the phase; None where that is free."""
+        if self.phase is None:
+            return None
+        return SmoothPhase(self.sense, self.phase.sgn(), self.problem.sigma * self.phase.abs())
+
+    @property
     def acceleration(self) -> str:
         """The acceleration in words: of the whole, and what software and the scanner each have part in it."""
         total = f"{self.sampling.acceleration:.2f}x"
@@ -105,7 +112,9 @@ class Prepared:
 
 def reconstructed(baseline: Baseline, prepared: Prepared) -> Tensor:
     """(1, set, height, width) complex by a classical method, on the reconstruction grid."""
-    sense = prepared.sense
-    if isinstance(sense, NonCartesianSense):
+    sense, known = prepared.sense, prepared.in_phase
+    if known is not None and baseline.holds_phase:
+        return baseline.in_phase(known, prepared.kspace)
+    if isinstance(sense, NonCartesian):
         return baseline.along(sense, prepared.kspace)
     return baseline.reconstruct(prepared.kspace, sense.maps, sense.mask)

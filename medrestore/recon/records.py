@@ -158,7 +158,7 @@ class Gathered:
         """fastMRI scores of every image that was gathered; empty without a reference."""
         names = [name for name in ("zero_filled", "cg_sense", "one_sample", "mean") if name in self.magnitudes]
         reference = self.magnitudes.get("reference", [])
-        return {name: score(self.magnitudes[name], reference, data_range=data_range) for name in names}
+        return {name: volume_scores(self.magnitudes[name], reference, data_range=data_range) for name in names}
 
 
 def columns(record: Record) -> list[Column]:
@@ -200,6 +200,6 @@ def key_of(base: str, slices: Iterable[tuple[Scan, Tensor | None]]) -> str:
     return total.hexdigest()
 
 
-def score(prediction: list[Tensor], reference: list[Tensor], *, data_range: float | None = None) -> Scores:
+def volume_scores(prediction: list[Tensor], reference: list[Tensor], *, data_range: float | None = None) -> Scores:
     """The fastMRI protocol over the slices of a volume, from magnitudes (h, w)."""
     return fastmri_scores(torch.stack(prediction), torch.stack(reference), data_range=data_range)

@@ -77,11 +77,11 @@ def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, nu
             [one], prior, plan, numbers=[number], batch_size=batch_size, on_step=on_step, codec=codec)]
     prior = told(prior, prepared[0])
     if plan.is_classical:
-        return [_classical(*one, plan, on_step) for one in zip(prepared, numbers, strict=True)]
+        return [_classical_slice(*one, plan, on_step) for one in zip(prepared, numbers, strict=True)]
     method = stopped_early(plan.sampler, exact=all(one.problem.exact is True for one in prepared))
     batch_size = plan.batch_size if batch_size is None else batch_size
     if plan.across_slices is not None and len(prepared) > 1:
-        results = _together(prepared, prior, method, plan, batch_size, on_step, codec, numbers[0])
+        results = _restored_together(prepared, prior, method, plan, batch_size, on_step, codec, numbers[0])
     else:
         results = restore_all(
             [one.posed for one in prepared], prior, method, codec=codec, levels=plan.levels(prior), samples=plan.samples,
@@ -96,8 +96,8 @@ def restore_slices(prepared: Sequence[Prepared], prior: Prior, plan: Plan, *, nu
     return [_as_shown(*one) for one in zip(prepared, results, strict=True)]
 
 
-def _together(prepared: Sequence[Prepared], prior: Prior, method: Method, plan: Plan, batch_size: int,
-              on_step: Callable[[int, Tensor], None] | None, codec: Codec | None, first: int) -> list[Restoration]:
+def _restored_together(prepared: Sequence[Prepared], prior: Prior, method: Method, plan: Plan, batch_size: int,
+                       on_step: Callable[[int, Tensor], None] | None, codec: Codec | None, first: int) -> list[Restoration]:
     """The slices of a volume from `first` on, which agree with each other."""
     assert isinstance(method, HQS | DDS) and plan.across_slices is not None  # as `Plan` saw
     return restore_volume(
@@ -108,7 +108,7 @@ def _together(prepared: Sequence[Prepared], prior: Prior, method: Method, plan: 
     )
 
 
-def _classical(prepared: Prepared, number: int, plan: Plan, on_step: Callable[[int, Tensor], None] | None) -> Slice:
+def _classical_slice(prepared: Prepared, number: int, plan: Plan, on_step: Callable[[int, Tensor], None] | None) -> Slice:
     """A slice by a method without a prior: one sample, with the seed that one of a diffusion method would have."""
     image = reconstructed(plan.baseline, prepared)
     if on_step is not None:

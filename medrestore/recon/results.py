@@ -1,12 +1,12 @@
 """What came of a scan, read from its output: for tables, and for other programs."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from ..errors import InputError
+from ..evaluation.statistics import mean_of_known
 from ..io import read_provenance, read_reconstruction
 
 
@@ -69,8 +69,8 @@ def read_result(out: Path) -> Result:
     return Result(
         input=made["input"]["name"], output=str(out), files=tuple(map(str, files)), slices=slices, height=height, width=width,
         method=made["config"]["method"], prior=made["config"]["prior"] if made["levels"] else None,
-        acceleration=made["sampling"]["acceleration"], noise_std=_mean(made["noise_std"]), misfit=_mean(made["misfit"]),
-        scores=made["scores"], notes=tuple(made["notes"]), provenance=made)
+        acceleration=made["sampling"]["acceleration"], noise_std=mean_of_known(made["noise_std"]),
+        misfit=mean_of_known(made["misfit"]), scores=made["scores"], notes=tuple(made["notes"]), provenance=made)
 
 
 def score_lines(result: Result) -> Iterator[str]:
@@ -79,8 +79,3 @@ def score_lines(result: Result) -> Iterator[str]:
         yield f"{'':12s} {'PSNR dB':>8s} {'SSIM':>7s} {'NMSE':>8s}   (fastMRI protocol)"
         for name, value in result.scores.items():
             yield f"{name.replace('_', ' '):12s} {value['psnr']:8.2f} {value['ssim']:7.4f} {value['nmse']:8.5f}"
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    given = [value for value in values if value is not None]
-    return fmean(given) if given else None

@@ -40,18 +40,22 @@ class Shared:
 
 def central_energy(scan: Scan) -> float:
     """Of the samples at the centre of k-space."""
-    return float(scan.kspace[(..., *_centre(scan.kspace))].abs().square().sum())
+    return float(_central(scan.kspace, scan.trajectory).abs().square().sum())
 
 
-def _centre(kspace: Tensor) -> tuple[slice, slice]:
+def _central(kspace: Tensor, trajectory: Tensor | None) -> Tensor:
+    """(coil, ...): the samples at the centre of k-space."""
+    if trajectory is not None:
+        return kspace[0][:, torch.linalg.vector_norm(trajectory, dim=-1) <= CENTRE / 2]
     rows, columns = (slice(max(0, n // 2 - CENTRE // 2), n // 2 + CENTRE // 2) for n in kspace.shape[-2:])
-    return rows, columns
+    return kspace[0, :, rows, columns]
 
 
 def virtual_coil(scan: Scan) -> Tensor:
     """(coil,): the weights of the virtual coil with the most energy at the centre of k-space."""
-    kspace = scan.kspace if scan.calibration is None else scan.calibration
-    return principal_coil(kspace[(0, slice(None), *_centre(kspace))])
+    if scan.calibration is not None:
+        return principal_coil(_central(scan.calibration, None))
+    return principal_coil(_central(scan.kspace, scan.trajectory))
 
 
 def in_phase(maps: Tensor, unmix: Tensor, reference: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ def _plot(curves: Curves, styles: Mapping[str, int], name: str) -> str:
                 '<p class="note">There is no finite value to draw.</p></figure>')
     keys = "".join(f"<li>{_swatch(styles[label], curves.log_x and points[-1].x <= 0)}{text(label)}</li>"
                    for label, points in drawn.items())
-    lines = [[label, *map(_number, (point.x, point.y, point.low, point.high))]
+    lines = [[label, *map(_in_six_digits, (point.x, point.y, point.low, point.high))]
              for label, points in drawn.items() for point in points]
     header = ("line", curves.x_label, curves.y_label, "low", "high")
     return (f'<figure class="plot">{heading(3, name, curves.title)}\n<p class="axis">{text(curves.y_label)}</p>\n'
@@ -97,14 +97,14 @@ def _svg(curves: Curves, drawn: Mapping[str, Sequence[Point]], styles: Mapping[s
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         for label, points in drawn.items():
-            _line(axes, points, styles[label], curves.log_x)
-        _across(axes, [point.x for points in drawn.values() for point in points], curves.log_x)
+            _draw_line(axes, points, styles[label], curves.log_x)
+        _horizontal_axis(axes, [point.x for points in drawn.values() for point in points], curves.log_x)
         axes.grid(visible=False, axis="x")
         figure.savefig(buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     return _inlined(buffer.getvalue(), f"{curves.title}: {curves.y_label} over {curves.x_label}")
 
 
-def _line(axes: "Axes", points: Sequence[Point], style: int, log_x: bool) -> None:
+def _draw_line(axes: "Axes", points: Sequence[Point], style: int, log_x: bool) -> None:
     colour, dashes, marker = _colour(style), DASHES[style // COLOURS % len(DASHES)], MARKERS[style % len(MARKERS)][0]
     for point in points:
         if log_x and point.x <= 0:
@@ -120,7 +120,7 @@ def _line(axes: "Axes", points: Sequence[Point], style: int, log_x: bool) -> Non
                   markersize=5, dashes=dashes or (None, None), clip_on=False)
 
 
-def _across(axes: "Axes", values: Sequence[float], log_x: bool) -> None:
+def _horizontal_axis(axes: "Axes", values: Sequence[float], log_x: bool) -> None:
     """The horizontal axis: its scale, and ticks at the values themselves while there is room for them."""
     from matplotlib.ticker import NullLocator
 
@@ -164,5 +164,5 @@ def _swatch(style: int, level: bool) -> str:
             f'<path d="M0 5h28" stroke-width="2" stroke-dasharray="{dashes}"/>{mark}</svg>')
 
 
-def _number(value: float | None) -> str:
+def _in_six_digits(value: float | None) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:.6g}"

@@ -53,11 +53,11 @@ def write_report(path: str | os.PathLike[str], *, title: str, summary: str, tabl
         "tables": ("Tables", "\n".join(table(given, f"table-{number}") for number, given in enumerate(tables, 1))),
         "provenance": ("Provenance", f'<div class="provenance">{definitions(provenance)}</div>' if provenance else ""),
     }
-    page = _page(title, summary, {name: part for name, part in parts.items() if part[1]})
+    page = _page_of_parts(title, summary, {name: part for name, part in parts.items() if part[1]})
     write_file(path, page.encode("utf-8", "replace"))  # a file name may hold bytes that are no text
 
 
-def _page(title: str, summary: str, parts: Mapping[str, tuple[str, str]]) -> str:
+def _page_of_parts(title: str, summary: str, parts: Mapping[str, tuple[str, str]]) -> str:
     links = "".join(f'<a href="#{name}">{words}</a>' for name, (words, _) in parts.items())
     sections = "\n".join(f'<section class="part">{heading(2, name, words)}\n{inside}\n</section>'
                          for name, (words, inside) in parts.items())

@@ -68,26 +68,26 @@ def table(given: Table, name: str) -> str:
 
 def grid(header: Sequence[str], lines: Sequence[Sequence[str]], *, label: str) -> str:
     """The bare table; the first column names the line."""
-    flush = [column > 0 and _numbers([line[column] for line in lines]) for column in range(len(header))]
+    flush = [column > 0 and _all_numbers([line[column] for line in lines]) for column in range(len(header))]
     head = "".join(f'<th scope="col"{_class(right)}>{text(cell)}</th>' for cell, right in zip(header, flush, strict=True))
-    body = "\n".join(f"<tr{_group(lines, number)}>{_line(line, flush)}</tr>" for number, line in enumerate(lines))
+    body = "\n".join(f"<tr{_group(lines, number)}>{_table_row(line, flush)}</tr>" for number, line in enumerate(lines))
     return (f'<div class="scroll" role="region" tabindex="0" aria-label="{text(label)}"><table>\n'
             f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>")
 
 
 def definitions(values: Mapping[Any, Any]) -> str:
     """A definition list; mappings inside become lists of their own."""
-    lines = "\n".join(f"<div><dt>{text(name)}</dt><dd>{_described(value)}</dd></div>" for name, value in values.items())
+    lines = "\n".join(f"<div><dt>{text(name)}</dt><dd>{_as_html(value)}</dd></div>" for name, value in values.items())
     return f"<dl>\n{lines}\n</dl>"
 
 
-def _described(value: Any) -> str:
+def _as_html(value: Any) -> str:
     if value is None or value is True or value is False:
         return {None: "none", True: "yes", False: "no"}[value]
     if isinstance(value, Mapping):
         return definitions(value) if value else "none"
     if isinstance(value, Sequence | Set) and not isinstance(value, str | bytes):
-        items = [_described(item) for item in value]
+        items = [_as_html(item) for item in value]
         if isinstance(value, Set):
             items.sort()  # a set has no order, and the same report must have the same bytes
         if not any(isinstance(item, Mapping | list | tuple) for item in value):
@@ -97,12 +97,12 @@ def _described(value: Any) -> str:
     return f"<pre>{words}</pre>" if "\n" in words else words
 
 
-def _numbers(cells: Sequence[str]) -> bool:
+def _all_numbers(cells: Sequence[str]) -> bool:
     filled = [cell for cell in map(str, cells) if cell.strip().lower() not in _NOTHING]
     return bool(filled) and all(_NUMBER.match(cell) for cell in filled)
 
 
-def _line(cells: Sequence[str], flush: Sequence[bool]) -> str:
+def _table_row(cells: Sequence[str], flush: Sequence[bool]) -> str:
     first = "".join(f'<th scope="row">{marked(cell)}</th>' for cell in cells[:1])
     return first + "".join(f"<td{_class(right)}>{marked(cell)}</td>" for cell, right in zip(cells[1:], flush[1:], strict=True))
 

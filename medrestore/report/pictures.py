@@ -111,14 +111,14 @@ def panels(picture: Picture, name: str, gain: float) -> str:
     errors = {label: error_map(image, picture.reference) for label, image in picture.images.items()}
     region = chosen_region(picture.reference, list(errors.values()))
     height, width = np.shape(picture.reference)[:2]
-    columns = [_column("Reference", picture, picture.reference, region, name, 0, _scale(picture.peak, gain))]
+    columns = [_picture_column("Reference", picture, picture.reference, region, name, 0, _colour_scale(picture.peak, gain))]
     for number, (label, image) in enumerate(picture.images.items(), 1):
         shown = (gain / picture.peak) * errors[label]
         below = _view(_png(_grey(shown), _palette()), f"Error of {label}, times {gain:g}", f"error × {gain:g}", width,
                       key=f"{name}-error-{number}")
-        columns.append(_column(label, picture, image, region, name, number, below))
+        columns.append(_picture_column(label, picture, image, region, name, number, below))
     tile = round(TILE * min(2.0, max(1.0, math.sqrt(width / height))))
-    across = _across(len(columns), PAGE // (tile + 12))
+    across = _columns_a_row(len(columns), PAGE // (tile + 12))
     return (f'<section class="picture">{heading(3, name, picture.title)}\n'
             f'<p class="note">White is {picture.peak:.4g} in every image. The box is the region shown below it, '
             f"{region.width} × {region.height} of {width} × {height} pixels, the same for all. "
@@ -127,12 +127,12 @@ def panels(picture: Picture, name: str, gain: float) -> str:
             f"{_slider(picture, name, region, gain)}</section>")
 
 
-def _across(count: int, most: int) -> int:
+def _columns_a_row(count: int, most: int) -> int:
     """How many columns to set side by side where there is room, so that the rows are about equally long."""
     return max(min(4, most), math.ceil(count / math.ceil(count / most)))
 
 
-def _column(label: str, picture: Picture, image: np.ndarray, region: Region, name: str, number: int, below: str) -> str:
+def _picture_column(label: str, picture: Picture, image: np.ndarray, region: Region, name: str, number: int, below: str) -> str:
     """A heading, the image with the box, the region, and what stands below them."""
     height, width = np.shape(image)[:2]
     lost = int(np.size(image) - np.isfinite(image).sum())
@@ -154,7 +154,7 @@ def _view(source: str, words: str, caption: str, width: int, *, key: str = "", e
             f"<figcaption>{text(caption)}</figcaption></figure>")
 
 
-def _scale(peak: float, gain: float) -> str:
+def _colour_scale(peak: float, gain: float) -> str:
     """The colours of the error maps, from none to what saturates."""
     source = _png(np.arange(256, dtype=np.uint8)[None], _palette())
     most = f"{peak / gain:.3g} or more, {100 / gain:.3g} % of white"

@@ -24,7 +24,7 @@ MOST_FILES = 4  # of a job
 GB = 10**9
 
 
-class Front(Wording, Protocol):
+class FrontDoor(Wording, Protocol):
     """The command line as the page uses it."""
 
     def plan(self, kind: str, given: Mapping[str, Any]) -> Any:
@@ -38,7 +38,8 @@ class TooLarge(InputError):
     """A file is larger than the page takes."""
 
 
-def make_app(jobs: Jobs, front: Front, *, priors: Mapping[str, tuple[str, ...]], notice: str, max_upload_gb: float) -> "FastAPI":
+def make_app(jobs: Jobs, front: FrontDoor, *, priors: Mapping[str, tuple[str, ...]], notice: str,
+             max_upload_gb: float) -> "FastAPI":
     """The application; who may call it is not its business.
 
     Args:
@@ -53,7 +54,7 @@ def make_app(jobs: Jobs, front: Front, *, priors: Mapping[str, tuple[str, ...]],
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     about = {"version": version("medrestore"), "notice": notice, "max_upload_gb": max_upload_gb,
-             "kinds": {kind: described(form, front, kind, priors[kind]) for kind, form in FORMS.items()}}
+             "kinds": {kind: plain_form(form, front, kind, priors[kind]) for kind, form in FORMS.items()}}
 
     @app.exception_handler(InputError)
     async def refused(request: Request, error: InputError) -> Response:
@@ -67,11 +68,11 @@ def make_app(jobs: Jobs, front: Front, *, priors: Mapping[str, tuple[str, ...]],
 
     @app.get("/")
     async def index() -> Response:
-        return _page("index.html")
+        return _page_file("index.html")
 
     @app.get("/page/{name}")
     async def page(name: str) -> Response:
-        return _page(name) if name in PAGE else Response(status_code=404)
+        return _page_file(name) if name in PAGE else Response(status_code=404)
 
     @app.get("/api/about")
     async def tell() -> Response:
@@ -87,7 +88,7 @@ def make_app(jobs: Jobs, front: Front, *, priors: Mapping[str, tuple[str, ...]],
         place = entry.folder / f"{role}{suffix_for(FORMS[entry.kind], role, suffix)}"
         if entry.state != "new" or len(list(entry.folder.iterdir())) >= MOST_FILES:
             raise InputError("this job takes no more files; begin another one")
-        await receive(request.stream(), place, int(max_upload_gb * GB), request.headers.get("content-length"))
+        await receive_upload(request.stream(), place, int(max_upload_gb * GB), request.headers.get("content-length"))
         return JSONResponse({"bytes": place.stat().st_size})
 
     @app.post("/api/jobs/{name}/start")
@@ -141,7 +142,7 @@ def make_app(jobs: Jobs, front: Front, *, priors: Mapping[str, tuple[str, ...]],
     return app
 
 
-def described(form: Form, front: Front, kind: str, priors: tuple[str, ...]) -> dict[str, Any]:
+def plain_form(form: Form, front: FrontDoor, kind: str, priors: tuple[str, ...]) -> dict[str, Any]:
     """A form as the page builds it."""
     fields = []
     for one in form.fields:
@@ -154,7 +155,7 @@ def described(form: Form, front: Front, kind: str, priors: tuple[str, ...]) -> d
     return {"files": {role: list(suffixes) for role, suffixes in form.files.items()}, "fields": fields}
 
 
-async def receive(stream: AsyncIterator[bytes], place: Path, limit: int, announced: str | None) -> None:
+async def receive_upload(stream: AsyncIterator[bytes], place: Path, limit: int, announced: str | None) -> None:
     """Writes a file as it comes; nothing of it is left where it is too large or breaks off.
 
     Raises:
@@ -214,7 +215,7 @@ def further(text: str) -> Mapping[str, Any]:
     return given
 
 
-def _page(name: str) -> "Response":
+def _page_file(name: str) -> "Response":
     from fastapi import Response
 
     data = (files("medrestore.serve") / "page" / name).read_bytes()

@@ -16,7 +16,7 @@ ENDED = ("done", "failed", "cancelled")
 
 
 @dataclass
-class Progress:
+class Bar:
     """A bar, and the time that is left.
 
     Attributes:
@@ -74,7 +74,7 @@ class Entry:
     state: State = "new"
     error: str | None = None
     lines: list[str] = field(default_factory=list)
-    progress: Progress = field(default_factory=Progress)
+    progress: Bar = field(default_factory=Bar)
     views: list[View] = field(default_factory=list)
     cancel: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)

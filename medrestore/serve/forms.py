@@ -15,7 +15,7 @@ TRIED: Mapping[str, Any] = {"undersample": "uniform1d", "accel": 4}  # on the sa
 
 
 @dataclass(frozen=True)
-class Field:
+class FormField:
     """An option that has a place of its own on the page.
 
     Attributes:
@@ -48,7 +48,7 @@ class Form:
     """
 
     files: Mapping[str, tuple[str, ...]]
-    fields: tuple[Field, ...]
+    fields: tuple[FormField, ...]
     spread: Mapping[str, Mapping[str, Any]]
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
@@ -81,40 +81,40 @@ class Form:
 PLACES = ("maps", "kernel", "mask", "operators", "prior", "classifier", "reference_image")  # options that name files
 TASKS = ("denoise", "sr", "deblur", "colorize", "jpeg", "saturation")
 PICTURES = (".png", ".jpg", ".jpeg")
-SURE = Field("spread", "Show how sure it is",
+SURE = FormField("spread", "Show how sure it is",
              "Draws 4 samples, which takes longer. Where they differ, the data do not decide.")
-PRIOR = Field("prior", "Prior", "What it knows of such images.", rarely=True)
-SLICES = Field("slices", "Slices", "All where empty; else one number from 0, or first:last+1, as 10:20.", rarely=True)
+PRIOR = FormField("prior", "Prior", "What it knows of such images.", rarely=True)
+SLICES = FormField("slices", "Slices", "All where empty; else one number from 0, or first:last+1, as 10:20.", rarely=True)
 FORMS: Mapping[str, Form] = {
     "recon": Form(
         {"scan": (*scan_suffixes(), ".hdr")},
-        (Field("quality", "Quality", "", words={
+        (FormField("quality", "Quality", "", words={
             "fast": "fast: 20 network calls a slice", "balanced": "balanced: 50 network calls",
             "best": "best: 100 network calls"}),
          SURE,
-         Field("undersample", "Take samples away", "For a fully sampled scan, to see what fewer lines would give.", rarely=True),
-         Field("accel", "Acceleration", "How many times fewer samples.", ("undersample",), rarely=True),
+         FormField("undersample", "Take samples away", "For a fully sampled scan, to see what fewer lines would give.",
+                   rarely=True),
+         FormField("accel", "Acceleration", "How many times fewer samples.", ("undersample",), rarely=True),
          SLICES, PRIOR,
-         Field("dataset", "Name of the array", "Of a plain HDF5 or MATLAB file.", rarely=True),
-         Field("axes", "Axes of the array", "As coil,slice,row,col; row is the readout.", rarely=True)),
+         FormField("dataset", "Name of the array", "Of a plain HDF5 or MATLAB file.", rarely=True),
+         FormField("axes", "Axes of the array", "As coil,slice,row,col; row is the readout.", rarely=True)),
         {"": {"uncertainty": True}}),
     "restore": Form(
         {"image": tuple(IMAGES)},
-        (Field("task", "What was done to it", words={
+        (FormField("task", "What was done to it", words={
             "denoise": "it is noisy", "sr": "it is coarse", "deblur": "it is blurred", "colorize": "it has lost its colours",
             "jpeg": "it was compressed by JPEG", "saturation": "it is overexposed"}),
-         Field("factor", "Factor", "How many pixels became one, along each axis.", ("sr",)),
-         Field("blur_std", "Blur", "Std of the Gaussian in pixels.", ("deblur",)),
-         Field("quality", "JPEG quality", "1 to 100.", ("jpeg",)),
-         Field("gain", "Gain", "How many times too long it was exposed.", ("saturation",)),
-         Field("noise_std", "Noise", "Its std in the units of the file, grey levels of a picture; estimated where empty."),
+         FormField("factor", "Factor", "How many pixels became one, along each axis.", ("sr",)),
+         FormField("blur_std", "Blur", "Std of the Gaussian in pixels.", ("deblur",)),
+         FormField("quality", "JPEG quality", "1 to 100.", ("jpeg",)),
+         FormField("gain", "Gain", "How many times too long it was exposed.", ("saturation",)),
+         FormField("noise_std", "Noise", "Its std in the units of the file, grey levels of a picture; estimated where empty."),
          SURE, SLICES, PRIOR),
-        {"": {"samples": SPREAD_SAMPLES, "method": "dds"}, "jpeg": {"samples": SPREAD_SAMPLES},
-         "saturation": {"samples": SPREAD_SAMPLES}},
+        {"": {"samples": SPREAD_SAMPLES, "method": "dds"}},
         {"task": TASKS}),
     "inpaint": Form(
         {"frame": PICTURES, "mask": (".png",)},
-        (Field("grow", "Grow the mask", "By so many pixels, against shadow and blur beside what hides."), SURE, PRIOR),
+        (FormField("grow", "Grow the mask", "By so many pixels, against shadow and blur beside what hides."), SURE, PRIOR),
         {"": {"samples": SPREAD_SAMPLES}}, fixed={"mask_means": "hole"}),
 }
 

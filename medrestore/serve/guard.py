@@ -59,7 +59,7 @@ class Guard:
         refusal = self._refusal(scope, headers)
         if refusal is not None:
             await _answer(send, *refusal)
-        elif scope["path"] == "/" and self._is_token(_given(scope)):
+        elif scope["path"] == "/" and self._is_token(_token_of(scope)):
             cookie = f"{self.cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict"
             await _answer(send, 303, "", {"location": "/", "set-cookie": cookie})
         elif not self._is_token(_cookies(headers).get(self.cookie, "")):
@@ -82,7 +82,7 @@ class Guard:
         return secrets.compare_digest(given.encode(), self.token.encode())
 
 
-def _given(scope: Scope) -> str:
+def _token_of(scope: Scope) -> str:
     """The token in the address, or nothing."""
     return (parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token") or [""])[0]
 

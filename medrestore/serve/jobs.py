@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import InputError
-from ..tasks import Died, over
-from ..tasks.processes import Stopped
+from ..tasks import ProcessDied, over
+from ..tasks.processes import AllStopped
 from .entry import Entry
 from .views import View
 from .words import without_paths
@@ -133,7 +133,7 @@ class Jobs:
         try:
             over([work], perform, workers=1, heard=lambda work, message: self._heard(entry, message), ended=ended,
                  stopped=entry.cancel.is_set)
-        except Stopped:
+        except AllStopped:
             return None
         except InputError as error:
             failed.append(error)
@@ -158,7 +158,7 @@ class Jobs:
         """What is said of a failure; the same as on the command line, but for paths."""
         if isinstance(error, InputError):
             return without_paths(" ".join(self.wording.sentence(entry.kind, error).split()))
-        if isinstance(error, Died):
+        if isinstance(error, ProcessDied):
             return f"{error} on this file; see whether memory is short"
         return f"{without_paths(str(error))}; this is a mistake of the program, not of your file"
 
@@ -168,7 +168,7 @@ def _sweep(folder: Path) -> None:
     for place in folder.glob(f"{PREFIX}*-*"):
         number = place.name.removeprefix(PREFIX).partition("-")[0]
         with suppress(OSError):
-            if number.isdecimal() and _is_ours(place) and not _runs(int(number)):
+            if number.isdecimal() and _is_ours(place) and not _is_running(int(number)):
                 shutil.rmtree(place, ignore_errors=True)
 
 
@@ -177,7 +177,7 @@ def _is_ours(place: Path) -> bool:
     return place.is_dir() and not place.is_symlink() and (owner is None or place.stat().st_uid == owner())
 
 
-def _runs(process: int) -> bool:
+def _is_running(process: int) -> bool:
     """Whether a process is there; of others' one cannot tell, so they are."""
     if os.name == "nt":  # where a signal would end it
         return True

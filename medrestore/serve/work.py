@@ -66,7 +66,7 @@ def perform(work: Work, worker: int, send: Callable[[Message], None]) -> None:
     _pack()
 
 
-def _recon(work: Work, tell: Mapping[str, Any]) -> None:
+def _run_recon(work: Work, tell: Mapping[str, Any]) -> None:
     from ..io import read_provenance
     from ..recon.files import Job, recon_file
     from ..recon.plan import Machine, Writing
@@ -74,18 +74,18 @@ def _recon(work: Work, tell: Mapping[str, Any]) -> None:
     machine = Machine(device=work.device, maps_cache=MAPS, check_fit=True)
     job = Job.load(work.plan, machine, writing=Writing(nifti=True), **tell)
     out = Path(RESULT, "reconstruction.h5")
-    recon_file(_place(work, "scan"), out, job)
+    recon_file(_input_place(work, "scan"), out, job)
     text = json.dumps(read_provenance(out), sort_keys=True, indent=1) + "\n"
     out.with_name(f"{out.name}.json").write_text(text, "utf-8")
 
 
 def _restore(work: Work, tell: Mapping[str, Any]) -> None:
-    from ..images.files import Job, restore_file, settled
+    from ..images.files import Job, restore_file, settled_by_file
     from ..images.plan import Machine, Reading
     from ..io.images import suffix_of
 
-    image = _place(work, "image")
-    job = Job.load(settled(work.plan, image, Reading()), Machine(device=work.device), **tell)
+    image = _input_place(work, "image")
+    job = Job.load(settled_by_file(work.plan, image, Reading()), Machine(device=work.device), **tell)
     suffix = suffix_of(image)
     restore_file(image, Path(RESULT, f"restored{'.png' if suffix in ('.jpg', '.jpeg') else suffix}"), job)
 
@@ -94,19 +94,19 @@ def _inpaint(work: Work, tell: Mapping[str, Any]) -> None:
     from ..inpainting.files import inpaint_scene
     from ..inpainting.job import Job
     from ..inpainting.plan import Machine, Reading
-    from ..inpainting.scenes import Source
+    from ..inpainting.scenes import SceneSource
 
-    source = Source(_place(work, "frame"), _place(work, "mask"))
+    source = SceneSource(_input_place(work, "frame"), _input_place(work, "mask"))
     with source.opened(work.plan, Reading()) as scenes:
         (name,) = scenes
         job = Job.load(work.plan, Machine(device=work.device), **tell)
         inpaint_scene(lambda: scenes[name], Path(RESULT, "restored.png"), job, source=source.frames, mask=source.mask)
 
 
-KINDS: Mapping[str, Callable[[Work, Mapping[str, Any]], None]] = {"recon": _recon, "restore": _restore, "inpaint": _inpaint}
+KINDS: Mapping[str, Callable[[Work, Mapping[str, Any]], None]] = {"recon": _run_recon, "restore": _restore, "inpaint": _inpaint}
 
 
-def _place(work: Work, role: str) -> Path:
+def _input_place(work: Work, role: str) -> Path:
     from .. import shipped
 
     return shipped.scan(work.inputs[role])

@@ -9,8 +9,8 @@ its own name for it; the field that a `FieldError` is about is its attribute `fi
 """
 
 from .bounds import Bounds, FieldError, OneOf, dotted, prefix, refused, suggested
-from .build import build, check, hints, parse, variants
-from .plain import assign, flatten, override, plain, scalar
+from .build import build, check, check_names, hints, parse, variants
+from .plain import assign, flatten, json_values, override, plain, scalar
 from .privacy import OMITTED, Privacy
 from .registry import Joined, Registry
 from .schema import default_of, documented, schema, schema_of
@@ -18,6 +18,7 @@ from .words import described, is_required
 
 __all__ = [
     "OMITTED", "Bounds", "FieldError", "Joined", "OneOf", "Privacy", "Registry", "assign", "build", "check",
-    "default_of", "described", "documented", "dotted", "flatten", "hints", "is_required", "override",
-    "parse", "plain", "prefix", "refused", "scalar", "schema", "schema_of", "suggested", "variants",
+    "check_names", "default_of", "described", "documented", "dotted", "flatten", "hints", "is_required",
+    "json_values", "override", "parse", "plain", "prefix", "refused", "scalar", "schema", "schema_of",
+    "suggested", "variants",
 ]

@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -56,6 +56,18 @@ def is_plain(hint: Any) -> bool:
         is_plain(one) for one in arguments if one is not Ellipsis)
 
 
+def check_names(kind: type, names: Iterable[str]) -> None:
+    """Refuses names that are no fields of a dataclass.
+
+    Raises:
+        InputError: which one, and which there are.
+    """
+    known = [one.name for one in fields(kind)]
+    for name in names:
+        if name not in known:
+            raise InputError(f"{kind.__name__}: {name} is no option; {suggested('', name, known)}")
+
+
 def build(kind: type[T], given: Any, source: str, where: str = "") -> T:
     """A dataclass of the type `kind` from a mapping; dataclasses in its fields are built likewise.
 
@@ -106,7 +118,7 @@ def parse(hint: Any, value: Any, source: str, where: str) -> Any:
             return None
         kinds = [one for one in arguments if one is not NoneType]
         several = len(kinds) > 1 and all(map(is_dataclass, kinds))
-        return (_variant if several else _one_of)(kinds, value, source, where)
+        return (_build_variant if several else _one_of)(kinds, value, source, where)
     if origin is Literal:
         if value in arguments and isinstance(value, str):
             return value
@@ -116,7 +128,7 @@ def parse(hint: Any, value: Any, source: str, where: str) -> Any:
             raise FieldError(source, where, f"must be a mapping of names to values, got {value!r}")
         return {key: parse(arguments[1], item, source, dotted(where, key)) for key, item in value.items()}
     if origin is tuple:
-        return _tuple(arguments, value, source, where)
+        return _build_tuple(arguments, value, source, where)
     return _simple(hint, value, source, where)
 
 
@@ -163,7 +175,7 @@ def _variants(kinds: list[Any]) -> dict[str, type]:
     return {next(known.name for known in fields(one) if is_required(known)): one for one in kinds}
 
 
-def _variant(kinds: list[Any], value: Any, source: str, where: str) -> Any:
+def _build_variant(kinds: list[Any], value: Any, source: str, where: str) -> Any:
     """`value` as that dataclass of a union for which its `kind` or its keys are."""
     if isinstance(value, tuple(kinds)):
         return value
@@ -204,7 +216,7 @@ def _simple(kind: type, value: Any, source: str, where: str) -> Any:
     return value
 
 
-def _tuple(arguments: tuple[Any, ...], value: Any, source: str, where: str) -> tuple[Any, ...]:
+def _build_tuple(arguments: tuple[Any, ...], value: Any, source: str, where: str) -> tuple[Any, ...]:
     many = arguments[-1] is Ellipsis
     if many and isinstance(value, (int, float)) and not isinstance(value, bool):
         value = [value]  # one half-life needs no brackets

@@ -18,7 +18,7 @@ DEEPEST = 32  # mappings and lists inside of each other
 TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
-class Refused(yaml.MarkedYAMLError):
+class RefusedYaml(yaml.MarkedYAMLError):
     """What YAML allows and settings do not need."""
 
 
@@ -35,9 +35,9 @@ class Loader(yaml.SafeLoader):
         """A value of the document, refused where it is an alias or too deep."""
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent):
-            raise Refused(problem="aliases (*name) can grow without bound", problem_mark=event.start_mark)
+            raise RefusedYaml(problem="aliases (*name) can grow without bound", problem_mark=event.start_mark)
         if self._depth == DEEPEST:
-            raise Refused(problem=f"it is nested deeper than {DEEPEST} levels", problem_mark=event.start_mark)
+            raise RefusedYaml(problem=f"it is nested deeper than {DEEPEST} levels", problem_mark=event.start_mark)
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
@@ -49,7 +49,7 @@ class Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if (key.tag, key.value) in seen:
-                    raise Refused(problem=f"the key {key.value[:40]!r} is given twice", problem_mark=key.start_mark)
+                    raise RefusedYaml(problem=f"the key {key.value[:40]!r} is given twice", problem_mark=key.start_mark)
                 seen.add((key.tag, key.value))
         return super().construct_mapping(node, deep)
 
@@ -72,5 +72,5 @@ def read_yaml(text: str, where: str) -> Any:
         mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
         line = "" if mark is None else f" in line {mark.line + 1}"
         problem = (error.problem if isinstance(error, yaml.MarkedYAMLError) else None) or "it cannot be parsed"
-        what = "cannot be used as settings" if isinstance(error, Refused) else "is not YAML"
+        what = "cannot be used as settings" if isinstance(error, RefusedYaml) else "is not YAML"
         raise InputError(f"{where} {what}{line}: {' '.join(problem.split())[:200]}; write lines such as steps: 25") from error

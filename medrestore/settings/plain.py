@@ -1,5 +1,6 @@
 """Plain data: numbers, text, lists and mappings, and what is written as text."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, is_dataclass
@@ -70,3 +71,12 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in values.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) and value else {f"{prefix}{key}": value}
     return flat
+
+
+def json_values(value: Any) -> Any:
+    """The value as JSON has it, mappings and lists, in which numbers that are not finite are null."""
+    if isinstance(value, Mapping):
+        return {str(key): json_values(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_values(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

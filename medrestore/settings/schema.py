@@ -63,7 +63,7 @@ def schema_of(hint: Any) -> dict[str, Any]:
     if origin is Annotated:
         about = schema_of(arguments[0])
         for limit in arguments[1:]:
-            about |= _limits(limit)
+            about |= _limits_as_schema(limit)
         return about
     if isinstance(hint, type) and is_dataclass(hint):
         return schema(hint)
@@ -82,7 +82,7 @@ def schema_of(hint: Any) -> dict[str, Any]:
     return {"type": names[hint]} if hint in names else {}
 
 
-def _limits(limit: Any) -> dict[str, Any]:
+def _limits_as_schema(limit: Any) -> dict[str, Any]:
     """Bounds or names as JSON schema."""
     if isinstance(limit, OneOf):
         return {"enum": list(limit.names)}

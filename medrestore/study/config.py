@@ -370,11 +370,11 @@ def read(given: Mapping[str, Any], source: str) -> Config:
 def as_plain(config: Config) -> dict[str, Any]:
     """The study as plain data, which `read` takes again; methods without what they leave at its default."""
     out: dict[str, Any] = plain(config)
-    out["methods"] = {label: _given(method) for label, method in config.methods.items()}
+    out["methods"] = {label: _beyond_defaults(method) for label, method in config.methods.items()}
     return out
 
 
-def _given(method: MethodConfig) -> dict[str, Any]:
+def _beyond_defaults(method: MethodConfig) -> dict[str, Any]:
     """What a method has beyond the defaults, as plain data."""
     values = plain(method)
     return {one.name: values[one.name] for one in fields(method)

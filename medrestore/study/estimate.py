@@ -12,7 +12,7 @@ from ..tasks.folders import limited_to
 from .cases import Item
 from .methods import Network
 from .run import Study, scored_tasks, tuning_tasks
-from .tuning import Choice, Choices
+from .tuning import Choices, TunedChoice
 
 ROW_BYTES, RECORD_BYTES = 450, 600  # of JSON and tables for one scored image, and of the record of a task
 FLOAT_BYTES = 4
@@ -46,17 +46,17 @@ def estimate(study: Study, device: str, *, workers: int = 1) -> Iterator[str]:
     for network, took in timed.items():
         yield f"a network call of {network.prior} takes {took:.2f} s on this machine"
     yield (f"about {_duration(seconds / workers)} with {workers} {'worker' if workers == 1 else 'workers'} for {calls:,} "
-           f"network calls and the preparation, what baselines take comes on top; about {_bytes(items) / 1e6:,.0f} MB")
+           f"network calls and the preparation, what baselines take comes on top; about {_disk_bytes(items) / 1e6:,.0f} MB")
 
 
 def _first_candidates(study: Study) -> Choices:
     """Choices as if the first candidate of every tuned method was the best."""
-    return {label: {condition.name: Choice(chosen=candidates[0][0], metric="", cases=0, tried=[], warning=None)
+    return {label: {condition.name: TunedChoice(chosen=candidates[0][0], metric="", cases=0, tried=[], warning=None)
                     for condition in study.config.conditions}
             for label, candidates in study.candidates.items() if study.config.methods[label].tuned}
 
 
-def _bytes(items: list[StudyItem]) -> int:
+def _disk_bytes(items: list[StudyItem]) -> int:
     """About how much disk the outputs take."""
     images = sum(item.case.images for item in items)
     stored = sum(item.content.with_image for item in items) * 2 * FLOAT_BYTES * prod(items[0].case.shape)

@@ -14,7 +14,8 @@ from ..errors import InputError
 from ..files import digest, digest_of
 from ..methods import Method
 from ..priors import Prior, WrappedPrior, classifier_store, opened
-from ..priors.store import CONFIG, describe, find
+from ..priors.network_files import CONFIG
+from ..priors.store import describe, find
 from ..settings import FieldError, dotted
 from .config import Config, Diffusion, MethodConfig, Values
 from .sources import Condition
@@ -44,11 +45,11 @@ class Network:
 
     def load(self, device: str) -> "CountedPrior":
         """The prior on a device, loaded once for a process, with a count that begins at 0."""
-        return CountedPrior(_loaded(self.prior, device, self.bf16, self.conditions))
+        return CountedPrior(_opened_prior(self.prior, device, self.bf16, self.conditions))
 
 
 @lru_cache(maxsize=2)
-def _loaded(prior: str, device: str, bf16: bool, conditions: Conditions) -> Prior:
+def _opened_prior(prior: str, device: str, bf16: bool, conditions: Conditions) -> Prior:
     return opened(prior, conditions, device=device, bf16=bf16)
 
 
@@ -147,7 +148,7 @@ class NetworkSolver(Solver, Generic[P]):
 
 
 @dataclass(frozen=True)
-class Restored:
+class MethodImage:
     """One image by one method.
 
     Attributes:
@@ -162,11 +163,11 @@ class Restored:
 
 
 def mean_and_first(label: str, mean: Tensor, samples: Tensor, facts: Facts,
-                   of_first: Facts) -> list[Restored]:
+                   of_first: Facts) -> list[MethodImage]:
     """The mean of the samples and, where there are several, the first of them."""
-    restored = [Restored(label, mean, facts)]
+    restored = [MethodImage(label, mean, facts)]
     if len(samples) > 1:
-        restored.append(Restored(f"{label}, one sample", samples[0], of_first))
+        restored.append(MethodImage(f"{label}, one sample", samples[0], of_first))
     return restored
 
 
@@ -190,7 +191,7 @@ SolverMaker = Callable[[Any, str, str, str], Solver]
 Candidates = dict[str, list[tuple[Values, Recipe[Any]]]]  # by label, with what was chosen for each
 
 
-def recipe(label: str, config: MethodConfig, protocol: str, make: SolverMaker, source: str) -> Recipe[Any]:
+def method_recipe(label: str, config: MethodConfig, protocol: str, make: SolverMaker, source: str) -> Recipe[Any]:
     """The method of a config.
 
     Args:
@@ -218,7 +219,7 @@ def build_all(config: Config, make: SolverMaker, source: str) -> Candidates:
     Raises:
         InputError: the first that cannot be built.
     """
-    return {label: [(chosen, recipe(label, one, config.protocol, make, source)) for chosen, one in method.candidates()]
+    return {label: [(chosen, method_recipe(label, one, config.protocol, make, source)) for chosen, one in method.candidates()]
             for label, method in config.methods.items()}
 
 

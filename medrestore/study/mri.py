@@ -32,7 +32,7 @@ from ..recon.restoring import restore_slice
 from ..settings import Registry, suggested
 from .cases import Case, Clock, Item, Row, Solved, part_of
 from .config import Baseline, ScanMethod, ScanProtocol
-from .methods import Facts, NetworkSolver, Restored, Solver, mean_and_first, plan_of, planned
+from .methods import Facts, MethodImage, NetworkSolver, Solver, mean_and_first, plan_of, planned
 from .sources import Condition, Undersample
 
 MASK_SEEDS = 1_000_003  # masks set apart for the seeds of a study
@@ -103,7 +103,7 @@ class ScanCase(Case[Undersample, "ScanSolver"]):
         """The rows of a volume, one for each slice or for the whole, and the middle slice with its reference.
         """
         complex_valued = item.content.protocol == "complex"
-        volumes: dict[str, list[Restored]] = {}
+        volumes: dict[str, list[MethodImage]] = {}
         references: list[Tensor] = []
         accel = None
         for number in self.slices:
@@ -118,7 +118,7 @@ class ScanCase(Case[Undersample, "ScanSolver"]):
         middle = len(self.slices) // 2
         return Solved(rows, volumes[item.label][middle].image.abs(), references[middle].abs())
 
-    def _rows(self, item: Item[Undersample, "ScanSolver"], made: Sequence[Restored],
+    def _rows(self, item: Item[Undersample, "ScanSolver"], made: Sequence[MethodImage],
               references: Sequence[Tensor],
               accel: float | None) -> list[Row]:
         """The scores of all slices by one method."""
@@ -241,7 +241,7 @@ class ScanSolver(Solver, ABC):
 
     @abstractmethod
     def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
-                    device: str) -> list[Restored]:
+                    device: str) -> list[MethodImage]:
         """The slice; where several samples were drawn, also the first of them.
 
         Args:
@@ -255,8 +255,8 @@ class SumOfSquares(ScanSolver):
     """Root-sum-of-squares of what was sampled."""
 
     def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
-                    device: str) -> list[Restored]:
-        return [Restored(label, prepared.rss, {"calls": 0.0, "misfit": None})]
+                    device: str) -> list[MethodImage]:
+        return [MethodImage(label, prepared.rss, {"calls": 0.0, "misfit": None})]
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,7 @@ class Classical(ScanSolver):
     baseline: BaselineMethod
 
     def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
-                    device: str) -> list[Restored]:
+                    device: str) -> list[MethodImage]:
         baseline = self.baseline
         if isinstance(baseline, DeepImagePrior):
             baseline = replace(baseline, seed=baseline.seed + seed)
@@ -290,21 +290,21 @@ class Trained(ScanSolver):
         return self.sha256
 
     def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
-                    device: str) -> list[Restored]:
-        return [_by_baseline(_loaded(self.folder, device), prepared, label)]
+                    device: str) -> list[MethodImage]:
+        return [_by_baseline(_loaded_baseline(self.folder, device), prepared, label)]
 
 
 @lru_cache(maxsize=4)
-def _loaded(folder: str, device: str) -> BaselineMethod:
+def _loaded_baseline(folder: str, device: str) -> BaselineMethod:
     """A trained baseline, loaded once for a process."""
     return trained.load(folder, device=device)
 
 
-def _by_baseline(baseline: BaselineMethod, prepared: PreparedSlice, label: str) -> Restored:
+def _by_baseline(baseline: BaselineMethod, prepared: PreparedSlice, label: str) -> MethodImage:
     """A baseline takes no noise level, so its misfit has no scale."""
     about = prepared.prepared
     image = baseline.reconstruct(about.kspace, about.sense.maps, about.sense.mask)
-    return Restored(label, about.shown(image[0, 0]).cpu(), {"calls": 0.0, "misfit": None})
+    return MethodImage(label, about.shown(image[0, 0]).cpu(), {"calls": 0.0, "misfit": None})
 
 
 @dataclass(frozen=True)
@@ -331,7 +331,7 @@ class ScanDiffusion(NetworkSolver[Plan], ScanSolver):
         return not (both and self.spectral)
 
     def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
-                    device: str) -> list[Restored]:
+                    device: str) -> list[MethodImage]:
         about, network, plan = prepared.prepared, self.network.load(device), self.seeded(seed)
         prior = complex_prior(network, plan)
         check_plan(about, prior, plan)
@@ -362,14 +362,14 @@ def mean_facts(facts: Sequence[Facts]) -> Facts:
 def scan_solver(config: Baseline | ScanMethod, protocol: str, source: str, where: str) -> ScanSolver:
     """The solver of a method; see `methods.SolverMaker`."""
     if isinstance(config, Baseline):
-        return _baseline(config, protocol, source, where)
+        return _baseline_solver(config, protocol, source, where)
     plan = plan_of(Plan, config)  # whose method the check of its prior asks for
     plan, network = planned(Plan, config, lambda about, prior: check_prior(about["channels"], prior, plan),
                             lambda plan, prior: plan.check_levels(complex_prior(prior, plan)))
     return ScanDiffusion(plan, network, config.uncertainty)
 
 
-def _baseline(config: Baseline, protocol: str, source: str, where: str) -> ScanSolver:
+def _baseline_solver(config: Baseline, protocol: str, source: str, where: str) -> ScanSolver:
     name = config.baseline
     if name in ROOT_SUM_OF_SQUARES and protocol == "complex":
         raise InputError(f"{name} has no phase, and the protocol complex scores it; leave it out")

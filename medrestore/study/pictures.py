@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..baselines import DeepImagePrior, PictureBaseline
 from ..consistency import relative_misfit
-from ..datasets.files import find
+from ..datasets.files import find_files
 from ..datasets.folders import Photographs
 from ..errors import InputError
 from ..evaluation.protocols import score
@@ -44,7 +44,7 @@ from .cases import Case, Clock, Item, Solved
 from .config import Baseline, PictureMethod
 from .fills import biharmonic
 from .fingerprints import Fingerprints
-from .methods import Facts, NetworkSolver, Restored, Solver, mean_and_first, planned
+from .methods import Facts, MethodImage, NetworkSolver, Solver, mean_and_first, planned
 from .perceptual import inception_of, lpips_of
 from .sources import QUARTER, Condition, Degrade, Pictures
 
@@ -98,7 +98,7 @@ class PictureCase(Case[Degrade, "PictureSolver"]):
 
     def solve(self, item: Item[Degrade, "PictureSolver"], device: str, clock: Clock) -> Solved:
         """The row of a picture, and the picture with its truth, (h, w, 3) in [0, 1]."""
-        problem, truth = degraded(self, item.content.condition, item.content.seed, device)
+        problem, truth = degraded_picture(self, item.content.condition, item.content.seed, device)
         with clock.timing("method"):
             restored = item.solver.restore(problem, item.label, item.content.seed, device)
         rows = []
@@ -121,7 +121,7 @@ def picture_cases(source: Pictures, prints: Fingerprints, where: str) -> list[Pi
     Raises:
         InputError: no pictures, or one smaller than the crop.
     """
-    files = Photographs().files if source.folder == "bundled" else find(source.folder, SUFFIXES, where)
+    files = Photographs().files if source.folder == "bundled" else find_files(source.folder, SUFFIXES, where)
     least = max(source.crop or Pictures.SIDES, source.resize or 0)
     cases = []
     for path in files:
@@ -149,7 +149,7 @@ def resized(pixels: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(picture)[top : top + side, left : left + side]
 
 
-def degraded(case: PictureCase, condition: Degrade, seed: int, device: str) -> tuple[Problem, Tensor]:
+def degraded_picture(case: PictureCase, condition: Degrade, seed: int, device: str) -> tuple[Problem, Tensor]:
     """What is left of a picture, and the picture (1, 3, h, w) in [0, 1].
 
     Chance (noise, pixels that are left) is that of the picture's name and the seed.
@@ -158,13 +158,13 @@ def degraded(case: PictureCase, condition: Degrade, seed: int, device: str) -> t
     digits = hashlib.sha256(f"{case.name} {seed}".encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digits[:7], "big"))
     height, width = truth.shape[-2:]
-    operator = operator_of(condition, (height, width), generator)
+    operator = operator_of_condition(condition, (height, width), generator)
     y = operator(truth)
     y = y + condition.noise_std * torch.randn(y.shape, generator=generator)
     return Problem(_moved(operator, device), y.to(device), condition.noise_std), truth
 
 
-def operator_of(condition: Degrade, size: tuple[int, int], generator: torch.Generator) -> LinearOperator:
+def operator_of_condition(condition: Degrade, size: tuple[int, int], generator: torch.Generator) -> LinearOperator:
     """What a degradation does to pictures of a (height, width)."""
     if condition.kind == "super-resolution":
         bicubic = condition.filter == "bicubic"
@@ -204,7 +204,7 @@ class PictureSolver(Solver, ABC):
     """A method that restores degraded pictures."""
 
     @abstractmethod
-    def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[Restored]:
+    def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[MethodImage]:
         """The picture; where several samples were drawn, also the first of them. `seed` is that of the study.
         """
 
@@ -234,11 +234,11 @@ class WithoutPrior(PictureSolver):
     def serves(self, condition: Condition) -> bool:
         return isinstance(condition, Degrade) and BASELINES.suits(self.name, condition.kind)
 
-    def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[Restored]:
+    def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[MethodImage]:
         baseline = self.baseline
         if isinstance(baseline, DeepImagePrior):
             baseline = replace(baseline, seed=baseline.seed + seed)
-        return [Restored(label, baseline.restore(problem), {"calls": 0.0})]
+        return [MethodImage(label, baseline.restore(problem), {"calls": 0.0})]
 
 
 @dataclass(frozen=True)
@@ -251,7 +251,7 @@ class PictureDiffusion(NetworkSolver[Plan], PictureSolver):
 
     from_prior: bool
 
-    def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[Restored]:
+    def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[MethodImage]:
         plan, prior = self.seeded(seed), self.network.load(device)
         levels = None if self.from_prior else plan.levels(prior)
         made = restore(problem, prior, plan.sampler, levels=levels, steps=plan.steps, samples=plan.samples,

@@ -29,7 +29,7 @@ from .cases import (
 )
 from .config import Config, PictureConfig, ScanConfig, SceneConfig, as_plain
 from .fingerprints import Fingerprints, short_digest
-from .methods import Candidates, Recipe, SolverMaker, build_all, recipe
+from .methods import Candidates, Recipe, SolverMaker, build_all, method_recipe
 from .mri import ScanSolver, scan_solver
 from .perceptual import inception_of
 from .pictures import picture_cases, picture_solver
@@ -39,7 +39,7 @@ from .score_files import FOLDER
 from .sources import Condition
 from .speed import TIMINGS, write_speed
 from .tables import write_outputs
-from .tuning import Choices, choose, printed, summary
+from .tuning import Choices, choice_lines, choose_best, printed
 from .work import StudyWork
 
 FORMAT = 3  # raise when the same config gives other numbers
@@ -130,7 +130,7 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Result:
+class StudyResult:
     """What became of a study.
 
     Attributes:
@@ -232,8 +232,8 @@ def _settled(study: Study, label: str, condition: Condition, choices: Choices) -
         return None
     chosen = choice["chosen"]
     built = next((one for values, one in study.candidates[label] if values == chosen), None)
-    return built or recipe(label, config.settled(chosen), study.config.protocol,
-                           KINDS[type(study.config)].solver, study.source)
+    return built or method_recipe(label, config.settled(chosen), study.config.protocol,
+                                  KINDS[type(study.config)].solver, study.source)
 
 
 def _task(phase: str, item: Item[Any, Any], last: str) -> Task:
@@ -253,7 +253,7 @@ def slug(text: str) -> str:
     return name if short and text in (name, name.replace("-", " ", 1)) else f"{name[:80]}-{short_digest(text)}"
 
 
-def run_study(study: Study, running: Running) -> Result:
+def run_study(study: Study, running: Running) -> StudyResult:
     """Runs the tasks without an output and writes the tables and the report.
 
     Raises:
@@ -271,19 +271,19 @@ def run_study(study: Study, running: Running) -> Result:
             (folder / TIMINGS).write_text("task,method_seconds,preparation_seconds\n", "utf-8")
     tuning = tuning_tasks(study)
     first = _run(study, tuning, running, "tuning")
-    if waiting := _waiting(study, tuning):
+    if waiting := _tasks_waiting(study, tuning):
         say(f"{waiting} tuning tasks are left to other shards; run this again when they are done")
         return replace(first, waiting=waiting)
-    choices = choose(tuning, out, study.config.methods, study.candidates, study.config.protocol,
-                     len(study.validation))
+    choices = choose_best(tuning, out, study.config.methods, study.candidates, study.config.protocol,
+                          len(study.validation))
     if tuning:
         with files_beside(out) as folder:
             (folder / TUNED).write_text(json.dumps(choices, indent=1) + "\n", "utf-8")
-        for line in summary(choices):
+        for line in choice_lines(choices):
             say(line)
     tasks = scored_tasks(study, choices)
     second = _run(study, tasks, running, "testing")
-    waiting = _waiting(study, tasks)
+    waiting = _tasks_waiting(study, tasks)
     failed = first.failed | second.failed if waiting else failures(out, [*tuning, *tasks])  # of all shards
     if waiting:
         say(f"{waiting} tasks are left to other shards; the tables are written by the last one")
@@ -291,33 +291,33 @@ def run_study(study: Study, running: Running) -> Result:
         study.prints.check_unchanged()
         stored = [task for task in tasks if is_whole(out, task)]
         with files_beside(out) as folder:
-            scored = write_outputs(study.config, out, folder, stored, choices, failed, _provenance(study, running.command))
+            scored = write_outputs(study.config, out, folder, stored, choices, failed, _study_provenance(study, running.command))
             if scored:
                 write_speed(out, folder, stored)
         if scored:
             say(f"{out / 'report.html'}  tables.md  results.csv  volumes.csv  speed.csv")
-    return Result(failed, first.done + second.done, first.skipped + second.skipped, waiting)
+    return StudyResult(failed, first.done + second.done, first.skipped + second.skipped, waiting)
 
 
-def _run(study: Study, tasks: list[Task], running: Running, what: str) -> Result:
+def _run(study: Study, tasks: list[Task], running: Running, what: str) -> StudyResult:
     if not tasks:
-        return Result()
+        return StudyResult()
     outcome = run_tasks(
         tasks, StudyWork(study.out.absolute() / TIMINGS), study.out, workers=running.workers,
         scheduler_file=running.scheduler_file, shard=running.shard, retry_failed=running.retry_failed,
         threads=study.config.threads, devices=running.devices, say=running.say, progress=running.progress,
     )
     running.say(f"{what}: {len(outcome.done)} tasks done, {len(outcome.skipped)} skipped, {len(outcome.failed)} failed")
-    return Result(dict(outcome.failed), len(outcome.done), len(outcome.skipped))
+    return StudyResult(dict(outcome.failed), len(outcome.done), len(outcome.skipped))
 
 
-def _waiting(study: Study, tasks: Sequence[Task]) -> int:
+def _tasks_waiting(study: Study, tasks: Sequence[Task]) -> int:
     """How many tasks have no output and are not known to have failed."""
     failed = failures(study.out, tasks)
     return sum(task.name not in failed and not is_whole(study.out, task) for task in tasks)
 
 
-def _provenance(study: Study, command: str) -> dict[str, Any]:
+def _study_provenance(study: Study, command: str) -> dict[str, Any]:
     """How the numbers were made; no date, so that equal numbers have equal records."""
     import platform
 

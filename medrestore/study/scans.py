@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..datasets.brain import EMPTY, load_volumes
 from ..datasets.fastmri import FastMRI, patient_of
-from ..datasets.files import find
+from ..datasets.files import find_files
 from ..datasets.phantoms import Phantoms as Heads
 from ..errors import InputError
 from ..files import digest_of
@@ -148,7 +148,7 @@ def scan_cases(source: Simulated | Phantoms | KSpace, prints: Fingerprints, wher
         case Phantoms():
             return _phantoms(source)
         case KSpace():
-            return _files(source, prints, where)
+            return _file_cases(source, prints, where)
 
 
 def _phantoms(source: Phantoms) -> list[PhantomCase]:
@@ -181,11 +181,11 @@ def _subjects(source: Simulated, prints: Fingerprints, where: str) -> list[Subje
     return cases
 
 
-def _files(source: KSpace, prints: Fingerprints, where: str) -> list[FileCase]:
+def _file_cases(source: KSpace, prints: Fingerprints, where: str) -> list[FileCase]:
     layout = asdict(part_of(Layout, source))
     cases = []
     first: dict[str, str] = {}  # case of each patient, which stands for the patient in tables
-    for path, identity in _chosen(source, where):
+    for path, identity in _chosen_files(source, where):
         with read_cartesian(path, **_reading(source)) as file:
             numbers = between(source.slices, len(file), str(path))
         content = prints(path)
@@ -195,14 +195,14 @@ def _files(source: KSpace, prints: Fingerprints, where: str) -> list[FileCase]:
     return cases
 
 
-def _chosen(source: KSpace, where: str) -> list[tuple[Path, str | None]]:
+def _chosen_files(source: KSpace, where: str) -> list[tuple[Path, str | None]]:
     """The files, each with what it says of its patient, to tell patients apart; it is stored nowhere."""
     if source.folder == "bundled":
         return [(samples()[BUNDLED], None)]
     if source.split is not None:
         chosen = FastMRI(str(source.folder), cache=Path(), split=source.split).volumes
         return [(volume.path, volume.patient) for volume in chosen]
-    return [(path, _identity(path)) for path in find(source.files or str(source.folder), suffixes(), where)]
+    return [(path, _identity(path)) for path in find_files(source.files or str(source.folder), suffixes(), where)]
 
 
 def _identity(path: Path) -> str | None:

@@ -86,9 +86,9 @@ class SceneCase(Case[AsRecorded, "SceneSolver"]):
             truth = scene.truth(scene.count // 2)
         assert truth is not None  # of a scene without it there is no case
         calls = 0.0 if prior is None else prior.calls / len(frames)
-        rows = [_row(item, self.frames[one.frame], calls, asdict(one)) for one in frames]
-        rows.append(_row(item, None, calls, asdict(total)))
-        return Solved(rows, _shown(middle["image"]), _shown(truth))
+        rows = [_scene_row(item, self.frames[one.frame], calls, asdict(one)) for one in frames]
+        rows.append(_scene_row(item, None, calls, asdict(total)))
+        return Solved(rows, _as_display(middle["image"]), _as_display(truth))
 
     @contextmanager
     def opened(self) -> Iterator[Scene]:
@@ -201,7 +201,7 @@ def scene_cases(source: Scenes, prints: Fingerprints, where: str) -> list[SceneC
 
 def _rendered_cases(source: Scenes) -> Iterator[SceneCase]:
     for number in source.wanted or ():
-        frames = _frames(source.frames, SPAN, f"scene {number}")
+        frames = _chosen_frames(source.frames, SPAN, f"scene {number}")
         name = f"scene-{source.seed}-{number}"
         with rendered_scene(name, source.seed, number, source.size) as scene:
             known = scene.mask(frames[0])[0]
@@ -220,7 +220,7 @@ def _read_cases(source: Scenes, prints: Fingerprints, where: str) -> Iterator[Sc
                     raise InputError(
                         f"{where}: {name} of {root} comes without its unobstructed frames, so nothing can be scored"
                     )
-                frames = _frames(source.frames, scene.count, f"{name} of {root}")
+                frames = _chosen_frames(source.frames, scene.count, f"{name} of {root}")
                 known = scene.mask(frames[0])[0]
             corner = _corner(known, source)
             if _suits(known, corner, source):
@@ -260,7 +260,7 @@ def _scene_hash(root: Path, name: str, prints: Fingerprints) -> str:
     return prints.together(own or files, root)
 
 
-def _frames(asked: int | tuple[int, ...] | None, count: int, what: str) -> tuple[int, ...]:
+def _chosen_frames(asked: int | tuple[int, ...] | None, count: int, what: str) -> tuple[int, ...]:
     if asked is None:
         return tuple(range(count))
     chosen = asked if isinstance(asked, tuple) else tuple(i * count // asked for i in range(asked))
@@ -343,13 +343,13 @@ def scene_solver(config: Fill | SceneMethod, protocol: str, source: str, where: 
                                    travel_repeat=repeat))
 
 
-def _row(item: Item[AsRecorded, SceneSolver], number: int | None, calls: float,
-         scores: dict[str, object]) -> Row:
+def _scene_row(item: Item[AsRecorded, SceneSolver], number: int | None, calls: float,
+               scores: dict[str, object]) -> Row:
     row = item.row(item.label, number, None, calls) | {"protocol": item.content.protocol}
     return row | {name: value for name, value in scores.items() if name not in PLACE_OF_SCORE}
 
 
-def _shown(frame: Tensor) -> Tensor:
+def _as_display(frame: Tensor) -> Tensor:
     """(3, h, w) uint8 to (h, w, 3) in [0, 1]."""
     return frame.permute(1, 2, 0).float() / 255
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..datasets.base import Progress
 from ..datasets.fastmri import patient_of
-from ..datasets.files import find
+from ..datasets.files import find_files
 from ..errors import InputError
 from ..evaluation import (
     FrameScore,
@@ -100,8 +100,8 @@ def score_outputs(
         _check_free(out, tables, overwrite)
     network = load_lpips(*lpips) if lpips else None
     if protocol in SCENE_PROTOCOLS:
-        return _scenes(outputs, reference, protocol, out, network, files, anonymous, progress)
-    return _images(outputs, reference, protocol, out, network, anonymous, progress)
+        return _score_scenes(outputs, reference, protocol, out, network, files, anonymous, progress)
+    return _score_images(outputs, reference, protocol, out, network, anonymous, progress)
 
 
 def _check_free(out: Path, names: Sequence[str], overwrite: bool) -> None:
@@ -113,17 +113,17 @@ def _check_free(out: Path, names: Sequence[str], overwrite: bool) -> None:
         raise InputError(f"{there} exists; pass `overwrite` to replace it, or give another folder")
 
 
-def _images(outputs: Path, reference: Path, protocol: str, out: Path | None, lpips: LPIPS | None, anonymous: bool,
-            progress: Progress) -> Scored:
+def _score_images(outputs: Path, reference: Path, protocol: str, out: Path | None, lpips: LPIPS | None, anonymous: bool,
+                  progress: Progress) -> Scored:
     of_pictures = protocol in PICTURE_PROTOCOLS
-    pairs, left = _pairs(outputs, reference, SUFFIXES if of_pictures else (".h5", ".hdf5"))
+    pairs, left = _file_pairs(outputs, reference, SUFFIXES if of_pictures else (".h5", ".hdf5"))
     advance = progress(outputs.name, len(pairs))
     rows: list[Row] = []
     failed: dict[str, str] = {}
     first: dict[str, str] = {}
     for path, truth in pairs:
         try:
-            rows += _picture(path, truth, outputs, lpips) if of_pictures else _volume(path, truth, outputs, protocol, first)
+            rows += _picture(path, truth, outputs, lpips) if of_pictures else _volume_rows(path, truth, outputs, protocol, first)
         except InputError as error:
             text = str(error)
             failed[path.name] = text if str(path) in text else f"{path}: {text}"
@@ -137,12 +137,12 @@ def _images(outputs: Path, reference: Path, protocol: str, out: Path | None, lpi
         with new_output(out / "results.csv", replace=True) as folder:
             write_rows(folder / "results.csv", [row for row in rows if row["slice"] is not None] or rows)
             write_rows(folder / "volumes.csv", volumes)
-    return Scored(rows=rows, lines=list(_means(protocol, rows, volumes, left)), failed=failed)
+    return Scored(rows=rows, lines=list(_volume_lines(protocol, rows, volumes, left)), failed=failed)
 
 
-def _pairs(outputs: Path, reference: Path, suffixes: Sequence[str]) -> tuple[list[tuple[Path, Path]], int]:
+def _file_pairs(outputs: Path, reference: Path, suffixes: Sequence[str]) -> tuple[list[tuple[Path, Path]], int]:
     """Outputs with the references of their stems, and how many references have no output."""
-    restored, truths = find(str(outputs), suffixes, "outputs"), find(str(reference), suffixes, "references")
+    restored, truths = find_files(str(outputs), suffixes, "outputs"), find_files(str(reference), suffixes, "references")
     if len(restored) == len(truths) == 1:
         return [(restored[0], truths[0])], 0
     by_stem = {path.stem: path for path in truths}
@@ -161,7 +161,7 @@ def _pairs(outputs: Path, reference: Path, suffixes: Sequence[str]) -> tuple[lis
     return [(path, by_stem[path.stem]) for path in restored], len(truths) - len(restored)
 
 
-def _volume(path: Path, truth: Path, outputs: Path, protocol: str, first: dict[str, str]) -> list[Row]:
+def _volume_rows(path: Path, truth: Path, outputs: Path, protocol: str, first: dict[str, str]) -> list[Row]:
     """Its rows; `first` is filled with the first case of each patient, which stands for the patient in
     tables.
     """
@@ -213,7 +213,7 @@ def _case_number(index: int) -> str:
     return f"case-{index + 1:04d}"
 
 
-def _means(protocol: str, rows: Sequence[Row], volumes: Sequence[Row], left: int) -> Iterator[str]:
+def _volume_lines(protocol: str, rows: Sequence[Row], volumes: Sequence[Row], left: int) -> Iterator[str]:
     """Lines with the means over volumes."""
     what = "picture" if protocol in PICTURE_PROTOCOLS else "volume"
     yield f"{len(volumes)} {what}{'s' if len(volumes) != 1 else ''}, {protocol}"
@@ -227,12 +227,12 @@ def _means(protocol: str, rows: Sequence[Row], volumes: Sequence[Row], left: int
         yield f"{left} references have no output and are not counted"
 
 
-def _scenes(outputs: Path, reference: Path, protocol: str, out: Path | None, lpips: LPIPS | None,
-            files: tuple[str, str] | None, anonymous: bool, progress: Progress) -> Scored:
+def _score_scenes(outputs: Path, reference: Path, protocol: str, out: Path | None, lpips: LPIPS | None,
+                  files: tuple[str, str] | None, anonymous: bool, progress: Progress) -> Scored:
     scored = Scored()
     with ExitStack() as stack:
         truths = stack.enter_context(open_scenes(reference, dataset="dreaming"))
-        places = {name: place for name in truths if (place := _place(outputs, name, truths)) is not None}
+        places = {name: place for name in truths if (place := _place_of_output(outputs, name, truths)) is not None}
         if not places:
             raise InputError(f"{outputs} holds nothing called {', '.join(list(truths)[:MOST_NAMED])} ({', '.join(STACKS)} or a "
                              f"folder of png); name outputs like the scenes of {reference}")
@@ -240,7 +240,7 @@ def _scenes(outputs: Path, reference: Path, protocol: str, out: Path | None, lpi
         for name, place in places.items():
             try:
                 of_scene = None if files is None else (read_npz(files[0], name), read_npz(files[1], name))
-                total, frames = _scene(truths, name, place, protocol, lpips, of_scene)
+                total, frames = _scored_scene(truths, name, place, protocol, lpips, of_scene)
                 if anonymous:
                     number = _case_number(len(scored.scenes))
                     total, frames = replace(total, scene=number), [replace(frame, scene=number) for frame in frames]
@@ -256,11 +256,11 @@ def _scenes(outputs: Path, reference: Path, protocol: str, out: Path | None, lpi
         with new_output(out / "frames.csv", replace=True) as folder:
             write_frames_csv(folder / "frames.csv", scored.frames)
             write_scenes_csv(folder / "scenes.csv", scored.scenes)
-    scored.lines.extend(_summary(scored.scenes, left))
+    scored.lines.extend(_scene_lines(scored.scenes, left))
     return scored
 
 
-def _place(outputs: Path, name: str, truths: SceneSet) -> Path | None:
+def _place_of_output(outputs: Path, name: str, truths: SceneSet) -> Path | None:
     """Where the output of a scene lies: called like it, where a container writes it, or the only one of the
     only scene.
     """
@@ -275,17 +275,17 @@ def _place(outputs: Path, name: str, truths: SceneSet) -> Path | None:
     return outputs if len(truths) == 1 or outputs.suffix.lower() == ".zip" else None
 
 
-def _scene(truths: SceneSet, name: str, place: Path, protocol: str, lpips: LPIPS | None,
-           features: Features | None) -> tuple[SceneScore, list[FrameScore]]:
+def _scored_scene(truths: SceneSet, name: str, place: Path, protocol: str, lpips: LPIPS | None,
+                  features: Features | None) -> tuple[SceneScore, list[FrameScore]]:
     with ExitStack() as stack:
         scene: Scene = stack.enter_context(truths[name])
-        frames = _frames(place, name, stack)
+        frames = _output_frames(place, name, stack)
         shown = (to_tensor(frames[index]) for index in range(len(frames)))
         return score_scene(shown, scene, protocol=cast(SceneProtocol, protocol), lpips=lpips,
                            features=features)
 
 
-def _frames(place: Path, name: str, stack: ExitStack) -> Frames:
+def _output_frames(place: Path, name: str, stack: ExitStack) -> Frames:
     """The frames of an output: a folder, a stack, a video, or the pictures of an archive, in a folder called
     like the scene
     where it has one."""
@@ -301,7 +301,7 @@ def _frames(place: Path, name: str, stack: ExitStack) -> Frames:
     return PictureFrames(str(place), [entry for _, entry in chosen])
 
 
-def _summary(scenes: Sequence[SceneScore], left: int) -> Iterator[str]:
+def _scene_lines(scenes: Sequence[SceneScore], left: int) -> Iterator[str]:
     """Lines with the means over scenes, as in the challenge's table."""
     total = summarise(scenes)
     yield f"{total.scenes} {'scene' if total.scenes == 1 else 'scenes'}, {total.protocol} (terms: lower is better)"

@@ -143,7 +143,7 @@ class KSpace(Layout, Source):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        return (*_folder(self.folder),
+        return (*_own_folder(self.folder),
                 *(path for path in self.files if not any(sign in path for sign in "*?[")))
 
 
@@ -199,7 +199,7 @@ class Scenes(Source):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        return _folder(self.folder)
+        return _own_folder(self.folder)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +222,7 @@ class Pictures(Source):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        return _folder(self.folder)
+        return _own_folder(self.folder)
 
 
 @dataclass(frozen=True)
@@ -314,6 +314,6 @@ class AsRecorded(Condition):
         return "scenes"
 
 
-def _folder(path: str | None) -> tuple[str, ...]:
+def _own_folder(path: str | None) -> tuple[str, ...]:
     """The folder that a path names, where it is one of the user's."""
     return () if path is None or path == "bundled" else (path,)

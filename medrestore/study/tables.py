@@ -48,25 +48,25 @@ def write_outputs(config: Config, out: Path, folder: Path, tasks: Sequence[Task]
     scored = [row for row in rows if row["slice"] is None] or rows
     cells = {one.name: statistics.cells(scored, one.name) for one in metrics}
     facts = {name: statistics.cells(scored, name) for name in FACTS if any(row.get(name) is not None for row in scored)}
-    pairs = _pairs(config, scored, metrics)
-    listed = [*_tables(config, metrics, cells, facts, pairs), *_fid(config, out, tasks)]
-    write_file(folder / "tables.md", f"# {config.name}\n\n{_summary(config, volumes, failed)}\n\n" + "\n\n".join(
+    pairs = _method_pairs(config, scored, metrics)
+    listed = [*_all_tables(config, metrics, cells, facts, pairs), *_fid(config, out, tasks)]
+    write_file(folder / "tables.md", f"# {config.name}\n\n{_what_was_compared(config, volumes, failed)}\n\n" + "\n\n".join(
         f"## {caption}\n\n{tables.markdown(header, lines).strip()}" for caption, header, lines in listed) + "\n")
     write_file(folder / "tables.tex",
                "\n\n".join(tables.latex(header, lines, caption) for caption, header, lines in listed) + "\n")
     write_file(folder / "tables.csv", "\n".join(
         f"# {caption}\n{tables.csv_text(header, lines)}" for caption, header, lines in listed))
     write_report(
-        folder / "report.html", title=config.name, summary=_summary(config, volumes, failed),
+        folder / "report.html", title=config.name, summary=_what_was_compared(config, volumes, failed),
         tables=[Table(caption, header, [list(map(_marked, line)) for line in lines]) for caption, header, lines in listed],
         curves=[*_over_acceleration(config, metrics[0], cells), *_over_calls(config, metrics[0], cells, facts)],
-        pictures=list(_pictures(config, out, tasks)),
+        pictures=list(_stored_pictures(config, out, tasks)),
         provenance={**provenance, "tuned": tuned, "failed": dict(failed)},
     )
     return True
 
 
-def _summary(config: Config, volumes: Sequence[Row], failed: Mapping[str, str]) -> str:
+def _what_was_compared(config: Config, volumes: Sequence[Row], failed: Mapping[str, str]) -> str:
     """What was compared, in a few sentences."""
     cases, patients = ({row[key] for row in volumes} for key in ("case", "patient"))
     methods, settings = (list(dict.fromkeys(row[key] for row in volumes)) for key in ("method", "setting"))
@@ -80,7 +80,7 @@ def _many(things: Sized, word: str) -> str:
     return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"
 
 
-def _pairs(config: Config, rows: Sequence[Row], metrics: Sequence[Metric]) -> list[Pair]:
+def _method_pairs(config: Config, rows: Sequence[Row], metrics: Sequence[Metric]) -> list[Pair]:
     against = config.against or list(config.methods)[-1]
     labels = {row["method"] for row in rows}
     # one sample of a method is no method of its own
@@ -90,18 +90,18 @@ def _pairs(config: Config, rows: Sequence[Row], metrics: Sequence[Metric]) -> li
     return [pair for one in metrics for pair in statistics.paired(rest, one.name, against)]
 
 
-def _tables(config: Config, metrics: Sequence[Metric], cells: Mapping[str, list[Cell]],
-            facts: Mapping[str, list[Cell]],
-            pairs: Sequence[Pair]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+def _all_tables(config: Config, metrics: Sequence[Metric], cells: Mapping[str, list[Cell]],
+                facts: Mapping[str, list[Cell]],
+                pairs: Sequence[Pair]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
     """(caption, header, lines) of every table."""
     for one in metrics:
         several = any(cell.patients > 1 for cell in cells[one.name])
         for show in SHOWS if several else ALONE:
             better = "higher" if one.higher_is_better else "lower"
-            yield f"{one.heading}, {show}; {better} is better", *tables.grid(cells[one.name], show=show)
+            yield f"{one.heading}, {show}; {better} is better", *tables.table_grid(cells[one.name], show=show)
     for name, caption in FACTS.items():
         if name in facts:
-            yield f"{caption}, mean", *tables.grid(facts[name], show="mean")
+            yield f"{caption}, mean", *tables.table_grid(facts[name], show="mean")
     for name, own in groupby(pairs, lambda pair: pair.metric):
         metric = next(one for one in metrics if one.name == name)
         listed = list(own)
@@ -175,7 +175,7 @@ def _over_calls(config: Config, metric: Metric, cells: Mapping[str, list[Cell]],
                          ordered, log_x=True)
 
 
-def _pictures(config: Config, out: Path, tasks: Sequence[Task]) -> Iterator[Picture]:
+def _stored_pictures(config: Config, out: Path, tasks: Sequence[Task]) -> Iterator[Picture]:
     """The cases whose images are stored, a few for each setting."""
     groups: dict[str, dict[str, list[Task]]] = {}
     for task in tasks:

@@ -14,7 +14,7 @@ from .methods import Candidates
 from .work import primary, rows_of
 
 
-class Choice(TypedDict):
+class TunedChoice(TypedDict):
     """What was chosen, and why.
 
     Attributes:
@@ -32,12 +32,12 @@ class Choice(TypedDict):
     warning: str | None
 
 
-Choices = dict[str, dict[str, Choice]]  # by label and condition
+Choices = dict[str, dict[str, TunedChoice]]  # by label and condition
 
 
-def choose(tasks: Sequence[Task], out: Path, methods: Mapping[str, MethodConfig], candidates: Candidates,
-           protocol: str,
-           cases: int) -> Choices:
+def choose_best(tasks: Sequence[Task], out: Path, methods: Mapping[str, MethodConfig], candidates: Candidates,
+                protocol: str,
+                cases: int) -> Choices:
     """The best candidate of each tuned method in each condition, by the mean over validation cases of their
     mean scores.
 
@@ -53,14 +53,14 @@ def choose(tasks: Sequence[Task], out: Path, methods: Mapping[str, MethodConfig]
     for task in tasks:
         item: Item[Any, Any] = task.what
         place = scores.setdefault((item.label, item.content.condition.name), {})
-        key = json.dumps(_values(item, candidates))
+        key = json.dumps(_values_of_item(item, candidates))
         place.setdefault(key, []).append(_mean_score(out, task, metric) if is_whole(out, task) else None)
     choices: Choices = {}
     for (label, condition), table in scores.items():
-        means = {key: fmean(one) for key, values in table.items() if (one := _complete(values)) is not None}
+        means = {key: fmean(one) for key, values in table.items() if (one := _all_scores(values)) is not None}
         best = (max if higher_is_better else min)(means, key=means.__getitem__) if means else None
         chosen: Values | None = None if best is None else json.loads(best)
-        choices.setdefault(label, {})[condition] = Choice(
+        choices.setdefault(label, {})[condition] = TunedChoice(
             chosen=chosen, metric=metric, cases=cases,
             tried=[{**json.loads(key), metric: means.get(key)} for key in table],
             warning=None if chosen is None else _at_an_end(methods[label], chosen),
@@ -68,11 +68,11 @@ def choose(tasks: Sequence[Task], out: Path, methods: Mapping[str, MethodConfig]
     return choices
 
 
-def _values(item: Item[Any, Any], candidates: Candidates) -> Values:
+def _values_of_item(item: Item[Any, Any], candidates: Candidates) -> Values:
     return next(values for values, one in candidates[item.label] if one.config == item.content.method.config)
 
 
-def _complete(scores: Sequence[float | None]) -> list[float] | None:
+def _all_scores(scores: Sequence[float | None]) -> list[float] | None:
     """The scores, None where one is missing."""
     complete = [score for score in scores if score is not None]
     return complete if len(complete) == len(scores) else None
@@ -97,7 +97,7 @@ def _at_an_end(config: MethodConfig, chosen: Values) -> str | None:
     return f"{' and '.join(ends)} lies at an end of the values tried; widen them" if ends else None
 
 
-def summary(choices: Choices) -> Iterator[str]:
+def choice_lines(choices: Choices) -> Iterator[str]:
     """A line for each choice."""
     for label, conditions in choices.items():
         for condition, choice in conditions.items():

@@ -10,14 +10,14 @@ from typing import Any, Generic, TypeVar
 
 from ..errors import InputError
 from ..files import Busy
-from .processes import Call, Died, over
+from .processes import Call, ProcessDied, over
 
 Item = TypeVar("Item")
 Message = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class Batch(Generic[Item]):
+class ItemBatch(Generic[Item]):
     """What one process is to do.
 
     Args:
@@ -69,7 +69,7 @@ class _Parent:
     begun: str | None = None
     bars: dict[int, Callable[[], None]] = field(default_factory=dict)
 
-    def __call__(self, batch: Batch[Any], message: Message) -> None:
+    def __call__(self, batch: ItemBatch[Any], message: Message) -> None:
         kind, *words = message
         if kind == "line":
             self.say(words[0])
@@ -115,13 +115,13 @@ def one_by_one(items: Mapping[str, Item], work: Callable[[Item], object], say: C
         yield name, why
 
 
-def in_turn(items: Mapping[str, Item], call: Call[Batch[Item]], *, where: str, died: Callable[[str, Died], str],
+def in_turn(items: Mapping[str, Item], call: Call[ItemBatch[Item]], *, where: str, died: Callable[[str, ProcessDied], str],
             say: Callable[[str], None], progress: Callable[[str, int], Callable[[], None]]) -> dict[str, str]:
     """Does the items; those that failed, name to sentence.
 
     Args:
         items: by name, in order.
-        call: does a `Batch` of them, and reports by `Reports`; an error ends all. See `over`.
+        call: does a `ItemBatch` of them, and reports by `Reports`; an error ends all. See `over`.
         where: what they are of, for messages.
         died: the sentence on an item that has ended the process.
         say, progress: called in this process with what is reported.
@@ -131,8 +131,8 @@ def in_turn(items: Mapping[str, Item], call: Call[Batch[Item]], *, where: str, d
     """
     parent = _Parent(say, progress)
 
-    def ended(batch: Batch[Item], error: Exception | None) -> list[Batch[Item]]:
-        if not isinstance(error, Died):
+    def ended(batch: ItemBatch[Item], error: Exception | None) -> list[ItemBatch[Item]]:
+        if not isinstance(error, ProcessDied):
             if error is not None:
                 raise error
             return []
@@ -143,7 +143,7 @@ def in_turn(items: Mapping[str, Item], call: Call[Batch[Item]], *, where: str, d
         say(f"failed: {parent.failed[name]}")
         names = list(batch.items)
         left = names[names.index(name) + 1 :]
-        return [Batch({one: batch.items[one] for one in left}, again=True)] if left else []
+        return [ItemBatch({one: batch.items[one] for one in left}, again=True)] if left else []
 
-    over([Batch(items)], call, workers=1, heard=parent, ended=ended)
+    over([ItemBatch(items)], call, workers=1, heard=parent, ended=ended)
     return parent.failed

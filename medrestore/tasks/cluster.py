@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from ..errors import InputError
 from ..extras import extra
-from .folders import Run, Task, Work
-from .groups import Ends, Group, Submitted, work_through
+from .folders import Task, TaskRun, Work
+from .groups import Ends, Submitted, TaskGroup, work_through
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -32,7 +32,7 @@ _TURN = threading.Lock()  # one group at a time in a process, however many threa
 def spread(
     groups: Sequence[tuple[Task, ...]],
     work: Work,
-    run: Run,
+    run: TaskRun,
     *,
     scheduler_file: Path,
     threads: int,
@@ -52,7 +52,7 @@ def spread(
 class _Spread:
     """Submits as many groups as there are workers: one that waits on a worker that dies would count its death."""
 
-    def __init__(self, client: "Client", work: Work, run: Run, threads: int, devices: tuple[str, ...],
+    def __init__(self, client: "Client", work: Work, run: TaskRun, threads: int, devices: tuple[str, ...],
                  ends: Ends, say: Callable[[str], None]) -> None:
         self.client, self.work, self.run, self.threads, self.devices = client, work, run, threads, devices
         self.ends, self.say = ends, say
@@ -101,7 +101,7 @@ class _Spread:
     def _submit(self, group: Submitted) -> None:
         from distributed.protocol.pickle import dumps
 
-        parcel = Group(group.tasks, self.work, self.run, self.devices, self.threads)
+        parcel = TaskGroup(group.tasks, self.work, self.run, self.devices, self.threads)
         key = f"{self.topic}-{self.number}"
         self.number += 1
         # bytes: what is in a task is not searched by dask, and what cannot be unpickled fails there as any other error

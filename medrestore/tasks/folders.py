@@ -73,7 +73,7 @@ def _is_as_written(path: Path, size: int, sha256: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Run:
+class TaskRun:
     """One run of a list of tasks.
 
     Attributes:
@@ -86,7 +86,7 @@ class Run:
     name: str
 
     @classmethod
-    def start(cls, out: Path) -> "Run":
+    def start(cls, out: Path) -> "TaskRun":
         """A new folder; those of dead runs are removed.
 
         Raises:
@@ -149,7 +149,7 @@ class Run:
             self._end_try(name)
         number = len(tries)
         while True:
-            part = self.folder / f"{_short(task)}-{number}"
+            part = self.folder / f"{_name_digest(task)}-{number}"
             try:
                 part.mkdir()
                 (part / BEGUN).touch()
@@ -160,7 +160,7 @@ class Run:
 
     def _tries(self, task: Task) -> set[str]:
         """The names of the tries of a task, those of dead processes included."""
-        paths = self.folder.glob(f"{_short(task)}-*")
+        paths = self.folder.glob(f"{_name_digest(task)}-*")
         return {path.name.removesuffix(DEAD) for path in paths if path.suffix != GONE}
 
     def _end_try(self, name: str) -> None:
@@ -177,7 +177,7 @@ def files_beside(out: Path) -> Iterator[Path]:
     Raises:
         InputError: nothing can be written there.
     """
-    this = Run.start(out)
+    this = TaskRun.start(out)
     try:
         with this.alive(), this.files() as folder:
             yield folder
@@ -185,7 +185,7 @@ def files_beside(out: Path) -> Iterator[Path]:
         this.end()
 
 
-def _short(task: Task) -> str:
+def _name_digest(task: Task) -> str:
     return hashlib.sha256(task.name.encode()).hexdigest()[:24]
 
 
@@ -224,7 +224,7 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def make(task: Task, work: Work, run: Run, *, device: str, threads: int, say: Callable[[str], None]) -> str | None:
+def make(task: Task, work: Work, run: TaskRun, *, device: str, threads: int, say: Callable[[str], None]) -> str | None:
     """Completes the folder of a task, if it is not complete.
 
     Args:
@@ -247,7 +247,7 @@ def make(task: Task, work: Work, run: Run, *, device: str, threads: int, say: Ca
         part = run.begin(task)
         with limited_to(threads):
             work(task, part / FILES, device)
-        _record(part / FILES, task)
+        _write_record(part / FILES, task)
         if not (part / BEGUN).exists():  # the work has created the folder again; what it wrote before is lost
             raise FileNotFoundError(errno.ENOENT, "its folder was removed while it was written", str(target))
         publish_first(part / FILES, target, lambda: is_whole(run.out, task))
@@ -274,7 +274,7 @@ def limited_to(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _record(folder: Path, task: Task) -> None:
+def _write_record(folder: Path, task: Task) -> None:
     if (folder / RECORD).exists():
         raise ValueError(f"the work may not write {RECORD}, which records its files")
     files = {

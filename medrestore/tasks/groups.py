@@ -7,16 +7,16 @@ one task is not tried again and the rest of its group goes on.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .folders import DEATHS, Run, Task, Work, make
+from .folders import DEATHS, Task, TaskRun, Work, make
 
 
 @dataclass(frozen=True)
-class Group:
+class TaskGroup:
     """The tasks of a group, and what a worker needs for them."""
 
     tasks: tuple[Task, ...]
     work: Work
-    run: Run
+    run: TaskRun
     devices: tuple[str, ...]
     threads: int
 
@@ -38,7 +38,7 @@ class Ends:
         finished: called at least once for each task with its name and why it failed, if it did.
     """
 
-    def __init__(self, run: Run, finished: Callable[[str, str | None], None]) -> None:
+    def __init__(self, run: TaskRun, finished: Callable[[str, str | None], None]) -> None:
         self.run, self._finished, self._names = run, finished, set[str]()
 
     def finished(self, name: str, why: str | None) -> None:
@@ -67,7 +67,7 @@ class Ends:
         return [Submitted(left, deaths, stuck)] if left else []
 
 
-def work_through(group: Group, worker: int, report: Callable[[tuple[str | None, ...]], None]) -> list[tuple[str, str | None]]:
+def work_through(group: TaskGroup, worker: int, report: Callable[[tuple[str | None, ...]], None]) -> list[tuple[str, str | None]]:
     """On a worker: the tasks of a group in their order.
 
     Args:

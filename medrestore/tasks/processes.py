@@ -28,16 +28,16 @@ Call = Callable[[Item, int, Report], None]
 reaches the caller of `over`, in its process."""
 
 
-class Stopped(Exception):
+class AllStopped(Exception):
     """The caller asked that all stop."""
 
 
-class Died(Exception):
+class ProcessDied(Exception):
     """A process ended in the middle of its work; the argument says how, in words."""
 
 
 @dataclass
-class _Worker(Generic[Item]):
+class _WorkerProcess(Generic[Item]):
     """A process, the end of its pipe, and the item that it has in hand; an empty list until it is ready."""
 
     number: int
@@ -60,14 +60,14 @@ def over(items: Iterable[Item], call: Call[Item], *, workers: int, heard: Callab
         workers: how many processes at most.
         heard: called with an item and what `call` reported.
         ended: called with an item and None, the error of `call` (an `InputError` as it was, others as `RuntimeError`) or
-            `Died`; returns items to be done next, such as what is left of this one.
+            `ProcessDied`; returns items to be done next, such as what is left of this one.
         stopped: asked several times a second; once it is true all processes are ended in the middle of their work.
 
     Raises:
         InputError: a process cannot be started.
         Stopped: `stopped` was true.
     """
-    waiting, pool = deque(items), list[_Worker[Item]]()
+    waiting, pool = deque(items), list[_WorkerProcess[Item]]()
     finished = False
     try:
         while waiting or any(worker.hand for worker in pool):
@@ -80,19 +80,19 @@ def over(items: Iterable[Item], call: Call[Item], *, workers: int, heard: Callab
                 (worker,) = (one for one in pool if one.pipe is pipe)
                 waiting.extendleft(reversed(list(_listen(worker, pool, heard, ended))))
             if stopped is not None and stopped():
-                raise Stopped
+                raise AllStopped
         finished = True
     finally:
         _end(pool, gently=finished)
 
 
-def _give(worker: _Worker[Item], call: Call[Item], item: Item) -> None:
+def _give(worker: _WorkerProcess[Item], call: Call[Item], item: Item) -> None:
     worker.hand.append(item)
     with suppress(OSError):  # it has died, which its pipe tells next
         worker.pipe.send_bytes(pickle.dumps((call, item)))
 
 
-def _listen(worker: _Worker[Item], pool: list[_Worker[Item]], heard: Callable[[Item, Any], None],
+def _listen(worker: _WorkerProcess[Item], pool: list[_WorkerProcess[Item]], heard: Callable[[Item, Any], None],
             ended: Callable[[Item, Exception | None], Iterable[Item]]) -> Iterable[Item]:
     """Handles one message of a worker, or its death; the items to be done next."""
     try:
@@ -104,7 +104,7 @@ def _listen(worker: _Worker[Item], pool: list[_Worker[Item]], heard: Callable[[I
         how = _how(worker.process.exitcode)
         if not worker.ready:
             raise InputError(f"a worker process could not be started ({how}); try fewer workers, or none") from None
-        return ended(worker.hand[0], Died(how)) if worker.hand else []
+        return ended(worker.hand[0], ProcessDied(how)) if worker.hand else []
     if kind == "ready":
         worker.ready = True
     elif kind == "heard":
@@ -122,7 +122,7 @@ def _how(code: int | None) -> str:
     return f"its process died by signal {-code}"
 
 
-def _started(number: int) -> _Worker[Any]:
+def _started(number: int) -> _WorkerProcess[Any]:
     context = get_context("spawn")
     pipe, far = context.Pipe()
     process = context.Process(target=_serve, args=(far, number), daemon=True)
@@ -135,10 +135,10 @@ def _started(number: int) -> _Worker[Any]:
     finally:
         far.close()
     LOG.debug("worker %d is process %s", number, process.pid)
-    return _Worker(number, process, pipe)
+    return _WorkerProcess(number, process, pipe)
 
 
-def _end(pool: Sequence[_Worker[Any]], *, gently: bool) -> None:
+def _end(pool: Sequence[_WorkerProcess[Any]], *, gently: bool) -> None:
     """Ends the processes: told to, or terminated where they are at work, and killed if they do not comply."""
     for worker in pool:
         with suppress(OSError):

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .folders import Run, Task, Work, folder_of, is_whole, make
-from .groups import Ends, Group, Submitted, work_through
-from .processes import Died, over
+from .folders import Task, TaskRun, Work, folder_of, is_whole, make
+from .groups import Ends, Submitted, TaskGroup, work_through
+from .processes import ProcessDied, over
 
 __all__ = ["Outcome", "Task", "Work", "failures", "folder_of", "is_whole", "run"]
 
@@ -75,14 +75,14 @@ def run(
         InputError: the arguments do not fit, `out` cannot be written, or the cluster cannot be reached or is lost.
     """
     tasks, out = list(tasks), Path(out).absolute()
-    _check(tasks, workers, scheduler_file, shard, threads, devices)
-    mine = _share(tasks, shard)
-    this = Run.start(out)
+    _check_run(tasks, workers, scheduler_file, shard, threads, devices)
+    mine = _tasks_of_shard(tasks, shard)
+    this = TaskRun.start(out)
     try:
         with this.alive():
             state = _State(this, tasks, mine, shard, retry_failed=retry_failed, say=say)
             state.start(progress)
-            groups = _groups(state.pending)
+            groups = _by_group(state.pending)
             if groups and workers == 0 and scheduler_file is None:
                 for task in state.pending:
                     state.finished(task.name, make(task, work, this, device=devices[0], threads=threads, say=say))
@@ -99,7 +99,7 @@ def run(
         this.end()
 
 
-def _in_processes(groups: Sequence[tuple[Task, ...]], work: Work, this: Run, *, workers: int, threads: int,
+def _in_processes(groups: Sequence[tuple[Task, ...]], work: Work, this: TaskRun, *, workers: int, threads: int,
                   devices: tuple[str, ...], ends: Ends, say: Callable[[str], None]) -> None:
     """Every group in some process of this machine."""
 
@@ -110,27 +110,27 @@ def _in_processes(groups: Sequence[tuple[Task, ...]], work: Work, this: Run, *, 
             ends.finished(*event[1:])
 
     def ended(group: Submitted, error: Exception | None) -> list[Submitted]:
-        if isinstance(error, Died):
+        if isinstance(error, ProcessDied):
             return ends.after_death(group)
         if error is not None:
             ends.failed(group, str(error))
         return []
 
-    over(map(Submitted, groups), _Worker(work, this, devices, threads), workers=min(workers, len(groups)), heard=heard,
+    over(map(Submitted, groups), _GroupWorker(work, this, devices, threads), workers=min(workers, len(groups)), heard=heard,
          ended=ended)
 
 
 @dataclass(frozen=True)
-class _Worker:
+class _GroupWorker:
     """In a worker process: the tasks of a group."""
 
     work: Work
-    run: Run
+    run: TaskRun
     devices: tuple[str, ...]
     threads: int
 
     def __call__(self, group: Submitted, worker: int, report: Callable[[Any], None]) -> None:
-        work_through(Group(group.tasks, self.work, self.run, self.devices, self.threads), worker, report)
+        work_through(TaskGroup(group.tasks, self.work, self.run, self.devices, self.threads), worker, report)
 
 
 def failures(out: Path, tasks: Iterable[Task] | None = None) -> dict[str, str]:
@@ -144,8 +144,8 @@ def failures(out: Path, tasks: Iterable[Task] | None = None) -> dict[str, str]:
             if (asked is None or (task.name, task.key) in asked) and not is_whole(Path(out), task)}
 
 
-def _check(tasks: Sequence[Task], workers: int, scheduler_file: Path | None, shard: tuple[int, int], threads: int,
-           devices: Sequence[str]) -> None:
+def _check_run(tasks: Sequence[Task], workers: int, scheduler_file: Path | None, shard: tuple[int, int], threads: int,
+               devices: Sequence[str]) -> None:
     if workers < 0:
         raise InputError(f"workers={workers}: 0 works in this process, 1 or more start as many others")
     if workers > 0 and scheduler_file is not None:
@@ -176,7 +176,7 @@ def _above(name: str) -> list[str]:
     return ["/".join(parts[:length]) for length in range(1, len(parts))]
 
 
-def _groups(tasks: Iterable[Task]) -> list[tuple[Task, ...]]:
+def _by_group(tasks: Iterable[Task]) -> list[tuple[Task, ...]]:
     """By group, in the order of first appearance."""
     found: dict[str, list[Task]] = {}
     for task in tasks:
@@ -184,10 +184,10 @@ def _groups(tasks: Iterable[Task]) -> list[tuple[Task, ...]]:
     return [tuple(group) for group in found.values()]
 
 
-def _share(tasks: Sequence[Task], shard: tuple[int, int]) -> list[Task]:
+def _tasks_of_shard(tasks: Sequence[Task], shard: tuple[int, int]) -> list[Task]:
     """The tasks of a shard; it depends on their list alone, because shards begin at different times."""
     index, count = shard
-    return [task for group in _groups(tasks)[index - 1 :: count] for task in group]
+    return [task for group in _by_group(tasks)[index - 1 :: count] for task in group]
 
 
 class _State:
@@ -198,7 +198,7 @@ class _State:
         tasks: those of this one.
     """
 
-    def __init__(self, this: Run, everything: Sequence[Task], tasks: Sequence[Task], shard: tuple[int, int], *,
+    def __init__(self, this: TaskRun, everything: Sequence[Task], tasks: Sequence[Task], shard: tuple[int, int], *,
                  retry_failed: bool, say: Callable[[str], None]) -> None:
         out = this.out
         self.run, self.out, self.tasks, self.say = this, out, {task.name: task for task in tasks}, say

@@ -1,6 +1,5 @@
 """Pictures larger than the prior: each window is restored given the pixels of the windows restored before it."""
 
-import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,13 +12,13 @@ from torch import Tensor
 
 from ..consistency import project
 from ..methods import Method
-from ..noise import Noise
+from ..noise import Noise, derived_seed
 from ..operators import Crop, LocalOperator, Mask, Operator, SpectralOperator, Window
 from ..operators.local import as_local
 from ..priors import Prior, WrappedPrior
 from ..problem import Problem, stack
-from ..sampling import check, in_batches, sample, spectral
-from .settled import Settled
+from ..sampling import check_sampling, in_batches, sample, spectral
+from .settled import SettledPrior
 from .windows import Layout, Size, core, plan, raster, waves
 
 Seam = Literal["continued", "fixed"]
@@ -71,7 +70,7 @@ def mask_shift(
     given = [problem, *constraints, *([] if guide is None else [guide])]
     grain = common_grain(given)
     shift = checked(problem, prior, method, window, shift, grain, common_halo(given))
-    field = _field(size, window, grain)
+    field = _field_of_windows(size, window, grain)
     given = [_set_into(field, one, size, len(noise.seeds)) for one in given]
     guides = [] if guide is None else [given.pop()]
     if isinstance(start, Tensor):
@@ -136,7 +135,7 @@ def determined(problem: Problem[Operator], channels: int, size: Size, tile: Size
     operator = as_local(problem.operator)
     if problem.exact is not True or not isinstance(operator, SpectralOperator):
         return exact
-    tile = _field(tile, tile, operator.grain)
+    tile = _field_of_windows(tile, tile, operator.grain)
     white = Noise([0, 1], problem.y.device)((2, channels, *tile))
     for here in _tiles(size, tile):
         A = _spectral(operator.restrict(here))
@@ -153,7 +152,7 @@ def _spectral(operator: LocalOperator) -> SpectralOperator:
     return operator
 
 
-class Guided(WrappedPrior):
+class ConstrainedPrior(WrappedPrior):
     """A prior whose estimates meet a noise-free problem, while the noise level is at least `until`."""
 
     def __init__(self, prior: Prior, guide: Problem[SpectralOperator], until: float = 0.0) -> None:
@@ -222,13 +221,13 @@ class _Canvas:
         settled = torch.stack([self.settled[here][None] for here, _ in jobs])
         seam = Problem(Mask(settled), torch.stack([self.canvas[(k, ..., *here)] for here, k in jobs]))
         carried = self.seam == "continued" and bool(settled.any())
-        prior: Prior = Settled(self.prior, seam.y, settled) if carried else self.prior
+        prior: Prior = SettledPrior(self.prior, seam.y, settled) if carried else self.prior
         if self.guides:
-            prior = Guided(prior, spectral(given.pop()), self.guide_until)
+            prior = ConstrainedPrior(prior, spectral(given.pop()), self.guide_until)
         start = self.start
         if isinstance(start, Tensor):
             start = torch.cat([start[k : k + 1, ..., *here] if len(start) > 1 else start[..., *here] for here, k in jobs])
-        seeds = [_seed(self.noise.seeds[k], *self.settled.shape, here[0].start, here[1].start) for here, k in jobs]
+        seeds = [derived_seed(self.noise.seeds[k], *self.settled.shape, here[0].start, here[1].start) for here, k in jobs]
         return sample(problem, prior, self.method, self.levels, noise=Noise(seeds, self.noise.device), size=self.window,
                       constraints=[*given, seam], start=start)
 
@@ -238,20 +237,15 @@ def _joint(problem: Problem[Operator], jobs: Sequence[Job]) -> Problem[Operator]
     local = as_local(problem.operator)
     operators = {id(here): local.restrict(here) for here, _ in jobs}  # once for all samples of a window
     return stack([
-        Problem(operators[id(here)], _row(problem.y, k)[(..., *local.footprint(here))],
-                _row(problem.sigma, k) if isinstance(problem.sigma, Tensor) else problem.sigma)
+        Problem(operators[id(here)], _of_sample(problem.y, k)[(..., *local.footprint(here))],
+                _of_sample(problem.sigma, k) if isinstance(problem.sigma, Tensor) else problem.sigma)
         for here, k in jobs
     ])
 
 
-def _row(values: Tensor, k: int) -> Tensor:
+def _of_sample(values: Tensor, k: int) -> Tensor:
     """Those of sample k; of all samples where there is one row."""
     return values[k : k + 1] if len(values) > 1 else values
-
-
-def _seed(*numbers: int) -> int:
-    """A seed made of several: the same numbers give the same stream on every machine."""
-    return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest())
 
 
 def _tiles(size: Size, tile: Size) -> Iterable[Window]:
@@ -260,7 +254,7 @@ def _tiles(size: Size, tile: Size) -> Iterable[Window]:
     return product(rows, columns)
 
 
-def _field(size: Size, window: Size, grain: int) -> Size:
+def _field_of_windows(size: Size, window: Size, grain: int) -> Size:
     """The smallest field that holds the picture and a window, of sides that are multiples of the grain."""
     height, width = (-(-max(n, w) // grain) * grain for n, w in zip(size, window, strict=True))
     return height, width
@@ -286,7 +280,7 @@ def checked(problem: Problem[Operator], prior: Prior, method: Method, window: Si
         ValueError: windows that do not suit prior or operators, or a shift that leaves gaps.
     """
     some = window if prior.size is not None else (prior.multiple, prior.multiple)  # sides are checked below, with the grain
-    check(problem, method, prior, some)
+    check_sampling(problem, method, prior, some)
     multiple = math.lcm(prior.multiple, grain)
     if any(side % multiple for side in window):
         raise ValueError(f"windows of {window} pixels do not suit prior and operator: sides must be multiples of {multiple}")

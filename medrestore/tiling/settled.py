@@ -11,7 +11,7 @@ REACH = 4.0  # pixels, the longest l below; 8 and more changed seams by less tha
 CLOSE = 0.01  # relative residual at which the continuation is near enough
 
 
-class Settled(WrappedPrior):
+class SettledPrior(WrappedPrior):
     """E[x0 | x, settled pixels], from a prior that knows E[x0 | x] only.
 
     A method that puts settled pixels into the estimate leaves those beside them where the prior saw them, too far off: a seam.

@@ -2,8 +2,10 @@
 
 from .autoencoder import export_last_autoencoder, train_autoencoder
 from .baseline import export_last_baseline, train_baseline
-from .classifier import ClassifierConfig, export_last_classifier, train_classifier
-from .config import BaselineConfig, Config, read, read_baseline
+from .baseline_config import BaselineConfig, read_baseline
+from .classifier import export_last_classifier, train_classifier
+from .classifier_config import ClassifierConfig
+from .config import Config, read
 from .latent import export_last_latent, train_latent
 from .latent_config import AutoencoderConfig, LatentConfig, read_autoencoder, read_latent
 from .prior import export_last, train

@@ -22,14 +22,14 @@ from . import run as runs
 from .batches import NOISE, SAMPLES, WEIGHTS, CropSampler, stream, with_worker_errors, worker_options
 from .card import autoencoder_card
 from .checkpoint import ADVICE, Progress
+from .crop_task import adamw, layout_of
 from .export import write_run
 from .latent_config import AutoencoderConfig
 from .reconstruction import Judge, reconstruction_error
 from .runtime import Acceleration, Process, continue_default_stream
 from .start import ImageData, drawn_network, load_images
-from .task import SCORE, Callbacks, Result, Task
+from .task import SCORE, Callbacks, RunResult, TrainingTask
 
-MOMENTUM = (0.9, 0.99)  # betas of AdamW
 CLASSES = {"kl": "AutoencoderKL", "vq": "VQModel"}
 AT_ONCE = 8  # crops in one call where nothing is learned
 
@@ -58,10 +58,10 @@ def export_last_autoencoder(
     Raises:
         InputError: no checkpoint in `config.out` is intact.
     """
-    return runs.export_last(AutoencoderTask(config, load_images(config, images, validation, augment)))
+    return runs.export_last_checkpoint(AutoencoderTask(config, load_images(config, images, validation, augment)))
 
 
-class Pair(torch.nn.Module):
+class WithJudge(torch.nn.Module):
     """An autoencoder and, where the loss has one, its judge."""
 
     def __init__(self, autoencoder: Autoencoder, judge: Judge | None) -> None:
@@ -72,7 +72,7 @@ class Pair(torch.nn.Module):
         return self.autoencoder.reconstruct(image, noise)
 
 
-class AutoencoderTask(Task[Tensor]):
+class AutoencoderTask(TrainingTask[Tensor]):
     """An autoencoder trained on crops (crop, channels, side, side).
 
     Args:
@@ -88,18 +88,16 @@ class AutoencoderTask(Task[Tensor]):
         self.config, self.data = config, data
         self.network = complete(config, data.channels)
         autoencoder = cast("Autoencoder", drawn_network(self.network, config.seed))
-        _check(config, autoencoder, data)
+        _check_crops(config, autoencoder, data)
         judge = None
         if config.loss.adversarial:
             with torch.random.fork_rng(devices=[]):
                 continue_default_stream(stream(config.seed, WEIGHTS, 1))
                 judge = Judge(data.channels, config.loss.judge_width)
-        self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        self.layout = layout_of(config.channels_last)
         # memory_format is missing in the stub of Module.to
-        self.net = Pair(autoencoder, judge).to(memory_format=self.layout)  # type: ignore[call-overload]
-        self.optimiser = torch.optim.AdamW(
-            self.net.parameters(), config.optim.lr, MOMENTUM, weight_decay=config.optim.weight_decay
-        )
+        self.net = WithJudge(autoencoder, judge).to(memory_format=self.layout)  # type: ignore[call-overload]
+        self.optimiser = adamw(self.net, config.optim)
         self.half_lives = {"average": config.ema_images}
         self.passes = config.optim.accumulate
         self.acceleration = Acceleration(accumulate=config.optim.accumulate, tensorboard=Path(config.out))
@@ -139,7 +137,7 @@ class AutoencoderTask(Task[Tensor]):
 
     @staticmethod
     def _parts(net: torch.nn.Module) -> tuple[Autoencoder, Judge | None]:
-        pair = cast("Pair", net)
+        pair = cast("WithJudge", net)
         return pair.autoencoder, pair.judge
 
     @torch.no_grad()
@@ -155,7 +153,7 @@ class AutoencoderTask(Task[Tensor]):
         error = numbers * torch.cat(squares).mean() / peak**2
         return {SCORE: float(torch.stack(errors).mean()), "psnr": float(-10 * error.log10())}
 
-    def export(self, folder: Path, result: Result) -> None:
+    def export(self, folder: Path, result: RunResult) -> None:
         config, progress = self.config, result.progress
         net = cast("Autoencoder", drawn_network(self.network, config.seed))
         prefix = "autoencoder."
@@ -204,7 +202,7 @@ def complete(config: AutoencoderConfig, channels: int) -> dict[str, Any]:
     } | config.network
 
 
-def _check(config: AutoencoderConfig, net: Autoencoder, data: ImageData) -> None:
+def _check_crops(config: AutoencoderConfig, net: Autoencoder, data: ImageData) -> None:
     """Refuses channels and sides that do not fit the network."""
     given = {net.config["in_channels"], net.config["out_channels"]}
     if given != {data.channels}:

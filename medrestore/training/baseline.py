@@ -14,20 +14,20 @@ from torch.utils.data import DataLoader
 
 from ..baselines import Supervised, ZeroFilled, save
 from ..baselines.supervised import drawn_from
-from ..baselines.weights import network
+from ..baselines.weights import new_network
 from ..datasets.base import Images
 from ..datasets.base import Progress as Preparation
 from ..files import new_folder
 from ..metrics import psnr, ssim_map
 from ..settings import plain
 from . import run as runs
+from .baseline_config import BaselineConfig, Loss
 from .batches import WEIGHTS, stream, with_worker_errors, worker_options
 from .checkpoint import ADVICE, Progress
-from .config import BaselineConfig, Loss
 from .export import write_run
 from .runtime import Acceleration, Process, hardware
-from .scans import Position, Scan, Scans, load_scans
-from .task import SCORE, Callbacks, Result, Task
+from .scans import Position, Scans, TrainingScan, load_scans
+from .task import SCORE, Callbacks, RunResult, TrainingTask
 
 
 def train_baseline(
@@ -58,10 +58,10 @@ def export_last_baseline(
     Raises:
         InputError: no checkpoint in `config.out` is intact.
     """
-    return runs.export_last(BaselineTask(config, *load_scans(config, images, validation)))
+    return runs.export_last_checkpoint(BaselineTask(config, *load_scans(config, images, validation)))
 
 
-class BaselineTask(Task[list[Scan]]):
+class BaselineTask(TrainingTask[list[TrainingScan]]):
     """A reconstruction network trained on pairs of undersampled scans and images.
 
     Args:
@@ -76,7 +76,7 @@ class BaselineTask(Task[list[Scan]]):
     def __init__(self, config: BaselineConfig, train: Scans, validation: Scans) -> None:
         self.config, self.train, self.validation = config, train, validation
         with drawn_from(stream(config.seed, WEIGHTS)):
-            self.net = network(config.baseline, config.network, "network")
+            self.net = new_network(config.baseline, config.network, "network")
         self.optimiser = torch.optim.AdamW(
             self.net.parameters(), config.optim.lr, weight_decay=config.optim.weight_decay
         )
@@ -90,7 +90,7 @@ class BaselineTask(Task[list[Scan]]):
         for scans in (self.train, self.validation):
             scans.prepare(progress)
 
-    def batches(self, progress: Progress, process: Process) -> Generator[list[Scan], None, None]:
+    def batches(self, progress: Progress, process: Process) -> Generator[list[TrainingScan], None, None]:
         """The scans of each step."""
         optim = self.config.optim
         size = optim.batch * optim.accumulate
@@ -99,7 +99,7 @@ class BaselineTask(Task[list[Scan]]):
             for first in range(progress.seen, self.config.images, size)
         ]
         # a batch is the list of its scans, which the types of DataLoader do not know
-        loader: DataLoader[list[Scan]] = DataLoader(
+        loader: DataLoader[list[TrainingScan]] = DataLoader(
             self.train,  # type: ignore[arg-type]
             batch_sampler=steps,
             collate_fn=list,
@@ -109,10 +109,10 @@ class BaselineTask(Task[list[Scan]]):
         return with_worker_errors(loader)
 
     def losses(
-        self, net: torch.nn.Module, batch: list[Scan], number: int, process: Process
+        self, net: torch.nn.Module, batch: list[TrainingScan], number: int, process: Process
     ) -> Iterator[Tensor]:
         """One loss for each group of scans of one shape, at most `optim.batch` at once."""
-        for scans in _alike(batch, self.config.optim.batch):
+        for scans in _same_shape_batches(batch, self.config.optim.batch):
             kspace, maps, mask, target = (
                 torch.stack(part).to(process.device) for part in zip(*scans, strict=True)
             )
@@ -140,7 +140,7 @@ class BaselineTask(Task[list[Scan]]):
         return scores
 
     @torch.no_grad()
-    def _score(self, net: torch.nn.Module, scan: Scan, device: torch.device) -> tuple[float, float, float]:
+    def _score(self, net: torch.nn.Module, scan: TrainingScan, device: torch.device) -> tuple[float, float, float]:
         """Loss, PSNR and the zero-filled image's PSNR of a scan."""
         kspace, maps, mask, target = (part[None].to(device) for part in scan.tensors)
         image, zero_filled = net(kspace, maps, mask), ZeroFilled().reconstruct(kspace, maps, mask[0, 0])
@@ -150,9 +150,9 @@ class BaselineTask(Task[list[Scan]]):
         )
         return float(reconstruction_loss(image, target, self.config.loss)), own, reference
 
-    def export(self, folder: Path, result: Result) -> None:
+    def export(self, folder: Path, result: RunResult) -> None:
         config, progress = self.config, result.progress
-        net = network(config.baseline, config.network, "network")
+        net = new_network(config.baseline, config.network, "network")
         net.load_state_dict(result.weights)
         facts = asdict(config.card) | {
             "images": progress.seen,
@@ -195,7 +195,7 @@ def validation_positions(config: BaselineConfig) -> list[Position]:
     ]
 
 
-def _alike(scans: Sequence[Scan], most: int) -> Iterator[list[tuple[Tensor, ...]]]:
+def _same_shape_batches(scans: Sequence[TrainingScan], most: int) -> Iterator[list[tuple[Tensor, ...]]]:
     """The tensors of scans of one shape, at most so many at once."""
     shapes: dict[torch.Size, list[tuple[Tensor, ...]]] = {}
     for scan in scans:

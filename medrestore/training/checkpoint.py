@@ -61,7 +61,7 @@ class Checkpoint:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def write(folder: Path, checkpoint: Checkpoint) -> Path:
+def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     """`folder/<images>`, whole.
 
     Raises:

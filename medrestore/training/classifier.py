@@ -1,76 +1,31 @@
 """Training of classifiers of noisy images, for guidance: cross-entropy over noise levels, on augmented crops."""
 
-from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from ..datasets.base import Augment, Batch, Images
-from ..datasets.base import Progress as Preparation
-from ..errors import InputError
+from ..errors import InputError, first_line
 from ..files import new_folder
 from ..priors import classifier_store
-from ..priors.architectures import build
+from ..priors.architectures import build_network
 from ..priors.classes import Classes
-from ..settings import Privacy, check
 from . import run as runs
-from .batches import NOISE, SAMPLES, WEIGHTS, CropSampler, crop_loader, stream, with_worker_errors
-from .checkpoint import ADVICE, Progress
-from .conditioning import Conditioning
-from .config import Adjustable, Card, Count, Data, Objective, Optim, Whole
+from .batches import NOISE, SAMPLES, WEIGHTS, stream
+from .checkpoint import ADVICE
+from .classifier_config import ClassifierConfig
+from .crop_task import CropTask, no_crops
 from .export import write_run
 from .loss import noise_levels, target_of
 from .runtime import Acceleration, Process, continue_default_stream
 from .start import ImageData, load_images, multiple_of
-from .task import SCORE, Callbacks, Result, Task
+from .task import SCORE, Callbacks, RunResult
 from .validation import BATCH, LEVELS
-
-
-@dataclass(frozen=True)
-class ClassifierConfig:
-    """A run that trains a classifier of noisy images, from the labels of the data.
-
-    Args:
-        classifier: `encoder`, the first half of a U-Net with a pool at its end.
-        out: folder of the run; the classifier ends up in `out/classifier`.
-        seed: of the weights, the crops and the noise.
-        network: arguments of `priors.encoder.EncoderUNet`, but for the number of classes.
-        objective: `kind` and its numbers say how noisy images and levels are given to the network, `noise` which levels are
-            trained on; the weighting plays no part.
-        data: images with labels (docs/conditions.md), and crops of them.
-        images: to train on, in all.
-        ema_images: half-life of the averaged weights.
-        checkpoint_images: between checkpoints.
-        keep: how many of the last checkpoints stay, besides the best.
-        card: what the run cannot know.
-        privacy: what checkpoints and the classifier tell of the paths of the training data.
-    """
-
-    classifier: Literal["encoder"]
-    out: Adjustable[str] = "runs/classifier"
-    seed: Whole = 0
-    network: dict[str, Any] = field(default_factory=dict)
-    objective: Objective = field(default_factory=Objective)
-    data: Data = field(default_factory=Data)
-    optim: Optim = field(default_factory=Optim)
-    images: Adjustable[Count] = 100_000
-    ema_images: Count = 5_000
-    checkpoint_images: Adjustable[Count] = 10_000
-    keep: Adjustable[Count] = 2
-    card: Adjustable[Card] = field(default_factory=Card)
-    privacy: Adjustable[Privacy] = field(default_factory=Privacy)
-
-    def __post_init__(self) -> None:
-        check(self)
-
-    @property
-    def conditions(self) -> Conditioning:
-        """Labels, none of them left out: they are what is learned."""
-        return Conditioning(labels=True, label_dropout=0.0)
 
 
 def train_classifier(config: ClassifierConfig, *, images: Images | None = None, validation: Images | None = None,
@@ -92,10 +47,10 @@ def export_last_classifier(config: ClassifierConfig, *, images: Images | None = 
     Raises:
         InputError: no checkpoint in `config.out` is intact.
     """
-    return runs.export_last(ClassifierTask(config, load_images(config, images, validation, augment)))
+    return runs.export_last_checkpoint(ClassifierTask(config, load_images(config, images, validation, augment)))
 
 
-class ClassifierTask(Task[Batch]):
+class ClassifierTask(CropTask):
     """A network that tells the class of a noisy crop.
 
     Args:
@@ -109,7 +64,7 @@ class ClassifierTask(Task[Batch]):
     def __init__(self, config: ClassifierConfig, data: ImageData) -> None:
         assert data.classes is not None  # which `ClassifierConfig.conditions` asks for
         self.config, self.data, self.classes = config, data, data.classes
-        self.network = _network(config, data, self.classes)
+        self.network = _network_arguments(config, data, self.classes)
         self.net = _built(config, self.network)
         self.target = target_of(config.objective)
         self.draw = noise_levels(config.objective, self.target)
@@ -118,18 +73,7 @@ class ClassifierTask(Task[Batch]):
         self.half_lives = {"average": config.ema_images}
         self.passes = config.optim.accumulate
         self.acceleration = Acceleration("fp32", accumulate=config.optim.accumulate, tensorboard=Path(config.out))
-        self.validation = Batch(torch.empty(0))
-
-    def counts(self) -> list[int]:
-        return self.data.counts
-
-    def prepare(self, progress: Preparation) -> None:
-        self.data.prepare(progress)
-        self.validation = self.data.validation_crops(self.config)
-
-    def batches(self, progress: Progress, process: Process) -> Generator[Batch, None, None]:
-        sampler = CropSampler(self.config, progress, process.rank, process.world)
-        return with_worker_errors(crop_loader(self.data.training_crops(self.config), sampler, pin=process.device.type == "cuda"))
+        self.validation = no_crops()
 
     def losses(self, net: torch.nn.Module, batch: Batch, number: int, process: Process) -> Iterator[Tensor]:
         batch = batch.to(process.device)
@@ -161,9 +105,9 @@ class ClassifierTask(Task[Batch]):
         logits: Tensor = net(*self.target.inputs(x, sigma))
         return logits.float()
 
-    def export(self, folder: Path, result: Result) -> None:
+    def export(self, folder: Path, result: RunResult) -> None:
         with torch.device("meta"):
-            net = build(self.network)
+            net = build_network(self.network)
         net.load_state_dict(result.weights, assign=True)
         size = self.network.get("sample_size") if self.network.get("pool") == "attention" else None
         card = asdict(self.config.card) | {"images": result.progress.seen, "hardware": result.process.hardware,
@@ -175,7 +119,7 @@ class ClassifierTask(Task[Batch]):
             write_run(part, self.config, result.progress)
 
 
-def _network(config: ClassifierConfig, data: ImageData, classes: Classes) -> dict[str, Any]:
+def _network_arguments(config: ClassifierConfig, data: ImageData, classes: Classes) -> dict[str, Any]:
     """The arguments of the network, `_class_name` included.
 
     Raises:
@@ -199,11 +143,11 @@ def _built(config: ClassifierConfig, network: dict[str, Any]) -> torch.nn.Module
     with torch.random.fork_rng(devices=[]):
         continue_default_stream(stream(config.seed, WEIGHTS))
         try:
-            return build(network)
+            return build_network(network)
         except InputError:
             raise
         except Exception as error:  # whatever the network says of arguments it cannot take
-            raise InputError(f"network cannot be built: {(str(error).splitlines() or [type(error).__name__])[0]}") from error
+            raise InputError(f"network cannot be built: {first_line(error)}") from error
 
 
 def _check_sides(config: ClassifierConfig, multiple: int) -> None:

@@ -27,7 +27,7 @@ AT_ONCE = 8  # crops that are encoded in one call
 
 
 @dataclass(frozen=True)
-class Source:
+class CodeSource:
     """Where codes come from.
 
     Attributes:

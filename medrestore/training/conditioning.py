@@ -38,7 +38,7 @@ class Conditioning:
         check(self)
 
 
-def classes_of(conditioning: Conditioning, train: Images, validation: Images) -> Classes | None:
+def classes_of_run(conditioning: Conditioning, train: Images, validation: Images) -> Classes | None:
     """The classes of a run, in the order of their names; None where it has none.
 
     Raises:
@@ -79,7 +79,7 @@ def with_classes(network: dict[str, Any], classes: Classes | None) -> dict[str, 
     return network | {"num_class_embeds": classes.embedded}
 
 
-def with_reference(network: dict[str, Any], conditioning: Conditioning, channels: int, reference: int) -> dict[str, Any]:
+def network_with_reference(network: dict[str, Any], conditioning: Conditioning, channels: int, reference: int) -> dict[str, Any]:
     """The arguments of a network that takes a reference image, and a channel that says whether there is one.
 
     Args:

@@ -13,10 +13,10 @@ from .checkpoint import ADVICE, Progress
 from .config import Config, RunConfig, stored
 from .log import write_log
 from .start import ImageData, Initial
-from .task import Result
+from .task import RunResult
 
 
-def export(folder: Path, result: Result, initial: Initial, data: ImageData, config: Config) -> None:
+def export(folder: Path, result: RunResult, initial: Initial, data: ImageData, config: Config) -> None:
     """Writes a prior, in the place of an older one.
 
     Args:
@@ -26,11 +26,11 @@ def export(folder: Path, result: Result, initial: Initial, data: ImageData, conf
     Raises:
         InputError: the disk is full or cannot be written to; an older prior is unchanged then.
     """
-    from ..priors.architectures import build
+    from ..priors.architectures import build_network
     from ..priors.store import save
 
     with torch.device("meta"):
-        net = build(initial.network)
+        net = build_network(initial.network)
     net.load_state_dict(result.weights, assign=True)
     progress = result.progress
     facts = asdict(config.card) | {

@@ -27,16 +27,15 @@ from .autoencoder import export_last_autoencoder, train_autoencoder
 from .batches import NOISE, SAMPLES, SIDES, stream
 from .card import latent_card
 from .checkpoint import ADVICE, Progress
-from .codes import Source
+from .codes import CodeSource
+from .crop_task import adamw, layout_of
 from .export import write_run
 from .latent_config import LatentConfig
 from .loss import denoising_loss, noise_levels, target_of, weighting
 from .runtime import Acceleration, Process
 from .start import ImageData, drawn_network, load_images
-from .task import SCORE, Callbacks, Result, Task
+from .task import SCORE, Callbacks, RunResult, TrainingTask
 from .validation import LEVELS
-
-MOMENTUM = (0.9, 0.99)  # betas of AdamW
 
 
 def train_latent(
@@ -71,7 +70,7 @@ def export_last_latent(
     folder = config.latent.autoencoder
     if (first := config.first) is not None:
         folder = str(export_last_autoencoder(first, **data))
-    return runs.export_last(LatentTask(config, load_images(config, images, validation, augment), folder))
+    return runs.export_last_checkpoint(LatentTask(config, load_images(config, images, validation, augment), folder))
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class Numbers:
         return len(self.codes)
 
 
-class LatentTask(Task[Numbers]):
+class LatentTask(TrainingTask[Numbers]):
     """A denoiser of codes (code, channels, h, w), which may be given the coarse image as further channels.
 
     Args:
@@ -105,7 +104,7 @@ class LatentTask(Task[Numbers]):
             (data.train, config.latent.crops), (data.validation, config.data.validation_crops))))
         self.channels = self.train.channels
         self.given = self.train.image_channels if config.low_resolution else 0
-        _check(config, self.space, data)
+        _check_codes(config, self.space, data)
         self.network: dict[str, Any] = {
             "_class_name": "UNet2DModel", "in_channels": self.channels + self.given, "out_channels": self.channels,
         } | config.network
@@ -113,18 +112,18 @@ class LatentTask(Task[Numbers]):
         _check_network(self.network, self.channels, self.given, config.side // self.factor)
         self.target = target_of(config.objective)
         self.draw, self.weight = noise_levels(config.objective, self.target), weighting(config.objective, self.target)
-        self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        self.layout = layout_of(config.channels_last)
         # memory_format is missing in the stub of Module.to
         self.net = net.to(memory_format=self.layout)  # type: ignore[call-overload]
-        self.optimiser = torch.optim.AdamW(net.parameters(), config.optim.lr, MOMENTUM, weight_decay=config.optim.weight_decay)
+        self.optimiser = adamw(net, config.optim)
         self.half_lives = {"average": config.ema_images}
         self.passes = config.optim.accumulate
         self.acceleration = Acceleration(accumulate=config.optim.accumulate, tensorboard=Path(config.out))
         self.codes = self.validation = torch.empty(0)
 
-    def _source(self, images: Images, key: str, count: int, number: int) -> Source:
+    def _source(self, images: Images, key: str, count: int, number: int) -> CodeSource:
         low = self.config.low_resolution
-        return Source(images, self.data.augment, self.space, key, self.config.side, count, self.config.seed + number,
+        return CodeSource(images, self.data.augment, self.space, key, self.config.side, count, self.config.seed + number,
                       *((low.factor, low.recipe) if low else ()))
 
     @property
@@ -190,7 +189,7 @@ class LatentTask(Task[Numbers]):
             made[name] = float((self.weight(level) * error).mean() if name == SCORE else error.mean().sqrt())
         return made
 
-    def export(self, folder: Path, result: Result) -> None:
+    def export(self, folder: Path, result: RunResult) -> None:
         config, progress = self.config, result.progress
         net = drawn_network(self.network, config.seed)
         net.load_state_dict(result.weights)
@@ -198,7 +197,7 @@ class LatentTask(Task[Numbers]):
             "images": progress.seen, "ema_images": result.half_life, "hours": round(progress.seconds / 3600, 2),
             "hardware": result.process.hardware, "scores": {key: round(value, 5) for key, value in result.scores.items()},
         }
-        about, parts = described(self.space, self.given, config)
+        about, parts = stored_facts(self.space, self.given, config)
         with new_folder(folder, replace=True, advice=ADVICE) as part:
             save(part, net, parametrisation=self.target, recipe=self.data.train.recipe, channels=self.channels,
                  multiple=2 ** (len(self.network.get("block_out_channels", (1,) * 4)) - 1), card=facts, facts=about, parts=parts,
@@ -208,7 +207,8 @@ class LatentTask(Task[Numbers]):
             (part / "CARD.md").write_text(text, encoding="utf-8", errors="replace")
 
 
-def described(space: LatentSpace | None, given: int, config: LatentConfig) -> tuple[dict[str, Any], dict[str, torch.nn.Module]]:
+def stored_facts(space: LatentSpace | None, given: int, config: LatentConfig) -> tuple[dict[str, Any],
+                                                                                       dict[str, torch.nn.Module]]:
     """What `prior.json` says of the codes and of the condition, and the parts of the prior."""
     about: dict[str, Any] = {}
     if space is not None:
@@ -225,7 +225,7 @@ def _network(net: torch.nn.Module, condition: Tensor | None) -> Network:
     return lambda x, t: Conditioned(net, condition)(x, t).float()
 
 
-def _check(config: LatentConfig, space: LatentSpace | None, data: ImageData) -> None:
+def _check_codes(config: LatentConfig, space: LatentSpace | None, data: ImageData) -> None:
     """Refuses an autoencoder, a side or a factor that do not fit the data."""
     if space is not None:
         if space.channels != data.channels or type(space.recipe) is not type(data.train.recipe):

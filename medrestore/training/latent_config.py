@@ -41,8 +41,17 @@ class AutoencoderLoss:
             raise InputError("AutoencoderLoss: l1, squared and gradients are all 0, so nothing would be learned; raise one")
 
 
+class Unconditioned:
+    """The config of a network that is told nothing of an image beside it."""
+
+    @property
+    def conditions(self) -> Conditioning:
+        """None: no labels are told."""
+        return Conditioning()
+
+
 @dataclass(frozen=True)
-class AutoencoderConfig:
+class AutoencoderConfig(Unconditioned):
     """A run that trains an autoencoder, whose codes a latent prior may learn.
 
     Args:
@@ -83,11 +92,6 @@ class AutoencoderConfig:
 
     def __post_init__(self) -> None:
         check(self)
-
-    @property
-    def conditions(self) -> Conditioning:
-        """None: no labels are told."""
-        return Conditioning()
 
     @property
     def codes_weight(self) -> float:
@@ -140,7 +144,7 @@ class LowResolution:
 
 
 @dataclass(frozen=True)
-class LatentConfig:
+class LatentConfig(Unconditioned):
     """A run that trains a prior of codes, or one that is given the coarse image, or both (SRLDM).
 
     Args:
@@ -182,11 +186,6 @@ class LatentConfig:
         check(self)
         if len(self.data.sides) != 1:
             raise InputError(f"LatentConfig: codes are of crops of one side, and data.sides has {len(self.data.sides)}")
-
-    @property
-    def conditions(self) -> Conditioning:
-        """None: no labels are told."""
-        return Conditioning()
 
     @property
     def side(self) -> int:

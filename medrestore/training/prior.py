@@ -1,6 +1,6 @@
 """Training of diffusion priors: the denoising loss over noise levels, on augmented crops of images."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,23 +9,21 @@ import torch
 from torch import Tensor
 
 from ..datasets.base import Augment, Batch, Images
-from ..datasets.base import Progress as Preparation
 from ..errors import InputError
 from ..priors.classes import plain_classes
 from . import run as runs
 from . import validation as validations
-from .batches import NOISE, CropSampler, crop_loader, stream, with_worker_errors
+from .batches import NOISE, stream
 from .checkpoint import Progress
 from .conditioning import Given, Told
 from .config import Config
+from .crop_task import CropTask, adamw, layout_of, no_crops
 from .export import export
 from .loss import denoising_loss, noise_levels, weighting
 from .run import Run
 from .runtime import Acceleration, Process, continue_default_stream
 from .start import ImageData, initial_network, load_images
-from .task import Callbacks, Result, Task
-
-MOMENTUM = (0.9, 0.99)  # betas of AdamW
+from .task import Callbacks, RunResult
 
 
 def train(
@@ -63,10 +61,10 @@ def export_last(
     Raises:
         InputError: no checkpoint in `config.out` is intact.
     """
-    return runs.export_last(PriorTask(config, load_images(config, images, validation, augment)))
+    return runs.export_last_checkpoint(PriorTask(config, load_images(config, images, validation, augment)))
 
 
-class PriorTask(Task[Batch]):
+class PriorTask(CropTask):
     """A denoiser trained on crops (crop, channels, side, side).
 
     Args:
@@ -85,7 +83,7 @@ class PriorTask(Task[Batch]):
             noise_levels(config.objective, self.target),
             weighting(config.objective, self.target),
         )
-        self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        self.layout = layout_of(config.channels_last)
         # memory_format is missing in the stub of Module.to
         self.net = self.initial.net.to(memory_format=self.layout)  # type: ignore[call-overload]
         if config.gradient_checkpointing:
@@ -93,27 +91,13 @@ class PriorTask(Task[Batch]):
         self.has_dropout = any(
             isinstance(module, torch.nn.Dropout) and module.p > 0 for module in self.net.modules()
         )
-        self.optimiser = torch.optim.AdamW(
-            self.net.parameters(), config.optim.lr, MOMENTUM, weight_decay=config.optim.weight_decay
-        )
+        self.optimiser = adamw(self.net, config.optim)
         self.half_lives = {f"average-{images}": images for images in config.ema_images}
         self.passes = config.optim.accumulate
         self.acceleration = Acceleration(
             config.precision, config.compile, config.optim.accumulate, Path(config.out)
         )
-        self.validation = Batch(torch.empty(0))
-
-    def counts(self) -> list[int]:
-        return self.data.counts
-
-    def prepare(self, progress: Preparation) -> None:
-        self.data.prepare(progress)
-        self.validation = self.data.validation_crops(self.config)
-
-    def batches(self, progress: Progress, process: Process) -> Generator[Batch, None, None]:
-        sampler = CropSampler(self.config, progress, process.rank, process.world)
-        crops = self.data.training_crops(self.config)
-        return with_worker_errors(crop_loader(crops, sampler, pin=process.device.type == "cuda"))
+        self.validation = no_crops()
 
     def losses(self, net: torch.nn.Module, batch: Batch, number: int, process: Process) -> Iterator[Tensor]:
         batch = batch.to(process.device, self.layout)
@@ -129,7 +113,7 @@ class PriorTask(Task[Batch]):
     def scores(self, net: torch.nn.Module, process: Process) -> dict[str, float]:
         batch = self.validation.to(process.device)
         return validations.scores(
-            told(net, batch),
+            told_network(net, batch),
             self.target,
             batch.images,
             draw=self.draw,
@@ -147,7 +131,7 @@ class PriorTask(Task[Batch]):
         batch = self.validation.to(run.process.device)
         with run.averaged(next(iter(run.averages.values()))) as net:
             sheets = validations.pictures(
-                told(net, batch),
+                told_network(net, batch),
                 self.target,
                 batch.images,
                 self.initial.recipe,
@@ -168,11 +152,11 @@ class PriorTask(Task[Batch]):
                              "another out, or the labels of that run to resume it")
         self.initial = replace(self.initial, parent=facts["parent"])
 
-    def export(self, folder: Path, result: Result) -> None:
+    def export(self, folder: Path, result: RunResult) -> None:
         export(folder, result, self.initial, self.data, self.config)
 
 
-def told(net: torch.nn.Module, batch: Batch) -> Told:
+def told_network(net: torch.nn.Module, batch: Batch) -> Told:
     """The network, told all that is known of some images of a batch."""
     given = Given.of(batch)
     return lambda numbers: given.at(numbers).network(net)

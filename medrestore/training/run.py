@@ -21,11 +21,11 @@ from ..errors import InputError
 from ..files import explained
 from . import checkpoint as checkpoints
 from .checkpoint import Checkpoint, Progress, Tensors
-from .config import differences, stored
+from .config import changes_since, stored
 from .ema import ExponentialMovingAverage
 from .log import write_log
 from .runtime import Process, accelerated, exclusive_run, stop_signals
-from .task import SCORE, Batch, Callbacks, Result, Stopped, Summary, Task
+from .task import SCORE, Batch, Callbacks, RunResult, Stopped, Summary, TrainingTask
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -34,7 +34,7 @@ ON_MAIN = gathered.StateDictOptions(full_state_dict=True, cpu_offload=True)  # t
 EVERYWHERE = gathered.StateDictOptions(full_state_dict=True)
 
 
-def run(task: Task[Any], *, callbacks: Callbacks | None = None, resume: bool = True) -> Path:
+def run(task: TrainingTask[Any], *, callbacks: Callbacks | None = None, resume: bool = True) -> Path:
     """Trains a task from its last checkpoint, or the start, to its end; returns the folder of its result.
 
     Args:
@@ -55,7 +55,7 @@ def run(task: Task[Any], *, callbacks: Callbacks | None = None, resume: bool = T
             return this.export()
 
 
-def export_last(task: Task[Any]) -> Path:
+def export_last_checkpoint(task: TrainingTask[Any]) -> Path:
     """Exports the last checkpoint of a run, whether it has ended or not.
 
     Raises:
@@ -79,7 +79,7 @@ class Run(Generic[Batch]):
         process: this one.
     """
 
-    def __init__(self, task: Task[Batch], accelerator: "Accelerator", callbacks: Callbacks) -> None:
+    def __init__(self, task: TrainingTask[Batch], accelerator: "Accelerator", callbacks: Callbacks) -> None:
         self.task, self.config, self.accelerator, self.callbacks = task, task.config, accelerator, callbacks
         self.process = Process(accelerator.process_index, accelerator.num_processes, accelerator.device)
         if self.process.world > 1 and not task.parallel:
@@ -174,7 +174,7 @@ class Run(Generic[Batch]):
             raise InputError(
                 f"{self.out} holds checkpoints already; allow the run to resume, or give another out"
             )
-        changed = differences(last.config, self.config, str(folder))
+        changed = changes_since(last.config, self.config, str(folder))
         if last.facts["images"] != self.task.counts():
             changed.append(f"the data were {last.facts['images']} images and are {self.task.counts()}")
         if changed:
@@ -273,7 +273,7 @@ class Run(Generic[Batch]):
         )
         state = self._state()
         if self.accelerator.is_main_process:
-            checkpoints.write(self.out / "checkpoints", state)
+            checkpoints.write_checkpoint(self.out / "checkpoints", state)
             checkpoints.prune(self.out / "checkpoints", self.config.keep, SCORE)
             write_log(self.out, "log", self.progress.log)
         with explained(self.out / "tensorboard", checkpoints.ADVICE):
@@ -342,4 +342,4 @@ class Run(Generic[Batch]):
             weights = self._weights()
         scores = {key: row[f"{key}{suffix}"] for key in row if f"{key}{suffix}" in row}
         if self.accelerator.is_main_process:
-            self.task.export(folder, Result(weights, average.half_life, scores, self.progress, self.process))
+            self.task.export(folder, RunResult(weights, average.half_life, scores, self.progress, self.process))

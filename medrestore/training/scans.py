@@ -27,8 +27,8 @@ from ..mri.coils import principal_coil
 from ..mri.sampling import KINDS
 from ..operators import Crop
 from ..settings import build, check
+from .baseline_config import Acquisition, BaselineConfig
 from .batches import stream
-from .config import Acquisition, BaselineConfig
 
 ORDER, SCAN = 10, 11  # purposes of streams
 EDGE = 0.05  # of the brightest pixel: what is brighter, blurred, is inside the object
@@ -40,7 +40,7 @@ Position = tuple[
 
 
 @dataclass(frozen=True)
-class Scan:
+class TrainingScan:
     """One undersampled scan and its image, divided by the brightness of the zero-filled image.
 
     Attributes:
@@ -63,7 +63,7 @@ class Scan:
 
 
 @dataclass(eq=False)
-class KSpace:
+class KSpaceVolumes:
     """Slices of fully sampled fastMRI volumes with their own coils; ESPIRiT estimates the maps.
 
     Args:
@@ -106,7 +106,7 @@ class KSpace:
         return {f"fastmri: {volume.patient}" for volume in self.volumes}
 
 
-class Scans(Dataset[Scan]):
+class Scans(Dataset[TrainingScan]):
     """Undersampled scans with their images; every slice comes once an epoch, in a separate order for each.
 
     Args:
@@ -120,7 +120,7 @@ class Scans(Dataset[Scan]):
     def __init__(
         self,
         images: Images | None,
-        measured: Sequence[KSpace],
+        measured: Sequence[KSpaceVolumes],
         acquisition: Acquisition,
         *,
         augment: Augment | None = None,
@@ -135,7 +135,7 @@ class Scans(Dataset[Scan]):
     def __len__(self) -> int:
         return sum(len(part) for part in self._parts())
 
-    def __getitem__(self, at: Position) -> Scan:
+    def __getitem__(self, at: Position) -> TrainingScan:
         position, setting = at
         epoch, within = divmod(position, len(self))
         if epoch != self._epoch:
@@ -154,15 +154,15 @@ class Scans(Dataset[Scan]):
         if self.images is not None:
             self.images.prepare(progress)
 
-    def _parts(self) -> list[Images | KSpace]:
+    def _parts(self) -> list[Images | KSpaceVolumes]:
         return [*([] if self.images is None else [self.images]), *self.measured]
 
-    def _scan(self, index: int, generator: torch.Generator, setting: tuple[int, int] | None) -> Scan:
+    def _scan(self, index: int, generator: torch.Generator, setting: tuple[int, int] | None) -> TrainingScan:
         for part in self._parts():
             if index < len(part):
                 break
             index -= len(part)
-        if isinstance(part, KSpace):
+        if isinstance(part, KSpaceVolumes):
             kspace, maps, acquired = part[index]
             target = ZeroFilled().reconstruct(kspace, maps, acquired)
         else:
@@ -176,8 +176,8 @@ class Scans(Dataset[Scan]):
 
     def _augmented(self, image: Tensor, generator: torch.Generator) -> Tensor:
         if self.augment is not None and self.sides:
-            return self.augment(image, self.sides[_draw(len(self.sides), generator)], generator)
-        return image.flip(-1) if not self.plain and _draw(2, generator) else image
+            return self.augment(image, self.sides[_drawn_index(len(self.sides), generator)], generator)
+        return image.flip(-1) if not self.plain and _drawn_index(2, generator) else image
 
     def _simulated(self, image: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """k-space, maps and target of an image (1 or 2, height, width)."""
@@ -194,13 +194,13 @@ class Scans(Dataset[Scan]):
         truth = add_smooth_phase(truth, generator, strength=acquisition.phase)
         size = (image.shape[-2], image.shape[-1])
         maps = simulated_maps(
-            acquisition.coils[_draw(len(acquisition.coils), generator)], size, generator=generator
+            acquisition.coils[_drawn_index(len(acquisition.coils), generator)], size, generator=generator
         )
         low, high = acquisition.snr_db
         snr = low + (high - low) * float(torch.rand((), generator=generator))
         kspace = simulate_scan(truth, maps, torch.ones(1, size[1]), snr_db=snr, generator=generator)
         if self.plain or float(torch.rand((), generator=generator)) < acquisition.cut:
-            maps = maps * support(truth)
+            maps = maps * object_support(truth)
         return kspace, *as_estimated(kspace, maps, truth)
 
     def _undersampled(
@@ -211,20 +211,20 @@ class Scans(Dataset[Scan]):
         acquired: Tensor,
         generator: torch.Generator,
         setting: tuple[int, int] | None,
-    ) -> Scan:
+    ) -> TrainingScan:
         acquisition = self.acquisition
         kind, accel = setting or (
-            _draw(len(acquisition.kinds), generator),
-            _draw(len(acquisition.accels), generator),
+            _drawn_index(len(acquisition.kinds), generator),
+            _drawn_index(len(acquisition.accels), generator),
         )
         (rate, lines), size = acquisition.accels[accel], (kspace.shape[-2], kspace.shape[-1])
-        number = _draw(acquisition.masks, generator)
-        mask = _mask(acquisition.kinds[kind], size, rate, lines, (self.seed % 2**32, number)).float()
+        number = _drawn_index(acquisition.masks, generator)
+        mask = _drawn_mask(acquisition.kinds[kind], size, rate, lines, (self.seed % 2**32, number)).float()
         mask = (mask * acquired).expand(1, *size)
         kspace = kspace * mask
         scale = brightness(ZeroFilled().reconstruct(kspace, maps, mask[0])) or 1.0
         inside = (maps != 0).any(1, keepdim=True)
-        return Scan(
+        return TrainingScan(
             (kspace / scale)[0],
             maps[0],
             mask,
@@ -245,13 +245,13 @@ def as_estimated(kspace: Tensor, maps: Tensor, image: Tensor) -> tuple[Tensor, T
     return maps * phase.conj(), image * phase
 
 
-def support(image: Tensor) -> Tensor:
+def object_support(image: Tensor) -> Tensor:
     """Where the object is, (1, 1, height, width), 0 or 1: the blurred magnitude above 5 % of its maximum."""
     blurred = F.avg_pool2d(image.abs(), BLUR, 1, BLUR // 2, count_include_pad=False)
     return (blurred > EDGE * blurred.max()).float()
 
 
-def _check_signal(values: Tensor, index: int, part: Images | KSpace) -> None:
+def _check_signal(values: Tensor, index: int, part: Images | KSpaceVolumes) -> None:
     if not (values.abs().max() > 0):
         raise InputError(f"data: slice {index} of {type(part).__name__} is empty or not finite; leave it out")
 
@@ -274,10 +274,10 @@ def load_scans(
             "data.augment makes square crops; give data.sides, their sides in pixels, or leave it out"
         )
     train = Scans(
-        *_parts(data.train, images, "train"), config.scan, augment=augment, sides=data.sides, seed=seed
+        *_source_parts(data.train, images, "train"), config.scan, augment=augment, sides=data.sides, seed=seed
     )
     held_out = Scans(
-        *_parts(data.validation, validation, "validation"), config.scan, seed=seed + 1, plain=True
+        *_source_parts(data.validation, validation, "validation"), config.scan, seed=seed + 1, plain=True
     )
     if augment is not None and train.images is not None:
         datasets.check_light(augment, train.images)
@@ -285,9 +285,9 @@ def load_scans(
     return train, held_out
 
 
-def _parts(
+def _source_parts(
     sources: Sequence[Mapping[str, Any]], given: Images | None, name: str
-) -> tuple[Images | None, list[KSpace]]:
+) -> tuple[Images | None, list[KSpaceVolumes]]:
     if given is not None:
         return given, []
     if not sources:
@@ -301,16 +301,16 @@ def _parts(
     ]
     others = [source for source in sources if source.get("kind") != "kspace"]
     return datasets.images(others) if others else None, [
-        build(KSpace, options, "data kspace") for options in volumes
+        build(KSpaceVolumes, options, "data kspace") for options in volumes
     ]
 
 
 @lru_cache(maxsize=4096)
-def _mask(kind: str, size: tuple[int, int], accel: float, lines: int, seed: tuple[int, int]) -> Tensor:
+def _drawn_mask(kind: str, size: tuple[int, int], accel: float, lines: int, seed: tuple[int, int]) -> Tensor:
     """(1, width) or (height, width); as bytes, so that thousands fit in memory."""
     acs = lines if lines and KINDS[kind][1] == 1 else None
     return sampling_mask(kind, size, accel, acs=acs, seed=seed).mask.bool()
 
 
-def _draw(count: int, generator: torch.Generator) -> int:
+def _drawn_index(count: int, generator: torch.Generator) -> int:
     return int(torch.randint(count, (), generator=generator))

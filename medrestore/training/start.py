@@ -9,11 +9,11 @@ import torch
 
 from ..codecs import Interval, Recipe
 from ..datasets.base import Augment, Batch, Crops, Images, Progress
-from ..errors import InputError
+from ..errors import InputError, first_line
 from ..priors.classes import Classes
 from ..priors.parametrisations import Parametrisation
 from .batches import WEIGHTS, stream
-from .conditioning import classes_of, with_classes, with_reference
+from .conditioning import classes_of_run, network_with_reference, with_classes
 from .config import Config, CropConfig
 from .loss import target_of
 from .runtime import continue_default_stream
@@ -121,7 +121,7 @@ def load_images(
         )
     datasets.check_light(augmentation, train)
     datasets.disjoint(train, held_out)
-    classes, referenced = classes_of(config.conditions, train, held_out), config.conditions.reference
+    classes, referenced = classes_of_run(config.conditions, train, held_out), config.conditions.reference
     if referenced:
         for data in (train, held_out):  # which refuse what has none
             Crops(data, augmentation, seed=config.seed, referenced=True)
@@ -168,7 +168,8 @@ def _new(config: Config, data: ImageData) -> Initial:
 
 def _child(config: Config, init: str, data: ImageData) -> Initial:
     from ..priors.classes import described_classes
-    from ..priors.store import CONFIG, describe, find, load, reference_channels
+    from ..priors.network_files import CONFIG
+    from ..priors.store import describe, find, load, reference_channels
 
     about, recipe, folder = describe(init), data.train.recipe, find(init)
     known = described_classes(about, json.loads((folder / CONFIG).read_text(encoding="utf-8")), folder)
@@ -221,7 +222,7 @@ def _said(classes: Classes | None) -> str:
 def _build(config: Config, data: ImageData) -> tuple[torch.nn.Module, dict[str, Any]]:
     """The network of a config, its first weights drawn from the seed."""
     network = with_classes({"_class_name": "UNet2DModel"} | config.network, data.classes)
-    network = with_reference(network, config.conditions, data.channels, data.reference_channels)
+    network = network_with_reference(network, config.conditions, data.channels, data.reference_channels)
     return drawn_network(network, config.seed), network
 
 
@@ -231,17 +232,17 @@ def drawn_network(network: dict[str, Any], seed: int) -> torch.nn.Module:
     Raises:
         InputError: arguments that the network cannot take.
     """
-    from ..priors.architectures import build
+    from ..priors.architectures import build_network
 
     with torch.random.fork_rng(devices=[]):
         continue_default_stream(stream(seed, WEIGHTS))
         try:
-            return build(network)
+            return build_network(network)
         except InputError:
             raise
         except Exception as error:  # whatever the library says of arguments it cannot take
             raise InputError(
-                f"network cannot be built: {(str(error).splitlines() or [type(error).__name__])[0]}"
+                f"network cannot be built: {first_line(error)}"
             ) from error
 
 

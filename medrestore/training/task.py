@@ -69,7 +69,7 @@ class Callbacks:
 
 
 @dataclass(frozen=True)
-class Result:
+class RunResult:
     """What a run has reached.
 
     Attributes:
@@ -87,7 +87,7 @@ class Result:
     process: Process
 
 
-class Task(ABC, Generic[Batch]):
+class TrainingTask(ABC, Generic[Batch]):
     """What a run trains: a network with its data, loss, validation and output.
 
     Attributes:
@@ -132,7 +132,7 @@ class Task(ABC, Generic[Batch]):
         """The validation of a network in evaluation mode; `SCORE` is one of the names."""
 
     @abstractmethod
-    def export(self, folder: Path, result: Result) -> None:
+    def export(self, folder: Path, result: RunResult) -> None:
         """Writes the trained network; on the main process only."""
 
     def after_step(self, run: "Run[Batch]", before: Progress) -> None:

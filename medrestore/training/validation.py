@@ -60,7 +60,7 @@ def _denoised(net: Told, target: Parametrisation, x: Tensor, sigma: Tensor) -> T
 
 
 @torch.no_grad()
-def sample(net: Network, target: Parametrisation, noise: Tensor, *, steps: int = 20) -> Tensor:
+def sampled_images(net: Network, target: Parametrisation, noise: Tensor, *, steps: int = 20) -> Tensor:
     """Images from white noise: DDIM with eta 0 (Song, Meng & Ermon, ICLR 2021) on Karras noise levels."""
     low, high = target.sigma_range
     levels = karras(steps, min(high, HIGHEST), max(low, LOWEST))
@@ -94,7 +94,8 @@ def pictures(
         clean = target.estimate(net(range(len(shown))), noisy, torch.full((len(shown),), level, device=images.device))
         cells.append(torch.stack([shown, noisy, clean], 1).flatten(0, 1))
     return {
-        "samples": _sheet(_visible(sample(net([number % len(images) for number in range(8)]), target, noise), recipe), columns=4),
+        "samples": _sheet(_visible(sampled_images(net([number % len(images) for number in range(8)]), target, noise), recipe),
+                          columns=4),
         "denoising": _sheet(_visible(torch.cat(cells), recipe), columns=3 * len(shown)),
     }
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 from diffusers import DDPMScheduler
+from helpers import latent_diffusion as ldm_cases
 from helpers.advice import case, followed
 from helpers.checkpoints import CASES as KNOWN
 from priors.convert import test_edm as edm_cases
-from priors.convert import test_ldm as ldm_cases
 from priors.convert import test_monai as monai_cases
 from priors.convert import test_ncsnpp as ncsnpp_cases
 from priors.convert.conftest import random_state
@@ -24,13 +24,14 @@ from torch import Tensor
 from medrestore.codecs import Interval
 from medrestore.priors.convert import Converted, adm_classifier, ddpm, open_checkpoint
 from medrestore.priors.convert.edm import FAMILY as EDM
-from medrestore.priors.convert.load import DEEPEST, load
+from medrestore.priors.convert.ldm import FAMILY as LDM_FAMILY
+from medrestore.priors.convert.load import DEEPEST, load_tree
 from medrestore.priors.convert.monai import FAMILY as MONAI
 from medrestore.priors.encoder import EncoderUNet
 from medrestore.priors.parametrisations import scaled_linear_betas
 
 State = dict[str, Tensor]
-SMALL = ddpm.Architecture(3, 3, (32,), 1, (True,))
+SMALL = ddpm.DDPMArchitecture(3, 3, (32,), 1, (True,))
 
 
 def converted(folder: Path, tree: Any, family: str | None = None, **given: Any) -> Converted:
@@ -43,11 +44,11 @@ def knee() -> State:
 
 
 def faces() -> State:
-    return random_state(ddpm.layout(SMALL))
+    return random_state(ddpm.ddpm_layout(SMALL))
 
 
 def classifier(**changes: Any) -> State:
-    return random_state(adm_classifier.layout(replace(BASE, **changes), 5, None))
+    return random_state(adm_classifier.classifier_layout(replace(BASE, **changes), 5, None))
 
 
 def edm(change: Callable[[State], object] = lambda state: None) -> Converted:
@@ -65,7 +66,7 @@ def monai(change: Callable[[State], object] = lambda state: None) -> Converted:
 def ldm(change: Callable[[State], object] = lambda state: None, **given: Any) -> Converted:
     state = dict(ldm_cases.random_state(LDM))
     change(state)
-    return ldm_cases.FAMILY.convert(state, given)
+    return LDM_FAMILY.convert(state, given)
 
 
 def ncsnpp(**given: Any) -> Converted:
@@ -233,7 +234,7 @@ CASES = [
     ),
     case(
         "{} {}; give a checkpoint",
-        lambda folder: load(folder),
+        lambda folder: load_tree(folder),
         lambda folder: alike(converted(folder, faces()), faces()),
     ),
     case(
@@ -245,7 +246,7 @@ CASES = [
     case(
         "{} is no checkpoint of PyTorch or safetensors (it is empty, truncated, text or another "
         "format); give a .pt, .pth, .ckpt, .bin or .safetensors file",
-        lambda folder: ((folder / "c.pt").write_text("page"), load(folder / "c.pt")),
+        lambda folder: ((folder / "c.pt").write_text("page"), load_tree(folder / "c.pt")),
         lambda folder: alike(converted(folder, faces()), faces()),
     ),
     case(

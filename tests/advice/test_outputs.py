@@ -38,7 +38,7 @@ def pictured(bench: Bench) -> Bench:
     save_rgb_prior(bench / "rgb")
     picture(bench / "a.png"), mask(bench / "m.png")
     works(bench, "degrade", bench / "a.png", "--task", "denoise", "--noise-std", 9, "-o", bench / "noisy.png")
-    state = {key: 0.05 * torch.randn(shape) for key, shape in ddpm.layout(FACES).items()}
+    state = {key: 0.05 * torch.randn(shape) for key, shape in ddpm.ddpm_layout(FACES).items()}
     torch.save(state, bench / "faces.pt")
     rows = [
         {

@@ -32,9 +32,9 @@ from medrestore.priors import (
     spaces,
 )
 from medrestore.priors.conditional import Conditioned
+from medrestore.priors.network_files import device_of
 from medrestore.priors.parametrisations import linear_betas
 from medrestore.priors.spaces import LatentSpace
-from medrestore.priors.store import place
 from medrestore.recon.plan import Plan
 from medrestore.serve.forms import FORMS, inputs_of
 from medrestore.settings.documents import read_yaml
@@ -210,9 +210,9 @@ CASES = [
     ),
     case(
         "{} names no device; give cpu, cuda, cuda:1, mps or xpu",
-        lambda _: place("gpu"),
+        lambda _: device_of("gpu"),
         lambda _: (
-            [place(name).type for name in ("cpu", "cuda", "cuda:1", "mps", "xpu")]
+            [device_of(name).type for name in ("cpu", "cuda", "cuda:1", "mps", "xpu")]
             == ["cpu", "cuda", "cuda", "mps", "xpu"]
         ),
     ),

@@ -10,7 +10,7 @@ import pytest
 import torch
 from helpers.advice import case, followed, follows
 from helpers.frames import known, picture, scene
-from helpers.networks import save_reference_prior
+from helpers.networks import save_complex_prior
 from helpers.operators import coil_maps
 from helpers.ready import PLAN
 from helpers.scans import SHAPE, fastmri, kspace
@@ -84,7 +84,7 @@ def prepared(folder: Path, maps: np.ndarray) -> bool:
 
 
 def beside(folder: Path, image: np.ndarray) -> bool:
-    return reconstructed(prior=save_reference_prior(folder / "prior"), reference_image=image)
+    return reconstructed(prior=save_complex_prior(folder / "prior", reference=True), reference_image=image)
 
 
 def listed(folder: Path, *names: str) -> list[str]:

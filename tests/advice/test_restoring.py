@@ -17,13 +17,13 @@ from medrestore.images.codes import coarse_image
 from medrestore.images.coordinates import coordinates
 from medrestore.images.degradation import Degradation
 from medrestore.images.files import Job, restore_file
-from medrestore.images.operators import Files, operator_of
+from medrestore.images.operators import DegradationFiles, operator_of
 from medrestore.images.plan import Plan, Writing
-from medrestore.images.records import existing, pairs
+from medrestore.images.records import existing_input, pairs
 from medrestore.images.reporting import summary
 from medrestore.images.restore import Measured, prepare
 from medrestore.images.steps import Gaussian, Jpeg
-from medrestore.io.images import Images
+from medrestore.io.images import FileImages
 
 COLOUR = picture(0, (16, 24))[None].float()
 GREY = COLOUR[:, :1]
@@ -34,7 +34,7 @@ def applied(folder: Path, size: tuple[int, int] = (16, 24), **given: Any) -> Ten
         name: str(folder / value) if name in ("kernel", "mask") else value for name, value in given.items()
     }
     done = Degradation(**given)
-    return operator_of(done, size, 1, Files.read(done), 0)(GREY[..., : size[0], : size[1]])
+    return operator_of(done, size, 1, DegradationFiles.read(done), 0)(GREY[..., : size[0], : size[1]])
 
 
 def of_files(folder: Path, truth: np.ndarray) -> bool:
@@ -57,7 +57,7 @@ def listed(folder: Path, *names: str) -> list[str]:
 
 def coloured(prior: priors.Prior) -> list[str]:
     plan = Plan(Degradation(task="colorize"), noise_std=1.0, steps=2)
-    images = Images("in.png", "picture", GREY.numpy(), np.dtype(np.uint8))
+    images = FileImages("in.png", "picture", GREY.numpy(), np.dtype(np.uint8))
     return list(summary(images, prepare(Measured(GREY), plan, prior), [0], Job(plan, prior), "cpu"))
 
 
@@ -145,8 +145,8 @@ CASES = [
     ),
     case(
         "{} does not exist; give an image, or a folder of images",
-        lambda folder: existing(str(folder / "none.png")),
-        lambda folder: existing(str(folder)) == folder,
+        lambda folder: existing_input(str(folder / "none.png")),
+        lambda folder: existing_input(str(folder)) == folder,
     ),
     case(
         "{} and {} would both become {}; rename one",

@@ -283,7 +283,7 @@ def test_tables_that_can_be_compared(bench: Bench) -> None:
 def test_words_of_commands(bench: Bench) -> None:
     advice(bench, "does not exist; give a checkpoint, a file or a folder", "convert", bench / "none.pt")
     torch.save(
-        {key: 0.05 * torch.randn(shape) for key, shape in ddpm.layout(FACES).items()}, bench / "faces.pt"
+        {key: 0.05 * torch.randn(shape) for key, shape in ddpm.ddpm_layout(FACES).items()}, bench / "faces.pt"
     )
     works(bench, "convert", bench / "faces.pt", "-o", bench / "made")
     assert (bench / "made" / "prior.json").is_file()

@@ -9,7 +9,7 @@ import torch
 from helpers.advice import case, followed
 from helpers.autoencoders import autoencoder as small_autoencoder
 from helpers.autoencoders import train_waves_autoencoder
-from helpers.networks import save_reference_prior, save_rgb_prior
+from helpers.networks import save_complex_prior, save_rgb_prior
 from helpers.runs import NETWORK, EdgedWaves, Waves, baseline_config, prior_config, train_waves
 from training.test_classifier import Alone
 from training.test_classifier import fit as classifier
@@ -26,7 +26,8 @@ from medrestore.priors.parametrisations import Parametrisation
 from medrestore.priors.spaces import LatentSpace
 from medrestore.priors.store import describe
 from medrestore.training import train_latent
-from medrestore.training.config import Betas, Loss, Objective
+from medrestore.training.baseline_config import Loss
+from medrestore.training.config import Betas, Objective
 from medrestore.training.latent_config import AutoencoderLoss
 from medrestore.training.loss import noise_levels, target_of, weighting
 from medrestore.training.scans import load_scans
@@ -155,7 +156,7 @@ def given(folder: Path, **how: Any) -> bool:
         "colours": lambda: save_rgb_prior(folder / "colours"),
         "complex": lambda: train_waves(folder / "complex", **SHORT),
         "classes": lambda: of_classes(folder / "classes", **SHORT),
-        "reference": lambda: save_reference_prior(folder / "reference"),
+        "reference": lambda: save_complex_prior(folder / "reference", reference=True),
     }
     parent = parents[how.pop("parent")]()
     return prior(folder / "out", **{"init": str(parent), "network": {}, "objective": {}, **how})

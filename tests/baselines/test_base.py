@@ -5,8 +5,9 @@ import pytest
 import torch
 from helpers.slices import ALL, error, scan
 
-from medrestore.baselines import CGSense
+from medrestore.baselines import CGSense, ZeroFilled
 from medrestore.errors import InputError
+from medrestore.operators import Sense, SmoothPhase
 
 
 @pytest.mark.parametrize("baseline", ALL, ids=lambda b: type(b).__name__)
@@ -74,3 +75,11 @@ def test_bad_slices_are_refused():
         for baseline in ALL:
             with pytest.raises(InputError, match=sentence):
                 baseline.reconstruct(*inputs)
+
+
+def test_zero_filling_holds_no_phase():
+    kspace, maps, mask, _ = scan(24, 20)
+    ones = torch.ones(1, 1, 24, 20)
+    with pytest.raises(InputError, match="ZeroFilled holds no phase; take CG-SENSE, total variation or L1-wavelet"):
+        ZeroFilled().in_phase(SmoothPhase(Sense(maps, mask), ones + 0j, ones), kspace)
+    assert [one.holds_phase for one in ALL] == [not isinstance(one, ZeroFilled) for one in ALL]

@@ -5,7 +5,7 @@ import torch
 from helpers.slices import blocks, error, maps_of, scan
 
 from medrestore.baselines import DeepImagePrior, ZeroFilled
-from medrestore.baselines.deep_image_prior import _split
+from medrestore.baselines.deep_image_prior import _split_samples
 from medrestore.errors import InputError
 from medrestore.fft import fft2c
 from medrestore.mri.sampling import calibration_region
@@ -60,7 +60,7 @@ def test_what_is_held_out_stops_the_fit(monkeypatch):
     drawn.clear()
     DeepImagePrior(channels=8, layers=3, steps=30, patience=1).reconstruct(noise, maps, torch.ones(1, 20))
     assert len(drawn) == 30  # nothing outside the calibration region to hold out
-    fitted, predicted = _split(mask, (24, 20), 0.3, torch.Generator().manual_seed(0))
+    fitted, predicted = _split_samples(mask, (24, 20), 0.3, torch.Generator().manual_seed(0))
     assert torch.equal(fitted + predicted, mask.expand(24, 20)) and not (fitted * predicted).any()
     _, columns = calibration_region(mask)
     assert columns.stop - columns.start == 7 and fitted[:, columns].all()

@@ -5,20 +5,20 @@ import pytest
 import torch
 from laws import white
 
-from medrestore.baselines.penalties import Wavelets, differences, differences_adjoint, shrunk
+from medrestore.baselines.penalties import Wavelets, soft_threshold, wrapped_adjoint, wrapped_differences
 
 
 def test_the_adjoint_of_the_differences() -> None:
     x, d = white((1, 1, 5, 4), torch.complex64), white((2, 1, 1, 5, 4), torch.complex64, seed=1)
-    assert torch.allclose(torch.vdot(differences(x).flatten(), d.flatten()),
-                          torch.vdot(x.flatten(), differences_adjoint(d).flatten()), atol=1e-5)
-    assert float(differences(torch.ones(1, 1, 3, 3)).abs().max()) == 0
-    assert differences(torch.arange(3.0).reshape(1, 1, 1, 3))[1].flatten().tolist() == [-2, 1, 1]
+    assert torch.allclose(torch.vdot(wrapped_differences(x).flatten(), d.flatten()),
+                          torch.vdot(x.flatten(), wrapped_adjoint(d).flatten()), atol=1e-5)
+    assert float(wrapped_differences(torch.ones(1, 1, 3, 3)).abs().max()) == 0
+    assert wrapped_differences(torch.arange(3.0).reshape(1, 1, 1, 3))[1].flatten().tolist() == [-2, 1, 1]
 
 
 def test_shrinking() -> None:
-    assert torch.allclose(shrunk(torch.tensor([3.0, -0.5, 0.0, -2.0]), 1.0), torch.tensor([2.0, 0.0, 0.0, -1.0]))
-    assert torch.allclose(shrunk(torch.tensor([3 + 4j]), 1.0), torch.tensor([0.8 * (3 + 4j)]))
+    assert torch.allclose(soft_threshold(torch.tensor([3.0, -0.5, 0.0, -2.0]), 1.0), torch.tensor([2.0, 0.0, 0.0, -1.0]))
+    assert torch.allclose(soft_threshold(torch.tensor([3 + 4j]), 1.0), torch.tensor([0.8 * (3 + 4j)]))
 
 
 @pytest.mark.parametrize("size", [(24, 20), (25, 21), (24, 21)])

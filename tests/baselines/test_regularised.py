@@ -4,11 +4,13 @@ from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
+import pywt
 import torch
 from helpers.slices import ALL, error, forward, scan
 
 from medrestore.baselines import CGSense, L1Wavelet, TotalVariation, ZeroFilled
 from medrestore.errors import InputError
+from medrestore.operators import Sense, SmoothPhase
 
 
 def brightness(kspace, maps, mask):
@@ -29,6 +31,48 @@ def test_cg_sense_solves_the_normal_equations(both_axes):
     exact = torch.linalg.solve(normal, dense.mH @ kspace.flatten().to(torch.complex128))
     found = CGSense(0.02, iterations=60).reconstruct(kspace, maps, mask)
     assert torch.allclose(found.flatten(), exact.to(torch.complex64), atol=2e-5)
+
+
+def in_phase(kspace, maps, mask):
+    """An encoding whose phase is held, and its matrix for real and imaginary parts."""
+    height, width = kspace.shape[-2:]
+    phase = torch.polar(torch.ones(1, 1, height, width), torch.linspace(-2, 2, width).expand(1, 1, height, width))
+    A = SmoothPhase(Sense(maps, mask), phase, torch.linspace(0.2, 1.5, height)[:, None].expand(1, 1, height, width))
+    basis = torch.eye(height * width, dtype=torch.complex64).reshape(-1, 1, height, width)
+    columns = [torch.view_as_real(A(v[None])).flatten() for v in torch.cat([basis, 1j * basis])]
+    return A, torch.stack(columns, 1).double()
+
+
+def test_cg_sense_with_a_phase_solves_the_normal_equations():
+    kspace, maps, mask, _ = scan(7, 6, mask=torch.tensor([[0.0, 0, 1, 1, 1, 1]]))
+    A, dense = in_phase(kspace, maps, mask)
+    right = dense.T @ torch.view_as_real(A.data(kspace)).flatten().double()
+    exact = torch.linalg.solve(dense.T @ dense + 0.02 * torch.eye(84), right)
+    found = CGSense(0.02, iterations=80).in_phase(A, kspace)
+    assert torch.allclose(found.flatten(), torch.complex(*exact.float().chunk(2)), atol=1e-4)
+
+
+@pytest.mark.parametrize(("baseline", "penalty"), [
+    (TotalVariation(3e-3), lambda x: sum((x - x.roll(1, dims=axis)).abs().sum() for axis in (-2, -1))),
+    (L1Wavelet(3e-3, iterations=240), lambda x: torch.from_numpy(pywt.coeffs_to_array(
+        pywt.wavedec2(x[0, 0].numpy(), "db4", mode="zero"))[0]).abs().sum()),
+], ids=["TV", "L1-wavelet"])
+def test_penalties_with_a_phase_reach_the_minimum(baseline, penalty):
+    kspace, maps, mask, _ = scan(24, 20)
+    A, _ = in_phase(kspace, maps, mask)
+    found = baseline.in_phase(A, kspace)
+    scale = np.quantile(A.encoding.adjoint(kspace).abs().numpy(), 0.99)
+
+    def objective(x):
+        misfit = torch.linalg.vector_norm(A(x / scale) - A.data(kspace) / scale) ** 2 / 2
+        return float(misfit + 3e-3 * penalty(x / scale))
+
+    least = objective(found)
+    random = torch.Generator().manual_seed(0)
+    for size in (0.1, 0.01):
+        step = size * scale * torch.randn(found.shape, dtype=found.dtype, generator=random)
+        assert least < objective(found + step)
+    assert least < 0.999 * objective(0.97 * found) and least < 0.999 * objective(1.03 * found)
 
 
 @pytest.mark.parametrize("both_axes", [False, True])

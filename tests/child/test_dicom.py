@@ -6,7 +6,7 @@ import pytest
 from helpers.dicoms import dicom
 from pydicom.valuerep import IS, DSfloat, PersonName
 
-from medrestore.child.dicom import Dicoms, plain
+from medrestore.child.dicom import Dicoms, plain_element
 
 
 def ask(path, question, **arguments):
@@ -32,4 +32,4 @@ def test_pixels(tmp_path):
     (DSfloat("0.50"), "0.50"), (IS("7"), 7), (PersonName("A^B"), "A^B"), (b"data", None), (None, None), ("", ""), (3, 3),
     (pydicom.Sequence([]), None), ("a" * 5000, "a" * 1024)])  # fmt: skip
 def test_values_as_json_has_them(value, expected):
-    assert plain(value) == expected and type(plain(value)) is type(expected)
+    assert plain_element(value) == expected and type(plain_element(value)) is type(expected)

@@ -6,15 +6,15 @@ import h5py
 import numpy as np
 import pytest
 
-from medrestore.child.messages import LENGTH, Broken, described, receive, send, type_of
+from medrestore.child.messages import LENGTH, Broken, plain_dtype, receive_message, send_message, type_of
 
 
 def test_arrays_come_back():
     arrays = [np.arange(5.0), np.zeros((0, 3)), np.array([(1, 2.5)], [("a", "i4"), ("b", "f8")]), np.array(7)]
     stream = io.BytesIO()
-    send(stream, {"name": "ü\udcff"}, arrays)
+    send_message(stream, {"name": "ü\udcff"}, arrays)
     stream.seek(0)
-    message, data = receive(stream, most=1000)
+    message, data = receive_message(stream, most=1000)
     assert message == {"name": "ü\udcff"}
     assert [one.tobytes() for one in data] == [one.tobytes() for one in arrays]
 
@@ -24,7 +24,7 @@ def test_arrays_come_back():
                                   LENGTH.pack(100_000) + b"[" * 100_000])
 def test_what_is_no_message(data):
     with pytest.raises(Broken):
-        receive(io.BytesIO(data), most=8)
+        receive_message(io.BytesIO(data), most=8)
 
 
 @pytest.mark.parametrize("dtype", [
@@ -32,13 +32,13 @@ def test_what_is_no_message(data):
     np.dtype({"names": ["x", "y"], "formats": ["u1", ("i2", (3,))], "offsets": [4, 8], "itemsize": 32}),
 ])
 def test_types_come_back(dtype):
-    assert type_of(described(dtype)) == dtype
+    assert type_of(plain_dtype(dtype)) == dtype
 
 
 def test_types_of_hdf5_come_back():
-    assert h5py.check_vlen_dtype(type_of(described(h5py.vlen_dtype(np.float32)))) == np.float32
-    assert h5py.check_string_dtype(type_of(described(h5py.string_dtype()))) is not None
-    assert type_of(described(h5py.ref_dtype)) == np.dtype("O")
+    assert h5py.check_vlen_dtype(type_of(plain_dtype(h5py.vlen_dtype(np.float32)))) == np.float32
+    assert h5py.check_string_dtype(type_of(plain_dtype(h5py.string_dtype()))) is not None
+    assert type_of(plain_dtype(h5py.ref_dtype)) == np.dtype("O")
 
 
 def test_endless_types_are_refused():

@@ -1,9 +1,9 @@
 """Files by their numbers."""
 
-from medrestore.child.opened import Files
+from medrestore.child.opened import OpenFiles
 
 
-class Words(Files[list[str]]):
+class Words(OpenFiles[list[str]]):
     """Files that are lists of their paths."""
 
     closed = 0

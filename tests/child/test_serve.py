@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from medrestore.child.messages import receive, send
+from medrestore.child.messages import receive_message, send_message
 
 START = [sys.executable, "-c", "from medrestore.child.serve import serve; serve()"]
 
@@ -16,8 +16,8 @@ def test_it_answers_until_its_input_ends(tmp_path):
         request = {"kind": "hdf5", "closed": [], "locking": True, "file": 1, "path": str(tmp_path / "none.h5"),
                    "question": "opened", "arguments": {}, "memory": 1 << 28, "seconds": 5}
         for _ in range(2):
-            send(process.stdin, request)
-            message, _ = receive(process.stdout, most=0)
+            send_message(process.stdin, request)
+            message, _ = receive_message(process.stdout, most=0)
             assert "unable to" in message["error"].lower() and "\n" not in message["error"]
         process.stdin.close()
         assert process.wait(10) == 0
@@ -29,10 +29,10 @@ def test_limits_of_the_parent_stay(tmp_path):
         resource.setrlimit(resource.RLIMIT_CPU, (50, 50))
 
     with subprocess.Popen(START, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, preexec_fn=limited) as process:
-        send(process.stdin, {"kind": "hdf5", "closed": [], "locking": True, "file": 1, "path": "none",
-                             "question": "opened", "arguments": {},
-                             "memory": 1 << 60, "seconds": 1e5})
-        assert "error" in receive(process.stdout, most=0)[0]
+        send_message(process.stdin, {"kind": "hdf5", "closed": [], "locking": True, "file": 1, "path": "none",
+                                     "question": "opened", "arguments": {},
+                                     "memory": 1 << 60, "seconds": 1e5})
+        assert "error" in receive_message(process.stdout, most=0)[0]
         process.stdin.close()
 
 

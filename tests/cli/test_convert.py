@@ -10,8 +10,8 @@ import torch
 from medrestore.priors import load
 from medrestore.priors.convert import adm, ddpm
 
-KNEE = adm.Architecture(2, 4, 32, (32, 64), 1, (False, True))
-FACES = ddpm.Architecture(3, 3, (32, 64), 1, (False, True))
+KNEE = adm.ADMArchitecture(2, 4, 32, (32, 64), 1, (False, True))
+FACES = ddpm.DDPMArchitecture(3, 3, (32, 64), 1, (False, True))
 
 
 def checkpoint(path: Path, shapes, **wrapped) -> Path:
@@ -26,14 +26,14 @@ def facts(text):
 
 
 def test_convert_then_inspect_then_load(bench):
-    path = checkpoint(bench / "knee.pt", adm.layout(KNEE), step=3)
+    path = checkpoint(bench / "knee.pt", adm.adm_layout(KNEE), step=3)
     words = ("--set", "num_heads=2", "--set", "quantile=0.98", "--licence", "MIT")
     outcome = bench.call("convert", path, "-o", bench / "knee", *words)
     assert (outcome.code, outcome.err) == (0, "")
     told = facts(outcome.out)
     assert told["family"] == "guided diffusion (ADM)" and "averaged weights (EMA)" in told["taken"]
-    count = sum(torch.Size(shape).numel() for shape in adm.layout(KNEE).values())
-    assert told["tensors"] == f"{len(adm.layout(KNEE))} keys, {count:,} numbers"
+    count = sum(torch.Size(shape).numel() for shape in adm.adm_layout(KNEE).values())
+    assert told["tensors"] == f"{len(adm.adm_layout(KNEE))} keys, {count:,} numbers"
     assert told["images"] == "2 channels, any height and width that 2 divides"
     assert told["range"] == "CalibratedComplex(quantile=0.98)"
     assert told["schedule"] == "linear beta 0.0001 to 0.02, 1000 steps" and told["check"].startswith("answers noise of 32 x 32")
@@ -49,10 +49,10 @@ def test_convert_then_inspect_then_load(bench):
 
 
 def test_inspect_a_checkpoint(bench):
-    before = facts(bench.call("inspect", checkpoint(bench / "knee.pth", adm.layout(KNEE))).out)
+    before = facts(bench.call("inspect", checkpoint(bench / "knee.pth", adm.adm_layout(KNEE))).out)
     assert before["family"] == "guided diffusion (ADM)" and "num_heads=4" in before["before use"]
     assert before["to use it"].startswith(f"medrestore convert {bench / 'knee.pth'} -o knee --set")
-    outcome = bench.call("inspect", checkpoint(bench / "faces.ckpt", ddpm.layout(FACES)))
+    outcome = bench.call("inspect", checkpoint(bench / "faces.ckpt", ddpm.ddpm_layout(FACES)))
     told = facts(outcome.out)
     assert (outcome.code, outcome.err) == (0, "")
     assert told["family"] == "DDPM (SDEdit)" and told["images"].endswith("32 x 32 alone")
@@ -62,7 +62,7 @@ def test_inspect_a_checkpoint(bench):
 
 def test_the_name_of_the_prior_by_default(bench, monkeypatch):
     monkeypatch.chdir(bench.folder)
-    assert bench.call("convert", checkpoint(bench / "faces.pt", ddpm.layout(FACES))).code == 0
+    assert bench.call("convert", checkpoint(bench / "faces.pt", ddpm.ddpm_layout(FACES))).code == 0
     about = json.loads((bench / "faces" / "prior.json").read_text())
     assert about["size"] == [32, 32] and about["licence"].startswith("not stated")
 
@@ -86,7 +86,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_refusals_are_one_sentence_and_leave_nothing(bench, monkeypatch, case):
     monkeypatch.chdir(bench.folder)
-    checkpoint(bench / "knee.pt", adm.layout(KNEE))
+    checkpoint(bench / "knee.pt", adm.adm_layout(KNEE))
     (bench / "text.pt").write_text("not found")
     torch.save({"model": torch.nn.Linear(1, 1)}, bench / "code.pt")
     (bench / "there").mkdir()
@@ -103,7 +103,7 @@ def test_refusals_are_one_sentence_and_leave_nothing(bench, monkeypatch, case):
 def test_the_line_that_inspect_gives_can_be_pasted(bench, monkeypatch):
     monkeypatch.chdir(bench / ".")
     name = "-a $(touch exploded) 'b'.ckpt"
-    checkpoint(bench / name, ddpm.layout(FACES))
+    checkpoint(bench / name, ddpm.ddpm_layout(FACES))
     line = facts(bench.call("inspect", f"./{name}").out)["to use it"]
     words = shlex.split(line)
     assert words[:3] == ["medrestore", "convert", f"./{name}"] and words[4] == f"./{name.removesuffix('.ckpt')}"

@@ -13,9 +13,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from helpers.networks import save_rgb_prior
+from helpers.inpainted import (
+    SIZE,
+    dreaming,
+    folder,
+    frame,
+    hole,
+    inpaint,
+    pair,
+    picture,
+    refused,
+    restored,
+    save,
+    stack,
+)
 from helpers.scans import Bench
-from PIL import Image
 
 from medrestore.cli.main import COMMANDS
 from medrestore.files import unfinished
@@ -28,65 +40,11 @@ from medrestore.settings import plain
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "restore").glob("inpaint-*.yaml"))
 REAL = Path(__file__).parents[3] / "shared" / "data" / "surgical"
-SIZE = (24, 40)
-
-
-@pytest.fixture(scope="session")
-def rgb_prior(tmp_path_factory):
-    return save_rgb_prior(tmp_path_factory.mktemp("priors") / "rgb")
 
 
 @pytest.fixture
 def bench(tmp_path, rgb_prior, capsys):
     return Bench(tmp_path, rgb_prior, capsys)
-
-
-def inpaint(bench, *words):
-    return bench.call("inpaint", "--prior", bench.prior, "--steps", 2, "--window", 16, *words)
-
-
-def restored(bench, *words):
-    """The lines of a run that must succeed, without a word on stderr."""
-    outcome = inpaint(bench, *words)
-    assert (outcome.code, outcome.err) == (0, ""), outcome
-    return outcome.out
-
-
-def frame(seed):
-    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
-    waves = [np.sin(x / (3 + channel) + seed) + np.cos(y / 4 + channel) for channel in range(3)]
-    return np.rint(128 + 50 * np.stack(waves, -1)).clip(0, 255).astype(np.uint8)
-
-
-def hole(left=8, width=10):
-    mask = np.zeros(SIZE, np.uint8)
-    mask[6:16, left : left + width] = 255
-    return mask
-
-
-def save(path, pixels):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-    return path
-
-
-def folder(bench, masks, name="frames"):
-    """Frames and masks (white hides) as folders of png."""
-    for index, mask in enumerate(masks):
-        save(bench / name / f"f{index}.png", frame(index))
-        save(bench / f"{name}-masks" / f"f{index}.png", mask)
-    return bench / name, "--mask", bench / f"{name}-masks", "--mask-means", "hole"
-
-
-def stack(path, frames):
-    with MhaWriter(path, size=SIZE, count=len(frames), channels=1 if frames[0].ndim == 2 else 3) as writer:
-        for one in frames:
-            writer.put(one)
-    return path
-
-
-def picture(path):
-    return np.array(Image.open(path))
 
 
 def test_one_picture(bench):
@@ -154,14 +112,6 @@ def test_stacks_and_videos(bench, suffix):
         assert len(made) == 3
         for index, pixels in enumerate(made):
             assert np.array_equal(pixels[masks[index] == 0], frame(index)[masks[index] == 0])
-
-
-def dreaming(root, name, masks, truths):
-    for index, (mask, truth) in enumerate(zip(masks, truths, strict=True)):
-        save(root / name / "gt" / f"{index:03d}.png", truth)
-        save(root / name / "mask" / f"{index:03d}.png", 255 - mask)
-        save(root / name / "input" / f"{index:03d}.png", np.where(mask[..., None] > 0, 9, truth).astype(np.uint8))
-    return root
 
 
 def test_a_static_scene_is_seen_through_and_scored(bench):
@@ -238,142 +188,6 @@ def test_a_killed_run_resumes_to_the_same_bytes(bench):
     assert bench.files() == before
     restored(bench, *words, "-o", bench / "out", "--resume", "--seed", 4)  # another plan made it
     assert bench.files() != before
-
-
-def refused(bench, *words, says):
-    """Runs and checks the whole promise: one sentence, exit code 2, nothing written."""
-    before = bench.files()
-    outcome = inpaint(bench, *words)
-    lines = outcome.err.splitlines()
-    assert outcome.code == 2 and len(lines) == 1, outcome
-    assert lines[0].startswith("medrestore inpaint: error: ") and says in lines[0], lines[0]
-    assert bench.files() == before
-
-
-def pair(bench, mask, means="hole", name="a"):
-    """A frame, this mask, and where to write."""
-    return (save(bench / f"{name}.png", frame(0)), "--mask", save(bench / f"{name}-mask.png", mask), "--mask-means", means,
-            "-o", bench / "out")
-
-
-COLOUR = np.stack([hole(), hole(3), hole()], -1)
-
-
-@pytest.mark.parametrize(("mask", "says"), [
-    (np.zeros((20, 40), np.uint8), "is 40 x 24 but its mask"), (COLOUR, "mask in colour"),
-    (np.zeros(SIZE, np.uint8), "hides nothing"), (np.full(SIZE, 255, np.uint8), "hides all"),
-    (np.where(np.arange(40) < 30, 255, 0).astype(np.uint8)[None].repeat(24, 0),
-     "75% of a, more than half: check --mask-means, or"),
-    (hole() // 255, "grey levels 0, 1: "),
-], ids=["size", "colour", "empty", "all", "large", "0 and 1"])
-def test_bad_masks(bench, mask, says):
-    refused(bench, *pair(bench, mask), says=says)
-
-
-def test_large_holes_with_leave(bench):
-    mask = np.zeros(SIZE, np.uint8)
-    mask[:, :30] = 255
-    assert "75.0% hidden" in restored(bench, *pair(bench, mask), "--allow-large-hole")
-    mask[:] = 255
-    refused(bench, *pair(bench, mask, name="b"), "--allow-large-hole", "--overwrite", says="hides all")
-
-
-def test_polarity_is_never_guessed(bench):
-    words = pair(bench, hole())
-    refused(bench, *words[:3], *words[5:], says="'hole' or 'keep'")
-    refused(bench, *words[:4], "holes", *words[5:], says="--mask-means must be one of hole, keep, got 'holes'")
-    refused(bench, words[0], *words[3:], says="comes without masks")
-
-
-def test_counts_that_differ(bench):
-    words = folder(bench, [hole()] * 3)
-    (bench / "frames-masks" / "f2.png").unlink()
-    refused(bench, *words, "-o", bench / "out", says="give one mask for every frame")
-    source, mask = stack(bench / "in.mha", [frame(i) for i in range(3)]), stack(bench / "masks.mha", [hole()] * 2)
-    refused(bench, source, "--mask", mask, "--mask-means", "hole", "-o", bench / "out", says="3 frames but")
-
-
-@pytest.mark.parametrize("which", ["in.mha", "masks.mha"])
-@pytest.mark.parametrize("left", [200, 0.5, 0.95])
-def test_truncated_stacks(bench, which, left):
-    source, mask = stack(bench / "in.mha", [frame(i) for i in range(3)]), stack(bench / "masks.mha", [hole(i) for i in range(3)])
-    whole = (bench / which).read_bytes()
-    (bench / which).write_bytes(whole[: left if left > 1 else int(left * len(whole))])
-    refused(bench, source, "--mask", mask, "--mask-means", "hole", "-o", bench / "out.mha", says=which)
-
-
-def test_40_gb_declared(bench):
-    mask = stack(bench / "masks.mha", [hole()])
-    (bench / "big.mha").write_bytes(
-        b"ObjectType = Image\nNDims = 3\nBinaryData = True\nCompressedData = False\nDimSize = 1280 720 14500\n"
-        b"ElementNumberOfChannels = 3\nElementType = MET_UCHAR\nElementDataFile = LOCAL\n" + bytes(100))
-    refused(bench, bench / "big.mha", "--mask", mask, "--mask-means", "hole", "-o", bench / "out.mha", says="GB")
-
-
-def test_video_without_frames(bench):
-    save(bench / "m.png", hole())
-    for content in (b"", b"\x1a\x45\xdf\xa3" + bytes(100)):
-        (bench / "film.mkv").write_bytes(content)
-        words = bench / "film.mkv", "--mask", bench / "m.png", "--mask-means", "hole"
-        refused(bench, *words, "-o", bench / "out", says="film.mkv")
-
-
-def test_a_damaged_frame_is_found_before_any_work(bench):
-    words = folder(bench, [hole()] * 3)
-    whole = (bench / "frames" / "f2.png").read_bytes()
-    (bench / "frames" / "f2.png").write_bytes(whole[: len(whole) // 2])
-    refused(bench, *words, "-o", bench / "out", says="f2.png")
-
-
-@pytest.mark.parametrize(("words", "says"), [
-    (("--warm-start", "hot"), "--warm-start must be a number, got 'hot'"),
-    (("--warm-start", "90"), "outside the noise levels of the prior"), (("--start-sigma", "-1"), "--start-sigma must be above 0"),
-    (("--steps", "1"), "--steps must be at least 2"), (("--window", "15"), "multiples of"), (("--shift", "99"), "leaves gaps"),
-    (("--factor", "half"), "--factor must be a whole number or auto"), (("--noise-std", "-1"), "--noise-std must be"),
-    (("--method", "ddnm", "--noise-std", "3"), "free of noise"), (("--method", "hqs"), "--method must be one of diffpir"),
-    (("--feather", "-1"), "--feather must be"), (("--grow", "-1"), "--grow must be"),
-    (("--device", "tpu"), "--device tpu is not usable"),
-    (("--prior", "nobody"), "no prior at nobody"), (("--dataset", "coco"), "there is no data set"),
-    (("-o", "out.jpg"), "jpg would change"), (("-o", "out.nii"), "is no name to write to"),
-    (("--options.eta", "3"), "--options.eta must be at least 0 and at most 1"),
-    (("--travel-repeat", "0"), "--travel-repeat must be"), (("--samples", "0"), "--samples must be"),
-], ids=lambda value: value[0] if isinstance(value, tuple) else "")
-def test_bad_options(bench, words, says, monkeypatch):
-    monkeypatch.chdir(bench.folder)
-    refused(bench, *pair(bench, hole()), *words, says=says)
-
-
-def test_priors_that_see_no_frames(bench, tmp_path_factory):
-    grey = save_rgb_prior(tmp_path_factory.mktemp("priors") / "grey", channels=1)
-    refused(bench, *pair(bench, hole()), "--prior", grey, says="frames need one of RGB pictures")
-    refused(bench, *pair(bench, hole()), "--prior", "brain-mr-starter", says="frames need one of RGB pictures")
-
-
-def test_outputs_are_never_replaced_unasked(bench):
-    words = folder(bench, [hole()] * 2)
-    refused(bench, *words, "-o", bench / "frames", says="the input itself")
-    refused(bench, *words, "-o", bench / "frames" / "out", says="lies among the pictures")
-    refused(bench, *words, "-o", bench / "out.png", says="is one picture, and frames has 2 frames")
-    refused(bench, *words, says="give -o")
-    restored(bench, *words, "-o", bench / "out")
-    refused(bench, *words, "-o", bench / "out", says="pass --overwrite to replace it")
-    restored(bench, *words, "-o", bench / "out", "--overwrite")
-    (bench / "mine").mkdir()
-    refused(bench, *words, "-o", bench / "mine", "--resume", says="is no output of inpaint")
-    refused(bench, bench / "none", "-o", bench / "x", "--mask-means", "hole", says="does not exist")
-
-
-def test_what_inpaint_did_not_make_is_never_replaced(bench, monkeypatch):
-    """Neither a folder of other things, nor one that holds an input, nor the truth: not even with leave to overwrite."""
-    words = folder(bench, [hole()], name="data/frames")
-    save(bench / "mine" / "sub" / "a.png", frame(0))
-    refused(bench, *words, "-o", bench / "mine", "--overwrite", says="no output of inpaint, so it is never replaced")
-    refused(bench, *words, "-o", bench / "data", "--overwrite", says="holds the input")
-    truth = stack(bench / "truth.mha", [frame(0)])
-    refused(bench, *words, "--truth", truth, "-o", truth, "--overwrite", says="the input itself")
-    monkeypatch.chdir(bench / "mine")
-    for name in (".", "..", "/", "sub/.."):
-        refused(bench, *words, "-o", name, "--overwrite", says="is no name to write to")
 
 
 def stopped(bench, monkeypatch, *words, after):
@@ -513,11 +327,3 @@ def test_what_a_stack_knows_beside_its_pixels(bench):
     assert "not evenly spaced" not in restored(bench, *words, "-o", bench / "w.mkv")
     with open_frames(bench / "w.mkv") as made:
         assert made.times == tuple(times)
-
-
-def test_names_that_are_no_text(bench):
-    name = os.fsdecode(b"m\xfcller")
-    words = (save(bench / f"{name}.png", frame(0)), "--mask", save(bench / "m.png", hole()), "--mask-means", "hole")
-    restored(bench, *words, "-o", bench / f"{name}-out.png")
-    assert (bench / f"{name}-out.png").exists()
-    assert "m?ller" in (bench / f"{name}-out.png.frames.csv").read_text("utf-8")

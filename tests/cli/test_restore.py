@@ -18,11 +18,6 @@ from medrestore.images.plan import Plan
 from medrestore.settings import plain
 
 
-@pytest.fixture(scope="session")
-def rgb_prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_rgb_prior(tmp_path_factory.mktemp("priors") / "rgb")
-
-
 def png(path: Path, shape: tuple[int, ...] = (24, 32), seed: int = 0) -> Path:
     pixels = grey(seed, (shape[0], shape[1])).numpy()
     Image.fromarray(pixels if len(shape) == 2 else np.stack([pixels, pixels[::-1], 255 - pixels], -1)).save(
@@ -89,6 +84,21 @@ def test_coefficients_of_compressed_sensing(bench: Bench) -> None:
         "-o",
         bench / "d.npy",
     )
+    restored(bench, bench / "d.npy", "-o", bench / "r.npy")
+    assert np.load(bench / "r.npy").shape == (24, 32)
+
+
+def test_moduli_of_a_transform(bench: Bench) -> None:
+    png(bench / "clean.png")
+    words = ("--task", "phase-retrieval", "-o")
+    for name, says in (("d.png", "name the output .tif or .npy"), ("d.nii", "no place in the patient")):
+        outcome = bench.call("degrade", bench / "clean.png", *words, bench / name)
+        assert outcome.code == 2 and says in outcome.err
+    done(bench, "degrade", bench / "clean.png", *words, bench / "d.npy")
+    moduli = np.load(bench / "d.npy")
+    assert moduli.shape == (48, 64) and moduli.dtype == np.float32 and moduli.min() >= 0
+    expected = np.abs(np.fft.fft2(np.asarray(Image.open(bench / "clean.png"), np.float64), (48, 64), norm="ortho"))
+    np.testing.assert_allclose(moduli, expected, rtol=1e-3, atol=1e-2)
     restored(bench, bench / "d.npy", "-o", bench / "r.npy")
     assert np.load(bench / "r.npy").shape == (24, 32)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.networks import save_rgb_prior
 from helpers.scans import Bench, fastmri, kspace
 from PIL import Image
 
@@ -15,11 +14,6 @@ from medrestore.cli import results
 from medrestore.settings import Privacy
 
 HALF = ("--undersample", "uniform1d", "--accel", 2, "--acs", 14)
-
-
-@pytest.fixture(scope="session")
-def rgb_prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_rgb_prior(tmp_path_factory.mktemp("priors") / "rgb")
 
 
 def png(path: Path, seed: int = 0) -> Path:
@@ -36,11 +30,6 @@ def table(path: Path) -> list[dict[str, str]]:
 def document(outcome: Any) -> dict[str, Any]:
     assert outcome.out.startswith("{") and outcome.out.endswith("}\n")
     return json.loads(outcome.out)
-
-
-def test_numbers_that_are_not_finite_are_null() -> None:
-    assert results.finite({"a": float("nan"), "b": [1.0, (float("inf"), "x")], 3: None}) == {"a": None, "b": [1.0, [None, "x"]],
-                                                                                            "3": None}
 
 
 def test_recon(bench: Bench, scan: Path) -> None:

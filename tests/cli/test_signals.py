@@ -12,14 +12,14 @@ import pytest
 from helpers.scans import kspace
 
 from medrestore.cli.main import main
-from medrestore.cli.signals import Stopped, exit_code, stoppable
+from medrestore.cli.signals import StoppedBySignal, exit_code, stoppable
 from medrestore.files import unfinished
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_the_main_thread_and_is_then_as_before(number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    with pytest.raises(Stopped) as caught, stoppable():
+    with pytest.raises(StoppedBySignal) as caught, stoppable():
         os.kill(os.getpid(), number)
         time.sleep(5)
     assert exit_code(caught.value) == 128 + number and exit_code(KeyboardInterrupt()) == 130

@@ -88,7 +88,7 @@ def test_no_file_of_ours_takes_the_place_of_a_closed_stream(tmp_path, closed):
 def test_how_much_is_said(capsys: pytest.CaptureFixture[str], detail: str, said: list[str]) -> None:
     terminal.settle_lines(detail)
     terminal.say("by the way")
-    terminal.answer("asked for")
+    terminal.say_answer("asked for")
     terminal.say("warning: w")
     logging.getLogger("medrestore.x").debug("detail")
     terminal.complain("wrong")

@@ -7,7 +7,17 @@ import pytest
 from scipy import stats
 
 from medrestore.errors import InputError
-from medrestore.evaluation.statistics import Pair, cells, differences, holm, interval, paired, per_case, signed_rank
+from medrestore.evaluation.statistics import (
+    Pair,
+    cells,
+    holm,
+    interval,
+    mean_of_known,
+    paired,
+    paired_differences,
+    per_case,
+    signed_rank,
+)
 
 
 def rows_of(scores, method="DDS", setting="4x", metric="psnr"):
@@ -129,7 +139,7 @@ def test_a_seed_that_one_of_two_lacks_is_in_no_difference():
     (pair,) = paired(rows, "psnr", "TV")
     assert (pair.difference, pair.low, pair.high, pair.p, pair.patients) == (0, 0, 0, 1, 6)
     later = [{**row, "seed": row["seed"] + 5} for row in rows if row["method"] == "TV"]  # no seed in common: all of each
-    assert differences([(("4x", "later", "TV"), later, rows_of({"a": [8.0]}, "TV"))], "psnr")[0].difference == 1
+    assert paired_differences([(("4x", "later", "TV"), later, rows_of({"a": [8.0]}, "TV"))], "psnr")[0].difference == 1
 
 
 def test_holm_runs_over_settings_and_methods():
@@ -151,9 +161,9 @@ def test_pairs_refuse():
     rows = rows_of({"a": [1.0]}, "DDS")
     with pytest.raises(InputError, match="no other method shares a case and a setting with 'TV' in 'psnr'; there are: DDS"):
         paired(rows, "psnr", "TV")
-    assert differences([(("4x", "DDS", "TV"), rows, rows_of({"b": [1.0]}))], "psnr") == []
+    assert paired_differences([(("4x", "DDS", "TV"), rows, rows_of({"b": [1.0]}))], "psnr") == []
     with pytest.raises(InputError, match="no metric 'mse'"):
-        differences([], "mse")
+        paired_differences([], "mse")
 
 
 def test_smallest_p():
@@ -166,3 +176,7 @@ def test_slices_of_a_case_become_one_row():
     first, second = per_case(rows, ("psnr", "ssim", "nmse"))
     assert (first["case"], first["slice"], first["slices"], first["psnr"], first["ssim"]) == ("a-scan", None, 2, 2.0, None)
     assert second["psnr"] == 5 and "nmse" not in second
+
+
+def test_the_mean_of_what_is_known() -> None:
+    assert mean_of_known([1.0, None, 2.0]) == 1.5 and mean_of_known([None]) is None and mean_of_known([]) is None

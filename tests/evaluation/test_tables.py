@@ -8,7 +8,7 @@ import pytest
 
 from medrestore.errors import InputError
 from medrestore.evaluation.statistics import Cell
-from medrestore.evaluation.tables import Entry, csv_text, grid, latex, markdown, read_rows, write_rows
+from medrestore.evaluation.tables import TableEntry, csv_text, latex, markdown, read_rows, table_grid, write_rows
 
 ROW = {"case": "file, 1", "patient": "007", "slice": 3, "setting": "uniform1d 4x", "accel": 3.97, "method": "DDS \"49\"",
        "seed": 1, "calls": 49, "protocol": "fastmri-slice", "psnr": 0.1 + 0.2, "nmse": None}
@@ -106,7 +106,7 @@ def test_hostile_parquet_is_not_expanded(tmp_path, monkeypatch):
 def test_grid_marks_the_best_as_printed():
     cells = [cell("4x", "A", 30.001), cell("4x", "B", 30.004), cell("4x", "C", 29.0), cell("8x", "C", 27.0),
              cell("8x", "B", 28.0)]
-    header, lines = grid(cells)
+    header, lines = table_grid(cells)
     assert header == ["method", "4x", "8x"]
     assert lines == [["A", "30.00 ± 1.00", "-"], ["B", "30.00 ± 1.00", "28.00 ± 1.00"], ["C", "29.00 ± 1.00", "27.00 ± 1.00"]]
     assert [[entry.mark for entry in line[1:]] for line in lines] == [["best", ""], ["best", "best"], ["second", "second"]]
@@ -115,30 +115,30 @@ def test_grid_marks_the_best_as_printed():
 def test_grid_knows_the_good_end_and_the_digits():
     cells = [*(cell("4x", method, mean, "nmse") for method, mean in (("A", 0.02), ("B", 0.01), ("C", 0.03))),
              cell("4x", "A", 30.0), cell("4x", "mine", 1.0, "own")]
-    header, lines = grid(cells, show="mean")
+    header, lines = table_grid(cells, show="mean")
     assert header == ["method", "4x, NMSE", "4x, PSNR (dB)", "4x, own"]
     assert lines[0] == ["A", "0.0200", "30.00", "-"] and lines[3] == ["mine", "-", "-", "1.0000"]
     assert [line[1].mark for line in lines] == ["second", "best", "", ""]
     assert not lines[0][2].mark  # alone is not best
-    header, _ = grid([cell("s", "A", 1.0, "consistency"), cell("s", "A", 1.0)], protocol="dreaming-official")
+    header, _ = table_grid([cell("s", "A", 1.0, "consistency"), cell("s", "A", 1.0)], protocol="dreaming-official")
     assert header[1] == "s, consistency term"
 
 
 def test_grid_shows_what_is_asked_and_leaves_out_what_is_unknown():
     cells = [cell("4x", "A", 30.0, median=1.0, q1=0.5, q3=2.0), cell("4x", "B", 29.0, median=3.0, sd=nan, low=nan)]
-    assert [line[1] for line in grid(cells)[1]] == ["30.00 ± 1.00", "29.00"]
-    assert [line[1] for line in grid(cells, show="mean [low, high]")[1]] == ["30.00 [29.50, 30.50]", "29.00"]
-    _, lines = grid(cells, show="median [q1, q3]")
+    assert [line[1] for line in table_grid(cells)[1]] == ["30.00 ± 1.00", "29.00"]
+    assert [line[1] for line in table_grid(cells, show="mean [low, high]")[1]] == ["30.00 [29.50, 30.50]", "29.00"]
+    _, lines = table_grid(cells, show="median [q1, q3]")
     assert lines[0][1] == "1.00 [0.50, 2.00]" and lines[1][1].mark == "best"  # ranked by the median
-    assert grid([cell("4x", "A", nan), cell("8x", "A", 1.0)])[1] == [["A", "-", "1.00 ± 1.00"]]
-    assert grid([]) == (["method"], [])
+    assert table_grid([cell("4x", "A", nan), cell("8x", "A", 1.0)])[1] == [["A", "-", "1.00 ± 1.00"]]
+    assert table_grid([]) == (["method"], [])
     with pytest.raises(InputError, match="cannot show 'all'"):
-        grid(cells, show="all")
+        table_grid(cells, show="all")
 
 
 def test_markdown_latex_and_csv():
     header = ["method", "a_b, 4x"]
-    lines = [["DDS | x", Entry("1 ± 2", "best")], ["50% & {T}V\\", Entry("1", "second")], ["HQS", Entry("-")]]
+    lines = [["DDS | x", TableEntry("1 ± 2", "best")], ["50% & {T}V\\", TableEntry("1", "second")], ["HQS", TableEntry("-")]]
     assert markdown(header, lines).splitlines() == [
         "| method | a_b, 4x |", "| --- | ---: |", "| DDS \\| x | **1 ± 2** |", "| 50% & {T}V\\ | <ins>1</ins> |", "| HQS | - |"]
     assert latex(header, lines, "x_1 < 3").splitlines() == [
@@ -150,7 +150,7 @@ def test_markdown_latex_and_csv():
 
 
 def test_entries_travel():
-    entry = pickle.loads(pickle.dumps(Entry("1", "second")))
+    entry = pickle.loads(pickle.dumps(TableEntry("1", "second")))
     assert entry == "1" and entry.mark == "second"
 
 

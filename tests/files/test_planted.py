@@ -133,7 +133,7 @@ def train(bench: Bench, out: Path) -> None:
 
 
 def convert(bench: Bench, out: Path) -> None:
-    layout = adm.layout(adm.Architecture(2, 4, 32, (32, 64), 1, (False, True)))
+    layout = adm.adm_layout(adm.ADMArchitecture(2, 4, 32, (32, 64), 1, (False, True)))
     generator = torch.Generator().manual_seed(0)
     state = {key: 0.05 * torch.randn(shape, generator=generator) for key, shape in layout.items()}
     torch.save(state, bench / "knee.pt")

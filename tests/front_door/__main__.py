@@ -20,7 +20,10 @@ from front_door import blocks, stage
 ROOT = blocks.ROOT
 EXTRAS = "train,dicom,video,parquet,nufft"  # that the pages' commands and the walks use
 STEPS = {"recon", "inpaint", "restore", "generate", "demo"}
-TRAINED = ["images=64", "optim.decay_images=32", "optim.warmup_images=8", "checkpoint_images=64", "sample_images=64"]
+TRAINED = ["images=64", "optim.decay_images=32", "optim.warmup_images=8", "checkpoint_images=64"]
+ALSO_TRAINED = {"organs.yaml": [], "latent-quick": [  # in place of samples, which the others draw
+    "latent.crops=64", "latent.train.images=64", "latent.train.checkpoint_images=64", "latent.train.ema_images=32"]}
+RECIPES = {"mine.yaml": "", "organs.yaml": "classifier:"}  # files that a page shows, and how their block begins
 WALKS = {"clinical_researcher.py": ["-o", "images", "--steps", "2"], "evaluator.py": ["-o", "study", "--steps", "2"],
          "trainer.py": ["-o", "work", "--images", "64", "--steps", "2"]}
 LIMIT = 900  # seconds of one command
@@ -117,18 +120,24 @@ def _small(line: str, folder: Path, inputs: Path, page: Path) -> list[str]:
     words = ["dds" if word == "NAME" else word for word in shlex.split(line, comments=True)]
     for before, word in zip(["", *words], words, strict=False):
         place = inputs / word.split("/")[0]
-        if before not in ("-o", "--out") and place.exists() and not (folder / place.name).exists():
+        if before not in ("-o", "--out") and place.exists() and not (folder / word).exists():
             beside = {".cfl": [place.with_suffix(".hdr")], ".h5": [inputs / "scan.h5"] if "--from" in words else []}
             for path in [place, *beside.get(place.suffix, [])]:
-                (shutil.copytree if path.is_dir() else shutil.copy)(path, folder / path.name)
-    if "mine.yaml" in words:
-        (folder / "mine.yaml").write_text(next(iter(blocks.bodies(page, "yaml"))))
+                if path.is_dir():
+                    shutil.copytree(path, folder / path.name, dirs_exist_ok=True)
+                else:
+                    shutil.copy(path, folder / path.name)
+    for word in {*words} & {*RECIPES}:
+        body = next(body for body in blocks.bodies(page, "yaml") if body.startswith(RECIPES[word]))
+        (folder / word).write_text(body)
+        for place in ("train", "held-out"):
+            shutil.copytree(inputs / place, folder / place, dirs_exist_ok=True)
     name = words[1] if words[0] == "medrestore" and len(words) > 1 else ""
     whole = {"--help", "--from", "--print_config"} & set(words)
     if name in STEPS and not whole:
         words += ["--steps", "2"]
     if name == "train" and not whole:
-        words += TRAINED
+        words += [*TRAINED, *ALSO_TRAINED.get(words[2], ["sample_images=64"])]
     return words
 
 

@@ -19,6 +19,8 @@ NOT_RUN = {  # what `make front-door` does not run, by a pattern of the line, an
     r"DREAMING": "needs DREAMING",
     r"VOLUMES|volumes\.npz|PICTURES": "needs a data set of its own",
     r"evaluate (dds-study|few-steps)|train (unet|varnet)": "takes half an hour or more",
+    r"256x256_classifier|imagenet": "needs checkpoints of guided diffusion",
+    r"train (brain-mr|pictures|surgical)-": "takes hours",
     r"--init|configs/train/|runs/varnet": "goes on from a training run",
     r"meas\.dat": "needs a file of a Siemens scanner",
     r"^make |benchmarks/|-m pytest": "is for a clone of the repository, where the other targets run it",

@@ -3,12 +3,14 @@
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import ismrmrd
 import numpy as np
 import torch
 from helpers import scans
 from helpers.checkpoints import FACES
+from helpers.networks import save_complex_prior, save_rgb_prior
 from helpers.phantom import head_and_maps
 from PIL import Image
 from scipy.io import savemat
@@ -20,9 +22,18 @@ from medrestore.io.frames.video import VideoWriter
 from medrestore.mri import radial
 from medrestore.operators import NonCartesianSense
 from medrestore.priors.convert import ddpm
+from medrestore.training import read_latent, train_latent
 
 ROOT = Path(__file__).parents[2]
 SIDE = 128  # of which 8 % of the lines are enough for coil maps
+SRLDM = {
+    "latent": {"crops": 4, "train": {"autoencoder": "kl", "images": 8, "checkpoint_images": 8, "ema_images": 4, "scale_crops": 4,
+                                     "optim": {"batch": 4}, "network": {"block_out_channels": [8, 16], "norm_num_groups": 4}}},
+    "low_resolution": {"recipe": "average", "factor": 4}, "images": 8, "checkpoint_images": 8, "ema_images": 4,
+    "optim": {"batch": 4},
+    "network": {"block_out_channels": [8, 8], "layers_per_block": 1, "norm_num_groups": 4, "add_attention": False,
+                "down_block_types": ["DownBlock2D"] * 2, "up_block_types": ["UpBlock2D"] * 2},
+}
 STUDY = """name: study
 protocol: fastmri-slice
 data: {kind: phantoms, count: 2, size: [64, 64]}
@@ -43,16 +54,30 @@ def make(folder: Path) -> None:
     _pictures(folder)
     write_nifti(folder / "scan.nii.gz", 255 * images, pixel_mm=(1.0, 1.0, 3.0), affine=np.diag([1.0, 1.0, 3.0, 1.0]))
     shutil.copy(folder / "scan.nii.gz", folder / "brain.nii.gz")
-    shutil.copytree(shipped.priors()["surgical-starter"], folder / "my-prior")
+    _priors(folder)
     generator = torch.Generator().manual_seed(0)
-    state = {name: torch.randn(shape, generator=generator) for name, shape in ddpm.layout(FACES).items()}
+    state = {name: torch.randn(shape, generator=generator) for name, shape in ddpm.ddpm_layout(FACES).items()}
     for name in ("checkpoint.pt", "ct.pt"):
         torch.save(state, folder / name)
     (folder / "study.yaml").write_text(STUDY)
 
 
+def _priors(folder: Path) -> None:
+    """One of pictures, and small ones that are told something: random weights, or trained on a handful of crops."""
+    shutil.copytree(shipped.priors()["surgical-starter"], folder / "my-prior")
+    save_rgb_prior(folder / "organs-prior", names=("gut", "liver"), null=True)
+    save_complex_prior(folder / "runs" / "contrasts" / "prior", names=("T1w", "T2w"))
+    save_complex_prior(folder / "runs" / "reference" / "prior", reference=True)
+    data: dict[str, Any] = {part: [{"kind": "pictures", "files": str(folder / place)}]
+                            for part, place in (("train", "train"), ("validation", "held-out"))}
+    recipe = SRLDM | {"out": str(folder / "runs" / "srldm"), "data": data | {"sides": [[64, 1.0]], "augment": "frames"}}
+    train_latent(read_latent(recipe, "the front door"))
+
+
 def _scans(folder: Path, kspace: np.ndarray, images: np.ndarray) -> None:
     scans.fastmri(folder / "scan.h5", kspace, reference=images, header=scans.header((SIDE, SIDE), (SIDE, SIDE)))
+    for name in ("t1", "t2"):
+        shutil.copy(folder / "scan.h5", folder / f"{name}.h5")
     for place in ("scans", "truth"):
         (folder / place).mkdir()
         shutil.copy(folder / "scan.h5", folder / place / "one.h5")
@@ -100,8 +125,13 @@ def _pictures(folder: Path) -> None:
         (folder / place).mkdir()
         for number in range(2):
             Image.fromarray(what).save(folder / place / f"{number:04d}.png")
+    for place in ("train", "held-out"):
+        for organ, what in (("gut", picture), ("liver", noisy)):
+            (folder / place / organ).mkdir(parents=True)
+            Image.fromarray(what if place == "train" else what[::-1]).save(folder / place / organ / "0.png")
     for name, what in (
-            ("frame", picture), ("photo", noisy), ("noisy", noisy), ("mask", hidden), ("parts", hidden // 3), ("soft", hidden)):
+            ("frame", picture), ("photo", noisy), ("noisy", noisy), ("mask", hidden), ("parts", hidden // 3), ("soft", hidden),
+            ("blurred", picture), ("small", picture[::4, ::4])):
         Image.fromarray(what).save(folder / f"{name}.png")
     for name, what in (("scene", picture), ("masks", 255 - hidden)):
         channels = 3 if what.ndim == 3 else 1

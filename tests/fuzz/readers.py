@@ -85,7 +85,7 @@ def splits(path: Path) -> Iterator[Any]:
 
 
 def weights(path: Path) -> Iterator[Any]:
-    for view in checkpoint.read(path)[:2]:
+    for view in checkpoint.read_views(path)[:2]:
         yield from checkpoint.floats(view.state, path).values()
 
 

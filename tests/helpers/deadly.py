@@ -12,14 +12,14 @@ from medrestore.io.scenes.base import Scene
 from medrestore.metrics import Scores
 from medrestore.recon import folder
 from medrestore.recon.files import Job
-from medrestore.tasks import Batch, Message
+from medrestore.tasks import ItemBatch, Message
 
 
 @dataclass(frozen=True)
 class Deadly(folder.Apart):
     """Dies by a signal on every scan called b, as libraries that read damaged files do."""
 
-    def __call__(self, batch: Batch[folder.Pair], worker: int, send: Callable[[Message], None]) -> None:
+    def __call__(self, batch: ItemBatch[folder.Pair], worker: int, send: Callable[[Message], None]) -> None:
         real = folder.recon_file
 
         def recon_file(source: Path, out: Path, job: Job) -> dict[str, Scores]:
@@ -32,10 +32,10 @@ class Deadly(folder.Apart):
 
 
 @dataclass(frozen=True)
-class DeadlyScene(scenes.Apart):
+class DeadlyScene(scenes.ScenesApart):
     """Dies by a signal on every scene whose output is called b."""
 
-    def __call__(self, batch: Batch[Path], worker: int, send: Callable[[Message], None]) -> None:
+    def __call__(self, batch: ItemBatch[Path], worker: int, send: Callable[[Message], None]) -> None:
         real = scenes.inpaint_scene
 
         def inpaint_scene(opened: Callable[[], Scene], out: Path, job: SceneJob, *, source: Path,

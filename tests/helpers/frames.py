@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from medrestore.codecs import Interval
-from medrestore.io.frames.base import Entry, PictureFrames
+from medrestore.io.frames.base import PictureEntry, PictureFrames
 from medrestore.io.frames.masks import Masks
 from medrestore.io.scenes.base import Scene
 from medrestore.io.scenes.writer import encode_png
@@ -57,7 +57,7 @@ def scene(frames: Sequence[Tensor], masks: Sequence[Tensor], name: str = "scene"
     """A scene of frames (3, height, width) uint8 and masks (height, width) bool, True where known."""
     def pictures(arrays: Sequence[np.ndarray], kind: str) -> PictureFrames:
         encoded = [encode_png(np.ascontiguousarray(array)) for array in arrays]
-        entries = [Entry(f"{kind} {i}", f"{i:06d}", lambda data=data: data) for i, data in enumerate(encoded)]
+        entries = [PictureEntry(f"{kind} {i}", f"{i:06d}", lambda data=data: data) for i, data in enumerate(encoded)]
         return PictureFrames(kind, entries, kind=kind)
 
     return Scene(name, pictures([frame.permute(1, 2, 0).numpy() for frame in frames], "frame"),

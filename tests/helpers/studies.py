@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from medrestore.study.config import read
-from medrestore.study.run import Result, Running, Study, open_study, run_study
+from medrestore.study.run import Running, Study, StudyResult, open_study, run_study
 
 PHANTOMS: dict[str, Any] = {"kind": "phantoms", "size": [40, 40], "coils": 3}
 TINY: dict[str, Any] = {
@@ -31,7 +31,7 @@ def opened(given: Mapping[str, Any], out: Path) -> Study:
     return open_study(read(given, "my.yaml"), "my.yaml", out)
 
 
-def run(given: Mapping[str, Any], out: Path, **how: Any) -> Result:
+def run(given: Mapping[str, Any], out: Path, **how: Any) -> StudyResult:
     return run_study(opened(given, out), Running(**how))
 
 

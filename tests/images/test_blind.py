@@ -10,7 +10,7 @@ from helpers.pictured import FieldOf
 
 import medrestore as mr
 from medrestore.errors import InputError
-from medrestore.images.blind import calls, kernel_of, with_kernel
+from medrestore.images.blind import kernel_calls, kernel_of, with_kernel
 from medrestore.images.degradation import Degradation
 from medrestore.images.files import Job, restore_file
 from medrestore.images.plan import Plan, Writing
@@ -32,7 +32,7 @@ def test_the_kernel_is_found_once_and_used_for_all_slices() -> None:
     plan = Plan(BLIND, noise_std=0.01)
     measured, prior = Measured(y), FieldOf(1)
     bare = prepare(measured, plan, prior)
-    assert kernel_of(bare) is None and calls(plan) == 60 and calls(Plan(Degradation(task="denoise"))) == 0
+    assert kernel_of(bare) is None and kernel_calls(plan) == 60 and kernel_calls(Plan(Degradation(task="denoise"))) == 0
     setting = with_kernel(bare, measured, plan, prior)
     kernel = kernel_of(setting)
     assert kernel is not None and kernel.shape == (7, 7)

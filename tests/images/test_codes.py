@@ -14,7 +14,7 @@ from medrestore.cli.main import main
 from medrestore.codecs import Interval
 from medrestore.errors import InputError
 from medrestore.images.arrays import restore_image
-from medrestore.images.codes import coarse_image, images_of, settled
+from medrestore.images.codes import coarse_image, images_of_codes, settled_by_prior
 from medrestore.images.degradation import Degradation
 from medrestore.images.generate import generated
 from medrestore.images.plan import GeneratePlan, Plan
@@ -38,12 +38,12 @@ def picture(*shape: int) -> Tensor:
 
 
 def test_the_method_follows_from_the_prior() -> None:
-    assert settled(Plan(SR), given_one()).method == "conditional"
-    assert settled(Plan(SR), of_codes()).method == "resample" and settled(Plan(SR), of_codes()).sigma_max == 40
-    assert settled(Plan(Degradation(task="jpeg", quality=20)), of_codes()).method_name == "dps"
-    assert settled(Plan(SR, method="dps", sigma_max=3.0), of_codes()) == Plan(SR, method="dps", sigma_max=3.0)
+    assert settled_by_prior(Plan(SR), given_one()).method == "conditional"
+    assert settled_by_prior(Plan(SR), of_codes()).method == "resample" and settled_by_prior(Plan(SR), of_codes()).sigma_max == 40
+    assert settled_by_prior(Plan(Degradation(task="jpeg", quality=20)), of_codes()).method_name == "dps"
+    assert settled_by_prior(Plan(SR, method="dps", sigma_max=3.0), of_codes()) == Plan(SR, method="dps", sigma_max=3.0)
     pixels = NetworkPrior(network(3, 3), Epsilon(), channels=3, multiple=2)
-    assert settled(Plan(SR), pixels) == Plan(SR)
+    assert settled_by_prior(Plan(SR), pixels) == Plan(SR)
 
 
 @pytest.mark.parametrize(("shape", "degradation", "by"), [
@@ -71,7 +71,8 @@ def test_an_image_of_any_size_is_the_middle_of_what_the_prior_sees() -> None:
     """The condition of the field continues the coarse image by its last pixels."""
     prior, small = given_one(), 2 * picture(1, 3, 5, 7) - 1
     problem = Problem(AveragePool(4, (20, 28)), small)
-    made = images_of(problem, prior, Conditional(eta=0.0), (2.0, 0.5, 0.0), small=small, size=(20, 28), seeds=[3], device="cpu",
+    made = images_of_codes(problem, prior, Conditional(eta=0.0), (2.0, 0.5, 0.0), small=small, size=(20, 28), seeds=[3],
+                           device="cpu",
                      batch_size=1)
     assert made.shape == (1, 3, 20, 28)
     rows, columns = torch.tensor([0, 1, 2, 3, 4]), torch.tensor([0, 1, 2, 3, 4, 5, 6])

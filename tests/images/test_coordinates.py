@@ -8,7 +8,7 @@ from laws import close, white
 from medrestore.codecs import ComplexChannels, Interval
 from medrestore.errors import InputError
 from medrestore.images.coordinates import coordinates
-from medrestore.images.coordinates import white as white_of
+from medrestore.images.coordinates import white_value as white_of
 from medrestore.priors import Prior
 
 INTERVAL = (10.0, 210.0)

@@ -6,7 +6,21 @@ import pytest
 
 from medrestore.errors import InputError
 from medrestore.images.degradation import TASKS, Degradation
-from medrestore.images.steps import Bicubic, Gaussian, Grey, Hide, Jpeg, Kernel, Motion, Pixels, Pool, Saturate, Unknown, Walsh
+from medrestore.images.steps import (
+    Bicubic,
+    Gaussian,
+    Grey,
+    Hide,
+    Jpeg,
+    Kernel,
+    Modulus,
+    Motion,
+    Pixels,
+    Pool,
+    Saturate,
+    Unknown,
+    Walsh,
+)
 from medrestore.settings import build, plain
 
 CASES: list[tuple[dict[str, Any], tuple[Any, ...]]] = [
@@ -21,6 +35,8 @@ CASES: list[tuple[dict[str, Any], tuple[Any, ...]]] = [
     ({"task": "cs", "keep": 0.25}, (Pixels(0.25),)),
     ({"task": "jpeg", "quality": 10}, (Jpeg(10),)),
     ({"task": "saturation", "gain": 2.0, "white": 1.0}, (Saturate(2.0, 1.0),)),
+    ({"task": "phase-retrieval"}, (Modulus(2),)),
+    ({"task": "phase-retrieval", "oversampling": 3}, (Modulus(3),)),
     ({"task": "blind-deblur"}, (Unknown(21),)),
     ({"task": "blind-deblur", "kernel_size": 9}, (Unknown(9),)),
     ({"task": "cs", "keep": 0.25, "pattern": "walsh-hadamard", "block": 16}, (Walsh(0.25, 16),)),
@@ -64,6 +80,7 @@ def test_every_task_is_tried() -> None:
         ({"task": "cs"}, "keep is missing"),
         ({"task": "jpeg"}, "quality is missing"),
         ({"task": "saturation"}, "gain is missing"),
+        ({"task": "phase-retrieval", "oversampling": 1}, "must be"),
         ({"task": "blind-deblur", "kernel_size": 8}, "size must be odd"),
         ({"operators": (Unknown(5), Grey())}, "must be that one alone"),
         ({"task": "old-photo", "factor": 2}, "or `keep` is needed"),

@@ -14,11 +14,11 @@ from PIL import Image
 from torch import Tensor
 
 from medrestore.errors import InputError
-from medrestore.files import unfinished
+from medrestore.files import preview_place, unfinished
 from medrestore.images.degradation import Degradation
-from medrestore.images.files import Job, each, restore_file, restore_folder, settled
+from medrestore.images.files import Job, each, restore_file, restore_folder, settled_by_file
 from medrestore.images.plan import Plan, Reading, Writing
-from medrestore.images.records import damaged, preview_place, read_record, record_place
+from medrestore.images.records import damaged, read_record, record_place
 from medrestore.io.images import open_images
 
 PLAN = Plan(Degradation(task="denoise"), noise_std=9.0, steps=2)
@@ -203,6 +203,6 @@ def test_whoever_looks_on_is_shown_each_slice(tmp_path: Path, plan: Plan, titles
 
 def test_the_prior_that_auto_stands_for(tmp_path: Path) -> None:
     picture = png(tmp_path / "grey.png")
-    assert settled(Plan(Degradation(task="denoise")), picture, Reading()).prior == "brain-mr-starter"
-    assert settled(Plan(Degradation(task="colorize")), picture, Reading()).prior == "surgical-starter"
-    assert settled(Plan(Degradation(task="denoise"), prior="mine"), picture, Reading()).prior == "mine"
+    assert settled_by_file(Plan(Degradation(task="denoise")), picture, Reading()).prior == "brain-mr-starter"
+    assert settled_by_file(Plan(Degradation(task="colorize")), picture, Reading()).prior == "surgical-starter"
+    assert settled_by_file(Plan(Degradation(task="denoise"), prior="mine"), picture, Reading()).prior == "mine"

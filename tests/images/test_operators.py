@@ -10,7 +10,7 @@ from PIL import Image
 
 from medrestore.errors import InputError
 from medrestore.images.degradation import Degradation
-from medrestore.images.operators import Files, grain, image_channels, image_size, operator_of, read_kernel
+from medrestore.images.operators import DegradationFiles, grain, image_channels, operator_of, read_kernel, size_before
 from medrestore.operators import (
     AveragePool,
     Grayscale,
@@ -30,7 +30,7 @@ SIZE = (24, 32)
 
 def made(size=SIZE, channels: int = 3, number: int = 0, **given) -> Operator:
     done = Degradation(**given)
-    return operator_of(done, size, channels, Files.read(done), number)
+    return operator_of(done, size, channels, DegradationFiles.read(done), number)
 
 
 def test_each_step_is_its_operator() -> None:
@@ -136,5 +136,5 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
 
 def test_sizes_and_channels_follow_from_the_steps() -> None:
     steps = Degradation(task="old-photo", factor=3, keep=0.5).steps
-    assert image_size(steps, (10, 7)) == (30, 21) and grain(steps) == 3
+    assert size_before(steps, (10, 7)) == (30, 21) and grain(steps) == 3
     assert image_channels(steps, 1, colour=True) == 3 and image_channels(steps, 1, colour=False) == 1

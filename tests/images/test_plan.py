@@ -128,6 +128,7 @@ DONE: dict[str, Any] = {
     "white": Degradation(task="saturation", gain=3.0, white=0.5),
     "pattern": Degradation(task="cs", keep=0.5, pattern="walsh-hadamard"),
     "block": Degradation(task="cs", keep=0.5, pattern="walsh-hadamard", block=8),
+    "oversampling": Degradation(task="phase-retrieval", oversampling=3),
     "pattern_seed": Degradation(task="cs", keep=0.5, pattern_seed=2),
 }
 FILES = {"mask", "mask_means", "kernel"}  # tried below, with files

@@ -14,7 +14,7 @@ from medrestore.images.records import (
     check_output,
     damaged,
     degradation_of,
-    existing,
+    existing_input,
     is_done,
     named,
     pairs,
@@ -116,7 +116,7 @@ def test_paths_are_not_recorded(tmp_path: Path) -> None:
         named(done, Privacy()).kernel == "k.npy" and named(done, Privacy(anonymous=True)).kernel == "omitted"
     )
     with pytest.raises(InputError, match="does not exist"):
-        existing(str(tmp_path / "nothing"))
+        existing_input(str(tmp_path / "nothing"))
     assert "jane" not in json.dumps(plain(named(done, Privacy())))
 
 

@@ -14,7 +14,7 @@ from medrestore.images.files import Job
 from medrestore.images.plan import Plan
 from medrestore.images.reporting import report, scored, summary, write_preview
 from medrestore.images.restore import Measured, Setting, prepare, restore_slice
-from medrestore.io.images import Images
+from medrestore.io.images import FileImages
 
 DONE = Degradation(task="sr", factor=2)
 TRUTH = grey(size=(20, 24)).float()[None, None]
@@ -28,7 +28,7 @@ def settled(channels: int = 1) -> tuple[Setting, Plan]:
 
 def test_the_line_before_the_work() -> None:
     setting, plan = settled()
-    images = Images("in.png", "picture", Y.numpy(), np.dtype(np.uint8))
+    images = FileImages("in.png", "picture", Y.numpy(), np.dtype(np.uint8))
     (line,) = summary(images, setting, [0], Job(plan, FieldOf(1)), "cpu")
     assert line.startswith(
         "in.png: 1 image, 12 x 10 to 24 x 20, sr; noise 1 (given); prior FieldOf, HQS, 2 steps"
@@ -63,5 +63,5 @@ def test_the_picture(tmp_path: Path, channels: int) -> None:
 def test_colours_are_told_to_be_made_up(channels: int, says: str) -> None:
     plan = Plan(Degradation(task="colorize"), noise_std=1.0, steps=2)
     setting = prepare(Measured(TRUTH), plan, FieldOf(channels))
-    images = Images("in.png", "picture", TRUTH.numpy(), np.dtype(np.uint8))
+    images = FileImages("in.png", "picture", TRUTH.numpy(), np.dtype(np.uint8))
     assert says in list(summary(images, setting, [0], Job(plan, FieldOf(channels)), "cpu"))[-1]

@@ -189,13 +189,21 @@ def test_operators_move_with_all_their_tensors() -> None:
 
 @pytest.mark.parametrize("given", [dict(task="jpeg", quality=20), dict(task="saturation", gain=1.5)], ids=lambda one: one["task"])
 def test_what_is_not_linear_is_restored_by_its_gradient(given: dict[str, Any]) -> None:
-    """By dps where no method is named; methods that need more are refused."""
+    """By linearisation where no method is named; methods that need more are refused."""
     restored, y = run(GREY, 1, 1.0, method=None, **given)
     assert restored.mean.shape == (1, *SIZE) and bool(restored.mean.isfinite().all())
     blank = torch.full_like(y, float(y.mean()))
     assert off(restored.mean, GREY[0]) < 0.5 * off(blank, GREY)
-    with pytest.raises(InputError, match=r"take as `method` one of .*dps.*shred"):
-        run(GREY, 1, 1.0, method="hqs", **given)
+    with pytest.raises(InputError, match=r"take as `method` one of .*hqs.*dps.*shred"):
+        run(GREY, 1, 1.0, method="ddrm", **given)
+
+
+def test_phases_that_were_not_measured_are_found() -> None:
+    """An image from the moduli of its transform, which are those of its negative and of itself turned by half, too."""
+    restored, y = run(GREY, 1, 0.5, method="hqs", task="phase-retrieval")
+    assert y.shape == (1, 1, 2 * SIZE[0], 2 * SIZE[1]) and restored.simple is None
+    flat = torch.full_like(GREY, float(GREY.mean()))
+    assert min(off(found, GREY[0]) for found in (restored.mean, restored.mean.flip(1, 2))) < 0.25 * off(flat, GREY)
 
 
 OF_PIXELS = [name for name in METHODS.offered(IMAGES) if not METHODS[name].given and METHODS[name].needs is not OfCodes]

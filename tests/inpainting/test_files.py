@@ -10,10 +10,10 @@ from helpers.frames import WINDOW, FieldPrior, known, picture, scene
 from torch import Tensor
 
 from medrestore.errors import InputError
-from medrestore.files import unfinished
+from medrestore.files import preview_place, unfinished
 from medrestore.inpainting.files import inpaint_scene
 from medrestore.inpainting.job import Job
-from medrestore.inpainting.outputs import damaged, is_done, preview_place, read_record, table_place
+from medrestore.inpainting.outputs import damaged, is_done, read_record, table_place
 from medrestore.inpainting.plan import Plan, Writing
 from medrestore.inpainting.scene import fill_frames
 from medrestore.io.frames.mha import MhaFrames

@@ -14,7 +14,7 @@ from medrestore.inpainting.frame import (
     inpaint_frame,
     regions,
     smooth_fill,
-    windows,
+    windows_of_frame,
 )
 from medrestore.inpainting.plan import Plan
 from medrestore.methods import DDNM, DPS, RePaint
@@ -132,7 +132,7 @@ def test_noisy_frames_are_cut_down_to_regions_apart():
 def test_windows_are_counted_before_they_are_drawn(boxes, changes):
     prior, plan = FieldPrior(), replace(PLAN, factor=1, **changes)
     inpaint_frame(picture(), known(*boxes), prior, plan)
-    assert sum(shape[0] for shape, _ in prior.calls) == plan.steps * windows(known(*boxes), prior, plan)
+    assert sum(shape[0] for shape, _ in prior.calls) == plan.steps * windows_of_frame(known(*boxes), prior, plan)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from helpers.frames import SIZE, WINDOW, FieldPrior, known, picture, scene
 from torch import Tensor
 
 from medrestore.errors import InputError
-from medrestore.inpainting.frame import inpaint_frame, windows
+from medrestore.inpainting.frame import inpaint_frame, windows_of_frame
 from medrestore.inpainting.plan import Plan
 from medrestore.inpainting.scene import fill_frames, grown, inspect_scene
 from medrestore.io.scenes.base import Scene
@@ -109,7 +109,7 @@ def test_an_inspection_measures_the_holes_and_names_the_content() -> None:
         and seen.survey.fractions == pytest.approx((81 / 3072, 600 / 3072))
         and not prior.calls
     )
-    assert seen.windows == sum(windows(given.mask(index)[0], prior, PLAN) for index in range(2))
+    assert seen.windows == sum(windows_of_frame(given.mask(index)[0], prior, PLAN) for index in range(2))
     assert seen.fingerprint == inspect_scene(given, prior, replace(PLAN, seed=1)).fingerprint
     other = scene([picture(), picture(1)], [known((10, 20, 9, 9)), known((2, 2, 20, 30))])
     assert inspect_scene(other, prior, PLAN).fingerprint != seen.fingerprint

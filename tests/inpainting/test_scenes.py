@@ -16,7 +16,7 @@ from medrestore.files import exclusive
 from medrestore.inpainting import scenes as module
 from medrestore.inpainting.job import Job
 from medrestore.inpainting.plan import Machine, Plan, Reading, Writing
-from medrestore.inpainting.scenes import Source, inpaint_scenes, inpaint_scenes_apart
+from medrestore.inpainting.scenes import SceneSource, inpaint_scenes, inpaint_scenes_apart
 from medrestore.io.scenes.base import Scene
 
 JOB = Job(Plan(steps=2, window=WINDOW), FieldPrior(), {"sha256": "weights"})
@@ -40,7 +40,7 @@ def test_scenes_that_fail_leave_the_others(tmp_path: Path, kind: type[dict[str, 
     scenes: dict[str, Any] = kind(bad=scene([picture()], [known()]), good=one())
     lines: list[str] = []
     failed = inpaint_scenes(scenes, {name: tmp_path / name for name in scenes}, replace(JOB, say=lines.append),
-                            source=Source(Path("set")))
+                            source=SceneSource(Path("set")))
     assert list(failed) == ["bad"] and why in failed["bad"] and any("failed: bad" in line for line in lines)
     assert (tmp_path / "good" / "provenance.json").is_file() and not list(tmp_path.glob("bad*"))
 
@@ -49,7 +49,7 @@ def test_a_scene_that_another_run_is_at_is_left_alone(tmp_path: Path) -> None:
     lines: list[str] = []
     with exclusive(tmp_path / "a"):
         job = replace(JOB, say=lines.append)
-        assert inpaint_scenes({"a": one()}, {"a": tmp_path / "a"}, job, source=Source(Path("set"))) == {}
+        assert inpaint_scenes({"a": one()}, {"a": tmp_path / "a"}, job, source=SceneSource(Path("set"))) == {}
     assert lines[-1].startswith("left alone: ") and not (tmp_path / "a").exists()
 
 
@@ -66,11 +66,11 @@ def dreaming(folder: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_scene_that_ends_its_process_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "Apart", DeadlyScene)
+    monkeypatch.setattr(module, "ScenesApart", DeadlyScene)
     said: list[str] = []
     plan = Plan(steps=2, window=16, prior=str(save_rgb_prior(tmp_path / "rgb")), dataset="dreaming")
     places = {f"scene_{name}": tmp_path / "out" / name for name in "abc"}
-    failed = inpaint_scenes_apart(Source(dreaming(tmp_path / "set")), places, plan, Machine(device="cpu"), reading=Reading(),
+    failed = inpaint_scenes_apart(SceneSource(dreaming(tmp_path / "set")), places, plan, Machine(device="cpu"), reading=Reading(),
                                   writing=Writing(), say=said.append, progress=lambda label, total: lambda: None)
     why = "scene_b: its process died by SIGSEGV on this scene; do it alone to see more"
     assert failed == {"scene_b": why} and f"failed: {why}" in said
@@ -79,4 +79,4 @@ def test_a_scene_that_ends_its_process_is_a_failure(tmp_path: Path, monkeypatch:
 
 def test_what_ends_all_is_raised(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
-        Source(tmp_path / "none").opened(Plan(), Reading())
+        SceneSource(tmp_path / "none").opened(Plan(), Reading())

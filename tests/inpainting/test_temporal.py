@@ -4,7 +4,7 @@ import pytest
 import torch
 from helpers.frames import SIZE, known, picture, scene
 
-from medrestore.inpainting.temporal import Background, View, is_cut, motion, stands_still, stretches
+from medrestore.inpainting.temporal import Background, KnownFrame, is_cut, motion, stands_still, stretches
 from medrestore.noise import Noise
 
 
@@ -16,10 +16,10 @@ def shifted(frame, by):
 def test_motion_is_measured_in_pixels(by):
     frame = picture(size=(96, 128))
     keep = known((20, 30, 30, 20), size=(96, 128))
-    assert motion(View(frame, keep), View(shifted(frame, by), keep)) == pytest.approx(
+    assert motion(KnownFrame(frame, keep), KnownFrame(shifted(frame, by), keep)) == pytest.approx(
         by, abs=0.15 * by + 0.05
     )
-    assert stands_still(View(frame, keep), View(shifted(frame, by), keep)) == (by == 0)
+    assert stands_still(KnownFrame(frame, keep), KnownFrame(shifted(frame, by), keep)) == (by == 0)
 
 
 def test_zoom_is_motion():
@@ -29,7 +29,7 @@ def test_zoom_is_motion():
     )
     zoomed = torch.nn.functional.grid_sample(frame, grid, align_corners=True)[0].round().to(torch.uint8)
     keep = known(size=(96, 128))
-    assert motion(View(picture(size=(96, 128)), keep), View(zoomed, keep)) == pytest.approx(
+    assert motion(KnownFrame(picture(size=(96, 128)), keep), KnownFrame(zoomed, keep)) == pytest.approx(
         0.02 * 79.5, rel=0.25
     )
 
@@ -37,11 +37,11 @@ def test_zoom_is_motion():
 def test_noise_and_a_little_light_are_no_motion_and_no_cut():
     frame, keep = picture(), known((10, 10, 12, 12))
     noisy = (frame + 3 * Noise([1])((1, 3, *SIZE))[0] + 3).round().clamp(0, 255).to(torch.uint8)
-    assert stands_still(View(frame, keep), View(noisy, keep)) and not is_cut(
-        View(frame, keep), View(noisy, keep)
+    assert stands_still(KnownFrame(frame, keep), KnownFrame(noisy, keep)) and not is_cut(
+        KnownFrame(frame, keep), KnownFrame(noisy, keep)
     )
-    assert is_cut(View(frame, keep), View(255 - frame, keep)) and is_cut(
-        View(frame, keep), View(frame, ~keep)
+    assert is_cut(KnownFrame(frame, keep), KnownFrame(255 - frame, keep)) and is_cut(
+        KnownFrame(frame, keep), KnownFrame(frame, ~keep)
     )
 
 
@@ -52,21 +52,21 @@ def test_what_others_show_is_taken_from_there():
     (stretch,) = stretches(film)
     assert (stretch.first, stretch.last, stretch.after_cut) == (0, 3, True)
     for index, mask in enumerate(masks):
-        filled = stretch.background.fill(View(film.frame(index), mask))
+        filled = stretch.background.fill(KnownFrame(film.frame(index), mask))
         assert bool(filled.known.all()) and torch.equal(filled.frame, truth)
 
 
 def test_what_is_hidden_in_all_stays_hidden():
     truth, mask = picture(), known((10, 8, 12, 12))
     (stretch,) = stretches(scene([truth, truth], [mask, mask]))
-    assert torch.equal(stretch.background.fill(View(truth, mask)).known, mask)
+    assert torch.equal(stretch.background.fill(KnownFrame(truth, mask)).known, mask)
 
 
 def test_what_changes_is_not_background():
     background, keep = Background(SIZE), known((10, 8, 12, 12))
     for value in (0, 60):
-        background.add(View(torch.full((3, *SIZE), value, dtype=torch.uint8), known()))
-    assert torch.equal(background.fill(View(picture(), keep)).known, keep)
+        background.add(KnownFrame(torch.full((3, *SIZE), value, dtype=torch.uint8), known()))
+    assert torch.equal(background.fill(KnownFrame(picture(), keep)).known, keep)
 
 
 def test_stretches_end_where_the_camera_moves_or_the_view_changes():

@@ -8,7 +8,7 @@ from torch import Tensor
 from medrestore.codecs import Interval
 from medrestore.errors import InputError
 from medrestore.inversion import DiffusionEM, kernel_correlation, restore_blind
-from medrestore.inversion.em import Explained, explained, first_kernels, kernel_of, on_simplex, tapered, transfers
+from medrestore.inversion.em import Explained, expected_image, first_kernels, fitted_kernel, on_simplex, tapered, transfers
 from medrestore.operators import CircularBlur, motion_kernel
 from medrestore.priors import Prior
 
@@ -52,7 +52,7 @@ def kernel(side: int = 7) -> Tensor:
 
 def test_the_image_solves_the_normal_equations() -> None:
     x0, y, k = white((2, 3, SIDE, SIDE), seed=1), white((1, 3, SIDE, SIDE), seed=2), kernel()
-    image = explained(x0, y, k.expand(2, 7, 7), 0.3, 0.5)
+    image = expected_image(x0, y, k.expand(2, 7, 7), 0.3, 0.5)
     blur = CircularBlur(k, (SIDE, SIDE))
     gamma = 0.3 / 0.5**2
     close(image.x + gamma * blur.adjoint(blur(image.x)), x0 + gamma * blur.adjoint(y), atol=1e-4)
@@ -71,11 +71,11 @@ def test_the_kernel_minimises_the_expected_misfit() -> None:
     y = CircularBlur(truth, (SIDE, SIDE))(x)
     certain = Explained(x, torch.zeros(1, SIDE, SIDE))
     method = DiffusionEM(7, iterations=400)
-    found = kernel_of(certain, y, first_kernels(1, 7, x.device), method)
+    found = fitted_kernel(certain, y, first_kernels(1, 7, x.device), method)
     close(found[0], truth, atol=2e-3)
     # with a variance the penalty on |K|^2: no kernel on the simplex nearby is better
     unsure = Explained(x, torch.full((1, SIDE, SIDE), 2.0 * SIDE**2))
-    best = kernel_of(unsure, y, first_kernels(1, 7, x.device), method)
+    best = fitted_kernel(unsure, y, first_kernels(1, 7, x.device), method)
 
     def loss(k: Tensor) -> float:
         off = (torch.fft.fft2(y) - transfers(k, (SIDE, SIDE)) * torch.fft.fft2(x)).abs().square().sum()

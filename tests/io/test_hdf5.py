@@ -9,7 +9,7 @@ import pytest
 from medrestore.child import shared
 from medrestore.errors import InputError
 from medrestore.io.guards import checked_dataset, is_complex, open_hdf5, own_dataset
-from medrestore.io.hdf5 import Dataset, File, Group
+from medrestore.io.hdf5 import Dataset, File, Hdf5Group
 
 VALUES = np.arange(2 * 5 * 6, dtype="f4").reshape(2, 5, 6)
 
@@ -29,7 +29,7 @@ def path(tmp_path):
 def test_what_is_in_a_file(path):
     with File(path) as file:
         group, array = file.entry("g"), file.entry("/g/x")
-        assert isinstance(group, Group) and group.names() == ["packed", "x"]
+        assert isinstance(group, Hdf5Group) and group.names() == ["packed", "x"]
         assert isinstance(array, Dataset) and group.entry("x").shape == array.shape
         assert (array.shape, array.ndim, array.size, len(array), array.dtype) == ((2, 5, 6), 3, 60, 2, "f4")
         assert (array.chunks, array.filters, array.stored, array.elsewhere) == (None, 0, 240, False)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from medrestore.consistency import prox
 from medrestore.methods import DDS, HQS
-from medrestore.methods.across_slices import AcrossSlices, differences, differences_adjoint, shrunk
+from medrestore.methods.across_slices import AcrossSlices, Memory, differences, differences_adjoint, shrunk
 from medrestore.operators import Mask
 from medrestore.priors import StationaryGaussian
 from medrestore.problem import Problem, stack
@@ -89,6 +89,20 @@ def test_split_and_dual_variable_are_carried_from_level_to_level(method: DDS | H
 
 
 def test_methods_that_do_not_go_across_slices() -> None:
-    for method in (DDS(order=2), HQS(order=2), DDS(gamma=5.0)):
-        with pytest.raises(ValueError, match="order 1 and without a fixed gamma"):
-            AcrossSlices(method)
+    with pytest.raises(ValueError, match="without a fixed gamma"):
+        AcrossSlices(DDS(gamma=5.0))
+
+
+@pytest.mark.parametrize(("method", "second"), [(DDS(), DDS(order=2)), (HQS(), HQS(order=2))])
+def test_of_order_two_the_estimate_is_extrapolated_from_the_one_before(method: DDS | HQS, second: DDS | HQS) -> None:
+    problem, prior = volume(), StationaryGaussian(torch.ones(8, 8), channels=2)
+
+    def advanced(one: DDS | HQS, x: Tensor, sigma: float, sigma_next: float, memory: Memory | None) -> tuple[Tensor, Memory]:
+        return AcrossSlices(one, weight=2.0).advance(x, sigma, sigma_next, memory, problem=problem, denoise=prior,
+                                                     constrain=lambda x: x, noise=lambda: torch.zeros(SHAPE))
+
+    x, memory = advanced(second, white(SHAPE), 1.0, 0.5, None)
+    assert torch.equal(x, advanced(method, white(SHAPE), 1.0, 0.5, None)[0])  # there is none before
+    first, _ = advanced(method, x, 0.5, 0.25, memory)
+    close(advanced(second, x, 0.5, 0.25, memory)[0], 1.5 * first - 0.5 * memory.before[0], 1e-5)
+    assert torch.equal(advanced(second, x, 0.5, 0.0, memory)[0], advanced(method, x, 0.5, 0.0, memory)[0])

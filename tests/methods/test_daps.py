@@ -7,7 +7,7 @@ import torch
 from gaussian_posterior import FAMILIES, Case, Posterior
 from helpers.steps import JUMPS, NOISE, PRIOR, START, A, D, Rotated, Y, close, flat, image, random
 
-from medrestore.levels import inner, karras
+from medrestore.levels import karras, levels_inside
 from medrestore.methods import DAPS
 from medrestore.problem import Problem
 
@@ -18,7 +18,7 @@ def test_daps(sigma: float, tau: float, ode_steps: int) -> None:
     """Alg. 1: Euler steps of dx = (x - D) / sigma dsigma to 0, a sample of N(x0, r^2 I) given y, noise of the next level."""
     sigma_y, SECOND, third = 0.2, random(*NOISE.shape, seed=9), random(*NOISE.shape, seed=10)
     x = sigma * START
-    for a, b in pairwise(inner(ode_steps, sigma, 0.0)):
+    for a, b in pairwise(levels_inside(ode_steps, sigma, 0.0)):
         x = x + (b - a) * (x - PRIOR(x, a)) / a
     precision = torch.eye(D) / sigma**2 + A.T @ A / sigma_y**2
     right = (flat(x) + sigma * flat(NOISE)) / sigma**2 + (Y + sigma_y * flat(SECOND)[:, : Y.shape[1]]) @ A / sigma_y**2

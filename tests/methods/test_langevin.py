@@ -5,7 +5,7 @@ import torch
 from helpers.steps import NOISE, PRIOR, SIDE, START, A, D, Rotated, U, V, Y, close, flat, image, random
 
 from medrestore.methods import Langevin
-from medrestore.methods.langevin import white
+from medrestore.methods.langevin import white_of_data
 from medrestore.priors import Prior
 from medrestore.problem import Problem
 
@@ -70,7 +70,7 @@ def test_steps_leave_the_gaussian_that_they_are_made_for(eps: float) -> None:
 
 def test_noise_of_any_measurement_comes_from_the_samples_own_streams() -> None:
     draws = iter([torch.arange(2 * 4.0).reshape(2, 1, 2, 2) + 100 * k for k in range(5)])
-    n = white(torch.zeros(2, 3, 1, 2, dtype=torch.complex64), lambda: next(draws))
+    n = white_of_data(torch.zeros(2, 3, 1, 2, dtype=torch.complex64), lambda: next(draws))
     assert n.shape == (2, 3, 1, 2) and n.is_complex()
     assert torch.view_as_real(n)[0].flatten().tolist() == [0, 1, 2, 3, 100, 101, 102, 103, 200, 201, 202, 203]
     assert torch.view_as_real(n)[1].flatten().tolist()[:5] == [4, 5, 6, 7, 104]

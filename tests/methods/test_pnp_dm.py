@@ -7,7 +7,7 @@ import torch
 from gaussian_posterior import FAMILIES, Case, Posterior
 from helpers.steps import JUMPS, NOISE, PRIOR, START, A, D, Rotated, Y, close, flat, random
 
-from medrestore.levels import inner, karras
+from medrestore.levels import karras, levels_inside
 from medrestore.methods import PnPDM
 from medrestore.problem import Problem
 
@@ -19,7 +19,7 @@ def test_pnp_dm(sigma: float, tau: float, prior_steps: int) -> None:
     sigma_y = 0.2
     noises = [random(*NOISE.shape, seed=30 + k) for k in range(prior_steps + 1)]
     x = sigma * START
-    for (a, b), noise in zip(pairwise(inner(prior_steps, sigma, 0.0)), noises, strict=False):
+    for (a, b), noise in zip(pairwise(levels_inside(prior_steps, sigma, 0.0)), noises, strict=False):
         abar, abar_next = 1 / (1 + a**2), 1 / (1 + b**2)
         alpha = abar / abar_next
         mean = (abar_next**0.5 * (1 - alpha) * PRIOR(x, a) + alpha**0.5 * (1 - abar_next) * abar**0.5 * x) / (1 - abar)

@@ -31,7 +31,7 @@ def seen(form: str, view: str) -> tuple[CoilOperator, Tensor]:
     return A, white((2, 1, *SIZE), torch.complex64) if inner is None else white((2, 2, *(FIELD if view == "field" else SIZE)))
 
 
-def inner_product(a: Tensor, b: Tensor) -> Tensor:
+def inner(a: Tensor, b: Tensor) -> Tensor:
     return (a.conj() * b).real.sum()
 
 
@@ -44,7 +44,7 @@ def test_what_is_measured_of_each_coil_is_what_the_encoding_measures(form: str, 
     assert images.shape == (2 * coils.count, *x.shape[1:])
     torch.testing.assert_close(coils.measure(images).reshape(2, coils.count, *SIZE), A(x), rtol=1e-4, atol=1e-5)
     other = white(tuple(images.shape), images.dtype, seed=1)
-    torch.testing.assert_close(inner_product(other, images), inner_product(coils.combine(other), x), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(inner(other, images), inner(coils.combine(other), x), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -9,7 +9,7 @@ from medrestore.codecs import ComplexChannels, Padded
 from medrestore.consistency import prox
 from medrestore.mri import sampling_mask, simulated_maps
 from medrestore.operators import Sense
-from medrestore.operators.sense import virtual_coils
+from medrestore.operators.sense import virtual_maps
 from medrestore.problem import Problem
 
 SHAPE = (46, 40)
@@ -89,7 +89,7 @@ def test_a_number_of_steps_is_taken_and_a_solution_ends_where_it_pays(cg_steps: 
 
 def test_virtual_coils_are_fewer_and_have_the_same_gram_matrices() -> None:
     maps = maps_of_an_object(16)[0, :, 14:24]
-    few = virtual_coils(maps)
+    few = virtual_maps(maps)
     assert few.shape[1:] == maps.shape[1:] and len(few) < 13
     gram, same = (torch.einsum("crw,crv->rwv", m.conj(), m) for m in (maps, few))
     assert (gram - same).abs().max() < 1e-6

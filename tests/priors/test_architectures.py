@@ -7,7 +7,7 @@ import torch
 from diffusers import UNet2DModel
 
 from medrestore.errors import InputError
-from medrestore.priors.architectures import BUILDERS, build, configuration, tensor_of
+from medrestore.priors.architectures import BUILDERS, build_network, configuration, tensor_of
 
 UNET = {"_class_name": "UNet2DModel", "in_channels": 1, "out_channels": 1, "layers_per_block": 1, "block_out_channels": [8, 16],
         "norm_num_groups": 4, "down_block_types": ["DownBlock2D", "AttnDownBlock2D"],
@@ -19,7 +19,7 @@ NCSNPP = {"_class_name": "NCSNpp", "width": 8, "mults": [1, 1], "blocks": 1, "at
 
 @pytest.mark.parametrize("config", [UNET, MONAI, NCSNPP], ids=lambda config: config["_class_name"])
 def test_every_network_is_called_alike(config) -> None:
-    net = build(dict(config)).eval()
+    net = build_network(dict(config)).eval()
     if config is NCSNPP:
         net.frequencies.fill_(1.0)
     with torch.no_grad():
@@ -29,20 +29,20 @@ def test_every_network_is_called_alike(config) -> None:
 
 def test_meta_devices_allocate_nothing() -> None:
     with torch.device("meta"):
-        nets = [build(dict(config)) for config in (UNET, MONAI, NCSNPP)]
+        nets = [build_network(dict(config)) for config in (UNET, MONAI, NCSNPP)]
     assert all(value.is_meta for net in nets for value in net.state_dict().values())
 
 
 def test_times_of_another_width() -> None:
-    net = build({**UNET, "time_channels": 12, "time_embedding_dim": 32})
+    net = build_network({**UNET, "time_channels": 12, "time_embedding_dim": 32})
     assert net.time_embedding.linear_1.in_features == 12
 
 
 def test_heads_are_of_a_number() -> None:
-    net = build({**UNET, "attention_head_dim": None, "num_heads": 2})
+    net = build_network({**UNET, "attention_head_dim": None, "num_heads": 2})
     assert {module.heads for module in net.modules() if hasattr(module, "to_q")} == {2}
     with pytest.raises(ValueError, match="16 channels cannot have 3 heads"):
-        build({**UNET, "attention_head_dim": None, "num_heads": 3})
+        build_network({**UNET, "attention_head_dim": None, "num_heads": 3})
 
 
 @pytest.mark.parametrize(("config", "message"), [
@@ -54,7 +54,7 @@ def test_heads_are_of_a_number() -> None:
 ])
 def test_unknown_and_absurd_networks_are_refused(config, message) -> None:
     with pytest.raises(InputError, match=message):
-        build(dict(config))
+        build_network(dict(config))
 
 
 def test_the_tensor_of_an_output() -> None:

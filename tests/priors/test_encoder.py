@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from medrestore.priors.architectures import build
+from medrestore.priors.architectures import build_network
 from medrestore.priors.encoder import AttentionPool, EncoderUNet
 
 SMALL: dict[str, Any] = {"_class_name": "EncoderUNet", "classes": 3, "in_channels": 2, "block_out_channels": [8, 16],
@@ -22,12 +22,12 @@ def filled(net: torch.nn.Module) -> torch.nn.Module:
 
 @pytest.mark.parametrize("pool", ["mean", "attention"])
 def test_logits_of_each_image_alone(pool: str) -> None:
-    net = filled(build(SMALL | {"pool": pool, "pool_head_dim": 8}))
+    net = filled(build_network(SMALL | {"pool": pool, "pool_head_dim": 8}))
     x, t = torch.randn(3, 2, 16, 16, generator=torch.Generator().manual_seed(1)), torch.tensor([1.0, 30.0, 500.0])
     logits = net(x, t)
     assert logits.shape == (3, 3)
     torch.testing.assert_close(net(x[1:2], t[1:2]), logits[1:2], rtol=1e-4, atol=1e-5)
-    again = build(dict(net.config) | {"_class_name": "EncoderUNet"})
+    again = build_network(dict(net.config) | {"_class_name": "EncoderUNet"})
     again.load_state_dict(net.state_dict())
     torch.testing.assert_close(again(x, t), logits)
     if pool == "mean":
@@ -56,4 +56,4 @@ def test_what_cannot_be(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         EncoderUNet(**{key: value for key, value in (SMALL | wrong).items() if key != "_class_name"})
     with pytest.raises(ValueError, match="leave them out"):
-        build(SMALL)(torch.zeros(1, 2, 16, 16), 1.0, torch.tensor([0]))
+        build_network(SMALL)(torch.zeros(1, 2, 16, 16), 1.0, torch.tensor([0]))

@@ -11,6 +11,8 @@ from medrestore.codecs import CalibratedComplex, Interval
 from medrestore.errors import InputError
 from medrestore.files import digest
 from medrestore.priors import EDM, Epsilon, NetworkPrior, Sample, Velocity, store
+from medrestore.priors.descriptions import FIELDS
+from medrestore.priors.network_files import CONFIG, WEIGHTS
 from medrestore.priors.parametrisations import scaled_linear_betas
 
 
@@ -62,20 +64,20 @@ def edit(folder, path="prior.json", **changes) -> None:
 
 
 def alter(folder) -> None:
-    weights = folder / store.WEIGHTS
+    weights = folder / WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
 
 
 def truncate(folder, *, rehash: bool = True) -> None:
-    weights = folder / store.WEIGHTS
+    weights = folder / WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-100])
     if rehash:
         rewrite(folder, sha256=digest(weights))
 
 
 def swap_config(folder) -> None:
-    config = json.loads((folder / store.CONFIG).read_text())
-    (folder / store.CONFIG).write_text(json.dumps({**config, "block_out_channels": [16, 16]}))
+    config = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).write_text(json.dumps({**config, "block_out_channels": [16, 16]}))
     rewrite(folder)
 
 
@@ -84,10 +86,10 @@ BROKEN = {
     "truncated": (truncate, "cannot be loaded"),
     "cut short": (lambda f: truncate(f, rehash=False), "sha256 differs"),
     "no description": (lambda f: (f / "prior.json").unlink(), "no prior at"),
-    "no weights": (lambda f: (f / store.WEIGHTS).unlink(), "as safetensors"),
-    "no config": (lambda f: (f / store.CONFIG).unlink(), "cannot be loaded"),
+    "no weights": (lambda f: (f / WEIGHTS).unlink(), "as safetensors"),
+    "no config": (lambda f: (f / CONFIG).unlink(), "cannot be loaded"),
     "another network": (swap_config, "cannot be loaded"),
-    "edited network": (lambda f: edit(f, store.CONFIG, norm_num_groups=2), "config.json was altered after it was written"),
+    "edited network": (lambda f: edit(f, CONFIG, norm_num_groups=2), "config.json was altered after it was written"),
     "edited sigma_data": (lambda f: edit(f, parametrisation={"sigma_data": 5.0}), "prior.json was altered after it was written"),
     "edited range": (lambda f: edit(f, recipe={"high": 1.0}), "prior.json was altered after it was written"),
     "edited multiple": (lambda f: edit(f, multiple=4), "prior.json was altered after it was written"),
@@ -97,7 +99,7 @@ BROKEN = {
     "a list": (lambda f: (f / "prior.json").write_text("[1, 2]"), "lacks"),
     "a number": (lambda f: (f / "prior.json").write_text("3"), "lacks"),
     "a null": (lambda f: (f / "prior.json").write_text("null"), "lacks"),
-    "field names alone": (lambda f: (f / "prior.json").write_text(json.dumps(sorted(store.FIELDS))), "lacks"),
+    "field names alone": (lambda f: (f / "prior.json").write_text(json.dumps(sorted(FIELDS))), "lacks"),
     "later format": (lambda f: rewrite(f, format=99), "format 1"),
     "lacking field": (lambda f: rewrite(f, recipe=None), "lacks recipe"),
     "unknown target": (lambda f: rewrite(f, parametrisation={"kind": "score"}), "epsilon"),

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from medrestore.priors.architectures import build
+from medrestore.priors.architectures import build_network
 from medrestore.priors.unet import DOWN, UNet2DModel
 
 ROOT = Path(__file__).parents[2]
@@ -103,4 +103,4 @@ def test_classes_are_asked_for() -> None:
 ])
 def test_what_it_cannot_be_is_said(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        build({"_class_name": "UNet2DModel"} | SMALL | changes)
+        build_network({"_class_name": "UNet2DModel"} | SMALL | changes)

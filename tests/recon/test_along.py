@@ -6,20 +6,24 @@ from typing import Any
 import pytest
 import torch
 from helpers.operators import full
-from helpers.phantom import head_and_maps
+from helpers.phantom import folded, head_and_maps
 from helpers.pretend_device import pretending
 from helpers.ready import Shrink
 from torch import Tensor
 
 from medrestore.baselines import L1Wavelet
+from medrestore.consistency import unexplained
 from medrestore.errors import InputError
+from medrestore.fft import fft2c
 from medrestore.io import Scan
 from medrestore.mri import points_of, radial, spiral
-from medrestore.operators import NonCartesianSense, Sense
+from medrestore.operators import NonCartesianSense, NonCartesianSoftSense, Sense, SmoothPhase
+from medrestore.problem import Problem
 from medrestore.recon import along
 from medrestore.recon.along import virtual_coils
 from medrestore.recon.checks import check_noise, check_plan
 from medrestore.recon.held_out import error, parts, without
+from medrestore.recon.phase import HELD
 from medrestore.recon.plan import Plan, Undersampling
 from medrestore.recon.preparation import prepare
 from medrestore.recon.prepared import Prepared, reconstructed
@@ -159,13 +163,73 @@ def test_virtual_coils_keep_the_signal_and_the_noise() -> None:
     ({}, replace(PLAN, undersample=Undersampling("uniform1d", 2, 8)), "takes lines out of Cartesian scans alone"),
     ({"trajectory": SPOKES + 100}, PLAN, "no sample at the centre of k-space"),
     ({"mask": 0 * full(SPOKES)}, PLAN, "marks no line as sampled"),
-    ({}, replace(PLAN, refine_maps=True), "coil maps are not refined along trajectories; leave `refine_maps` out"),
-    ({}, replace(PLAN, map_sets=2), "one set of coil maps is used along trajectories; leave `map_sets` out"),
-    ({}, replace(PLAN, phase="smooth"), "the phase is not held along trajectories; leave `phase` out"),
+    ({}, Plan("zero-filled", phase="smooth"), "cannot be held .* as zero-filled holds none; leave `phase` out"),
 ])
 def test_what_cannot_be_prepared(changes: dict[str, Any], plan: Plan, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         prepare(replace(scan(SPOKES), **changes), plan)
+
+
+@pytest.mark.parametrize("method", ["hqs", "cg-sense", "tv", "l1-wavelet"])
+def test_two_sets_of_maps(method: str) -> None:
+    """Of an object that is not wrapped the second set explains little: the image is that of one set, but for noise."""
+    plan = Plan(method, {} if method in ("hqs", "cg-sense") else {"iterations": 20}, weight=None if method == "hqs" else 0.01,
+                steps=6, map_sets=2)
+    two, one = prepare(scan(SPOKES), plan), prepare(scan(SPOKES), replace(plan, map_sets=1))
+    assert isinstance(two.sense, NonCartesianSoftSense) and two.sense.sets == 2 and isinstance(one.sense, NonCartesianSense)
+    assert any("Two sets of coil maps" in note for note in two.notes)
+    check_plan(two, Shrink(), plan)
+    image, expected = (restore_slice(each, Shrink(), plan).image.abs() for each in (two, one))
+    assert image.shape == SIZE and float((image - expected).norm() / expected.norm()) < 0.2
+    assert 0 < error(two, Shrink(), plan, parts(two.sense, 0, 1)) < 1
+
+
+def test_an_object_that_wraps_shows_two_sets() -> None:
+    """Lines of a field of view of half the columns, as points: as a Cartesian scan shows them."""
+    image, maps, random = head_and_maps((48, 64), 6, 0)
+    narrow = (48, 40)
+    coils = folded(maps * image, narrow[1]).to(torch.complex64)
+    truth, y = torch.linalg.vector_norm(coils, dim=1)[0], fft2c(coils)
+    y = y + NOISE * torch.view_as_complex(torch.randn(*y.shape, 2, generator=random))
+    t = points_of(torch.ones(1, narrow[1]), narrow)
+    wrapped = Scan("s", 0, y.mT.contiguous(), full(t), None, None, None, narrow, None, None, t, narrow)
+    plan = Plan("cg-sense", weight=0.01, noise_std=NOISE)
+    found = [prepare(wrapped, replace(plan, map_sets=sets)) for sets in ("auto", 1)]
+    assert [one.sense.sets for one in found] == [2, 1]
+    errors = [float((restore_slice(one, Shrink(), plan).image.abs() - truth).norm()) for one in found]
+    assert errors[0] < 0.5 * errors[1]
+
+
+def test_maps_are_refined_from_all_samples() -> None:
+    """Given maps that are wrong leave more unexplained than the noise."""
+    _, maps, _ = head_and_maps(SIZE, 6, 0)
+    turned = torch.sin(torch.arange(SIZE[0]) / 5)[:, None] * torch.arange(6)[:, None, None].remainder(3)
+    wrong = maps * torch.exp(0.4j * turned)
+    plain, mended = (prepare(scan(SPOKES), replace(PLAN, refine_maps=asked), maps=wrong) for asked in (False, True))
+    assert any("The coil maps were estimated together with the image" in note for note in mended.notes)
+    left = [unexplained(Problem(one.sense, one.kspace, NOISE)) for one in (plain, mended)]
+    assert left[1] < 0.5 * left[0]
+
+
+def test_the_phase_is_held_where_half_of_k_space_was_left_out() -> None:
+    """Spokes that begin a little before the centre: one side of the columns has none."""
+    angles = torch.linspace(-1.57, 1.57, 80)
+    reach = torch.linspace(-8, 22, 120)
+    half = torch.stack([reach * angles.sin()[:, None], reach * angles.cos()[:, None]], -1)
+    image, _, _ = head_and_maps(SIZE, 6, 0)
+    errors = {}
+    for phase in ("auto", "free"):
+        plan = Plan("cg-sense", weight=0.003, noise_std=NOISE, phase=phase)
+        one = prepare(scan(half), plan)
+        assert (one.phase is not None) == (phase == "auto") == (HELD in one.notes)
+        assert any("One side of k-space was left out (partial Fourier)" in note for note in one.notes)
+        done = restore_slice(one, Shrink(), plan)
+        errors[phase] = float((done.image.abs() - image[0, 0].abs()).norm())
+    assert errors["auto"] < 0.9 * errors["free"]
+    diffusion = prepare(scan(half), replace(PLAN, noise_std=NOISE))
+    assert isinstance(diffusion.posed.operator, SmoothPhase)
+    assert float(restore_slice(diffusion, Shrink(), PLAN).restoration.misfit.max()) < 2
+    assert prepare(scan(SPOKES), PLAN).phase is None
 
 
 def test_methods_that_need_the_spectrum(ready: Prepared) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers.networks import save_reference_prior
+from helpers.networks import save_complex_prior
 from helpers.scans import kspace
 
 import medrestore as mr
@@ -22,7 +22,7 @@ PLAN: dict[str, Any] = {"steps": 2, "noise_std": 0.01}
 
 @pytest.fixture(scope="module")
 def prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_reference_prior(tmp_path_factory.mktemp("priors") / "reference")
+    return save_complex_prior(tmp_path_factory.mktemp("priors") / "reference", reference=True)
 
 
 @pytest.fixture(scope="module")

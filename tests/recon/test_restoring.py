@@ -13,7 +13,7 @@ from medrestore.codecs import CalibratedComplex
 from medrestore.errors import InputError
 from medrestore.priors import Prior
 from medrestore.recon.preparation import prepare
-from medrestore.recon.records import score
+from medrestore.recon.records import volume_scores
 from medrestore.recon.restoring import restore_slice, restore_slices
 
 
@@ -24,7 +24,8 @@ def test_slices_are_restored_as_alone(scan: Any) -> None:
     assert alone.restoration.seeds == second.restoration.seeds == (100_000,)
     torch.testing.assert_close(alone.image, second.image, rtol=1e-4, atol=1e-5)
     assert alone.image.shape == SHAPE and alone.samples.shape == (1, *SHAPE) and not alone.std.any()
-    assert score([alone.cg_sense.abs()], [alone.image.abs()]).psnr > score([alone.zero_filled.abs()], [alone.image.abs()]).psnr
+    assert volume_scores([alone.cg_sense.abs()], [alone.image.abs()]).psnr > volume_scores([alone.zero_filled.abs()],
+                                                                                           [alone.image.abs()]).psnr
 
 
 class Loud(Prior):

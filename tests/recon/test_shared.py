@@ -13,9 +13,12 @@ from helpers.ready import Shrink
 from medrestore.errors import InputError
 from medrestore.fft import fft2c
 from medrestore.io import Scan, read_provenance
+from medrestore.mri import radial, spiral
+from medrestore.operators import NonCartesianSense
 from medrestore.recon import reconstruct
 from medrestore.recon.files import Job, recon_file
 from medrestore.recon.plan import Plan
+from medrestore.recon.preparation import prepare
 from medrestore.recon.restoring import restore_slices
 from medrestore.recon.shared import central_energy, in_phase, virtual_coil
 
@@ -80,6 +83,28 @@ def test_the_virtual_coil_is_that_of_the_centre() -> None:
     kspace[0, 1, 16, 16], kspace[0, 2, 0, 0] = 2.0, 100.0
     scan = Scan("s", 0, kspace, torch.ones(1, 32), None, None, None, (32, 32), None, None)
     assert torch.allclose(virtual_coil(scan).abs(), torch.tensor([0.0, 1.0, 0.0])) and central_energy(scan) == 4.0
+
+
+def test_along_a_trajectory_the_centre_is_where_its_points_are() -> None:
+    """Spirals begin there."""
+    trajectory = spiral(2, (32, 32), samples=60)
+    kspace = torch.zeros(1, 3, 2, 60, dtype=torch.complex64)
+    kspace[0, 1, :, 0], kspace[0, 2, :, 30] = 2.0, 100.0
+    scan = Scan("s", 0, kspace, torch.ones(2, 60), None, None, None, (32, 32), None, None, trajectory, (32, 32))
+    assert torch.allclose(virtual_coil(scan).abs(), torch.tensor([0.0, 1.0, 0.0])) and central_energy(scan) == 8.0
+
+
+def test_maps_along_a_trajectory_have_the_phase_of_the_reference() -> None:
+    image, maps, random = head_and_maps(SHAPE, 4, seed=2)
+    spokes = radial(24, SHAPE)
+    mask = torch.ones(spokes.shape[:2])
+    y = NonCartesianSense(maps, spokes, mask)(image)
+    y = y + 0.005 * torch.view_as_complex(torch.randn(*y.shape, 2, generator=random))
+    scan = Scan("s", 0, y, mask, None, None, None, SHAPE, None, None, spokes, SHAPE)
+    reference = virtual_coil(scan)
+    ready = prepare(scan, Plan("dds", map_sets=1), reference=reference)
+    seen = torch.einsum("c,cv,svhw->shw", reference.conj(), ready.unmix, ready.sense.maps)
+    assert bool((seen.real >= 0).all()) and torch.allclose(seen.imag, torch.zeros(()), atol=1e-4)
 
 
 def test_options_of_volumes_that_do_not_go_together() -> None:

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from medrestore.serve import entry
-from medrestore.serve.entry import Entry, Progress
+from medrestore.serve.entry import Bar, Entry
 
 
 def test_the_time_that_is_left(monkeypatch) -> None:
     times = iter([10.0, 12.0, 14.0])
     monkeypatch.setattr(entry.time, "monotonic", lambda: next(times))
-    progress = Progress("steps", total=7)
+    progress = Bar("steps", total=7)
     assert progress.left is None
     progress.step()
     assert progress.left is None  # the first one has also loaded things
@@ -19,7 +19,7 @@ def test_the_time_that_is_left(monkeypatch) -> None:
 
 
 def test_more_steps_than_were_announced_leave_no_time() -> None:
-    progress = Progress("steps", total=1)
+    progress = Bar("steps", total=1)
     for _ in range(3):
         progress.step()
     assert progress.left == 0

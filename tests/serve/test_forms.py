@@ -26,7 +26,7 @@ def test_fields_become_options() -> None:
     assert FORMS["recon"].given({"quality": "fast", "slices": "", "spread": False}, {}) == {"quality": "fast"}
     assert FORMS["recon"].given({"spread": True, "quality": "fast"}, {"seed": 3}) == {"uncertainty": True, "seed": 3}
     assert FORMS["restore"].given({"task": "sr", "spread": True}, {}) == {"task": "sr", "samples": 4, "method": "dds"}
-    assert FORMS["restore"].given({"task": "jpeg", "spread": True}, {}) == {"task": "jpeg", "samples": 4}
+    assert FORMS["restore"].given({"task": "jpeg", "spread": True}, {}) == {"task": "jpeg", "samples": 4, "method": "dds"}
     assert FORMS["inpaint"].given({}, {"mask_means": "keep"}) == {"mask_means": "keep"}
 
 

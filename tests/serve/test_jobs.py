@@ -16,8 +16,8 @@ from medrestore.serve.jobs import PREFIX, Jobs
 from medrestore.serve.views import View
 from medrestore.serve.work import Work
 from medrestore.settings import FieldError
-from medrestore.tasks import Died
-from medrestore.tasks.processes import Stopped
+from medrestore.tasks import ProcessDied
+from medrestore.tasks.processes import AllStopped
 
 VIEW = View("restored", 0, 4, 4, 1, False, 0.0, 1.0)
 
@@ -31,7 +31,7 @@ def quickly(items: list[Work], call: Any, *, workers: int, heard: Callable[..., 
         heard(work, message)
     while work.plan == "sleeps":
         if stopped():
-            raise Stopped
+            raise AllStopped
         time.sleep(0.01)
     if isinstance(work.plan, Exception):
         ended(work, work.plan)
@@ -66,7 +66,7 @@ def test_a_job_from_its_beginning_to_its_end(jobs: Jobs) -> None:
 @pytest.mark.parametrize(("error", "said"), [
     (InputError("/secret/folder/scan.h5: the k-space is zero"), "scan.h5: the k-space is zero"),
     (FieldError("Plan", "steps", "must be at least 2, got 1"), "--steps must be at least 2, got 1"),
-    (Died("its process died by SIGKILL"), "its process died by SIGKILL on this file; see whether memory is short"),
+    (ProcessDied("its process died by SIGKILL"), "its process died by SIGKILL on this file; see whether memory is short"),
     (RuntimeError("ValueError: x"), "ValueError: x; this is a mistake of the program, not of your file"),
     ("no process", "a worker process could not be started"),
 ])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from medrestore.errors import InputError
-from medrestore.settings import Bounds, FieldError, build, check, parse
+from medrestore.settings import Bounds, FieldError, build, check, check_names, parse
 
 
 @dataclass(frozen=True)
@@ -94,3 +94,9 @@ def test_paths(monkeypatch: pytest.MonkeyPatch) -> None:
             parse(Path, wrong, "f", "path")
     with pytest.raises(FieldError, match="f: path begins with ~, and this system knows no home for it"):
         parse(Path, "~nobody-of-this-name/x", "f", "path")
+
+
+def test_names_of_no_field_are_refused() -> None:
+    check_names(Bounds, ["above", "below"])
+    with pytest.raises(InputError, match=r"^Bounds: abov is no option; did you mean above\?$"):
+        check_names(Bounds, ["below", "abov"])

@@ -6,7 +6,7 @@ import pytest
 
 from medrestore.errors import InputError
 from medrestore.recon.plan import Plan, Undersampling
-from medrestore.settings import assign, flatten, override, plain, scalar
+from medrestore.settings import assign, flatten, json_values, override, plain, scalar
 
 
 @pytest.mark.parametrize(("text", "value"), [
@@ -39,3 +39,8 @@ def test_settings_at_dotted_keys() -> None:
 def test_dataclasses_as_plain_data() -> None:
     found = plain(Plan(undersample=Undersampling("uniform1d", 4), axes=("slice", "coil")))
     assert found["undersample"] == {"kind": "uniform1d", "accel": 4.0, "acs": None} and found["axes"] == ["slice", "coil"]
+
+
+def test_numbers_that_are_not_finite_are_null() -> None:
+    assert json_values({"a": float("nan"), "b": [1.0, (float("inf"), "x")], 3: None}) == {
+        "a": None, "b": [1.0, [None, "x"]], "3": None}

@@ -11,7 +11,7 @@ from medrestore.errors import InputError
 from medrestore.inpainting.plan import Plan as InpaintPlan
 from medrestore.recon.plan import Plan
 from medrestore.study.config import Diffusion, PictureMethod, ScanMethod, SceneMethod
-from medrestore.study.methods import CountedPrior, Network, Solver, plan_of, planned, recipe
+from medrestore.study.methods import CountedPrior, Network, Solver, method_recipe, plan_of, planned
 
 
 def test_a_plan_takes_what_the_config_says_and_its_own_defaults() -> None:
@@ -70,4 +70,4 @@ def test_a_complaint_begins_with_the_file_and_the_method() -> None:
         raise InputError("no such thing")
 
     with pytest.raises(InputError, match=r"^my\.yaml: methods\.D: no such thing$"):
-        recipe("D", ScanMethod("dds"), "fastmri", refuse, "my.yaml")
+        method_recipe("D", ScanMethod("dds"), "fastmri", refuse, "my.yaml")

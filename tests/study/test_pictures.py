@@ -14,7 +14,7 @@ from medrestore.errors import InputError
 from medrestore.evaluation.tables import read_rows
 from medrestore.study.cases import Clock
 from medrestore.study.fingerprints import Fingerprints
-from medrestore.study.pictures import PictureCase, degraded, operator_of, picture_cases, resized
+from medrestore.study.pictures import PictureCase, degraded_picture, operator_of_condition, picture_cases, resized
 from medrestore.study.run import scored_tasks
 from medrestore.study.sources import Degrade, Pictures
 
@@ -58,22 +58,22 @@ def test_pictures_that_are_smaller_than_the_crop_are_refused(case: PictureCase) 
 ], ids=lambda condition: condition.name)
 def test_every_degradation_is_an_operator_on_pictures(condition: Degrade) -> None:
     x = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
-    operator = operator_of(condition, (32, 48), torch.Generator().manual_seed(0))
+    operator = operator_of_condition(condition, (32, 48), torch.Generator().manual_seed(0))
     y = operator(x)
     left, right = (y * y).sum(), (operator.adjoint(y) * x).sum()
     torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-4)
 
 
 def test_a_box_hides_the_middle() -> None:
-    y = operator_of(Degrade("inpainting", box=8), (32, 48), torch.Generator())(torch.ones(1, 3, 32, 48))
+    y = operator_of_condition(Degrade("inpainting", box=8), (32, 48), torch.Generator())(torch.ones(1, 3, 32, 48))
     assert y.sum() == 3 * (32 * 48 - 64) and y[0, 0, 12:20, 20:28].sum() == 0
 
 
 def test_noise_is_that_of_the_picture_and_the_seed(case: PictureCase) -> None:
     condition = Degrade("colorization", noise_std=0.1)
-    first, again = (degraded(case, condition, 0, "cpu")[0] for _ in range(2))
-    other = degraded(case, condition, 1, "cpu")[0]
-    named = degraded(replace(case, name="two"), condition, 0, "cpu")[0]
+    first, again = (degraded_picture(case, condition, 0, "cpu")[0] for _ in range(2))
+    other = degraded_picture(case, condition, 1, "cpu")[0]
+    named = degraded_picture(replace(case, name="two"), condition, 0, "cpu")[0]
     assert torch.equal(first.y, again.y) and first.sigma == 0.1
     assert not torch.equal(first.y, other.y) and not torch.equal(first.y, named.y)
 

@@ -14,13 +14,13 @@ from medrestore.errors import InputError
 from medrestore.evaluation.tables import read_rows
 from medrestore.files import claim
 from medrestore.study.config import as_plain, read
-from medrestore.study.run import Result, scored_tasks, slug
+from medrestore.study.run import StudyResult, scored_tasks, slug
 from medrestore.study.score_files import FOLDER
 
 
 def test_a_study_leaves_tables_rows_and_a_report(tmp_path: Path, tiny_prior: Path) -> None:
     given = changed(methods={"DDS": {"method": "dds", "prior": str(tiny_prior), "steps": 2, "samples": 2, "uncertainty": True}})
-    assert run(given, tmp_path / "out") == Result({}, 6 + 6, 0, 0)
+    assert run(given, tmp_path / "out") == StudyResult({}, 6 + 6, 0, 0)
     rows = read_rows(tmp_path / "out" / "results.csv")
     assert rows == read_rows(tmp_path / "out" / "results.parquet")
     assert [row["method"] for row in rows] == ["ZF", "CG", "DDS", "DDS, one sample"] * 2
@@ -44,12 +44,12 @@ def test_tasks_with_an_output_are_skipped_and_a_changed_method_alone_is_run(tmp_
     out = tmp_path / "out"
     assert run(TINY, out).done == 10
     before = (out / "tables.md").read_bytes()
-    assert run(TINY, out) == Result({}, 0, 10, 0) and (out / "tables.md").read_bytes() == before
+    assert run(TINY, out) == StudyResult({}, 0, 10, 0) and (out / "tables.md").read_bytes() == before
     more = {"L1": {"baseline": "L1Wavelet", "options": {"lam": 1e-3, "iterations": 2}}}
-    assert run(changed(methods=more), out) == Result({}, 2, 10, 0)
+    assert run(changed(methods=more), out) == StudyResult({}, 2, 10, 0)
     other = {"L1": {"baseline": "L1Wavelet", "options": {"lam": 1e-3, "iterations": 3}}}
-    assert run(changed(methods=other), out) == Result({}, 2, 10, 0)
-    assert run(changed(pictures=0), out) == Result({}, 2, 8, 0)  # the case whose image was stored
+    assert run(changed(methods=other), out) == StudyResult({}, 2, 10, 0)
+    assert run(changed(pictures=0), out) == StudyResult({}, 2, 8, 0)  # the case whose image was stored
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from medrestore.io import Scan
 from medrestore.mri import add_smooth_phase, simulate_scan, simulated_maps
 from medrestore.recon.plan import Plan, Undersampling
 from medrestore.recon.preparation import prepare
-from medrestore.recon.records import score
+from medrestore.recon.records import volume_scores
 from medrestore.study.config import read
 from medrestore.study.fingerprints import Fingerprints
 from medrestore.study.mri import prepared_slice
@@ -87,7 +87,7 @@ def test_simulated_cases_are_those_of_the_benchmark() -> None:
     torch.testing.assert_close(mine.prepared.problem.y, theirs.problem.y, rtol=0, atol=0)
     assert mine.prepared.problem.sigma == theirs.problem.sigma
     image = CGSense(lam=0.01).reconstruct(theirs.kspace, theirs.sense.maps, theirs.sense.mask)[0, 0]
-    expected = score([theirs.shown(image).abs()], [theirs.reference])
+    expected = volume_scores([theirs.shown(image).abs()], [theirs.reference])
     assert expected.psnr > 20
 
 

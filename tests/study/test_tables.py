@@ -8,7 +8,7 @@ from helpers.studies import NATURAL, PHANTOMS, changed, opened
 
 from medrestore.study.config import read
 from medrestore.study.run import Running, run_study, scored_tasks
-from medrestore.study.tables import _caption, _over_acceleration, _over_calls, _pairs, _pictures, write_outputs
+from medrestore.study.tables import _caption, _method_pairs, _over_acceleration, _over_calls, _stored_pictures, write_outputs
 
 
 def row(case: str, method: str, psnr: float, *, setting: str = "uniform1d 2x", calls: float = 0.0) -> dict[str, Any]:
@@ -21,10 +21,10 @@ def test_methods_are_paired_against_the_one_asked_for_without_their_samples() ->
 
     rows = [row(f"p{number}", method, 30.0 + number + gain) for number in range(6)
             for method, gain in (("ZF", 0.0), ("CG", 1.0), ("CG, one sample", 5.0))]
-    pairs = _pairs(read(changed(against="ZF"), "x"), rows, METRICS["fastmri"][:1])
+    pairs = _method_pairs(read(changed(against="ZF"), "x"), rows, METRICS["fastmri"][:1])
     assert [(pair.method, pair.against) for pair in pairs] == [("CG", "ZF")]
     assert pairs[0].difference == pytest.approx(1.0) and pairs[0].patients == 6
-    assert _pairs(read(changed(against="ZF"), "x"), rows[1::3], METRICS["fastmri"][:1]) == []  # nothing to pair with
+    assert _method_pairs(read(changed(against="ZF"), "x"), rows[1::3], METRICS["fastmri"][:1]) == []  # nothing to pair with
 
 
 def test_curves_are_drawn_where_there_are_several_points() -> None:
@@ -54,7 +54,7 @@ def test_pictures_of_scenes_have_no_setting_and_a_report_shows_two_cases_of_each
              "data": {"kind": "scenes", "scenes": [3, 6], "size": [40, 64], "frames": [300]}}
     study = opened(given, tmp_path / "out")
     run_study(study, Running())
-    pictures = list(_pictures(study.config, study.out, scored_tasks(study, {})))
+    pictures = list(_stored_pictures(study.config, study.out, scored_tasks(study, {})))
     assert [picture.title for picture in pictures] == ["scene-0-3", "scene-0-4"]
     assert all(picture.reference.shape == (40, 64, 3) and set(picture.images) == {"none"} for picture in pictures)
 

@@ -8,7 +8,7 @@ from helpers.studies import TINY, changed, opened, run
 
 from medrestore.baselines import CGSense
 from medrestore.study.run import Running, run_study, scored_tasks, tuning_tasks
-from medrestore.study.tuning import Choice, printed, summary
+from medrestore.study.tuning import TunedChoice, choice_lines, printed
 from medrestore.study.work import rows_of
 
 
@@ -37,8 +37,8 @@ def test_a_best_value_at_an_end_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_choice_is_summarised_in_a_line() -> None:
-    choice = Choice(chosen={"lam": 0.1, "steps": None}, metric="psnr", cases=2, tried=[], warning="x")
-    nothing = Choice(chosen=None, metric="psnr", cases=2, tried=[], warning=None)
-    assert list(summary({"CG": {"4x": choice, "8x": nothing}})) == [
+    choice = TunedChoice(chosen={"lam": 0.1, "steps": None}, metric="psnr", cases=2, tried=[], warning="x")
+    nothing = TunedChoice(chosen=None, metric="psnr", cases=2, tried=[], warning=None)
+    assert list(choice_lines({"CG": {"4x": choice, "8x": nothing}})) == [
         "tuned CG, 4x: lam=0.1 steps=None; warning: x", "tuned CG, 8x: nothing could be chosen"]
     assert printed({}) == ""

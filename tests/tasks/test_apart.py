@@ -8,8 +8,8 @@ import pytest
 from medrestore.errors import InputError
 from medrestore.files import Busy
 from medrestore.tasks import apart
-from medrestore.tasks.apart import Batch, Message, Reports, in_turn, one_by_one
-from medrestore.tasks.processes import Died
+from medrestore.tasks.apart import ItemBatch, Message, Reports, in_turn, one_by_one
+from medrestore.tasks.processes import ProcessDied
 
 
 class Death(BaseException):
@@ -25,7 +25,7 @@ def played(items: Iterable[Any], call: Callable[..., None], *, workers: int, hea
         try:
             call(item, 0, lambda message, item=item: heard(item, message))
         except Death as death:
-            error = Died(str(death))
+            error = ProcessDied(str(death))
         except InputError as wrong:
             error = wrong
         waiting = [*ended(item, error), *waiting]
@@ -37,7 +37,7 @@ def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def doing(deaths: str = "", failures: str = "") -> Callable[..., None]:
-    def call(batch: Batch[int], worker: int, send: Callable[[Message], None]) -> None:
+    def call(batch: ItemBatch[int], worker: int, send: Callable[[Message], None]) -> None:
         reports = Reports(send)
         reports.say(f"{'again' if batch.again else 'first'}: {', '.join(batch.items)}")
         for name, value in batch.items.items():

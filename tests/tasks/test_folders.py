@@ -67,12 +67,12 @@ def test_two_runs_at_once_end_with_whole_folders(tmp_path: Path) -> None:
 
 def test_a_lock_tells_at_once_that_a_run_is_dead(tmp_path: Path) -> None:
     """A second run removes what a killed one has left, and nothing of one that lives."""
-    dead, alive = folders.Run.start(tmp_path), folders.Run.start(tmp_path)
+    dead, alive = folders.TaskRun.start(tmp_path), folders.TaskRun.start(tmp_path)
     for one in (dead, alive):
         (one.begin(tasks_of()[0]) / folders.FILES / "half.npy").write_bytes(b"half")
     (dead.folder / folders.LOCK).touch()
     with alive.alive():
-        folders.Run.start(tmp_path)
+        folders.TaskRun.start(tmp_path)
         assert not dead.folder.exists() and alive.folder.exists()
     alive.end()
     assert not alive.folder.exists()
@@ -106,7 +106,7 @@ def test_a_killed_run_leaves_nothing_to_the_next_one(tmp_path: Path) -> None:
     for _ in range(2):
         killed = subprocess.run([sys.executable, "-c", code, str(tmp_path), str(Path.cwd())], timeout=120, check=False)
         assert killed.returncode == -9 and list((tmp_path / ".parts").rglob("begun"))
-    living = folders.Run.start(tmp_path)
+    living = folders.TaskRun.start(tmp_path)
     assert [path.name for path in (tmp_path / ".parts").iterdir()] == [living.name]
     with living.alive():
         run(tasks_of(), Fill(), tmp_path)
@@ -122,7 +122,7 @@ def test_an_output_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 
 
 def test_deaths_are_counted_and_their_files_removed(tmp_path: Path) -> None:
-    this, (task, other) = folders.Run.start(tmp_path), tasks_of(NAMES[:2])
+    this, (task, other) = folders.TaskRun.start(tmp_path), tasks_of(NAMES[:2])
     for count in range(3):
         assert this.deaths(task) == count and this.deaths(other) == 0
         place = this.begin(task)  # and its process dies
@@ -137,7 +137,7 @@ def test_deaths_are_counted_and_their_files_removed(tmp_path: Path) -> None:
 
 
 def test_a_process_taken_for_dead_fails_and_the_next_try_has_its_own_folder(tmp_path: Path) -> None:
-    this, (task,) = folders.Run.start(tmp_path), tasks_of(NAMES[:1])
+    this, (task,) = folders.TaskRun.start(tmp_path), tasks_of(NAMES[:1])
     first = this.begin(task)
     second = this.begin(task)
     assert not first.exists() and second.exists()

@@ -4,15 +4,15 @@ from pathlib import Path
 
 from helpers.tasks import Fill, tasks_of
 
-from medrestore.tasks.folders import DEATHS, Run
-from medrestore.tasks.groups import Ends, Group, Submitted, work_through
+from medrestore.tasks.folders import DEATHS, TaskRun
+from medrestore.tasks.groups import Ends, Submitted, TaskGroup, work_through
 
 NAMES = ["case/a", "case/b", "case/c"]
 
 
 def test_a_group_goes_on_where_a_worker_died(tmp_path: Path) -> None:
     ends: dict[str, str | None] = {}
-    run, tasks = Run.start(tmp_path), tuple(tasks_of(NAMES))
+    run, tasks = TaskRun.start(tmp_path), tuple(tasks_of(NAMES))
     state = Ends(run, ends.__setitem__)
     state.finished(NAMES[0], None)
     run.begin(tasks[1])
@@ -27,8 +27,8 @@ def test_a_group_goes_on_where_a_worker_died(tmp_path: Path) -> None:
 
 
 def test_the_tasks_of_a_group_are_reported_in_their_order(tmp_path: Path) -> None:
-    run, said = Run.start(tmp_path), []
-    group = Group(tuple(tasks_of(NAMES, t1="wrong")), Fill(), run, ("cpu",), 1)
+    run, said = TaskRun.start(tmp_path), []
+    group = TaskGroup(tuple(tasks_of(NAMES, t1="wrong")), Fill(), run, ("cpu",), 1)
     why = f"{NAMES[1]}: ZeroDivisionError: by zero, of course"
     assert work_through(group, 5, said.append) == [(NAMES[0], None), (NAMES[1], why), (NAMES[2], None)]
     assert said == [("task", NAMES[0], None), ("task", NAMES[1], why), ("task", NAMES[2], None)]

@@ -16,7 +16,7 @@ from helpers.calls import double
 from medrestore.errors import InputError
 from medrestore.settings import FieldError
 from medrestore.tasks import processes
-from medrestore.tasks.processes import Died, Stopped, over
+from medrestore.tasks.processes import AllStopped, ProcessDied, over
 
 
 class Parent:
@@ -49,7 +49,7 @@ def test_every_item_whatever_happens_to_others() -> None:
     field, wrong = parent.ends["field"], parent.ends["wrong"]
     assert isinstance(field, FieldError) and (field.source, field.field, str(field)) == ("Plan", "steps", "Plan: steps is wrong")
     assert str(wrong) == "ZeroDivisionError: by zero, of course"
-    assert str(parent.ends["killed"]) == "its process died by SIGKILL" and isinstance(parent.ends["killed"], Died)
+    assert str(parent.ends["killed"]) == "its process died by SIGKILL" and isinstance(parent.ends["killed"], ProcessDied)
     assert str(parent.ends["left"]) == "its process ended with code 3"
     assert 2 < len(parent.pids()) <= 4 and os.getpid() not in parent.pids()
     assert not any(alive(pid) for pid in parent.pids())
@@ -71,7 +71,7 @@ def test_processes_end_with_an_error_of_the_caller() -> None:
 
 def test_processes_end_once_they_are_asked_to() -> None:
     parent, began = Parent(), time.monotonic()
-    with pytest.raises(Stopped):
+    with pytest.raises(AllStopped):
         over(["sleeps"], double, workers=1, heard=parent.heard, ended=parent.ended, stopped=lambda: bool(parent.said))
     assert parent.ends == {} and not any(map(alive, parent.pids())) and time.monotonic() - began < 60
 

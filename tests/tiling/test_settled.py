@@ -10,7 +10,7 @@ from medrestore.methods import DDIM, DDNM, DDS, DPS, DiffPIR, Method, RePaint
 from medrestore.noise import Noise
 from medrestore.priors import Prior
 from medrestore.tiling import generate, raster, seam_ratio, settled_by
-from medrestore.tiling.settled import REACH, Settled, continued, step_between
+from medrestore.tiling.settled import REACH, SettledPrior, continued, step_between
 
 SIZE = (9, 11)
 
@@ -47,7 +47,7 @@ def test_it_is_the_mean_given_noise_and_pixels(sigma: float) -> None:
     g, where = 0.5, some_pixels()
     x, values = Noise([0, 1])((2, 2, *SIZE)), Noise([2, 3])((2, 2, *SIZE))
     values = values * g / step_between(values, where)  # steps as large as the prior's
-    found = Settled(Steps(g), values, where)(x, sigma)
+    found = SettledPrior(Steps(g), values, where)(x, sigma)
     C = torch.linalg.inv(Steps(g).precision + torch.eye(99, dtype=torch.float64) / sigma**2)
     known = where.flatten() > 0
     mean = Steps(g)(x, sigma).double().flatten(2)
@@ -69,9 +69,9 @@ def test_pixels_without_neighbours_and_flat_ones() -> None:
     lone[..., 4, 4] = 1
     x = Noise([0])((1, 2, *SIZE))
     prior = Steps(0.5)
-    found = Settled(prior, torch.zeros(1, 2, *SIZE), lone)(x, 1.0)
+    found = SettledPrior(prior, torch.zeros(1, 2, *SIZE), lone)(x, 1.0)
     assert torch.equal(found == prior(x, 1.0), (lone == 0).expand_as(found))  # how far it speaks is not known
-    flat = Settled(prior, torch.zeros(1, 2, *SIZE), where)(x, 1.0)
+    flat = SettledPrior(prior, torch.zeros(1, 2, *SIZE), where)(x, 1.0)
     exact = prior(x, 1.0) + continued(-where * prior(x, 1.0), where, torch.full((1, 1, 1, 1), REACH))
     assert torch.allclose(flat, exact) and flat.isfinite().all()
 

@@ -16,8 +16,8 @@ from medrestore.errors import InputError
 from medrestore.metrics import ssim as reference_ssim
 from medrestore.training import Callbacks, Stopped, export_last_baseline, read_baseline, train_baseline
 from medrestore.training.baseline import reconstruction_loss
+from medrestore.training.baseline_config import Loss
 from medrestore.training.batches import stream
-from medrestore.training.config import Loss
 from medrestore.training.scans import Scans
 
 

@@ -118,7 +118,7 @@ def example(images: int, score: float = 1.0) -> Checkpoint:
 
 
 def test_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
-    path = checkpoint.write(tmp_path, example(32))
+    path = checkpoint.write_checkpoint(tmp_path, example(32))
     again = checkpoint.load(path)
     assert path.name == "000000032" and checkpoint.newest(tmp_path)[0] is not None
     assert again.progress == example(32).progress and again.config == {"seed": 3} and again.facts == {"images": [12, 6]}
@@ -126,7 +126,7 @@ def test_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_checkpoint_of_another_format_is_refused(tmp_path: Path) -> None:
-    path = checkpoint.write(tmp_path, example(32))
+    path = checkpoint.write_checkpoint(tmp_path, example(32))
     about = json.loads((path / "checkpoint.json").read_text())
     (path / "checkpoint.json").write_text(json.dumps(about | {"format": 9}))
     with pytest.raises(InputError, match=r"is damaged: checkpoint\.json has format 9, and this version reads 1"):
@@ -135,7 +135,7 @@ def test_checkpoint_of_another_format_is_refused(tmp_path: Path) -> None:
 
 def test_pruning_removes_partial_and_worse_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for images, score in ((8, 3.0), (16, 1.0), (24, 2.0), (32, 4.0)):
-        checkpoint.write(tmp_path, example(images, score))
+        checkpoint.write_checkpoint(tmp_path, example(images, score))
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Stage, "remove", Stage.leave)  # as a killed process
         with new_folder(tmp_path / "000000040"):

@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 from medrestore.datasets.augment import Plain
 from medrestore.datasets.base import Crops
 from medrestore.priors.spaces import LatentSpace
-from medrestore.training.codes import FILE, Source, enlarged
+from medrestore.training.codes import FILE, CodeSource, enlarged
 
 
-def source(images: Waves | None = None, **changes: Any) -> Source:
+def source(images: Waves | None = None, **changes: Any) -> CodeSource:
     given: dict[str, Any] = {"space": LatentSpace(autoencoder(), 2.0), "space_key": "a", "side": 16, "count": 5, "seed": 3}
-    return Source(images or Waves(count=3), Plain(), **given | changes)
+    return CodeSource(images or Waves(count=3), Plain(), **given | changes)
 
 
 class Counted:

@@ -12,7 +12,7 @@ from medrestore.errors import InputError
 from medrestore.fft import fft2c
 from medrestore.mri import espirit
 from medrestore.training import train_baseline
-from medrestore.training.config import Acquisition
+from medrestore.training.baseline_config import Acquisition
 from medrestore.training.scans import Scans, load_scans
 
 

@@ -12,7 +12,7 @@ from medrestore.codecs import CalibratedComplex, Interval
 from medrestore.datasets import augmentation
 from medrestore.errors import InputError
 from medrestore.priors import EDM, Velocity, load, save
-from medrestore.priors.architectures import build
+from medrestore.priors.architectures import build_network
 from medrestore.priors.parametrisations import VarianceExploding
 from medrestore.priors.store import describe
 from medrestore.training import train
@@ -36,7 +36,7 @@ def test_child_has_the_target_of_its_parent_unless_it_names_one(tmp_path: Path) 
 def test_score_network_as_parent_takes_the_recipe_of_the_data(tmp_path: Path) -> None:
     """NCSN++ names its channels otherwise; its description may lack a card."""
     made = {"_class_name": "NCSNpp", "channels": 2, "width": 8, "mults": [1, 1], "blocks": 1, "attention": [False, False]}
-    net = build(made)
+    net = build_network(made)
     net.frequencies.copy_(torch.linspace(-1, 1, 8))
     parent = tmp_path / "parent"
     save(parent, net, parametrisation=VarianceExploding((0.01, 10.0)), recipe=CalibratedComplex(0.9), channels=2, multiple=2,
@@ -60,7 +60,8 @@ class Pictures(Waves):
 def test_child_has_the_range_of_its_parent(tmp_path: Path) -> None:
     made = prior_config(tmp_path).network
     parent = tmp_path / "parent"
-    save(parent, build({"_class_name": "UNet2DModel"} | made), parametrisation=EDM(), recipe=Interval(0.0, 255.0), channels=2,
+    save(parent, build_network({"_class_name": "UNet2DModel"} | made), parametrisation=EDM(), recipe=Interval(0.0, 255.0),
+         channels=2,
          multiple=2, card={})
     child = train_waves(tmp_path / "child", data=Pictures(), network={}, init=str(parent), images=8)
     assert load(child).recipe == Interval(0.0, 255.0)

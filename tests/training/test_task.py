@@ -12,14 +12,14 @@ from torch import Tensor
 from medrestore.errors import InputError
 from medrestore.training import Stopped
 from medrestore.training.checkpoint import Progress
-from medrestore.training.run import Run, export_last, run
+from medrestore.training.run import Run, export_last_checkpoint, run
 from medrestore.training.runtime import Acceleration, Process
-from medrestore.training.task import SCORE, Result, Task
+from medrestore.training.task import SCORE, RunResult, TrainingTask
 
 SLOPE = 3.0
 
 
-class Line(Task[Tensor]):
+class Line(TrainingTask[Tensor]):
     """y = weight * x, learned from 8 points a step; validated by the error of the slope."""
 
     result = "line"
@@ -53,7 +53,7 @@ class Line(Task[Tensor]):
         assert not net.training
         return {SCORE: abs(float(next(net.parameters()).detach()) - SLOPE)}
 
-    def export(self, folder: Path, result: Result) -> None:
+    def export(self, folder: Path, result: RunResult) -> None:
         folder.mkdir(parents=True)
         torch.save(result.weights, folder / "weights.pt")
         self.exported = result
@@ -110,7 +110,7 @@ def test_task_resumes_with_its_facts_and_numbers(tmp_path: Path) -> None:
 
 def test_export_needs_a_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no checkpoints; train first"):
-        export_last(Line(tmp_path))
+        export_last_checkpoint(Line(tmp_path))
 
 
 def test_stopped_run_says_how_far_it_is(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from medrestore.codecs import CalibratedComplex, Interval
 from medrestore.priors.gaussian import StationaryGaussian
 from medrestore.priors.parametrisations import Parametrisation
-from medrestore.training.validation import COLUMNS, LEVELS, pictures, sample, scores, write_pictures
+from medrestore.training.validation import COLUMNS, LEVELS, pictures, sampled_images, scores, write_pictures
 
 
 def untold(numbers: Any) -> torch.nn.Module:
@@ -37,7 +37,7 @@ class Gaussian(Parametrisation):
 def test_samples_are_drawn_from_the_prior() -> None:
     """Deterministic sampling from a Gaussian prior gives images of its power."""
     noise = torch.randn(200, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    images = sample(torch.nn.Identity(), Gaussian(torch.full((8, 8), 0.25)), noise, steps=60)
+    images = sampled_images(torch.nn.Identity(), Gaussian(torch.full((8, 8), 0.25)), noise, steps=60)
     assert float(images.std()) == pytest.approx(0.5, rel=0.06)
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .tools import Array, Canvas, Noise, View, linear, mix, smoothstep
+from .tools import Array, Canvas, SceneView, SmoothNoise, linear, mix, smoothstep
 
 GLOVES = ((0.92, 0.90, 0.84), (0.90, 0.85, 0.74), (0.33, 0.50, 0.76), (0.30, 0.58, 0.48), (0.52, 0.44, 0.70))
 GOWNS = ((0.14, 0.36, 0.52), (0.12, 0.40, 0.36), (0.30, 0.52, 0.66), (0.20, 0.44, 0.38))
@@ -69,14 +69,14 @@ def tool(kind: str, gape: float) -> Array:
 class Shape:
     """The union of rods as seen from above: signed distance, slopes, and where the pixels are in the rods' own axes."""
 
-    def __init__(self, view: View, rods: Array, place: "Place", margin: float) -> None:
+    def __init__(self, view: SceneView, rods: Array, place: "RodPlace", margin: float) -> None:
         self.distance = np.full(view.x.shape, 9, np.float32)
         self._weight = np.full(view.x.shape, 1e-12, np.float32)
         self._slopes = np.zeros((2, *view.x.shape), np.float32)
         for rod in place.put(rods):
             self._add(view, rod, margin)
 
-    def _add(self, view: View, rod: Array, margin: float) -> None:
+    def _add(self, view: SceneView, rod: Array, margin: float) -> None:
         ax, ay, az, bx, by, bz, ra, rb = rod
         reach = max(ra, rb) + margin
         box = view.between((min(ax, bx) - reach, max(ax, bx) + reach), (min(ay, by) - reach, max(ay, by) + reach))
@@ -103,7 +103,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Place:
+class RodPlace:
     """Where rods lie in the scene: origin, direction of their x axis, scale, and which hand it is (1 or -1)."""
 
     x: float
@@ -151,7 +151,7 @@ class Obstruction:
         self._gown = linear(*GOWNS[rng.integers(len(GOWNS))])
         self._blood, self._steel, self._key = rng.uniform(0, 1), rng.uniform(0.8, 1.15), int(rng.integers(1000))
 
-    def lay(self, canvas: Canvas, noise: Noise, seconds: float, margin: float) -> Array:
+    def lay(self, canvas: Canvas, noise: SmoothNoise, seconds: float, margin: float) -> Array:
         """Paint it as it is at a time; returns the signed distance to its outline, exact up to `margin` (scene units)."""
         waves = np.sin(self._phase + self._rate * seconds)
         angle = self.angle + 0.18 * waves[2]
@@ -160,12 +160,12 @@ class Obstruction:
         ahead = 0.5 * self.scale if self.kind != "open" else 0.3 * self.scale
         x = self.focus[0] + self._offset[0] + self._sway[0] * waves[0] - (ahead + back) * np.cos(angle)
         y = self.focus[1] + self._offset[1] + self._sway[1] * waves[1] - (ahead + back) * np.sin(angle)
-        instrument = Place(float(x), float(y), angle + self.held * (self.kind == "working"), self.scale)
+        instrument = RodPlace(float(x), float(y), angle + self.held * (self.kind == "working"), self.scale)
         rods = tool(self.tool, 0.5 + 0.5 * float(waves[4]))
         if self.kind == "tool":
             return self._metal(canvas, noise, rods, instrument, margin)
-        grip = Place(0, 0, angle, self.scale, self.hand).point(*GRIP)
-        place = Place(float(x - grip[0]), float(y - grip[1]), angle, self.scale, self.hand)
+        grip = RodPlace(0, 0, angle, self.scale, self.hand).point(*GRIP)
+        place = RodPlace(float(x - grip[0]), float(y - grip[1]), angle, self.scale, self.hand)
         flex = np.float32(0.02) * np.sin(self._phase[0] + np.arange(3) + 1.7 * seconds)
         distances = [self._cloth(canvas, noise, np.array(SLEEVE), place, margin)]
         if self.kind == "open":
@@ -179,7 +179,7 @@ class Obstruction:
                           self._rubber(canvas, noise, over, place, margin)]
         return np.minimum.reduce(distances)
 
-    def _rubber(self, canvas: Canvas, noise: Noise, rods: Array, place: Place, margin: float) -> Array:
+    def _rubber(self, canvas: Canvas, noise: SmoothNoise, rods: Array, place: RodPlace, margin: float) -> Array:
         """A gloved hand, or some fingers of it."""
         view, shape = canvas.view, Shape(canvas.view, rods, place, margin)
         u, v = (part / np.float32(place.scale) for part in view.local((place.x, place.y), place.angle))
@@ -193,7 +193,7 @@ class Obstruction:
         canvas.lay(view.cover(shape.distance), colour, slopes, shine=0.28, gloss=4.3, soft=0.35)
         return shape.distance
 
-    def _cloth(self, canvas: Canvas, noise: Noise, rods: Array, place: Place, margin: float) -> Array:
+    def _cloth(self, canvas: Canvas, noise: SmoothNoise, rods: Array, place: RodPlace, margin: float) -> Array:
         """The sleeve of a gown."""
         view, shape = canvas.view, Shape(canvas.view, rods, place, margin)
         u, v = (part / np.float32(place.scale) for part in view.local((place.x, place.y), place.angle))
@@ -207,7 +207,7 @@ class Obstruction:
         canvas.lay(view.cover(shape.distance), colour, slopes, shine=0.02, gloss=3.0)
         return shape.distance
 
-    def _metal(self, canvas: Canvas, noise: Noise, rods: Array, place: Place, margin: float) -> Array:
+    def _metal(self, canvas: Canvas, noise: SmoothNoise, rods: Array, place: RodPlace, margin: float) -> Array:
         """An instrument: a bright band towards the lamp, a dark one beside it, as polished steel shows its room."""
         view, shape = canvas.view, Shape(canvas.view, rods, place, margin)
         sx, sy = shape.slopes

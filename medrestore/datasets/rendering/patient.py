@@ -1,10 +1,10 @@
-"""What the camera sees of a patient: a head, skin, an operative site, and the cloth around them."""
+"""What the camera sees of a patient: a head, skin and an operative site."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from .tools import CHUNK, Array, Canvas, Noise, View, bounds, linear, mix, smoothstep
+from .tools import CHUNK, Array, Canvas, SmoothNoise, linear, mix, smoothstep
 
 # Bumps of a face on the unit sphere of directions (x to the side, y to the crown): height, x, y, width, length.
 FACE = np.array([
@@ -20,8 +20,6 @@ PAIRS = np.array([  # the same on both sides
 TONES = ((0.91, 0.74, 0.65), (0.86, 0.66, 0.54), (0.78, 0.57, 0.44), (0.62, 0.42, 0.30), (0.45, 0.29, 0.20), (0.34, 0.21, 0.15))
 HAIR = ((0.08, 0.06, 0.05), (0.20, 0.12, 0.07), (0.45, 0.31, 0.17), (0.62, 0.60, 0.58))
 CAPS = ((0.45, 0.66, 0.78), (0.35, 0.62, 0.55), (0.75, 0.80, 0.84))
-CLOTHS = ((0.16, 0.42, 0.56), (0.13, 0.44, 0.40), (0.20, 0.50, 0.44), (0.30, 0.55, 0.72), (0.12, 0.30, 0.52), (0.45, 0.63, 0.76),
-          (0.18, 0.36, 0.30), (0.72, 0.80, 0.86))
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Skin:
         tone = mix(linear(*TONES[low]), linear(*TONES[low + 1]), np.float32(share))
         return cls(tone, rng.uniform(0.5, 1.2), rng.uniform(0, 1) ** 3, rng.uniform(0.03, 0.14), int(rng.integers(1000)))
 
-    def albedo(self, noise: Noise, x: Array, y: Array, pixel: float) -> Array:
+    def albedo(self, noise: SmoothNoise, x: Array, y: Array, pixel: float) -> Array:
         """Its colour at (x, y), (3, height, width) linear."""
         blotch = noise(x, y, 3.0, self.key, octaves=4, pixel=pixel)
         fine = noise(x, y, 40.0, self.key + 1, octaves=2, pixel=pixel)
@@ -52,63 +50,10 @@ class Skin:
         colour = self.tone * np.stack([light + 0.4 * red, light - red, light - red])
         return colour * (1 - spots * linear(0.5, 0.75, 0.85))
 
-    def pores(self, noise: Noise, x: Array, y: Array, pixel: float) -> Array:
+    def pores(self, noise: SmoothNoise, x: Array, y: Array, pixel: float) -> Array:
         """Its fine relief, scene units."""
         return np.float32(0.0009) * noise(x, y, 55.0, self.key + 3, octaves=2, pixel=pixel) + np.float32(0.003) * noise(
             x, y, 6.0, self.key + 4, octaves=2, pixel=pixel)
-
-
-@dataclass(frozen=True)
-class Cloth:
-    """A surgical drape: its colour, how it falls, its weave."""
-
-    colour: Array
-    depth: float
-    scale: float
-    grain: float
-    angle: float
-    key: int
-
-    @classmethod
-    def drawn(cls, rng: np.random.Generator, colour: tuple[float, float, float], *,
-              depth: tuple[float, float] = (0.07, 0.22)) -> "Cloth":
-        """Any drape of about this display colour."""
-        shade = np.clip(np.asarray(colour) * rng.uniform(0.85, 1.15) + rng.uniform(-0.03, 0.03, 3), 0.05, 0.92)
-        return cls(linear(*shade), rng.uniform(*depth), rng.uniform(0.9, 2.0), rng.uniform(0.03, 0.10), rng.uniform(0, np.pi),
-                   int(rng.integers(1000)))
-
-    def height(self, noise: Noise, view: View) -> Array:
-        """Its folds, scene units."""
-        u, v = view.local((0, 0), self.angle)
-        s, key = self.scale, self.key
-        bend = noise(u, v, 0.9 * s, key, octaves=2)
-        fold = noise(1.5 * u + 0.45 * bend, 0.55 * v + 0.3 * bend, 1.3 * s, key + 1)
-        small = noise(u + 0.12 * bend, 0.5 * v, 5.0 * s, key + 2, octaves=2, pixel=view.pixel)
-        ridge = np.sqrt(fold * fold + 0.006) * -0.95
-        crease = np.sqrt(small * small + 0.03)
-        broad = noise(u, v, 0.5 * s, key + 3)
-        return np.float32(self.depth) * (ridge + 0.5 * broad + np.float32(0.13) * crease)
-
-    def lay(self, canvas: Canvas, noise: Noise, distance: Array, *, under: Array | float = 0.0, hem: float = 0.05) -> None:
-        """Paint it where `distance` (signed, scene units) is negative; `under` is the height of what it covers."""
-        box = bounds(distance < 0.07)  # nothing happens further away than its shadow
-        if box is None:
-            return
-        canvas, distance, under = canvas.crop(box), distance[box], under[box] if isinstance(under, np.ndarray) else under
-        view = canvas.view
-        fall = self.height(noise, view)
-        seam = np.exp(-((distance + hem) / 0.008) ** 2) + 0.7 * np.exp(-((distance + hem + 0.025) / 0.006) ** 2)
-        height = fall + under + np.float32(0.012) * smoothstep(0, -0.02, distance) - np.float32(0.004) * seam
-        colour = self.colour * ((1 + np.float32(self.grain) * self._weave(noise, view)) * (1 - np.float32(0.22) * seam))
-        valley = smoothstep(0.03, -0.12, fall) * np.float32(min(1.0, self.depth / 0.08))
-        canvas.shadow(distance - 0.01, 0.05, 0.45)
-        canvas.lay(view.cover(distance), colour, view.slopes(height), shine=0.02, gloss=3.0, open=1 - 0.25 * valley)
-
-    def _weave(self, noise: Noise, view: View) -> Array:
-        u, v = view.local((0, 0), self.angle + 0.3)
-        warp = noise(u, 0.3 * v, 45.0, self.key + 4, octaves=2, pixel=view.pixel)
-        weft = noise(0.3 * u, v, 45.0, self.key + 5, octaves=2, pixel=view.pixel)
-        return 0.7 * (warp + weft) + 0.6 * noise(u, v, 6.0, self.key + 6, octaves=3, pixel=view.pixel)
 
 
 @dataclass(frozen=True)
@@ -130,7 +75,7 @@ class Site:
         return cls(kind, scale, scale * rng.uniform(0.10, 0.24), rng.uniform(-0.5, 0.5) / scale, rng.uniform(0, 1),
                    rng.uniform(1.6, 3.0), int(rng.integers(1000)))
 
-    def paint(self, noise: Noise, colour: Array, u: Array, v: Array, pixel: float) -> tuple[Array, Array, Array]:
+    def paint(self, noise: SmoothNoise, colour: Array, u: Array, v: Array, pixel: float) -> tuple[Array, Array, Array]:
         """Skin of `colour` with the site on it, its relief and its wetness; (u, v) run along and across the cut."""
         rough = noise(u, v, 6.0 / self.length * 0.35, self.key, octaves=4, pixel=pixel)
         v = v - np.float32(0.3 * self.bend) * u * u
@@ -151,7 +96,7 @@ class Site:
         dash = dash * smoothstep(0.028, 0.018, line / self.length)
         return mix(colour, linear(0.25, 0.13, 0.42), 0.8 * dash), np.zeros_like(u), np.zeros_like(u)
 
-    def _open(self, noise: Noise, colour: Array, u: Array, v: Array, along: Array, rough: Array,
+    def _open(self, noise: SmoothNoise, colour: Array, u: Array, v: Array, along: Array, rough: Array,
               pixel: float) -> tuple[Array, Array, Array]:
         """Fat at the rim, red tissue in the depth, blood around."""
         width = np.float32(self.gape) * np.clip(1 - along * along, 0, 1)
@@ -193,7 +138,7 @@ class Placed:
 
 
 @dataclass(frozen=True)
-class Head:
+class PatientHead:
     """A head as a surface about its centre, seen along z, and what grows on it.
 
     Attributes:
@@ -218,7 +163,7 @@ class Head:
     key: int
 
     @classmethod
-    def drawn(cls, rng: np.random.Generator, centre: tuple[float, float], radius: float, feet: float) -> "Head":
+    def drawn(cls, rng: np.random.Generator, centre: tuple[float, float], radius: float, feet: float) -> "PatientHead":
         """Any head; `feet` is the direction of the body in the scene, radians from x towards y."""
         yaw, pitch, roll = rng.uniform(-0.65, 0.65), rng.uniform(-0.45, 0.20), feet + rng.uniform(-0.25, 0.25)
         side = np.array([-np.sin(roll), np.cos(roll), 0.0])
@@ -232,7 +177,7 @@ class Head:
                    rng.uniform(0.05, 0.45), str(rng.choice(["bald", "hair", "cap", "cap"])), hair, cap, rng.uniform(0.42, 0.62),
                    max(0.0, rng.uniform(-0.6, 0.6)), rng.uniform(0.3, 1.0), Skin.drawn(rng), int(rng.integers(1000)))
 
-    def lay(self, canvas: Canvas, noise: Noise, site: Placed | None) -> None:
+    def lay(self, canvas: Canvas, noise: SmoothNoise, site: Placed | None) -> None:
         """Paint it, with a site on it where there is one."""
         box = canvas.view.around(self.centre, 1.35 * self.radius)
         if box is None:
@@ -337,7 +282,7 @@ class Head:
         nz = np.maximum(nz, 0.12)
         return -nx / nz, -ny / nz
 
-    def _surface(self, noise: Noise, d: Array, pixel: float, site: Placed | None) -> tuple[Array, Array, Array]:
+    def _surface(self, noise: SmoothNoise, d: Array, pixel: float, site: Placed | None) -> tuple[Array, Array, Array]:
         """Colour, fine relief and shine of what the directions d meet."""
         x, y, z = d
         skin = self.skin
@@ -370,7 +315,7 @@ class Head:
         nostril = np.exp(-((side - 0.065) / 0.028) ** 2 - ((y + 0.235) / 0.016) ** 2) * front
         return colour * (1 - 0.75 * mouth) * (1 - 0.8 * nostril), lip
 
-    def _eyes(self, noise: Noise, colour: Array, d: Array, pixel: float) -> Array:
+    def _eyes(self, noise: SmoothNoise, colour: Array, d: Array, pixel: float) -> Array:
         """Skin with closed eyes and brows."""
         x, y, z = d
         side, front = np.abs(x), smoothstep(0.05, 0.3, z)
@@ -383,7 +328,7 @@ class Head:
         dark = np.clip(0.85 * lash + 0.75 * brow * np.clip(0.75 + 0.5 * strands, 0, 1.3), 0, 0.95)
         return mix(colour * (1 - 0.3 * lid), self.hair_colour, dark)
 
-    def _crown(self, noise: Noise, colour: Array, relief: Array, shine: Array, d: Array,
+    def _crown(self, noise: SmoothNoise, colour: Array, relief: Array, shine: Array, d: Array,
                pixel: float) -> tuple[Array, Array, Array]:
         """Hair or a cap over the skin."""
         x, y, z = d

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from .cloth import CLOTHS, Cloth
 from .obstructions import draw_obstructions
-from .patient import CLOTHS, Cloth, Head, Placed, Site, Skin
-from .tools import Array, Canvas, Light, Noise, View, ellipse, linear, mix, rounded_box, smoothstep
+from .patient import PatientHead, Placed, Site, Skin
+from .tools import Array, Canvas, Light, SceneView, SmoothNoise, ellipse, linear, mix, rounded_box, smoothstep
 
 FRAME_RATE = 25.0  # frames per second
 FLOORS = ((0.30, 0.36, 0.36), (0.22, 0.30, 0.33), (0.38, 0.37, 0.33), (0.16, 0.20, 0.24))
@@ -22,7 +23,7 @@ class Theatre:
 
     def __init__(self, seed: int, number: int) -> None:
         rng = np.random.default_rng((seed, number))
-        self.noise = Noise(np.random.default_rng((seed, number, 1)))
+        self.noise = SmoothNoise(np.random.default_rng((seed, number, 1)))
         self.view_of_head = bool(rng.uniform() < 0.68)
         self.feet = float(rng.choice([np.pi / 2, np.pi / 2, 0.0, np.pi]) + rng.uniform(-0.35, 0.35))
         self._draw_camera(rng)
@@ -72,7 +73,7 @@ class Theatre:
         back = rng.uniform(0.0, 0.3)
         x, y = rng.uniform(-0.3, 0.3) - back * np.cos(self.feet), rng.uniform(-0.12, 0.12) - back * np.sin(self.feet)
         centre = float(x), float(y)
-        self.head = Head.drawn(rng, centre, radius, self.feet)
+        self.head = PatientHead.drawn(rng, centre, radius, self.feet)
         self._body_side = radius * 1.1
         colour = CLOTHS[rng.integers(len(CLOTHS))] if rng.uniform() < 0.5 else (0.80, 0.82, 0.82)
         self._pillow = Cloth.drawn(rng, colour, depth=(0.015, 0.04))
@@ -98,16 +99,16 @@ class Theatre:
         self._site = Site.drawn(rng, rng.uniform(0.25, 0.5))
         self._patch = bool(rng.uniform() < 0.5)
 
-    def view(self, frame: int, size: tuple[int, int]) -> View:
+    def view(self, frame: int, size: tuple[int, int]) -> SceneView:
         """What the camera looks at in a frame of `size` (height, width)."""
         (x, y), zoom, angle, tilt = self._pose
         if self.moving:
             phase, rate, reach = self._camera
             sway = reach * np.sin(phase + rate * frame / FRAME_RATE)
             x, y, zoom, angle = x + sway[0], y + sway[1], zoom * (1 + sway[2]), angle + sway[3]
-        return View.through(size, centre=(float(x), float(y)), zoom=float(zoom), angle=float(angle), tilt=float(tilt))
+        return SceneView.through(size, centre=(float(x), float(y)), zoom=float(zoom), angle=float(angle), tilt=float(tilt))
 
-    def patient(self, view: View) -> Canvas:
+    def patient(self, view: SceneView) -> Canvas:
         """The view with nothing in front of the patient."""
         canvas = Canvas.blank(view, self.light)
         self._lay_room(canvas)
@@ -169,7 +170,7 @@ class Theatre:
             canvas.shadow(distance - 0.01, 0.04, 0.6)
             canvas.lay(view.cover(distance), colour * np.ones_like(u), view.slopes(height), shine=0.5, gloss=5.0)
 
-    def _fall(self, view: View, number: int, centre: tuple[float, float], direction: float, away: float) -> Array:
+    def _fall(self, view: SceneView, number: int, centre: tuple[float, float], direction: float, away: float) -> Array:
         """Signed distance to the edge of a drape that lies `away` from a point and beyond, in a direction."""
         turn, key = self._edges[number]
         along, across = view.local(centre, direction + turn)

@@ -14,7 +14,7 @@ CHUNK = 1 << 15  # pixels worked on at once, so that temporaries stay in the pro
 
 
 @dataclass(frozen=True)
-class View:
+class SceneView:
     """Where in the scene every pixel looks.
 
     Attributes:
@@ -29,7 +29,8 @@ class View:
     angle: float = 0.0
 
     @classmethod
-    def through(cls, size: tuple[int, int], *, centre: tuple[float, float], zoom: float, angle: float, tilt: float) -> "View":
+    def through(cls, size: tuple[int, int], *, centre: tuple[float, float], zoom: float, angle: float,
+                tilt: float) -> "SceneView":
         """The view of a camera that looks at `centre`; `tilt` makes what is far up in the frame smaller."""
         h, w = size
         pixel = 2 / h / zoom
@@ -40,9 +41,9 @@ class View:
         c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
         return cls(c * u - s * v + np.float32(centre[0]), s * u + c * v + np.float32(centre[1]), pixel, angle)
 
-    def crop(self, box: tuple[slice, slice]) -> "View":
+    def crop(self, box: tuple[slice, slice]) -> "SceneView":
         """The same view of some rows and columns."""
-        return View(self.x[box], self.y[box], self.pixel, self.angle)
+        return SceneView(self.x[box], self.y[box], self.pixel, self.angle)
 
     def local(self, centre: tuple[float, float], angle: float) -> tuple[Array, Array]:
         """Coordinates along and across a direction, from a point."""
@@ -74,10 +75,10 @@ def bounds(where: Array) -> tuple[slice, slice] | None:
     rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
     if not len(rows):
         return None
-    return _widened(rows), _widened(columns)
+    return _one_wider(rows), _one_wider(columns)
 
 
-def _widened(positions: Array) -> slice:
+def _one_wider(positions: Array) -> slice:
     """From one before the first position to one behind the last."""
     return slice(max(0, positions[0] - 1), positions[-1] + 2)
 
@@ -98,7 +99,7 @@ def mix(a: Array, b: Array | Number, share: Array | Number) -> Array:
     return a + (b - a) * share
 
 
-class Noise:
+class SmoothNoise:
     """Smooth band-limited noise over the scene: lattice values of unit variance with quintic interpolation."""
 
     SIDE = 128
@@ -182,13 +183,13 @@ class Canvas:
     Every surface is lit before it is laid over the others, so that the pixels of an outline mix colours and not slopes.
     """
 
-    view: View
+    view: SceneView
     light: Light
     lamp: Array  # (3, height, width)
     rest: Array
 
     @classmethod
-    def blank(cls, view: View, light: Light) -> "Canvas":
+    def blank(cls, view: SceneView, light: Light) -> "Canvas":
         """Nothing painted yet."""
         return cls(view, light, *(np.zeros((3, *view.x.shape), np.float32) for _ in range(2)))
 
@@ -246,10 +247,10 @@ class Canvas:
         """Display values, (3, height, width) in [0, 1]."""
         h, w = self.view.x.shape
         v, u = np.linspace(-1, 1, h, dtype=np.float32)[:, None], np.linspace(-1, 1, w, dtype=np.float32)
-        return encode((self.lamp + self.rest) * (np.float32(exposure) - np.float32(exposure * vignette / 2) * (u * u + v * v)))
+        return displayed((self.lamp + self.rest) * (np.float32(exposure) - np.float32(exposure * vignette / 2) * (u * u + v * v)))
 
 
-def encode(picture: Array) -> Array:
+def displayed(picture: Array) -> Array:
     """Linear light as display values in [0, 1]: a soft shoulder for the bright end, then the display's gamma."""
     picture = np.maximum(picture, 0)
     picture = picture * (1 + picture * np.float32(0.16)) / (1 + picture)

@@ -138,7 +138,7 @@ class StreamedFrames(Frames):
 
 
 @dataclass(frozen=True)
-class Entry:
+class PictureEntry:
     """One encoded picture that has not been read yet, on disk or in an archive.
 
     Attributes:
@@ -152,9 +152,9 @@ class Entry:
     read: Callable[[], bytes]
 
 
-def file_entry(path: Path) -> Entry:
+def file_entry(path: Path) -> PictureEntry:
     """The entry of a file on disk."""
-    return Entry(str(path), path.stem, partial(read_bytes, path))
+    return PictureEntry(str(path), path.stem, partial(read_bytes, path))
 
 
 class PictureFrames(Frames):
@@ -166,7 +166,7 @@ class PictureFrames(Frames):
         kind: "frame" makes RGB of them, "mask" keeps one channel and refuses colour.
     """
 
-    def __init__(self, where: str, entries: Sequence[Entry], *, kind: str = "frame"):
+    def __init__(self, where: str, entries: Sequence[PictureEntry], *, kind: str = "frame"):
         require(0 < len(entries) <= MAX_FRAMES, f"{where} holds {len(entries)} pictures; from 1 to {MAX_FRAMES} are read.")
         self.where, self._entries, self._kind = where, entries, kind
         self.channels = 1 if kind == "mask" else 3

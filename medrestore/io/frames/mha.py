@@ -82,7 +82,7 @@ def read_mha_header(path: PathLike, *, max_gb: float = 16.0) -> MhaHeader:
         raise InputError(f"{path} cannot be read ({error.strerror}); ask for read permission on it.") from error
     fields, offset = _fields(path, head)
     _plain_bytes(path, fields)
-    shape = _shape(path, fields)
+    shape = _shape_of_fields(path, fields)
     size = check_size(str(path), shape, 1, max_gb=max_gb)
     require(shape[0] <= MAX_FRAMES and shape[1] * shape[2] <= MAX_PIXELS,
             f"{path} declares {shape[0]} frames of {shape[2]} x {shape[1]}, more than is read; give it in parts.")
@@ -120,7 +120,7 @@ def _plain_bytes(path: Path, fields: dict[str, str]) -> None:
     require(fields.get("HeaderSize", "0") == "0", f"{path} has a second header (HeaderSize); save it again without one.")
 
 
-def _shape(path: Path, fields: dict[str, str]) -> tuple[int, int, int, int]:
+def _shape_of_fields(path: Path, fields: dict[str, str]) -> tuple[int, int, int, int]:
     """(frames, height, width, channels) from DimSize = width height [frames], or 3 width height frames without channels."""
     texts = fields.get("DimSize", "").split()
     numbers = [*texts, fields.get("ElementNumberOfChannels", "1")]
@@ -149,7 +149,7 @@ def _geometry(path: Path, fields: Mapping[str, str]) -> tuple[Geometry | None, t
         if key not in given:
             continue
         words = given[key].split()
-        if len(words) == axes**power and all(_is_number(word) for word in words):
+        if len(words) == axes**power and all(_is_finite_number(word) for word in words):
             found[key] = " ".join(words)
         else:
             notes.append(f"{path} gives no {axes**power} numbers as {key}, which is not carried over.")
@@ -159,7 +159,7 @@ def _geometry(path: Path, fields: Mapping[str, str]) -> tuple[Geometry | None, t
     return Geometry(axes, found), tuple(notes)
 
 
-def _is_number(word: str) -> bool:
+def _is_finite_number(word: str) -> bool:
     try:
         return len(word) < 40 and math.isfinite(float(word))
     except ValueError:

@@ -28,7 +28,7 @@ BIT_DEPTH = 24  # where the header of a png, which always comes first, has its b
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedPicture:
     """A picture as it is stored, turned upright as its EXIF says.
 
     Attributes:
@@ -45,7 +45,7 @@ class Decoded:
     beside: tuple[str, ...] = ()
 
 
-def decode(data: bytes, where: str, *, max_pixels: int = MAX_PIXELS) -> Decoded:
+def decode(data: bytes, where: str, *, max_pixels: int = MAX_PIXELS) -> DecodedPicture:
     """An encoded picture, from a file or an archive.
 
     Args:
@@ -56,12 +56,12 @@ def decode(data: bytes, where: str, *, max_pixels: int = MAX_PIXELS) -> Decoded:
         InputError: another format, damage, too many pixels, or 16 bits in colour, of which PIL drops the lower byte.
     """
     check_crc(io.BytesIO(data), where)
-    answer = _asked("decoded", data, where, max_pixels)
+    answer = _ask_about_picture("decoded", data, where, max_pixels)
     about = answer.value
     require("deep" not in about,
             f"{where} has 16 bits a channel in colour or with transparency; save it with 8 bits, or 16 bits in grey.")
     pixels = answer.array(0, about["type"], about["shape"])
-    return Decoded(pixels, bool(about["lossless"]), str(about["kind"]), tuple(map(str, about["beside"])))
+    return DecodedPicture(pixels, bool(about["lossless"]), str(about["kind"]), tuple(map(str, about["beside"])))
 
 
 def picture_size(path: PathLike) -> tuple[int, int]:
@@ -70,7 +70,7 @@ def picture_size(path: PathLike) -> tuple[int, int]:
     Raises:
         InputError: as `read_picture`.
     """
-    height, width = _asked("size", read_bytes(path), str(path), MAX_PIXELS).value["size"]
+    height, width = _ask_about_picture("size", read_bytes(path), str(path), MAX_PIXELS).value["size"]
     return int(height), int(width)
 
 
@@ -148,7 +148,7 @@ def read_bytes(path: PathLike) -> bytes:
         raise InputError(f"{path} cannot be read ({error.strerror}); ask for read permission on it.") from error
 
 
-def _asked(question: str, data: bytes, where: str, max_pixels: int) -> Answer:
+def _ask_about_picture(question: str, data: bytes, where: str, max_pixels: int) -> Answer:
     """What the child says of a picture, whose header it looks at before it decodes a pixel."""
     limits = Limits(SPARE + PIXEL_BYTES * max_pixels, SECONDS, answer=4 * max_pixels)
     try:

@@ -52,7 +52,7 @@ class VideoFrames(StreamedFrames):
     def __init__(self, path: PathLike):
         self.path = existing(path)
         self.where = str(path)
-        with _opened(self.path) as video:
+        with _opened_video(self.path) as video:
             self.lossless = video.about["codec"] in LOSSLESS and video.about["pixels"] in RGB_KINDS
             rate = video.about["rate"]
             self.fps = Fraction(*rate) if rate else DEFAULT_FPS
@@ -76,7 +76,7 @@ class VideoFrames(StreamedFrames):
         return self._count
 
     def _decode(self) -> Generator[np.ndarray, None, None]:
-        with _opened(self.path) as video:
+        with _opened_video(self.path) as video:
             for about, pixels in _decoded(self.where, video, with_pixels=True):
                 yield np.ascontiguousarray(np.rot90(pixels, _quarter_turns(self.where, about)))
 
@@ -119,7 +119,7 @@ class _Video:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_Video]:
+def _opened_video(path: Path) -> Iterator[_Video]:
     """The first video stream of a file."""
     check_extra("video", "av", f"{path} is a video, which")  # in the child
     try:
@@ -144,7 +144,7 @@ def _opened(path: Path) -> Iterator[_Video]:
         video.close()
 
 
-def _plain(path: Path) -> str:
+def _full_path(path: Path) -> str:
     """The path as FFmpeg cannot misread it: what stands before a colon would be a protocol to it."""
     return str(path.absolute())
 
@@ -219,7 +219,7 @@ class VideoWriter(FileWriter):
 
         muxer = "mp4" if self.path.suffix.lower() == ".mp4" else "matroska"
         try:
-            container = av.open(_plain(self._output.temporary), "w", format=muxer, container_options={"fflags": "+bitexact"})
+            container = av.open(_full_path(self._output.temporary), "w", format=muxer, container_options={"fflags": "+bitexact"})
             stream = container.add_stream("ffv1" if codec == "ffv1" else "libx264", rate=fps, options=OPTIONS[codec])
         except (av.FFmpegError, OSError, ValueError) as error:
             self._output.discard()

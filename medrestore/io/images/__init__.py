@@ -1,14 +1,14 @@
 """Images of any common format, and files of others like them."""
 
-from .base import Images, Place
-from .open import SUFFIXES, check_written, encode, kind_of, open_images, spread_name, suffix_of
+from .base import FileImages, Place
+from .open import SUFFIXES, check_written, encode_images, kind_of, open_images, spread_name, suffix_of
 
 __all__ = [
     "SUFFIXES",
-    "Images",
+    "FileImages",
     "Place",
     "check_written",
-    "encode",
+    "encode_images",
     "kind_of",
     "open_images",
     "spread_name",

@@ -46,7 +46,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Images:
+class FileImages:
     """The images of one file.
 
     Attributes:
@@ -79,7 +79,7 @@ class Images:
         return self.dtype == np.uint8 and self.kind in ("picture", "tiff", "npy")
 
 
-def fitted(values: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, int]:
+def as_whole_numbers(values: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, int]:
     """Values as whole numbers of a type, and how many lay outside its range and were cut."""
     if dtype.kind not in "iu":
         return values.astype(dtype), 0

@@ -13,7 +13,7 @@ from ...errors import InputError
 from ..dicom import read_dicom, read_fields
 from ..guards import PathLike
 from ..reconstruction import RESEARCH_USE
-from .base import Images, Place, fitted
+from .base import FileImages, Place, as_whole_numbers
 
 COPIED = (
     "SOPClassUID",
@@ -61,7 +61,7 @@ PATIENT = (
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
-def open_dicom(path: PathLike, *, max_gb: float) -> Images:
+def open_dicom(path: PathLike, *, max_gb: float) -> FileImages:
     """One grey image.
 
     Raises:
@@ -74,20 +74,20 @@ def open_dicom(path: PathLike, *, max_gb: float) -> Images:
     )
     slope, intercept = float(header.get("RescaleSlope", 1.0)), float(header.get("RescaleIntercept", 0.0))
     dtype = np.dtype(np.int16 if header.get("PixelRepresentation") == 1 else np.uint16)
-    return Images(
+    return FileImages(
         str(path),
         "dicom",
         values[None, None],
         dtype,
         step=abs(slope),
-        limits=_limits(header, slope, intercept),
+        limits=_stored_range(header, slope, intercept),
         place=Place(),
         header=header,
         patient=patient,
     )
 
 
-def _limits(header: Mapping[str, Any], slope: float, intercept: float) -> tuple[float, float]:
+def _stored_range(header: Mapping[str, Any], slope: float, intercept: float) -> tuple[float, float]:
     bits, signed = int(header.get("BitsStored", 16)), header.get("PixelRepresentation") == 1
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     ends = slope * low + intercept, slope * high + intercept
@@ -95,7 +95,7 @@ def _limits(header: Mapping[str, Any], slope: float, intercept: float) -> tuple[
 
 
 def encode_dicom(
-    values: np.ndarray, like: Images, *, factor: float = 1.0, patient: bool = False, key: str = ""
+    values: np.ndarray, like: FileImages, *, factor: float = 1.0, patient: bool = False, key: str = ""
 ) -> tuple[bytes, int]:
     """An image (1, height, width) as DICOM with values and geometry like another's, and how many values lay outside its range.
 
@@ -132,7 +132,7 @@ def encode_dicom(
     if header.get("PhotometricInterpretation") == "MONOCHROME1":  # which reading has turned over
         top, bottom = like.values.max(), like.values.min()
         stored = np.rint((top + bottom - values[0].astype(np.float64) - intercept) / slope)
-    pixels, outside = fitted(
+    pixels, outside = as_whole_numbers(
         stored, np.dtype(np.int16 if header.get("PixelRepresentation") == 1 else np.uint16)
     )
     bits = int(str(header.get("BitsStored", 16)))

@@ -14,13 +14,13 @@ from ..frames.base import opaque
 from ..frames.pictures import decode, read_bytes
 from ..guards import DEFLATE_LIMIT, PathLike, check_size, existing, finite, open_npy, require
 from ..reconstruction import RESEARCH_USE
-from .base import Images, Kind, fitted
+from .base import FileImages, Kind, as_whole_numbers
 
 TIFF_TYPES = ("uint8", "uint16", "int16", "float32", "float64")
 TIFF_SPARE, TIFF_SECONDS, TIFF_PACE = 256 << 20, 3.0, 2e6  # bytes beside the values, seconds, and bytes a second beside them
 
 
-def open_picture(path: PathLike) -> Images:
+def open_picture(path: PathLike) -> FileImages:
     """A png or jpg, 8 bits or 16 in grey.
 
     Raises:
@@ -34,10 +34,10 @@ def open_picture(path: PathLike) -> Images:
         if decoded.lossless
         else (f"{Path(path).name} is a jpg, whose values are not those of the scene; take png or tif.",)
     )
-    return _whole(path, "picture", _channels_first(pixels[None]), decoded.pixels.dtype, notes)
+    return _images_of_values(path, "picture", _channels_first(pixels[None]), decoded.pixels.dtype, notes)
 
 
-def open_tiff(path: PathLike, *, max_gb: float) -> Images:
+def open_tiff(path: PathLike, *, max_gb: float) -> FileImages:
     """A TIFF, grey or RGB, of one page or of several of one size.
 
     Raises:
@@ -65,9 +65,9 @@ def open_tiff(path: PathLike, *, max_gb: float) -> Images:
             )
             pixels = pixels[..., :3]
         pixels = pixels.reshape(-1, *pixels.shape[-3:])
-        return _whole(path, "tiff", _channels_first(pixels), dtype)
+        return _images_of_values(path, "tiff", _channels_first(pixels), dtype)
     require(pixels.ndim >= 2, f"{path} holds no image (its shape is {shape}); save a grey or RGB picture.")
-    return _whole(path, "tiff", pixels.reshape(-1, 1, *pixels.shape[-2:]), dtype)
+    return _images_of_values(path, "tiff", pixels.reshape(-1, 1, *pixels.shape[-2:]), dtype)
 
 
 def _tiff_values(path: Path, max_gb: float) -> tuple[str, tuple[int, ...], np.dtype, np.ndarray]:
@@ -94,7 +94,7 @@ def _tiff_values(path: Path, max_gb: float) -> tuple[str, tuple[int, ...], np.dt
         shared().close(number)
 
 
-def open_array(path: PathLike, *, max_gb: float) -> Images:
+def open_array(path: PathLike, *, max_gb: float) -> FileImages:
     """A .npy of (height, width), (height, width, 3), (slice, height, width) or (slice, height, width, 3).
 
     Raises:
@@ -117,7 +117,7 @@ def open_array(path: PathLike, *, max_gb: float) -> Images:
         not (colour and array.dtype.kind == "c"),
         f"{path} is complex and has three channels; save one image at a time.",
     )
-    return _whole(path, "npy", _channels_first(values) if colour else values, array.dtype)
+    return _images_of_values(path, "npy", _channels_first(values) if colour else values, array.dtype)
 
 
 def encode_picture(values: np.ndarray, suffix: str, dtype: np.dtype) -> tuple[bytes, int]:
@@ -127,7 +127,7 @@ def encode_picture(values: np.ndarray, suffix: str, dtype: np.dtype) -> tuple[by
     wanted = np.dtype(np.uint16 if dtype == np.uint16 and suffix == ".png" else np.uint8)
     if wanted == np.uint16 and values.shape[0] == 3:
         raise InputError("png has no 16 bits in colour here; name the output .tif")
-    pixels, outside = fitted(values, wanted)
+    pixels, outside = as_whole_numbers(values, wanted)
     picture = Image.fromarray(
         pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))
     )
@@ -144,7 +144,7 @@ def encode_tiff(values: np.ndarray, dtype: np.dtype) -> tuple[bytes, int]:
     import tifffile
 
     kept = dtype if dtype.name in TIFF_TYPES and dtype != np.float64 else np.dtype(np.float32)
-    pixels, outside = fitted(values, kept)
+    pixels, outside = as_whole_numbers(values, kept)
     pixels = pixels[:, 0] if pixels.shape[1] == 1 else np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
     buffer = io.BytesIO()
     tifffile.imwrite(
@@ -170,12 +170,12 @@ def _channels_first(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 
 
-def _whole(
+def _images_of_values(
     path: PathLike, kind: Kind, values: np.ndarray, dtype: np.dtype, notes: tuple[str, ...] = ()
-) -> Images:
+) -> FileImages:
     is_int = dtype.kind in "iub"
     bounds = np.iinfo(dtype) if dtype.kind in "iu" else None
-    return Images(
+    return FileImages(
         str(path),
         kind,
         finite(values.astype(np.complex64 if dtype.kind == "c" else np.float32), path, "the image"),

@@ -11,7 +11,7 @@ from ...errors import InputError
 from ...files import has_suffix
 from ..guards import PathLike, existing
 from ..volumes.nifti import Axis
-from .base import Images
+from .base import FileImages
 from .dicom import encode_dicom, open_dicom
 from .flat import encode_array, encode_picture, encode_tiff, open_array, open_picture, open_tiff
 from .volume import encode_nifti, open_slices
@@ -58,7 +58,7 @@ def suffix_of(path: PathLike) -> str:
     )
 
 
-def open_images(path: PathLike, *, axis: Axis = "axial", max_gb: float = 4.0) -> Images:
+def open_images(path: PathLike, *, axis: Axis = "axial", max_gb: float = 4.0) -> FileImages:
     """The images of a file.
 
     Args:
@@ -78,7 +78,7 @@ def open_images(path: PathLike, *, axis: Axis = "axial", max_gb: float = 4.0) ->
     return open_dicom(path, max_gb=max_gb) if kind == "dicom" else open_array(path, max_gb=max_gb)
 
 
-def check_written(out: PathLike, images: Images, channels: int) -> None:
+def check_written(out: PathLike, images: FileImages, channels: int) -> None:
     """Refuses a name for images whose kind of file cannot hold them.
 
     Raises:
@@ -107,10 +107,10 @@ def check_written(out: PathLike, images: Images, channels: int) -> None:
         )
 
 
-def encode(
+def encode_images(
     out: Path,
     values: np.ndarray,
-    like: Images,
+    like: FileImages,
     *,
     factor: float = 1.0,
     first: int = 0,
@@ -139,7 +139,7 @@ def encode(
     return encode_array(values), 0
 
 
-def spread_name(out: Path, images: Images) -> str:
+def spread_name(out: Path, images: FileImages) -> str:
     """The name of the spread beside an output: NIfTI beside NIfTI, else .npy."""
     stem = out.name.removesuffix(suffix_of(out))
     return f"{stem}.spread{suffix_of(out) if images.kind == 'nifti' and kind_of(out) == 'nifti' else '.npy'}"

@@ -9,12 +9,12 @@ import numpy as np
 from ..guards import PathLike
 from ..reconstruction import RESEARCH_USE
 from ..volumes.nifti import Axis, open_volume, stored_header
-from .base import Images, Place
+from .base import FileImages, Place
 
 SHOWN = {"sagittal": (0, 2, 1), "coronal": (1, 2, 0), "axial": (2, 1, 0)}  # RAS axes of (slice, row, column)
 
 
-def open_slices(path: PathLike, axis: Axis, *, max_gb: float) -> Images:
+def open_slices(path: PathLike, axis: Axis, *, max_gb: float) -> FileImages:
     """The slices of a volume across an axis, each as `volumes.nifti.as_image` shows it: anterior or superior up.
 
     Raises:
@@ -35,7 +35,7 @@ def open_slices(path: PathLike, axis: Axis, *, max_gb: float) -> Images:
     codes = (
         (int(header["qform_code"]), int(header["sform_code"]), units) if "qform_code" in header else (1, 1, 2)
     )
-    return Images(
+    return FileImages(
         str(path),
         "nifti",
         np.ascontiguousarray(values[:, None]),

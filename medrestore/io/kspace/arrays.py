@@ -17,12 +17,12 @@ from ..file_array import FileArray
 from ..guards import (
     check_size,
     checked_dataset,
+    first_names,
     guarded,
     has,
     is_complex,
-    is_own,
+    is_own_dataset,
     lookup,
-    names,
     open_hdf5,
     open_npy,
     own_dataset,
@@ -119,12 +119,12 @@ class ArrayFile(KSpaceFile):
         if "complex" in axes:
             part = np.moveaxis(part, axes.index("complex"), -1)
             axes.remove("complex")
-            part = _paired(part[..., 0], part[..., 1])
+            part = _complex_of(part[..., 0], part[..., 1])
         elif "channel" in axes:
             part = np.moveaxis(part, axes.index("channel"), 0)
             axes.remove("channel")
             axes.insert(0, "coil")
-            part = _paired(part[::2], part[1::2])
+            part = _complex_of(part[::2], part[1::2])
         else:
             part = to_complex64(part)
         repeated = [name for name in AVERAGED if name in axes]
@@ -152,7 +152,7 @@ class ArrayFile(KSpaceFile):
         self._close()
 
 
-def _paired(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
+def _complex_of(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
     out = np.empty(real.shape, np.complex64)
     with np.errstate(over="ignore"):  # infinity is found when a slice is read
         out.real, out.imag = real, imaginary
@@ -251,7 +251,7 @@ def read_hdf5(path: Path, request: Request) -> ArrayFile:
 
 
 def _only_array(file: File, path: Path) -> str:
-    found = [name for name in names(file, 1000) if is_own(file, name)]
+    found = [name for name in first_names(file, 1000) if is_own_dataset(file, name)]
     arrays = [own_dataset(file, name) for name in found if isinstance(lookup(file, name), Dataset)]
     return _only([array.name for array in arrays if is_complex(array.dtype)], found, path)
 

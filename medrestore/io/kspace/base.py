@@ -200,7 +200,7 @@ def centre_index(size: int, crop: int) -> int:
     return size // 2 - (size - crop) // 2
 
 
-def calibration_width(columns: np.ndarray, width: int) -> int | None:
+def flagged_width(columns: np.ndarray, width: int) -> int | None:
     """The width of a central block that lies within the calibration columns; None when they miss the centre.
 
     An even block reaches one further to the left of the centre (width // 2), as the origin of k-space has it.

@@ -17,7 +17,7 @@ COUNTERS = (*AVERAGED, *CHOSEN[:-1], "segment")  # segments are parts of one k-s
 SEPARABLE = (*AVERAGED, *CHOSEN[:-1])  # whose values may be frames of a series, images of their own with one set of coil maps
 
 
-def choose(numbers: Mapping[str, np.ndarray], select: Mapping[str, int], path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+def choose_lines(numbers: Mapping[str, np.ndarray], select: Mapping[str, int], path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """The lines that make an image, and a sentence for every counter that has several values.
 
     Args:

@@ -54,10 +54,15 @@ class Extent:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What is sampled along the rows' axis (the readout, or a second phase encode) and along the columns' axis."""
+    """What is sampled along the rows' axis (the readout, or a second phase encode) and along the columns' axis.
+
+    Attributes:
+        along: whether it is that of a trajectory, which may end before the edge of the grid without any interpolation.
+    """
 
     rows: Extent
     columns: Extent
+    along: bool = False
 
     @classmethod
     def of(cls, mask: Tensor) -> "Coverage | None":
@@ -67,23 +72,36 @@ class Coverage:
         rows = torch.ones(2, dtype=torch.bool) if mask.shape[0] == 1 else (mask > 0).any(1)
         return cls(Extent.of(rows.cpu()), Extent.of((mask > 0).any(0).cpu()))
 
+    @classmethod
+    def of_points(cls, trajectory: Tensor, mask: Tensor, shape: tuple[int, int]) -> "Coverage | None":
+        """Of the points (readout, sample, 2) of a trajectory on the grid of an image; None where there is no sample."""
+        taken = trajectory[mask > 0].round().long().cpu() + torch.tensor([size // 2 for size in shape])
+        hits = [torch.zeros(size, dtype=torch.bool) for size in shape]
+        for hit, at in zip(hits, taken.T, strict=True):
+            hit[at[(at >= 0) & (at < len(hit))]] = True
+        if not all(bool(hit.any()) for hit in hits):
+            return None
+        rows, columns = (Extent.of(hit) for hit in hits)
+        return cls(rows, columns, along=True)
+
     @property
     def is_partial(self) -> bool:
         """Whether a side of k-space was left out."""
         return self.rows.share < 1 or self.columns.share < 1
 
-    def sentences(self, names: Sequence[str] = ("readout", "phase encodes")) -> tuple[str, ...]:
+    def sentences(self, names: Sequence[str] | None = None) -> tuple[str, ...]:
         """What is out of the ordinary, one sentence each.
 
         Args:
             names: of the axes of rows and columns.
         """
         said = []
+        names = (("rows", "columns") if self.along else ("readout", "phase encodes")) if names is None else names
         for extent, name in zip((self.rows, self.columns), names, strict=True):
             if extent.share < 1:
                 kind = "asymmetric echo" if name == "readout" else "partial Fourier"
                 said.append(f"One side of k-space was left out ({kind}): {extent.share:.0%} of the {name} are covered.")
-            if extent.is_interpolated:
+            if extent.is_interpolated and not self.along:
                 said.append(f"The outer {name} are zero on both sides, as after zero-filled interpolation: {extent.reach} of "
                             f"{extent.size} were acquired.")
         return tuple(said)

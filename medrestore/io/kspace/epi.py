@@ -119,7 +119,7 @@ class Echoes:
             return line
         slope, offset = self._phase(number)
         x = np.arange(self._samples) - self._samples // 2
-        return _line(_image(line) * np.exp(-1j * (offset + slope * x)))
+        return _image_to_line(_line_to_image(line) * np.exp(-1j * (offset + slope * x)))
 
     def _gridded(self, data: np.ndarray, reverse: bool) -> np.ndarray:
         """A line turned to the direction of the readout and on the Cartesian grid."""
@@ -149,7 +149,7 @@ class Echoes:
             ways: dict[bool, list[np.ndarray]] = {True: [], False: []}
             for at, data in zip(chosen, self._read(self._navigators.record[list(chosen)]), strict=True):
                 back = bool(self._navigators.reverse[at])
-                ways[back].append(_image(self._gridded(data, back)))
+                ways[back].append(_line_to_image(self._gridded(data, back)))
             self._phases[chosen] = difference(np.mean(ways[False], 0), np.mean(ways[True], 0))
         return self._phases[chosen]
 
@@ -184,10 +184,10 @@ def difference(forward: np.ndarray, backward: np.ndarray) -> tuple[float, float]
     return slope, float(np.angle((product * np.exp(-1j * slope * x)).sum()))
 
 
-def _image(line: np.ndarray) -> np.ndarray:
+def _line_to_image(line: np.ndarray) -> np.ndarray:
     return np.fft.fftshift(np.fft.ifft(np.fft.ifftshift(line, axes=-1), axis=-1, norm="ortho"), axes=-1)
 
 
-def _line(image: np.ndarray) -> np.ndarray:
+def _image_to_line(image: np.ndarray) -> np.ndarray:
     line = np.fft.fftshift(np.fft.fft(np.fft.ifftshift(image, axes=-1), axis=-1, norm="ortho"), axes=-1)
     return line.astype(np.complex64)

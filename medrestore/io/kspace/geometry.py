@@ -81,7 +81,7 @@ def place(counters: np.ndarray, positions: np.ndarray, directions: np.ndarray | 
         positions = np.zeros((count, 3))  # which none can be told by
     if count == 1:
         return Placement(as_counted, positions, frame)
-    along = _along(positions)
+    along = _positions_on_line(positions)
     if along is None:
         apart = np.linalg.norm(positions[:, None] - positions, axis=-1) + np.eye(count) * 1e9
         same = bool((apart < TOLERANCE_MM).any()) if count <= 4096 else False
@@ -111,7 +111,7 @@ def _frame(directions: np.ndarray) -> np.ndarray | None:
     return frame if orthonormal and np.allclose(directions, frame, atol=ANGLE) else None
 
 
-def _along(positions: np.ndarray) -> np.ndarray | None:
+def _positions_on_line(positions: np.ndarray) -> np.ndarray | None:
     """(slice,) mm of each position along the line on which all lie, the first counter in the lower half; None without one."""
     from_mean = positions - positions.mean(0)
     _, lengths, axes = np.linalg.svd(from_mean, full_matrices=False)

@@ -93,31 +93,31 @@ def parse_header(xml: str, where: str) -> Header:
         raise InputError(f"{where}: the XML header describes no encoding; export the file again.")
     limits = "encodingLimits/kspace_encoding_step_1"
     try:
-        last = _number(encoding, "encodingLimits/slice/maximum", int)
+        last = _number_at(encoding, "encodingLimits/slice/maximum", int)
         return Header(
             encoded=_triple(encoding, "encodedSpace/matrixSize", int),
             recon=_triple(encoding, "reconSpace/matrixSize", int),
             encoded_mm=_field_of_view(encoding, "encodedSpace"),
             recon_mm=_field_of_view(encoding, "reconSpace"),
-            center=_number(encoding, f"{limits}/center", int),
-            center_partition=_number(encoding, "encodingLimits/kspace_encoding_step_2/center", int),
-            maximum=_number(encoding, f"{limits}/maximum", int),
+            center=_number_at(encoding, f"{limits}/center", int),
+            center_partition=_number_at(encoding, "encodingLimits/kspace_encoding_step_2/center", int),
+            maximum=_number_at(encoding, f"{limits}/maximum", int),
             slices=None if last is None else last + 1,
-            trajectory=(_text(encoding, "trajectory") or "cartesian").lower(),
-            calibration=_text(encoding, "parallelImaging/calibrationMode"),
-            noise_bandwidth=_number(root, "acquisitionSystemInformation/relativeReceiverNoiseBandwidth", float),
-            trapezoid=_trapezoid(encoding),
+            trajectory=(_text_at(encoding, "trajectory") or "cartesian").lower(),
+            calibration=_text_at(encoding, "parallelImaging/calibrationMode"),
+            noise_bandwidth=_number_at(root, "acquisitionSystemInformation/relativeReceiverNoiseBandwidth", float),
+            trapezoid=_trapezoid_of_header(encoding),
         )
     except (ValueError, TypeError) as error:
         raise InputError(f"{where}: the XML header lacks matrix sizes or limits as numbers; export the file again.") from error
 
 
-def _trapezoid(encoding: ElementTree.Element) -> Trapezoid | None:
+def _trapezoid_of_header(encoding: ElementTree.Element) -> Trapezoid | None:
     """The readout gradient as converters of echo-planar scans describe it; None where any of its times is missing."""
     found: dict[str, float] = {}
     for kind in ("userParameterLong", "userParameterDouble"):
         for one in encoding.findall(f"{_NAMESPACE}trajectoryDescription/{_NAMESPACE}{kind}"):
-            name, value = _text(one, "name"), _number(one, "value", float)
+            name, value = _text_at(one, "name"), _number_at(one, "value", float)
             if name is not None and value is not None:
                 found[name] = value
     try:
@@ -126,19 +126,19 @@ def _trapezoid(encoding: ElementTree.Element) -> Trapezoid | None:
         return None
 
 
-def _text(element: ElementTree.Element, path: str) -> str | None:
+def _text_at(element: ElementTree.Element, path: str) -> str | None:
     node = element.find("/".join(_NAMESPACE + part for part in path.split("/")))
     return None if node is None or node.text is None else node.text.strip()
 
 
-def _number(element: ElementTree.Element, path: str, kind: Callable[[str], Number]) -> Number | None:
-    text = _text(element, path)
+def _number_at(element: ElementTree.Element, path: str, kind: Callable[[str], Number]) -> Number | None:
+    text = _text_at(element, path)
     return None if text is None else kind(text)
 
 
 def _triple(element: ElementTree.Element, path: str, kind: Callable[[str], Number]) -> tuple[Number, Number, Number]:
     """Three positive numbers; raises ValueError where they are missing or out of range."""
-    x, y, z = (kind(_text(element, f"{path}/{axis}") or "") for axis in "xyz")
+    x, y, z = (kind(_text_at(element, f"{path}/{axis}") or "") for axis in "xyz")
     if not all(0 < value < 65536 for value in (x, y, z)):
         raise ValueError((x, y, z))
     return x, y, z

@@ -15,25 +15,25 @@ from ..guards import (
     MAX_TEXT,
     check_size,
     check_stored,
+    first_names,
     guarded,
     has,
-    is_own,
+    is_own_dataset,
     lookup,
-    names,
     open_hdf5,
     own_dataset,
     read_text,
     require,
 )
-from ..hdf5 import Dataset, File, Group
+from ..hdf5 import Dataset, File, Hdf5Group
 from .arrays import has_mark
 from .base import Request
-from .counters import COUNTERS, SLAB, choose, values_of
+from .counters import COUNTERS, SLAB, choose_lines, values_of
 from .epi import Echoes, Lines
 from .epi import notes as planar_notes
 from .geometry import Placement, place
 from .header import Header, parse_header
-from .lines import LINE, Grid, LineFile, fitted, line_start
+from .lines import LINE, Grid, LineFile, fitted_grid, line_start
 
 # Flag numbers of the standard, counted from 1.
 NOISE, CALIBRATION, CALIBRATION_AND_IMAGE, REVERSE, PHASE_CORRECTION = 19, 20, 21, 22, 24
@@ -68,15 +68,15 @@ class MRDFile(LineFile):
         head = guarded(path, lambda: self._records.fields("head")[:])
         head, separate = self._image_heads(path, head, request)
         self._image = image = head[~separate]
-        grid = _grid(self._header, volume=self.is_volume)
-        lines = _lines(head, grid, self._header)
+        grid = _grid_of_header(self._header, volume=self.is_volume)
+        lines = _lines_of_acquisitions(head, grid, self._header)
         lines["separate"] = separate
         if self._echoes is not None:  # which puts each line on the whole grid
             lines["at"], lines["skip"], lines["count"] = 0, 0, grid.samples
         elif len(image):
-            grid, notes = fitted(grid, lines[~separate], (image["center_sample"] - image["discard_pre"]).astype(np.int64))
+            grid, notes = fitted_grid(grid, lines[~separate], (image["center_sample"] - image["discard_pre"]).astype(np.int64))
             self.notes += notes
-            lines["at"] = _starts(head, lines, grid)
+            lines["at"] = _line_starts(head, lines, grid)
         found, announced = len(np.unique(image["idx"]["slice"])), self._header.slices
         if announced is not None and 0 < found < announced and not self.is_volume:
             self.notes += (f"The header announces {announced} slices and the file holds {found}.",)
@@ -189,9 +189,9 @@ def in_image_units(rows: np.ndarray, image: np.ndarray, noise: np.ndarray, heade
 
 def find_group(file: File) -> str | None:
     """The name of the group that holds an ISMRMRD data set (a text `xml` and records `data`), usually "dataset"."""
-    for name in sorted(names(file, 100), key=lambda name: name != "dataset"):
-        group = lookup(file, name) if is_own(file, name) else None
-        if isinstance(group, Group) and has(group, "xml") and has(group, "data"):
+    for name in sorted(first_names(file, 100), key=lambda name: name != "dataset"):
+        group = lookup(file, name) if is_own_dataset(file, name) else None
+        if isinstance(group, Hdf5Group) and has(group, "xml") and has(group, "data"):
             return name
     return None
 
@@ -221,13 +221,13 @@ def flagged(head: np.ndarray, *numbers: int) -> np.ndarray:
 def chosen(lines: np.ndarray, numbers: dict[str, np.ndarray], select: Mapping[str, int],
             path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """Of the lines marked, those of the selected counters; and notes."""
-    keep, notes = choose({name: values[lines] for name, values in numbers.items()}, select, path)
+    keep, notes = choose_lines({name: values[lines] for name, values in numbers.items()}, select, path)
     chosen = lines.copy()
     chosen[lines] = keep
     return chosen, notes
 
 
-def _grid(header: Header, *, volume: bool) -> Grid:
+def _grid_of_header(header: Header, *, volume: bool) -> Grid:
     """The grid: what the recon field of view keeps of the encoded one, along the readout and along the phase encodes."""
     samples, columns, partitions = header.encoded
     rows, crop = header.kept
@@ -238,7 +238,7 @@ def _grid(header: Header, *, volume: bool) -> Grid:
     return Grid(samples=samples, rows=rows, columns=columns, crop_columns=crop, pixel_mm=pixel)
 
 
-def _lines(head: np.ndarray, grid: Grid, header: Header) -> np.ndarray:
+def _lines_of_acquisitions(head: np.ndarray, grid: Grid, header: Header) -> np.ndarray:
     lines = np.zeros(len(head), LINE)
     pre, post = (head[key].astype(np.int64) for key in ("discard_pre", "discard_post"))
     lines["record"] = np.arange(len(head))
@@ -250,12 +250,12 @@ def _lines(head: np.ndarray, grid: Grid, header: Header) -> np.ndarray:
         lines["partition"] = head["idx"]["kspace_encode_step_2"].astype(np.int64) + grid.partitions // 2 - middle
     lines["skip"] = pre
     lines["count"] = head["number_of_samples"].astype(np.int64) - pre - post
-    lines["at"] = _starts(head, lines, grid)
+    lines["at"] = _line_starts(head, lines, grid)
     lines["acs"] = flagged(head, CALIBRATION, CALIBRATION_AND_IMAGE)
     return lines
 
 
-def _starts(head: np.ndarray, lines: np.ndarray, grid: Grid) -> list[int]:
+def _line_starts(head: np.ndarray, lines: np.ndarray, grid: Grid) -> list[int]:
     """The sample of the grid on which each line begins."""
     middle = head["center_sample"].astype(np.int64) - lines["skip"]
     return [line_start(grid.samples, count, at) for count, at in zip(lines["count"], middle, strict=True)]

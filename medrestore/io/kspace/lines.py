@@ -19,8 +19,8 @@ from .base import (
     KSpaceFile,
     Request,
     Scan,
-    calibration_width,
     centre_index,
+    flagged_width,
     remove_oversampling,
 )
 from .geometry import Placement
@@ -116,7 +116,7 @@ class LineFile(KSpaceFile):
             index=index,
             kspace=kspace,
             mask=mask,
-            acs=calibration_width(lines["column"][lines["acs"]], grid.columns) if lines["acs"].any() else None,
+            acs=flagged_width(lines["column"][lines["acs"]], grid.columns) if lines["acs"].any() else None,
             noise=self._noise,
             reference=None,
             crop=(grid.rows, grid.crop_columns),
@@ -135,7 +135,7 @@ class LineFile(KSpaceFile):
         affine = None if grid.pixel_mm is None else self._placement.volume_affine(index, grid.pixel_mm, centre)
         return Scan(
             name=self.name, index=index, kspace=self._finite(kspace[index], index), mask=mask,
-            acs=calibration_width(acs, grid.columns) if len(acs) else None, noise=self._noise, reference=None, crop=crop,
+            acs=flagged_width(acs, grid.columns) if len(acs) else None, noise=self._noise, reference=None, crop=crop,
             pixel_mm=grid.pixel_mm, affine=affine,
             calibration=None if apart is None else self._finite(apart[0][index], index),
         )
@@ -226,7 +226,7 @@ class LineFile(KSpaceFile):
         return "its header and its data disagree, export it again"
 
 
-def fitted(grid: Grid, lines: np.ndarray, centre: np.ndarray) -> tuple[Grid, tuple[str, ...]]:
+def fitted_grid(grid: Grid, lines: np.ndarray, centre: np.ndarray) -> tuple[Grid, tuple[str, ...]]:
     """The grid as the lines have it, and a note where that is not what the header says.
 
     Lines as long as the image has rows, whose centre is in their middle, had their readout oversampling removed before.

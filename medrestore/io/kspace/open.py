@@ -17,7 +17,7 @@ from ..plugged import plugin_at_work, readers
 from . import arrays, bart, fastmri, ismrmrd, ismrmrd_stack, twix
 from .base import KSpaceFile, Request, Scan
 from .coverage import Coverage
-from .points import PointFile, paired
+from .points import PointFile, with_trajectory
 from .series import read_series
 from .trajectory import Units
 
@@ -92,11 +92,11 @@ def read_kspace(
     request = Request(dataset, axes, dict(select or {}), uncentred, noise_scan, implausible or place is not None, max_gb, place,
                       trajectory_units, matrix, tuple(separate))
     if request.separate:
-        return read_series(path, request, lambda one: _opened(path, one, implausible))
-    return _opened(path, request, implausible)
+        return read_series(path, request, lambda one: _opened_by_format(path, one, implausible))
+    return _opened_by_format(path, request, implausible)
 
 
-def _opened(path: Path, request: Request, implausible: bool) -> KSpaceFile:
+def _opened_by_format(path: Path, request: Request, implausible: bool) -> KSpaceFile:
     """The file by the first format that recognises it; `implausible` as asked for, which that of a trajectory's array is not."""
     place = request.trajectory
     begin = b"" if is_cfl(path) else _begin(existing(path))
@@ -105,7 +105,7 @@ def _opened(path: Path, request: Request, implausible: bool) -> KSpaceFile:
             read = one.read(path, request)
             if place is None or isinstance(read, PointFile):
                 return read
-            return paired(read, replace(request, implausible=implausible))
+            return with_trajectory(read, replace(request, implausible=implausible))
     require(begin != b"", f"{path} is empty, it has no bytes at all; copy it again.")
     added, broken = readers(Format)
     for plugin, one in added.items():
@@ -159,10 +159,10 @@ def inspect_file(
         lines = {
             "file": file.path.name,
             "kind": file.kind,
-            "shape": f"{_counted(slices, file.frames)}, {coils} coils, {height} rows, {width} columns",
+            "shape": f"{_slices_in_words(slices, file.frames)}, {coils} coils, {height} rows, {width} columns",
             "stored as": file.dtype,
             "image": f"{scan.crop[0]} x {scan.crop[1]}",
-            "sampling": _along(scan) if scan.trajectory is not None else
+            "sampling": _trajectory_in_words(scan) if scan.trajectory is not None else
             "full" if fraction == 1 else f"{100 * fraction:.1f} % ({1 / max(fraction, 1e-9):.2f}x) along {where}",
             "calibration": "not stored" if scan.acs is None else str(scan.acs),
             "reference": "yes" if file.has_reference else "no",
@@ -174,19 +174,20 @@ def inspect_file(
             "plausible": "yes" if found is None else f"NO: {found}",
         }
         dead = [str(coil) for coil in torch.nonzero(~scan.kspace[0].flatten(1).any(1)).flatten().tolist()]
-        covered = Coverage.of(scan.mask)
+        covered = (Coverage.of(scan.mask) if scan.trajectory is None else
+                   Coverage.of_points(scan.trajectory, scan.mask, scan.shape))
         lines |= {"coverage": " ".join(covered.sentences())} if covered is not None and covered.sentences() else {}
         lines |= {"dead coils": ", ".join(dead)} if dead and len(dead) < coils else {}
         notes = (*file.notes, *scan.notes)
         return lines | ({"notes": " ".join(notes)} if notes else {})
 
 
-def _counted(slices: int, frames: int) -> str:
+def _slices_in_words(slices: int, frames: int) -> str:
     """Slices, and of how many frames each, in words."""
     return f"{slices} slices" if frames == 1 else f"{slices // frames} slices of {frames} frames"
 
 
-def _along(scan: Scan) -> str:
+def _trajectory_in_words(scan: Scan) -> str:
     """The trajectory of a scan in words."""
     assert scan.trajectory is not None
     readouts, samples = scan.mask.shape

@@ -35,7 +35,7 @@ def doubt(kspace: Tensor) -> Doubt | None:
     energy = kspace.abs().square()
     if not bool(energy.any()):
         return None
-    return _magnitudes(kspace) or _axes(energy) or _image(kspace, energy) or _peak(energy.sum(0).sqrt())
+    return _only_magnitudes(kspace) or _axes(energy) or _is_an_image(kspace, energy) or _peak(energy.sum(0).sqrt())
 
 
 def is_noise(kspace: Tensor) -> bool:
@@ -56,7 +56,7 @@ def slices_doubt(energies: tuple[float, float, float]) -> Doubt | None:
                  "transform it along that axis first, or name its three axes row, partition and col by `axes`")
 
 
-def _magnitudes(kspace: Tensor) -> Doubt | None:
+def _only_magnitudes(kspace: Tensor) -> Doubt | None:
     """Numbers without a phase: none is negative, and no imaginary part is other than zero."""
     sampled = kspace.real[kspace != 0]
     if bool(kspace.imag.any()) or bool((sampled < 0).any()) or bool((sampled == sampled[0]).all()):
@@ -64,7 +64,7 @@ def _magnitudes(kspace: Tensor) -> Doubt | None:
     return Doubt("it has magnitudes alone, all imaginary parts being zero", "give complex k-space")
 
 
-def _share(profile: Tensor) -> float:
+def _share_near_middle(profile: Tensor) -> float:
     """The share of an energy profile (n,) within an 8th of the axis from its middle."""
     index = torch.arange(len(profile), device=profile.device)
     return float(profile[(index - len(profile) // 2).abs() <= len(profile) / MIDDLE].sum() / profile.sum())
@@ -73,24 +73,24 @@ def _share(profile: Tensor) -> float:
 def _axes(energy: Tensor) -> Doubt | None:
     """An axis of coils whose energy is gathered in the middle, beside one of k-space where it is not."""
     coils = len(energy)
-    shares = {"row": _share(energy.sum((0, 2))), "col": _share(energy.sum((0, 1)))}
+    shares = {"row": _share_near_middle(energy.sum((0, 2))), "col": _share_near_middle(energy.sum((0, 1)))}
     name = min(shares, key=lambda key: shares[key])
-    if coils < COILS or _share(energy.sum((1, 2))) < COIL_SHARE or shares[name] > COIL_SPREAD:
+    if coils < COILS or _share_near_middle(energy.sum((1, 2))) < COIL_SHARE or shares[name] > COIL_SPREAD:
         return None
     sizes = "{} x {}".format(*energy.shape[1:])
     return Doubt(f"it is read as {coils} coils of {sizes}, but its energy is gathered as in k-space along its coils and not "
                  f"along its axis {name!r}", "name its axes in their order by `axes`")
 
 
-def _image(kspace: Tensor, energy: Tensor) -> Doubt | None:
+def _is_an_image(kspace: Tensor, energy: Tensor) -> Doubt | None:
     """An axis along which the energy is spread as in an image, and gathered once it is transformed."""
     strongest = kspace[int(energy.sum((1, 2)).argmax())]
     found = []
     for axis, name in ((0, "row"), (1, "col")):
-        if len(energy) * energy.shape[1 + axis] < 2 * MIDDLE or _share(energy.sum((0, 2 - axis))) >= SPREAD:
+        if len(energy) * energy.shape[1 + axis] < 2 * MIDDLE or _share_near_middle(energy.sum((0, 2 - axis))) >= SPREAD:
             continue
         transformed = fft2c(strongest, axes=(axis,)).abs().square()
-        if _share(transformed.sum(1 - axis)) > GATHERED:
+        if _share_near_middle(transformed.sum(1 - axis)) > GATHERED:
             found.append(name)
     if not found:
         return None

@@ -73,7 +73,7 @@ class PairFile(PointFile):
         self._array.close()
 
 
-def paired(array: KSpaceFile, request: Request) -> PairFile:
+def with_trajectory(array: KSpaceFile, request: Request) -> PairFile:
     """An array with the trajectory that the request names.
 
     Raises:

@@ -19,11 +19,11 @@ from ...errors import InputError
 from ...extras import extra
 from ..guards import existing, guarded, require
 from .base import Request
-from .counters import SLAB, choose, values_of
+from .counters import SLAB, choose_lines, values_of
 from .epi import Echoes, Lines, Trapezoid
 from .epi import notes as planar_notes
 from .geometry import Placement, place
-from .lines import LINE, Grid, LineFile, fitted, line_start
+from .lines import LINE, Grid, LineFile, fitted_grid, line_start
 
 MAX_PROTOCOL = 64 << 20  # bytes of protocol text; real ones hold some hundred kilobytes
 RAID_ENTRY = 152  # bytes of a directory entry of a VD/VE file, the first one at byte 8
@@ -57,17 +57,17 @@ class TwixFile(LineFile):
         self._dwell_ns = protocol.number("sRXSPEC.alDwellTime[0]")
         coils = {int(block.mdh.UsedChannels) for block in image}
         require(len(coils) <= 1, f"{path} changes its number of coils during the scan.")
-        grid = _grid(protocol, image, path, volume=self.is_volume)
+        grid = _grid_of_protocol(protocol, image, path, volume=self.is_volume)
         self._echoes = self._corrected(blocks, protocol, grid) if any(map(_is_reversed, self._blocks)) else None
-        lines = _lines(self._blocks, grid)
+        lines = _lines_of_blocks(self._blocks, grid)
         lines["separate"] = np.arange(len(lines)) >= len(image)
         if self._echoes is not None:  # which puts each line on the whole grid
             lines["at"], lines["skip"], lines["count"] = 0, 0, grid.samples
         centre = np.array([int(block.mdh.CenterCol) - int(block.mdh.CutOff.Pre) for block in image], np.int64)
-        fitting, notes = fitted(grid, lines[: len(image)], centre)
+        fitting, notes = fitted_grid(grid, lines[: len(image)], centre)
         if fitting != grid and self._echoes is None:
             grid, self.notes = fitting, self.notes + notes
-            lines["at"] = _lines(self._blocks, grid)["at"]
+            lines["at"] = _lines_of_blocks(self._blocks, grid)["at"]
         super().__init__(path, lines, grid, _placement(image), coils=max(coils, default=0), request=request)
 
     def _data(self, records: np.ndarray) -> Iterable[np.ndarray]:
@@ -78,7 +78,7 @@ class TwixFile(LineFile):
 
     def _corrected(self, blocks: list[Any], protocol: Protocol, grid: Grid) -> Echoes:
         """The correction of echo-planar lines."""
-        trapezoid = _trapezoid(protocol, self._blocks, self.path)
+        trapezoid = _trapezoid_of_protocol(protocol, self._blocks, self.path)
         self.notes += planar_notes(trapezoid, int(self._blocks[0].mdh.SamplesInScan), self.path, volume=self.is_volume)
         number = {id(block): at for at, block in enumerate(blocks)}
         navigators = [block for block in blocks if block.is_flag_set("PHASCOR") and not block.is_flag_set("NOISEADJSCAN")]
@@ -201,7 +201,7 @@ def _is_volume(blocks: list[Any], protocol: Protocol) -> bool:
     return protocol.number("sKSpace.ucDimension") == VOLUME or any(block.cPar for block in blocks if block.is_image_scan())
 
 
-def _trapezoid(protocol: Protocol, image: list[Any], path: Path) -> Trapezoid | None:
+def _trapezoid_of_protocol(protocol: Protocol, image: list[Any], path: Path) -> Trapezoid | None:
     """The readout gradient of an echo-planar scan, in microseconds; None where lines are sampled evenly."""
     mode = protocol.number("alRegridMode")
     if mode not in UNEVEN:
@@ -226,30 +226,30 @@ def _image_blocks(blocks: list[Any], protocol: Protocol, select: Mapping[str, in
             "with its trajectory.")
     integrated = protocol.number("sPat.ucRefScanMode") == 2
     image = [block for block in blocks if block.is_image_scan() or (integrated and _is_reference(block))]
-    counters = values_of(_numbers(image))
-    image, notes = _chosen(image, select, path, slabs=volume)
+    counters = values_of(_counter_values(image))
+    image, notes = _selected_blocks(image, select, path, slabs=volume)
     slices = {int(block.cSlc) for block in image}
     separate = [] if integrated else [
         block for block in blocks if _is_reference(block) and not block.is_image_scan() and int(block.cSlc) in slices
         and (not image or block.mdh.UsedChannels == image[0].mdh.UsedChannels)]
-    separate, _ = _chosen(separate, {}, path, slabs=volume)
+    separate, _ = _selected_blocks(separate, {}, path, slabs=volume)
     if any(map(_is_reversed, image)):  # of which lines that are read otherwise are no part
         alike = {int(block.mdh.SamplesInScan) for block in image}
         separate = [block for block in separate if int(block.mdh.SamplesInScan) in alike]
     return image, separate, counters, notes
 
 
-def _chosen(blocks: list[Any], select: Mapping[str, int], path: Path, *,
-            slabs: bool) -> tuple[list[Any], tuple[str, ...]]:
+def _selected_blocks(blocks: list[Any], select: Mapping[str, int], path: Path, *,
+                     slabs: bool) -> tuple[list[Any], tuple[str, ...]]:
     """Of some blocks those of the selected counters, of which the slices of a 3-D scan are one; and notes."""
-    numbers = _numbers(blocks)
+    numbers = _counter_values(blocks)
     if slabs:
         numbers |= {SLAB: np.array([int(block.cSlc) for block in blocks], np.int64)}
-    keep, notes = choose(numbers, select, path)
+    keep, notes = choose_lines(numbers, select, path)
     return [block for block, kept in zip(blocks, keep, strict=True) if kept], notes
 
 
-def _numbers(blocks: list[Any]) -> dict[str, np.ndarray]:
+def _counter_values(blocks: list[Any]) -> dict[str, np.ndarray]:
     """The value of every counter in each block."""
     return {name: np.array([int(getattr(block.mdh.Counter, key)) for block in blocks], np.int64)
             for name, key in COUNTERS.items()}
@@ -270,11 +270,11 @@ def _is_reference(block: Any) -> bool:
     return block.is_flag_set("PATREFSCAN") and not block.is_flag_set("NOISEADJSCAN") and not block.is_flag_set("PHASCOR")
 
 
-def _grid(protocol: Protocol, image: list[Any], path: Path, *, volume: bool) -> Grid:
+def _grid_of_protocol(protocol: Protocol, image: list[Any], path: Path, *, volume: bool) -> Grid:
     rows = int(protocol.number("sKSpace.lBaseResolution") or 0)
     require(0 < rows < 65536, f"{path}: its protocol states no base resolution; export it as ISMRMRD.")
     samples = max(round(rows * (protocol.number("flReadoutOSFactor") or 2.0)), rows)
-    columns = _steps([(int(block.cLin), int(block.mdh.CenterLin)) for block in image], protocol.number("iPEFTLength"))
+    columns = _encode_steps([(int(block.cLin), int(block.mdh.CenterLin)) for block in image], protocol.number("iPEFTLength"))
     crop_columns = round(columns / (1.0 + (protocol.number("sKSpace.dPhaseOversamplingForDialog") or 0.0)))
     keys = ("dReadoutFOV", "dPhaseFOV", "dThickness")
     readout, phase, thickness = (protocol.number(f"sSliceArray.asSlice[0].{key}") for key in keys)
@@ -282,7 +282,7 @@ def _grid(protocol: Protocol, image: list[Any], path: Path, *, volume: bool) -> 
     if not volume:
         pixel = (readout / rows, phase / crop_columns, thickness) if readout and phase and thickness and known else None
         return Grid(samples=samples, rows=rows, columns=columns, crop_columns=crop_columns, pixel_mm=pixel)
-    partitions = _steps([(int(block.cPar), int(block.mdh.CenterPar)) for block in image], protocol.number("i3DFTLength"))
+    partitions = _encode_steps([(int(block.cPar), int(block.mdh.CenterPar)) for block in image], protocol.number("i3DFTLength"))
     crop = round(partitions / (1.0 + (protocol.number("sKSpace.dSliceOversamplingForDialog") or 0.0)))
     pixel = None
     if readout and phase and thickness and known and crop > 0:
@@ -291,7 +291,7 @@ def _grid(protocol: Protocol, image: list[Any], path: Path, *, volume: bool) -> 
                 crop_partitions=max(1, crop))
 
 
-def _steps(spread: list[tuple[int, int]], stated: float | None) -> int:
+def _encode_steps(spread: list[tuple[int, int]], stated: float | None) -> int:
     """Steps of a phase encode, of pairs of a step and that of the centre: as many as are stated.
 
     Where that is none, or too short for them, the smallest even number around the centre.
@@ -303,7 +303,7 @@ def _steps(spread: list[tuple[int, int]], stated: float | None) -> int:
     return 2 * max((max(centre, step + 1 - centre) for step, centre in spread), default=0)
 
 
-def _lines(image: list[Any], grid: Grid) -> np.ndarray:
+def _lines_of_blocks(image: list[Any], grid: Grid) -> np.ndarray:
     lines = np.zeros(len(image), LINE)
     for record, block in enumerate(image):
         mdh = block.mdh

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from ...errors import InputError
 from ...files import is_hidden, natural_key
-from ..frames.base import Entry, PictureFrames, file_entry
+from ..frames.base import PictureEntry, PictureFrames, file_entry
 from ..frames.masks import MaskMeaning, Masks
 from ..frames.pictures import MAX_PICTURE_BYTES, SUFFIXES
 from ..guards import DEFLATE_LIMIT, GB, PathLike, require
@@ -33,7 +33,7 @@ NESTED_RATIO = 20  # that an archive of pictures, which are compressed already, 
 DEPTH = 6  # folders below the root that are looked into
 BROKEN = (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError, NotImplementedError)
 
-Listing = dict[tuple[str, ...], Entry]  # the parts of a path below the root -> the file
+Listing = dict[tuple[str, ...], PictureEntry]  # the parts of a path below the root -> the file
 
 
 def dreaming_scenes(root: PathLike, *, meaning: MaskMeaning = MEANING, max_gb: float = 64.0) -> SceneSet:
@@ -51,7 +51,7 @@ def dreaming_scenes(root: PathLike, *, meaning: MaskMeaning = MEANING, max_gb: f
     root = Path(root)
     with ExitStack() as stack:
         listing = listing_of(root, stack, max_gb)
-        folders: dict[tuple[str, ...], dict[str, list[Entry]]] = {}
+        folders: dict[tuple[str, ...], dict[str, list[PictureEntry]]] = {}
         for parts, entry in listing.items():
             if len(parts) >= 2 and parts[-2].lower() in (TRUTH, MASK, *OBSTRUCTED) and parts[-1].lower().endswith(SUFFIXES):
                 folders.setdefault(parts[:-2], {}).setdefault(parts[-2].lower(), []).append(entry)
@@ -66,13 +66,14 @@ def dreaming_scenes(root: PathLike, *, meaning: MaskMeaning = MEANING, max_gb: f
                                          f"{'/'.join(scene)!r}; keep one of them.")
             places[name] = scene
             where = "/".join((str(root), *scene))
-            openers[name] = partial(_scene, name, where, kinds, meaning, sidecars.get(scene, ()))
+            openers[name] = partial(_as_scene, name, where, kinds, meaning, sidecars.get(scene, ()))
         require(len(openers) > 0, f"{root} holds no scene with a folder {MASK!r} beside {TRUTH!r} or one of "
                                   f"{', '.join(OBSTRUCTED)}; give the download as it came.")
         return SceneSet(str(root), openers, stack.pop_all().close)
 
 
-def _scene(name: str, where: str, kinds: dict[str, list[Entry]], meaning: MaskMeaning, sidecars: tuple[str, ...]) -> Scene:
+def _as_scene(name: str, where: str, kinds: dict[str, list[PictureEntry]], meaning: MaskMeaning,
+              sidecars: tuple[str, ...]) -> Scene:
     ordered = {kind: sorted(entries, key=lambda entry: natural_key(entry.stem)) for kind, entries in kinds.items()}
     obstructed = [kind for kind in OBSTRUCTED if kind in ordered]
     masks = Masks(PictureFrames(f"{where}/{MASK}", ordered[MASK], kind="mask"), meaning)
@@ -124,7 +125,7 @@ def listing_of(root: Path, stack: ExitStack, max_gb: float) -> Listing:
 
 def _archive(
     file: Path | IO[bytes], where: str, stack: ExitStack, max_gb: float, *, inner: bool = False
-) -> Iterator[tuple[tuple[str, ...], Entry]]:
+) -> Iterator[tuple[tuple[str, ...], PictureEntry]]:
     """The files of an archive and, one level down, of the archives in it."""
     try:
         archive = stack.enter_context(zipfile.ZipFile(file))
@@ -144,7 +145,7 @@ def _archive(
             stem = PurePosixPath(parts[-1]).stem
             yield from (((*parts[:-1], stem, *rest), entry) for rest, entry in _archive(nested, place, stack, max_gb, inner=True))
         else:
-            yield parts, Entry(place, PurePosixPath(parts[-1]).stem, partial(_member, archive, info, place))
+            yield parts, PictureEntry(place, PurePosixPath(parts[-1]).stem, partial(_member, archive, info, place))
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> bytes:

@@ -66,7 +66,7 @@ def _prediction(job: dict[str, Any]) -> Prediction:
 
 def is_container(root: Path) -> bool:
     """Whether a folder has the layout of a container's input, or holds stacks with platform names."""
-    return root.is_dir() and (_images(root) is not None or next(root.glob("input_*.mha"), None) is not None)
+    return root.is_dir() and (_images_folder(root) is not None or next(root.glob("input_*.mha"), None) is not None)
 
 
 def container_scenes(root: PathLike, *, meaning: MaskMeaning, max_gb: float = 16.0) -> SceneSet:
@@ -83,15 +83,16 @@ def container_scenes(root: PathLike, *, meaning: MaskMeaning, max_gb: float = 16
         InputError: no stacks, or more than one way to pair them.
     """
     root = Path(root)
-    images = _images(root)
+    images = _images_folder(root)
     scenes = _stacks(root if images is None else images / SCENES, "input" if images is None else "")
     masks = _stacks(root if images is None else images / MASKS, "mask" if images is None else "")
     truths = _stacks(root, "gt")
     require(0 < len(scenes) == len(masks), f"{root} holds {len(scenes)} stacks and {len(masks)} masks of them; "
                                                   "give a mask for each.")
-    pairs = _pairs(root, scenes, masks, max_gb)
-    by_number = {_number(path): path for path in truths}
-    openers = {scene.stem: partial(_open, scene, mask, by_number.get(_number(scene)), meaning, max_gb) for scene, mask in pairs}
+    pairs = _scene_pairs(root, scenes, masks, max_gb)
+    by_number = {_scene_name(path): path for path in truths}
+    openers = {scene.stem: partial(_open_scene, scene, mask, by_number.get(_scene_name(scene)), meaning, max_gb)
+               for scene, mask in pairs}
     return SceneSet(str(root), openers)
 
 
@@ -100,12 +101,12 @@ def output_place(out: PathLike, name: str) -> Path:
     return Path(out) / "images" / RESULTS / f"{name}.mha"
 
 
-def _open(scene: Path, mask: Path, truth: Path | None, meaning: MaskMeaning, max_gb: float) -> Scene:
+def _open_scene(scene: Path, mask: Path, truth: Path | None, meaning: MaskMeaning, max_gb: float) -> Scene:
     reference = None if truth is None else MhaFrames(truth, max_gb=max_gb)
     return Scene(scene.stem, MhaFrames(scene, max_gb=max_gb), Masks(MhaFrames(mask, max_gb=max_gb), meaning), reference)
 
 
-def _images(root: Path) -> Path | None:
+def _images_folder(root: Path) -> Path | None:
     for place in (root / "images", root, root / "input" / "images"):
         if (place / SCENES).is_dir() and (place / MASKS).is_dir():
             return place
@@ -116,13 +117,13 @@ def _stacks(folder: Path, role: str) -> list[Path]:
     return [path for path in files_in(folder, (".mha",)) if path.name.startswith(role)]
 
 
-def _number(path: Path) -> str:
+def _scene_name(path: Path) -> str:
     """scene_0092 of input_scene_0092.mha; the stem of any other name."""
     role, _, rest = path.stem.partition("_")
     return rest if role in ROLES and rest else path.stem
 
 
-def _pairs(root: Path, scenes: list[Path], masks: list[Path], max_gb: float) -> list[tuple[Path, Path]]:
+def _scene_pairs(root: Path, scenes: list[Path], masks: list[Path], max_gb: float) -> list[tuple[Path, Path]]:
     """Each scene with its mask, by the first rule that pairs all of them."""
     for table in (root / "predictions.json", root.parent / "predictions.json"):
         if table.is_file():
@@ -130,9 +131,9 @@ def _pairs(root: Path, scenes: list[Path], masks: list[Path], max_gb: float) -> 
             by_name = {path.name: path for path in masks}
             if all(named.get(scene.name) in by_name for scene in scenes):
                 return [(scene, by_name[named[scene.name]]) for scene in scenes]
-    by_number = {_number(path): path for path in masks}
-    if all(_number(scene) in by_number for scene in scenes):
-        return [(scene, by_number[_number(scene)]) for scene in scenes]
+    by_number = {_scene_name(path): path for path in masks}
+    if all(_scene_name(scene) in by_number for scene in scenes):
+        return [(scene, by_number[_scene_name(scene)]) for scene in scenes]
     if len(scenes) == 1:
         return [(scenes[0], masks[0])]
     by_shape: dict[tuple[int, ...], list[Path]] = {}

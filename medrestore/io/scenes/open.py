@@ -69,7 +69,7 @@ def open_scenes(
         return container_scenes(source, meaning=means, max_gb=max_gb)
     name = source.name if source.is_dir() else source.stem
     mask, truth = (None if place is None else Path(place) for place in (mask, truth))
-    return SceneSet(str(source), {name: partial(_scene, name, source, mask, truth, means, max_gb)})
+    return SceneSet(str(source), {name: partial(_scene_of_files, name, source, mask, truth, means, max_gb)})
 
 
 def open_frames(source: PathLike, *, kind: str = "frame", max_gb: float = 16.0) -> Frames:
@@ -81,14 +81,14 @@ def open_frames(source: PathLike, *, kind: str = "frame", max_gb: float = 16.0) 
     source = Path(source)
     require(source.exists(), f"{source} does not exist; give frames, a stack, a video or one picture.")
     if source.is_dir():
-        return _pictures(source, picture_files(source), kind)
+        return _picture_frames(source, picture_files(source), kind)
     suffix = source.suffix.lower()
     if suffix == ".mha":
         return MhaFrames(source, max_gb=max_gb)
     if suffix in VIDEOS:
         return VideoFrames(source)
     if suffix in SUFFIXES:
-        return _pictures(source, [source], kind)
+        return _picture_frames(source, [source], kind)
     added, broken = readers(FrameFormat)
     for plugin, one in added.items():
         if suffix in one.suffixes:
@@ -98,11 +98,11 @@ def open_frames(source: PathLike, *, kind: str = "frame", max_gb: float = 16.0) 
     raise InputError(f"{source} is of no kind that is read: {kinds}, or a folder of pictures{broken}.")
 
 
-def _scene(name: str, source: Path, mask: Path | None, truth: Path | None, means: MaskMeaning, max_gb: float) -> Scene:
+def _scene_of_files(name: str, source: Path, mask: Path | None, truth: Path | None, means: MaskMeaning, max_gb: float) -> Scene:
     """One scene whose frames, masks and truth are given apart, or together in one folder."""
     roles = _by_role(source) if source.is_dir() else {}
     shown = roles.get("frame", [])
-    frames = _pictures(source, shown, "frame") if source.is_dir() else open_frames(source, max_gb=max_gb)
+    frames = _picture_frames(source, shown, "frame") if source.is_dir() else open_frames(source, max_gb=max_gb)
     masks, reference = (
         _companion(shown, source, place, roles.get(what, []), what, max_gb) for place, what in ((mask, "mask"), (truth, "truth"))
     )
@@ -134,16 +134,16 @@ def _companion(
         return None
     where = source if given is None else given
     if shown and not (kind == "mask" and len(own) == 1):
-        own = _paired(shown, own, where, what)
-    return _pictures(where, own, kind)
+        own = _paired_by_stem(shown, own, where, what)
+    return _picture_frames(where, own, kind)
 
 
-def _pictures(where: Path, files: Sequence[Path], kind: str) -> PictureFrames:
+def _picture_frames(where: Path, files: Sequence[Path], kind: str) -> PictureFrames:
     require(len(files) > 0, f"{where} holds no png or jpg {kind}; give a folder that does.")
     return PictureFrames(str(where), [file_entry(path) for path in files], kind=kind)
 
 
-def _paired(frames: Sequence[Path], others: Sequence[Path], where: Path, what: str) -> list[Path]:
+def _paired_by_stem(frames: Sequence[Path], others: Sequence[Path], where: Path, what: str) -> list[Path]:
     """The `others` in the order of the frames, by stems; as many as frames, each belonging to one."""
     by_stem = {_stem(path): path for path in others}
     require(len(by_stem) == len(others), f"{where} holds several pictures for one {what}; keep one for every frame.")

@@ -1,5 +1,5 @@
 """Volumes of medical images: NIfTI."""
 
-from .nifti import Volume, open_volume, write_nifti
+from .nifti import NiftiVolume, open_volume, write_nifti
 
-__all__ = ["Volume", "open_volume", "write_nifti"]
+__all__ = ["NiftiVolume", "open_volume", "write_nifti"]

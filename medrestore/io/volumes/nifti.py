@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Volume:
+class NiftiVolume:
     """A NIfTI volume as its header describes it; the file is opened for every read and closed at once.
 
     Attributes:
@@ -57,11 +57,11 @@ class Volume:
         at = index if self.order[stored_axis][1] > 0 else self.shape[across] - 1 - index
         where = tuple(at if k == stored_axis else slice(None) for k in range(3))
         plane = self._upright(lambda stored: stored[where], [k for k in range(3) if k != stored_axis])
-        return shown(plane)
+        return as_shown(plane)
 
     def _upright(self, read: Callable[[Any], Any], axes: list[int]) -> np.ndarray:
         """The result of `read`, with the stored axes `axes`, in the order and direction of RAS."""
-        array = _guarded(self.path, lambda: _whole(self.path, read))
+        array = _guarded(self.path, lambda: _read_whole(self.path, read))
         array = array.reshape(array.shape[: len(axes)])  # axes of length 1 after the third
         order = [self.order[k] for k in axes]
         array = array[tuple(slice(None, None, direction) for _, direction in order)]
@@ -71,10 +71,10 @@ class Volume:
 def as_image(volume: np.ndarray, axis: Axis, index: int) -> np.ndarray:
     """A slice of a RAS array (x, y, z) as shown: (rows, columns) anterior or superior up, the patient's left at the left."""
     where = tuple(index if k == AXES.index(axis) else slice(None) for k in range(3))
-    return shown(volume[where])
+    return as_shown(volume[where])
 
 
-def shown(plane: np.ndarray) -> np.ndarray:
+def as_shown(plane: np.ndarray) -> np.ndarray:
     """A plane of two RAS axes (first, second) as an image: the second goes up, the first to the right."""
     return np.ascontiguousarray(plane.T[::-1])
 
@@ -86,10 +86,10 @@ def stored_header(path: PathLike) -> Any:
         InputError: no such file, another format or damaged.
     """
     path = existing(path)
-    return _guarded(path, lambda: _open(path)).header
+    return _guarded(path, lambda: _open_nifti(path)).header
 
 
-def open_volume(path: PathLike, *, max_gb: float = 4.0) -> Volume:
+def open_volume(path: PathLike, *, max_gb: float = 4.0) -> NiftiVolume:
     """The header of a .nii or .nii.gz file.
 
     Args:
@@ -103,7 +103,7 @@ def open_volume(path: PathLike, *, max_gb: float = 4.0) -> Volume:
     path = existing(path)
     if not path.name.endswith((".nii", ".nii.gz")):
         raise InputError(f"{path} does not end in .nii or .nii.gz; convert it to NIfTI.")
-    image = _guarded(path, lambda: _open(path))
+    image = _guarded(path, lambda: _open_nifti(path))
     if len(image.shape) < 3 or any(n != 1 for n in image.shape[3:]):
         raise InputError(f"{path} has the shape {tuple(image.shape)}; one volume of three axes is needed, split it.")
     if image.get_data_dtype().kind not in "iufb":
@@ -122,17 +122,17 @@ def open_volume(path: PathLike, *, max_gb: float = 4.0) -> Volume:
     return _upright_header(path, image.shape[:3], affine, order)
 
 
-def _upright_header(path: Path, stored: tuple[int, ...], affine: np.ndarray, order: np.ndarray) -> Volume:
+def _upright_header(path: Path, stored: tuple[int, ...], affine: np.ndarray, order: np.ndarray) -> NiftiVolume:
     from nibabel.orientations import inv_ornt_aff
 
     shape = [0, 0, 0]
     for k, (ras, _) in enumerate(order):
         shape[int(ras)] = int(stored[k])
     turned = affine @ inv_ornt_aff(order, stored)
-    return Volume(path, (shape[0], shape[1], shape[2]), turned, tuple((int(ras), int(way)) for ras, way in order))
+    return NiftiVolume(path, (shape[0], shape[1], shape[2]), turned, tuple((int(ras), int(way)) for ras, way in order))
 
 
-def _open(path: Path) -> Any:
+def _open_nifti(path: Path) -> Any:
     """The image of nibabel; what stands before its values, which nibabel reads at once, is bounded before.
 
     Raises:
@@ -152,9 +152,9 @@ def _open(path: Path) -> Any:
     raise ValueError("it does not begin as NIfTI files do")
 
 
-def _whole(path: Path, read: Callable[[Any], Any]) -> np.ndarray:
+def _read_whole(path: Path, read: Callable[[Any], Any]) -> np.ndarray:
     """The result of `read` on the stored array, as float32; a gzip file is read to its end, where its CRC is checked."""
-    image = _open(path)
+    image = _open_nifti(path)
     if path.suffix != ".gz":
         return np.asarray(read(image.dataobj), np.float32)
     most = math.prod(image.shape) * image.get_data_dtype().itemsize + SLACK

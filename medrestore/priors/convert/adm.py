@@ -8,7 +8,20 @@ from torch import Tensor
 
 from ...errors import InputError
 from ..parametrisations import Epsilon
-from .base import RANGE, SCHEDULE, Converted, Shapes, assumed, axis, betas, compare, network, only, recipe, whole
+from .base import (
+    RANGE,
+    SCHEDULE,
+    Converted,
+    Shapes,
+    assumed,
+    axis,
+    compare,
+    filled_network,
+    only,
+    stated_betas,
+    stated_recipe,
+    whole,
+)
 
 RESNET = {"in_layers.0": "norm1", "in_layers.2": "conv1", "emb_layers.1": "time_emb_proj", "out_layers.0": "norm2",
           "out_layers.3": "conv2", "skip_connection": "conv_shortcut"}
@@ -48,7 +61,7 @@ class Heads:
 
 
 @dataclass(frozen=True)
-class Architecture:
+class ADMArchitecture:
     """What keys and shapes tell of a network of this family.
 
     Args:
@@ -89,7 +102,7 @@ KNOWN = {  # (base width, widths in its units, blocks, levels with attention): t
 }
 
 
-def architecture(shapes: Shapes) -> Architecture:
+def adm_architecture(shapes: Shapes) -> ADMArchitecture:
     """Reads the architecture off the tensors.
 
     Raises:
@@ -100,7 +113,7 @@ def architecture(shapes: Shapes) -> Architecture:
     levels = outs // (blocks + 1)
     starts = [1 + level * (blocks + 1) for level in range(levels)]
     widths = tuple(_axis(shapes, f"input_blocks.{k}.0.in_layers.2.weight", 0) for k in starts)
-    return Architecture(
+    return ADMArchitecture(
         in_channels=_axis(shapes, "input_blocks.0.0.weight", 1), out_channels=_axis(shapes, "out.2.weight", 0),
         time_channels=_axis(shapes, "time_embed.0.weight", 1), widths=widths, blocks=blocks,
         attention=tuple(f"input_blocks.{k}.1.qkv.weight" in shapes for k in starts),
@@ -135,7 +148,7 @@ class _Block:
     channels: tuple[int, int]
 
 
-def _modules(arch: Architecture) -> Iterator[_Block]:
+def _body_blocks(arch: ADMArchitecture) -> Iterator[_Block]:
     """The body of the network in the order of the paper's figure: down, middle, up."""
     levels, resampler = len(arch.widths), "resnet" if arch.resnet_resampling else "conv"
     width, k, skips = arch.widths[0], 1, [arch.widths[0]]
@@ -169,7 +182,7 @@ def _modules(arch: Architecture) -> Iterator[_Block]:
             width, k = out, k + 1
 
 
-def layout(arch: Architecture) -> dict[str, tuple[int, ...]]:
+def adm_layout(arch: ADMArchitecture) -> dict[str, tuple[int, ...]]:
     """Every key of a checkpoint of this architecture and its shape."""
     emb, shapes = 4 * arch.time_channels, {}
 
@@ -183,7 +196,7 @@ def layout(arch: Architecture) -> dict[str, tuple[int, ...]]:
     if arch.classes is not None:
         affine("label_emb", arch.classes, emb, bias=False)
     affine("input_blocks.0.0", arch.widths[0], arch.in_channels, 3, 3)
-    for block in _modules(arch):
+    for block in _body_blocks(arch):
         name, (inside, out) = block.old, block.channels
         if block.kind == "conv":
             affine(name, out, inside, 3, 3)
@@ -204,7 +217,7 @@ def layout(arch: Architecture) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def config(arch: Architecture, heads: Heads) -> dict[str, Any]:
+def adm_config(arch: ADMArchitecture, heads: Heads) -> dict[str, Any]:
     """The same network as a diffusers `UNet2DModel`."""
     plain = ("ResnetDownsampleBlock2D", "ResnetUpsampleBlock2D") if arch.resnet_resampling else ("DownBlock2D", "UpBlock2D")
     resampling = "resnet" if arch.resnet_resampling else "conv"
@@ -230,7 +243,7 @@ def config(arch: Architecture, heads: Heads) -> dict[str, Any]:
     return made
 
 
-def renamed(state: Mapping[str, Tensor], arch: Architecture, heads: Heads, *,
+def adm_renamed(state: Mapping[str, Tensor], arch: ADMArchitecture, heads: Heads, *,
             outer: Mapping[str, str] = OUTER) -> dict[str, Tensor]:
     """The tensors by the names of `UNet2DModel`, q, k and v apart.
 
@@ -240,21 +253,21 @@ def renamed(state: Mapping[str, Tensor], arch: Architecture, heads: Heads, *,
     tensors = {f"{new}.{kind}": state[f"{old}.{kind}"] for old, new in outer.items() for kind in ("weight", "bias")}
     if arch.classes is not None:
         tensors["class_embedding.weight"] = state["label_emb.weight"]
-    for block in _modules(arch):
+    for block in _body_blocks(arch):
         if block.old.startswith("output_blocks.") and outer is not OUTER:
             continue
         for kind in ("weight", "bias"):
             if block.kind == "conv":
                 tensors[f"{block.new}.{kind}"] = state[f"{block.old}.{kind}"]
             elif block.kind == "attention":
-                tensors |= _attention(state, block, heads, kind)
+                tensors |= _attention_tensors(state, block, heads, kind)
             else:
                 tensors |= {f"{block.new}.{new}.{kind}": state[f"{block.old}.{old}.{kind}"]
                             for old, new in RESNET.items() if f"{block.old}.{old}.{kind}" in state}
     return tensors
 
 
-def _attention(state: Mapping[str, Tensor], block: _Block, heads: Heads, kind: str) -> dict[str, Tensor]:
+def _attention_tensors(state: Mapping[str, Tensor], block: _Block, heads: Heads, kind: str) -> dict[str, Tensor]:
     """The older order has q, k and v of one head together: (heads, 3, channels of a head)."""
     together = state[f"{block.old}.qkv.{kind}"].reshape(3 * block.channels[1], -1)
     up = heads.number_up if block.old.startswith("output_blocks.") else None
@@ -283,17 +296,18 @@ class ADM:
     def convert(self, state: dict[str, Tensor], given: Mapping[str, Any]) -> Converted:
         """The network of this state dict; see `Family`."""
         only(given, self.takes, self.name)
-        arch = architecture({key: tuple(value.shape) for key, value in state.items()})
-        compare(state, layout(arch), self.name)
+        arch = adm_architecture({key: tuple(value.shape) for key, value in state.items()})
+        compare(state, adm_layout(arch), self.name)
         if arch.out_channels not in (arch.in_channels, 2 * arch.in_channels):
             raise InputError(f"this network takes {arch.in_channels} channels and gives {arch.out_channels}: it needs a second "
                              "image beside the noisy one (an upsampler?), and a prior takes none")
         heads = self.heads(arch, given)
-        schedule, said = betas(given, heads.schedule)
-        made = config(arch, heads)
+        schedule, said = stated_betas(given, heads.schedule)
+        made = adm_config(arch, heads)
         return Converted(
-            self.name, made, network(made, renamed(state, arch, heads), self.name), Epsilon(schedule),
-            recipe(arch.in_channels, given, unit_interval=arch.in_channels == 3), arch.in_channels, 2 ** (len(arch.widths) - 1),
+            self.name, made, filled_network(made, adm_renamed(state, arch, heads), self.name), Epsilon(schedule),
+            stated_recipe(arch.in_channels, given, unit_interval=arch.in_channels == 3), arch.in_channels,
+            2 ** (len(arch.widths) - 1),
             about={
                 "layout of": heads.name, "schedule": said, "learned variance": arch.out_channels > arch.in_channels,
                 "attention at levels": [level for level, here in enumerate(arch.attention) if here] or "the middle alone",
@@ -304,7 +318,7 @@ class ADM:
             },
         )
 
-    def heads(self, arch: Architecture, given: Mapping[str, Any]) -> Heads:
+    def heads(self, arch: ADMArchitecture, given: Mapping[str, Any]) -> Heads:
         """What a user states of attention, else what the network of this shape was published with."""
         number, channels = whole(given, "num_heads"), whole(given, "num_head_channels")
         order = given.get("new_attention_order")
@@ -333,7 +347,7 @@ class ADM:
                        new_order=known.new_order if order is None else order)
 
 
-def _assumed(given: Mapping[str, Any], heads: Heads, arch: Architecture) -> dict[str, str]:
+def _assumed(given: Mapping[str, Any], heads: Heads, arch: ADMArchitecture) -> dict[str, str]:
     """What was taken of the published network of this shape, or of the family's defaults."""
     stated = {*given, *(("num_heads", "num_head_channels") if {"num_heads", "num_head_channels"} & set(given) else ())}
     three = arch.in_channels == 3

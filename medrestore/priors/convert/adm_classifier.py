@@ -11,7 +11,7 @@ from ...errors import InputError
 from ..classes import Classes
 from ..parametrisations import Epsilon
 from . import adm
-from .base import RANGE, SCHEDULE, Converted, Shapes, axis, betas, compare, network, only, recipe, whole
+from .base import RANGE, SCHEDULE, Converted, Shapes, axis, compare, filled_network, only, stated_betas, stated_recipe, whole
 
 BODY = {old: new for old, new in adm.OUTER.items() if not old.startswith("out.")} | {"out.0": "conv_norm_out"}
 ATTENTION = {"out.2.positional_embedding": "pool.positional_embedding", **{
@@ -20,7 +20,7 @@ MEAN = {f"out.3.{kind}": f"pool.conv.{kind}" for kind in ("weight", "bias")}
 HEAD = 64  # channels of a head of the published ones, in their bodies and their pools
 
 
-def architecture(shapes: Shapes, blocks: int | None) -> adm.Architecture:
+def classifier_architecture(shapes: Shapes, blocks: int | None) -> adm.ADMArchitecture:
     """Reads the body of the network off the tensors.
 
     A block that halves the image looks like any other: what tells it is that only the first block of a level changes the width,
@@ -34,7 +34,7 @@ def architecture(shapes: Shapes, blocks: int | None) -> adm.Architecture:
     """
     name, count = ADMClassifier.name, adm.count_blocks(shapes, "input_blocks")
     numbers = range(1, count) if blocks is None else [blocks]
-    fitting = [found for n in numbers if count % (n + 1) == 0 and (found := _of(shapes, count // (n + 1), n)) is not None]
+    fitting = [found for n in numbers if count % (n + 1) == 0 and (found := _body_of(shapes, count // (n + 1), n)) is not None]
     if not fitting:
         raise InputError(f"its {count} blocks make no levels of {'equal numbers of' if blocks is None else blocks} blocks; take "
                          "the file that the network was published in, or state num_res_blocks as its training flags do")
@@ -44,7 +44,7 @@ def architecture(shapes: Shapes, blocks: int | None) -> adm.Architecture:
     return fitting[0]
 
 
-def _of(shapes: Shapes, levels: int, blocks: int) -> adm.Architecture | None:
+def _body_of(shapes: Shapes, levels: int, blocks: int) -> adm.ADMArchitecture | None:
     """The body, where it can have these levels and blocks."""
     convolutions = f"input_blocks.{blocks + 1}.0.op.weight" in shapes
     widths, attention = list[int](), list[bool]()
@@ -63,7 +63,7 @@ def _of(shapes: Shapes, levels: int, blocks: int) -> adm.Architecture | None:
             if shapes.get(own, ())[:2] != (widths[-1], widths[-1]) or f"{halves}.1.qkv.weight" in shapes:
                 return None
     name = ADMClassifier.name
-    return adm.Architecture(
+    return adm.ADMArchitecture(
         in_channels=axis(shapes, "input_blocks.0.0.weight", 1, name), out_channels=1,
         time_channels=axis(shapes, "time_embed.0.weight", 1, name), widths=tuple(widths), blocks=blocks,
         attention=tuple(attention), resnet_resampling=not convolutions,
@@ -71,14 +71,14 @@ def _of(shapes: Shapes, levels: int, blocks: int) -> adm.Architecture | None:
     )
 
 
-def layout(arch: adm.Architecture, classes: int, positions: int | None) -> dict[str, tuple[int, ...]]:
+def classifier_layout(arch: adm.ADMArchitecture, classes: int, positions: int | None) -> dict[str, tuple[int, ...]]:
     """Every key of a checkpoint and its shape.
 
     Args:
         positions: of the pool by attention, 1 more than its pixels; None for the mean.
     """
     width = arch.widths[-1]
-    shapes = {key: shape for key, shape in adm.layout(arch).items() if not key.startswith(("output_blocks.", "out."))}
+    shapes = {key: shape for key, shape in adm.adm_layout(arch).items() if not key.startswith(("output_blocks.", "out."))}
     shapes |= {"out.0.weight": (width,), "out.0.bias": (width,)}
     if positions is None:
         return shapes | {"out.3.weight": (classes, width, 1, 1), "out.3.bias": (classes,)}
@@ -103,33 +103,34 @@ class ADMClassifier:
         """The network of this state dict; see `Family`."""
         only(given, self.takes, self.name)
         shapes = {key: tuple(value.shape) for key, value in state.items()}
-        arch = architecture(shapes, whole(given, "num_res_blocks"))
+        arch = classifier_architecture(shapes, whole(given, "num_res_blocks"))
         attended = "out.2.positional_embedding" in shapes
         positions = axis(shapes, "out.2.positional_embedding", 1, self.name) if attended else None
         classes = axis(shapes, "out.2.c_proj.weight" if attended else "out.3.weight", 0, self.name)
-        compare(state, layout(arch, classes, positions), self.name)
+        compare(state, classifier_layout(arch, classes, positions), self.name)
         side = None if positions is None else _side(positions) * 2 ** (len(arch.widths) - 1)
         heads = self._heads(arch, given)
-        schedule, said = betas(given)
+        schedule, said = stated_betas(given)
         made = self._config(arch, heads, classes, side)
         tensors = {new: state[old] for old, new in (ATTENTION if attended else MEAN).items()}
-        tensors |= adm.renamed(state, arch, heads, outer=BODY)
+        tensors |= adm.adm_renamed(state, arch, heads, outer=BODY)
         return Converted(
-            self.name, made, network(made, tensors, self.name), Epsilon(schedule),
-            recipe(arch.in_channels, given, unit_interval=arch.in_channels == 3), arch.in_channels, 2 ** (len(arch.widths) - 1),
+            self.name, made, filled_network(made, tensors, self.name), Epsilon(schedule),
+            stated_recipe(arch.in_channels, given, unit_interval=arch.in_channels == 3), arch.in_channels,
+            2 ** (len(arch.widths) - 1),
             size=None if side is None else (side, side), classifies=Classes(classes),
             about={"schedule": said, "pool": "attention" if attended else "mean", "heads": heads.text,
                    "residual blocks a level": arch.blocks},
         )
 
-    def _heads(self, arch: adm.Architecture, given: Mapping[str, Any]) -> adm.Heads:
+    def _heads(self, arch: adm.ADMArchitecture, given: Mapping[str, Any]) -> adm.Heads:
         if {"num_heads", "num_head_channels"} & set(given):
             return adm.FAMILY.heads(arch, given)
         published = adm.FAMILY.heads(arch, {**given, "num_head_channels": HEAD})
         return replace(published, name="the published classifiers")
 
-    def _config(self, arch: adm.Architecture, heads: adm.Heads, classes: int, side: int | None) -> dict[str, Any]:
-        made = adm.config(arch, heads)
+    def _config(self, arch: adm.ADMArchitecture, heads: adm.Heads, classes: int, side: int | None) -> dict[str, Any]:
+        made = adm.adm_config(arch, heads)
         wrong = ("out_channels", "up_block_types", "upsample_type")
         made = {key: value for key, value in made.items() if key not in wrong}
         head = min(HEAD, arch.widths[-1])

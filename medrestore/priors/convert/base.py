@@ -11,11 +11,11 @@ from torch import Tensor
 
 from ...codecs import CalibratedComplex, Interval, Recipe
 from ...errors import InputError
-from ..architectures import build
+from ..architectures import build_network
 from ..classes import Classes
 from ..parametrisations import Parametrisation, cosine_betas, linear_betas, scaled_linear_betas
-from .checkpoint import Checkpoint, floats
-from .load import shown
+from .checkpoint import CheckpointView, floats
+from .load import printable, short_reason
 
 Shapes = Mapping[str, tuple[int, ...]]  # key of a tensor -> its shape
 
@@ -70,7 +70,7 @@ class Family(Protocol):
 
         Args:
             state: tensors by the family's own keys, wrappers such as `ema` or `module.` already removed.
-            given: what a user states that no tensor tells (such as `num_heads`, `image_size`, `betas`), or nothing.
+            given: what a user states that no tensor tells (such as `num_heads`, `image_size`, `stated_betas`), or nothing.
 
         Raises:
             InputError: tensors that miss, are left over or do not fit, or a fact that must be given.
@@ -84,7 +84,7 @@ class FolderFamily(Family, Protocol):
     def opens(self, folder: Path) -> bool:
         """Whether the folder is of this family."""
 
-    def read(self, folder: Path) -> tuple[Checkpoint, dict[str, Any]]:
+    def read(self, folder: Path) -> tuple[CheckpointView, dict[str, Any]]:
         """The tensors, and plain data of its configuration that `convert` gets with what a user gives."""
 
 
@@ -116,7 +116,7 @@ def number(given: Mapping[str, Any], key: str, default: float) -> float:
     return float(value)
 
 
-def betas(given: Mapping[str, Any], default: str = "linear") -> tuple[tuple[float, ...], str]:
+def stated_betas(given: Mapping[str, Any], default: str = "linear") -> tuple[tuple[float, ...], str]:
     """The schedule of a user's words or the family's default, and its name for people."""
     kind = given.get("schedule", default)
     steps = whole(given, "steps") or 1000
@@ -131,7 +131,7 @@ def betas(given: Mapping[str, Any], default: str = "linear") -> tuple[tuple[floa
     return made, f"{kind} beta {start:g} to {end:g}, {steps} steps"
 
 
-def recipe(channels: int, given: Mapping[str, Any], *, unit_interval: bool = True) -> Recipe:
+def stated_recipe(channels: int, given: Mapping[str, Any], *, unit_interval: bool = True) -> Recipe:
     """How images become what the network knows.
 
     Complex images (2 channels) are scaled by a quantile of their magnitude; others are stated by the two image values, `low`
@@ -193,10 +193,10 @@ def axis(shapes: Shapes, key: str, index: int, family: str) -> int:
 def some(keys: Iterable[str], most: int = 3) -> str:
     """The first names, and how many there are beyond."""
     keys = list(keys)
-    return ", ".join(map(shown, keys[:most])) + (f" and {len(keys) - most} more" if len(keys) > most else "")
+    return ", ".join(map(printable, keys[:most])) + (f" and {len(keys) - most} more" if len(keys) > most else "")
 
 
-def network(config: dict[str, Any], state: dict[str, Tensor], family: str) -> torch.nn.Module:
+def filled_network(config: dict[str, Any], state: dict[str, Tensor], family: str) -> torch.nn.Module:
     """The network of a configuration with these tensors (by its own keys, as float32), strictly.
 
     Raises:
@@ -204,17 +204,12 @@ def network(config: dict[str, Any], state: dict[str, Tensor], family: str) -> to
     """
     try:
         with torch.device("meta"):
-            net = build(config)
+            net = build_network(config)
     except InputError:
         raise
     except Exception as error:  # whatever the class says of a configuration it cannot take
-        raise InputError(f"{family}: no {config.get('_class_name')} can be made of this architecture ({first_line(error)}); "
+        raise InputError(f"{family}: no {config.get('_class_name')} can be made of this architecture ({short_reason(error)}); "
                          "check what is given beside the file") from error
     compare(state, {key: tuple(value.shape) for key, value in net.state_dict().items()}, family)
     net.load_state_dict(floats(state, family), strict=True, assign=True)
     return net.eval().requires_grad_(False)
-
-
-def first_line(error: Exception) -> str:
-    """The first line of what a library said."""
-    return shown((str(error).splitlines() or [type(error).__name__])[0])

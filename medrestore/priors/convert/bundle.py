@@ -46,7 +46,7 @@ def bundle_facts(folder: Path) -> dict[str, Any]:
     if schedulers:
         path, config, described = schedulers[0]
         facts |= DEFAULTS | _arguments({key: value for key, value in described.items() if RENAMED.get(key, key) in SCHEDULING},
-                                       config, path)
+                                                  config, path)
     return facts | _value_range(configs)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ..check import not_finite
-from .load import DEEPEST, load, shown
+from .load import DEEPEST, load_tree, printable
 
 AVERAGED = re.compile(r"(?<![a-z])(?:ema|avg|averaged?|shadow|polyak|swa)(?![a-z])", re.IGNORECASE)  # in a name
 LAST = re.compile(r"(?<![a-z])(?:non|no|not|without)[_-]?(?:ema|avg|averaged?)(?![a-z])", re.IGNORECASE)
@@ -25,7 +25,7 @@ State = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class CheckpointView:
     """One way to read a file as the state dict of one network.
 
     Attributes:
@@ -49,7 +49,7 @@ def is_averaged(name: str) -> bool:
     return AVERAGED.search(name) is not None and LAST.search(name) is None
 
 
-def read(path: Path) -> list[Checkpoint]:
+def read_views(path: Path) -> list[CheckpointView]:
     """The networks that a file may hold, best first: averaged weights (EMA) before the last ones, then fewer prefixes taken off.
 
     Args:
@@ -58,7 +58,7 @@ def read(path: Path) -> list[Checkpoint]:
     Raises:
         InputError: not such a file, not whole, or one that only unpickling of code could read.
     """
-    tree = load(path)
+    tree = load_tree(path)
     found = list(_networks(tree, path, set()))
     if not found:
         raise InputError(f"{path} holds no network: {_holds(tree)}; give the file of its weights")
@@ -74,7 +74,7 @@ def _is_state(tree: Any) -> bool:
     return 2 * tensors > len(values) and not any(isinstance(value, Mapping | list | tuple) for value in values)
 
 
-def choose(views: Sequence[Checkpoint], recognised: Callable[[Checkpoint], bool]) -> Checkpoint | None:
+def choose_view(views: Sequence[CheckpointView], recognised: Callable[[CheckpointView], bool]) -> CheckpointView | None:
     """The first view that is recognised, its notes naming other weights of the same shapes; None where there is none."""
     chosen = next((view for view in views if recognised(view)), None)
     if chosen is None:
@@ -83,11 +83,11 @@ def choose(views: Sequence[Checkpoint], recognised: Callable[[Checkpoint], bool]
     if not others:
         return chosen
     said = (f"left aside, {len(others)} other set{'s' if len(others) > 1 else ''} of weights of the same shapes: "
-            + ", ".join(map(shown, others)))
-    return Checkpoint(chosen.state, (*chosen.notes, said), chosen.place)
+            + ", ".join(map(printable, others)))
+    return CheckpointView(chosen.state, (*chosen.notes, said), chosen.place)
 
 
-def noted(checkpoint: Checkpoint, taken: Path, candidates: Sequence[Path]) -> Checkpoint:
+def noted(checkpoint: CheckpointView, taken: Path, candidates: Sequence[Path]) -> CheckpointView:
     """The checkpoint with a note of which file it was read from, where others lie beside it.
 
     Args:
@@ -97,12 +97,12 @@ def noted(checkpoint: Checkpoint, taken: Path, candidates: Sequence[Path]) -> Ch
     others = [path.name for path in candidates if path != taken]
     if not others:
         return checkpoint
-    said = f"{shown(taken.name)} taken" + (", the averaged weights (EMA)" if is_averaged(taken.stem) else "")
-    notes = (said, f"left aside: {', '.join(map(shown, others))}", *checkpoint.notes)
-    return Checkpoint(checkpoint.state, notes, checkpoint.place)
+    said = f"{printable(taken.name)} taken" + (", the averaged weights (EMA)" if is_averaged(taken.stem) else "")
+    notes = (said, f"left aside: {', '.join(map(printable, others))}", *checkpoint.notes)
+    return CheckpointView(checkpoint.state, notes, checkpoint.place)
 
 
-def _another(one: Checkpoint, other: Checkpoint) -> bool:
+def _another(one: CheckpointView, other: CheckpointView) -> bool:
     """Whether these are weights of the same names and shapes that lie somewhere else."""
     if one.state.keys() != other.state.keys() or one.shapes != other.shapes:
         return False
@@ -110,7 +110,7 @@ def _another(one: Checkpoint, other: Checkpoint) -> bool:
 
 
 def _networks(tree: Any, path: Path, seen: set[int], notes: tuple[str, ...] = (), place: tuple[str, ...] = ()) -> Iterator[
-    Checkpoint
+    CheckpointView
 ]:
     """State dicts inside of wrappers, averaged ones first; each once, wherever it lies again.
 
@@ -121,25 +121,25 @@ def _networks(tree: Any, path: Path, seen: set[int], notes: tuple[str, ...] = ()
         return
     seen.add(id(tree))
     if _is_state(tree):
-        yield Checkpoint({key: value.detach() for key, value in tree.items() if isinstance(value, Tensor)}, notes, place)
+        yield CheckpointView({key: value.detach() for key, value in tree.items() if isinstance(value, Tensor)}, notes, place)
         return
-    for name in sorted(tree, key=_rank):
+    for name in sorted(tree, key=_entry_rank):
         inner = tree[name]
-        if _rank(name) == UNRELATED or not isinstance(inner, Mapping | list | tuple):
+        if _entry_rank(name) == UNRELATED or not isinstance(inner, Mapping | list | tuple):
             continue
-        said = (*notes, f"{shown(name)!r} taken out of its wrapper"
+        said = (*notes, f"{printable(name)!r} taken out of its wrapper"
                 + (", the averaged weights (EMA)" if is_averaged(str(name)) else ""))
         shadow = inner.get("shadow_params") if isinstance(inner, Mapping) else inner
         if is_averaged(str(name)) and isinstance(shadow, list | tuple) and any(isinstance(one, Tensor) for one in shadow):
-            yield _listed(shadow, tree, path, said, (*place, shown(name)))
+            yield _listed(shadow, tree, path, said, (*place, printable(name)))
         else:
-            yield from _networks(inner, path, seen, said, (*place, shown(name)))
+            yield from _networks(inner, path, seen, said, (*place, printable(name)))
 
 
 UNRELATED = len(WRAPPERS) + 2
 
 
-def _rank(name: Any) -> int:
+def _entry_rank(name: Any) -> int:
     """The order in which entries of a training state are looked into: averaged weights, known wrappers, others."""
     text = str(name)
     if text.startswith(NOT_NETWORKS):
@@ -150,7 +150,7 @@ def _rank(name: Any) -> int:
 
 
 def _listed(shadow: Sequence[Any], tree: Mapping[Any, Any], path: Path, notes: tuple[str, ...],
-            place: tuple[str, ...]) -> Checkpoint:
+            place: tuple[str, ...]) -> CheckpointView:
     """Averaged weights that are a list in the order of the parameters: each takes the next entry of the model of its shape.
 
     What is passed over was not averaged (buffers, fixed frequencies) and is taken from the model.
@@ -163,12 +163,12 @@ def _listed(shadow: Sequence[Any], tree: Mapping[Any, Any], path: Path, notes: t
             if left and left[0].shape == value.shape:
                 averaged[key] = left.pop(0).detach()
         if not left:
-            return Checkpoint(averaged, (*notes, f"the list put in the order of {name!r}"), place)
+            return CheckpointView(averaged, (*notes, f"the list put in the order of {name!r}"), place)
     raise InputError(f"{path} keeps its averaged weights as a list of {len(shadow)} tensors that fit no network in it; "
                      "save the state dict of the averaged network alone")
 
 
-def _views(checkpoint: Checkpoint) -> Iterator[Checkpoint]:
+def _views(checkpoint: CheckpointView) -> Iterator[CheckpointView]:
     """The state dict as it is, and with one prefix after the other taken off all its keys."""
     state, notes, place = checkpoint.state, checkpoint.notes, checkpoint.place
     yield checkpoint
@@ -176,13 +176,13 @@ def _views(checkpoint: Checkpoint) -> Iterator[Checkpoint]:
         state = {key.removeprefix(prefix): value for key, value in state.items()}
         notes = (*notes, f"prefix {prefix!r} taken off")
         place = (*place, prefix.rstrip("."))
-        yield Checkpoint(state, notes, place)
+        yield CheckpointView(state, notes, place)
     parts = {prefix for prefix in PREFIXES if any(key.startswith(prefix) for key in state)}
     for prefix in sorted(parts, key=lambda p: (not p.startswith("ema"), PREFIXES.index(p))):
         inside = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
         if len(inside) < len(state):
             said = f"the {len(inside)} of {len(state)} tensors that begin with {prefix!r} taken"
-            yield from _views(Checkpoint(inside, (*notes, said), (*place, prefix.rstrip("."))))
+            yield from _views(CheckpointView(inside, (*notes, said), (*place, prefix.rstrip("."))))
 
 
 def floats(state: Mapping[str, Tensor], name: Path | str) -> State:
@@ -197,17 +197,17 @@ def floats(state: Mapping[str, Tensor], name: Path | str) -> State:
     for key, value in state.items():
         if not value.is_floating_point():
             kind = str(value.dtype).removeprefix("torch.")
-            raise InputError(f"{name}: {shown(key)} holds {kind} instead of floating-point weights; "
+            raise InputError(f"{name}: {printable(key)} holds {kind} instead of floating-point weights; "
                              "save the checkpoint again without quantisation")
     weights = {key: value.float() for key, value in state.items()}
     broken = not_finite(weights)
     if broken is not None:
-        raise InputError(f"{name}: {shown(broken)} holds NaN or infinity, or more than float32 can hold; take another snapshot "
-                         "of that run")
+        raise InputError(f"{name}: {printable(broken)} holds NaN or infinity, or more than float32 can hold; take another "
+                         "snapshot of that run")
     return weights
 
 
 def _holds(tree: Any) -> str:
     if isinstance(tree, Mapping):
-        return f"its entries are {', '.join(shown(key) for key in list(tree)[:8]) or 'none'}"
+        return f"its entries are {', '.join(printable(key) for key in list(tree)[:8]) or 'none'}"
     return f"it is one {type(tree).__name__}"

@@ -8,7 +8,20 @@ from torch import Tensor
 
 from ...errors import InputError
 from ..parametrisations import Epsilon
-from .base import RANGE, SCHEDULE, Converted, Shapes, assumed, axis, betas, compare, network, only, recipe, whole
+from .base import (
+    RANGE,
+    SCHEDULE,
+    Converted,
+    Shapes,
+    assumed,
+    axis,
+    compare,
+    filled_network,
+    only,
+    stated_betas,
+    stated_recipe,
+    whole,
+)
 
 RESNET = {"norm1": "norm1", "conv1": "conv1", "temb_proj": "time_emb_proj", "norm2": "norm2", "conv2": "conv2",
           "nin_shortcut": "conv_shortcut"}
@@ -19,7 +32,7 @@ ATTENDED = 16  # pixels a side of the level with attention, Ho et al. 2020, app.
 
 
 @dataclass(frozen=True)
-class Architecture:
+class DDPMArchitecture:
     """What keys and shapes tell.
 
     Args:
@@ -36,7 +49,7 @@ class Architecture:
     attention: tuple[bool, ...]
 
 
-def architecture(shapes: Shapes) -> Architecture:
+def ddpm_architecture(shapes: Shapes) -> DDPMArchitecture:
     """Reads the architecture off the tensors.
 
     Raises:
@@ -44,9 +57,9 @@ def architecture(shapes: Shapes) -> Architecture:
     """
     levels = _count(shapes, "down.{}.block.0.conv1.weight")
     blocks = _count(shapes, "down.0.block.{}.conv1.weight")
-    return Architecture(
-        axis(shapes, "conv_in.weight", 1, DDPM.name), axis(shapes, "conv_out.weight", 0, DDPM.name),
-        tuple(axis(shapes, f"down.{level}.block.0.conv1.weight", 0, DDPM.name) for level in range(levels)), blocks,
+    return DDPMArchitecture(
+        axis(shapes, "conv_in.weight", 1, DDPMFamily.name), axis(shapes, "conv_out.weight", 0, DDPMFamily.name),
+        tuple(axis(shapes, f"down.{level}.block.0.conv1.weight", 0, DDPMFamily.name) for level in range(levels)), blocks,
         tuple(f"down.{level}.attn.0.q.weight" in shapes for level in range(levels)),
     )
 
@@ -56,7 +69,7 @@ def _count(shapes: Shapes, key: str) -> int:
     return max(1, next(number for number in range(len(shapes) + 1) if key.format(number) not in shapes))
 
 
-def _modules(arch: Architecture) -> Iterator[tuple[str, str, str, int, int]]:
+def _body_modules(arch: DDPMArchitecture) -> Iterator[tuple[str, str, str, int, int]]:
     """(name there, name here, kind, channels in, channels out) of the body."""
     width, skips, last = arch.widths[0], [arch.widths[0]], len(arch.widths) - 1
     for level, out in enumerate(arch.widths):
@@ -83,11 +96,11 @@ def _modules(arch: Architecture) -> Iterator[tuple[str, str, str, int, int]]:
             yield f"up.{level}.upsample.conv", f"up_blocks.{up}.upsamplers.0.conv", "conv", width, width
 
 
-def layout(arch: Architecture) -> dict[str, tuple[int, ...]]:
+def ddpm_layout(arch: DDPMArchitecture) -> dict[str, tuple[int, ...]]:
     """Every key of a checkpoint of this architecture and its shape."""
     base, emb = arch.widths[0], 4 * arch.widths[0]
     weights = {"temb.dense.0": (emb, base), "temb.dense.1": (emb, emb), "conv_in": (base, arch.in_channels, 3, 3)}
-    for name, _, kind, inside, out in _modules(arch):
+    for name, _, kind, inside, out in _body_modules(arch):
         if kind == "conv":
             weights[name] = (out, inside, 3, 3)
         elif kind == "attention":
@@ -101,7 +114,7 @@ def layout(arch: Architecture) -> dict[str, tuple[int, ...]]:
             for name, shape in weights.items() for kind in ("weight", "bias")}
 
 
-def config(arch: Architecture) -> dict[str, Any]:
+def ddpm_config(arch: DDPMArchitecture) -> dict[str, Any]:
     """The same network as a diffusers `UNet2DModel`: padded at one side when halved, sines before cosines."""
     return {
         "_class_name": "UNet2DModel", "in_channels": arch.in_channels, "out_channels": arch.out_channels,
@@ -113,12 +126,12 @@ def config(arch: Architecture) -> dict[str, Any]:
     }
 
 
-def renamed(state: Mapping[str, Tensor], arch: Architecture) -> dict[str, Tensor]:
+def ddpm_renamed(state: Mapping[str, Tensor], arch: DDPMArchitecture) -> dict[str, Tensor]:
     """The tensors by the names of `UNet2DModel`; 1 x 1 convolutions of attention become matrices."""
     tensors: dict[str, Tensor] = {}
     for kind in ("weight", "bias"):
         tensors |= {f"{new}.{kind}": state[f"{old}.{kind}"] for old, new in OUTER.items()}
-        for old, new, what, _, out in _modules(arch):
+        for old, new, what, _, out in _body_modules(arch):
             if what == "conv":
                 tensors[f"{new}.{kind}"] = state[f"{old}.{kind}"]
                 continue
@@ -130,7 +143,7 @@ def renamed(state: Mapping[str, Tensor], arch: Architecture) -> dict[str, Tensor
     return tensors
 
 
-class DDPM:
+class DDPMFamily:
     """The family: flat keys, one size."""
 
     name = "DDPM (SDEdit)"
@@ -145,26 +158,26 @@ class DDPM:
     def convert(self, state: dict[str, Tensor], given: Mapping[str, Any]) -> Converted:
         """The network of this state dict; see `Family`."""
         only(given, self.takes, self.name)
-        arch = architecture({key: tuple(value.shape) for key, value in state.items()})
-        compare(state, layout(arch), self.name)
+        arch = ddpm_architecture({key: tuple(value.shape) for key, value in state.items()})
+        compare(state, ddpm_layout(arch), self.name)
         if arch.out_channels not in (arch.in_channels, 2 * arch.in_channels):
             raise InputError(f"this network takes {arch.in_channels} channels and gives {arch.out_channels}: it needs a second "
                              "image beside the noisy one, and a prior takes none")
         multiple, side = 2 ** (len(arch.widths) - 1), self.side(arch, given)
         if side % multiple != 0:
             raise InputError(f"image_size must be a multiple of {multiple}, the halvings of this network, got {side}")
-        schedule, said = betas(given)
-        made = config(arch) | {"sample_size": side}
+        schedule, said = stated_betas(given)
+        made = ddpm_config(arch) | {"sample_size": side}
         return Converted(
-            self.name, made, network(made, renamed(state, arch), self.name), Epsilon(schedule),
-            recipe(arch.in_channels, given, unit_interval=arch.in_channels == 3), arch.in_channels, multiple, (side, side),
+            self.name, made, filled_network(made, ddpm_renamed(state, arch), self.name), Epsilon(schedule),
+            stated_recipe(arch.in_channels, given, unit_interval=arch.in_channels == 3), arch.in_channels, multiple, (side, side),
             about={"schedule": said, "learned variance": arch.out_channels > arch.in_channels,
                    "attention at levels": [level for level, here in enumerate(arch.attention) if here] or "the middle alone",
                    **assumed(given, image_size=side, schedule="linear", low=0 if arch.in_channels == 3 else None,
                              high=1 if arch.in_channels == 3 else None)},
         )
 
-    def side(self, arch: Architecture, given: Mapping[str, Any]) -> int:
+    def side(self, arch: DDPMArchitecture, given: Mapping[str, Any]) -> int:
         """Pixels a side: stated, or from the one level with attention, which is 16 x 16 in the paper."""
         stated = whole(given, "image_size")
         if stated is not None:
@@ -175,4 +188,4 @@ class DDPM:
         return ATTENDED * 2 ** arch.attention.index(True)
 
 
-FAMILY = DDPM()
+FAMILY = DDPMFamily()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ..parametrisations import EDM
-from .base import RANGE, Converted, Shapes, assumed, network, number, only, recipe, some
+from .base import RANGE, Converted, Shapes, assumed, filled_network, number, only, some, stated_recipe
 from .shapes import shape_of
 
 NAME = "EDM (ADM U-Net)"
@@ -45,8 +45,8 @@ class EDMLayout:
         state = {key.removeprefix("model."): value for key, value in state.items()}
         about = _prepare(state)
         sides = sorted({int(found[2]) for key in state if (found := BLOCK.fullmatch(key))}, reverse=True)
-        config = _config(state, sides)
-        tensors = dict(_renamed(state, sides))
+        config = _unet_config(state, sides)
+        tensors = dict(_unet_tensors(state, sides))
         channels = config["in_channels"]
         if config["out_channels"] != channels:
             raise InputError(f"this network takes {channels} channels and gives {config['out_channels']}, which EDM's denoisers "
@@ -60,8 +60,8 @@ class EDMLayout:
         about = {"trained at": sides[0], "attention at levels": attention or "the middle alone", **about,
                  **assumed(given, sigma_data=sigma_data, sigma_min=low, sigma_max=high, num_head_channels=HEAD_CHANNELS,
                            **({} if channels == 2 else {"low": 0, "high": 1}))}
-        return Converted(NAME, config, network(config, tensors, NAME), EDM(sigma_data, 0.25, (low, high)),
-                         recipe(channels, given), channels, multiple=2 ** (len(sides) - 1), about=about)
+        return Converted(NAME, config, filled_network(config, tensors, NAME), EDM(sigma_data, 0.25, (low, high)),
+                         stated_recipe(channels, given), channels, multiple=2 ** (len(sides) - 1), about=about)
 
 
 def _prepare(state: dict[str, Tensor]) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def _prepare(state: dict[str, Tensor]) -> dict[str, Any]:
     return about
 
 
-def _config(state: Mapping[str, Tensor], sides: list[int]) -> dict[str, Any]:
+def _unet_config(state: Mapping[str, Tensor], sides: list[int]) -> dict[str, Any]:
     """What `UNet2DModel` needs to know of this network, from the shapes of its tensors."""
 
     shapes = {key: tuple(value.shape) for key, value in state.items()}
@@ -120,7 +120,7 @@ def _config(state: Mapping[str, Tensor], sides: list[int]) -> dict[str, Any]:
     return config
 
 
-def _renamed(state: Mapping[str, Tensor], sides: list[int]) -> Iterator[tuple[str, Tensor]]:
+def _unet_tensors(state: Mapping[str, Tensor], sides: list[int]) -> Iterator[tuple[str, Tensor]]:
     """Tensors by the keys of `UNet2DModel`; keys of no known place keep their names, and are refused later."""
     for key, value in state.items():
         found = BLOCK.fullmatch(key)
@@ -139,7 +139,7 @@ def _renamed(state: Mapping[str, Tensor], sides: list[int]) -> Iterator[tuple[st
         if layer in LAYERS:
             yield f"{block}.{LAYERS[layer]}.{kind}", value
         elif layer == "qkv":
-            for name, own in zip("qkv", _split(value), strict=True):
+            for name, own in zip("qkv", _split_qkv(value), strict=True):
                 yield f"{attention}.to_{name}.{kind}", own
         elif layer in ATTENTION:
             yield f"{attention}.{ATTENTION[layer]}.{kind}", value.flatten(1) if value.ndim > 1 else value
@@ -159,7 +159,7 @@ def _home(part: str, level: int, levels: int, place: str, index: str | None) -> 
     return f"{blocks}.resnets.{index}", f"{blocks}.attentions.{index}"
 
 
-def _split(qkv: Tensor) -> list[Tensor]:
+def _split_qkv(qkv: Tensor) -> list[Tensor]:
     """Queries, keys and values of weights or biases that interleave them channel by channel, head after head."""
     flat = qkv.flatten(1) if qkv.ndim > 1 else qkv
     return [flat[first::3] for first in range(3)]

@@ -10,9 +10,9 @@ from torch import Tensor
 from ...errors import InputError
 from ..parametrisations import Epsilon, Sample, VariancePreserving, Velocity
 from ..unet import ARGUMENTS, OWN
-from .base import RANGE, Converted, Shapes, assumed, betas, network, only, recipe, some, whole
-from .checkpoint import Checkpoint, State, is_averaged, noted, read
-from .load import shown
+from .base import RANGE, Converted, Shapes, assumed, filled_network, only, some, stated_betas, stated_recipe, whole
+from .checkpoint import CheckpointView, State, is_averaged, noted, read_views
+from .load import printable
 
 LARGEST_JSON = 1 << 20  # bytes; configurations have some kilobytes
 STEM = "diffusion_pytorch_model"  # of all files of weights; a variant such as fp16 stands behind it
@@ -74,7 +74,7 @@ class DiffusersFolder:
         """Whether the folder is a pipeline, or the network of one."""
         return any((folder / name).is_file() for name in ("model_index.json", "unet/config.json", "config.json"))
 
-    def read(self, folder: Path) -> tuple[Checkpoint, dict[str, Any]]:
+    def read(self, folder: Path) -> tuple[CheckpointView, dict[str, Any]]:
         """The weights, averaged ones first, and the configurations of network and scheduler."""
         networks = networks_in(folder)
         unet = networks[0]
@@ -98,11 +98,11 @@ class DiffusersFolder:
         only(stated, self.takes, self.name)
         checked_unet(config)
         made = settings_of(config) | {"_class_name": "UNet2DModel"}
-        net = network(made, modern(state), self.name)
-        channels = _size(config, "in_channels")
+        net = filled_network(made, modern_attention(state), self.name)
+        channels = _channel_count(config, "in_channels")
         kind, said = target(scheduler, stated)
         return Converted(
-            self.name, made, net, kind, recipe(channels, stated, unit_interval=channels in (1, 3)), channels,
+            self.name, made, net, kind, stated_recipe(channels, stated, unit_interval=channels in (1, 3)), channels,
             2 ** (len(made.get("down_block_types", (0,) * 4)) - 1),
             about={"schedule": said, "learned variance": config.get("out_channels", 3) > channels,
                    "trained at": whole(stated, "image_size") or config.get("sample_size") or "not stated",
@@ -122,7 +122,7 @@ def networks_in(folder: Path) -> list[Path]:
     return sorted(inside, key=lambda path: (not is_averaged(path.name), path.name != "unet"))
 
 
-def weights_of(folder: Path) -> Checkpoint:
+def weights_of(folder: Path) -> CheckpointView:
     """The tensors of a network in a folder: one file, a variant such as fp16, or shards that an index lists.
 
     Raises:
@@ -132,23 +132,23 @@ def weights_of(folder: Path) -> Checkpoint:
     indexes = [path for path in files if path.name.endswith(".index.json")]
     listed = {name for index in indexes for name in _shards(index)}
     whole_files = [path for path in files if path.suffix in SUFFIXES and path.name not in listed]
-    sets = sorted([*whole_files, *indexes], key=lambda path: (_variant(path) != "", _suffix_rank(path)))
+    sets = sorted([*whole_files, *indexes], key=lambda path: (_weights_variant(path) != "", _suffix_rank(path)))
     if not sets:
         there = some(path.name for path in sorted(folder.iterdir())) or "nothing"
         raise InputError(f"{folder} holds no {STEM}.safetensors, .bin, variant or index of shards; it holds {there}; "
                          "take the whole folder from its source")
-    variants = sorted({_variant(path) for path in sets})
+    variants = sorted({_weights_variant(path) for path in sets})
     if "" not in variants and len(variants) > 1:
         raise InputError(f"{folder} holds weights in the variants {', '.join(variants)} and none without; copy the one that is "
                          f"wanted to {STEM}{sets[0].suffix if sets[0] in whole_files else '.safetensors'} there")
     taken = sets[0]
-    found = _joined(folder, _shards(taken)) if taken in indexes else Checkpoint(read(taken)[0].state)
-    if _variant(taken):
-        found = Checkpoint(found.state, (f"the variant {shown(_variant(taken))} taken", *found.notes))
-    return noted(found, taken, [path for path in sets if _variant(path) != _variant(taken) or path == taken])
+    found = _loaded_shards(folder, _shards(taken)) if taken in indexes else CheckpointView(read_views(taken)[0].state)
+    if _weights_variant(taken):
+        found = CheckpointView(found.state, (f"the variant {printable(_weights_variant(taken))} taken", *found.notes))
+    return noted(found, taken, [path for path in sets if _weights_variant(path) != _weights_variant(taken) or path == taken])
 
 
-def _variant(path: Path) -> str:
+def _weights_variant(path: Path) -> str:
     """`fp16` of diffusion_pytorch_model.fp16.safetensors; empty for the plain file."""
     name = path.name.removesuffix(".index.json")
     for suffix in SUFFIXES:
@@ -172,20 +172,20 @@ def _shards(index: Path) -> list[str]:
     return names
 
 
-def _joined(folder: Path, names: Sequence[str]) -> Checkpoint:
+def _loaded_shards(folder: Path, names: Sequence[str]) -> CheckpointView:
     """The tensors of all shards; which ones there have to be is checked against the network later."""
     state: State = {}
     for name in names:
         if not (folder / name).is_file():
-            raise InputError(f"{folder} lacks {shown(name)}, one of {len(names)} shards of its weights; take the whole folder "
-                             "from its source")
-        shard = read(folder / name)[0].state
+            raise InputError(f"{folder} lacks {printable(name)}, one of {len(names)} shards of its weights; take the whole "
+                             "folder from its source")
+        shard = read_views(folder / name)[0].state
         twice = state.keys() & shard.keys()
         if twice:
             raise InputError(f"{folder / name} holds {some(sorted(twice))}, which another shard holds too; take the whole folder "
                              "from its source")
         state |= shard
-    return Checkpoint(state, (f"{len(names)} shards joined",))
+    return CheckpointView(state, (f"{len(names)} shards joined",))
 
 
 def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -248,10 +248,10 @@ def _betas(scheduler: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[tupl
     said = {"schedule": KINDS.get(kind), "steps": scheduler.get("num_train_timesteps", 1000),
             "beta_start": scheduler.get("beta_start", 1e-4), "beta_end": scheduler.get("beta_end", 0.02)}
     said |= {key: value for key, value in given.items() if key in said}
-    return betas(said)
+    return stated_betas(said)
 
 
-def _size(config: Mapping[str, Any], key: str) -> int:
+def _channel_count(config: Mapping[str, Any], key: str) -> int:
     value = config.get(key, 3)
     if type(value) is not int or value < 1:
         raise InputError(f"config.json gives {value!r} as {key}, which must be a whole number of at least 1; "
@@ -259,7 +259,7 @@ def _size(config: Mapping[str, Any], key: str) -> int:
     return value
 
 
-def modern(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def modern_attention(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors by today's names of attention."""
     tensors: dict[str, Tensor] = {}
     for key, value in state.items():

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
-from ..store import DESCRIPTIONS
+from ..descriptions import DESCRIPTIONS
 from . import adm, adm_classifier, ddpm, edm, folder, ldm, monai, ncsnpp
 from .base import Converted, Family, FolderFamily, some
-from .checkpoint import Checkpoint, State, choose, is_averaged, read
+from .checkpoint import CheckpointView, State, choose_view, is_averaged, read_views
 
 FAMILIES: tuple[Family, ...] = tuple(module.FAMILY for module in (adm, adm_classifier, ddpm, edm, ncsnpp, ldm, monai, folder))
 
 
 @dataclass(frozen=True)
-class Found:
+class KnownCheckpoint:
     """A checkpoint whose family is known.
 
     Attributes:
@@ -46,18 +46,18 @@ class Found:
 
 def family(name: str) -> Family:
     """The family of a name, or of its beginning."""
-    close = [one for one in FAMILIES if one.name.lower().startswith(name.lower()) or _short(one) == name.lower()]
+    close = [one for one in FAMILIES if one.name.lower().startswith(name.lower()) or _family_name(one) == name.lower()]
     if len(close) != 1:
-        raise InputError(f"there is no family {name!r}; there are {', '.join(_short(one) for one in FAMILIES)}")
+        raise InputError(f"there is no family {name!r}; there are {', '.join(_family_name(one) for one in FAMILIES)}")
     return close[0]
 
 
-def _short(one: Family) -> str:
+def _family_name(one: Family) -> str:
     """The name of its module: what people type."""
     return type(one).__module__.rpartition(".")[2]
 
 
-def identify(path: Path, name: str | None = None) -> Found:
+def identify(path: Path, name: str | None = None) -> KnownCheckpoint:
     """The family of a file or a folder, and its tensors.
 
     Args:
@@ -70,30 +70,30 @@ def identify(path: Path, name: str | None = None) -> Found:
     if any((path / file).is_file() for file in DESCRIPTIONS):
         raise InputError(f"{path} is a prior already, and needs no conversion")
     if path.is_dir():
-        return _folder(path, wanted)
-    views = read(path)
-    chosen = choose(views, lambda view: any(one.recognises(view.shapes) for one in wanted))
+        return _found_in_folder(path, wanted)
+    views = read_views(path)
+    chosen = choose_view(views, lambda view: any(one.recognises(view.shapes) for one in wanted))
     if chosen is not None:
         recognised = next(one for one in wanted if one.recognises(chosen.shapes))
-        return Found(path, recognised, chosen.state, (*chosen.notes, *_beside(path)))
+        return KnownCheckpoint(path, recognised, chosen.state, (*chosen.notes, *_averaged_beside(path)))
     if name is not None:  # its own complaint says more
         view = max(views, key=lambda view: len(view.state.keys() & set(wanted[0].signature)))
-        return Found(path, wanted[0], view.state, view.notes)
+        return KnownCheckpoint(path, wanted[0], view.state, view.notes)
     raise InputError(f"{path} is of no known family ({_closest(views)}); known are "
-                     f"{', '.join(map(_short, FAMILIES))}, "
+                     f"{', '.join(map(_family_name, FAMILIES))}, "
                      "and others have to be put into a UNet2DModel and saved by medrestore.priors.save")
 
 
-def _folder(path: Path, wanted: tuple[Family, ...]) -> Found:
+def _found_in_folder(path: Path, wanted: tuple[Family, ...]) -> KnownCheckpoint:
     for one in wanted:
         if isinstance(one, FolderFamily) and one.opens(path):
             checkpoint, facts = one.read(path)
-            return Found(path, one, checkpoint.state, checkpoint.notes, facts)
+            return KnownCheckpoint(path, one, checkpoint.state, checkpoint.notes, facts)
     raise InputError(f"{path} is a folder, but of no known kind; give a checkpoint file, or a folder with model_index.json or "
                      "config.json and its weights")
 
 
-def _beside(path: Path) -> tuple[str, ...]:
+def _averaged_beside(path: Path) -> tuple[str, ...]:
     """A note of files beside a checkpoint that are named as averaged weights, unless it is one itself."""
     if is_averaged(path.stem):
         return ()
@@ -103,7 +103,7 @@ def _beside(path: Path) -> tuple[str, ...]:
     return (f"beside it lie {some(names)}, averaged weights (EMA) by their names: convert those where they are of this run",)
 
 
-def _closest(views: list[Checkpoint]) -> str:
+def _closest(views: list[CheckpointView]) -> str:
     """The family that most of whose telling keys are there, and which of them miss."""
     best: tuple[float, Family, list[str]] | None = None
     for one in FAMILIES:

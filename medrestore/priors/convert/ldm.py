@@ -16,7 +16,7 @@ from ..architectures import configuration
 from ..latent import AUTOENCODER
 from ..parametrisations import Epsilon
 from . import adm
-from .base import SCHEDULE, Converted, Shapes, assumed, betas, compare, network, only, some, whole
+from .base import SCHEDULE, Converted, Shapes, assumed, compare, filled_network, only, some, stated_betas, whole
 from .shapes import shape_of
 
 NAME = "latent diffusion, super-resolution"
@@ -57,8 +57,8 @@ class LatentSR:
         only(given, self.takes, NAME)
         _leftover(state)
         unet, averaged = _unet_state(state)
-        arch = adm.architecture({key: tuple(value.shape) for key, value in unet.items()})
-        compare(unet, adm.layout(arch), NAME)
+        arch = adm.adm_architecture({key: tuple(value.shape) for key, value in unet.items()})
+        compare(unet, adm.adm_layout(arch), NAME)
         if arch.in_channels - arch.out_channels != SMALL_CHANNELS:
             raise InputError(f"this latent network takes {arch.in_channels} channels and gives {arch.out_channels}, and only "
                              f"super-resolution, which takes {SMALL_CHANNELS} more than it gives, is known here")
@@ -69,8 +69,8 @@ class LatentSR:
             raise InputError(f"attention of {', '.join(map(str, attend))} channels cannot be split into heads of "
                              f"{wide}; give num_head_channels as its training says")
         schedule, said = _schedule(state, given)
-        config = adm.config(arch, heads)
-        net = network(config, adm.renamed(unet, arch, heads), NAME)
+        config = adm.adm_config(arch, heads)
+        net = filled_network(config, adm.adm_renamed(unet, arch, heads), NAME)
         autoencoder = _autoencoder({key.removeprefix(FIRST): value for key, value in state.items() if key.startswith(FIRST)})
         codes = configuration(autoencoder)
         if codes['vq_embed_dim'] != arch.out_channels:
@@ -119,7 +119,7 @@ def _schedule(state: Mapping[str, Tensor], given: Mapping[str, Any]) -> tuple[tu
     """The betas: stated, of the checkpoint, or as published."""
     stored = state.get("betas")
     if stored is None or set(given) & set(SCHEDULE):
-        return betas({**PUBLISHED, **given}, "scaled_linear")
+        return stated_betas({**PUBLISHED, **given}, "scaled_linear")
     if stored.ndim != 1 or not 2 <= len(stored) <= 100_000 or not bool(((stored > 0) & (stored < 1)).all()):
         raise InputError("betas of this checkpoint are no schedule; give one as schedule=scaled_linear")
     values = tuple(stored.double().tolist())
@@ -145,10 +145,10 @@ def _autoencoder(state: Mapping[str, Tensor]) -> torch.nn.Module:
         "layers_per_block": 1 + max((block for _, block in blocks), default=0), "latent_channels": latent,
         "num_vq_embeddings": codes, "vq_embed_dim": embedded, "norm_num_groups": 32, "scaling_factor": 1.0,
     }
-    return network(config, dict(_renamed(state, levels)), f"{NAME}, {FIRST.rstrip('.')}")
+    return filled_network(config, dict(_vq_tensors(state, levels)), f"{NAME}, {FIRST.rstrip('.')}")
 
 
-def _renamed(state: Mapping[str, Tensor], levels: int) -> Iterator[tuple[str, Tensor]]:
+def _vq_tensors(state: Mapping[str, Tensor], levels: int) -> Iterator[tuple[str, Tensor]]:
     """Tensors by the keys of `VQModel`; keys of no known place keep their names, and are refused later."""
     for key, value in state.items():
         for old, new in VQ:

@@ -14,7 +14,7 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
-from ...errors import InputError
+from ...errors import InputError, first_line
 from . import pickled
 
 LARGEST = 24 * 2**30  # bytes of a file; training states with optimiser and EMA are three times their network
@@ -24,7 +24,7 @@ MAX_ENTRIES = 200_000  # of all containers together
 LEGACY_PICKLES = 5  # of a file before torch 1.6: magic number, version, system, the tree, the names of its storages
 
 
-def load(path: Path) -> Any:
+def load_tree(path: Path) -> Any:
     """What a file holds, tensors checked against the bytes there are."""
     path = Path(path)
     if not path.is_file():
@@ -51,7 +51,8 @@ def load(path: Path) -> Any:
     try:
         _check_tensors(tree, path, size)
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:  # tensors of kinds that answer no question
-        raise InputError(f"{path} holds tensors that are not plain ({_line(error)}); save them again as dense floats") from error
+        raise InputError(f"{path} holds tensors that are not plain ({short_reason(error)}); save them again as dense "
+                         "floats") from error
     return tree
 
 
@@ -61,7 +62,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except Exception as error:  # whatever the library says of a broken file
-        raise InputError(f"{path} is not a whole safetensors file ({_line(error)}); copy it again") from error
+        raise InputError(f"{path} is not a whole safetensors file ({short_reason(error)}); copy it again") from error
 
 
 def _check_zip(path: Path, size: int) -> None:
@@ -78,9 +79,9 @@ def _check_zip(path: Path, size: int) -> None:
     except InputError:
         raise
     except Exception as error:  # zipfile, struct and codecs raise half a dozen kinds
-        raise InputError(f"{path} is not a whole file of torch.save ({_line(error)}); copy it again") from error
+        raise InputError(f"{path} is not a whole file of torch.save ({short_reason(error)}); copy it again") from error
     if damaged is not None:
-        raise InputError(f"{path}: {shown(damaged)} does not have the checksum that was stored with it; the file is damaged, "
+        raise InputError(f"{path}: {printable(damaged)} does not have the checksum that was stored with it; the file is damaged, "
                          "copy it again")
 
 
@@ -106,12 +107,12 @@ def _check_legacy(path: Path, size: int) -> None:
 
 def _check_pickle(path: Path, size: int, file: IO[bytes]) -> None:
     try:
-        pickled.check(file, bytes_stored=size)
+        pickled.check_pickle(file, bytes_stored=size)
     except pickled.Code as error:
-        raise InputError(f"{path} holds Python objects ({shown(error)}), which only running its code could read, and that is "
+        raise InputError(f"{path} holds Python objects ({printable(error)}), which only running its code could read, and that is "
                          f"refused; where you trust it, run {resave(path)}") from error
-    except pickled.Refused as error:
-        raise InputError(f"{path} is not a whole checkpoint of torch.save: {shown(error)}; copy it again") from error
+    except pickled.RefusedPickle as error:
+        raise InputError(f"{path} is not a whole checkpoint of torch.save: {printable(error)}; copy it again") from error
 
 
 def resave(path: Path, loader: str = "torch.load") -> str:
@@ -138,7 +139,7 @@ def _unpickled(path: Path, *, mmap: bool) -> Any:
         if any(said in text for said in ("Unsupported global", "Unsupported class", "GLOBAL", "not an allowed global")):
             raise InputError(f"{path} holds Python objects, which only running its code could read, and that is refused; "
                              f"where you trust it, run {resave(path)}") from error
-        raise InputError(f"{path} is not a whole checkpoint of torch.save ({_line(error)}); copy it again") from error
+        raise InputError(f"{path} is not a whole checkpoint of torch.save ({short_reason(error)}); copy it again") from error
 
 
 def _check_tensors(tree: Any, path: Path, size: int) -> None:
@@ -179,16 +180,16 @@ def _leaves(tree: Any, path: Path, seen: set[int], keys: tuple[Any, ...] = ()) -
 
 
 def _dotted(keys: tuple[Any, ...]) -> str:
-    return shown(".".join(map(str, keys)))
+    return printable(".".join(map(str, keys)))
 
 
-def shown(key: object) -> str:
+def printable(key: object) -> str:
     """A name out of a file as people may see it: printable, on one line, not long."""
     text = str(key)
     text = text if text.isprintable() else ascii(text)[1:-1]
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _line(error: Exception) -> str:
+def short_reason(error: Exception) -> str:
     """The first line of what a library said, short."""
-    return shown(next(iter(str(error).splitlines()), "") or type(error).__name__)
+    return printable(first_line(error))

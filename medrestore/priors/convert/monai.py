@@ -16,9 +16,9 @@ from torch import Tensor
 from ...errors import InputError
 from ...files import files_in
 from ..parametrisations import Epsilon, Sample, VariancePreserving, Velocity
-from .base import Converted, Shapes, assumed, network, number, only, recipe, whole
+from .base import Converted, Shapes, assumed, filled_network, number, only, stated_recipe, whole
 from .bundle import DEFAULTS, SCHEDULING, bundle_facts
-from .checkpoint import Checkpoint, choose, is_averaged, noted, read
+from .checkpoint import CheckpointView, choose_view, is_averaged, noted, read_views
 from .shapes import shape_of
 
 NAME = "MONAI DiffusionModelUNet"
@@ -51,7 +51,7 @@ class MonaiUNet:
         """Whether the folder is a bundle."""
         return (folder / "configs").is_dir()
 
-    def read(self, folder: Path) -> tuple[Checkpoint, dict[str, Any]]:
+    def read(self, folder: Path) -> tuple[CheckpointView, dict[str, Any]]:
         """The weights of a bundle and what its configuration says of them."""
         facts = bundle_facts(folder)
         candidates = files_in(folder / "models", (".pt", ".pth", ".safetensors")) if (folder / "models").is_dir() else []
@@ -60,7 +60,7 @@ class MonaiUNet:
         if len(models) != 1:
             raise InputError(f"{folder}/models holds {', '.join(path.name for path in models) or 'no weights'}; leave the one "
                              "file of this network there, as model.pt or model.safetensors")
-        chosen = choose(read(models[0]), lambda view: self.recognises(view.shapes))
+        chosen = choose_view(read_views(models[0]), lambda view: self.recognises(view.shapes))
         if chosen is not None:
             return noted(chosen, models[0], candidates), facts
         raise InputError(f"{models[0]} holds no DiffusionModelUNet, which the bundle's configuration names; "
@@ -69,10 +69,10 @@ class MonaiUNet:
     def convert(self, state: dict[str, Tensor], given: Mapping[str, Any]) -> Converted:
         """The network of this state dict; see `Family`."""
         only(given, (*self.takes, *SHAPED, *IRRELEVANT), NAME)
-        state, unused = without_unused({modern(key): value for key, value in state.items()})
+        state, unused = without_unused({modern_key(key): value for key, value in state.items()})
         config = {"_class_name": "DiffusionModelUNet", **_architecture(state), **_untold(given)}
         for key in SHAPED:
-            if key in given and _plain(given[key], key, config) != config[key]:
+            if key in given and _plain_argument(given[key], key, config) != config[key]:
                 raise InputError(f"{key} is said to be {given[key]}, and the tensors are those of a network with {config[key]}; "
                                  "these weights belong to another configuration")
         kind, said = _target(given)
@@ -81,7 +81,8 @@ class MonaiUNet:
             raise InputError(f"this network takes {channels} channels and gives {config['out_channels']}: it needs a second "
                              "image beside the noisy one, and a prior takes none")
         return Converted(
-            NAME, config, network(config, state, NAME), kind, recipe(channels, given, unit_interval=False), channels,
+            NAME, config, filled_network(config, state, NAME), kind, stated_recipe(channels, given, unit_interval=False),
+            channels,
             multiple=2 ** (len(config["channels"]) - 1),
             about={
                 "schedule": said, "learned variance": config["out_channels"] > channels,
@@ -110,7 +111,7 @@ def without_unused(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], int]
     return {key: value for key, value in state.items() if key not in unused}, sum(key.endswith("weight") for key in unused)
 
 
-def modern(key: str) -> str:
+def modern_key(key: str) -> str:
     """A key of MONAI Generative as MONAI has it since it took the network over."""
     for old, new in OLD:
         key = old.sub(new, key)
@@ -163,7 +164,7 @@ def _untold(given: Mapping[str, Any]) -> dict[str, Any]:
             "upcast_attention": upcast}
 
 
-def _plain(value: Any, key: str, config: Mapping[str, Any]) -> Any:
+def _plain_argument(value: Any, key: str, config: Mapping[str, Any]) -> Any:
     """A stated argument in the form in which the tensors tell it: one number for all levels becomes a list."""
     if key == "num_res_blocks" and type(value) is int:
         return [value] * len(config["channels"])
@@ -181,7 +182,7 @@ def _target(given: Mapping[str, Any]) -> tuple[VariancePreserving, str]:
     if kind not in SCHEDULES or prediction not in PREDICTIONS or steps is None or not 2 <= steps <= 100_000:
         raise InputError(f"known are the schedules {', '.join(SCHEDULES)}, the predictions {', '.join(PREDICTIONS)} and 2 to "
                          f"100000 steps, got {kind!r}, {prediction!r} and {steps}")
-    values = betas(kind, steps, given)
+    values = monai_betas(kind, steps, given)
     if not all(0 < beta < 1 for beta in values):
         raise InputError(f"betas must lie between 0 and 1, and those of {kind} with these numbers do not; look at beta_start and "
                          "beta_end")
@@ -189,7 +190,7 @@ def _target(given: Mapping[str, Any]) -> tuple[VariancePreserving, str]:
     return PREDICTIONS[prediction](values), f"{kind}{ends}, {steps} steps, predicts {prediction}"
 
 
-def betas(kind: str, steps: int, given: Mapping[str, Any]) -> tuple[float, ...]:
+def monai_betas(kind: str, steps: int, given: Mapping[str, Any]) -> tuple[float, ...]:
     """The schedules that MONAI knows by name, in their formulas.
 
     Args:

@@ -14,7 +14,7 @@ from torch import Tensor
 from ...codecs import Interval
 from ...errors import InputError
 from ..parametrisations import VarianceExploding
-from .base import Converted, Shapes, assumed, network, number, only
+from .base import Converted, Shapes, assumed, filled_network, number, only
 from .shapes import shape_of
 
 NAME = "NCSN++ (score-MRI)"
@@ -38,7 +38,7 @@ LAYERS = {  # the layers of a module of each kind, ours by theirs
 }
 
 
-class ScoreMRI:
+class ScoreMRIFamily:
     """`all_modules.N.*` with Fourier features in front, and the noise levels of training as `sigmas`."""
 
     name = NAME
@@ -58,9 +58,9 @@ class ScoreMRI:
         sigmas = [state[key] for key in state if key.removeprefix("module.") == "sigmas"]
         tensors = {f"{int(found[1])}.{found[2]}" if (found := KEY.fullmatch(key)) else key: value for key, value in state.items()
                    if key.removeprefix("module.") != "sigmas"}
-        config = _config({key: tuple(value.shape) for key, value in tensors.items()}, flags)
-        net = network(config, dict(_renamed(tensors, config)), NAME)
-        low, high = _levels(sigmas, given)
+        config = _ncsnpp_config({key: tuple(value.shape) for key, value in tensors.items()}, flags)
+        net = filled_network(config, dict(_ncsnpp_tensors(tensors, config)), NAME)
+        low, high = _sigma_range(sigmas, given)
         about = {
             "image range": "[-1, 1]" if centred else "[0, 1]",
             "attention at levels": [i for i, here in enumerate(config["attention"]) if here] or "the middle alone",
@@ -69,11 +69,11 @@ class ScoreMRI:
             **assumed(given, **flags, fir_kernel="1 3 3 1", sigma_min=None if sigmas else low, sigma_max=None if sigmas else high,
                       low=0, high=1),
         }
-        return Converted(NAME, config, net, VarianceExploding((low, high)), _recipe(given, centred), config["channels"],
+        return Converted(NAME, config, net, VarianceExploding((low, high)), _interval_of(given, centred), config["channels"],
                          multiple=2 ** (len(config["mults"]) - 1), about=about)
 
 
-def _recipe(given: Mapping[str, Any], centred: bool) -> Interval:
+def _interval_of(given: Mapping[str, Any], centred: bool) -> Interval:
     """Images by default in [0, 1]: as they are, or stretched to the [-1, 1] of a centred network."""
     low, high = number(given, "low", 0.0), number(given, "high", 1.0)
     if not low < high:
@@ -81,7 +81,7 @@ def _recipe(given: Mapping[str, Any], centred: bool) -> Interval:
     return Interval(low, high) if centred else Interval(2 * low - high, high)  # low is 0 to the network, so 2 low - high is -1
 
 
-def _levels(sigmas: list[Tensor], given: Mapping[str, Any]) -> tuple[float, float]:
+def _sigma_range(sigmas: list[Tensor], given: Mapping[str, Any]) -> tuple[float, float]:
     """The lowest and highest noise level of training: stated, in the checkpoint, or as published."""
     known = (float(sigmas[0].min()), float(sigmas[0].max())) if sigmas and sigmas[0].numel() > 1 else (0.01, 378.0)
     low, high = number(given, "sigma_min", known[0]), number(given, "sigma_max", known[1])
@@ -90,7 +90,7 @@ def _levels(sigmas: list[Tensor], given: Mapping[str, Any]) -> tuple[float, floa
     return low, high
 
 
-def _config(shapes: Shapes, flags: Mapping[str, bool]) -> dict[str, Any]:
+def _ncsnpp_config(shapes: Shapes, flags: Mapping[str, bool]) -> dict[str, Any]:
     """The architecture, from the kinds of the modules in their order.
 
     Raises:
@@ -125,7 +125,7 @@ def _config(shapes: Shapes, flags: Mapping[str, bool]) -> dict[str, Any]:
     }
 
 
-def _modules(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _numbered_modules(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """(kind, our name) of the modules in the order of the paper's figure, in which checkpoints number them."""
     attention, blocks, levels = config["attention"], config["blocks"], len(config["mults"])
     yield from (("frequencies", ""), ("layer", "embed.0"), ("layer", "embed.2"), ("layer", "first"))
@@ -147,13 +147,13 @@ def _modules(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "block", f"up.{up}.resample"
 
 
-def _renamed(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
+def _ncsnpp_tensors(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
     """Tensors by our names; what has no place keeps its own and is refused later."""
-    names = {f"{index}.{old}": ".".join(filter(None, (name, new))) for index, (kind, name) in enumerate(_modules(config))
+    names = {f"{index}.{old}": ".".join(filter(None, (name, new))) for index, (kind, name) in enumerate(_numbered_modules(config))
              for old, new in LAYERS[kind].items()}
     for key, value in tensors.items():
         turned = re.fullmatch(r"\d+\.NIN_\d\.W", key) and value.ndim == 2  # inputs lead there, outputs here
         yield names.get(key, key), value.T if turned else value
 
 
-FAMILY = ScoreMRI()
+FAMILY = ScoreMRIFamily()

@@ -32,11 +32,11 @@ POPS = {"APPEND": 1, "SETITEM": 2, "BUILD": 1}  # and leave what they change
 TO_MARK = {"APPENDS", "SETITEMS"}
 
 
-class Refused(Exception):
+class RefusedPickle(Exception):
     """A pickle that asks for what no file of weights needs, or is none."""
 
 
-class Code(Refused):
+class Code(RefusedPickle):
     """A pickle that would call what is no maker of tensors or of plain data."""
 
 
@@ -53,7 +53,7 @@ class _Value:
 ATOM = _Value()
 
 
-def check(file: IO[bytes], *, bytes_stored: int) -> None:
+def check_pickle(file: IO[bytes], *, bytes_stored: int) -> None:
     """Follows one pickle from where `file` stands to its end.
 
     Args:
@@ -64,15 +64,15 @@ def check(file: IO[bytes], *, bytes_stored: int) -> None:
         Refused: it is damaged, too long, or would take time or memory that nothing in the file stands for.
     """
     try:
-        _follow(_steps(file), bytes_stored)
+        _follow(_pickle_steps(file), bytes_stored)
     except (ValueError, IndexError, KeyError, UnicodeError, OverflowError) as error:
-        raise Refused(f"its pickle is damaged ({error})") from error
+        raise RefusedPickle(f"its pickle is damaged ({error})") from error
 
 
-def _steps(file: IO[bytes]) -> Iterator[tuple[str, object]]:
+def _pickle_steps(file: IO[bytes]) -> Iterator[tuple[str, object]]:
     for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
         if count >= MOST_STEPS:
-            raise Refused(f"it takes more than {MOST_STEPS} steps to read, more than any known checkpoint")
+            raise RefusedPickle(f"it takes more than {MOST_STEPS} steps to read, more than any known checkpoint")
         yield opcode.name, argument
 
 
@@ -87,11 +87,11 @@ def _follow(steps: Iterator[tuple[str, object]], bytes_stored: int) -> None:
         elif name in TO_MARK or name == "TUPLE":
             inside, stack = stack, below.pop()
             if name == "TUPLE":
-                stack.append(_tuple(inside))
+                stack.append(_tuple_of(inside))
         elif name in TUPLES:
             count = TUPLES[name]
             inside = [stack.pop() for _ in range(count)][::-1]
-            stack.append(_tuple(inside))
+            stack.append(_tuple_of(inside))
         elif name in PUT:
             memo[argument] = stack[-1]
         elif name in GET:
@@ -115,10 +115,10 @@ def _follow(steps: Iterator[tuple[str, object]], bytes_stored: int) -> None:
             return  # torch's reader stops here with an error
 
 
-def _tuple(inside: list[_Value]) -> _Value:
+def _tuple_of(inside: list[_Value]) -> _Value:
     size = 1 + sum(value.size for value in inside)
     if size > MOST_PARTS:
-        raise Refused(f"it nests tuples of more than {MOST_PARTS} parts, which no known checkpoint does")
+        raise RefusedPickle(f"it nests tuples of more than {MOST_PARTS} parts, which no known checkpoint does")
     return _Value(parts=tuple(inside), size=size)
 
 
@@ -131,11 +131,11 @@ def _check_call(called: _Value, arguments: _Value) -> None:
         raise Code(first.name or "something")
     made = first.name if called.name == INDIRECT else called.name
     if made.endswith("bytearray") and (first.number is not None or called.name == INDIRECT):
-        raise Refused(f"it asks for {first.number or 'some'} empty bytes that nothing in it fills")
+        raise RefusedPickle(f"it asks for {first.number or 'some'} empty bytes that nothing in it fills")
 
 
 def _check_storage(place: _Value, bytes_stored: int) -> None:
     """Refuses a storage of more numbers than the file has bytes: ("storage", kind, key, device, numbers, ...)."""
     numbers = place.parts[4].number if len(place.parts) > 4 else None
     if numbers is not None and not 0 <= numbers <= bytes_stored:
-        raise Refused(f"it declares a tensor of {numbers} numbers in {bytes_stored} bytes")
+        raise RefusedPickle(f"it declares a tensor of {numbers} numbers in {bytes_stored} bytes")

@@ -33,7 +33,7 @@ def write(converted: Converted, out: Path, *, source: Path, licence: str | None 
     condition = converted.about.get("condition_channels", 0)
     class_label = 0 if embeds(converted.config) is not None else None
     with store.new_prior(out, replace=overwrite) as folder:
-        made = check.answer(_prior(converted, class_label), condition_channels=condition)
+        made = check.answer(_as_prior(converted, class_label), condition_channels=condition)
         if not all(math.isfinite(value) for value in (made["mean"], made["std"])):
             raise InputError(f"{source} makes a network whose answer to noise is not finite; take another snapshot of that run")
         facts = {
@@ -62,7 +62,7 @@ def write(converted: Converted, out: Path, *, source: Path, licence: str | None 
         return store.describe(folder) if converted.classifies is None else classifier_store.describe(folder)
 
 
-def _prior(converted: Converted, class_label: int | None) -> NetworkPrior | NetworkClassifier:
+def _as_prior(converted: Converted, class_label: int | None) -> NetworkPrior | NetworkClassifier:
     if converted.classifies is not None:
         return NetworkClassifier(converted.net, converted.parametrisation, classes=converted.classifies,
                                  channels=converted.channels, multiple=converted.multiple, size=converted.size)

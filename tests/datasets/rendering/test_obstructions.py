@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from medrestore.datasets.rendering.obstructions import Place, Shape
-from medrestore.datasets.rendering.tools import View
+from medrestore.datasets.rendering.obstructions import RodPlace, Shape
+from medrestore.datasets.rendering.tools import SceneView
 
 
 def test_rods_measure_true_distances_wherever_they_are_put() -> None:
-    view = View.through((80, 120), centre=(0.1, 0.0), zoom=1.0, angle=0.2, tilt=0.0)
-    place = Place(0.2, -0.1, 0.7, 0.5, hand=-1)
+    view = SceneView.through((80, 120), centre=(0.1, 0.0), zoom=1.0, angle=0.2, tilt=0.0)
+    place = RodPlace(0.2, -0.1, 0.7, 0.5, hand=-1)
     rod = np.array([(0.0, 0.0, 0.1, 0.6, 0.2, 0.1, 0.2, 0.2)])
     shape = Shape(view, rod, place, 0.05)
     a, b = (np.array(place.point(*end)) for end in ((0.0, 0.0), (0.6, 0.2)))

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from medrestore.datasets.rendering.tools import Noise
+from medrestore.datasets.rendering.tools import SmoothNoise
 
 
 def test_noise_is_smooth_and_drops_what_pixels_cannot_show() -> None:
-    noise = Noise(np.random.default_rng(0))
+    noise = SmoothNoise(np.random.default_rng(0))
     y, x = np.mgrid[0:50:300j, 0:50:300j].astype(np.float32)
     field = noise(x, y, 1.0, 3)
     assert abs(field.mean()) < 0.1 and 0.4 < field.std() < 1.1

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from medrestore.io.images.base import Images, Place, fitted
+from medrestore.io.images.base import FileImages, Place, as_whole_numbers
 
 AFFINE = np.array([[0.0, 0, 2.0, -30], [0, -1.5, 0, 20], [3.0, 0, 0, -10], [0, 0, 0, 1]])
 
@@ -21,15 +21,15 @@ def test_both_grids_cover_the_same_field() -> None:
 
 
 def test_values_are_rounded_and_cut() -> None:
-    values, outside = fitted(np.array([-3.0, 1.6, 300.0]), np.dtype(np.uint8))
+    values, outside = as_whole_numbers(np.array([-3.0, 1.6, 300.0]), np.dtype(np.uint8))
     assert values.tolist() == [0, 2, 255] and values.dtype == np.uint8 and outside == 2
-    values, outside = fitted(np.array([-3.25]), np.dtype(np.float32))
+    values, outside = as_whole_numbers(np.array([-3.25]), np.dtype(np.float32))
     assert values.tolist() == [-3.25] and outside == 0
 
 
 def test_which_are_bytes() -> None:
     def images(kind, dtype):
-        return Images("x", kind, np.zeros((1, 1, 2, 2), np.float32), np.dtype(dtype))
+        return FileImages("x", kind, np.zeros((1, 1, 2, 2), np.float32), np.dtype(dtype))
 
     assert images("picture", np.uint8).is_bytes and not images("picture", np.uint16).is_bytes
     assert not images("nifti", np.uint8).is_bytes

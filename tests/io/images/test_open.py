@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from medrestore.errors import InputError
-from medrestore.io.images import Images, check_written, encode, kind_of, open_images, spread_name, suffix_of
+from medrestore.io.images import FileImages, check_written, encode_images, kind_of, open_images, spread_name, suffix_of
 
 
 def test_kinds_are_known_by_their_suffix(tmp_path: Path) -> None:
@@ -27,9 +27,9 @@ def test_kinds_are_known_by_their_suffix(tmp_path: Path) -> None:
     assert open_images(tmp_path / "a.png").values.shape == (1, 1, 4, 5)
 
 
-def images(kind, dtype=np.uint8, count: int = 1, channels: int = 1) -> Images:
+def images(kind, dtype=np.uint8, count: int = 1, channels: int = 1) -> FileImages:
     values = np.ones((count, channels, 4, 5), np.complex64 if np.dtype(dtype).kind == "c" else np.float32)
-    return Images("in", kind, values, np.dtype(dtype))
+    return FileImages("in", kind, values, np.dtype(dtype))
 
 
 def test_what_may_be_written_as_what(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_what_may_be_written_as_what(tmp_path: Path) -> None:
         ("a.tif", images("dicom", np.int16), 1),
     ):
         check_written(tmp_path / out, given, channels)
-        encode(tmp_path / out, given.values, given)
+        encode_images(tmp_path / out, given.values, given)
     for out, given, channels, words in (
         ("a.png", images("nifti", np.float32), 1, r"can be written as \.nii, \.nii\.gz, \.npy"),
         ("a.png", images("tiff", count=2), 1, "is one picture"),

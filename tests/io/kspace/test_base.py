@@ -8,15 +8,15 @@ from helpers.arrays import complex_normal
 
 from medrestore.errors import InputError
 from medrestore.io import read_kspace
-from medrestore.io.kspace.base import calibration_width
+from medrestore.io.kspace.base import flagged_width
 
 
 def test_calibration_width():
-    assert calibration_width(np.arange(3, 7), 10) == 4  # an even block: 5 - 2 to 5 + 1
-    assert calibration_width(np.arange(4, 7), 10) == 3
-    assert calibration_width(np.array([4, 5, 8]), 10) == 2
-    assert calibration_width(np.arange(9), 9) == 9
-    assert calibration_width(np.array([0, 1]), 10) is None
+    assert flagged_width(np.arange(3, 7), 10) == 4  # an even block: 5 - 2 to 5 + 1
+    assert flagged_width(np.arange(4, 7), 10) == 3
+    assert flagged_width(np.array([4, 5, 8]), 10) == 2
+    assert flagged_width(np.arange(9), 9) == 9
+    assert flagged_width(np.array([0, 1]), 10) is None
 
 
 def test_masks_from_the_data(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from medrestore.io.kspace.coverage import Coverage
-from medrestore.mri import sampling_mask
+from medrestore.mri import radial, sampling_mask, spiral
 
 
 def lines(size: int, first: int, last: int) -> torch.Tensor:
@@ -54,5 +54,18 @@ def test_masks_that_leave_nothing_out_on_purpose(kind: str) -> None:
         assert covered is not None and covered.sentences() == ()
 
 
+def test_along_a_trajectory() -> None:
+    for whole in (radial(48, (96, 80)), radial(24, (48, 48)), spiral(12, (96, 80))):
+        covered = Coverage.of_points(whole, torch.ones(whole.shape[:2]), (96, 80))
+        assert covered is not None and covered.sentences() == ()
+    half = radial(48, (96, 80))
+    mask = (half[..., 1] > -10).float()
+    covered = Coverage.of_points(half, mask, (96, 80))
+    assert covered is not None and covered.is_partial and covered.sentences() == (
+        "One side of k-space was left out (partial Fourier): 64% of the columns are covered.",)
+
+
 def test_no_sample_at_all() -> None:
     assert Coverage.of(torch.zeros(1, 8)) is None
+    assert Coverage.of_points(torch.zeros(2, 3, 2), torch.zeros(2, 3), (8, 8)) is None
+    assert Coverage.of_points(torch.full((2, 3, 2), 99.0), torch.ones(2, 3), (8, 8)) is None

@@ -161,23 +161,26 @@ def test_partitions_are_a_second_phase_encode_and_slabs_volumes(twix, tmp_path):
     torch.testing.assert_close(second, 2 * found.kspace, rtol=1e-5, atol=1e-9)
 
 
-def test_echo_planar_lines_are_turned_and_their_ghost_removed(twix, tmp_path):
+def backwards(block):
+    """A line as it is read in reverse, with the phase that such lines have more."""
     x = np.arange(320) - 160
+    image = np.fft.fftshift(np.fft.ifft(np.fft.ifftshift(block.data, axes=-1)), axes=-1)
+    line = np.fft.fftshift(np.fft.fft(np.fft.ifftshift(image * np.exp(1j * (0.8 + 0.01 * x)), axes=-1)), axes=-1)
+    block.data = np.ascontiguousarray(line[:, ::-1]).astype(np.complex64)
+    block.add_flag("REFLECT")
+    return block
 
-    def backwards(block):
-        image = np.fft.fftshift(np.fft.ifft(np.fft.ifftshift(block.data, axes=-1)), axes=-1)
-        line = np.fft.fftshift(np.fft.fft(np.fft.ifftshift(image * np.exp(1j * (0.8 + 0.01 * x)), axes=-1)), axes=-1)
-        block.data = np.ascontiguousarray(line[:, ::-1]).astype(np.complex64)
-        block.add_flag("REFLECT")
-        return block
 
-    def planar(copy, navigators=True):
-        middle, lines = [copy(slice(80, 81))[0] for _ in range(3)], copy()
-        for block in middle:
-            block.add_flag("PHASCOR")
-        backwards(middle[1])
-        return [*(middle if navigators else ()), *(backwards(block) if at % 2 else block for at, block in enumerate(lines))]
+def planar(copy, navigators=True):
+    """The phantom as an echo-planar scan."""
+    middle, lines = [copy(slice(80, 81))[0] for _ in range(3)], copy()
+    for block in middle:
+        block.add_flag("PHASCOR")
+    backwards(middle[1])
+    return [*(middle if navigators else ()), *(backwards(block) if at % 2 else block for at, block in enumerate(lines))]
 
+
+def test_echo_planar_lines_are_turned_and_their_ghost_removed(twix, tmp_path):
     file = read_kspace(rewritten(twix, tmp_path / "e.dat", planar))
     original = read_kspace(twix)[0].kspace
     assert "both ways (EPI)" in file.notes[-1]

@@ -16,7 +16,8 @@ from helpers.mrd import write as lines_of
 
 from medrestore.errors import InputError
 from medrestore.io import read_kspace
-from medrestore.mri import radial, spiral
+from medrestore.io.kspace.open import inspect_file
+from medrestore.mri import radial, rosette, spiral
 
 from .test_epi import RAMPS, scanned
 from .test_ismrmrd_points import SIZE
@@ -24,6 +25,7 @@ from .test_ismrmrd_points import header as points_header
 from .test_ismrmrd_points import write as points_of
 from .test_ismrmrd_stack import write as stack_of
 from .test_twix import DATA, rewritten
+from .test_twix import planar as planar_blocks
 from .test_volumes import written as volume_of
 
 PAGE = Path(__file__).parents[3] / "docs" / "scans.md"
@@ -38,6 +40,7 @@ class Case:
         make: writes it into a folder.
         shape: (slice, coil, height, width) that is read; empty where it is refused.
         says: in a note, or in the refusal.
+        covers: in what `inspect` says of the part of k-space that is covered.
         spacing: (row, column, slice) in mm, where the file has it.
         volume, along, oriented, frames, sampled: of the file, and of its first slice the share of the grid that is sampled.
         options: how it is read.
@@ -46,6 +49,7 @@ class Case:
     make: Callable[[Path], Path]
     shape: tuple[int, ...] = ()
     says: str = ""
+    covers: str = ""
     spacing: tuple[float, ...] | None = None
     volume: bool = False
     along: bool = False
@@ -122,6 +126,21 @@ def bart(dims: tuple[int, ...], *, trajectory: bool = False) -> Callable[[Path],
     return make
 
 
+def bart_with_zeros(outer: int, *, both: bool = False) -> Callable[[Path], Path]:
+    """Columns that were not acquired, at one end or at both."""
+
+    def make(folder: Path) -> Path:
+        path = bart((24, 32, 1, 4))(folder)
+        stored = np.fromfile(path, np.complex64).reshape((24, 32, 1, 4), order="F")
+        stored[:, :outer] = 0
+        if both:
+            stored[:, -outer:] = 0
+        stored.ravel(order="F").tofile(path)
+        return path
+
+    return make
+
+
 def npy(*shape: int, real: bool = False) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         array = complex_normal(3, *shape)
@@ -179,6 +198,7 @@ CASES = {
                           oriented=True),
     "ismrmrd-radial": Case(points(SPOKES, "radial"), (1, 3, *SIZE), spacing=(2.0, 2.0, 5.0), along=True, oriented=True),
     "ismrmrd-spiral": Case(points(spiral(4, SIZE), "spiral"), (1, 3, *SIZE), spacing=(2.0, 2.0, 5.0), along=True, oriented=True),
+    "ismrmrd-rosette": Case(points(rosette(6, SIZE), "other"), (1, 3, *SIZE), spacing=(2.0, 2.0, 5.0), along=True, oriented=True),
     "ismrmrd-stack-of-stars": Case(lambda folder: stack_of(folder / "scan.h5"), (4, 3, *SIZE), spacing=(2.0, 2.0, 3.0),
                                    along=True, oriented=True),
     "ismrmrd-turning-stack": Case(lambda folder: stack_of(folder / "scan.h5", change=turned),
@@ -188,6 +208,8 @@ CASES = {
     "ismrmrd-epi-ramps": Case(planar(RAMPS), (1, 3, 8, 10), "regridded", (2.0, 3.0, 5.0), oriented=True),
     "ismrmrd-epi-no-navigators": Case(planar(navigators=False), says="no navigator lines of both directions"),
     "bart-slices": Case(bart((12, 10, 1, 4, *(1,) * 9, 3)), (3, 4, 12, 10)),
+    "bart-partial": Case(bart_with_zeros(8), (1, 4, 24, 32), covers="partial Fourier", sampled=0.75),
+    "bart-interpolated": Case(bart_with_zeros(8, both=True), (1, 4, 24, 32), covers="zero-filled interpolation", sampled=0.5),
     "bart-volume": Case(bart((12, 10, 6, 4)), (12, 4, 6, 10), volume=True),
     "bart-slab-position": Case(bart((1, 10, 6, 4)), (1, 4, 6, 10), volume=True),
     "bart-echoes": Case(bart((12, 10, 1, 4, 1, 2)), (2, 4, 12, 10), "2 frames (contrast 0, 1)", frames=2,
@@ -203,6 +225,7 @@ CASES = {
     "hdf5-repetitions": Case(hdf5, (6, 4, 12, 10), "2 frames (repetition 0, 1)", frames=2, options={
         "dataset": "raw", "axes": ("repetition", "slice", "coil", "row", "col"), "separate": ("repetition",)}),
     "twix-slices": Case(twix(lambda copy: copy()), (1, 2, 160, 160), spacing=(1.25, 1.25, 4.0)),
+    "twix-epi": Case(twix(planar_blocks), (1, 2, 160, 160), "both ways (EPI)", spacing=(1.25, 1.25, 4.0)),
     "twix-volume": Case(twix(partitions), (160, 2, 4, 160), spacing=(1.0, 1.25, 1.25), volume=True, sampled=0.25),
     "twix-radial": Case(twix(None, trajectory=2), says="convert it to ISMRMRD with its trajectory"),
 }
@@ -223,6 +246,8 @@ def test_a_file_of_the_kind(name: str, tmp_path: Path) -> None:
         scan = file[0]
         assert (file.shape, file.is_volume, file.frames) == (case.shape, case.volume, case.frames)
         assert any(case.says in note for note in (*file.notes, *scan.notes, ""))
+    said = inspect_file(path, **{name: value for name, value in options.items() if name != "implausible"})
+    assert case.covers in said.get("coverage", "")
     assert (scan.trajectory is not None, scan.affine is not None) == (case.along, case.oriented)
     assert scan.pixel_mm == (None if case.spacing is None else pytest.approx(case.spacing))
     if not case.along:

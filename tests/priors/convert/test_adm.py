@@ -12,7 +12,7 @@ from medrestore.errors import InputError
 from medrestore.methods import DDS, DPS, DDNMPlus
 from medrestore.operators import Mask
 from medrestore.priors import Prior, store
-from medrestore.priors.architectures import build
+from medrestore.priors.architectures import build_network
 from medrestore.priors.convert import adm
 from medrestore.priors.network import NetworkPrior
 from medrestore.priors.parametrisations import Epsilon, cosine_betas
@@ -100,7 +100,7 @@ class Paper:
         return self.conv("out.2", F.silu(self.norm("out.0", h)))
 
 
-BASE = adm.Architecture(3, 6, 32, (32, 64, 64), 1, (False, True, True))
+BASE = adm.ADMArchitecture(3, 6, 32, (32, 64, 64), 1, (False, True, True))
 CASES = {  # architecture, what must be given, heads of the paper's network, what else differs from its defaults
     "fixed number of heads": (BASE, {"num_heads": 4}, lambda c: 4, {}),
     "fixed width of heads": (BASE, {"num_head_channels": 16}, lambda c: c // 16, {}),
@@ -124,7 +124,7 @@ CASES = {  # architecture, what must be given, heads of the paper's network, wha
 @pytest.mark.parametrize("case", CASES)
 def test_the_network_is_that_of_the_paper(case, random_state, watched, difference, noise):
     arch, given, heads, how = CASES[case]
-    state = watched(random_state(adm.layout(arch)))
+    state = watched(random_state(adm.adm_layout(arch)))
     attended = {level for level, here in enumerate(arch.attention) if here}
     paper = Paper(state, mults=arch.widths, blocks=arch.blocks, attended=attended, heads=heads, base=arch.time_channels, **how)
     x, t = noise(2, arch.in_channels, 16, 8), torch.tensor([3.0, 712.5])
@@ -137,13 +137,13 @@ def test_the_network_is_that_of_the_paper(case, random_state, watched, differenc
     with torch.no_grad():
         assert difference(converted.net(x, t, **told), expected) < 1e-4
     assert (converted.channels, converted.multiple, converted.size) == (arch.in_channels, 2 ** (len(arch.widths) - 1), None)
-    assert adm.architecture({key: tuple(value.shape) for key, value in state.items()}) == arch
+    assert adm.adm_architecture({key: tuple(value.shape) for key, value in state.items()}) == arch
     assert adm.FAMILY.recognises({key: tuple(value.shape) for key, value in state.items()})
 
 
 def test_the_prior_is_tweedie_of_the_networks_noise(random_state, difference, noise):
     arch = replace(BASE, classes=7)
-    state = random_state(adm.layout(arch))
+    state = random_state(adm.adm_layout(arch))
     converted = adm.FAMILY.convert(state, {"num_heads": 4})
     paper = Paper(state, mults=arch.widths, blocks=1, attended={1, 2}, heads=lambda c: 4, base=32)
     abar = torch.cumprod(1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64), 0)
@@ -173,7 +173,7 @@ class Original(Prior):
 def test_a_class_is_restored_as_by_the_original_network(method, random_state, difference, noise, tmp_path):
     """Written, loaded with its class, and sampled through `restore`: the image of the original forward."""
     arch = replace(BASE, classes=7)
-    state = random_state(adm.layout(arch))
+    state = random_state(adm.adm_layout(arch))
     converted = adm.FAMILY.convert(dict(state), {"num_heads": 4})
     store.save(tmp_path / "prior", converted.net, parametrisation=converted.parametrisation, recipe=converted.recipe, channels=3,
                multiple=converted.multiple, config=converted.config, card={})
@@ -198,30 +198,30 @@ def at(*levels: int, of: int = 6) -> tuple[bool, ...]:
 
 
 FULL = {  # architecture, parameters, keys, layout of
-    "ADM 256": (adm.Architecture(3, 6, 256, LARGE, 2, at(3, 4, 5)), 552_814_086, 566),
-    "FFHQ-10M 256": (adm.Architecture(3, 6, 128, tuple(w // 2 for w in LARGE), 1, at(4)), 93_563_910, 362),
-    "DDS fastMRI 320": (adm.Architecture(2, 4, 256, LARGE, 1, at()), 361_428_228, None),
-    "DDS AAPM CT 256": (adm.Architecture(1, 2, 256, LARGE, 1, at(4)), 374_022_658, None),
+    "ADM 256": (adm.ADMArchitecture(3, 6, 256, LARGE, 2, at(3, 4, 5)), 552_814_086, 566),
+    "FFHQ-10M 256": (adm.ADMArchitecture(3, 6, 128, tuple(w // 2 for w in LARGE), 1, at(4)), 93_563_910, 362),
+    "DDS fastMRI 320": (adm.ADMArchitecture(2, 4, 256, LARGE, 1, at()), 361_428_228, None),
+    "DDS AAPM CT 256": (adm.ADMArchitecture(1, 2, 256, LARGE, 1, at(4)), 374_022_658, None),
 }
 PAPER = {  # parameters in millions, Dhariwal & Nichol, table 4; of the class-conditional networks
-    "ADM 64": (adm.Architecture(3, 6, 192, (192, 384, 576, 768), 3, at(1, 2, 3, of=4), classes=1000), 296),
-    "ADM 128": (adm.Architecture(3, 6, 256, (256, 256, 512, 768, 1024), 2, at(2, 3, 4, of=5), classes=1000), 422),
+    "ADM 64": (adm.ADMArchitecture(3, 6, 192, (192, 384, 576, 768), 3, at(1, 2, 3, of=4), classes=1000), 296),
+    "ADM 128": (adm.ADMArchitecture(3, 6, 256, (256, 256, 512, 768, 1024), 2, at(2, 3, 4, of=5), classes=1000), 422),
     "ADM 256": (replace(FULL["ADM 256"][0], classes=1000), 554),
-    "ADM 512": (adm.Architecture(3, 6, 256, (128, *LARGE), 2, at(4, 5, 6, of=7), classes=1000), 559),
+    "ADM 512": (adm.ADMArchitecture(3, 6, 256, (128, *LARGE), 2, at(4, 5, 6, of=7), classes=1000), 559),
 }
 
 
-def full_size(arch: adm.Architecture, name: str) -> int:
+def full_size(arch: adm.ADMArchitecture, name: str) -> int:
     """Parameters of the layout, once they equal those of the network it becomes; nothing is allocated."""
-    shapes = adm.layout(arch)
-    assert adm.architecture(shapes) == arch
+    shapes = adm.adm_layout(arch)
+    assert adm.adm_architecture(shapes) == arch
     heads = adm.FAMILY.heads(arch, {})
     assert heads.name == name
     count = sum(map(math.prod, shapes.values()))
     with torch.device("meta"):
         state = {key: torch.empty(shape) for key, shape in shapes.items()}
-        net = build(adm.config(arch, heads))
-    net.load_state_dict(adm.renamed(state, arch, heads), strict=True, assign=True)
+        net = build_network(adm.adm_config(arch, heads))
+    net.load_state_dict(adm.adm_renamed(state, arch, heads), strict=True, assign=True)
     assert sum(value.numel() for value in net.state_dict().values()) == count
     return count
 
@@ -230,7 +230,7 @@ def full_size(arch: adm.Architecture, name: str) -> int:
 def test_full_size(name):
     arch, parameters, keys = FULL[name]
     assert full_size(arch, name) == parameters
-    assert keys in (None, len(adm.layout(arch)))
+    assert keys in (None, len(adm.adm_layout(arch)))
 
 
 @pytest.mark.parametrize("name", PAPER)
@@ -249,7 +249,7 @@ def test_published_networks_need_no_words():
 
 @pytest.fixture
 def state(random_state):
-    return random_state(adm.layout(BASE))
+    return random_state(adm.adm_layout(BASE))
 
 
 def test_ranges_and_schedules_are_what_is_stated(state, random_state):
@@ -257,7 +257,7 @@ def test_ranges_and_schedules_are_what_is_stated(state, random_state):
     assert plain.recipe == Interval(0, 1) and plain.parametrisation == Epsilon()
     stated = adm.FAMILY.convert(state, {"num_heads": 4, "low": -1000, "high": 3000, "schedule": "cosine", "steps": 50})
     assert stated.recipe == Interval(-1000, 3000) and stated.parametrisation == Epsilon(cosine_betas(50))
-    knee = random_state(adm.layout(replace(BASE, in_channels=2, out_channels=4)))
+    knee = random_state(adm.adm_layout(replace(BASE, in_channels=2, out_channels=4)))
     assert adm.FAMILY.convert(knee, {"num_heads": 4, "quantile": 0.9}).recipe == CalibratedComplex(0.9)
 
 
@@ -303,6 +303,6 @@ def test_what_does_not_fit_is_said_in_a_sentence(state, case):
 
 
 def test_the_range_of_one_channel_must_be_told(random_state):
-    state = random_state(adm.layout(replace(BASE, in_channels=1, out_channels=2)))
+    state = random_state(adm.adm_layout(replace(BASE, in_channels=1, out_channels=2)))
     with pytest.raises(InputError, match="nothing in the tensors tells the value range"):
         adm.FAMILY.convert(state, {"num_heads": 4})

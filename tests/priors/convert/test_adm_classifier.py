@@ -14,7 +14,7 @@ from medrestore.priors.convert import adm, adm_classifier, open_checkpoint, writ
 
 from .test_adm import Paper
 
-BASE = adm.Architecture(3, 1, 32, (32, 64, 64), 2, (False, True, True))
+BASE = adm.ADMArchitecture(3, 1, 32, (32, 64, 64), 2, (False, True, True))
 CASES = {  # body, positions of the pool, what is given
     "attention": (BASE, 17, {"num_head_channels": 32}),
     "mean": (replace(BASE, blocks=1), None, {"num_heads": 2, "new_attention_order": True}),
@@ -66,7 +66,7 @@ class Zero(Prior):
 
 def state_of(case, random_state):
     arch, positions, _ = CASES[case]
-    return random_state(adm_classifier.layout(arch, 5, positions))
+    return random_state(adm_classifier.classifier_layout(arch, 5, positions))
 
 
 def paper_of(case, state):
@@ -88,22 +88,22 @@ def test_the_network_is_that_of_the_paper(case, random_state, watched, differenc
     with torch.no_grad():
         assert difference(converted.net(x, t), expected) < 1e-4
     shapes = {key: tuple(value.shape) for key, value in state.items()}
-    assert adm_classifier.architecture(shapes, None) == arch and adm_classifier.FAMILY.recognises(shapes)
+    assert adm_classifier.classifier_architecture(shapes, None) == arch and adm_classifier.FAMILY.recognises(shapes)
     assert not adm.FAMILY.recognises(shapes)
     assert converted.size == (None if positions is None else (16, 16)) and converted.classifies.number == 5
 
 
 def test_the_published_shape_is_read(random_state):
     """That of 64 x 64 pixels, narrower: 12 blocks are four levels of two, not three of three."""
-    arch = adm.Architecture(3, 1, 32, (32, 64, 96, 128), 2, (False, True, True, True))
-    shapes = adm_classifier.layout(arch, 10, 65)
-    assert adm_classifier.architecture(shapes, None) == arch
+    arch = adm.ADMArchitecture(3, 1, 32, (32, 64, 96, 128), 2, (False, True, True, True))
+    shapes = adm_classifier.classifier_layout(arch, 10, 65)
+    assert adm_classifier.classifier_architecture(shapes, None) == arch
     with pytest.raises(InputError, match="no levels of 3 blocks"):
-        adm_classifier.architecture(shapes, 3)
-    same = adm_classifier.layout(replace(arch, widths=(32,) * 4, attention=(False,) * 4), 10, 65)
+        adm_classifier.classifier_architecture(shapes, 3)
+    same = adm_classifier.classifier_layout(replace(arch, widths=(32,) * 4, attention=(False,) * 4), 10, 65)
     with pytest.raises(InputError, match=r"may be .* a level; give num_res_blocks"):
-        adm_classifier.architecture(same, None)
-    assert adm_classifier.architecture(same, 2).blocks == 2
+        adm_classifier.classifier_architecture(same, None)
+    assert adm_classifier.classifier_architecture(same, 2).blocks == 2
 
 
 def test_a_converted_classifier_guides_with_the_gradient_of_the_paper(random_state, difference, noise, tmp_path: Path):
@@ -126,7 +126,7 @@ def test_a_converted_classifier_guides_with_the_gradient_of_the_paper(random_sta
 
 
 def test_broken_pools_are_refused(random_state):
-    state = random_state(adm_classifier.layout(BASE, 5, 18))
+    state = random_state(adm_classifier.classifier_layout(BASE, 5, 18))
     with pytest.raises(InputError, match="18 positions"):
         adm_classifier.FAMILY.convert(state, {"num_head_channels": 32})
     with pytest.raises(InputError, match=r"out\.2\.c_proj\.bias"):

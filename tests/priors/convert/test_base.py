@@ -7,7 +7,7 @@ import torch
 
 from medrestore.codecs import CalibratedComplex, Interval
 from medrestore.errors import InputError
-from medrestore.priors.convert.base import axis, betas, compare, network, number, only, recipe, some, whole
+from medrestore.priors.convert.base import axis, compare, filled_network, number, only, some, stated_betas, stated_recipe, whole
 from medrestore.priors.parametrisations import cosine_betas, linear_betas, scaled_linear_betas
 
 
@@ -32,10 +32,10 @@ def test_numbers(value) -> None:
 
 
 def test_schedules_are_made_of_words() -> None:
-    assert betas({}) == (linear_betas(), "linear beta 0.0001 to 0.02, 1000 steps")
-    assert betas({"steps": 10}, "cosine") == (cosine_betas(10), "cosine, 10 steps")
+    assert stated_betas({}) == (linear_betas(), "linear beta 0.0001 to 0.02, 1000 steps")
+    assert stated_betas({"steps": 10}, "cosine") == (cosine_betas(10), "cosine, 10 steps")
     ends = {"schedule": "scaled_linear", "beta_start": 0.001, "beta_end": 0.01, "steps": 5}
-    assert betas(ends)[0] == scaled_linear_betas(0.001, 0.01, 5)
+    assert stated_betas(ends)[0] == scaled_linear_betas(0.001, 0.01, 5)
 
 
 @pytest.mark.parametrize(("given", "message"), [
@@ -46,13 +46,13 @@ def test_schedules_are_made_of_words() -> None:
 ])
 def test_what_is_no_schedule_is_refused(given, message) -> None:
     with pytest.raises(InputError, match=message):
-        betas(given)
+        stated_betas(given)
 
 
 def test_recipes() -> None:
-    assert recipe(2, {}) == CalibratedComplex(0.99) and recipe(2, {"quantile": 0.9}) == CalibratedComplex(0.9)
-    assert recipe(2, {"low": 0, "high": 4}) == Interval(0, 4) and recipe(3, {}) == Interval(0, 1)
-    assert recipe(1, {"low": -1000, "high": 3000}, unit_interval=False) == Interval(-1000, 3000)
+    assert stated_recipe(2, {}) == CalibratedComplex(0.99) and stated_recipe(2, {"quantile": 0.9}) == CalibratedComplex(0.9)
+    assert stated_recipe(2, {"low": 0, "high": 4}) == Interval(0, 4) and stated_recipe(3, {}) == Interval(0, 1)
+    assert stated_recipe(1, {"low": -1000, "high": 3000}, unit_interval=False) == Interval(-1000, 3000)
 
 
 @pytest.mark.parametrize(("channels", "given", "told", "message"), [
@@ -63,7 +63,7 @@ def test_recipes() -> None:
 ])
 def test_what_is_no_range_is_refused(channels, given, told, message) -> None:
     with pytest.raises(InputError, match=message):
-        recipe(channels, given, unit_interval=told)
+        stated_recipe(channels, given, unit_interval=told)
 
 
 def test_tensors_are_compared_with_a_layout() -> None:
@@ -90,16 +90,16 @@ CONFIG = {"_class_name": "NCSNpp", "width": 8, "mults": [1], "blocks": 1, "atten
 
 
 def test_a_network_takes_its_tensors_strictly() -> None:
-    from medrestore.priors.architectures import build
+    from medrestore.priors.architectures import build_network
 
-    made = build(dict(CONFIG))
+    made = build_network(dict(CONFIG))
     made.frequencies.fill_(0.5)
     state = {key: value.half() for key, value in made.state_dict().items()}
-    net = network(dict(CONFIG), state, "NCSN++")
+    net = filled_network(dict(CONFIG), state, "NCSN++")
     assert not net.training and all(value.dtype == torch.float32 for value in net.state_dict().values())
     assert not any(one.requires_grad for one in net.parameters())
     state.pop("first.bias")
     with pytest.raises(InputError, match=r"lacks first\.bias"):
-        network(dict(CONFIG), state, "NCSN++")
+        filled_network(dict(CONFIG), state, "NCSN++")
     with pytest.raises(InputError, match="no NCSNpp can be made of this architecture"):
-        network({**CONFIG, "progressive": "sideways"}, state, "NCSN++")
+        filled_network({**CONFIG, "progressive": "sideways"}, state, "NCSN++")

@@ -15,14 +15,14 @@ from safetensors.torch import save_file
 from torch import nn
 
 from medrestore.errors import InputError
-from medrestore.priors.convert import ddpm, identify, read
+from medrestore.priors.convert import ddpm, identify, read_views
 
-ARCH = ddpm.Architecture(3, 3, (32,), 1, (True,))
+ARCH = ddpm.DDPMArchitecture(3, 3, (32,), 1, (True,))
 
 
 @pytest.fixture
 def state(random_state):
-    return random_state(ddpm.layout(ARCH))
+    return random_state(ddpm.ddpm_layout(ARCH))
 
 
 def other(state):
@@ -55,7 +55,7 @@ WRAPPED = {  # all hold `state` where it is looked for first
 @pytest.mark.parametrize("wrapper", WRAPPED)
 def test_wrappers_come_off_and_averaged_weights_go_first(tmp_path, state, wrapper, zipped):
     if wrapper == "list of parameters":
-        views = read(_saved(tmp_path, listed(state), zipped))
+        views = read_views(_saved(tmp_path, listed(state), zipped))
         found = next(view.state for view in views if "conv_in.weight" in view.state)
         found = {key: value for key, value in found.items() if key not in ("sigmas", "steps")}
     else:
@@ -77,7 +77,7 @@ def test_a_list_that_fits_nothing_is_not_passed_over(tmp_path, state):
     tree = listed(state)
     tree["ema"]["shadow_params"].append(torch.ones(3))
     with pytest.raises(InputError, match=r"a list of .* that fit no network"):
-        read(_saved(tmp_path, tree))
+        read_views(_saved(tmp_path, tree))
 
 
 class Mine(nn.Module):
@@ -98,7 +98,7 @@ class Bomb:
 def test_code_is_never_run_and_the_way_out_is_said(tmp_path, monkeypatch, tree, zipped):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="only running its code") as refusal:
-        read(_saved(tmp_path, tree, zipped))
+        read_views(_saved(tmp_path, tree, zipped))
     assert not (tmp_path / "exploded").exists() and "\n" not in str(refusal.value)
     assert "weights_only=False" in str(refusal.value) and "convert weights.pt" in str(refusal.value)
 
@@ -106,10 +106,10 @@ def test_code_is_never_run_and_the_way_out_is_said(tmp_path, monkeypatch, tree, 
 def test_the_way_out_leads_out(tmp_path):
     path = _saved(tmp_path, {"ema": nn.Linear(2, 3), "args": complex, "step": 7})
     with pytest.raises(InputError) as refusal:
-        read(path)
+        read_views(path)
     line = shlex.split(str(refusal.value).split("`")[1])
     subprocess.run([sys.executable, *line[1:]], cwd=tmp_path, check=True, timeout=60)
-    assert set(read(tmp_path / "weights.pt")[0].state) == {"weight", "bias"}
+    assert set(read_views(tmp_path / "weights.pt")[0].state) == {"weight", "bias"}
 
 
 def test_a_script_is_a_program(tmp_path):
@@ -117,7 +117,7 @@ def test_a_script_is_a_program(tmp_path):
         for name in ("m/data.pkl", "m/constants.pkl", "m/code/__torch__.py"):
             archive.writestr(name, b"\x80\x02N.")
     with pytest.raises(InputError, match=r"TorchScript program; where you trust it, run `python .*torch\.jit\.load"):
-        read(tmp_path / "m.pt")
+        read_views(tmp_path / "m.pt")
 
 
 def bomb(path):
@@ -187,7 +187,7 @@ def test_what_is_nearly_known_is_said(tmp_path, state):
 def whole(tmp_path_factory):
     """Small sound files of every kind: (name, bytes)."""
     folder = tmp_path_factory.mktemp("whole")
-    tensors = {key: torch.full(shape, 0.1) for key, shape in ddpm.layout(ARCH).items()}
+    tensors = {key: torch.full(shape, 0.1) for key, shape in ddpm.ddpm_layout(ARCH).items()}
     torch.save({"ema": tensors, "step": 3}, folder / "zip.pt")
     torch.save({"ema": tensors, "step": 3}, folder / "old.pt", _use_new_zipfile_serialization=False)
     save_file(tensors, folder / "c.safetensors")

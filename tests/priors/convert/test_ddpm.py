@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from medrestore.codecs import Interval
 from medrestore.errors import InputError
-from medrestore.priors.architectures import build
+from medrestore.priors.architectures import build_network
 from medrestore.priors.convert import ddpm
 from medrestore.priors.parametrisations import Epsilon
 
@@ -59,16 +59,16 @@ def paper(s, x, t, *, blocks, attended, base):
     return conv("conv_out", F.silu(norm("norm_out", h)), padding=1)
 
 
-BASE = ddpm.Architecture(3, 3, (32, 32, 64), 2, (False, False, True))
+BASE = ddpm.DDPMArchitecture(3, 3, (32, 32, 64), 2, (False, False, True))
 
 
 @pytest.mark.parametrize(("arch", "given", "side"), [
     (BASE, {}, 64),
-    (ddpm.Architecture(3, 3, (32, 64), 1, (True, True)), {"image_size": 48}, 48),
-    (ddpm.Architecture(1, 1, (32, 64), 1, (False, False)), {"image_size": 32, "low": 0, "high": 255}, 32),
+    (ddpm.DDPMArchitecture(3, 3, (32, 64), 1, (True, True)), {"image_size": 48}, 48),
+    (ddpm.DDPMArchitecture(1, 1, (32, 64), 1, (False, False)), {"image_size": 32, "low": 0, "high": 255}, 32),
 ], ids=["one level attends", "all attend", "grey, the middle alone"])
 def test_the_network_is_that_of_the_paper(arch, given, side, random_state, watched, difference, noise):
-    state = watched(random_state(ddpm.layout(arch)))
+    state = watched(random_state(ddpm.ddpm_layout(arch)))
     x, t = noise(2, arch.in_channels, 16, 16), torch.tensor([3.0, 712.5])
     expected = paper(state, x, t, blocks=arch.blocks, attended=arch.attention, base=32)
     assert state.used == set(state)
@@ -79,24 +79,24 @@ def test_the_network_is_that_of_the_paper(arch, given, side, random_state, watch
     assert converted.parametrisation == Epsilon()
     assert converted.recipe == (Interval(0, 255) if given.get("high") else Interval(0, 1))
     shapes = {key: tuple(value.shape) for key, value in state.items()}
-    assert ddpm.FAMILY.recognises(shapes) and ddpm.architecture(shapes) == arch
+    assert ddpm.FAMILY.recognises(shapes) and ddpm.ddpm_architecture(shapes) == arch
 
 
 def test_full_size():
-    arch = ddpm.Architecture(3, 3, (128, 128, 256, 256, 512, 512), 2, (False, False, False, False, True, False))
-    shapes = ddpm.layout(arch)
+    arch = ddpm.DDPMArchitecture(3, 3, (128, 128, 256, 256, 512, 512), 2, (False, False, False, False, True, False))
+    shapes = ddpm.ddpm_layout(arch)
     assert (sum(map(math.prod, shapes.values())), len(shapes)) == (113_673_219, 450)
     assert ddpm.FAMILY.side(arch, {}) == 256
     with torch.device("meta"):
-        net = build(ddpm.config(arch))
+        net = build_network(ddpm.ddpm_config(arch))
         state = {key: torch.empty(shape) for key, shape in shapes.items()}
-    net.load_state_dict(ddpm.renamed(state, arch), strict=True, assign=True)
+    net.load_state_dict(ddpm.ddpm_renamed(state, arch), strict=True, assign=True)
     assert len(net.state_dict()) == 450
 
 
 @pytest.fixture
 def state(random_state):
-    return random_state(ddpm.layout(BASE))
+    return random_state(ddpm.ddpm_layout(BASE))
 
 
 DAMAGED = {
@@ -122,4 +122,4 @@ def test_what_does_not_fit_is_said_in_a_sentence(state, case):
 
 def test_the_size_must_be_told_where_nothing_tells_it(random_state):
     with pytest.raises(InputError, match="image_size"):
-        ddpm.FAMILY.convert(random_state(ddpm.layout(ddpm.Architecture(3, 3, (32, 64), 1, (True, True)))), {})
+        ddpm.FAMILY.convert(random_state(ddpm.ddpm_layout(ddpm.DDPMArchitecture(3, 3, (32, 64), 1, (True, True)))), {})

@@ -73,12 +73,12 @@ def test_families_have_names_of_their_own():
 
 
 def test_no_family_takes_anothers_checkpoint(random_state):
-    for layout, owner in ((adm.layout(KNEE), adm.FAMILY), (ddpm.layout(FACES), ddpm.FAMILY)):
+    for layout, owner in ((adm.adm_layout(KNEE), adm.FAMILY), (ddpm.ddpm_layout(FACES), ddpm.FAMILY)):
         assert [one for one in FAMILIES if one.recognises(layout)] == [owner]
 
 
 def test_averaged_weights_under_any_name_go_first_and_others_are_named(tmp_path, random_state):
-    state = random_state(ddpm.layout(FACES))
+    state = random_state(ddpm.ddpm_layout(FACES))
     last = {key: value + 1 for key, value in state.items()}
     for averaged in ("avg_model", "model_ema_state_dict", "ema_0.9999", "swa", "polyak-average"):
         torch.save({"net": last, averaged: state, "ema_decay": 0.999, "optimizer": {"state": {}}}, tmp_path / "c.pt")

@@ -9,19 +9,19 @@ import torch
 from torch import nn
 
 from medrestore.errors import InputError
-from medrestore.priors.convert.checkpoint import read
-from medrestore.priors.convert.load import load, resave
+from medrestore.priors.convert.checkpoint import read_views
+from medrestore.priors.convert.load import load_tree, resave
 
 
 def test_a_flipped_bit_is_found(tmp_path):
     path = tmp_path / "c.pt"
     torch.save({"a": torch.arange(1000.0)}, path)
-    assert torch.equal(load(path)["a"], torch.arange(1000.0))
+    assert torch.equal(load_tree(path)["a"], torch.arange(1000.0))
     data = bytearray(path.read_bytes())
     data[data.find(torch.arange(1000.0)[500:600].numpy().tobytes())] ^= 1
     path.write_bytes(data)
     with pytest.raises(InputError, match="does not have the checksum that was stored with it"):
-        load(path)
+        load_tree(path)
 
 
 @pytest.mark.parametrize("name", ["$(touch exploded).pt", "`touch exploded`.pt", "a'b.pt", 'a"b;touch exploded.pt', "a\\b c.pt"])
@@ -29,11 +29,11 @@ def test_the_line_of_a_refusal_can_be_pasted(tmp_path, name):
     """By a shell, as people do; the checkpoint is read, and nothing that its name says is run."""
     torch.save({"ema": nn.Linear(2, 3), "args": complex}, tmp_path / name)
     with pytest.raises(InputError, match="only running its code"):
-        read(tmp_path / name)
+        read_views(tmp_path / name)
     line = resave(tmp_path / name)[1:].rpartition("` and convert")[0]
     assert shlex.split(line)[:2] == ["python", "-c"]
     subprocess.run(line.replace("python", shlex.quote(sys.executable), 1), shell=True, cwd=tmp_path, check=True, timeout=120)
-    assert set(read(tmp_path / "weights.pt")[0].state) == {"weight", "bias"}
+    assert set(read_views(tmp_path / "weights.pt")[0].state) == {"weight", "bias"}
     assert not (tmp_path / "exploded").exists()
 
 
@@ -42,4 +42,4 @@ def test_a_cut_safetensors_file_is_called_so(tmp_path):
     path = tmp_path / "a.safetensors"
     path.write_bytes((90_000_000).to_bytes(8, "little") + b"{" + bytes(100))
     with pytest.raises(InputError, match=r"a\.safetensors is not a whole safetensors file"):
-        load(path)
+        load_tree(path)

@@ -15,7 +15,7 @@ from medrestore.codecs import Interval
 from medrestore.errors import InputError
 from medrestore.priors import Epsilon, NetworkPrior, Sample, Velocity, load
 from medrestore.priors.convert import open_checkpoint, write
-from medrestore.priors.convert.monai import FAMILY, SCHEDULES, betas
+from medrestore.priors.convert.monai import FAMILY, SCHEDULES, monai_betas
 
 SMALL = dict(spatial_dims=2, in_channels=1, out_channels=1, channels=[16, 32], attention_levels=[False, True], num_res_blocks=1,
              num_head_channels=8, norm_num_groups=8)
@@ -87,7 +87,8 @@ def test_the_converted_network_is_monais(case, names):
 def test_schedules_are_monais(schedule, ends):
     ends = {} if schedule == "cosine" else ends
     expected = DDPMScheduler(num_train_timesteps=500, schedule=schedule, **ends).betas
-    torch.testing.assert_close(torch.tensor(betas(schedule, 500, ends)), expected, rtol=1e-3, atol=2e-7)  # theirs are in float32
+    torch.testing.assert_close(torch.tensor(monai_betas(schedule, 500, ends)), expected, rtol=1e-3,
+                               atol=2e-7)  # theirs are in float32
 
 
 @pytest.mark.parametrize(("prediction", "kind"), [("epsilon", Epsilon), ("v_prediction", Velocity), ("sample", Sample)])

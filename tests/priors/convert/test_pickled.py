@@ -11,7 +11,7 @@ import torch
 
 from medrestore.errors import InputError
 from medrestore.priors.convert import pickled
-from medrestore.priors.convert.load import load
+from medrestore.priors.convert.load import load_tree
 
 GIANT = 4 * 10**9
 
@@ -54,7 +54,7 @@ def test_nothing_is_allocated_that_the_file_does_not_hold(tmp_path, case, zipped
     (tmp_path / "c.pt").write_bytes(data)
     started = time.monotonic()
     with pytest.raises(InputError, match=says):
-        load(tmp_path / "c.pt")
+        load_tree(tmp_path / "c.pt")
     assert time.monotonic() - started < 5 and len(data) < 10_000
 
 
@@ -79,7 +79,7 @@ def test_containers_that_hold_one_another_are_visited_once(tmp_path):
     """2 kB that would take 60 ** 7 visits."""
     torch.save({"state_dict": {"a.weight": torch.ones(2, 2)}, "x": shared(6, 60)}, tmp_path / "c.pt")
     started = time.monotonic()
-    tree = load(tmp_path / "c.pt")
+    tree = load_tree(tmp_path / "c.pt")
     assert time.monotonic() - started < 5 and (tmp_path / "c.pt").stat().st_size < 10_000
     assert set(tree) == {"state_dict", "x"}
 
@@ -90,22 +90,22 @@ def test_what_weights_are_made_of_passes():
     torch.save({"state": state, "set": {1}, "size": torch.Size([2]), "complex": 1j, "bytes": bytearray(b"abc"), "long": 2**70},
                buffer)
     with zipfile.ZipFile(buffer) as archive, archive.open("archive/data.pkl") as file:
-        pickled.check(file, bytes_stored=len(buffer.getvalue()))
+        pickled.check_pickle(file, bytes_stored=len(buffer.getvalue()))
 
 
 @pytest.mark.parametrize("data", [b"", b"\x80\x02", b"\x80\x02h\x05.", b"\x80\x02R.", b"\x80\x02\x86."])
 def test_a_damaged_pickle_is_said(data):
-    with pytest.raises(pickled.Refused, match="damaged"):
-        pickled.check(io.BytesIO(data), bytes_stored=10)
+    with pytest.raises(pickled.RefusedPickle, match="damaged"):
+        pickled.check_pickle(io.BytesIO(data), bytes_stored=10)
 
 
 def test_a_storage_of_more_than_the_file_holds():
     data = pickle.dumps(("storage", "x", "0", "cpu", 10**6), 2)[:-1] + b"Q."
-    with pytest.raises(pickled.Refused, match="1000000 numbers in 100 bytes"):
-        pickled.check(io.BytesIO(data), bytes_stored=100)
+    with pytest.raises(pickled.RefusedPickle, match="1000000 numbers in 100 bytes"):
+        pickled.check_pickle(io.BytesIO(data), bytes_stored=100)
 
 
 def test_a_pickle_without_end(monkeypatch):
     monkeypatch.setattr(pickled, "MOST_STEPS", 1000)
-    with pytest.raises(pickled.Refused, match="more than 1000 steps"):
-        pickled.check(io.BytesIO(b"\x80\x02" + b"N" * 2000 + b"."), bytes_stored=10)
+    with pytest.raises(pickled.RefusedPickle, match="more than 1000 steps"):
+        pickled.check_pickle(io.BytesIO(b"\x80\x02" + b"N" * 2000 + b"."), bytes_stored=10)

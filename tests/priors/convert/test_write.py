@@ -9,7 +9,7 @@ from diffusers import UNet2DModel
 
 from medrestore.errors import InputError
 from medrestore.files import Stage
-from medrestore.priors import Epsilon, check, load, store
+from medrestore.priors import Epsilon, check, load, network_files, store
 from medrestore.priors.convert import Converted, open_checkpoint, write
 
 
@@ -39,7 +39,7 @@ def test_a_failure_leaves_what_was_there(fails, checkpoint, tmp_path, monkeypatc
 
     replaced = os.replace
     if fails == "save":
-        monkeypatch.setattr(store, "write_tensors", full)
+        monkeypatch.setattr(network_files, "write_tensors", full)
     elif fails == "rename":
         monkeypatch.setattr(os, "replace", lambda a, b: full() if a.name == "new" else replaced(a, b))
     else:
