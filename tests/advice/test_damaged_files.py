@@ -20,7 +20,7 @@ from helpers.mrd import COILS, COLUMNS, SAMPLES
 from helpers.pictures import picture, save
 
 from medrestore.evaluation.tables import read_rows, write_rows
-from medrestore.io import open_volume, read_kspace
+from medrestore.io import guards, open_volume, read_kspace
 from medrestore.io.frames.mha import MhaFrames, MhaWriter
 from medrestore.io.frames.pictures import read_picture
 from medrestore.io.frames.video import VideoFrames, VideoWriter
@@ -357,6 +357,19 @@ def scores(path: Path) -> list[float]:
     return [float(row["psnr"]) for row in read_rows(path)]
 
 
+def vast_chunks(path: Path) -> None:
+    """Chunks larger than the array and than the test allows."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset(
+            "kspace", data=DATA, maxshape=(None, 3, 12, 10), chunks=(64, 3, 12, 10), compression="gzip"
+        )
+
+
+def in_small_chunks(path: Path) -> np.ndarray:
+    with mock.patch.object(guards, "LARGEST_CHUNK", 1000):
+        return kspace_of(path)
+
+
 STORED = [
     damage(
         "{} is no complete numeric .npy file, or holds objects; save it again by numpy.save.",
@@ -417,8 +430,8 @@ STORED = [
     damage(
         "{} declares chunks of {} bytes, and it has {} bytes in all; write it again with smaller chunks.",
         hdf5,
-        lambda path: vast_chunks(path),
-        kspace_of,
+        vast_chunks,
+        in_small_chunks,
         DATA,
     ),
     damage("{} is cut or damaged; save it again, best with -v7.3.", mat, cut(0.7), raw_of, DATA),
@@ -470,14 +483,6 @@ STORED = [
         [30.0],
     ),
 ]
-
-
-def vast_chunks(path: Path) -> None:
-    """Chunks far larger than the array; HDF5 writes none such for an array that cannot grow."""
-    with h5py.File(path, "w") as file:
-        file.create_dataset(
-            "kspace", data=DATA, maxshape=(None, 3, 12, 10), chunks=(1 << 20, 3, 12, 10), compression="gzip"
-        )
 
 
 def other_length(path: Path) -> None:
