@@ -188,7 +188,8 @@ OWNER, MACHINE, OTHER, PLACE = (
 NOT_FOLLOWED = {
     r"\b(copy|export|download|unpack|convert|save|write|make|restore|estimate|compute|fill) (it|them|both|the \w+|this)\b"
     r".* (again|from)"
-    r"|again with|copy (it )?again|copy the (\w+|\{\}) again|take (it|the whole folder|the bundle) from|another snapshot|was published"
+    r"|again with|copy (it )?again|copy the (\w+|\{\}) again"
+    r"|take (it|the whole folder|the bundle) from|another snapshot|was published"
     r"|pytorch-fid publishes|once it is complete|run (this )?again": OWNER,
     r"close (other|programs)|end other|make room|memory is short|read permission|fewer workers|dask|launcher|larger computer"
     r"|smaller batch|needs a GPU|take fp32|another run is|can be read and written|pip install|run: |uninstall|one by one$"

@@ -33,7 +33,7 @@ from medrestore.priors.spaces import LatentSpace
 RGB = white((1, 3, 8, 8))
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 CONFIG = "unet/config.json"
-SMALL = ddpm.Architecture(3, 3, (32,), 1, (True,))
+SMALL = ddpm.DDPMArchitecture(3, 3, (32,), 1, (True,))
 KSPACE, MAPS, MASK, _ = scan(24, 20)
 
 
