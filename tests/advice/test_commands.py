@@ -51,7 +51,7 @@ def test_the_name_that_was_meant(words: tuple[str, ...], bench: Bench, scan: Pat
     works(bench, *(meant if word == closest else word for word in words))
 
 
-@follows("Plan: {} is no option")
+@follows("{}: {} is no option")
 def test_the_name_that_was_meant_in_python() -> None:
     with pytest.raises(InputError) as caught:
         priors.load("brain-mr-startr")

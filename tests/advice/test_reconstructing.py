@@ -36,7 +36,7 @@ from medrestore.inpainting.told import dropped
 from medrestore.io import read_kspace
 from medrestore.io.frames.mha import Geometry
 from medrestore.mri import radial
-from medrestore.operators import NonCartesianSense, WalshHadamard
+from medrestore.operators import NonCartesianSense, Sense, SmoothPhase, WalshHadamard
 from medrestore.problem import Problem
 from medrestore.recon.folder import scans
 from medrestore.recon.opening import open_scan
@@ -55,15 +55,6 @@ def reconstructed(data: np.ndarray = DATA[:1], prior: Any = None, **how: Any) ->
     made = mr.reconstruct(data, prior=prior or TINY["prior"], **{"steps": 2, "noise_std": 0.01, **how}).image
     slices = made.reshape(-1, *made.shape[-2:])
     return len(slices) == len(data) and bool((np.abs(slices).max((1, 2)) > 0).all())
-
-
-def spokes(**how: Any) -> bool:
-    trajectory = radial(20, SHAPE)
-    sense = NonCartesianSense(torch.from_numpy(MAPS), trajectory, torch.ones(trajectory.shape[:2]))
-    samples = sense(torch.ones(1, 1, *SHAPE) + 0j)[0].numpy()
-    how |= {"trajectory": trajectory.numpy(), "matrix": SHAPE}
-    made = mr.reconstruct(samples, prior=TINY["prior"], steps=2, noise_std=0.01, **how)
-    return bool(np.abs(made.image).max() > 0)
 
 
 def opened(folder: Path, maps: np.ndarray) -> bool:
@@ -123,6 +114,7 @@ def whole(folder: Path) -> bool:
 
 OFF = MASK.clone()
 OFF[:, 6:14] = 0
+HELD = SmoothPhase(Sense(SENSE, MASK), torch.ones(1, 1, 24, 20) + 0j, torch.ones(1, 1, 24, 20))
 TWO = torch.cat([SENSE, SENSE])
 TRAJECTORY = radial(20, (24, 20))
 ALONG = NonCartesianSense(SENSE, TRAJECTORY, torch.ones(TRAJECTORY.shape[:2]))
@@ -135,6 +127,13 @@ CASES = [
         lambda _: DeepImagePrior().along(ALONG, ALONG(IMAGE)),
         lambda _: (
             [baseline.along(ALONG, ALONG(IMAGE)).shape == IMAGE.shape for baseline in CLASSICAL] == [True] * 4
+        ),
+    ),
+    case(
+        "{} holds no phase; take CG-SENSE, total variation or L1-wavelet",
+        lambda _: ZeroFilled().in_phase(HELD, KSPACE),
+        lambda _: (
+            [baseline.in_phase(HELD, KSPACE).isfinite().all() for baseline in CLASSICAL[1:]] == [True] * 3
         ),
     ),
     case(
@@ -174,11 +173,6 @@ CASES = [
         "{} cannot be read ({}); give the folder of a trained baseline",
         lambda folder: describe(folder),
         lambda folder: whole(folder),
-    ),
-    case(
-        "{} along trajectories; leave `{}` out",
-        lambda _: spokes(phase="smooth"),
-        lambda _: spokes(),
     ),
     case(
         "reference_image goes with a diffusion method slice by slice; leave it out",

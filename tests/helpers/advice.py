@@ -1,6 +1,7 @@
 """Advice of refusals: what a test follows, and the sentence that it came from."""
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,3 +71,32 @@ def followed(sentence: str, wrong: Step, right: Step, folder: Path) -> None:
         wrong(folder)
     done = right(folder)
     assert isinstance(done, bool | np.bool_ | Tensor) and bool(done), sentence
+
+
+def damage(sentence: str, write: Callable[[Path], Path], spoil: Callable[[Path], object], read: Callable[[Path], Any],
+           value: Any = None) -> Any:
+    """A row of a file that is spoilt, and read again once it is written again as the sentence says.
+
+    Args:
+        sentence: as for `case`.
+        write: a whole file, or folder, into an empty folder; returns its path.
+        spoil: what happens to it; then it is refused in that sentence.
+        read: it.
+        value: what it holds; by default what is read of one that nothing happened to.
+    """
+    def written(folder: Path) -> Path:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return write(folder)
+
+    def wrong(folder: Path) -> None:
+        path = written(folder / "there")
+        spoil(path)
+        read(path)
+
+    def right(folder: Path) -> bool:
+        found = read(written(folder / "there"))
+        expected = read(written(folder / "other")) if value is None else value
+        return bool(np.array_equal(np.asarray(found), np.asarray(expected)))
+
+    return case(sentence, wrong, right)
