@@ -40,16 +40,15 @@ class Case:
         make: writes it into a folder.
         shape: (slice, coil, height, width) that is read; empty where it is refused.
         says: in a note, or in the refusal.
-        covers: in what `inspect` says of the part of k-space that is covered.
         spacing: (row, column, slice) in mm, where the file has it.
         volume, along, oriented, frames, sampled: of the file, and of its first slice the share of the grid that is sampled.
         options: how it is read.
+        covers: in what `inspect` says of the part of k-space that is covered.
     """
 
     make: Callable[[Path], Path]
     shape: tuple[int, ...] = ()
     says: str = ""
-    covers: str = ""
     spacing: tuple[float, ...] | None = None
     volume: bool = False
     along: bool = False
@@ -57,6 +56,7 @@ class Case:
     frames: int = 1
     sampled: float = 1.0
     options: dict[str, Any] = field(default_factory=dict)
+    covers: str = ""
 
 
 def ismrmrd(fill: Callable[[Any, np.ndarray], None], **header: Any) -> Callable[[Path], Path]:
