@@ -306,17 +306,17 @@ def another_network(path: Path) -> None:
 
 # ------------------------------------------------------------------------------------------------ of other programs
 def faces(folder: Path) -> Path:
-    torch.save(random_state(ddpm.layout(SMALL)), folder / "c.pt")
+    torch.save(random_state(ddpm.ddpm_layout(SMALL)), folder / "c.pt")
     return folder / "c.pt"
 
 
 def safe(folder: Path) -> Path:
-    save_file(random_state(ddpm.layout(SMALL)), folder / "c.safetensors")
+    save_file(random_state(ddpm.ddpm_layout(SMALL)), folder / "c.safetensors")
     return folder / "c.safetensors"
 
 
 def older(folder: Path) -> Path:
-    torch.save(random_state(ddpm.layout(SMALL)), folder / "c.pt", _use_new_zipfile_serialization=False)
+    torch.save(random_state(ddpm.ddpm_layout(SMALL)), folder / "c.pt", _use_new_zipfile_serialization=False)
     return folder / "c.pt"
 
 
@@ -393,7 +393,7 @@ TRAIN = "configs/train.json"
 
 
 def of_classifier(folder: Path) -> Path:
-    torch.save(random_state(adm_classifier.layout(classifiers.BASE, 5, 17)), folder / "c.pt")
+    torch.save(random_state(adm_classifier.classifier_layout(classifiers.BASE, 5, 17)), folder / "c.pt")
     return folder / "c.pt"
 
 
