@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from torch import Tensor
 
-from .steps import Bicubic, Gaussian, Hide, Kernel, Modulus, Motion, Pixels, Step, Unknown, Walsh
+from .steps import Bicubic, Gaussian, Hide, Jpeg, Kernel, Modulus, Motion, Pixels, Step, Unknown, Walsh
 
 ROUNDING = 12**-0.5  # std of rounding, in steps of the values
 
@@ -38,6 +38,11 @@ def can_be_estimated(steps: tuple[Step, ...]) -> bool:
 def is_blurred(steps: tuple[Step, ...]) -> bool:
     """Whether data are so weakly measured in part that rounding matters."""
     return any(isinstance(step, Gaussian | Motion | Kernel | Unknown | Bicubic) for step in steps)
+
+
+def is_compressed(steps: tuple[Step, ...]) -> bool:
+    """Whether JPEG has rounded the coefficients of what is left."""
+    return any(isinstance(step, Jpeg) for step in steps)
 
 
 def is_phaseless(steps: tuple[Step, ...]) -> bool:
