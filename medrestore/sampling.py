@@ -112,7 +112,8 @@ def check_needs(problem: Problem[Operator] | None, method: Method) -> None:
     operator = None if problem is None else problem.operator
     if method.needs is not None and not method.served_by(operator):
         given = "no problem was given" if operator is None else f"{operator.kind} is not one"
-        raise TypeError(f"{type(method).__name__} needs a {method.needs.__name__}, and {given}; "
+        article = "an" if method.needs is Operator else "a"
+        raise TypeError(f"{type(method).__name__} needs {article} {method.needs.__name__}, and {given}; "
                         f"{serving(operator)} would do{_way_out(operator, method.needs)}")
 
 

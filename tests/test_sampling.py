@@ -8,14 +8,19 @@ from gaussian_posterior import SIDE, power
 from medrestore.codecs import ComplexChannels, Interval
 from medrestore.levels import karras
 from medrestore.methods import (
+    DAPS,
     DDIM,
     DDNM,
     DDPM,
     DDRM,
+    DDS,
     DPS,
     HQS,
     DDNMPlus,
     DiffPIR,
+    Langevin,
+    PiGDM,
+    PnPDM,
     ProbabilityFlow,
     RePaint,
 )
@@ -138,11 +143,18 @@ def test_spectral_methods_refuse_what_is_only_linear(method):
         sense.spectral()
 
 
-@pytest.mark.parametrize("method", [PAPER, DiffPIR(), HQS()], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("method", [DAPS(), PiGDM(), PnPDM(), Langevin()], ids=lambda m: type(m).__name__)
 def test_linear_methods_refuse_what_is_not_linear(method):
     refused(
         TypeError, rf"{type(method).__name__} needs a LinearOperator, and Cubed is not one", Cubed(), method
     )
+
+
+@pytest.mark.parametrize("method", [DDS(), DiffPIR(), HQS(order=2)], ids=lambda m: type(m).__name__)
+def test_proximal_steps_are_taken_by_linearising(method):
+    x = drawn(SIDE, SIDE).abs()
+    made = sample(Problem(Cubed(), x**3, 0.1), AnySize(), method, karras(15, 5.0, 0.02), noise=Noise([0]), size=(SIDE, SIDE))
+    assert (made**3 - x**3).norm() < 0.2 * (x**3).norm()
 
 
 def test_gradients_suffice_for_dps():
@@ -154,7 +166,7 @@ def test_gradients_suffice_for_dps():
 
 
 def test_methods_of_data_refuse_to_have_none():
-    with pytest.raises(TypeError, match="DDS needs a LinearOperator, and no problem was given"):
+    with pytest.raises(TypeError, match="DDS needs an Operator, and no problem was given"):
         sample(None, AnySize(), PAPER, LADDER, noise=Noise([0]), size=(SIDE, SIDE))
 
 

@@ -51,7 +51,7 @@ def data_step(sense: AnySense, method: Method, *, steps: int, samples: int, most
     gradients = DataStep(sense, "conjugate gradients", 0.0)
     if not isinstance(sense, Sense) or not sense.one_axis or exact_gb(sense) > most_gb:
         return gradients
-    if method.needs is Operator:
+    if method.needs is Operator and not isinstance(method, ProximalMethod):
         return DataStep(sense, "gradients of the misfit", 0.0)
     if isinstance(method, ProximalMethod):
         gamma = method.constant_gamma if noisy else None
