@@ -34,7 +34,11 @@ def test_twenty_epochs_take_no_more_memory_than_four(tmp_path: Path, kind: str) 
     crops = Crops(source, augment, seed=0)
     for position in range(WARM * len(crops)):
         _ = crops[position, 32]
-    before, files = resident(), len(os.listdir("/proc/self/fd"))
-    for position in range(WARM * len(crops), EPOCHS * len(crops)):
-        _ = crops[position, 32]
-    assert resident() - before < 4 * MB and len(os.listdir("/proc/self/fd")) == files
+    files = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):  # what leaks grows every time; what other tests have left in this process moves once
+        before = resident()
+        for position in range(WARM * len(crops), EPOCHS * len(crops)):
+            _ = crops[position, 32]
+        if (grown := resident() - before) < 4 * MB:
+            break
+    assert grown < 4 * MB and len(os.listdir("/proc/self/fd")) == files
