@@ -1,7 +1,7 @@
 """Operators, and what is known about them as types.
 
-    Operator            A(x), differentiable                 DPS
-    LinearOperator      adds the adjoint                     DDS, DiffPIR, HQS
+    Operator            A(x), differentiable                 DPS, SHRED; DDS, DiffPIR and HQS, which linearise it
+    LinearOperator      adds the adjoint                     DAPS, PnP-DM, PiGDM, Langevin
     ResolventOperator   adds (I + gamma Ah A)^-1, one gamma  DDS with a fixed gamma, solved exactly
     PseudoInvertible    adds A^+                             methods that need A and A^+ only
     SpectralOperator    adds A = U diag(s) Vh, hence A^+     DDNM, DDNM+, DDRM, RePaint, constraints
