@@ -18,7 +18,7 @@ from torch import Tensor
 from ..codecs import CalibratedComplex
 from ..errors import InputError
 from ..fft import fft2c, ifft2c
-from ..settings import Bounds, build, check
+from ..settings import Bounds, Checked, build
 from .base import Augment, Images
 
 # pixel sizes, in source pixels, at which a slice may have been acquired
@@ -56,7 +56,7 @@ def smooth(side: int, cells: int, generator: torch.Generator) -> Tensor:
 
 
 @dataclass(frozen=True)
-class ComplexMR:
+class ComplexMR(Checked):
     """Complex crops (real, imaginary), magnitude about 1, of magnitude slices or of complex ones, whose phase
     is preserved.
 
@@ -71,9 +71,6 @@ class ComplexMR:
 
     channels = 2
     contrast: Share = 0.65
-
-    def __post_init__(self) -> None:
-        check(self)
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         return self._with_grid(image, side, generator)[0]
@@ -166,7 +163,7 @@ def _apply_curve(magnitude: Tensor, curve: Tensor, top: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Frames:
+class Frames(Checked):
     """Crops of RGB or grey pictures in [-1, 1]: zoomed out (antialiased), moved, flipped, with other light.
 
     Args:
@@ -187,9 +184,6 @@ class Frames:
     brightness: Share = 0.2
     contrast: Share = 0.2
     balance: Share = 0.08
-
-    def __post_init__(self) -> None:
-        check(self)
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         height, width = image.shape[-2:]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from ..errors import InputError
 from ..mri.sampling import KINDS
-from ..settings import Bounds, Privacy, build, check
+from ..settings import Bounds, Checked, Privacy, build, check
 from .config import Adjustable, Card, Count, NotNegative, Optim, Sources, Whole
 
 
@@ -48,7 +48,7 @@ class Acquisition:
 
 
 @dataclass(frozen=True)
-class ScanData(Sources):
+class ScanData(Checked, Sources):
     """The images and volumes that scans come from.
 
     Args:
@@ -61,9 +61,6 @@ class ScanData(Sources):
     sides: tuple[Count, ...] = ()
     workers: Adjustable[Whole] = 0
     validation_scans: Count = 4
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class BaselineConfig:
+class BaselineConfig(Checked):
     """A run that trains a supervised baseline.
 
     Args:
@@ -118,9 +115,6 @@ class BaselineConfig:
     keep: Adjustable[Count] = 2
     card: Adjustable[Card] = field(default_factory=Card)
     privacy: Adjustable[Privacy] = field(default_factory=Privacy)
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 def read_baseline(given: Mapping[str, Any], source: str) -> BaselineConfig:

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..settings import Privacy, check
+from ..settings import Checked, Privacy
 from .conditioning import Conditioning
 from .config import Adjustable, Card, Count, Data, Objective, Optim, Whole
 
 
 @dataclass(frozen=True)
-class ClassifierConfig:
+class ClassifierConfig(Checked):
     """A run that trains a classifier of noisy images, from the labels of the data.
 
     Args:
@@ -41,9 +41,6 @@ class ClassifierConfig:
     keep: Adjustable[Count] = 2
     card: Adjustable[Card] = field(default_factory=Card)
     privacy: Adjustable[Privacy] = field(default_factory=Privacy)
-
-    def __post_init__(self) -> None:
-        check(self)
 
     @property
     def conditions(self) -> Conditioning:

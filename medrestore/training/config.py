@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, is_dataclass
 from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
 
 from ..errors import InputError
-from ..settings import OMITTED, Bounds, Privacy, build, check, flatten, hints, plain
+from ..settings import OMITTED, Bounds, Checked, Privacy, build, check, flatten, hints, plain
 from .conditioning import Conditioning
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ NotNegative = Annotated[float, Bounds(at_least=0)]
 
 
 @dataclass(frozen=True)
-class Optim:
+class Optim(Checked):
     """AdamW, its learning rate rising, constant, and falling to zero at the end.
 
     Args:
@@ -44,12 +44,9 @@ class Optim:
     decay_images: Adjustable[Whole] = 50_000
     weight_decay: NotNegative = 0.0
 
-    def __post_init__(self) -> None:
-        check(self)
-
 
 @dataclass(frozen=True)
-class Card:
+class Card(Checked):
     """What the run cannot know of the network that it trains."""
 
     name: str = "unnamed"
@@ -57,9 +54,6 @@ class Card:
     training_data: str = ""
     licence: str = "not stated"
     use: str = "Research use only. Not a medical device. Not for diagnosis. Can invent anatomy."
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 class RunConfig(Protocol):
@@ -105,7 +99,7 @@ class Betas:
 
 
 @dataclass(frozen=True)
-class Levels:
+class Levels(Checked):
     """Which noise levels are trained on, std of every real number.
 
     Args:
@@ -117,9 +111,6 @@ class Levels:
     kind: Literal["log_normal", "schedule", "log_uniform"] | None = None
     mean: float = -1.2
     std: Positive = 1.2
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)

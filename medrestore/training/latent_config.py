@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from ..errors import InputError
-from ..settings import Bounds, Privacy, build, check
+from ..settings import Bounds, Checked, Privacy, build, check
 from .conditioning import Conditioning
 from .config import Adjustable, Card, Count, Data, NotNegative, Objective, Optim, Whole
 
@@ -51,7 +51,7 @@ class Unconditioned:
 
 
 @dataclass(frozen=True)
-class AutoencoderConfig(Unconditioned):
+class AutoencoderConfig(Checked, Unconditioned):
     """A run that trains an autoencoder, whose codes a latent prior may learn.
 
     Args:
@@ -90,9 +90,6 @@ class AutoencoderConfig(Unconditioned):
     card: Adjustable[Card] = field(default_factory=Card)
     privacy: Adjustable[Privacy] = field(default_factory=Privacy)
 
-    def __post_init__(self) -> None:
-        check(self)
-
     @property
     def codes_weight(self) -> float:
         """Of the regularisation of the codes."""
@@ -126,7 +123,7 @@ class Latent:
 
 
 @dataclass(frozen=True)
-class LowResolution:
+class LowResolution(Checked):
     """The coarse image that a prior is given.
 
     Args:
@@ -138,9 +135,6 @@ class LowResolution:
     recipe: Literal["bsr", "average"] = "bsr"
     factor: Annotated[int, Bounds(at_least=2, at_most=32)] = 4
     drop: Annotated[float, Bounds(at_least=0, below=1)] = 0.1
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
