@@ -1,6 +1,5 @@
 """The prior that a run leaves: averaged weights, description, card, config and log, in one folder."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +32,7 @@ def export(folder: Path, result: RunResult, initial: Initial, data: ImageData, c
         net = build_network(initial.network)
     net.load_state_dict(result.weights, assign=True)
     progress = result.progress
-    facts = asdict(config.card) | {
-        "images": progress.seen,
-        "ema_images": result.half_life,
-        "hardware": result.process.hardware,
-        "hours": round(progress.seconds / 3600, 2),
-        "parent": initial.parent,
-    }
+    facts = result.facts(config.card) | {"parent": initial.parent}
     with new_folder(folder, replace=True, advice=ADVICE) as part:
         save(
             part,
@@ -54,10 +47,9 @@ def export(folder: Path, result: RunResult, initial: Initial, data: ImageData, c
             half=config.weights == "fp16",
             facts=_conditions(data),
         )
-        write_run(part, config, progress)
         parameters = sum(weight.numel() for weight in net.parameters())
         text = card(initial, data, config, progress, result.scores, facts, parameters=parameters)
-        (part / "CARD.md").write_text(text, encoding="utf-8", errors="replace")
+        write_run(part, config, progress, text)
 
 
 def _conditions(data: ImageData) -> dict[str, Any]:
@@ -67,10 +59,12 @@ def _conditions(data: ImageData) -> dict[str, Any]:
         {"reference": {"channels": reference}} if reference else {})
 
 
-def write_run(folder: Path, config: RunConfig, progress: Progress) -> None:
-    """Writes `config.yaml`, and the log where it has a row, beside a trained network."""
+def write_run(folder: Path, config: RunConfig, progress: Progress, text: str = "") -> None:
+    """Writes `config.yaml`, the log where it has a row, and a text as `CARD.md`, beside a trained network."""
     import yaml
 
     (folder / "config.yaml").write_text(yaml.safe_dump(stored(config), sort_keys=False), encoding="utf-8")
+    if text:
+        (folder / "CARD.md").write_text(text, encoding="utf-8", errors="replace")
     if progress.log:
         write_log(folder, "log", progress.log)

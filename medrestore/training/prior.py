@@ -8,60 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..datasets.base import Augment, Batch, Images
+from ..datasets.base import Batch
 from ..errors import InputError
 from ..priors.classes import plain_classes
-from . import run as runs
 from . import validation as validations
 from .batches import NOISE, stream
 from .checkpoint import Progress
 from .conditioning import Given, Told
 from .config import Config
-from .crop_task import CropTask, adamw, layout_of, no_crops
+from .crop_task import CropTask, adamw, laid_out, layout_of, no_crops
 from .export import export
 from .loss import denoising_loss, noise_levels, weighting
 from .run import Run
 from .runtime import Acceleration, Process, continue_default_stream
-from .start import ImageData, initial_network, load_images
-from .task import Callbacks, RunResult
-
-
-def train(
-    config: Config,
-    *,
-    images: Images | None = None,
-    validation: Images | None = None,
-    augment: Augment | None = None,
-    callbacks: Callbacks | None = None,
-    resume: bool = True,
-) -> Path:
-    """Trains a prior, or resumes its training, and returns its folder.
-
-    Args:
-        config: the run; see `Config`.
-        images, validation, augment: instead of `config.data.train`, `.validation` and `.augment`.
-        callbacks, resume: as `run.run`, which also says what is raised.
-    """
-    return runs.run(
-        PriorTask(config, load_images(config, images, validation, augment)),
-        callbacks=callbacks,
-        resume=resume,
-    )
-
-
-def export_last(
-    config: Config,
-    *,
-    images: Images | None = None,
-    validation: Images | None = None,
-    augment: Augment | None = None,
-) -> Path:
-    """Exports the prior of the last checkpoint, whether the run has ended or not; arguments as for `train`.
-
-    Raises:
-        InputError: no checkpoint in `config.out` is intact.
-    """
-    return runs.export_last_checkpoint(PriorTask(config, load_images(config, images, validation, augment)))
+from .start import ImageData, initial_network
+from .task import RunResult
 
 
 class PriorTask(CropTask):
@@ -84,8 +45,7 @@ class PriorTask(CropTask):
             weighting(config.objective, self.target),
         )
         self.layout = layout_of(config.channels_last)
-        # memory_format is missing in the stub of Module.to
-        self.net = self.initial.net.to(memory_format=self.layout)  # type: ignore[call-overload]
+        self.net = laid_out(self.initial.net, self.layout)
         if config.gradient_checkpointing:
             _checkpoint_gradients(self.net)
         self.has_dropout = any(

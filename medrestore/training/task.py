@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping, Sized
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..datasets.base import Progress as Preparation
 from .checkpoint import Progress, Tensors
-from .config import RunConfig
+from .config import Card, RunConfig
 from .runtime import Acceleration, Process
 
 if TYPE_CHECKING:
@@ -85,6 +85,11 @@ class RunResult:
     scores: Mapping[str, float]
     progress: Progress
     process: Process
+
+    def facts(self, card: Card) -> dict[str, Any]:
+        """What the description of the trained network tells of the run, and of what the run cannot know."""
+        return asdict(card) | {"images": self.progress.seen, "ema_images": self.half_life,
+                               "hours": round(self.progress.seconds / 3600, 2), "hardware": self.process.hardware}
 
 
 class TrainingTask(ABC, Generic[Batch]):

@@ -25,7 +25,7 @@ from medrestore.priors import spaces
 from medrestore.priors.parametrisations import Parametrisation
 from medrestore.priors.spaces import LatentSpace
 from medrestore.priors.store import describe
-from medrestore.training import train_latent
+from medrestore.training import export_last, train
 from medrestore.training.baseline_config import Loss
 from medrestore.training.config import Betas, Objective
 from medrestore.training.latent_config import AutoencoderLoss
@@ -103,8 +103,6 @@ class Wide(Doubled):
 def mixed_references(out: Path, validation: Waves) -> bool:
     from training.test_conditioning import PairCrop
 
-    from medrestore.training import train
-
     made = prior_config(out, conditions={"reference": True}, network=BARE, **SHORT)
     return (train(made, images=Doubled(), validation=validation, augment=PairCrop()) / "prior.json").is_file()
 
@@ -117,7 +115,7 @@ def colours_with(folder: Path, images: type[Waves]) -> bool:
         checkpoint_images=4,
     )
     return (
-        train_latent(made, images=images(), validation=images(first=12, count=6)) / "prior.json"
+        train(made, images=images(), validation=images(first=12, count=6)) / "prior.json"
     ).is_file()
 
 
@@ -447,9 +445,7 @@ def renamed(out: Path) -> bool:
 
 
 def exported(out: Path) -> bool:
-    from medrestore.training.prior import export_last as of_prior
-
-    made = of_prior(prior_config(out, **SHORT), images=Waves(), validation=Waves(30, 6))
+    made = export_last(prior_config(out, **SHORT), images=Waves(), validation=Waves(30, 6))
     return (made / "prior.json").is_file()
 
 
