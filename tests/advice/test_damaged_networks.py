@@ -11,6 +11,7 @@ import torch
 from diffusers import DDPMScheduler
 from helpers.advice import damage, followed
 from helpers.autoencoders import autoencoder
+from helpers.checkpoints import open_checkpoint
 from helpers.networks import rewrite, save_classifier, save_rgb_prior
 from helpers.slices import scan
 from helpers.trained import network
@@ -27,7 +28,7 @@ from medrestore import baselines, priors
 from medrestore.baselines import Supervised
 from medrestore.files import digest
 from medrestore.priors import classifier_store, spaces
-from medrestore.priors.convert import adm_classifier, ddpm, open_checkpoint, write
+from medrestore.priors.convert import adm_classifier, ddpm, write
 from medrestore.priors.spaces import LatentSpace
 
 RGB = white((1, 3, 8, 8))

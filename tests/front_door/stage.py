@@ -12,11 +12,12 @@ from helpers import scans
 from helpers.checkpoints import FACES
 from helpers.networks import save_complex_prior, save_rgb_prior
 from helpers.phantom import head_and_maps
+from helpers.reconstructions import write_reconstruction
 from PIL import Image
 from scipy.io import savemat
 
 from medrestore import shipped
-from medrestore.io import write_nifti, write_reconstruction
+from medrestore.io import write_nifti
 from medrestore.io.frames.mha import MhaWriter
 from medrestore.io.frames.video import VideoWriter
 from medrestore.mri import radial
