@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import shipped
 from ..conditions import UNPLACED
 from ..errors import InputError
 from ..files import Stage, digest, digest_of, final_names, preview_place
@@ -287,13 +286,13 @@ def _restored_record(
 ) -> dict[str, Any]:
     """How an output was made; holds no time of day, so that a rerun gives the same bytes."""
     plan, names = job.plan, job.writing
-    prior = plan.prior if job.about and plan.prior in shipped.priors() else names.name_of(plan.prior)
     return {
         "made": RESTORED,
         "medrestore": version("medrestore"),
         "torch": torch.__version__,
         "device": job.machine.place,
-        "config": plain(replace(plan, prior=prior, degradation=named(plan.degradation, names), **plan.named(names))),
+        "config": plain(replace(plan, prior=job.recorded_prior(names), degradation=named(plan.degradation, names),
+                                **plan.named(names))),
         "key": key,
         "input": {
             "name": names.name_of(images.where),

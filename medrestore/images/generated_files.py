@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from .. import shipped
 from ..conditions import UNPLACED
 from ..errors import InputError
 from ..files import Stage, digest_of, final_names
@@ -87,14 +86,13 @@ def _as_stored(images: torch.Tensor, out: Path) -> tuple[np.ndarray, FileImages]
 def _generated_record(job: GenerateJob, key: str) -> dict[str, Any]:
     """How the output was made; holds no time of day."""
     plan, names = job.plan, job.writing
-    prior = plan.prior if job.about and plan.prior in shipped.priors() else names.name_of(plan.prior)
     levels = [level for level in plan.levels(job.prior) if math.isfinite(level)]
     return {
         "made": GENERATED,
         "medrestore": version("medrestore"),
         "torch": torch.__version__,
         "device": job.machine.place,
-        "config": plain(plan) | {"prior": prior} | plan.named(names),
+        "config": plain(plan) | {"prior": job.recorded_prior(names)} | plan.named(names),
         "key": key,
         "prior_sha256": job.prior_hash,
         "method": repr(plan.sampler),

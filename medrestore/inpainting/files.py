@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import shipped
 from ..errors import InputError
 from ..evaluation import FrameScore, SceneScore, score_scene, write_frames_csv
 from ..files import digest, preview_place, write_file
@@ -167,12 +166,11 @@ def _scene_provenance(
 ) -> dict[str, Any]:
     """How an output was made; holds no time of day, so that a rerun gives the same bytes."""
     plan, names = job.plan, job.writing
-    prior = plan.prior if job.about and plan.prior in shipped.priors() else names.name_of(plan.prior)
     return {
         "medrestore": version("medrestore"),
         "torch": torch.__version__,
         "device": job.machine.place,
-        "config": plain(replace(plan, prior=prior, **plan.named(names))),
+        "config": plain(replace(plan, prior=job.recorded_prior(names), **plan.named(names))),
         "key": key,
         "input": {
             "name": names.name_of(source),

@@ -1,6 +1,5 @@
 """Files of scans through `recon.preparation` and `recon.restoring`: whole outputs or none, resumed where they stopped."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import shipped
 from ..conditions import UNPLACED
 from ..errors import InputError
 from ..files import Stage, digest, digest_of, explained, final_names
@@ -22,7 +20,7 @@ from ..io import KSpaceFile, ReconstructionWriter, read_provenance, write_nifti
 from ..io.guards import scan_files
 from ..io.kspace.series import SeriesFile
 from ..io.reconstruction import damaged
-from ..jobs import PriorJob
+from ..jobs import PriorJob, about, seconds_of
 from ..metrics import Scores
 from ..report import panel
 from ..restoration import image_size, padded_size
@@ -303,15 +301,9 @@ def _provenance(source: Path, ready: Prepared, volume: Volume, notes: list[str])
 def _recorded(job: Job) -> Plan:
     """The plan as it is stored: files by what `writing` keeps of their paths, besides the digests in the provenance."""
     plan, names = job.plan, job.writing
-    known = job.prior_hash and plan.prior in shipped.priors()
-    return replace(
-        plan,
-        prior=plan.prior if known else names.name_of(plan.prior),
-        maps=None if plan.maps is None else names.name_of(plan.maps),
-        trajectory=None if plan.trajectory is None else names.name_of(plan.trajectory),
-        reference_image=None if plan.reference_image is None else names.name_of(plan.reference_image),
-        **plan.named(names),
-    )
+    files: dict[str, Any] = {name: None if (place := vars(plan)[name]) is None else names.name_of(place)
+                             for name in ("maps", "trajectory", "reference_image")}
+    return replace(plan, prior=job.recorded_prior(names), **files, **plan.named(names))
 
 
 def _frames(scan: KSpaceFile) -> list[dict[str, int]] | None:
@@ -340,7 +332,7 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: 
         f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.sampler).__name__}, "
         f"{len(job.levels) - 1} steps, {'' if at_once == 1 else f'{at_once} slices in a batch, '}"
         f"data steps by {_words(ready.data_step)}; on {job.machine.place}; "
-        + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
+        + about(minutes)
     )
 
 
@@ -362,13 +354,11 @@ def _seconds_a_call(ready: Prepared, job: Job, at_once: int) -> float:
     def called(numbers: Sequence[int]) -> Tensor:
         return job.prior(torch.zeros(len(numbers), job.prior.channels, *size, device=job.machine.place), 1.0)
 
-    with torch.no_grad():
-        if job.machine.place != "cpu":  # whose first call loads its kernels
-            list(in_batches(called, range(images), images))
-        started = time.monotonic()
+    def all_called() -> None:
         for denoised in in_batches(called, range(images), images):
             denoised.sum().item()  # waits for the device
-    return time.monotonic() - started
+
+    return seconds_of(all_called, job.machine.place)
 
 
 def is_done(source: Path, target: Path, job: Job) -> bool:
