@@ -12,14 +12,11 @@ from torch import Tensor
 
 from ..datasets.base import Batch, Crops
 from ..errors import InputError
-from ..files import new_folder
 from ..priors.autoencoder import Autoencoder
 from ..priors.spaces import LatentSpace, peak_of
 from .batches import NOISE, WEIGHTS, stream
 from .card import autoencoder_card
-from .checkpoint import ADVICE
 from .crop_task import CropTask, adamw, laid_out, layout_of, no_crops
-from .export import write_run
 from .latent_config import AutoencoderConfig
 from .reconstruction import Judge, reconstruction_error
 from .runtime import Acceleration, Process, continue_default_stream
@@ -105,17 +102,16 @@ class AutoencoderTask(CropTask):
         error = numbers * torch.cat(squares).mean() / peak**2
         return {SCORE: float(torch.stack(errors).mean()), "psnr": float(-10 * error.log10())}
 
-    def export(self, folder: Path, result: RunResult) -> None:
-        config, progress = self.config, result.progress
+    def write(self, folder: Path, result: RunResult) -> str:
+        config = self.config
         net = cast("Autoencoder", drawn_network(self.network, config.seed))
         prefix = "autoencoder."
         weights = {key.removeprefix(prefix): value for key, value in result.weights.items() if key.startswith(prefix)}
         net.load_state_dict(weights)
         facts = result.facts(config.card) | {"scores": {key: round(value, 5) for key, value in result.scores.items()}}
         space = LatentSpace(net, self.measured_scale(net), self.data.train.recipe)
-        with new_folder(folder, replace=True, advice=ADVICE) as part:
-            space.save(part, facts, half=config.weights == "fp16")
-            write_run(part, config, progress, autoencoder_card(space, self.data, config, progress, result.scores))
+        space.save(folder, facts, half=config.weights == "fp16")
+        return autoencoder_card(space, self.data, config, result.progress, result.scores)
 
     @torch.no_grad()
     def measured_scale(self, net: Autoencoder) -> float:

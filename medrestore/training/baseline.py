@@ -16,13 +16,11 @@ from ..baselines import Supervised, ZeroFilled, save
 from ..baselines.supervised import drawn_from
 from ..baselines.weights import new_network
 from ..datasets.base import Progress as Preparation
-from ..files import new_folder
 from ..metrics import psnr, ssim_map
 from ..settings import plain
 from .baseline_config import BaselineConfig, Loss
 from .batches import WEIGHTS, stream, with_worker_errors, worker_options
-from .checkpoint import ADVICE, Progress
-from .export import write_run
+from .checkpoint import Progress
 from .runtime import Acceleration, Process
 from .scans import Position, Scans, TrainingScan
 from .task import SCORE, RunResult, TrainingTask
@@ -117,8 +115,8 @@ class BaselineTask(TrainingTask[list[TrainingScan]]):
         )
         return float(reconstruction_loss(image, target, self.config.loss)), own, reference
 
-    def export(self, folder: Path, result: RunResult) -> None:
-        config, progress = self.config, result.progress
+    def write(self, folder: Path, result: RunResult) -> str:
+        config = self.config
         net = new_network(config.baseline, config.network, "network")
         net.load_state_dict(result.weights)
         facts = result.facts(config.card) | {
@@ -126,9 +124,8 @@ class BaselineTask(TrainingTask[list[TrainingScan]]):
             "loss": asdict(config.loss),
             "scores": {key: round(value, 4) for key, value in result.scores.items() if "psnr" in key},
         }
-        with new_folder(folder, replace=True, advice=ADVICE) as part:
-            save(part, Supervised(net, facts))
-            write_run(part, config, progress)
+        save(folder, Supervised(net, facts))
+        return ""
 
     def parameter_names(self) -> dict[str, str]:
         return {name: str(number) for number, (name, _) in enumerate(self.net.named_parameters())}

@@ -10,15 +10,12 @@ from torch.nn import functional
 
 from ..datasets.base import Batch
 from ..errors import InputError
-from ..files import new_folder
 from ..priors import classifier_store
 from ..priors.architectures import build_network
 from ..priors.classes import Classes
 from .batches import NOISE, SAMPLES, stream
-from .checkpoint import ADVICE
 from .classifier_config import ClassifierConfig
 from .crop_task import CropTask, no_crops
-from .export import write_run
 from .loss import noise_levels, target_of
 from .runtime import Acceleration, Process
 from .start import ImageData, check_sides, drawn_network, multiple_of
@@ -82,17 +79,16 @@ class ClassifierTask(CropTask):
         logits: Tensor = net(*self.target.inputs(x, sigma))
         return logits.float()
 
-    def export(self, folder: Path, result: RunResult) -> None:
+    def write(self, folder: Path, result: RunResult) -> str:
         with torch.device("meta"):
             net = build_network(self.network)
         net.load_state_dict(result.weights, assign=True)
         size = self.network.get("sample_size") if self.network.get("pool") == "attention" else None
         card = result.facts(self.config.card) | {"scores": dict(result.scores)}
-        with new_folder(folder, replace=True, advice=ADVICE) as part:
-            classifier_store.save(
-                part, net, parametrisation=self.target, recipe=self.data.train.recipe, channels=self.data.channels,
-                multiple=multiple_of(self.network), size=None if size is None else (size, size), classes=self.classes, card=card)
-            write_run(part, self.config, result.progress)
+        classifier_store.save(
+            folder, net, parametrisation=self.target, recipe=self.data.train.recipe, channels=self.data.channels,
+            multiple=multiple_of(self.network), size=None if size is None else (size, size), classes=self.classes, card=card)
+        return ""
 
 
 def _network_arguments(config: ClassifierConfig, data: ImageData, classes: Classes) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from torch import Tensor
 from ..datasets.base import Images
 from ..datasets.base import Progress as Preparation
 from ..errors import InputError
-from ..files import new_folder
 from ..priors import spaces
 from ..priors.conditional import Conditioned
 from ..priors.latent import AUTOENCODER, LATENT, LOW_RESOLUTION
@@ -24,14 +23,13 @@ from ..priors.store import save
 from ..settings import plain
 from .batches import NOISE, SAMPLES, SIDES, stream
 from .card import latent_card
-from .checkpoint import ADVICE, Progress
+from .checkpoint import Progress
 from .codes import CodeSource
 from .crop_task import adamw, laid_out, layout_of
-from .export import write_run
 from .latent_config import LatentConfig
 from .loss import denoising_loss, noise_levels, target_of, weighting
 from .runtime import Acceleration, Process
-from .start import ImageData, drawn_network
+from .start import ImageData, drawn_network, multiple_of
 from .task import SCORE, RunResult, TrainingTask
 from .validation import LEVELS
 
@@ -151,18 +149,15 @@ class LatentTask(TrainingTask[Numbers]):
             made[name] = float((self.weight(level) * error).mean() if name == SCORE else error.mean().sqrt())
         return made
 
-    def export(self, folder: Path, result: RunResult) -> None:
-        config, progress = self.config, result.progress
+    def write(self, folder: Path, result: RunResult) -> str:
+        config = self.config
         net = drawn_network(self.network, config.seed)
         net.load_state_dict(result.weights)
         facts = result.facts(config.card) | {"scores": {key: round(value, 5) for key, value in result.scores.items()}}
         about, parts = stored_facts(self.space, self.given, config)
-        with new_folder(folder, replace=True, advice=ADVICE) as part:
-            save(part, net, parametrisation=self.target, recipe=self.data.train.recipe, channels=self.channels,
-                 multiple=2 ** (len(self.network.get("block_out_channels", (1,) * 4)) - 1), card=facts, facts=about, parts=parts,
-                 half=config.weights == "fp16")
-            text = latent_card(self.target, self.network, self.space, self.data, config, progress, result.scores)
-            write_run(part, config, progress, text)
+        save(folder, net, parametrisation=self.target, recipe=self.data.train.recipe, channels=self.channels,
+             multiple=multiple_of(self.network), card=facts, facts=about, parts=parts, half=config.weights == "fp16")
+        return latent_card(self.target, self.network, self.space, self.data, config, result.progress, result.scores)
 
 
 def stored_facts(space: LatentSpace | None, given: int, config: LatentConfig) -> tuple[dict[str, Any],
@@ -207,7 +202,7 @@ def _check_network(network: dict[str, Any], channels: int, given: int, side: int
                          f"{channels + given} and {channels} are needed; leave them out")
     if network.get("num_class_embeds") is not None:
         raise InputError("the network is conditioned on classes (num_class_embeds), and codes have none; leave it out")
-    multiple = 2 ** (len(network.get("block_out_channels", (1,) * 4)) - 1)
+    multiple = multiple_of(network)
     if side % multiple:
         raise InputError(f"codes of {side} x {side} do not fit a network whose images are multiples of {multiple}; set "
                          f"data.sides to {multiple} times what it is, or take fewer block_out_channels")

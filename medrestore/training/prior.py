@@ -10,14 +10,16 @@ from torch import Tensor
 
 from ..datasets.base import Batch
 from ..errors import InputError
+from ..priors.architectures import build_network
 from ..priors.classes import plain_classes
+from ..priors.store import save
 from . import validation as validations
 from .batches import NOISE, stream
+from .card import card
 from .checkpoint import Progress
 from .conditioning import Given, Told
 from .config import Config
 from .crop_task import CropTask, adamw, laid_out, layout_of, no_crops
-from .export import export
 from .loss import denoising_loss, noise_levels, weighting
 from .run import Run
 from .runtime import Acceleration, Process, continue_default_stream
@@ -112,8 +114,24 @@ class PriorTask(CropTask):
                              "another out, or the labels of that run to resume it")
         self.initial = replace(self.initial, parent=facts["parent"])
 
-    def export(self, folder: Path, result: RunResult) -> None:
-        export(folder, result, self.initial, self.data, self.config)
+    def write(self, folder: Path, result: RunResult) -> str:
+        initial, data, config = self.initial, self.data, self.config
+        with torch.device("meta"):
+            net = build_network(initial.network)
+        net.load_state_dict(result.weights, assign=True)
+        facts = result.facts(config.card) | {"parent": initial.parent}
+        save(folder, net, parametrisation=initial.target, recipe=initial.recipe, channels=data.channels,
+             multiple=initial.multiple, config=dict(getattr(net, "config", {})) | initial.network, size=initial.size, card=facts,
+             half=config.weights == "fp16", facts=_stated_conditions(data))
+        return card(initial, data, config, result.progress, result.scores, facts,
+                    parameters=sum(weight.numel() for weight in net.parameters()))
+
+
+def _stated_conditions(data: ImageData) -> dict[str, Any]:
+    """What `prior.json` says of the conditions that the network takes."""
+    classes, reference = data.classes, data.reference_channels
+    return ({} if classes is None else {"classes": plain_classes(classes)}) | (
+        {"reference": {"channels": reference}} if reference else {})
 
 
 def told_network(net: torch.nn.Module, batch: Batch) -> Told:

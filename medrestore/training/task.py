@@ -137,8 +137,8 @@ class TrainingTask(ABC, Generic[Batch]):
         """The validation of a network in evaluation mode; `SCORE` is one of the names."""
 
     @abstractmethod
-    def export(self, folder: Path, result: RunResult) -> None:
-        """Writes the trained network; on the main process only."""
+    def write(self, folder: Path, result: RunResult) -> str:
+        """Writes the trained network into a folder; returns the text of its card, empty where it has none."""
 
     def after_step(self, run: "Run[Batch]", before: Progress) -> None:
         """Called after each step of the optimiser, for outputs by the way; does nothing unless overridden."""
