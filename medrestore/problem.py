@@ -26,7 +26,7 @@ from .operators import (
     Spectrum,
 )
 from .operators import stack as stack_operators
-from .operators.base import Window, placed, required
+from .operators.base import Window, on_device, required
 from .operators.local import LocalOperator, as_local
 from .operators.representation import ShortRepr
 
@@ -72,7 +72,7 @@ class Problem(ShortRepr, Generic[A]):
 
     def to(self, device: torch.device | str) -> "Problem[A]":
         """The same problem on a device."""
-        return Problem(placed(self.operator, device), self.y.to(device), placed(self.sigma, device))
+        return Problem(on_device(self.operator, device), self.y.to(device), on_device(self.sigma, device))
 
     def restrict(self, window: Window) -> "Problem[LocalOperator]":
         """The part of a local problem that lies inside a window of the image.

@@ -30,9 +30,18 @@ if TYPE_CHECKING:
 
 # fields of the plan that say where a file is, which a rerun may give anew
 PLACES = ("prior", "maps", "trajectory", "reference_image", "classifier")
-BESIDE = {  # fields of the plan that name files, and what these are
-    "maps": "a file of coil maps", "trajectory": "the file of a trajectory",
-    "reference_image": "an output of recon, or a .npy, for --reference-image",
+MISSING = {  # of the plan's fields that name files, what is said where one is not there
+    "maps": "{} does not exist; give a file of coil maps",
+    "trajectory": "{} does not exist; give the file of a trajectory",
+    "reference_image": "{} does not exist; give an output of recon, or a .npy, for --reference-image",
+}
+OTHERS = {  # entries of an output's record: the field of the plan, and what is said where it is another now
+    "prior_sha256": ("prior", "{} is not the prior that {} was made with (its sha256 differs); give the place of that one by "
+                              "--prior"),
+    "maps_fingerprint": ("maps", "{} holds other coil maps than {} was made with; give those by --maps"),
+    "trajectory_fingerprint": ("trajectory", "{} holds another trajectory than {} was made with; give that by --trajectory"),
+    "reference_fingerprint": ("reference_image", "{} is another image than {} was made with; give that by --reference-image"),
+    "classifier_sha256": ("classifier", "{} is not the classifier that {} was made with; give that by --classifier"),
 }
 QUALITIES = Literal["fast", "balanced", "best"]
 
@@ -77,10 +86,10 @@ def run(options: Options) -> int:
     source = shipped.scan(options.scan)
     if not _is_there(source):
         raise InputError(f"{source} does not exist; give a scan or a folder of scans")
-    for name, what in BESIDE.items():
+    for name, sentence in MISSING.items():
         place = getattr(options.plan, name)
         if place is not None and not _is_there(Path(place)):
-            raise InputError(f"{place} does not exist; give {what}")
+            raise InputError(sentence.format(place))
     out = _out(source, options)
 
     from ..recon.files import Job, is_done, recon_file
@@ -210,19 +219,12 @@ def _same_inputs(made: dict[str, Any], source: Path, job: "Job", options: Option
 
     if source.is_dir() or fingerprint(source) != made["input"].get("fingerprint"):
         raise InputError(f"{source} is not the scan that {options.origin} was made from; give that scan as SCAN")
-    for key, now, name, differs, way in (
-        ("prior_sha256", job.prior_hash, "prior", "is not the prior that {} was made with (its sha256 differs)",
-         "the place of that one by --prior"),
-        ("maps_fingerprint", job.maps_fingerprint, "maps", "holds other coil maps than {} was made with", "those by --maps"),
-        ("trajectory_fingerprint", job.trajectory_fingerprint, "trajectory", "holds another trajectory than {} was made with",
-         "that by --trajectory"),
-        ("reference_fingerprint", job.reference_fingerprint, "reference_image", "is another image than {} was made with",
-         "that by --reference-image"),
-        ("classifier_sha256", job.classifier_hash, "classifier", "is not the classifier that {} was made with",
-         "that by --classifier"),
-    ):
-        if made.get(key) != now:
-            raise InputError(f"{getattr(options.plan, name)} {differs.format(options.origin)}; give {way}")
+    now = {"prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint,
+           "trajectory_fingerprint": job.trajectory_fingerprint, "reference_fingerprint": job.reference_fingerprint,
+           "classifier_sha256": job.classifier_hash}
+    for key, (name, sentence) in OTHERS.items():
+        if made.get(key) != now[key]:
+            raise InputError(sentence.format(getattr(options.plan, name), options.origin))
     if made.get("medrestore") != version("medrestore"):
         say(f"{options.origin} was made by medrestore {made.get('medrestore')}, this is {version('medrestore')}: bits may differ")
 

@@ -49,10 +49,10 @@ def truncate(image: Tensor, zoom: float) -> Tensor:
     return image
 
 
-def smooth(side: int, cells: int, generator: torch.Generator) -> Tensor:
-    """A smooth field of about unit variance, (side, side)."""
+def smooth(size: int | tuple[int, int], cells: int, generator: torch.Generator) -> Tensor:
+    """A smooth random field of about unit variance: (height, width), or (size, size)."""
     coarse = torch.randn(1, 1, cells, cells, generator=generator)
-    return F.interpolate(coarse, size=(side, side), mode="bicubic", align_corners=True)[0, 0]
+    return F.interpolate(coarse, size=size, mode="bicubic", align_corners=True)[0, 0]
 
 
 @dataclass(frozen=True)

@@ -228,15 +228,15 @@ def same(x: Tensor) -> Tensor:
     return x
 
 
-def placed(value: Any, device: torch.device | str) -> Any:
+def on_device(value: Any, device: torch.device | str) -> Any:
     """An operator, or what one is made of, with its tensors on a device."""
     if isinstance(value, Tensor):
         return value.to(device)
     if isinstance(value, tuple):
-        made = tuple(placed(one, device) for one in value)
+        made = tuple(on_device(one, device) for one in value)
         return value if all(a is b for a, b in zip(made, value, strict=True)) else made
     if not is_dataclass(value) or isinstance(value, type):
         return value
     own = {one.name: getattr(value, one.name) for one in fields(value)}
-    given = {name: placed(one, device) for name, one in own.items()}
+    given = {name: on_device(one, device) for name, one in own.items()}
     return value if all(given[name] is own[name] for name in own) else replace(value, **given)

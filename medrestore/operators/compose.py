@@ -311,4 +311,4 @@ class ComposedCoIsometry(SpectralAfter, CoIsometry):
 @cache
 def _with(part: type[Chain], kind: type[Composed]) -> type[Composed]:
     """The class `kind` of compositions that are also what `part` says."""
-    return type(kind.__name__, (part, kind), {})
+    return type(kind.__name__, (part, kind), {"__module__": __name__})

@@ -220,7 +220,8 @@ class Config(GeneratorConfig):
         conditions: what the network is told of an image beside the noisy one.
         ema_images: half-lives of the averaged weights; the one that denoises best at the end is exported.
         precision: of the network's arithmetic; weights stay fp32 while it trains.
-        compile, gradient_checkpointing: `torch.compile`, less memory for more time.
+        compile: whether the network is compiled by `torch.compile`.
+        gradient_checkpointing: less memory for more time.
         sample_images: between pictures; 0: none.
         snapshots: epochs after which the averaged weights become a prior in `out/snapshots/epoch-NN`.
     """

@@ -51,7 +51,7 @@ def train(config: AnyConfig, *, images: Images | None = None, validation: Images
     """
     data: dict[str, Any] = {"images": images, "validation": validation, "augment": augment}
     first = partial(train, **data, callbacks=callbacks, resume=resume)
-    return run(_task(config, **data, first=first), callbacks=callbacks, resume=resume)
+    return run(_made_task(config, **data, first=first), callbacks=callbacks, resume=resume)
 
 
 def export_last(config: AnyConfig, *, images: Images | None = None, validation: Images | None = None,
@@ -62,10 +62,10 @@ def export_last(config: AnyConfig, *, images: Images | None = None, validation: 
         InputError: no checkpoint in `config.out` is intact.
     """
     data: dict[str, Any] = {"images": images, "validation": validation, "augment": augment}
-    return export_last_checkpoint(_task(config, **data, first=partial(export_last, **data)))
+    return export_last_checkpoint(_made_task(config, **data, first=partial(export_last, **data)))
 
 
-def _task(config: AnyConfig, *, images: Images | None, validation: Images | None, augment: Augment | None,
+def _made_task(config: AnyConfig, *, images: Images | None, validation: Images | None, augment: Augment | None,
           first: Callable[[AutoencoderConfig], Path]) -> TrainingTask[Any]:
     """The task of a config; `first` makes the autoencoder of a prior of codes where its run does."""
     if isinstance(config, BaselineConfig):

@@ -192,7 +192,7 @@ STORED = [
         answer,
     ),
     damage(
-        "{} is not the file that prior.json describes (its sha256 differs); copy the prior again",
+        "{} is not the file that {} describes (its sha256 differs); copy the {} again",
         prior,
         flip(WEIGHTS),
         answer,
@@ -276,9 +276,9 @@ STORED = [
         lambda path: another_network(path),
         codes,
     ),
-    damage("{} has no {}; copy the baseline again", baseline, lost("weights.safetensors"), image),
+    damage("{} has no {}; a {} needs its weights as safetensors, copy it again", baseline, lost("weights.safetensors"), image),
     damage(
-        "{} is not the file that {} describes (its sha256 differs); copy the baseline again",
+        "{} is not the file that {} describes (its sha256 differs); copy the {} again",
         baseline,
         flip("weights.safetensors"),
         image,

@@ -10,7 +10,7 @@ from helpers.advice import case, followed
 from helpers.autoencoders import autoencoder as small_autoencoder
 from helpers.autoencoders import train_waves_autoencoder
 from helpers.networks import save_complex_prior, save_rgb_prior
-from helpers.runs import NETWORK, EdgedWaves, Waves, baseline_config, prior_config, train_waves
+from helpers.runs import NETWORK, Crop, EdgedWaves, Waves, baseline_config, prior_config, train_waves
 from training.test_classifier import Alone
 from training.test_classifier import fit as classifier
 from training.test_codes import Counted, source
@@ -132,6 +132,13 @@ def scans(folder: Path, *, images: Waves | None = None, **how: Any) -> Any:
     return train
 
 
+def supervised(folder: Path, **how: Any) -> bool:
+    """A baseline that is trained with an augmentation: in the config, or handed over."""
+    augment = how.pop("augment", None)
+    made = baseline_config(folder / "out", images=4, **how)
+    return (train(made, images=Waves(), validation=Waves(30, 6), augment=augment) / "baseline.json").is_file()
+
+
 def measured(folder: Path, *, empty: bool) -> Any:
     """Scans of a fastMRI file, whose centre of k-space is measured or not."""
     import h5py
@@ -179,6 +186,11 @@ def mended(out: Path) -> bool:
 
 
 CASES = [
+    case(
+        "a baseline is trained on scans, which no `augment` makes; set data.augment and data.sides",
+        lambda folder: supervised(folder, augment=Crop()),
+        lambda folder: supervised(folder, data__sides=[16], data__augment="complex_mr"),
+    ),
     case(
         "the autoencoder is of {} channels and the crops have {}; leave network.in_channels and "
         "network.out_channels out",

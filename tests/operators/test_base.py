@@ -24,7 +24,7 @@ from medrestore.operators import (
     motion_kernel,
     sample_pixels,
 )
-from medrestore.operators.base import placed, required
+from medrestore.operators.base import on_device, required
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,6 @@ def test_inverting_singular_values_skips_the_null_space() -> None:
 
 def test_operators_move_with_all_their_tensors() -> None:
     operator = Mask(torch.ones(4, 4)) @ AveragePool(2, (8, 8))
-    there = placed(operator, "meta")
+    there = on_device(operator, "meta")
     assert there.outer.keep.device.type == "meta" and there.inner == operator.inner
-    assert placed(operator, "cpu") is operator
+    assert on_device(operator, "cpu") is operator
