@@ -13,6 +13,7 @@ from torch import Tensor
 
 from . import shipped
 from .conditions import Conditions
+from .errors import InputError
 from .machine import PriorMachine
 from .priors import Prior, classifier_store, opened
 from .priors.store import describe
@@ -43,6 +44,23 @@ def seconds_of(call: Callable[[], object], device: str) -> float:
         started = time.monotonic()
         call()
     return time.monotonic() - started
+
+
+def made_with(device: str) -> dict[str, str]:
+    """What an output was made with, for its record."""
+    return {"medrestore": version("medrestore"), "torch": torch.__version__, "device": device}
+
+
+def chosen_slices(slices: tuple[int, int] | None, count: int, where: object) -> range:
+    """Those of `count` slices, first:last+1 of a plan; all for None.
+
+    Raises:
+        InputError: `where` has no such slices.
+    """
+    first, last = (0, count) if slices is None else slices
+    if not 0 <= first < last <= count:
+        raise InputError(f"{where} has slices 0 to {count - 1}, and `slices` {first}:{last} asks for others")
+    return range(first, last)
 
 
 def about(minutes: float) -> str:

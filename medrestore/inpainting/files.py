@@ -4,11 +4,9 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..errors import InputError
@@ -16,6 +14,7 @@ from ..evaluation import FrameScore, SceneScore, score_scene, write_frames_csv
 from ..files import digest, preview_place, write_file
 from ..io.scenes.base import Scene
 from ..io.scenes.writer import SceneWriter
+from ..jobs import made_with
 from ..report.overlay import write_overlay
 from ..settings import json_values, plain
 from .job import Job
@@ -167,9 +166,7 @@ def _scene_provenance(
     """How an output was made; holds no time of day, so that a rerun gives the same bytes."""
     plan, names = job.plan, job.writing
     return {
-        "medrestore": version("medrestore"),
-        "torch": torch.__version__,
-        "device": job.machine.place,
+        **made_with(job.machine.place),
         "config": plain(replace(plan, prior=job.recorded_prior(names), **plan.named(names))),
         "key": key,
         "input": {

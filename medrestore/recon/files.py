@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -20,7 +19,7 @@ from ..io import KSpaceFile, ReconstructionWriter, read_provenance, write_nifti
 from ..io.guards import scan_files
 from ..io.kspace.series import SeriesFile
 from ..io.reconstruction import damaged
-from ..jobs import PriorJob, about, seconds_of
+from ..jobs import PriorJob, about, chosen_slices, made_with, seconds_of
 from ..metrics import Scores
 from ..report import panel
 from ..restoration import image_size, padded_size
@@ -263,11 +262,8 @@ def _write(volume: Volume, records: Records, keys: dict[int, str], place: Path, 
 
 
 def _slice_range(scan: KSpaceFile, slices: tuple[int, int] | None) -> range:
-    count = len(scan) // scan.frames
-    first, last = (0, count) if slices is None else slices
-    if not 0 <= first < last <= count:
-        raise InputError(f"{scan.path} has slices 0 to {count - 1}, and `slices` {first}:{last} asks for others")
-    return range(first * scan.frames, last * scan.frames)
+    chosen = chosen_slices(slices, len(scan) // scan.frames, scan.path)
+    return range(chosen.start * scan.frames, chosen.stop * scan.frames)
 
 
 def _write_nifti(out: Path, images: ReconstructionWriter, slices: int, scan: KSpaceFile, first: int) -> None:
@@ -282,8 +278,7 @@ def _provenance(source: Path, ready: Prepared, volume: Volume, notes: list[str])
     """What is known of how an output is made before it is: nothing of the hour, so that a rerun gives the same bytes."""
     sampling, job, settled = ready.sampling, volume.job, volume.settled or Settled(volume.plan)
     return {
-        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.place,
-        "config": plain(_recorded(job)), "config_hash": job.config_hash,
+        **made_with(job.machine.place), "config": plain(_recorded(job)), "config_hash": job.config_hash,
         "input": {"name": job.writing.name_of(source), "fingerprint": fingerprint(source)},
         "prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint,
         "trajectory_fingerprint": job.trajectory_fingerprint,
