@@ -11,7 +11,7 @@ from ..files import expanded
 from ..levels import LADDERS, below, check_reach
 from ..machine import PriorMachine
 from ..methods import METHODS, SCANS
-from ..settings import Bounds, FieldError, Joined, OneOf, Privacy, check
+from ..settings import Bounds, Checked, FieldError, Joined, OneOf, Privacy, check
 from .classical import CLASSICAL, PENALTIES, classical
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ QUALITY_OF_SAMPLES = QUALITY | {"best": (50, 4, None)}  # for methods that draw 
 
 
 @dataclass(frozen=True)
-class Undersampling:
+class Undersampling(Checked):
     """Sampling done in software.
 
     Args:
@@ -44,9 +44,6 @@ class Undersampling:
                   "equispaced_fraction", "magic", "magic_fraction"]
     accel: Annotated[float, Bounds(at_least=1)]
     acs: Annotated[int, Bounds(at_least=1)] | None = None
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
@@ -283,7 +280,7 @@ class Machine(PriorMachine):
 
 
 @dataclass(frozen=True)
-class Reading:
+class Reading(Checked):
     """What may be read.
 
     Args:
@@ -293,9 +290,6 @@ class Reading:
 
     max_gb: Annotated[float, Bounds(above=0)] = 16.0
     implausible: bool = False
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
