@@ -185,7 +185,10 @@ def publish_all(folder: Path, target: Path) -> None:
 
 
 class FileWriter(ABC):
-    """A writer used as a context manager: closed at the end of the block, discarded when the block fails."""
+    """A writer used as a context manager: closed at the end of the block, discarded when the block fails.
+
+    It leaves a complete file or, when anything fails, nothing new; an old file stays.
+    """
 
     @abstractmethod
     def close(self) -> None:
