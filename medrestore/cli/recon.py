@@ -186,7 +186,6 @@ def _origin_record(origin: str) -> dict[str, Any]:
 
 def _rerun(options: Options, made: dict[str, Any]) -> Options:
     """The options that made `options.origin`; present places of scan, prior and maps, output and device may be given anew."""
-
     try:
         plan = build(Plan, made["config"], "")
     except FieldError as error:

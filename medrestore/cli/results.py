@@ -3,9 +3,10 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import Field, asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from ..errors import InputError
 from ..settings import Privacy, json_values
@@ -17,8 +18,7 @@ SUMMARY, BEGIN = "summary.csv", b"input,"  # what our tables begin with
 class AnyResult(Protocol):
     """What a command has made."""
 
-    def plain(self) -> dict[str, Any]:
-        """As JSON values."""
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     def row(self) -> dict[str, Any]:
         """One line of a table."""
@@ -33,7 +33,7 @@ def emit(command: str, **facts: Any) -> None:
 
 def emit_results(command: str, results: Iterable[AnyResult], failed: Mapping[str, str]) -> None:
     """Prints results and failures as JSON."""
-    emit(command, results=[one.plain() for one in results],
+    emit(command, results=[asdict(one) for one in results],
          failed=[{"input": name, "error": why} for name, why in failed.items()])
 
 

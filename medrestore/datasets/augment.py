@@ -106,8 +106,7 @@ class ComplexMR(Checked):
         return out.permute(2, 0, 1).contiguous(), grid
 
     def _at_resolution(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
-        """The slice at one of the resolutions that leave it recognisable and let the crop show more than air.
-        """
+        """The slice at a resolution that leaves it recognisable and lets the crop show more than air."""
         longer = max(image.shape[-2:])
         fitting = [zoom for zoom in ZOOMS if zoom == 1 or (zoom * side <= WIDEST * longer and zoom * COARSEST <= longer)]
         zoom = fitting[int(torch.randint(len(fitting), (), generator=generator))]
@@ -117,8 +116,7 @@ class ComplexMR(Checked):
         return coarse.abs()[None] if len(image) == 1 else torch.view_as_real(coarse).permute(2, 0, 1)
 
     def _grid(self, source: torch.Size, side: int, generator: torch.Generator) -> Tensor:
-        """The positions of the crop's pixels in the slice, (1, side, side, 2) in grid_sample's coordinates.
-        """
+        """Positions of the crop's pixels in the slice, (1, side, side, 2) in grid_sample's coordinates."""
         angle = uniform(generator, -0.35, 0.35) + math.pi / 2 * int(torch.randint(4, (), generator=generator))
         zoom = math.exp(uniform(generator, math.log(0.75), math.log(1.1)))
         stretch = uniform(generator, 0.9, 1.1)

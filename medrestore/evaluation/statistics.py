@@ -235,8 +235,7 @@ def paired_differences(
 
 def _match(first: Sequence[Row], second: Sequence[Row],
            metric: str) -> tuple[dict[Hashable, list[tuple[float, float]]], int]:
-    """Scores of the same case and slice by patient, and how many are left out as one of them is not finite.
-    """
+    """Scores of the same case and slice by patient, and how many are left out as one is not finite."""
     one, other = (_by_place(rows, metric) for rows in (first, second))
     patients: dict[Hashable, list[tuple[float, float]]] = defaultdict(list)
     left_out = 0

@@ -70,8 +70,6 @@ class Sink(io.FileIO):
 class ReconstructionWriter(FileWriter):
     """Writes a reconstruction slice by slice, so that memory never has the volume.
 
-    As a context manager it leaves a complete file or, when anything fails, nothing new; an old file stays.
-
     Args:
         path: the file to write; its folder is made when missing.
         slices, height, width: the size of the image volume.

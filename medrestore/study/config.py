@@ -63,8 +63,7 @@ class MethodConfig(Checked):
         return False
 
     def candidates(self) -> list[tuple[Values, Self]]:
-        """Every combination of what is to be tuned, with the config that has it; one, empty, when nothing is.
-        """
+        """Every combination of what is tuned, with the config that has it; one, empty, when nothing is."""
         return [({}, self)]
 
     def settled(self, chosen: Mapping[str, float | None]) -> Self:

@@ -197,8 +197,7 @@ class PictureSolver(Solver, ABC):
 
     @abstractmethod
     def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[MethodImage]:
-        """The picture; where several samples were drawn, also the first of them. `seed` is that of the study.
-        """
+        """The picture; of several samples, also the first of them. `seed` is that of the study."""
 
 
 @dataclass(frozen=True)

@@ -253,8 +253,6 @@ class _ZlibStream:
 class MhaWriter(FileWriter):
     """Writes a compressed .mha stack frame by frame; it appears under its name when it is complete.
 
-    As a context manager it leaves a complete file or, when anything fails, nothing new; an old file stays.
-
     Args:
         path: the file; its folder is made when missing.
         size: (height, width).
