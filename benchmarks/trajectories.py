@@ -1,6 +1,6 @@
 """Scans along trajectories of the held-out subjects: baselines at the weight that validation subjects chose, and diffusion.
 
-    python benchmarks/trajectories.py VOLUMES.npz [--validation 4] [--subjects 8] [--methods HQS DDS]
+    python benchmarks/trajectories.py VOLUMES.npz [--validation 4] [--first 52] [--subjects 8] [--methods HQS DDS]
 
 Subjects, phase, coils and noise are those of configs/evaluate/brain-mr-starter.yaml; coil maps, noise level and scale are
 estimated from the samples, as `medrestore recon` does. Rows go to results/trajectories.csv as they are measured.
@@ -75,6 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("volumes", type=Path)
     parser.add_argument("--validation", type=int, default=4)
+    parser.add_argument("--first", type=int, default=TEST, help="number of the first subject that is measured")
     parser.add_argument("--subjects", type=int, default=8)
     parser.add_argument("--methods", nargs="+", default=[*BASELINES, *PLANS], choices=[*BASELINES, *PLANS])
     parser.add_argument("--trajectories", nargs="+", default=[*TRAJECTORIES], choices=[*TRAJECTORIES])
@@ -94,7 +95,7 @@ def main() -> None:
             make = TRAJECTORIES[name]
             known = [prepare(scan_of(given.volumes, VALIDATION + k, make), Plan()) for k in range(given.validation)]
             weights = {key: tuned(known, BASELINES[key]) for key in BASELINES if key in given.methods}
-            for number in range(TEST, TEST + given.subjects):
+            for number in range(given.first, given.first + given.subjects):
                 ready = prepare(scan_of(given.volumes, number, make), Plan())
                 put(name, number, "gridding", "", *scored(ready, reconstructed(ZeroFilled(), ready)[0]))
                 for key, lam in weights.items():

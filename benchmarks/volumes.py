@@ -25,16 +25,16 @@ from medrestore.methods import DDS, HQS, AcrossSlices
 from medrestore.metrics import flicker
 from medrestore.mri import add_smooth_phase, sampling_mask, simulated_maps
 from medrestore.operators import encoding
-from medrestore.priors import load
+from medrestore.priors import InBatches, ThreePlanes, load
 from medrestore.problem import Problem
 from medrestore.restoration import codec_for, restore_all
 from medrestore.volumes import restore_volume
 
 RESULTS = Path(__file__).parent / "results" / "volumes.csv"
 MATRIX, COILS, SNR_DB = (96, 104), 8, 25.0
-METHODS = {"HQS": HQS(), "DDS": DDS()}
-APART = {"slice by slice": None, "total variation 20": AcrossSlices(HQS(), weight=20.0, differences=1),
-         "second differences 20": AcrossSlices(HQS(), weight=20.0)}
+METHODS = {"HQS": HQS(), "HQS of order 2": HQS(order=2), "DDS": DDS()}
+TOGETHER = {"total variation 20": 1, "second differences 20": 2, "second differences 20, three planes": 2}
+ACROSS = ("slice by slice", *TOGETHER)
 
 
 def truths(path: Path, first: int, slices: int) -> Tensor:
@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--levels", type=int, default=20)
     parser.add_argument("--kinds", nargs="+", default=["stack", "3-D"], choices=["stack", "3-D"])
     parser.add_argument("--methods", nargs="+", default=[*METHODS], choices=[*METHODS])
-    parser.add_argument("--across", nargs="+", default=[*APART], choices=[*APART])
+    parser.add_argument("--across", nargs="+", default=ACROSS, choices=ACROSS)
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
     prior, truth = load("brain-mr-starter"), truths(given.volume, given.first, given.slices)
@@ -86,12 +86,13 @@ def main() -> None:
             codec = codec_for(prior, problems[len(problems) // 2])
             for name in given.methods:
                 for key in given.across:
-                    begun, across = time.process_time(), APART[key]
-                    if across is None:
+                    begun = time.process_time()
+                    if key not in TOGETHER:
                         results = restore_all(problems, prior, METHODS[name], levels=levels, codec=codec)
                     else:
-                        together = AcrossSlices(METHODS[name], weight=across.weight, differences=across.differences)
-                        results = restore_volume(problems, prior, together, levels=levels, codec=codec)
+                        together = AcrossSlices(METHODS[name], weight=20.0, differences=TOGETHER[key])
+                        planes, batch = (ThreePlanes(InBatches(prior, 8)), len(problems)) if "planes" in key else (prior, 8)
+                        results = restore_volume(problems, planes, together, levels=levels, codec=codec, batch_size=batch)
                     image = torch.cat([one.samples for one in results])[:, 0].abs()
                     error = (image - truth) / peak
                     rows.writerow([kind, name, key, f"{-10 * math.log10(float(error.square().mean())):.2f}",

@@ -93,7 +93,7 @@ def reading_an_evaluation(left: dict[str, Any], out: str) -> None:
 def what_spread_means(left: dict[str, Any], out: str) -> None:
     """Spreads are as the page on posteriors has them, and the conformal factor mends the coverage of new heads."""
     spread = left["toy_spread"]
-    assert abs(spread["the posterior"][0] - 1) < 0.05 and spread["HQS"] == [0, 0]
+    assert abs(spread["the posterior"][0] - 1) < 0.05 and max(spread["HQS"]) < 1e-5  # it draws no samples: rounding
     assert spread["DDS, gamma 5"][0] < 0.1 < spread["DDNM+"][0] < spread["DDS"][0] < spread["DiffPIR"][0]
     assert left["factor"] == max(left["needed"]) > 1.645
     assert min(left["mended"]) > 0.85 > max(left["plain"])

@@ -102,13 +102,15 @@ def _mri(options: Options) -> int:
         if plan is sampled:
             spread = shown(result.std[0])
     say(f"{'':24s} {'PSNR dB':>8s} {'SSIM':>7s} {'NMSE':>8s}")
-    for name, image in images.items():
-        value = volume_scores([image], [truth])
-        say(f"{name:24s} {value.psnr:8.2f} {value.ssim:7.4f} {value.nmse:8.5f}")
+    scores = {name: volume_scores([image], [truth]) for name, image in images.items()}
+    for name, score in scores.items():
+        say(f"{name:24s} {score.psnr:8.2f} {score.ssim:7.4f} {score.nmse:8.5f}")
     peak = float(truth.max())
-    columns = [Column(name, image, peak) for name, image in (images | {"truth": truth}).items()]
-    columns.append(Column("DDS, spread x 10", spread, peak / 10))
-    panel(columns, Path(options.out), title=f"{ready.sampling.acceleration:.1f}x undersampled, 8 coils. Research use only.")
+    columns = [Column(f"{name}: {scores[name].psnr:.1f} dB", image, peak) for name, image in images.items()]
+    columns.insert(len(images) - len(plans), Column("truth", truth, peak))
+    columns += [Column("HQS, error x 5", (images["HQS"] - truth).abs(), peak / 5), Column("DDS, spread x 10", spread, peak / 10)]
+    title = f"{ready.sampling.acceleration:.1f}x undersampled, 8 coils. Research use only."
+    panel(columns, Path(options.out), title=title, rows=2)
     say(f"{options.out}  ({time.monotonic() - started:.0f} s)")
     return 0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..files import new_file, write_file
+from ..files import write_file
 from ..io.guards import open_npy
 
 ADVICE = "make room or choose another cache folder"
@@ -30,8 +30,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
     Raises:
         InputError: the disk is full, or nothing may be written there; an older file stays.
     """
-    with new_file(path, advice=ADVICE) as temporary, temporary.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
+    write_file(path, lambda file: np.save(file, array, allow_pickle=False), advice=ADVICE)
 
 
 def write_text(path: Path, text: str) -> None:

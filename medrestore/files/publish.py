@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from ..errors import InputError
 from .system import (
@@ -29,21 +29,62 @@ TRIES = 8  # of publishing a folder where other processes publish theirs
 
 
 def write_file(
-    path: str | os.PathLike[str], data: bytes | str, *, overwrite: bool = True, advice: str = ADVICE
+    path: str | os.PathLike[str],
+    data: bytes | str | Callable[[BinaryIO], object],
+    *,
+    overwrite: bool = True,
+    advice: str = ADVICE,
 ) -> None:
     """Publishes a file with the given content; missing folders are created.
 
+    A new file has no name before it is complete, where the system has such files (Linux): a kill leaves nothing.
+
     Args:
         path: the file.
-        data: its content; text is written as UTF-8, line ends as they are, bytes of file names that are no text as "?".
+        data: its content, or what writes it to an open file; text is written as UTF-8, line ends as they are, bytes of
+            file names that are no text as "?".
         overwrite: replace an existing file.
         advice: what the message of a failed write proposes.
 
     Raises:
         InputError: the file exists and `overwrite` is False, or it cannot be written; an old file stays.
     """
-    with new_file(path, overwrite=overwrite, advice=advice) as place:
-        place.write_bytes(data.encode("utf-8", "replace") if isinstance(data, str) else data)
+    content = data.encode("utf-8", "replace") if isinstance(data, str) else data
+    if os.path.lexists(path) or not _write_unnamed(Path(path), content, advice):
+        with new_file(path, overwrite=overwrite, advice=advice) as place, place.open("wb") as file:
+            _fill(file, content)
+
+
+def _write_unnamed(path: Path, content: bytes | Callable[[BinaryIO], object], advice: str) -> bool:
+    """Whether a file was written that got its name when complete; not where there are none, or where the name is taken."""
+    created: list[Path] = []
+    is_written = False
+    try:
+        with explained(path, advice):
+            created = make_folders(path.parent)
+            try:
+                handle = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
+            except (AttributeError, OSError):  # another system, another file system; or what `new_file` will say
+                return False
+            with os.fdopen(handle, "wb") as file:
+                _fill(file, content)
+                file.flush()
+                os.fsync(handle)
+                with suppress(OSError):  # taken by another run in the meantime; no second names there, or no /proc
+                    os.link(f"/proc/self/fd/{handle}", path, src_dir_fd=handle, follow_symlinks=True)
+                    is_written = True
+            sync_names(path.parent)
+    finally:
+        if not is_written:
+            remove_empty(created)
+    return is_written
+
+
+def _fill(file: BinaryIO, content: bytes | Callable[[BinaryIO], object]) -> None:
+    if isinstance(content, bytes):
+        file.write(content)
+    else:
+        content(file)
 
 
 @contextmanager

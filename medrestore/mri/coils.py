@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..fft import fft2c, ifft2c
-from ..files import new_file
+from ..files import write_file
 from ..solvers import cg
 from .sampling import Width, calibration_region
 
@@ -318,5 +318,5 @@ def _write_cached(path: Path, maps: Tensor) -> None:
 
     Where nothing can be written (a read-only home, a full disk) nothing is stored, and the next run computes them again.
     """
-    with suppress(InputError), new_file(path) as temporary, temporary.open("wb") as file:
-        np.save(file, maps.cpu().numpy())
+    with suppress(InputError):
+        write_file(path, lambda file: np.save(file, maps.cpu().numpy()))

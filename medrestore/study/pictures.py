@@ -3,7 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +161,7 @@ def degraded_picture(case: PictureCase, condition: Degrade, seed: int, device: s
     operator = operator_of_condition(condition, (height, width), generator)
     y = operator(truth)
     y = y + condition.noise_std * torch.randn(y.shape, generator=generator)
-    return Problem(_moved(operator, device), y.to(device), condition.noise_std), truth
+    return Problem(operator, y, condition.noise_std).to(device), truth
 
 
 def operator_of_condition(condition: Degrade, size: tuple[int, int], generator: torch.Generator) -> LinearOperator:
@@ -190,14 +190,6 @@ def operator_of_condition(condition: Degrade, size: tuple[int, int], generator: 
     top, left = (max((side - condition.box) // 2, 0) for side in size)
     known[top : top + condition.box, left : left + condition.box] = 0
     return Mask(known)
-
-
-def _moved(operator: LinearOperator, device: str) -> LinearOperator:
-    """The operator with its tensors on a device."""
-    if not is_dataclass(operator):  # the identity, which has none
-        return operator
-    tensors = {one.name: value.to(device) for one in fields(operator) if isinstance(value := getattr(operator, one.name), Tensor)}
-    return replace(operator, **tensors)
 
 
 class PictureSolver(Solver, ABC):

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from helpers.disk import ROOM, contents, full_disk, killed
@@ -72,9 +73,12 @@ def test_what_lies_at_a_temporary_name_is_neither_followed_nor_removed(
         place.write_text("precious")
     else:
         place.mkdir()
+    (tmp_path / "a.txt").write_text("old")
     before = contents(tmp_path)
     with pytest.raises(InputError, match=r"a\.txt cannot be written \(File exists\)"):
         write_file(tmp_path / "a.txt", "new")
+    with pytest.raises(InputError, match=r"a\.txt cannot be written \(File exists\)"), new_file(tmp_path / "a.txt"):
+        pass
     assert contents(tmp_path) == before
 
 
@@ -107,7 +111,7 @@ def test_without_overwrite_an_existing_file_stays(tmp_path: Path) -> None:
 
 
 def test_where_the_file_system_has_no_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(module.os, "link", refuse)
@@ -180,6 +184,57 @@ with new_file(sys.argv[1]) as place:
     assert contents(tmp_path).pop("a.txt") == "old"
     write_file(tmp_path / "a.txt", "new")
     assert contents(tmp_path).pop("a.txt") == "new"
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="files without a name")
+def test_a_new_file_has_no_name_until_it_is_complete(tmp_path: Path) -> None:
+    killed(
+        """
+from medrestore.files import write_file
+write_file(sys.argv[1], lambda file: file.write(b"half") and file.flush() or die())
+""",
+        tmp_path / "a.txt",
+    )
+    assert contents(tmp_path) == {}
+    seen = []
+
+    def fill(file: BinaryIO) -> None:
+        file.write(b"ours")
+        seen.append(list(tmp_path.iterdir()))
+
+    write_file(tmp_path / "a.txt", fill)
+    assert seen == [[]] and contents(tmp_path) == {"a.txt": "ours"}
+
+
+@pytest.mark.parametrize("missing", ["files without a name", "links", "names of open files"])
+def test_where_the_system_has_no_files_without_a_name(
+    tmp_path: Path, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    if missing == "files without a name":
+        monkeypatch.delattr(module.os, "O_TMPFILE", raising=False)
+    elif missing == "links":
+        monkeypatch.setattr(module.os, "link", refuse)
+    else:
+        monkeypatch.setattr(module.os, "O_TMPFILE", os.O_DIRECTORY, raising=False)
+    write_file(tmp_path / "new" / "a.txt", "x")
+    write_file(tmp_path / "new" / "b.txt", lambda file: file.write(b"y"))
+    assert contents(tmp_path) == {"new/a.txt": "x", "new/b.txt": "y"}
+
+
+def test_a_file_that_another_run_writes_meanwhile_is_replaced_as_far_as_allowed(tmp_path: Path) -> None:
+    def fill(file: BinaryIO) -> None:
+        file.write(b"ours")
+        (tmp_path / "a.txt").write_text("theirs")
+
+    with pytest.raises(InputError, match=r"a\.txt exists already"):
+        write_file(tmp_path / "a.txt", fill, overwrite=False)
+    assert contents(tmp_path) == {"a.txt": "theirs"}
+    (tmp_path / "a.txt").unlink()
+    write_file(tmp_path / "a.txt", fill)
+    assert contents(tmp_path) == {"a.txt": "ours"}
 
 
 def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:

@@ -322,7 +322,6 @@ class MhaWriter(FileWriter):
             raise
 
     def discard(self) -> None:
-        """Closes and removes what was written so far."""
         try:
             with suppress(OSError):  # what could not be written is removed in any case
                 self._file.close()

@@ -273,7 +273,6 @@ class VideoWriter(FileWriter):
         self._output.publish()
 
     def discard(self) -> None:
-        """Closes and removes what was written so far."""
         import av
 
         with suppress(av.FFmpegError, OSError):  # an unfinished file is removed in any case
