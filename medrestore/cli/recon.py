@@ -57,8 +57,8 @@ class Options:
         origin: rerun what made this output
         uncertainty: 4 samples of diffpir, 25 steps each, whose spread was calibrated (docs/uncertainty.md); stands for `method`,
             `steps` and `samples` where these are not given
-        quality: fast: 20 levels, begun part-way from CG-SENSE; balanced: 50; best: 100, or 4 samples of 50 (docs/speed.md);
-            stands for `steps`, `samples` and `start_sigma` where these are not given
+        quality: fast: 20 levels, begun part-way from CG-SENSE; balanced: 50; best: 100, or 4 samples of 50, by a prior that is
+            adapted to the scan (docs/speed.md); stands for `steps`, `samples`, `start_sigma` and `adapt` where these are not given
         json: print the results as JSON, and lines for people where errors go (docs/results.md)
     """
 
@@ -143,6 +143,8 @@ def _completed(given: Given) -> Given:
     if given.get("uncertainty"):
         given = given | {name: value for name, value in UNCERTAINTY.items() if given.get(name) is None}
     chosen = quality(given.get("quality", "balanced"), given.get("method", "hqs"))
+    if given.get("reference_image") is not None:  # which an adapted prior does not take
+        chosen.pop("adapt", None)
     return given | {name: value for name, value in chosen.items() if given.get(name) is None}
 
 
