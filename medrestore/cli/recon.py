@@ -58,7 +58,7 @@ class Options:
         uncertainty: 4 samples of diffpir, 25 steps each, whose spread was calibrated (docs/uncertainty.md); stands for `method`,
             `steps` and `samples` where these are not given
         quality: fast: 20 levels, begun part-way from CG-SENSE; balanced: 50; best: 100, or 4 samples of 50, by a prior that is
-            adapted to the scan (docs/speed.md); stands for `steps`, `samples`, `start_sigma` and `adapt` where these are not given
+            adapted to the scan (docs/speed.md); stands for `steps`, `samples`, `start_sigma` and `adapt` where they are not given
         json: print the results as JSON, and lines for people where errors go (docs/results.md)
     """
 
