@@ -38,7 +38,7 @@ class LowRank(nn.Module):
         return weight + (self.b @ self.a).reshape(weight.shape)
 
 
-def adapted(prior: Prior, image: Tensor, *, rank: int = 8, updates: int = 40, rate: float = 1e-3, seed: int = 0,
+def adapted(prior: Prior, image: Tensor, *, rank: int = 16, updates: int = 40, rate: float = 2e-3, seed: int = 0,
             on_update: Callable[[], None] = lambda: None) -> Prior:
     """The prior, its convolutions fitted to denoise one image; the prior itself stays as it is.
 

@@ -13,8 +13,8 @@ from .plan import Plan
 from .prepared import Prepared
 from .reference import told
 
-UPDATES = 40  # of the additions: with three times as many the gain is the same
-BETTER = 0.97  # of the held-out error of the prior as it is, below which that of the adapted one must be
+UPDATES = 40  # of the additions
+BETTER = 0.97  # of the held-out error of the prior as it is, below which that of the adapted one must be: more is chance
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,13 @@ class Adaptation:
         return f"error of samples that were held back {before:.3g}, with the adapted prior {after:.3g}: {outcome}"
 
 
-def calls(plan: Plan) -> int:
+def adaptation_calls(plan: Plan) -> int:
     """Joint calls of the network and updates that an adaptation takes."""
-    return 2 * (plan.steps - 1) + UPDATES
+    return 2 * plan.steps + UPDATES
 
 
-def adaptation(prepared: Prepared, prior: Prior, plan: Plan, *, on_call: Callable[[], None] = lambda: None) -> Adaptation:
+def adaptation(prepared: Prepared, prior: Prior, plan: Plan, *, better: float = BETTER,
+               on_call: Callable[[], None] = lambda: None) -> Adaptation:
     """Fits the prior to a scan by one of its slices; the same for the same data and plan.
 
     The slice is restored without a part of its samples, the prior is fitted to that image (`priors.adapted`), and restores it
@@ -54,6 +55,7 @@ def adaptation(prepared: Prepared, prior: Prior, plan: Plan, *, on_call: Callabl
 
     Args:
         prepared: a slice in the middle of the volume.
+        better: share of the held-out error of the prior as it is, below which that of the adapted one must be.
         on_call: called after each joint call of the network and each update.
 
     Raises:
@@ -64,18 +66,18 @@ def adaptation(prepared: Prepared, prior: Prior, plan: Plan, *, on_call: Callabl
         return Adaptation()
     one = replace(plan, samples=1, start_sigma=None, fallback=None)
     kept = without(prepared, held_back[0])
-    first = _restored(kept, prior, one, on_call)
+    first = _image_of(kept, prior, one, on_call)
     image = codec_for(prior, kept.posed).encode(first)
     images = image.unflatten(1, (prior.channels, -1)).transpose(1, 2).flatten(0, 1)  # of each set of coil maps
     fitted = adapted(prior, images, updates=UPDATES, seed=plan.seed, on_update=on_call)
-    again = _restored(kept, fitted, one, on_call)
+    again = _image_of(kept, fitted, one, on_call)
     errors = {name: float(missed(prepared, held_back[0], made)) for name, made in (("as it is", first), ("adapted", again))}
-    if errors["adapted"] > BETTER * errors["as it is"]:
+    if errors["adapted"] > better * errors["as it is"]:
         return Adaptation(None, errors)
     return Adaptation(fitted, errors, hashlib.sha256(images.cpu().numpy().tobytes()).hexdigest())
 
 
-def _restored(kept: Prepared, prior: Prior, plan: Plan, on_call: Callable[[], None]) -> Tensor:
+def _image_of(kept: Prepared, prior: Prior, plan: Plan, on_call: Callable[[], None]) -> Tensor:
     """(1, set, height, width) complex."""
     (result,) = restore_all([kept.posed], told(prior, kept), plan.sampler, levels=plan.levels(prior), seeds=[plan.seed],
                             on_step=lambda step, x: on_call())

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from ..priors import Prior
-from .adaptation import Adaptation, adaptation
-from .adaptation import calls as adaptation_calls
+from .adaptation import Adaptation, adaptation, adaptation_calls
 from .fit import Fit, calls, measured_fit, warning
 from .plan import Plan
 from .prepared import Prepared
