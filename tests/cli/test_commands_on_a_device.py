@@ -16,6 +16,7 @@ from medrestore.cli.main import main
 from medrestore.evaluation.tables import read_rows
 from medrestore.io.frames.pictures import read_picture
 from medrestore.methods import METHODS, SCANS
+from medrestore.recon import adaptation
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,11 @@ def test_recon(method: str, words: tuple[str, ...], volume: Path, tiny_prior: Pa
     with pretending():
         there = recon(volume, tiny_prior, tmp_path / "there.h5", "--method", method, *words, "--device", NAME)
     assert relative(there, here) < 3e-4  # weights of samples are rounded otherwise
+
+
+def test_recon_by_an_adapted_prior(volume: Path, tiny_prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adaptation, "UPDATES", 2)
+    test_recon("hqs", (*PLANE, "--adapt"), volume, tiny_prior, tmp_path)
 
 
 def test_recon_reads_as_much_for_any_number_of_steps_and_rows(tiny_prior: Path, tmp_path: Path) -> None:

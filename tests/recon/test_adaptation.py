@@ -69,7 +69,7 @@ def test_what_predicts_held_out_samples_better_stays(ready: Any, monkeypatch: py
 
     monkeypatch.setattr(module, "adapted", knows)
     found = adaptation(prepared, Shrink(), PLAN)
-    assert isinstance(found.prior, Believes) and found.errors["adapted"] < 0.97 * found.errors["as it is"]
+    assert isinstance(found.prior, Believes) and found.errors["adapted"] < 0.94 * found.errors["as it is"]
     assert len(found.digest) == 64 and str(found).endswith("the adapted prior is used")
     assert [tuple(image.shape) for image in given] == [tuple(truth.shape)]
     other = adaptation(prepared, Shrink(), replace(PLAN, seed=1))
