@@ -22,6 +22,7 @@ from ..settings import OMITTED, FieldError, build
 from .command import Command, Given
 from .device import usable_device
 from .options import POSITIONAL, matrix, names_in
+from .restore import slices
 from .results import close_all, emit_results
 from .terminal import lines_aside, progress, say
 
@@ -148,14 +149,6 @@ def _completed(given: Given) -> Given:
     return given | {name: value for name, value in chosen.items() if given.get(name) is None}
 
 
-def _slices(text: Any) -> tuple[int, int]:
-    """first:last+1, or one number."""
-    first, colon, last = str(text).partition(":") if isinstance(text, str) else ("", "", "")
-    if not (first.isdecimal() and (last.isdecimal() or not colon)):
-        raise InputError(f"takes first:last+1 in quotes, as '10:20', or one number, got {text!r}")
-    return int(first), int(last) if colon else int(first) + 1
-
-
 def _is_there(path: Path) -> bool:
     """Whether a file, a folder or a BART pair of this name exists."""
     return path.exists() or path.with_name(path.name + ".hdr").exists()
@@ -231,4 +224,4 @@ def _same_inputs(made: dict[str, Any], source: Path, job: "Job", options: Option
 
 
 COMMAND = Command("recon", Options, run, __doc__, config=True, left_open=frozenset({"steps", "samples"}), complete=_completed,
-                  readers={"slices": _slices, "axes": names_in, "separate": names_in, "matrix": matrix})
+                  readers={"slices": slices, "axes": names_in, "separate": names_in, "matrix": matrix})
