@@ -11,17 +11,20 @@ Results go to benchmarks/results/images/, a JSON file for each set of slices, si
 
 import argparse
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from fill import fill
 from torch import Tensor
 
 import medrestore as mr
+from medrestore.images.blind import with_kernel
 from medrestore.images.degradation import Degradation
 from medrestore.images.degrading import degraded
+from medrestore.images.noise import can_be_estimated
 from medrestore.images.operators import grain
 from medrestore.images.plan import DegradePlan, Plan
 from medrestore.images.restore import Measured, prepare, restore_slice
@@ -38,25 +41,47 @@ GALLERY = (
     "old photo",
 )
 SLICE = 9  # of a volume of 18
-TASKS: dict[str, tuple[dict[str, Any], float]] = {  # and the noise, of white
-    "denoise": (dict(task="denoise"), 0.1),
-    "sr 2": (dict(task="sr", factor=2), 0.0),
-    "sr 2, noise": (dict(task="sr", factor=2), 0.02),
-    "sr 2, bicubic": (dict(task="sr", factor=2, filter="bicubic"), 0.0),
-    "sr 4": (dict(task="sr", factor=4), 0.0),
-    "deblur, Gaussian 1.5": (dict(task="deblur", blur_std=(1.5,)), 0.01),
-    "deblur, Gaussian 3 and 0.5": (dict(task="deblur", blur_std=(3.0, 0.5)), 0.01),
-    "deblur, motion 9": (dict(task="deblur", motion=(9.0, 30.0)), 0.01),
-    "inpaint": (dict(operators=({"kind": "pixels", "keep": 0.7},)), 0.0),
-    "cs, pixels 25 %": (dict(task="cs", keep=0.25), 0.0),
-    "cs, pixels 5 %": (dict(task="cs", keep=0.05), 0.0),
-    "cs, pixels 1 %": (dict(task="cs", keep=0.01), 0.0),
-    "cs, Walsh-Hadamard 25 %": (dict(task="cs", keep=0.25, pattern="walsh-hadamard"), 0.0),
-    "old photo": (dict(task="old-photo", factor=2, keep=0.9), 0.0),
-    "blur, then sr 2": (
-        dict(operators=({"kind": "gaussian", "std": (1.0,)}, {"kind": "pool", "factor": 2})),
-        0.005,
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is done to white-about-1 slices, and what is said of it.
+
+    Attributes:
+        given: of the degradation.
+        noise: std, of white.
+        said: of the degradation when it is undone, where that is less than what was done.
+    """
+
+    given: dict[str, Any]
+    noise: float = 0.0
+    said: dict[str, Any] | None = None
+
+
+TASKS: dict[str, Task] = {
+    "denoise": Task(dict(task="denoise"), 0.1),
+    "sr 2": Task(dict(task="sr", factor=2)),
+    "sr 2, noise": Task(dict(task="sr", factor=2), 0.02),
+    "sr 2, bicubic": Task(dict(task="sr", factor=2, filter="bicubic")),
+    "sr 4": Task(dict(task="sr", factor=4)),
+    "deblur, Gaussian 1.5": Task(dict(task="deblur", blur_std=(1.5,)), 0.01),
+    "deblur, Gaussian 3 and 0.5": Task(dict(task="deblur", blur_std=(3.0, 0.5)), 0.01),
+    "deblur, motion 9": Task(dict(task="deblur", motion=(9.0, 30.0)), 0.01),
+    "blind-deblur, motion 9": Task(
+        dict(task="deblur", motion=(9.0, 30.0)), 0.01, dict(task="blind-deblur", kernel_size=13)
     ),
+    "inpaint": Task(dict(operators=({"kind": "pixels", "keep": 0.7},))),
+    "cs, pixels 25 %": Task(dict(task="cs", keep=0.25)),
+    "cs, pixels 5 %": Task(dict(task="cs", keep=0.05)),
+    "cs, pixels 1 %": Task(dict(task="cs", keep=0.01)),
+    "cs, Walsh-Hadamard 25 %": Task(dict(task="cs", keep=0.25, pattern="walsh-hadamard")),
+    "old photo": Task(dict(task="old-photo", factor=2, keep=0.9)),
+    "blur, then sr 2": Task(
+        dict(operators=({"kind": "gaussian", "std": (1.0,)}, {"kind": "pool", "factor": 2})), 0.005
+    ),
+    "jpeg, quality 10": Task(dict(task="jpeg", quality=10, white=1.0)),
+    "saturation, gain 2": Task(dict(task="saturation", gain=2.0, white=1.0), 0.01),
+    "phase-retrieval": Task(dict(task="phase-retrieval"), 0.005),
 }
 
 
@@ -79,26 +104,20 @@ def psnr(image: Tensor, truth: Tensor) -> float:
 
 
 def scores(
-    clean: Tensor, given: dict[str, Any], noise: float, plan: Plan, prior: mr.priors.Prior
+    clean: Tensor, task: Task, plan: Plan, prior: mr.priors.Prior
 ) -> tuple[dict[str, float], list[Column]]:
     """Means over the slices, and the first slice: given, without a prior, restored, and the truth."""
-    done = Degradation(**given)
+    done, said = Degradation(**task.given), Degradation(**(task.said or task.given))
     by = grain(done.steps)
     clean = clean[..., : clean.shape[-2] // by * by, : clean.shape[-1] // by * by]
     found: dict[str, list[float]] = {}
     shown: list[Column] = []
     for number, truth in enumerate(clean.split(1)):
-        y = degraded(truth, DegradePlan(done, noise_std=noise), numbers=[number])
-        told = replace(plan, degradation=done, noise_std=noise)
-        made = restore_slice(prepare(Measured(y), told, prior), y, number, prior, told)
-        row = {"restored": psnr(made.mean, truth[0])}
-        if made.simple is not None:
-            row["simple"] = psnr(made.simple, truth[0])
-        if y.shape[-1] < truth.shape[-1]:
-            for mode in ("bilinear", "bicubic"):
-                row[mode] = psnr(
-                    F.interpolate(y, truth.shape[-2:], mode=mode, align_corners=False)[0], truth[0]
-                )
+        y = degraded(truth, DegradePlan(done, noise_std=task.noise), numbers=[number])
+        told = replace(plan, degradation=said, noise_std=task.noise)
+        setting = with_kernel(prepare(Measured(y), told, prior), Measured(y), told, prior)
+        made = restore_slice(setting, y, number, prior, told)
+        row = {"restored": psnr(made.mean, truth[0])} | without_prior(y, made.simple, truth, said)
         for name, value in row.items():
             found.setdefault(name, []).append(value)
         if not shown:
@@ -107,6 +126,18 @@ def scores(
             images |= {f"restored, {row['restored']:.1f} dB": made.mean, "truth": truth[0]}
             shown = [Column(name, image[0], 1.0) for name, image in images.items()]
     return {name: sum(values) / len(values) for name, values in found.items()}, shown
+
+
+def without_prior(y: Tensor, simple: Tensor | None, truth: Tensor, said: Degradation) -> dict[str, float]:
+    """PSNR of what one has of a slice without a prior: as it is given, A^+ y where that is another, and interpolated."""
+    shows = y.shape == truth.shape and can_be_estimated(said.steps)
+    row = {"given": psnr(y[0], truth[0])} if shows else {}
+    if simple is not None and not (shows and torch.equal(simple, y[0])):
+        row["simple"] = psnr(simple, truth[0])
+    if y.shape[-1] < truth.shape[-1]:
+        for mode in ("bilinear", "bicubic"):
+            row[mode] = psnr(F.interpolate(y, truth.shape[-2:], mode=mode, align_corners=False)[0], truth[0])
+    return row
 
 
 def given_name(done: Degradation) -> str:
@@ -119,15 +150,14 @@ def given_name(done: Degradation) -> str:
 def table(path: Path) -> str:
     """What is stored, Markdown."""
     stored = json.loads(path.read_text())
-    head = ["task", "noise", "A+ y", "bilinear", "bicubic", "restored"]
+    columns = {"simple": "A+ y", "given": "as given", "bilinear": "bilinear", "bicubic": "bicubic", "restored": "restored"}
+    head = ["task", "noise", *columns.values()]
     lines = [stored["about"], "", f"| {' | '.join(head)} |", "|---|" + "---|" * (len(head) - 1)]
     for name, row in stored["tasks"].items():
-        cells = [
-            f"{row[key]:.1f}" if key in row else "" for key in ("simple", "bilinear", "bicubic", "restored")
-        ]
+        cells = [f"{row[key]:.1f}" if key in row else "" for key in columns]
         best = max(float(cell) for cell in cells if cell)
         cells = [f"**{cell}**" if cell and float(cell) == best else cell for cell in cells]
-        lines.append(f"| {name} | {TASKS[name][1] or '0'} | {' | '.join(cells)} |")
+        lines.append(f"| {name} | {TASKS[name].noise or '0'} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -172,7 +202,7 @@ def main() -> None:
     stored = json.loads(place.read_text())["tasks"] if place.is_file() else {}
     rows: list[Column] = []
     for task in options.task:
-        stored[task], shown = scores(clean, *TASKS[task], plan, prior)
+        stored[task], shown = scores(clean, TASKS[task], plan, prior)
         if task in GALLERY and options.gallery is not None:
             rows += shown
             panel(rows, options.gallery, rows=len(rows) // 4)

@@ -39,7 +39,7 @@ RESULTS = Path(__file__).parent / "results" / "prior-misfit.csv"
 SUBJECTS = range(48, 52)  # of validation
 MASKS = (("uniform1d", 4.0, 12), ("poisson2d", 6.0, None))
 STEPS = 20
-KNOWN = "known brain"
+KNOWN, INVERTED, PHANTOM = "known brain", "inverted contrast", "phantom"
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,14 @@ def cases(volumes: Path) -> Iterator[Case]:
             image = at_2mm(slices[middle + offset])
             yield Case(KNOWN, image, 10 * subject + offset)
             if offset <= 0 and subject < 51:
-                head = image > 0.08 * image.max()
-                yield Case("inverted contrast", torch.where(head, 1.05 - image / image.max(), 0.0), 10 * subject + offset)
+                yield Case(INVERTED, inverted(image), 10 * subject + offset)
     for number in range(5):
-        yield Case("phantom", at_2mm(phantom(number)), number)
+        yield Case(PHANTOM, at_2mm(phantom(number)), number)
+
+
+def inverted(image: Tensor) -> Tensor:
+    """(h, w): bright where the head was dark."""
+    return torch.where(image > 0.08 * image.max(), 1.05 - image / image.max(), 0.0)
 
 
 def phantom(number: int, size: tuple[int, int] = (216, 182)) -> Tensor:

@@ -8,12 +8,16 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any, Generic, Protocol, Self, TypeVar
 
+import torch
 from torch import Tensor
 
+from . import shipped
 from .conditions import Conditions
+from .errors import InputError
 from .machine import PriorMachine
 from .priors import Prior, classifier_store, opened
 from .priors.store import describe
+from .settings import Privacy
 
 LOG = logging.getLogger(__name__)
 
@@ -30,6 +34,38 @@ class PriorPlan(Protocol):
 
 P = TypeVar("P", bound=PriorPlan)
 Show = Callable[[int, Mapping[str, Tensor]], None]
+
+
+def seconds_of(call: Callable[[], object], device: str) -> float:
+    """How long a call takes, measured, without what a device does at its first one: it loads its kernels."""
+    with torch.no_grad():
+        if device != "cpu":
+            call()
+        started = time.monotonic()
+        call()
+    return time.monotonic() - started
+
+
+def made_with(device: str) -> dict[str, str]:
+    """What an output was made with, for its record."""
+    return {"medrestore": version("medrestore"), "torch": torch.__version__, "device": device}
+
+
+def chosen_slices(slices: tuple[int, int] | None, count: int, where: object) -> range:
+    """Those of `count` slices, first:last+1 of a plan; all for None.
+
+    Raises:
+        InputError: `where` has no such slices.
+    """
+    first, last = (0, count) if slices is None else slices
+    if not 0 <= first < last <= count:
+        raise InputError(f"{where} has slices 0 to {count - 1}, and `slices` {first}:{last} asks for others")
+    return range(first, last)
+
+
+def about(minutes: float) -> str:
+    """A time that is estimated, in words."""
+    return "under a minute" if minutes < 1 else f"about {minutes:.0f} min"
 
 
 @dataclass(frozen=True)
@@ -101,6 +137,11 @@ class PriorJob(Generic[P]):
     def prior_name(self) -> str:
         """The prior for people: as the plan names it, or by its class where it was loaded from no file."""
         return self.plan.prior if self.about else type(self.prior).__name__
+
+    def recorded_prior(self, names: Privacy) -> str:
+        """The prior as outputs tell it: by its name where it comes with the package, else what is kept of its path."""
+        known = self.about and self.plan.prior in shipped.priors()
+        return self.plan.prior if known else names.name_of(self.plan.prior)
 
     @property
     def prior_hash(self) -> str:

@@ -66,12 +66,16 @@ def _position(sigmas: Sequence[float], sigma: float) -> float:
     return float(len(sigmas) - 1)
 
 
-def ddpm(steps: int, sigma_max: float = math.inf, sigma_min: float = 0.0) -> list[float]:
-    """Evenly spaced training steps of a linear-beta DDPM, between two noise levels."""
+def ddpm(steps: int, sigma_max: float = math.inf, sigma_min: float = 0.0, *, power: float = 1.0) -> list[float]:
+    """Training steps of a linear-beta DDPM, between two noise levels.
+
+    Args:
+        power: with N steps, the i-th lies (i / (N - 1)) ** power of the way down; 1 spaces them evenly.
+    """
     _check_steps(steps)
     sigmas = linear_sigmas()
     top, bottom = _position(sigmas, sigma_max), _position(sigmas, sigma_min)
-    return _pick(sigmas, [top + i / (steps - 1) * (bottom - top) for i in range(steps)], sigma_max, sigma_min)
+    return _pick(sigmas, [top + (i / (steps - 1)) ** power * (bottom - top) for i in range(steps)], sigma_max, sigma_min)
 
 
 def quadratic(steps: int, sigma_max: float = math.inf, sigma_min: float = 0.0) -> list[float]:
@@ -80,10 +84,7 @@ def quadratic(steps: int, sigma_max: float = math.inf, sigma_min: float = 0.0) -
     The spacing "quad" of DiffPIR (Zhu et al., CVPRW 2023, sec. 4): with N steps of T, the i-th lies sqrt(i/(N-1)) of
     the way down.
     """
-    _check_steps(steps)
-    sigmas = linear_sigmas()
-    top, bottom = _position(sigmas, sigma_max), _position(sigmas, sigma_min)
-    return _pick(sigmas, [top + math.sqrt(i / (steps - 1)) * (bottom - top) for i in range(steps)], sigma_max, sigma_min)
+    return ddpm(steps, sigma_max, sigma_min, power=0.5)
 
 
 def ddpm_strided(stride: int, sigma_max: float = math.inf, sigma_min: float = 0.0) -> list[float]:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from .settings import check
+from .settings import Checked
 
 
 @dataclass(frozen=True)
-class PriorMachine:
+class PriorMachine(Checked):
     """Where a prior runs: nothing of it decides the result, but for rounding.
 
     Args:
@@ -16,9 +16,6 @@ class PriorMachine:
 
     device: str | None = None
     compiled: bool = False
-
-    def __post_init__(self) -> None:
-        check(self)
 
     @property
     def place(self) -> str:

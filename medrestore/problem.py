@@ -26,7 +26,7 @@ from .operators import (
     Spectrum,
 )
 from .operators import stack as stack_operators
-from .operators.base import Window, required
+from .operators.base import Window, on_device, required
 from .operators.local import LocalOperator, as_local
 from .operators.representation import ShortRepr
 
@@ -69,6 +69,10 @@ class Problem(ShortRepr, Generic[A]):
         if codec.offset != 0:  # A (scale L z + offset) = y
             y = y - operator(torch.full_like(operator.adjoint(y), codec.offset))
         return Problem(operator @ codec.linear, y / codec.scale, self.sigma / codec.scale)
+
+    def to(self, device: torch.device | str) -> "Problem[A]":
+        """The same problem on a device."""
+        return Problem(on_device(self.operator, device), self.y.to(device), on_device(self.sigma, device))
 
     def restrict(self, window: Window) -> "Problem[LocalOperator]":
         """The part of a local problem that lies inside a window of the image.

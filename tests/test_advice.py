@@ -111,6 +111,7 @@ VERBS = (
 )
 WAY_OUT = re.compile(rf"[;:,] (?:or |and |best |then |where [^,;]*, )?(?:{VERBS})\b")
 ELSEWHERE = {  # a name or phrase, and the test that follows it
+    "`adapt`": "recon/test_adaptation.py::test_a_prior_that_is_no_network_is_refused",
     "`contrasts`": "datasets/test_contrasts.py::",
     "`reference`": "datasets/test_contrasts.py::",
     "`reference_image`": "recon/test_reference.py::",

@@ -277,3 +277,10 @@ def test_noise_of_a_pseudo_inverse() -> None:
 def test_pseudo_inverse_of_data() -> None:
     pool, x = AveragePool(2, (4, 4)), torch.arange(16.0).reshape(1, 1, 4, 4)
     torch.testing.assert_close(pool(Problem(pool, pool(x)).pseudo_inverse), pool(x))
+
+
+def test_problems_move_with_operator_data_and_noise() -> None:
+    problem = Problem(Mask(torch.ones(4, 4)), torch.zeros(2, 1, 4, 4), torch.ones(2, 1, 1, 1))
+    there = problem.to("meta")
+    assert {one.device.type for one in (there.operator.keep, there.y, there.sigma)} == {"meta"}
+    assert problem.to("cpu").operator is problem.operator and Problem(problem.operator, problem.y, 0.5).to("meta").sigma == 0.5

@@ -10,7 +10,7 @@ from ..problem import Problem
 from ..solvers import cg
 from .penalties import soft_threshold, wrapped_adjoint, wrapped_differences
 from .pictures import PictureBaseline
-from .regularised import Regularised
+from .regularised import Iterations, Regularised
 
 TYPICAL = 0.02  # lam / rho, what is taken off a difference in one iteration, for images of about unit brightness
 INNER = 8  # conjugate-gradient steps of each iteration, from the image before
@@ -28,7 +28,7 @@ class ADMMTV(Regularised, PictureBaseline):
         iterations: each a few conjugate-gradient steps.
     """
 
-    iterations: int = 60
+    iterations: Iterations = 60
 
     def _fit(self, A: AnySense | SmoothPhase, y: Tensor) -> Tensor:
         return self.fitted(A, y)

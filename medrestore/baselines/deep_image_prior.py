@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..mri.sampling import calibration_region
 from ..operators import LinearOperator, Sense
 from ..problem import Problem
+from ..settings import Bounds, Checked
 from .base import Baseline, check_slice
 from .pictures import PictureBaseline
 from .supervised import drawn_from
@@ -20,7 +21,7 @@ EVERY = 10  # steps between evaluations on the validation samples
 
 
 @dataclass(frozen=True)
-class DeepImagePrior(Baseline, PictureBaseline):
+class DeepImagePrior(Checked, Baseline, PictureBaseline):
     """A convolutional decoder of a fixed random input, fitted to the samples of one slice through SENSE, or to a picture.
 
     Deep image prior: Ulyanov, Vedaldi & Lempitsky, CVPR 2018. The decoder is ConvDecoder: Darestani & Heckel, IEEE TCI 7, 2021,
@@ -41,24 +42,14 @@ class DeepImagePrior(Baseline, PictureBaseline):
         seed: of the input, the first weights and the choice of samples.
     """
 
-    channels: int = 32
-    layers: int = 6
-    steps: int = 400
-    lr: float = 0.01
-    average: float = 0.95
-    held_out: float = 0.05
-    patience: int = 100
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, least in (("channels", 1), ("layers", 2), ("steps", 1), ("patience", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"The deep image prior's {name} is {getattr(self, name)} but must be at least {least}.")
-        for name in ("average", "held_out"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"The deep image prior's {name} is {getattr(self, name)} but must be from 0 to below 1.")
-        if not (isfinite(self.lr) and self.lr > 0):
-            raise InputError(f"The deep image prior's lr is {self.lr} but must be a positive number.")
+    channels: Annotated[int, Bounds(at_least=1)] = 32
+    layers: Annotated[int, Bounds(at_least=2)] = 6
+    steps: Annotated[int, Bounds(at_least=1)] = 400
+    lr: Annotated[float, Bounds(above=0)] = 0.01
+    average: Annotated[float, Bounds(at_least=0, below=1)] = 0.95
+    held_out: Annotated[float, Bounds(at_least=0, below=1)] = 0.05
+    patience: Annotated[int, Bounds(at_least=1)] = 100
+    seed: Annotated[int, Bounds(at_least=0)] = 0
 
     def reconstruct(self, kspace: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
         check_slice(kspace, maps, mask)

@@ -7,13 +7,13 @@ with sigpy's.
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from math import isfinite
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from ..errors import InputError
 from ..operators import AnySense, LinearOperator, NonCartesian, Sense, SmoothPhase, SoftSense, encoding
+from ..settings import Bounds, Checked
 from ..solvers import cg
 from .base import Baseline
 from .penalties import Wavelets, wrapped_adjoint, wrapped_differences
@@ -21,11 +21,12 @@ from .zero_filled import ZeroFilled, brightness
 
 TYPICAL = 0.02  # lam / rho of ADMM, what is taken off a coefficient in one iteration, for images of about unit brightness
 INNER = 4  # conjugate-gradient steps of each
+Iterations = Annotated[int, Bounds(at_least=1)]
 LEAST = 1e-4  # weight of the penalty below which the preconditioner is that of this one
 
 
 @dataclass(frozen=True)
-class Regularised(Baseline):
+class Regularised(Checked, Baseline):
     """A least-squares fit of the data with a penalty of weight `lam`.
 
     The data are divided by the 99 % quantile of the zero-filled magnitude before the fit and the image is multiplied by
@@ -38,14 +39,8 @@ class Regularised(Baseline):
     """
 
     holds_phase = True
-    lam: float
-    iterations: int
-
-    def __post_init__(self) -> None:
-        if not (isfinite(self.lam) and self.lam >= 0):
-            raise InputError(f"The regularisation weight is {self.lam} but must be a finite number, 0 or more.")
-        if self.iterations < 1:
-            raise InputError(f"The number of iterations is {self.iterations} but must be at least 1.")
+    lam: Annotated[float, Bounds(at_least=0)]
+    iterations: Iterations
 
     def reconstruct(self, kspace: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
         direct = ZeroFilled().reconstruct(kspace, maps, mask)
@@ -77,7 +72,7 @@ class Regularised(Baseline):
 class CGSense(Regularised):
     """The image x of least |A x - y|^2 + lam |x|^2, by conjugate gradients from zero: Pruessmann et al., MRM 46, 2001."""
 
-    iterations: int = 30
+    iterations: Iterations = 30
 
     def _fit(self, A: AnySense | SmoothPhase, y: Tensor) -> Tensor:
         known = None if isinstance(A, Sense | SoftSense) else A.preconditioner(1 / max(self.lam, LEAST))
@@ -96,7 +91,7 @@ class TotalVariation(Regularised):
     same objective.
     """
 
-    iterations: int = 200
+    iterations: Iterations = 200
 
     def _fit(self, A: AnySense | SmoothPhase, y: Tensor) -> Tensor:
         if not isinstance(A, Sense | SoftSense):
@@ -133,7 +128,7 @@ class L1Wavelet(Regularised):
         wavelet: name of an orthogonal wavelet of PyWavelets.
     """
 
-    iterations: int = 100
+    iterations: Iterations = 100
     wavelet: str = "db4"
 
     def _fit(self, A: AnySense | SmoothPhase, y: Tensor) -> Tensor:

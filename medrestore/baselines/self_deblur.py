@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..inversion import KernelNetwork
 from ..operators import CircularBlur
-from ..settings import Bounds, check
+from ..settings import Bounds, Checked
 from .supervised import drawn_from
 
 INPUT = 8  # channels of the random input
@@ -18,7 +18,7 @@ JITTER = 0.001  # std of the noise on it, new at every step
 
 
 @dataclass(frozen=True)
-class SelfDeblur:
+class SelfDeblur(Checked):
     """Blind deblurring without a prior: Ren, Zhang, Wang, Hu & Zuo, CVPR 2020, in joint optimisation by Adam.
 
     The image network is an hourglass with skips of three scales, narrower than the published one; the kernel network is that of
@@ -38,9 +38,6 @@ class SelfDeblur:
     kernel_lr: Annotated[float, Bounds(above=0)] = 1e-4
     channels: Annotated[int, Bounds(at_least=1)] = 32
     seed: Annotated[int, Bounds(at_least=0)] = 0
-
-    def __post_init__(self) -> None:
-        check(self)
 
     @torch.enable_grad()
     def deblur(self, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,8 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from ..errors import InputError, first_line
-from ..files import digest
-from ..priors.network_files import LARGEST_WEIGHTS
+from ..priors.network_files import checked_weights
 from ..priors.tensors import write_tensors
 from ..settings import build
 from .supervised import Reconstructor, Supervised
@@ -79,13 +78,8 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Supervise
     Raises:
         InputError: missing, truncated, altered or mismatching files, each in one sentence.
     """
-    about, path = describe(folder), Path(folder) / WEIGHTS
-    if not path.is_file():
-        raise InputError(f"{folder} has no {WEIGHTS}; copy the baseline again")
-    if path.stat().st_size > LARGEST_WEIGHTS:
-        raise InputError(f"{path} is larger than {LARGEST_WEIGHTS >> 30} GiB, more than any known baseline")
-    if digest(path) != about["sha256"]:
-        raise InputError(f"{path} is not the file that {ABOUT} describes (its sha256 differs); copy the baseline again")
+    about = describe(folder)
+    path = checked_weights(Path(folder), WEIGHTS, about["sha256"], "baseline", ABOUT)
     with torch.device("meta"):
         net = new_network(about["kind"], about["arguments"], str(Path(folder) / ABOUT))
     try:

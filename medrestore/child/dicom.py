@@ -36,9 +36,6 @@ class Dicoms(OpenFiles[str]):
     def _open(self, path: str, *, locking: bool) -> str:
         return path
 
-    def _close(self, file: str) -> None:
-        """Nothing is open between questions."""
-
     def _questions(self) -> Mapping[str, Callable[..., Reply]]:
         return {"fields": self._fields, "pixels": self._pixels}
 

@@ -36,9 +36,8 @@ class OpenFiles(ABC, Generic[Opened]):
     def _open(self, path: str, *, locking: bool) -> Opened:
         """Opens a file."""
 
-    @abstractmethod
     def _close(self, file: Opened) -> None:
-        """Closes a file."""
+        """Closes a file, of a kind that stays open between questions."""
 
     @abstractmethod
     def _questions(self) -> Mapping[str, Callable[..., Reply]]:

@@ -19,9 +19,6 @@ class Tables(OpenFiles[str]):
     def _open(self, path: str, *, locking: bool) -> str:
         return path
 
-    def _close(self, file: str) -> None:
-        """Nothing is open between questions."""
-
     def _questions(self) -> Mapping[str, Callable[..., Reply]]:
         return {"table": self._table}
 

@@ -27,9 +27,6 @@ class Pictures(OpenFiles[None]):
     def _open(self, path: str, *, locking: bool) -> None:
         return None
 
-    def _close(self, file: None) -> None:
-        """Nothing is open between questions."""
-
     def _questions(self) -> Mapping[str, Callable[..., Reply]]:
         return {"size": self._size, "decoded": self._decoded}
 

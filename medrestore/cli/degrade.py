@@ -15,7 +15,8 @@ from typing import Annotated, Any
 from ..images.plan import DegradePlan, Reading, Writing
 from .command import Command
 from .options import POSITIONAL
-from .restore import READERS, code, places
+from .restore import READERS, places
+from .results import closed
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def run(options: Options) -> int:
 
     common: dict[str, Any] = dict(reading=options.reading, writing=options.writing, say=COMMAND.say)
     if source.is_dir():
-        return code(degrade_folder(source, out, options.plan, **common), "degrade")
+        return closed("degrade", degrade_folder(source, out, options.plan, **common), "images")
     degrade_file(source, out, options.plan, **common)
     return 0
 

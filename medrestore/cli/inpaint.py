@@ -19,8 +19,8 @@ from ..inpainting.plan import Machine, Plan, Reading, Writing
 from .command import Command
 from .device import usable_device
 from .options import POSITIONAL
-from .results import emit_results, gathered, write_summary
-from .terminal import complain, lines_aside, progress
+from .results import close_all, emit_results
+from .terminal import lines_aside, progress
 
 if TYPE_CHECKING:
     from ..io.scenes.base import SceneSet
@@ -88,13 +88,8 @@ def run(options: Options) -> int:
     if apart:
         failed = inpaint_scenes_apart(source, places, plan, options.machine, reading=options.reading, writing=options.writing,
                                       say=COMMAND.say, progress=progress)
-    results = gathered(places.values(), read_result)
-    write_summary(Path(options.out), results, failed, source=source.frames, names=options.writing)
-    if options.json:
-        emit_results("inpaint", results, failed)
-    if failed:
-        complain(f"medrestore inpaint: error: {len(failed)} of {len(places)} scenes failed: {', '.join(sorted(failed))}")
-    return 1 if failed else 0
+    return close_all("inpaint", places.values(), read_result, failed, f"of {len(places)} scenes", folder=Path(options.out),
+                     source=source.frames, names=options.writing, json=options.json)
 
 
 def _places(scenes: "SceneSet", source: Path, out: Path) -> Mapping[str, Path]:

@@ -22,14 +22,27 @@ from ..settings import OMITTED, FieldError, build
 from .command import Command, Given
 from .device import usable_device
 from .options import POSITIONAL, matrix, names_in
-from .results import emit_results, gathered, write_summary
-from .terminal import complain, lines_aside, progress, say
+from .results import close_all, emit_results
+from .terminal import lines_aside, progress, say
 
 if TYPE_CHECKING:
     from ..recon.files import Job
 
 # fields of the plan that say where a file is, which a rerun may give anew
 PLACES = ("prior", "maps", "trajectory", "reference_image", "classifier")
+MISSING = {  # of the plan's fields that name files, what is said where one is not there
+    "maps": "{} does not exist; give a file of coil maps",
+    "trajectory": "{} does not exist; give the file of a trajectory",
+    "reference_image": "{} does not exist; give an output of recon, or a .npy, for --reference-image",
+}
+OTHERS = {  # entries of an output's record: the field of the plan, and what is said where it is another now
+    "prior_sha256": ("prior", "{} is not the prior that {} was made with (its sha256 differs); give the place of that one by "
+                              "--prior"),
+    "maps_fingerprint": ("maps", "{} holds other coil maps than {} was made with; give those by --maps"),
+    "trajectory_fingerprint": ("trajectory", "{} holds another trajectory than {} was made with; give that by --trajectory"),
+    "reference_fingerprint": ("reference_image", "{} is another image than {} was made with; give that by --reference-image"),
+    "classifier_sha256": ("classifier", "{} is not the classifier that {} was made with; give that by --classifier"),
+}
 QUALITIES = Literal["fast", "balanced", "best"]
 
 
@@ -73,13 +86,10 @@ def run(options: Options) -> int:
     source = shipped.scan(options.scan)
     if not _is_there(source):
         raise InputError(f"{source} does not exist; give a scan or a folder of scans")
-    if options.plan.maps is not None and not _is_there(Path(options.plan.maps)):
-        raise InputError(f"{options.plan.maps} does not exist; give a file of coil maps")
-    if options.plan.trajectory is not None and not _is_there(Path(options.plan.trajectory)):
-        raise InputError(f"{options.plan.trajectory} does not exist; give the file of a trajectory")
-    if options.plan.reference_image is not None and not _is_there(Path(options.plan.reference_image)):
-        raise InputError(f"{options.plan.reference_image} does not exist; give an output of recon, or a .npy, for "
-                         "--reference-image")
+    for name, sentence in MISSING.items():
+        place = getattr(options.plan, name)
+        if place is not None and not _is_there(Path(place)):
+            raise InputError(sentence.format(place))
     out = _out(source, options)
 
     from ..recon.files import Job, is_done, recon_file
@@ -114,13 +124,8 @@ def _code(failed: Mapping[str, str], places: Sequence[Path], source: Path, optio
     """0, or 1 with a line on what failed; after the table of all results in the folder of `places`."""
     from ..recon.results import read_result
 
-    results = gathered(places, read_result)
-    write_summary(places[0].parent, results, failed, source=source, names=options.writing)
-    if options.json:
-        emit_results("recon", results, failed)
-    if failed:
-        complain(f"medrestore recon: error: {len(failed)} scans failed: {', '.join(sorted(failed))}")
-    return 1 if failed else 0
+    return close_all("recon", places, read_result, failed, "scans", folder=places[0].parent, source=source,
+                     names=options.writing, json=options.json)
 
 
 def _completed(given: Given) -> Given:
@@ -181,7 +186,6 @@ def _origin_record(origin: str) -> dict[str, Any]:
 
 def _rerun(options: Options, made: dict[str, Any]) -> Options:
     """The options that made `options.origin`; present places of scan, prior and maps, output and device may be given anew."""
-
     try:
         plan = build(Plan, made["config"], "")
     except FieldError as error:
@@ -214,20 +218,12 @@ def _same_inputs(made: dict[str, Any], source: Path, job: "Job", options: Option
 
     if source.is_dir() or fingerprint(source) != made["input"].get("fingerprint"):
         raise InputError(f"{source} is not the scan that {options.origin} was made from; give that scan as SCAN")
-    if made.get("prior_sha256") != job.prior_hash:
-        raise InputError(f"{options.plan.prior} is not the prior that {options.origin} was made with (its sha256 differs); "
-                         "give the place of that one by --prior")
-    if made.get("maps_fingerprint") != job.maps_fingerprint:
-        raise InputError(f"{options.plan.maps} holds other coil maps than {options.origin} was made with; give those by --maps")
-    if made.get("trajectory_fingerprint") != job.trajectory_fingerprint:
-        raise InputError(f"{options.plan.trajectory} holds another trajectory than {options.origin} was made with; give that by "
-                         "--trajectory")
-    if made.get("reference_fingerprint") != job.reference_fingerprint:
-        raise InputError(f"{options.plan.reference_image} is another image than {options.origin} was made with; give that by "
-                         "--reference-image")
-    if made.get("classifier_sha256") != job.classifier_hash:
-        raise InputError(f"{options.plan.classifier} is not the classifier that {options.origin} was made with; give that by "
-                         "--classifier")
+    now = {"prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint,
+           "trajectory_fingerprint": job.trajectory_fingerprint, "reference_fingerprint": job.reference_fingerprint,
+           "classifier_sha256": job.classifier_hash}
+    for key, (name, sentence) in OTHERS.items():
+        if made.get(key) != now[key]:
+            raise InputError(sentence.format(getattr(options.plan, name), options.origin))
     if made.get("medrestore") != version("medrestore"):
         say(f"{options.origin} was made by medrestore {made.get('medrestore')}, this is {version('medrestore')}: bits may differ")
 

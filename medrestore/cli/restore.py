@@ -20,8 +20,8 @@ from ..images.plan import Machine, Plan, Reading, Writing
 from .command import Command
 from .device import usable_device
 from .options import POSITIONAL
-from .results import emit_results, gathered, write_summary
-from .terminal import complain, lines_aside, progress
+from .results import close_all, emit_results
+from .terminal import lines_aside, progress
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,8 @@ def run(options: Options) -> int:
     if source.is_dir():
         outputs = [target for _, target in pairs(source, out)]
         failed = restore_folder(source, out, job)
-        results = gathered(outputs, read_result)
-        write_summary(out, results, failed, source=source, names=options.writing)
-        if options.json:
-            emit_results("restore", results, failed)
-        return code(failed, "restore")
+        return close_all("restore", outputs, read_result, failed, "images", folder=out, source=source, names=options.writing,
+                         json=options.json)
     restore_file(source, out, job, truth=truth)
     if options.json:
         emit_results("restore", [read_result(out)], {})
@@ -95,13 +92,6 @@ def places(given: str | None, out: str | None, command: str) -> tuple[Path, Path
     if out is None:
         raise InputError("give -o, a file of the same kind as the input, or a folder where the input is one")
     return existing_input(given), Path(out)
-
-
-def code(failed: Mapping[str, str], command: str) -> int:
-    """0, or 1 with a line on what failed."""
-    if failed:
-        complain(f"medrestore {command}: error: {len(failed)} images failed: {', '.join(sorted(failed))}")
-    return 1 if failed else 0
 
 
 def numbers(what: str) -> Callable[[Any], Any]:

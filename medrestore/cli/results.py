@@ -3,13 +3,14 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import Field, asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from ..errors import InputError
 from ..settings import Privacy, json_values
-from .terminal import decoration, say
+from .terminal import complain, decoration, say
 
 SUMMARY, BEGIN = "summary.csv", b"input,"  # what our tables begin with
 
@@ -17,8 +18,7 @@ SUMMARY, BEGIN = "summary.csv", b"input,"  # what our tables begin with
 class AnyResult(Protocol):
     """What a command has made."""
 
-    def plain(self) -> dict[str, Any]:
-        """As JSON values."""
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     def row(self) -> dict[str, Any]:
         """One line of a table."""
@@ -33,7 +33,7 @@ def emit(command: str, **facts: Any) -> None:
 
 def emit_results(command: str, results: Iterable[AnyResult], failed: Mapping[str, str]) -> None:
     """Prints results and failures as JSON."""
-    emit(command, results=[one.plain() for one in results],
+    emit(command, results=[asdict(one) for one in results],
          failed=[{"input": name, "error": why} for name, why in failed.items()])
 
 
@@ -65,6 +65,23 @@ def write_summary(folder: Path, results: Iterable[AnyResult], failed: Mapping[st
         say(str(place))
     elif rows:
         say(f"note: {place} is of another program and stays; move it to have a table of the results there")
+
+
+def closed(command: str, failed: Mapping[str, str], what: str) -> int:
+    """0, or 1 with a line on what failed; `what` says what these are."""
+    if failed:
+        complain(f"medrestore {command}: error: {len(failed)} {what} failed: {', '.join(sorted(failed))}")
+    return 1 if failed else 0
+
+
+def close_all(command: str, places: Iterable[Path], read: Callable[[Path], AnyResult], failed: Mapping[str, str], what: str, *,
+              folder: Path, source: Path, names: Privacy, json: bool) -> int:
+    """The end of a command over many inputs: a table of the results in a folder, the same as JSON, and `closed`."""
+    results = gathered(places, read)
+    write_summary(folder, results, failed, source=source, names=names)
+    if json:
+        emit_results(command, results, failed)
+    return closed(command, failed, what)
 
 
 def _is_free(place: Path) -> bool:

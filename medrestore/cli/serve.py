@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 COMMANDS: Mapping[str, Command[Any]] = {one.COMMAND.name: one.COMMAND for one in (recon, restore, inpaint)}
 CHANNELS = {"recon": (1, 2), "restore": (1, 2, 3), "inpaint": (3,)}  # of the priors that serve each job
-AUTO = {"restore"}  # jobs whose prior follows from the image where none is named
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from .. import shipped
@@ -60,49 +58,18 @@ def run(options: Options) -> int:
     values = _recipe_of(options)
     from .. import training
 
-    run = _run_of(values, options.recipe)
+    config = training.read(values, options.recipe)
     if options.export_only:
-        say(f"{run.export_last()}")
+        say(f"{training.export_last(config)}")
         return 0
-    terminal = _terminal(run.images)
+    terminal = _terminal(config.images)
     try:
-        folder = run.train(callbacks=terminal, resume=options.resume == "auto")
+        folder = training.train(config, callbacks=terminal, resume=options.resume == "auto")
     except training.Stopped as stopped:
         terminal.end(str(stopped))
         return 0
     terminal.end(str(folder))
     return 0
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What a recipe asks for."""
-
-    train: Callable[..., Path]
-    export_last: Callable[[], Path]
-    images: int
-
-
-def _run_of(values: Mapping[str, Any], source: str) -> _Run:
-    """The run of a recipe: its keys `baseline`, `classifier`, `autoencoder` and `latent` tell those from one of a prior."""
-    from .. import training as t
-    from ..settings import build
-
-    if "baseline" in values:
-        baseline = t.read_baseline(values, source)
-        return _Run(partial(t.train_baseline, baseline), partial(t.export_last_baseline, baseline), baseline.images)
-    if "classifier" in values:
-        classifier = build(t.ClassifierConfig, values, source)
-        return _Run(partial(t.train_classifier, classifier), partial(t.export_last_classifier, classifier), classifier.images)
-    if "autoencoder" in values:
-        autoencoder = t.read_autoencoder(values, source)
-        return _Run(partial(t.train_autoencoder, autoencoder), partial(t.export_last_autoencoder, autoencoder),
-                    autoencoder.images)
-    if "latent" in values:
-        latent = t.read_latent(values, source)
-        return _Run(partial(t.train_latent, latent), partial(t.export_last_latent, latent), latent.images)
-    prior = t.read(values, source)
-    return _Run(partial(t.train, prior), partial(t.export_last, prior), prior.images)
 
 
 def _recipe_of(options: Options) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..codecs import CalibratedComplex
 from ..errors import InputError
 from ..fft import fft2c, ifft2c
-from ..settings import Bounds, build, check
+from ..settings import Bounds, Checked, build
 from .base import Augment, Images
 
 # pixel sizes, in source pixels, at which a slice may have been acquired
@@ -49,14 +49,14 @@ def truncate(image: Tensor, zoom: float) -> Tensor:
     return image
 
 
-def smooth(side: int, cells: int, generator: torch.Generator) -> Tensor:
-    """A smooth field of about unit variance, (side, side)."""
+def smooth(size: int | tuple[int, int], cells: int, generator: torch.Generator) -> Tensor:
+    """A smooth random field of about unit variance: (height, width), or (size, size)."""
     coarse = torch.randn(1, 1, cells, cells, generator=generator)
-    return F.interpolate(coarse, size=(side, side), mode="bicubic", align_corners=True)[0, 0]
+    return F.interpolate(coarse, size=size, mode="bicubic", align_corners=True)[0, 0]
 
 
 @dataclass(frozen=True)
-class ComplexMR:
+class ComplexMR(Checked):
     """Complex crops (real, imaginary), magnitude about 1, of magnitude slices or of complex ones, whose phase
     is preserved.
 
@@ -71,9 +71,6 @@ class ComplexMR:
 
     channels = 2
     contrast: Share = 0.65
-
-    def __post_init__(self) -> None:
-        check(self)
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         return self._with_grid(image, side, generator)[0]
@@ -109,8 +106,7 @@ class ComplexMR:
         return out.permute(2, 0, 1).contiguous(), grid
 
     def _at_resolution(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
-        """The slice at one of the resolutions that leave it recognisable and let the crop show more than air.
-        """
+        """The slice at a resolution that leaves it recognisable and lets the crop show more than air."""
         longer = max(image.shape[-2:])
         fitting = [zoom for zoom in ZOOMS if zoom == 1 or (zoom * side <= WIDEST * longer and zoom * COARSEST <= longer)]
         zoom = fitting[int(torch.randint(len(fitting), (), generator=generator))]
@@ -120,8 +116,7 @@ class ComplexMR:
         return coarse.abs()[None] if len(image) == 1 else torch.view_as_real(coarse).permute(2, 0, 1)
 
     def _grid(self, source: torch.Size, side: int, generator: torch.Generator) -> Tensor:
-        """The positions of the crop's pixels in the slice, (1, side, side, 2) in grid_sample's coordinates.
-        """
+        """Positions of the crop's pixels in the slice, (1, side, side, 2) in grid_sample's coordinates."""
         angle = uniform(generator, -0.35, 0.35) + math.pi / 2 * int(torch.randint(4, (), generator=generator))
         zoom = math.exp(uniform(generator, math.log(0.75), math.log(1.1)))
         stretch = uniform(generator, 0.9, 1.1)
@@ -166,7 +161,7 @@ def _apply_curve(magnitude: Tensor, curve: Tensor, top: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Frames:
+class Frames(Checked):
     """Crops of RGB or grey pictures in [-1, 1]: zoomed out (antialiased), moved, flipped, with other light.
 
     Args:
@@ -187,9 +182,6 @@ class Frames:
     brightness: Share = 0.2
     contrast: Share = 0.2
     balance: Share = 0.08
-
-    def __post_init__(self) -> None:
-        check(self)
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         height, width = image.shape[-2:]

@@ -17,7 +17,6 @@ from ..operators.jpeg import JPEG
 from .augment import uniform
 
 Recipe = Literal["bsr", "average"]
-RECIPES = ("bsr", "average")
 WIDEST = 2.0  # std of the blur at most, pixels of the fine image at a factor of 4, in proportion at others
 SIZES = (0.5, 1.2)  # of the resized image, relative
 MODES = ("area", "bilinear", "bicubic")

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..codecs import CalibratedComplex
 from ..settings import Bounds, check
+from .augment import smooth
 from .base import Images
 
 MOST = 10**9  # phantoms
@@ -50,7 +50,7 @@ class Phantoms(Images):
         head = head_phantom(self.sides, generator=generator)
         if self.form == "magnitude":
             return head
-        phase = 2 * math.pi * torch.rand((), generator=generator) + _smooth_field(self.sides, 3, generator)
+        phase = 2 * math.pi * torch.rand((), generator=generator) + smooth(self.sides, 3, generator)
         return torch.cat([head * phase.cos(), head * phase.sin()])
 
     def group_of(self, index: int) -> str:
@@ -78,7 +78,7 @@ def head_phantom(size: tuple[int, int], *, generator: torch.Generator) -> Tensor
     inside = between(0.78, 0.86)
     head, bone, brain = (ellipse(y, x, k * tall, k * wide, turn) for k in (1.0, scalp, inside))
     # white against grey matter
-    folds = torch.sigmoid(between(4, 9) * (_smooth_field(size, 11, generator)[0] + between(-0.3, 0.3)))
+    folds = torch.sigmoid(between(4, 9) * (smooth(size, 11, generator) + between(-0.3, 0.3)))
     white = ellipse(y, x, 0.85 * inside * tall, 0.85 * inside * wide, turn) * folds
     level_bone, level_grey, level_white, level_water = (between(0, 0.15),
                                                         *(between(0.15, 1) for _ in range(3)))
@@ -93,11 +93,5 @@ def head_phantom(size: tuple[int, int], *, generator: torch.Generator) -> Tensor
         lesion = ellipse(y + between(-0.4, 0.4), x + between(-0.3, 0.3), between(0.03, 0.12),
                          between(0.03, 0.12), between(0, 3))
         image = image + (between(0.1, 1.2) - image) * lesion * brain
-    texture = 1 + between(0.02, 0.08) * _smooth_field(size, 24, generator)[0]
+    texture = 1 + between(0.02, 0.08) * smooth(size, 24, generator)
     return (image * texture).clamp(min=0)[None]
-
-
-def _smooth_field(size: tuple[int, int], cells: int, generator: torch.Generator) -> Tensor:
-    """A smooth random field of about unit variance, (1, h, w)."""
-    coarse = torch.randn(1, 1, cells, cells, generator=generator)
-    return F.interpolate(coarse, size=size, mode="bicubic", align_corners=True)[0]

@@ -17,7 +17,6 @@ from ..errors import InputError
 from .perceptual import read_tensors
 
 SIDE = 299  # pixels, to which every picture is resized
-FEATURES = 2048
 UNUSED = ("fc.weight", "fc.bias")
 COUNTER = "num_batches_tracked"
 

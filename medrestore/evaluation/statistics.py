@@ -127,7 +127,7 @@ def _grouped(rows: Iterable[Row], metric: str, by: tuple[str, str]) -> dict[tupl
 def _cell(setting: str, method: str, metric: str, rows: Sequence[Row], resamples: int, seed: int) -> Cell:
     patients: dict[Hashable, list[float]] = defaultdict(list)
     for row in rows:
-        if _is_finite(row[metric]):
+        if row[metric] is not None and isfinite(row[metric]):
             patients[_get(row, "patient")].append(row[metric])
     values = np.array([np.mean(one) for one in patients.values()])
     used = sum(map(len, patients.values()))
@@ -235,8 +235,7 @@ def paired_differences(
 
 def _match(first: Sequence[Row], second: Sequence[Row],
            metric: str) -> tuple[dict[Hashable, list[tuple[float, float]]], int]:
-    """Scores of the same case and slice by patient, and how many are left out as one of them is not finite.
-    """
+    """Scores of the same case and slice by patient, and how many are left out as one is not finite."""
     one, other = (_by_place(rows, metric) for rows in (first, second))
     patients: dict[Hashable, list[tuple[float, float]]] = defaultdict(list)
     left_out = 0
@@ -305,18 +304,10 @@ def per_case(rows: Iterable[Row], metrics: Sequence[str]) -> list[dict[str, Any]
         groups[tuple(row.get(key) for key in ("case", "setting", "method", "seed", "protocol"))].append(row)
     result = []
     for group in groups.values():
-        means = {name: _mean_or_none([row[name] for row in group if row.get(name) is not None]) for name in metrics
+        means = {name: mean_of_known(row.get(name) for row in group) for name in metrics
                  if any(name in row for row in group)}
         result.append({**group[0], "slice": None, "slices": len(group), **means})
     return result
-
-
-def _mean_or_none(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
-
-
-def _is_finite(value: float | None) -> bool:
-    return value is not None and isfinite(value)
 
 
 def _get(row: Row, key: str) -> Any:

@@ -111,7 +111,8 @@ def calibration(samples: Tensor, truth: Tensor, *, inside: Tensor | None = None,
     mean, std = x.mean(0), x.std(0)
     error = (y - mean).abs()
     widened = std * sqrt(1 + 1 / count)
-    covered = {level: _share_true(error <= float(stats.t.ppf((1 + level) / 2, count - 1)) * widened) for level in levels}
+    covered = {level: float((error <= float(stats.t.ppf((1 + level) / 2, count - 1)) * widened).double().mean())
+               for level in levels}
     return Calibration(
         samples=count, numbers=y.numel(), rank_histogram=_ranks(x, y), crps=float(_crps(x, y).mean()),
         squared_error=float(error.square().mean()), variance=float(std.square().mean()),
@@ -265,7 +266,3 @@ def _correlation(a: Tensor, b: Tensor) -> float:
     a, b = a - a.mean(), b - b.mean()
     scale = float(a.norm() * b.norm())
     return float(a @ b) / scale if scale > 0 else nan
-
-
-def _share_true(condition: Tensor) -> float:
-    return float(condition.double().mean())

@@ -15,7 +15,7 @@ from .owned import MARKER, check_claimed, check_own, claim, is_claimed, is_empty
 from .paths import expanded
 from .publish import FileWriter, NewFile, link_or_copy, new_file, publish_all, publish_first, remove_folder, write_file
 from .stages import Stage, new_folder, new_output, recover, recover_all, unfinished
-from .system import ADVICE, explained, final_names, no_room
+from .system import ADVICE, explained, final_names, is_running, no_room
 
 __all__ = [
     "ADVICE",
@@ -42,6 +42,7 @@ __all__ = [
     "is_glob",
     "is_hidden",
     "is_own",
+    "is_running",
     "link_or_copy",
     "natural_key",
     "new_file",

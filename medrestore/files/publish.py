@@ -52,7 +52,7 @@ def write_file(
     content = data.encode("utf-8", "replace") if isinstance(data, str) else data
     if os.path.lexists(path) or not _write_unnamed(Path(path), content, advice):
         with new_file(path, overwrite=overwrite, advice=advice) as place, place.open("wb") as file:
-            _fill(file, content)
+            _pour(file, content)
 
 
 def _write_unnamed(path: Path, content: bytes | Callable[[BinaryIO], object], advice: str) -> bool:
@@ -67,7 +67,7 @@ def _write_unnamed(path: Path, content: bytes | Callable[[BinaryIO], object], ad
             except (AttributeError, OSError):  # another system, another file system; or what `new_file` will say
                 return False
             with os.fdopen(handle, "wb") as file:
-                _fill(file, content)
+                _pour(file, content)
                 file.flush()
                 os.fsync(handle)
                 with suppress(OSError):  # taken by another run in the meantime; no second names there, or no /proc
@@ -80,7 +80,7 @@ def _write_unnamed(path: Path, content: bytes | Callable[[BinaryIO], object], ad
     return is_written
 
 
-def _fill(file: BinaryIO, content: bytes | Callable[[BinaryIO], object]) -> None:
+def _pour(file: BinaryIO, content: bytes | Callable[[BinaryIO], object]) -> None:
     if isinstance(content, bytes):
         file.write(content)
     else:
@@ -185,7 +185,10 @@ def publish_all(folder: Path, target: Path) -> None:
 
 
 class FileWriter(ABC):
-    """A writer used as a context manager: closed at the end of the block, discarded when the block fails."""
+    """A writer used as a context manager: closed at the end of the block, discarded when the block fails.
+
+    It leaves a complete file or, when anything fails, nothing new; an old file stays.
+    """
 
     @abstractmethod
     def close(self) -> None:

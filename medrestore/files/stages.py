@@ -61,9 +61,7 @@ def new_folder(
 
 
 @contextmanager
-def new_output(
-    path: str | os.PathLike[str], *, replace: bool = False, advice: str = ADVICE
-) -> Iterator[Path]:
+def new_output(path: str | os.PathLike[str], *, replace: bool = False) -> Iterator[Path]:
     """A file with others beside it: yields an empty temporary folder, whose files are published at the end.
 
     The file called `path.name` in it becomes `path`, the others lie beside. No mix of two runs is ever complete: old
@@ -72,7 +70,6 @@ def new_output(
     Args:
         path: the main file; missing folders are created.
         replace: whether existing files are replaced; else they are refused, and nothing is published.
-        advice: what the message of a failed write proposes.
 
     Raises:
         Busy: another run is writing this output.
@@ -80,9 +77,9 @@ def new_output(
             new is left.
     """
     out = Path(path)
-    stage = Stage(out, advice=advice)
+    stage = Stage(out)
     try:
-        with explained(out, advice, full_only=True), final_names(stage.new, out.parent):
+        with explained(out, full_only=True), final_names(stage.new, out.parent):
             yield stage.new
         stage.publish_files(replace=replace)
     finally:

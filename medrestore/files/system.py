@@ -130,3 +130,16 @@ def sync_tree(folder: Path) -> None:
             if not path.is_symlink():
                 sync(path)
         sync_names(Path(parent))
+
+
+def is_running(process: int) -> bool:
+    """Whether a process of this machine is there; of others' one cannot tell, so they are."""
+    if os.name == "nt":  # where a signal would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True

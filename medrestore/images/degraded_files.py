@@ -1,6 +1,5 @@
 """Clean images from files to degraded ones, with a record that says how, so that they can be restored."""
 
-import io
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..files import Stage, digest, digest_of, final_names
-from ..io.images import FileImages, check_written, encode_images, kind_of, open_images
+from ..files import digest, digest_of
+from ..io.images import FileImages, check_written, encode_images, kind_of, npy_bytes, open_images
 from ..io.scenes.writer import encode_png
 from ..settings import plain
 from .degrading import degraded
@@ -18,7 +17,7 @@ from .files import Say, check_placeless, each
 from .noise import is_phaseless
 from .operators import DegradationFiles, grain, read_mask
 from .plan import DegradePlan, Reading, Writing
-from .records import DEGRADED, check_output, is_done, pairs, publish
+from .records import DEGRADED, check_output, is_done, pairs, publish_at_once
 from .steps import Hide, Kernel
 
 
@@ -59,12 +58,7 @@ def degrade_file(
         key=key,
     )
     record = _degraded_record(images, plan, names, writing, key, given)
-    stage = Stage(out, key=key)
-    try:
-        with final_names(stage.folder, out.parent):
-            publish(stage, out, {out.name: data, **beside}, record, writing)
-    finally:
-        stage.remove()
+    publish_at_once(out, {out.name: data, **beside}, record, writing)
     for line in _report(images, plan, y.shape, outside / y.numel(), out):
         say(line)
     return True
@@ -101,10 +95,8 @@ def _copies_of_files(out: Path, plan: DegradePlan, files: DegradationFiles) -> t
                 np.where(known == (step.means == "keep"), 255, 0).astype(np.uint8)
             )
         else:
-            buffer = io.BytesIO()
-            np.save(buffer, files.kernels[step.file].numpy())
             names[step.file] = f"{out.name}.kernel{number}.npy"
-            contents[names[step.file]] = buffer.getvalue()
+            contents[names[step.file]] = npy_bytes(files.kernels[step.file].numpy())
     return contents, names
 
 

@@ -1,23 +1,20 @@
 """Degraded images from files to files: outputs published atomically, stopped runs resumed slice by slice, a record of each."""
 
-import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from .. import shipped
 from ..conditions import UNPLACED
 from ..errors import InputError
 from ..files import Stage, digest, digest_of, final_names, preview_place
-from ..io.images import FileImages, check_written, encode_images, open_images, spread_name, suffix_of
+from ..io.images import FileImages, check_written, encode_images, npy_bytes, open_images, spread_name, suffix_of
+from ..jobs import chosen_slices, made_with
 from ..settings import plain
 from ..tasks import one_by_one
 from .blind import kernel_calls, kernel_of, with_kernel
@@ -111,7 +108,7 @@ def restore_file(source: Path, out: Path, job: Job, *, truth: Path | None = None
         return False
     check_output(out, source, job.writing)
     images = open_images(source, axis=job.plan.axis, max_gb=job.reading.max_gb)
-    numbers = _chosen_slices(images, job.plan)
+    numbers = list(chosen_slices(job.plan.slices, len(images.values), images.where))
     if is_phaseless(job.plan.degradation.steps):
         check_placeless(source, images.kind)
     measured = Measured(torch.from_numpy(images.values), images.step, images.is_bytes, str(source))
@@ -186,17 +183,6 @@ def each(
     return dict(one_by_one(items, lambda item: work(*item), say, ended=ended))
 
 
-def _chosen_slices(images: FileImages, plan: Plan) -> list[int]:
-    """The slices that are restored."""
-    count = len(images.values)
-    first, last = (0, count) if plan.slices is None else plan.slices
-    if not 0 <= first < last <= count:
-        raise InputError(
-            f"{images.where} has slices 0 to {count - 1}, and `slices` {first}:{last} asks for others"
-        )
-    return list(range(first, last))
-
-
 def _write_output(
     stage: Stage,
     out: Path,
@@ -230,14 +216,10 @@ def _write_output(
             out.with_name(name), torch.stack([one.std for one in done]).abs().numpy(), images, **options
         )
     if job.plan.keep_samples:
-        buffer = io.BytesIO()
-        np.save(buffer, torch.stack([one.samples for one in done], 1).squeeze(2).squeeze(1).numpy())
-        contents[_samples_name(out)] = buffer.getvalue()
+        contents[_samples_name(out)] = npy_bytes(torch.stack([one.samples for one in done], 1).squeeze(2).squeeze(1).numpy())
     kernel = kernel_of(setting)
     if kernel is not None:
-        buffer = io.BytesIO()
-        np.save(buffer, kernel.numpy())
-        contents[_kernel_name(out)] = buffer.getvalue()
+        contents[_kernel_name(out)] = npy_bytes(kernel.numpy())
     scores = (
         {}
         if reference is None
@@ -287,13 +269,11 @@ def _restored_record(
 ) -> dict[str, Any]:
     """How an output was made; holds no time of day, so that a rerun gives the same bytes."""
     plan, names = job.plan, job.writing
-    prior = plan.prior if job.about and plan.prior in shipped.priors() else names.name_of(plan.prior)
     return {
         "made": RESTORED,
-        "medrestore": version("medrestore"),
-        "torch": torch.__version__,
-        "device": job.machine.place,
-        "config": plain(replace(plan, prior=prior, degradation=named(plan.degradation, names), **plan.named(names))),
+        **made_with(job.machine.place),
+        "config": plain(replace(plan, prior=job.recorded_prior(names), degradation=named(plan.degradation, names),
+                                **plan.named(names))),
         "key": key,
         "input": {
             "name": names.name_of(images.where),

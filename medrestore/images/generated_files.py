@@ -1,23 +1,22 @@
 """Images from nothing to files."""
 
 import math
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from .. import shipped
 from ..conditions import UNPLACED
 from ..errors import InputError
-from ..files import Stage, digest_of, final_names
+from ..files import digest_of
 from ..io.images import FileImages, encode_images, kind_of, suffix_of
+from ..jobs import made_with
 from ..settings import plain
 from .generate import generated
 from .job import ImageJob
 from .plan import GeneratePlan, window_of
-from .records import GENERATED, check_output, is_done, publish
+from .records import GENERATED, check_output, is_done, publish_at_once
 
 FORMATS = ("picture", "tiff", "npy")
 
@@ -66,12 +65,7 @@ def generate_file(out: Path, job: GenerateJob) -> bool:
     images = generated(job.prior, plan, device=job.machine.place)
     values, like = _as_stored(images, out)
     data, _ = encode_images(out, values, like)
-    stage = Stage(out, key=key)
-    try:
-        with final_names(stage.folder, out.parent):
-            publish(stage, out, {out.name: data}, _generated_record(job, key), job.writing)
-    finally:
-        stage.remove()
+    publish_at_once(out, {out.name: data}, _generated_record(job, key), job.writing)
     job.say(f"{out}")
     return True
 
@@ -87,14 +81,11 @@ def _as_stored(images: torch.Tensor, out: Path) -> tuple[np.ndarray, FileImages]
 def _generated_record(job: GenerateJob, key: str) -> dict[str, Any]:
     """How the output was made; holds no time of day."""
     plan, names = job.plan, job.writing
-    prior = plan.prior if job.about and plan.prior in shipped.priors() else names.name_of(plan.prior)
     levels = [level for level in plan.levels(job.prior) if math.isfinite(level)]
     return {
         "made": GENERATED,
-        "medrestore": version("medrestore"),
-        "torch": torch.__version__,
-        "device": job.machine.place,
-        "config": plain(plan) | {"prior": prior} | plan.named(names),
+        **made_with(job.machine.place),
+        "config": plain(plan) | {"prior": job.recorded_prior(names)} | plan.named(names),
         "key": key,
         "prior_sha256": job.prior_hash,
         "method": repr(plan.sampler),

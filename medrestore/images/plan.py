@@ -8,7 +8,7 @@ from ..conditions import Conditions
 from ..levels import LADDERS, check_reach, time_travel
 from ..machine import PriorMachine
 from ..methods import GENERATION, IMAGES, METHODS
-from ..settings import Bounds, FieldError, OneOf, Privacy, check
+from ..settings import Bounds, Checked, FieldError, OneOf, Privacy, check
 from .degradation import Degradation
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ Axis = Literal["axial", "coronal", "sagittal"]
 
 
 @dataclass(frozen=True)
-class Reading:
+class Reading(Checked):
     """What may be read.
 
     Args:
@@ -34,9 +34,6 @@ class Reading:
     """
 
     max_gb: Annotated[float, Bounds(above=0)] = 4.0
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class Machine(PriorMachine):
 
 
 @dataclass(frozen=True)
-class DegradePlan:
+class DegradePlan(Checked):
     """All that decides a degraded image, but for the clean one.
 
     Args:
@@ -77,9 +74,6 @@ class DegradePlan:
     seed: Annotated[int, Bounds(at_least=0)] = 0
     crop: bool = False
     axis: Axis = "axial"
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)

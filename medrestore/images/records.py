@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import Stage, altered, digest, expanded, files_in, preview_place, read_mapping
+from ..files import Stage, altered, digest, expanded, files_in, final_names, preview_place, read_mapping
 from ..io.images import SUFFIXES, kind_of
 from ..settings import FieldError, Privacy, build
 from .degradation import Degradation
@@ -102,6 +102,16 @@ def publish(
     text = json.dumps(record, allow_nan=False, sort_keys=True, indent=1) + "\n"
     (stage.new / record_place(out).name).write_text(text, "utf-8")
     stage.publish_files(replace=writing.overwrite or writing.resume)
+
+
+def publish_at_once(out: Path, contents: Mapping[str, bytes], record: dict[str, Any], writing: Writing) -> None:
+    """Publishes an output that is complete already; see `publish`."""
+    stage = Stage(out, key=record["key"])
+    try:
+        with final_names(stage.folder, out.parent):
+            publish(stage, out, contents, record, writing)
+    finally:
+        stage.remove()
 
 
 def named(degradation: Degradation, names: Privacy) -> Degradation:

@@ -1,7 +1,6 @@
 """What is said of a restoration: lines before and after the work, scores against the truth, a picture to look at."""
 
 import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..io.images import FileImages
-from ..jobs import PriorJob
+from ..jobs import PriorJob, about, seconds_of
 from ..metrics import psnr, ssim
 from ..report.panel import Column, frames_panel, panel
 from ..restoration import padded_size
@@ -38,7 +37,7 @@ def summary(
         f"{name}: {many}, {before}{size}, {setting.degradation.name}; noise {setting.sigma:.3g} ({setting.noise_source}); "
         f"prior {job.prior_name}, {type(plan.sampler).__name__}, {plan.steps} steps, "
         f"{plan.samples} {'sample' if plan.samples == 1 else 'samples'}, on {device}"
-        + ("" if minutes is None else ", under a minute" if minutes < 1 else f", about {minutes:.0f} min")
+        + ("" if minutes is None else f", {about(minutes)}")
     )
     if setting.coordinates.note:
         yield f"note: {setting.coordinates.note}"
@@ -64,12 +63,8 @@ def _minutes(setting: Setting, numbers: Sequence[int], job: PriorJob[Plan], devi
         return None
     side = window_of(job.plan, prior, setting.size) or padded_size(prior, setting.size)
     x = torch.zeros(1, prior.channels, *side, device=device)
-    with torch.no_grad():
-        if device != "cpu":  # whose first call loads its kernels
-            prior(x, 1.0)
-        started = time.monotonic()
-        prior(x, 1.0).sum().item()  # waits for the device
-    return (time.monotonic() - started) * evaluations(setting, len(numbers), job) / 60
+    seconds = seconds_of(lambda: prior(x, 1.0).sum().item(), device)  # which waits for the device
+    return seconds * evaluations(setting, len(numbers), job) / 60
 
 
 def report(

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -81,7 +80,7 @@ class Setting:
             number: of the slice.
         """
         operator = operator_of(self.degradation, self.size, self.channels, self.files, number)
-        return moved(Problem(operator, y, self.sigma), device)
+        return Problem(operator, y, self.sigma).to(device)
 
 
 @dataclass(frozen=True)
@@ -107,27 +106,6 @@ class Restored:
     def std(self) -> Tensor:
         """(channel, height, width): spread of the samples, zero for one sample."""
         return self.samples.std(0, correction=min(1, len(self.samples) - 1))
-
-
-def moved(problem: Problem[Operator], device: torch.device | str) -> Problem[Operator]:
-    """The problem on a device."""
-    return Problem(to(problem.operator, device), problem.y.to(device), problem.sigma)
-
-
-def to(value: Any, device: torch.device | str) -> Any:
-    """An operator, or what one is made of, with its tensors on a device."""
-    from dataclasses import fields, is_dataclass, replace
-
-    if isinstance(value, Tensor):
-        return value.to(device)
-    if isinstance(value, tuple):
-        made = tuple(to(one, device) for one in value)
-        return value if all(a is b for a, b in zip(made, value, strict=True)) else made
-    if not is_dataclass(value) or isinstance(value, type):
-        return value
-    own = {one.name: getattr(value, one.name) for one in fields(value)}
-    given = {name: to(one, device) for name, one in own.items()}
-    return value if all(given[name] is own[name] for name in own) else replace(value, **given)
 
 
 def prepare(

@@ -1,7 +1,7 @@
 """What came of an image, read from its record: for tables, and for other programs."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,6 @@ class Result:
     scores: Mapping[str, Mapping[str, float]]
     notes: tuple[str, ...]
     provenance: Mapping[str, Any]
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
 
     def row(self) -> dict[str, Any]:
         """One line of a table."""

@@ -9,18 +9,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from ..plugins import OPERATORS, Names
-from ..settings import Bounds, FieldError, OneOf, check
+from ..settings import Bounds, Checked, FieldError, OneOf
 
 GREY = (1 / 3, 1 / 3, 1 / 3)
 Share = Annotated[float, Bounds(above=0, at_most=1)]
 Factor = Annotated[int, Bounds(at_least=2)]
-
-
-class Checked:
-    """A step whose fields are checked when it is made."""
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)

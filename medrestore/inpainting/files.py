@@ -4,19 +4,17 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from .. import shipped
 from ..errors import InputError
 from ..evaluation import FrameScore, SceneScore, score_scene, write_frames_csv
 from ..files import digest, preview_place, write_file
 from ..io.scenes.base import Scene
 from ..io.scenes.writer import SceneWriter
+from ..jobs import made_with
 from ..report.overlay import write_overlay
 from ..settings import json_values, plain
 from .job import Job
@@ -167,12 +165,9 @@ def _scene_provenance(
 ) -> dict[str, Any]:
     """How an output was made; holds no time of day, so that a rerun gives the same bytes."""
     plan, names = job.plan, job.writing
-    prior = plan.prior if job.about and plan.prior in shipped.priors() else names.name_of(plan.prior)
     return {
-        "medrestore": version("medrestore"),
-        "torch": torch.__version__,
-        "device": job.machine.place,
-        "config": plain(replace(plan, prior=prior, **plan.named(names))),
+        **made_with(job.machine.place),
+        "config": plain(replace(plan, prior=job.recorded_prior(names), **plan.named(names))),
         "key": key,
         "input": {
             "name": names.name_of(source),

@@ -82,7 +82,6 @@ def inpaint_frame(
     *,
     before: Tensor | None = None,
     device: torch.device | str = "cpu",
-    progress: Callable[[int, int], None] | None = None,
     spread: Callable[[Window, Tensor], None] | None = None,
 ) -> Tensor:
     """The frame with its hole filled; known pixels are those of the frame, bit by bit.
@@ -94,7 +93,6 @@ def inpaint_frame(
             scenes.
         before: the result of the previous frame, like `frame`, to begin from at `Plan.warm_start`.
         device: where to compute.
-        progress: called with how many windows are drawn and how many there will be.
         spread: called with each part of the frame that is restored, and there with the std of the samples, (height, width)
             in grey levels, mean over the colours; zero where pixels are known.
 
@@ -118,7 +116,6 @@ def inpaint_frame(
             prior,
             plan,
             device,
-            progress,
         )
         if spread is not None:
             spread(here, samples.std(0, correction=min(1, len(samples) - 1)).mean(0).where(~known[here], 0.0))
@@ -208,7 +205,6 @@ def _fill_region(
     prior: Prior,
     plan: Plan,
     device: torch.device | str,
-    progress: Callable[[int, int], None] | None,
 ) -> Tensor:
     """Samples of one region, (sample, 3, height, width) grey levels, from a picture and its noise level or from noise.
 
@@ -218,8 +214,7 @@ def _fill_region(
     codec, size = _picture_codec(prior), (known.shape[0], known.shape[1])
     problem = _masked_frame(frame.to(device) / 255, known.to(device), plan.noise_std / 255, step, prior)
     noise = Noise([derived_seed(plan.seed + k, *corner, size=7) for k in range(plan.samples)], device)
-    common: dict[str, Any] = dict(
-        size=size, window=window, shift=shift, noise=noise, batch=plan.batch_size, progress=progress)
+    common: dict[str, Any] = dict(size=size, window=window, shift=shift, noise=noise, batch=plan.batch_size)
     if start is None:
         factor = plan.factor if plan.factor == "auto" or plan.factor <= min(size) else 1
         z = hierarchical(problem, prior, plan.sampler, plan.levels(prior), factor=factor, **common)

@@ -9,7 +9,7 @@ from ..conditions import Conditions
 from ..levels import below, check_reach, karras, time_travel
 from ..machine import PriorMachine
 from ..methods import FRAMES, METHODS
-from ..settings import Bounds, OneOf, Privacy, check
+from ..settings import Bounds, Checked, OneOf, Privacy, check
 
 if TYPE_CHECKING:
     from ..methods import Method
@@ -119,7 +119,7 @@ class Machine(PriorMachine):
 
 
 @dataclass(frozen=True)
-class Reading:
+class Reading(Checked):
     """What may be read.
 
     Args:
@@ -129,9 +129,6 @@ class Reading:
 
     max_gb: Annotated[float, Bounds(above=0)] = 16.0
     allow_large_hole: bool = False
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)

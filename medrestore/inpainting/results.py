@@ -1,7 +1,7 @@
 """What came of a scene, read from its record: for tables, and for other programs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,6 @@ class Result:
     prior: str
     scores: Mapping[str, Any] | None
     provenance: Mapping[str, Any]
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
 
     def row(self) -> dict[str, Any]:
         """One line of a table."""

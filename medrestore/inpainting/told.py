@@ -1,6 +1,5 @@
 """What is said of a scene before and after the work, for people."""
 
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from ..evaluation import FrameScore, SceneScore
 from ..io.frames.masks import runs
 from ..io.frames.video import H264_WARNING
 from ..io.scenes.base import Scene
+from ..jobs import about, seconds_of
 from .job import Job
 from .scene import FrameCoverage, Inspection
 
@@ -24,7 +24,7 @@ def lines_before(scene: Scene, inspection: Inspection, out: Path, job: Job) -> I
         f"at most {max(survey.fractions):.1%} of a frame); "
         f"prior {job.prior_name}, {type(plan.sampler).__name__}, {plan.steps} steps, at most {inspection.windows} "
         f"{'window' if inspection.windows == 1 else 'windows'}, on {job.machine.place}, "
-        + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
+        + about(minutes)
     )
     if survey.empty and scene.count > 1:
         yield f"{scene.name}: {len(survey.empty)} frames with nothing hidden pass through as they are"
@@ -57,12 +57,7 @@ def _meaning(scene: Scene) -> str:
 def _seconds_a_window(job: Job) -> float:
     """What one network call on one window takes on this machine, measured."""
     x = torch.zeros(1, job.prior.channels, *job.plan.grid(job.prior)[0], device=job.machine.place)
-    with torch.no_grad():
-        if job.machine.place != "cpu":  # whose first call loads its kernels
-            job.prior(x, 1.0)
-        started = time.monotonic()
-        job.prior(x, 1.0).sum().item()  # waits for the device
-    return time.monotonic() - started
+    return seconds_of(lambda: job.prior(x, 1.0).sum().item(), job.machine.place)  # which waits for the device
 
 
 def lines_after(scene: Scene, scores: SceneScore | None, rows: Sequence[FrameScore],

@@ -10,7 +10,6 @@ from .reconstruction import (
     ReconstructionWriter,
     read_provenance,
     read_reconstruction,
-    write_reconstruction,
 )
 from .scenes import Scene, SceneSet, SceneWriter, open_frames, open_scenes
 from .volumes import open_volume, write_nifti
@@ -41,5 +40,4 @@ __all__ = [
     "read_reconstruction",
     "to_known",
     "write_nifti",
-    "write_reconstruction",
 ]

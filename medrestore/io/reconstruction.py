@@ -70,8 +70,6 @@ class Sink(io.FileIO):
 class ReconstructionWriter(FileWriter):
     """Writes a reconstruction slice by slice, so that memory never has the volume.
 
-    As a context manager it leaves a complete file or, when anything fails, nothing new; an old file stays.
-
     Args:
         path: the file to write; its folder is made when missing.
         slices, height, width: the size of the image volume.
@@ -191,50 +189,11 @@ class ReconstructionWriter(FileWriter):
             raise
 
     def discard(self) -> None:
-        """Closes and removes what was written so far."""
         try:
             self._file.close()
             self._sink.close()
         finally:
             self._output.discard()
-
-
-def write_reconstruction(
-    path: PathLike,
-    *,
-    reconstruction: Array,
-    complex_image: Array,
-    mask: Array,
-    samples: Array | None = None,
-    std: Array | None = None,
-    provenance: dict[str, Any],
-    attributes: Mapping[str, Any] | None = None,
-    overwrite: bool = False,
-) -> None:
-    """A whole volume at once: (slice, h, w) magnitude, complex image and std, (slice, sample, h, w) samples.
-
-    The rest as for `ReconstructionWriter`.
-    """
-    require(reconstruction.ndim == 3, f"{path}: the reconstruction has {reconstruction.ndim} axes; (slice, h, w) is needed.")
-    slices, height, width = reconstruction.shape
-    given = {"complex_image": complex_image, "samples": samples, "std": std}
-    volumes = {name: volume for name, volume in given.items() if volume is not None}
-    for name, volume in volumes.items():
-        require(len(volume) == slices, f"{path}: {name} has {len(volume)} slices, the reconstruction {slices}.")
-    with ReconstructionWriter(
-        path,
-        slices=slices,
-        height=height,
-        width=width,
-        mask=mask,
-        samples=0 if samples is None else samples.shape[1],
-        std=std is not None,
-        provenance=provenance,
-        attributes=attributes,
-        overwrite=overwrite,
-    ) as writer:
-        for index in range(slices):
-            writer.put(index, reconstruction=reconstruction[index], **{name: volume[index] for name, volume in volumes.items()})
 
 
 class ReconstructionFile:

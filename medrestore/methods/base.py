@@ -10,13 +10,13 @@ from torch import Tensor
 from ..operators import Operator, PseudoInvertible
 from ..priors import Prior
 from ..problem import Problem
-from ..settings import check
+from ..settings import Checked
 
 Constrain = Callable[[Tensor], Tensor]
 Draw = Callable[[], Tensor]
 
 
-class Method(ABC):
+class Method(Checked, ABC):
     """One reverse step: from x at noise level sigma to x at sigma_next < sigma, agreeing with the data.
 
     Methods are frozen dataclasses of hyper-parameters, whose bounds are checked when they are made. A method without
@@ -42,9 +42,6 @@ class Method(ABC):
     by_parts: ClassVar[bool] = False
     default_steps: ClassVar[int] = 25
     given: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        check(self)
 
     @classmethod
     def inverts(cls) -> bool:

@@ -13,8 +13,8 @@ images of the coils of an MRI encoding are known.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -226,3 +226,17 @@ class CoIsometry(SpectralOperator):
 def same(x: Tensor) -> Tensor:
     """x."""
     return x
+
+
+def on_device(value: Any, device: torch.device | str) -> Any:
+    """An operator, or what one is made of, with its tensors on a device."""
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, tuple):
+        made = tuple(on_device(one, device) for one in value)
+        return value if all(a is b for a, b in zip(made, value, strict=True)) else made
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    own = {one.name: getattr(value, one.name) for one in fields(value)}
+    given = {name: on_device(one, device) for name, one in own.items()}
+    return value if all(given[name] is own[name] for name in own) else replace(value, **given)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -38,8 +39,9 @@ def compose(outer: LinearOperator, inner: LinearOperator) -> LinearOperator:
         return ComposedIsometry(outer, inner)
     kind = _kind_of(outer, inner)
     if isinstance(outer, CoilOperator) and isinstance(inner, Isometry | CoIsometry):
-        return WITH_COILS[kind](outer, inner)
-    return (LOCAL[kind] if isinstance(outer, LocalOperator) and isinstance(inner, LocalOperator) else kind)(outer, inner)
+        return _with(CoilChain, kind)(outer, inner)
+    both = isinstance(outer, LocalOperator) and isinstance(inner, LocalOperator)
+    return (_with(LocalChain, kind) if both else kind)(outer, inner)
 
 
 def _kind_of(outer: LinearOperator, inner: LinearOperator) -> "type[Composed]":
@@ -306,58 +308,7 @@ class ComposedCoIsometry(SpectralAfter, CoIsometry):
         return self.outer.scale * self.inner.scale
 
 
-class LocalComposed(LocalChain, Composed):
-    """`Composed` of local operators."""
-
-
-class LocalSpectralInFrame(LocalChain, SpectralInFrame):
-    """`SpectralInFrame` of local operators."""
-
-
-class LocalSpectralAfter(LocalChain, SpectralAfter):
-    """`SpectralAfter` of local operators."""
-
-
-class LocalComposedCoIsometry(LocalChain, ComposedCoIsometry):
-    """`ComposedCoIsometry` of local operators."""
-
-
-class LocalResolventAfter(LocalChain, ResolventAfter):
-    """`ResolventAfter` of local operators."""
-
-
-class LocalPseudoInvertibleAfter(LocalChain, PseudoInvertibleAfter):
-    """`PseudoInvertibleAfter` of local operators."""
-
-
-LOCAL: dict[type[Composed], type[Composed]] = {
-    Composed: LocalComposed, SpectralInFrame: LocalSpectralInFrame, SpectralAfter: LocalSpectralAfter,
-    ComposedCoIsometry: LocalComposedCoIsometry, ResolventAfter: LocalResolventAfter,
-    PseudoInvertibleAfter: LocalPseudoInvertibleAfter,
-}
-
-
-class CoilComposed(CoilChain, Composed):
-    """`Composed` of an encoding."""
-
-
-class CoilSpectralInFrame(CoilChain, SpectralInFrame):
-    """`SpectralInFrame` of an encoding."""
-
-
-class CoilSpectralAfter(CoilChain, SpectralAfter):
-    """`SpectralAfter` of an encoding."""
-
-
-class CoilResolventAfter(CoilChain, ResolventAfter):
-    """`ResolventAfter` of an encoding."""
-
-
-class CoilPseudoInvertibleAfter(CoilChain, PseudoInvertibleAfter):
-    """`PseudoInvertibleAfter` of an encoding."""
-
-
-WITH_COILS: dict[type[Composed], type[Composed]] = {
-    Composed: CoilComposed, SpectralInFrame: CoilSpectralInFrame, SpectralAfter: CoilSpectralAfter,
-    ResolventAfter: CoilResolventAfter, PseudoInvertibleAfter: CoilPseudoInvertibleAfter,
-}
+@cache
+def _with(part: type[Chain], kind: type[Composed]) -> type[Composed]:
+    """The class `kind` of compositions that are also what `part` says."""
+    return type(kind.__name__, (part, kind), {"__module__": __name__})

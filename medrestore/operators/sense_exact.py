@@ -146,7 +146,6 @@ class ResolvedSense(KnownSense, ResolventOperator):
     @classmethod
     def of(cls, sense: "Sense", gamma: float) -> "ResolvedSense":
         """Inverts for one gamma; see `Sense.resolvent`."""
-
         return cls(sense, gamma, *_inverted(sense, gamma))
 
     def resolve(self, x: Tensor) -> Tensor:

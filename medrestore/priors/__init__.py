@@ -1,5 +1,6 @@
 """Priors of images: the mean of the clean image given a noisy one."""
 
+from .adapted import adapted
 from .base import ClassConditional, Prior, Watched, WrappedPrior
 from .classes import Classes
 from .classifier import Classifier, NetworkClassifier
@@ -34,6 +35,7 @@ __all__ = [
     "Velocity",
     "Watched",
     "WrappedPrior",
+    "adapted",
     "load",
     "opened",
     "save",

@@ -11,7 +11,7 @@ from ..errors import InputError
 from . import store
 from .classes import Classes, plain_classes, read_classes
 from .classifier import NetworkClassifier
-from .descriptions import PARAMETRISATIONS, RECIPES, build_kind, read_description
+from .descriptions import described_coordinates, read_description
 from .encoder import EncoderUNet
 from .network_files import CONFIG, WEIGHTS, device_of, network_config, read_network
 from .parametrisations import Parametrisation
@@ -53,8 +53,7 @@ def load(name: str | Path, *, device: torch.device | str = "cpu") -> NetworkClas
         InputError: missing, truncated, altered or mismatching files, each in one sentence.
     """
     about, folder = describe(name), Path(name)
-    parametrisation = build_kind(PARAMETRISATIONS, about["parametrisation"], folder)
-    recipe = None if about["recipe"] is None else build_kind(RECIPES, about["recipe"], folder)
+    parametrisation, recipe = described_coordinates(about, folder)
     config = network_config(folder, "unet", about)
     if config.get("_class_name") != EncoderUNet.__name__:
         raise InputError(f"{folder} has a {config.get('_class_name')}, and a classifier is an {EncoderUNet.__name__}; "

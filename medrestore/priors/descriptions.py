@@ -97,6 +97,12 @@ def read_description(path: Path) -> dict[str, Any]:
     return about
 
 
+def described_coordinates(about: Mapping[str, Any], folder: Path) -> tuple[Parametrisation, Interval | CalibratedComplex | None]:
+    """The parametrisation and the recipe of a description."""
+    recipe = None if about["recipe"] is None else build_kind(RECIPES, about["recipe"], folder)
+    return build_kind(PARAMETRISATIONS, about["parametrisation"], folder), recipe
+
+
 def is_count(value: Any) -> bool:
     return type(value) is int and value >= 1
 

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +77,7 @@ class SuperResolutionPrior(Prior):
         self._seen: Callable[[int], None] | None = None
 
     def watched(self, seen: Callable[[int], None]) -> "SuperResolutionPrior":
-        made = SuperResolutionPrior(
-            self.net, self.parametrisation, channels=self.channels, condition_channels=self.condition_channels,
-            factor=self.factor, multiple=self.multiple, space=self.space, recipe=self.recipe, optional=self.optional,
-            bf16=self.bf16,
-        )
+        made = copy(self)
         made._seen = seen
         return made
 

@@ -51,15 +51,25 @@ def _read_json(path: Path, folder: Path) -> dict[str, Any]:
     return values
 
 
-def read_network(folder: Path, weights: str, config: dict[str, Any], sha256: str) -> torch.nn.Module:
-    """The network of a configuration with the weights of a file, strictly; nothing is allocated that the file does not hold."""
+def checked_weights(folder: Path, weights: str, sha256: str, kind: str, described: str) -> Path:
+    """The file of weights in a folder, refused where it is missing, too large, or not the one that was described.
+
+    Args:
+        kind: what the folder holds, and `described` the file in it that states the hash, for messages.
+    """
     path = folder / weights
     if not path.is_file():
-        raise InputError(f"{folder} has no {weights}; a prior needs its weights as safetensors")
+        raise InputError(f"{folder} has no {weights}; a {kind} needs its weights as safetensors, copy it again")
     if path.stat().st_size > LARGEST_WEIGHTS:
-        raise InputError(f"{path} is larger than {LARGEST_WEIGHTS >> 30} GiB, more than any known prior")
+        raise InputError(f"{path} is larger than {LARGEST_WEIGHTS >> 30} GiB, more than any known {kind}")
     if digest(path) != sha256:
-        raise InputError(f"{path} is not the file that prior.json describes (its sha256 differs); copy the prior again")
+        raise InputError(f"{path} is not the file that {described} describes (its sha256 differs); copy the {kind} again")
+    return path
+
+
+def read_network(folder: Path, weights: str, config: dict[str, Any], sha256: str) -> torch.nn.Module:
+    """The network of a configuration with the weights of a file, strictly; nothing is allocated that the file does not hold."""
+    path = checked_weights(folder, weights, sha256, "prior", "prior.json")
     try:
         with torch.device("meta"):
             net = build_network(config)

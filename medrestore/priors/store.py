@@ -21,7 +21,7 @@ from .descriptions import (
     PARAMETRISATIONS,
     PRIOR,
     RECIPES,
-    build_kind,
+    described_coordinates,
     is_count,
     kind_name,
     plain_numbers,
@@ -159,8 +159,7 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
         kind = "super-resolution prior that needs a low-resolution image" if about.get("condition_channels") else "prior of codes"
         raise InputError(f"{folder} is a {kind}, which scans, frames and windows cannot use; restore or generate images with "
                          "it, or open it by medrestore.priors.latent.load")
-    parametrisation = build_kind(PARAMETRISATIONS, about["parametrisation"], folder)
-    recipe = None if about["recipe"] is None else build_kind(RECIPES, about["recipe"], folder)
+    parametrisation, recipe = described_coordinates(about, folder)
     config = {"_class_name": "UNet2DModel"} | network_config(folder, "unet", about)
     classes = described_classes(about, config, folder)
     class_label = _index(classes, label, folder)

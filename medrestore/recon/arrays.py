@@ -135,7 +135,7 @@ def _all(scans: list[Scan], maps: Tensor | None, prior: Prior, plan: Plan, devic
     if plan.across_slices is not None and len(scans) > 1:
         common = Shared.of(scans[len(scans) // 2], ready(len(scans) // 2, given), prior, plan)
     about = settled(lambda: ready(len(scans) // 2, given), prior, given, check_fit=check_fit)
-    plan = about.plan
+    plan, prior = about.plan, about.adaptation.prior or prior
     while len(results) < len(scans):
         first = ready(len(results), plan)
         left = len(scans) - len(results)

@@ -1,11 +1,9 @@
 """Files of scans through `recon.preparation` and `recon.restoring`: whole outputs or none, resumed where they stopped."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -14,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import shipped
 from ..conditions import UNPLACED
 from ..errors import InputError
 from ..files import Stage, digest, digest_of, explained, final_names
@@ -22,7 +19,7 @@ from ..io import KSpaceFile, ReconstructionWriter, read_provenance, write_nifti
 from ..io.guards import scan_files
 from ..io.kspace.series import SeriesFile
 from ..io.reconstruction import damaged
-from ..jobs import PriorJob
+from ..jobs import PriorJob, about, chosen_slices, made_with, seconds_of
 from ..metrics import Scores
 from ..report import panel
 from ..restoration import image_size, padded_size
@@ -265,11 +262,8 @@ def _write(volume: Volume, records: Records, keys: dict[int, str], place: Path, 
 
 
 def _slice_range(scan: KSpaceFile, slices: tuple[int, int] | None) -> range:
-    count = len(scan) // scan.frames
-    first, last = (0, count) if slices is None else slices
-    if not 0 <= first < last <= count:
-        raise InputError(f"{scan.path} has slices 0 to {count - 1}, and `slices` {first}:{last} asks for others")
-    return range(first * scan.frames, last * scan.frames)
+    chosen = chosen_slices(slices, len(scan) // scan.frames, scan.path)
+    return range(chosen.start * scan.frames, chosen.stop * scan.frames)
 
 
 def _write_nifti(out: Path, images: ReconstructionWriter, slices: int, scan: KSpaceFile, first: int) -> None:
@@ -284,15 +278,15 @@ def _provenance(source: Path, ready: Prepared, volume: Volume, notes: list[str])
     """What is known of how an output is made before it is: nothing of the hour, so that a rerun gives the same bytes."""
     sampling, job, settled = ready.sampling, volume.job, volume.settled or Settled(volume.plan)
     return {
-        "medrestore": version("medrestore"), "torch": torch.__version__, "device": job.machine.place,
-        "config": plain(_recorded(job)), "config_hash": job.config_hash,
+        **made_with(job.machine.place), "config": plain(_recorded(job)), "config_hash": job.config_hash,
         "input": {"name": job.writing.name_of(source), "fingerprint": fingerprint(source)},
         "prior_sha256": job.prior_hash, "maps_fingerprint": job.maps_fingerprint,
         "trajectory_fingerprint": job.trajectory_fingerprint,
         "reference_fingerprint": job.reference_fingerprint, "classifier_sha256": job.classifier_hash,
         "levels": volume.plan.sampled_levels(job.prior), "method": repr(volume.plan.fitted), "noise_source": ready.noise_source,
         "held_out_errors": {f"{weight:g}": error for weight, error in settled.choice.errors.items()},
-        "fit": settled.fit.errors, "interval_factor": interval_factor(volume.plan, job.prior_hash),
+        "fit": settled.fit.errors, "adaptation": settled.adaptation.errors,
+        "interval_factor": interval_factor(volume.plan, "" if settled.adaptation.prior else job.prior_hash),
         "sampling": {"kind": sampling.kind, "acceleration": sampling.acceleration, "acquired": ready.acquired,
                      "calibration": sampling.acs},
         "frames": _frames(volume.scan),
@@ -303,15 +297,9 @@ def _provenance(source: Path, ready: Prepared, volume: Volume, notes: list[str])
 def _recorded(job: Job) -> Plan:
     """The plan as it is stored: files by what `writing` keeps of their paths, besides the digests in the provenance."""
     plan, names = job.plan, job.writing
-    known = job.prior_hash and plan.prior in shipped.priors()
-    return replace(
-        plan,
-        prior=plan.prior if known else names.name_of(plan.prior),
-        maps=None if plan.maps is None else names.name_of(plan.maps),
-        trajectory=None if plan.trajectory is None else names.name_of(plan.trajectory),
-        reference_image=None if plan.reference_image is None else names.name_of(plan.reference_image),
-        **plan.named(names),
-    )
+    files: dict[str, Any] = {name: None if (place := vars(plan)[name]) is None else names.name_of(place)
+                             for name in ("maps", "trajectory", "reference_image")}
+    return replace(plan, prior=job.recorded_prior(names), **files, **plan.named(names))
 
 
 def _frames(scan: KSpaceFile) -> list[dict[str, int]] | None:
@@ -340,7 +328,7 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: 
         f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.sampler).__name__}, "
         f"{len(job.levels) - 1} steps, {'' if at_once == 1 else f'{at_once} slices in a batch, '}"
         f"data steps by {_words(ready.data_step)}; on {job.machine.place}; "
-        + ("under a minute" if minutes < 1 else f"about {minutes:.0f} min")
+        + about(minutes)
     )
 
 
@@ -362,13 +350,11 @@ def _seconds_a_call(ready: Prepared, job: Job, at_once: int) -> float:
     def called(numbers: Sequence[int]) -> Tensor:
         return job.prior(torch.zeros(len(numbers), job.prior.channels, *size, device=job.machine.place), 1.0)
 
-    with torch.no_grad():
-        if job.machine.place != "cpu":  # whose first call loads its kernels
-            list(in_batches(called, range(images), images))
-        started = time.monotonic()
+    def all_called() -> None:
         for denoised in in_batches(called, range(images), images):
             denoised.sum().item()  # waits for the device
-    return time.monotonic() - started
+
+    return seconds_of(all_called, job.machine.place)
 
 
 def is_done(source: Path, target: Path, job: Job) -> bool:

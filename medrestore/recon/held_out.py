@@ -89,10 +89,14 @@ def error(prepared: Prepared, prior: Prior, plan: Plan, held_back: Sequence[Tens
     images = _classical(kept, plan, on_call) if plan.is_classical else _restored(kept, prior, plan, on_call)
     errors = []
     for part, image in zip(held_back, images, strict=True):
-        measured = part * prepared.kspace
-        missed = part * prepared.sense(image) - measured
-        errors.append(missed.abs().square().sum() / measured.abs().square().sum())
+        errors.append(missed(prepared, part, image))
     return float(torch.stack(errors).mean())
+
+
+def missed(prepared: Prepared, part: Tensor, image: Tensor) -> Tensor:
+    """|predicted - measured|^2 / |measured|^2 of a part of the samples, by an image (1, set, height, width)."""
+    measured = part * prepared.kspace
+    return (part * prepared.sense(image) - measured).abs().square().sum() / measured.abs().square().sum()
 
 
 def _classical(kept: Sequence[Prepared], plan: Plan, on_call: Callable[[], None]) -> list[Tensor]:

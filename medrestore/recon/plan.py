@@ -11,7 +11,7 @@ from ..files import expanded
 from ..levels import LADDERS, below, check_reach
 from ..machine import PriorMachine
 from ..methods import METHODS, SCANS
-from ..settings import Bounds, FieldError, Joined, OneOf, Privacy, check
+from ..settings import Bounds, Checked, FieldError, Joined, OneOf, Privacy, check
 from .classical import CLASSICAL, PENALTIES, classical
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ QUALITY_OF_SAMPLES = QUALITY | {"best": (50, 4, None)}  # for methods that draw 
 
 
 @dataclass(frozen=True)
-class Undersampling:
+class Undersampling(Checked):
     """Sampling done in software.
 
     Args:
@@ -44,9 +44,6 @@ class Undersampling:
                   "equispaced_fraction", "magic", "magic_fraction"]
     accel: Annotated[float, Bounds(at_least=1)]
     acs: Annotated[int, Bounds(at_least=1)] | None = None
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
@@ -107,6 +104,8 @@ class Plan(Conditions):
         matrix: height,width of the image of a scan along a trajectory; default of the file, or as far as the trajectory reaches.
         slices: first:last+1, from 0, or one number; default all.
         keep_samples: store every sample.
+        adapt: fit the prior to a first restoration of a middle slice before the others, and keep that where held-out samples are
+            predicted better: for images of a kind that the prior has not seen. It costs the time of a few slices, once a volume.
         fallback: method that takes over where samples that were held back are predicted better by CG-SENSE or l1-wavelet.
     """
 
@@ -146,6 +145,7 @@ class Plan(Conditions):
     matrix: tuple[Side, Side] | None = None
     slices: tuple[int, int] | None = None
     keep_samples: bool = False
+    adapt: bool = False
     fallback: Annotated[str, OneOf(tuple(PENALTIES))] | None = None
 
     def __post_init__(self) -> None:
@@ -156,6 +156,8 @@ class Plan(Conditions):
             for name in ("start_sigma", "fallback"):
                 if getattr(self, name) is not None:
                     raise FieldError("Plan", name, f"goes with a diffusion method, and {self.method} is none; leave it out")
+            if self.adapt:
+                raise FieldError("Plan", "adapt", f"goes with a diffusion method, and {self.method} is none; leave it out")
         if self.weight is not None and self.own_weight is None:
             raise FieldError("Plan", "weight", "is lam of hqs, dds (without gamma) and diffpir, or of cg-sense, tv and "
                              f"l1-wavelet, and stands once: leave it out with {self.method} and these options")
@@ -167,6 +169,8 @@ class Plan(Conditions):
             what = (f"goes with a diffusion method, and {self.method} is none" if self.is_classical
                     else "does not go with across_slices")
             raise FieldError("Plan", "reference_image", f"{what}; leave one out")
+        if self.adapt and self.reference_image is not None:
+            raise FieldError("Plan", "adapt", "does not go with reference_image; leave one out")
         if self.across_slices is not None:
             if self.method not in ACROSS or self.options.get("gamma") is not None:
                 raise FieldError("Plan", "across_slices", "goes with hqs and dds without gamma; leave it out, or take one of "
@@ -276,7 +280,7 @@ class Machine(PriorMachine):
 
 
 @dataclass(frozen=True)
-class Reading:
+class Reading(Checked):
     """What may be read.
 
     Args:
@@ -286,9 +290,6 @@ class Reading:
 
     max_gb: Annotated[float, Bounds(above=0)] = 16.0
     implausible: bool = False
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What came of a scan, read from its output: for tables, and for other programs."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,6 @@ class Result:
     scores: Mapping[str, Mapping[str, Any]]
     notes: tuple[str, ...]
     provenance: Mapping[str, Any]
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
 
     def row(self) -> dict[str, Any]:
         """One line of a table."""

@@ -1,9 +1,10 @@
-"""What a plan leaves to the scan: the weight of the data, and whether a method without a prior takes over."""
+"""What a plan leaves to the scan: the weight of the data, a prior fitted to it, whether a method without a prior takes over."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from ..priors import Prior
+from .adaptation import Adaptation, adaptation, adaptation_calls
 from .fit import Fit, calls, measured_fit, warning
 from .plan import Plan
 from .prepared import Prepared
@@ -20,12 +21,14 @@ class Settled:
         plan: with the weight that was chosen, of the fallback where that takes over.
         choice: of the weight.
         fit: of the prior.
+        adaptation: of the prior to the scan.
         warning: that the prior does not know the scan, in one sentence.
     """
 
     plan: Plan
     choice: Choice = field(default_factory=Choice)
     fit: Fit = field(default_factory=Fit)
+    adaptation: Adaptation = field(default_factory=Adaptation)
     warning: str | None = None
 
 
@@ -41,21 +44,29 @@ def settled(middle: Callable[[], Prepared], prior: Prior, plan: Plan, *, check_f
         progress: `(label, total) -> advance`.
     """
     checked = (check_fit or plan.fallback is not None) and not plan.is_classical
-    if Search.of(plan, prior) is None and not checked:
+    if Search.of(plan, prior) is None and not checked and not plan.adapt:
         return Settled(plan)
     ready = middle()
     choice = _weighed(ready, prior, plan, say, progress)
     weighed = choice.of(plan)
+    fitted = Adaptation()
+    if plan.adapt:
+        total = adaptation_calls(plan)
+        say(f"adapting the prior to the scan: {total} network calls and updates")
+        fitted = adaptation(ready, prior, weighed, on_call=progress("adaptation", total))
+        say(str(fitted))
+        prior = fitted.prior or prior
     if not checked:
-        return Settled(weighed, choice)
+        return Settled(weighed, choice, adaptation=fitted)
     say(f"checking how the prior fits by held-out samples: {calls(plan)} network calls")
     found = measured_fit(ready, prior, weighed, on_call=progress("fit of the prior", calls(plan)))
     told = warning(found, plan)
     if told is None or plan.fallback is None:
-        return Settled(weighed, choice, found, told)
-    instead = replace(plan, method=plan.fallback, options={}, weight=None, samples=1, start_sigma=None, fallback=None)
+        return Settled(weighed, choice, found, fitted, told)
+    instead = replace(plan, method=plan.fallback, options={}, weight=None, samples=1, start_sigma=None, fallback=None,
+                      adapt=False)
     choice = _weighed(ready, prior, instead, say, progress)
-    return Settled(choice.of(instead), choice, found, told)
+    return Settled(choice.of(instead), choice, found, warning=told)
 
 
 def _weighed(ready: Prepared, prior: Prior, plan: Plan, say: Callable[[str], None], progress: Progress) -> Choice:

@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..files import digest_of
 from ..io import KSpaceFile, Scan
 from ..io.kspace.plausible import is_noise
+from ..priors import Prior
 from ..settings import FieldError, plain
 from .frames import Common, frames_of, prepared_frame
 from .plan import Plan
@@ -86,6 +87,11 @@ class Volume:
         return self.job.plan if self.settled is None else self.settled.plan
 
     @property
+    def prior(self) -> Prior:
+        """The prior of the job, adapted where the plan asks for that and it predicts the scan better."""
+        return self.job.prior if self.settled is None else self.settled.adaptation.prior or self.job.prior
+
+    @property
     def passes(self) -> int:
         """Steps that a slice takes."""
         return self.plan.passes(self.job.prior)
@@ -102,7 +108,8 @@ class Volume:
                        reference_image=None, **UNPLACED)
         name = None if plan.undersample is None else self.file_name  # of which masks are made
         beside = self.job.reference_fingerprint
-        return digest_of([plain(plan), self.job.prior_key(), name, self.job.machine.place, torch.__version__, beside])
+        fitted = "" if self.settled is None else self.settled.adaptation.digest
+        return digest_of([plain(plan), self.job.prior_key(), fitted, name, self.job.machine.place, torch.__version__, beside])
 
     def first(self) -> dict[int, Prepared]:
         """The first slice that holds something, prepared, by its number.
@@ -259,7 +266,7 @@ class Volume:
             for _ in range(len(x) if plan.across_slices is None else len(group.kept)):
                 advance()
 
-        restored = restore_slices(list(group.ready.values()), self.job.prior, plan, numbers=list(group.ready),
+        restored = restore_slices(list(group.ready.values()), self.prior, plan, numbers=list(group.ready),
                                   batch_size=images_of(plan, len(group.ready)), on_step=stepped,
                                   codec=None if self._shared is None else self._shared.codec)
         for index, done in zip(group.ready, restored, strict=True):

@@ -4,7 +4,7 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -99,5 +99,5 @@ class Entry:
         """As JSON values."""
         with self.lock:
             return {"id": self.id, "kind": self.kind, "state": self.state, "error": self.error, "lines": list(self.lines),
-                    "progress": self.progress.plain(), "views": [view.plain() for view in self.views],
+                    "progress": self.progress.plain(), "views": [asdict(view) for view in self.views],
                     "results": [{"name": name, "bytes": size} for name, size in self.results().items()]}

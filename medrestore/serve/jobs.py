@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import InputError
+from ..files import is_running
 from ..tasks import ProcessDied, over
 from ..tasks.processes import AllStopped
 from .entry import Entry
@@ -168,23 +169,10 @@ def _sweep(folder: Path) -> None:
     for place in folder.glob(f"{PREFIX}*-*"):
         number = place.name.removeprefix(PREFIX).partition("-")[0]
         with suppress(OSError):
-            if number.isdecimal() and _is_ours(place) and not _is_running(int(number)):
+            if number.isdecimal() and _is_ours(place) and not is_running(int(number)):
                 shutil.rmtree(place, ignore_errors=True)
 
 
 def _is_ours(place: Path) -> bool:
     owner: Callable[[], int] | None = vars(os).get("getuid")  # not on Windows, where a folder of temporary files is the user's
     return place.is_dir() and not place.is_symlink() and (owner is None or place.stat().st_uid == owner())
-
-
-def _is_running(process: int) -> bool:
-    """Whether a process is there; of others' one cannot tell, so they are."""
-    if os.name == "nt":  # where a signal would end it
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -1,9 +1,9 @@
 """Images for the page: numbers in files, of which the browser shows the range that it is asked to show."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,10 +37,6 @@ class View:
     def name(self) -> str:
         """Of its file."""
         return f"{self.number:06d}-{self.title}"
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
 
 
 def write_views(folder: Path, number: int, images: Mapping[str, "Tensor"]) -> list[View]:

@@ -45,6 +45,13 @@ def check(instance: Any) -> None:
                 object.__setattr__(instance, one.name, value)
 
 
+class Checked:
+    """A dataclass whose fields are checked when it is made; see `check`."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
 def is_plain(hint: Any) -> bool:
     """Whether a type is one of numbers, text, choices, dataclasses and containers of them."""
     origin, arguments = get_origin(hint), get_args(hint)

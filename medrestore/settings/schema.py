@@ -32,20 +32,15 @@ def documented(kind: type) -> dict[str, str]:
     return inherited | {name: " ".join(text) for names, text in entries for name in names}
 
 
-def schema(kind: type, default: Any = None) -> dict[str, Any]:
-    """The JSON schema (draft 2020-12) of the mappings that `build` makes a dataclass of.
-
-    Args:
-        default: an instance whose values are the defaults; None takes those of the fields.
-    """
+def schema(kind: type) -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of the mappings that `build` makes a dataclass of."""
     properties: dict[str, Any] = {}
     for one in fields(kind):
         about = schema_of(hints(kind)[one.name])
         if one.name in documented(kind):
             about = {"description": documented(kind)[one.name]} | about
         if not is_required(one):
-            value = default_of(one) if default is None else getattr(default, one.name)
-            about |= {"default": plain(value)}
+            about |= {"default": plain(default_of(one))}
         properties[one.name] = about
     required = [one.name for one in fields(kind) if is_required(one)]
     return {"type": "object", "properties": properties, "additionalProperties": False} | (

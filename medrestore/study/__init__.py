@@ -1,2 +1,1 @@
-"""Studies: a data set, settings, methods and seeds, from a config to tables; and scores of existing outputs.
-"""
+"""Studies: a data set, settings, methods and seeds, from config to tables; and scores of existing outputs."""

@@ -200,8 +200,7 @@ class Case(CaseRecord, ABC, Generic[C, S]):
         """Restores the case and scores it."""
 
     def prepare(self, item: Item[C, S], device: str) -> bool:
-        """Prepares the first image without any store, to be timed; False where there is nothing to prepare.
-        """
+        """Prepares the first image without any store, to be timed; False where nothing is to prepare."""
         return False
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from ..conditions import Conditions
 from ..errors import InputError
 from ..levels import LADDERS
-from ..settings import Bounds, OneOf, build, check, default_of, hints, is_required, plain, refused, suggested, variants
+from ..settings import Bounds, Checked, OneOf, build, check, default_of, hints, is_required, plain, refused, suggested, variants
 from .sources import (
     AsRecorded,
     Condition,
@@ -42,11 +42,8 @@ PROTOCOLS: tuple[str, ...] = (*SCAN_PROTOCOLS, *PICTURE_PROTOCOLS, *SCENE_PROTOC
 
 
 @dataclass(frozen=True)
-class MethodConfig:
+class MethodConfig(Checked):
     """One column of the comparison; each class is recognised by its required field."""
-
-    def __post_init__(self) -> None:
-        check(self)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -66,8 +63,7 @@ class MethodConfig:
         return False
 
     def candidates(self) -> list[tuple[Values, Self]]:
-        """Every combination of what is to be tuned, with the config that has it; one, empty, when nothing is.
-        """
+        """Every combination of what is tuned, with the config that has it; one, empty, when nothing is."""
         return [({}, self)]
 
     def settled(self, chosen: Mapping[str, float | None]) -> Self:

@@ -72,8 +72,7 @@ class ScanCase(Case[Undersample, "ScanSolver"]):
         return number
 
     def peak(self) -> float | None:
-        """The largest value of the whole stored reference, which scores are taken against; None without one.
-        """
+        """The largest value of the whole stored reference, for the scores; None without one."""
         return None
 
     @property
@@ -100,8 +99,7 @@ class ScanCase(Case[Undersample, "ScanSolver"]):
         return True
 
     def solve(self, item: Item[Undersample, "ScanSolver"], device: str, clock: Clock) -> Solved:
-        """The rows of a volume, one for each slice or for the whole, and the middle slice with its reference.
-        """
+        """The rows of a volume, one for each slice or the whole, and the middle slice with its reference."""
         complex_valued = item.content.protocol == "complex"
         volumes: dict[str, list[MethodImage]] = {}
         references: list[Tensor] = []

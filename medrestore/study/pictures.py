@@ -3,7 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +161,7 @@ def degraded_picture(case: PictureCase, condition: Degrade, seed: int, device: s
     operator = operator_of_condition(condition, (height, width), generator)
     y = operator(truth)
     y = y + condition.noise_std * torch.randn(y.shape, generator=generator)
-    return Problem(_moved(operator, device), y.to(device), condition.noise_std), truth
+    return Problem(operator, y, condition.noise_std).to(device), truth
 
 
 def operator_of_condition(condition: Degrade, size: tuple[int, int], generator: torch.Generator) -> LinearOperator:
@@ -192,21 +192,12 @@ def operator_of_condition(condition: Degrade, size: tuple[int, int], generator: 
     return Mask(known)
 
 
-def _moved(operator: LinearOperator, device: str) -> LinearOperator:
-    """The operator with its tensors on a device."""
-    if not is_dataclass(operator):  # the identity, which has none
-        return operator
-    tensors = {one.name: value.to(device) for one in fields(operator) if isinstance(value := getattr(operator, one.name), Tensor)}
-    return replace(operator, **tensors)
-
-
 class PictureSolver(Solver, ABC):
     """A method that restores degraded pictures."""
 
     @abstractmethod
     def restore(self, problem: Problem, label: str, seed: int, device: str) -> list[MethodImage]:
-        """The picture; where several samples were drawn, also the first of them. `seed` is that of the study.
-        """
+        """The picture; of several samples, also the first of them. `seed` is that of the study."""
 
 
 @dataclass(frozen=True)

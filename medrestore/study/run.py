@@ -246,8 +246,7 @@ def _task(phase: str, item: Item[Any, Any], last: str) -> Task:
 
 
 def slug(text: str) -> str:
-    """A folder's name for a label; labels that differ in more than a space for a dash get names that differ.
-    """
+    """A folder's name for a label; labels that differ in more than a space for a dash get other names."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-") or "x"
     short = len(name) <= 80
     return name if short and text in (name, name.replace("-", " ", 1)) else f"{name[:80]}-{short_digest(text)}"

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from ..plugins import OPERATORS, Names
 from ..recon.plan import Undersampling
-from ..settings import Bounds, OneOf, check, refused
+from ..settings import Bounds, Checked, OneOf, refused
 
 Slices = Literal["middle", "all"] | tuple[int, int]
 Positive = Annotated[int, Bounds(at_least=1)]
@@ -17,11 +17,8 @@ LONGEST_MOTION = 200  # pixels
 
 
 @dataclass(frozen=True)
-class Source:
+class Source(Checked):
     """Where cases come from; classes of a kind of data share the field `kind`, which names them."""
-
-    def __post_init__(self) -> None:
-        check(self)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -226,11 +223,8 @@ class Pictures(Source):
 
 
 @dataclass(frozen=True)
-class Condition:
+class Condition(Checked):
     """What a method has to restore from: a row of the tables."""
-
-    def __post_init__(self) -> None:
-        check(self)
 
     @property
     def name(self) -> str:

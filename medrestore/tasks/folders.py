@@ -15,7 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import Busy, digest, exclusive, explained, final_names, no_room, publish_all, publish_first, remove_folder
+from ..files import (
+    Busy,
+    digest,
+    exclusive,
+    explained,
+    final_names,
+    is_running,
+    no_room,
+    publish_all,
+    publish_first,
+    remove_folder,
+)
 
 RECORD = "task.json"  # {"key": ..., "files": {name: [bytes, sha256]}}: the last file of a complete folder
 PARTS = ".parts"  # OUT/.parts/<run>/: incomplete folders, on the file system of OUT so that they can be renamed
@@ -205,23 +216,13 @@ def _is_dead(left: Path) -> bool:
                 return True
         except (Busy, OSError):
             return False
-    here = here and os.name != "nt"  # where signal 0 would end the process
-    if here and _is_alive(int(named["pid"])):
+    here = here and os.name != "nt"  # where one cannot tell
+    if here and is_running(int(named["pid"])):
         return False
     with suppress(OSError):
         newest = max(path.lstat().st_mtime for path in (left, *left.rglob("*")))
         return time.time() - newest > (OLD_ON_THIS_HOST if here else OLD_ELSEWHERE)
     return False  # it is just being removed
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # of another user
-        return True
-    return True
 
 
 def make(task: Task, work: Work, run: TaskRun, *, device: str, threads: int, say: Callable[[str], None]) -> str | None:

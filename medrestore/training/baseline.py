@@ -15,50 +15,15 @@ from torch.utils.data import DataLoader
 from ..baselines import Supervised, ZeroFilled, save
 from ..baselines.supervised import drawn_from
 from ..baselines.weights import new_network
-from ..datasets.base import Images
 from ..datasets.base import Progress as Preparation
-from ..files import new_folder
 from ..metrics import psnr, ssim_map
 from ..settings import plain
-from . import run as runs
 from .baseline_config import BaselineConfig, Loss
 from .batches import WEIGHTS, stream, with_worker_errors, worker_options
-from .checkpoint import ADVICE, Progress
-from .export import write_run
-from .runtime import Acceleration, Process, hardware
-from .scans import Position, Scans, TrainingScan, load_scans
-from .task import SCORE, Callbacks, RunResult, TrainingTask
-
-
-def train_baseline(
-    config: BaselineConfig,
-    *,
-    images: Images | None = None,
-    validation: Images | None = None,
-    callbacks: Callbacks | None = None,
-    resume: bool = True,
-) -> Path:
-    """Trains a baseline, or resumes its training, and returns its folder, which `baselines.load` takes.
-
-    Args:
-        config: the run; see `BaselineConfig`.
-        images, validation: instead of `config.data.train` and `.validation`.
-        callbacks, resume: as `run.run`, which also says what is raised.
-    """
-    return runs.run(
-        BaselineTask(config, *load_scans(config, images, validation)), callbacks=callbacks, resume=resume
-    )
-
-
-def export_last_baseline(
-    config: BaselineConfig, *, images: Images | None = None, validation: Images | None = None
-) -> Path:
-    """Exports the baseline of the last checkpoint, finished or not; arguments as for `train_baseline`.
-
-    Raises:
-        InputError: no checkpoint in `config.out` is intact.
-    """
-    return runs.export_last_checkpoint(BaselineTask(config, *load_scans(config, images, validation)))
+from .checkpoint import Progress
+from .runtime import Acceleration, Process
+from .scans import Position, Scans, TrainingScan
+from .task import SCORE, RunResult, TrainingTask
 
 
 class BaselineTask(TrainingTask[list[TrainingScan]]):
@@ -150,22 +115,17 @@ class BaselineTask(TrainingTask[list[TrainingScan]]):
         )
         return float(reconstruction_loss(image, target, self.config.loss)), own, reference
 
-    def export(self, folder: Path, result: RunResult) -> None:
-        config, progress = self.config, result.progress
+    def write(self, folder: Path, result: RunResult) -> str:
+        config = self.config
         net = new_network(config.baseline, config.network, "network")
         net.load_state_dict(result.weights)
-        facts = asdict(config.card) | {
-            "images": progress.seen,
-            "ema_images": result.half_life,
-            "hours": round(progress.seconds / 3600, 2),
-            "hardware": hardware(result.process.device),
+        facts = result.facts(config.card) | {
             "scan": plain(config.scan),
             "loss": asdict(config.loss),
             "scores": {key: round(value, 4) for key, value in result.scores.items() if "psnr" in key},
         }
-        with new_folder(folder, replace=True, advice=ADVICE) as part:
-            save(part, Supervised(net, facts))
-            write_run(part, config, progress)
+        save(folder, Supervised(net, facts))
+        return ""
 
     def parameter_names(self) -> dict[str, str]:
         return {name: str(number) for number, (name, _) in enumerate(self.net.named_parameters())}

@@ -1,13 +1,12 @@
 """The configuration of a run that trains a supervised baseline on scans; see `config` for the others."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from ..errors import InputError
 from ..mri.sampling import KINDS
-from ..settings import Bounds, Privacy, build, check
-from .config import Adjustable, Card, Count, NotNegative, Optim, Sources, Whole
+from ..settings import Bounds, Checked, check
+from .config import Adjustable, Count, NotNegative, Optim, RunConfig, Sources, Whole
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Acquisition:
 
 
 @dataclass(frozen=True)
-class ScanData(Sources):
+class ScanData(Checked, Sources):
     """The images and volumes that scans come from.
 
     Args:
@@ -61,9 +60,6 @@ class ScanData(Sources):
     sides: tuple[Count, ...] = ()
     workers: Adjustable[Whole] = 0
     validation_scans: Count = 4
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
@@ -84,28 +80,21 @@ class Loss:
             raise InputError("Loss: l1 and ssim are both 0, so nothing would be learned; raise one")
 
 
-@dataclass(frozen=True)
-class BaselineConfig:
+@dataclass(frozen=True, kw_only=True)
+class BaselineConfig(RunConfig):
     """A run that trains a supervised baseline.
 
     Args:
         baseline: `unet` or `varnet`.
         out: folder of the run; the baseline ends up in `out/baseline`.
-        seed: of the weights and the scans.
         network: arguments of `baselines.UNet` or `baselines.VarNet`.
         scan: how scans are simulated.
         images: scans to train on, in all.
         ema_images: half-life of the averaged weights.
-        checkpoint_images: between checkpoints.
-        keep: how many of the last checkpoints stay, besides the best.
-        card: what the run cannot know.
-        privacy: what checkpoints and the baseline tell of the paths of the training data.
     """
 
     baseline: Literal["unet", "varnet"]
     out: Adjustable[str] = "runs/baseline"
-    seed: Whole = 0
-    network: dict[str, Any] = field(default_factory=dict)
     data: ScanData = field(default_factory=ScanData)
     scan: Acquisition = field(default_factory=Acquisition)
     loss: Loss = field(default_factory=Loss)
@@ -115,18 +104,3 @@ class BaselineConfig:
     images: Adjustable[Count] = 20_000
     ema_images: Count = 1_000
     checkpoint_images: Adjustable[Count] = 2_000
-    keep: Adjustable[Count] = 2
-    card: Adjustable[Card] = field(default_factory=Card)
-    privacy: Adjustable[Privacy] = field(default_factory=Privacy)
-
-    def __post_init__(self) -> None:
-        check(self)
-
-
-def read_baseline(given: Mapping[str, Any], source: str) -> BaselineConfig:
-    """The run of a baseline that a mapping describes; `source` begins the messages.
-
-    Raises:
-        InputError: an unknown key, a value of another type, or one out of bounds.
-    """
-    return build(BaselineConfig, given, source)

@@ -1,7 +1,6 @@
 """Training of classifiers of noisy images, for guidance: cross-entropy over noise levels, on augmented crops."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,45 +8,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..datasets.base import Augment, Batch, Images
-from ..errors import InputError, first_line
-from ..files import new_folder
+from ..datasets.base import Batch
+from ..errors import InputError
 from ..priors import classifier_store
 from ..priors.architectures import build_network
 from ..priors.classes import Classes
-from . import run as runs
-from .batches import NOISE, SAMPLES, WEIGHTS, stream
-from .checkpoint import ADVICE
+from .batches import NOISE, SAMPLES, stream
 from .classifier_config import ClassifierConfig
 from .crop_task import CropTask, no_crops
-from .export import write_run
 from .loss import noise_levels, target_of
-from .runtime import Acceleration, Process, continue_default_stream
-from .start import ImageData, load_images, multiple_of
-from .task import SCORE, Callbacks, RunResult
+from .runtime import Acceleration, Process
+from .start import ImageData, check_sides, drawn_network, multiple_of
+from .task import SCORE, RunResult
 from .validation import BATCH, LEVELS
-
-
-def train_classifier(config: ClassifierConfig, *, images: Images | None = None, validation: Images | None = None,
-                     augment: Augment | None = None, callbacks: Callbacks | None = None, resume: bool = True) -> Path:
-    """Trains a classifier, or resumes its training, and returns its folder, which plans take as `classifier`.
-
-    Args:
-        config: the run; see `ClassifierConfig`.
-        images, validation, augment: instead of `config.data.train`, `.validation` and `.augment`.
-        callbacks, resume: as `run.run`, which also says what is raised.
-    """
-    return runs.run(ClassifierTask(config, load_images(config, images, validation, augment)), callbacks=callbacks, resume=resume)
-
-
-def export_last_classifier(config: ClassifierConfig, *, images: Images | None = None, validation: Images | None = None,
-                           augment: Augment | None = None) -> Path:
-    """Exports the classifier of the last checkpoint, finished or not; arguments as for `train_classifier`.
-
-    Raises:
-        InputError: no checkpoint in `config.out` is intact.
-    """
-    return runs.export_last_checkpoint(ClassifierTask(config, load_images(config, images, validation, augment)))
 
 
 class ClassifierTask(CropTask):
@@ -65,10 +38,11 @@ class ClassifierTask(CropTask):
         assert data.classes is not None  # which `ClassifierConfig.conditions` asks for
         self.config, self.data, self.classes = config, data, data.classes
         self.network = _network_arguments(config, data, self.classes)
-        self.net = _built(config, self.network)
+        self.net = drawn_network(self.network, config.seed)
         self.target = target_of(config.objective)
         self.draw = noise_levels(config.objective, self.target)
-        _check_sides(config, multiple_of(self.network))
+        check_sides(config, multiple_of(self.network))
+        _check_pool(config)
         self.optimiser = torch.optim.AdamW(self.net.parameters(), config.optim.lr, weight_decay=config.optim.weight_decay)
         self.half_lives = {"average": config.ema_images}
         self.passes = config.optim.accumulate
@@ -105,18 +79,16 @@ class ClassifierTask(CropTask):
         logits: Tensor = net(*self.target.inputs(x, sigma))
         return logits.float()
 
-    def export(self, folder: Path, result: RunResult) -> None:
+    def write(self, folder: Path, result: RunResult) -> str:
         with torch.device("meta"):
             net = build_network(self.network)
         net.load_state_dict(result.weights, assign=True)
         size = self.network.get("sample_size") if self.network.get("pool") == "attention" else None
-        card = asdict(self.config.card) | {"images": result.progress.seen, "hardware": result.process.hardware,
-                                           "scores": dict(result.scores)}
-        with new_folder(folder, replace=True, advice=ADVICE) as part:
-            classifier_store.save(
-                part, net, parametrisation=self.target, recipe=self.data.train.recipe, channels=self.data.channels,
-                multiple=multiple_of(self.network), size=None if size is None else (size, size), classes=self.classes, card=card)
-            write_run(part, self.config, result.progress)
+        card = result.facts(self.config.card) | {"scores": dict(result.scores)}
+        classifier_store.save(
+            folder, net, parametrisation=self.target, recipe=self.data.train.recipe, channels=self.data.channels,
+            multiple=multiple_of(self.network), size=None if size is None else (size, size), classes=self.classes, card=card)
+        return ""
 
 
 def _network_arguments(config: ClassifierConfig, data: ImageData, classes: Classes) -> dict[str, Any]:
@@ -139,22 +111,7 @@ def _network_arguments(config: ClassifierConfig, data: ImageData, classes: Class
     return network
 
 
-def _built(config: ClassifierConfig, network: dict[str, Any]) -> torch.nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        continue_default_stream(stream(config.seed, WEIGHTS))
-        try:
-            return build_network(network)
-        except InputError:
-            raise
-        except Exception as error:  # whatever the network says of arguments it cannot take
-            raise InputError(f"network cannot be built: {first_line(error)}") from error
-
-
-def _check_sides(config: ClassifierConfig, multiple: int) -> None:
-    sides = [side for side, _ in config.data.sides] + [config.data.validation_side or multiple]
-    if wrong := [side for side in sides if side % multiple]:
-        raise InputError(f"sides of {', '.join(map(str, wrong))} pixels do not fit the network; data.sides and "
-                         f"data.validation_side must be multiples of {multiple}")
+def _check_pool(config: ClassifierConfig) -> None:
     only = config.network.get("sample_size") if config.network.get("pool") == "attention" else None
     if only is not None and {side for side, _ in config.data.sides} | {config.data.validation_side or only} != {only}:
         raise InputError(f"a pool by attention takes crops of sample_size {only} pixels alone; set data.sides to it, or take "

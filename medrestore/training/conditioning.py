@@ -11,14 +11,14 @@ from ..datasets.base import Batch, Images
 from ..errors import InputError
 from ..priors.classes import Classes, embeds
 from ..priors.parametrisations import Network
-from ..settings import Bounds, check
+from ..settings import Bounds, Checked
 
 MOST_CLASSES = 100_000
 Share = Annotated[float, Bounds(at_least=0, below=1)]
 
 
 @dataclass(frozen=True)
-class Conditioning:
+class Conditioning(Checked):
     """What a network is told of an image beside the noisy one.
 
     Args:
@@ -33,9 +33,6 @@ class Conditioning:
     label_dropout: Share = 0.1
     reference: bool = False
     reference_dropout: Share = 0.5
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 def classes_of_run(conditioning: Conditioning, train: Images, validation: Images) -> Classes | None:

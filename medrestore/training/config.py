@@ -7,10 +7,10 @@ may not.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, is_dataclass
-from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from ..errors import InputError
-from ..settings import OMITTED, Bounds, Privacy, build, check, flatten, hints, plain
+from ..settings import OMITTED, Bounds, Checked, Privacy, build, check, flatten, hints, plain
 from .conditioning import Conditioning
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ NotNegative = Annotated[float, Bounds(at_least=0)]
 
 
 @dataclass(frozen=True)
-class Optim:
+class Optim(Checked):
     """AdamW, its learning rate rising, constant, and falling to zero at the end.
 
     Args:
@@ -44,12 +44,9 @@ class Optim:
     decay_images: Adjustable[Whole] = 50_000
     weight_decay: NotNegative = 0.0
 
-    def __post_init__(self) -> None:
-        check(self)
-
 
 @dataclass(frozen=True)
-class Card:
+class Card(Checked):
     """What the run cannot know of the network that it trains."""
 
     name: str = "unnamed"
@@ -57,37 +54,6 @@ class Card:
     training_data: str = ""
     licence: str = "not stated"
     use: str = "Research use only. Not a medical device. Not for diagnosis. Can invent anatomy."
-
-    def __post_init__(self) -> None:
-        check(self)
-
-
-class RunConfig(Protocol):
-    """What every run has, whatever it trains."""
-
-    @property
-    def out(self) -> str: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def optim(self) -> Optim: ...
-    @property
-    def images(self) -> int: ...
-    @property
-    def checkpoint_images(self) -> int: ...
-    @property
-    def keep(self) -> int: ...
-    @property
-    def privacy(self) -> Privacy: ...
-
-
-class CropConfig(RunConfig, Protocol):
-    """What every run on crops of images has."""
-
-    @property
-    def data(self) -> "Data": ...
-    @property
-    def conditions(self) -> Conditioning: ...
 
 
 @dataclass(frozen=True)
@@ -105,7 +71,7 @@ class Betas:
 
 
 @dataclass(frozen=True)
-class Levels:
+class Levels(Checked):
     """Which noise levels are trained on, std of every real number.
 
     Args:
@@ -117,9 +83,6 @@ class Levels:
     kind: Literal["log_normal", "schedule", "log_uniform"] | None = None
     mean: float = -1.2
     std: Positive = 1.2
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
@@ -188,67 +151,101 @@ class Data(Sources):
         check(self)
         _require_distinct("Data: sides", [side for side, _ in self.sides])
 
+    @property
+    def scored_side(self) -> int:
+        """Of the crops that are scored."""
+        return self.validation_side or max(side for side, _ in self.sides)
 
-@dataclass(frozen=True)
-class Config:
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(Checked):
+    """What every run has, whatever it trains.
+
+    Args:
+        out: folder of the run, in which its result ends up too.
+        seed: of the weights, and of all that is drawn.
+        network: arguments of the network.
+        images: to train on, in all.
+        checkpoint_images: between checkpoints.
+        keep: how many of the last checkpoints stay, besides the best.
+        card: what the run cannot know.
+        privacy: what checkpoints and the result tell of the paths of the training data.
+    """
+
+    out: Adjustable[str]
+    seed: Whole = 0
+    network: dict[str, Any] = field(default_factory=dict)
+    optim: Optim = field(default_factory=Optim)
+    images: Adjustable[Count] = 100_000
+    checkpoint_images: Adjustable[Count] = 10_000
+    keep: Adjustable[Count] = 2
+    card: Adjustable[Card] = field(default_factory=Card)
+    privacy: Adjustable[Privacy] = field(default_factory=Privacy)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropConfig(RunConfig):
+    """What every run on crops of images has."""
+
+    data: Data = field(default_factory=Data)
+
+    @property
+    def conditioning(self) -> Conditioning:
+        """What the network is told of an image beside the noisy one."""
+        return Conditioning()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig(CropConfig):
+    """What runs have whose result makes images.
+
+    Args:
+        weights: type of the exported weights; fp16 takes half the space.
+        channels_last: faster layout.
+    """
+
+    weights: Adjustable[Literal["fp32", "fp16"]] = "fp32"
+    channels_last: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(GeneratorConfig):
     """A run that trains a prior. Images are crops of the smallest side: one of twice the side counts as four.
 
     Args:
         out: folder of the run; the prior ends up in `out/prior`.
-        seed: of the weights, the crops and the noise.
         init: prior to start from, by folder or name: its network, target and range are taken unless given;
             the scale of complex images is that of the data, which the network sees.
         network: arguments of a diffusers `UNet2DModel`; empty: the parent's.
         conditions: what the network is told of an image beside the noisy one.
-        images: to train on, in all.
         ema_images: half-lives of the averaged weights; the one that denoises best at the end is exported.
         precision: of the network's arithmetic; weights stay fp32 while it trains.
-        weights: type of the exported weights; fp16 takes half the space.
-        channels_last, compile, gradient_checkpointing: faster layout, `torch.compile`, less memory for more
-            time.
-        checkpoint_images: between checkpoints.
-        keep: how many of the last checkpoints stay, besides the best.
+        compile: whether the network is compiled by `torch.compile`.
+        gradient_checkpointing: less memory for more time.
         sample_images: between pictures; 0: none.
         snapshots: epochs after which the averaged weights become a prior in `out/snapshots/epoch-NN`.
-        card: what the run cannot know.
-        privacy: what checkpoints and the prior tell of the paths of the training data.
     """
 
     out: Adjustable[str] = "runs/prior"
-    seed: Whole = 0
     init: str | None = None
-    network: dict[str, Any] = field(default_factory=dict)
     objective: Objective = field(default_factory=Objective)
-    data: Data = field(default_factory=Data)
     conditions: Conditioning = field(default_factory=Conditioning)
-    optim: Optim = field(default_factory=Optim)
     images: Adjustable[Count] = 200_000
     ema_images: tuple[Count, ...] = (10_000,)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    weights: Adjustable[Literal["fp32", "fp16"]] = "fp32"
-    channels_last: bool = True
     compile: bool = False
     gradient_checkpointing: bool = False
-    checkpoint_images: Adjustable[Count] = 10_000
-    keep: Adjustable[Count] = 2
     sample_images: Adjustable[Whole] = 0
     snapshots: Adjustable[tuple[Count, ...]] = ()
-    card: Adjustable[Card] = field(default_factory=Card)
-    privacy: Adjustable[Privacy] = field(default_factory=Privacy)
 
     def __post_init__(self) -> None:
         check(self)
         _require_distinct("Config: ema_images", self.ema_images)
         _require_distinct("Config: snapshots", self.snapshots or (1,))
 
-
-def read(given: Mapping[str, Any], source: str) -> Config:
-    """The run of a prior that a mapping describes; `source` begins the messages.
-
-    Raises:
-        InputError: an unknown key, a value of another type, or one out of bounds.
-    """
-    return build(Config, given, source)
+    @property
+    def conditioning(self) -> Conditioning:
+        return self.conditions
 
 
 def stored(config: RunConfig) -> dict[str, Any]:

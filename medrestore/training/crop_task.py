@@ -1,6 +1,7 @@
 """What tasks on crops of images share: the optimiser of generators, validation crops and batches."""
 
 from collections.abc import Generator
+from typing import TypeVar
 
 import torch
 
@@ -14,6 +15,7 @@ from .start import ImageData
 from .task import TrainingTask
 
 MOMENTUM = (0.9, 0.99)  # betas of AdamW
+N = TypeVar("N", bound=torch.nn.Module)
 
 
 def adamw(net: torch.nn.Module, optim: Optim) -> torch.optim.AdamW:
@@ -24,6 +26,11 @@ def adamw(net: torch.nn.Module, optim: Optim) -> torch.optim.AdamW:
 def layout_of(channels_last: bool) -> torch.memory_format:
     """Of images and weights."""
     return torch.channels_last if channels_last else torch.contiguous_format
+
+
+def laid_out(net: N, layout: torch.memory_format) -> N:
+    """A network with its weights in a layout."""
+    return net.to(memory_format=layout)  # type: ignore[call-overload]  # missing in the stub of Module.to
 
 
 def no_crops() -> Batch:

@@ -4,17 +4,16 @@ By one process: the codes of all crops lie in memory.
 """
 
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..datasets.base import Augment, Images
+from ..datasets.base import Images
 from ..datasets.base import Progress as Preparation
 from ..errors import InputError
-from ..files import new_folder
 from ..priors import spaces
 from ..priors.conditional import Conditioned
 from ..priors.latent import AUTOENCODER, LATENT, LOW_RESOLUTION
@@ -22,55 +21,17 @@ from ..priors.parametrisations import Network
 from ..priors.spaces import LatentSpace
 from ..priors.store import save
 from ..settings import plain
-from . import run as runs
-from .autoencoder import export_last_autoencoder, train_autoencoder
 from .batches import NOISE, SAMPLES, SIDES, stream
 from .card import latent_card
-from .checkpoint import ADVICE, Progress
+from .checkpoint import Progress
 from .codes import CodeSource
-from .crop_task import adamw, layout_of
-from .export import write_run
+from .crop_task import adamw, laid_out, layout_of
 from .latent_config import LatentConfig
 from .loss import denoising_loss, noise_levels, target_of, weighting
 from .runtime import Acceleration, Process
-from .start import ImageData, drawn_network, load_images
-from .task import SCORE, Callbacks, RunResult, TrainingTask
+from .start import ImageData, drawn_network, multiple_of
+from .task import SCORE, RunResult, TrainingTask
 from .validation import LEVELS
-
-
-def train_latent(
-    config: LatentConfig, *, images: Images | None = None, validation: Images | None = None,
-    augment: Augment | None = None, callbacks: Callbacks | None = None, resume: bool = True,
-) -> Path:
-    """Trains a prior of codes, its autoencoder first where the config says so, and returns the folder of the prior.
-
-    Args:
-        config: the run; see `LatentConfig`.
-        images, validation, augment: instead of `config.data.train`, `.validation` and `.augment`.
-        callbacks, resume: as `run.run`, which also says what is raised.
-    """
-    data: dict[str, Any] = {"images": images, "validation": validation, "augment": augment}
-    folder = config.latent.autoencoder
-    if (first := config.first) is not None:
-        folder = str(train_autoencoder(first, **data, callbacks=callbacks, resume=resume))
-    return runs.run(LatentTask(config, load_images(config, images, validation, augment), folder),
-                    callbacks=callbacks, resume=resume)
-
-
-def export_last_latent(
-    config: LatentConfig, *, images: Images | None = None, validation: Images | None = None,
-    augment: Augment | None = None,
-) -> Path:
-    """Exports the prior of the last checkpoint, finished or not; arguments as for `train_latent`.
-
-    Raises:
-        InputError: no checkpoint in `config.out` is intact.
-    """
-    data: dict[str, Any] = {"images": images, "validation": validation, "augment": augment}
-    folder = config.latent.autoencoder
-    if (first := config.first) is not None:
-        folder = str(export_last_autoencoder(first, **data))
-    return runs.export_last_checkpoint(LatentTask(config, load_images(config, images, validation, augment), folder))
 
 
 @dataclass(frozen=True)
@@ -113,8 +74,7 @@ class LatentTask(TrainingTask[Numbers]):
         self.target = target_of(config.objective)
         self.draw, self.weight = noise_levels(config.objective, self.target), weighting(config.objective, self.target)
         self.layout = layout_of(config.channels_last)
-        # memory_format is missing in the stub of Module.to
-        self.net = net.to(memory_format=self.layout)  # type: ignore[call-overload]
+        self.net = laid_out(net, self.layout)
         self.optimiser = adamw(net, config.optim)
         self.half_lives = {"average": config.ema_images}
         self.passes = config.optim.accumulate
@@ -189,22 +149,15 @@ class LatentTask(TrainingTask[Numbers]):
             made[name] = float((self.weight(level) * error).mean() if name == SCORE else error.mean().sqrt())
         return made
 
-    def export(self, folder: Path, result: RunResult) -> None:
-        config, progress = self.config, result.progress
+    def write(self, folder: Path, result: RunResult) -> str:
+        config = self.config
         net = drawn_network(self.network, config.seed)
         net.load_state_dict(result.weights)
-        facts = asdict(config.card) | {
-            "images": progress.seen, "ema_images": result.half_life, "hours": round(progress.seconds / 3600, 2),
-            "hardware": result.process.hardware, "scores": {key: round(value, 5) for key, value in result.scores.items()},
-        }
+        facts = result.facts(config.card) | {"scores": {key: round(value, 5) for key, value in result.scores.items()}}
         about, parts = stored_facts(self.space, self.given, config)
-        with new_folder(folder, replace=True, advice=ADVICE) as part:
-            save(part, net, parametrisation=self.target, recipe=self.data.train.recipe, channels=self.channels,
-                 multiple=2 ** (len(self.network.get("block_out_channels", (1,) * 4)) - 1), card=facts, facts=about, parts=parts,
-                 half=config.weights == "fp16")
-            write_run(part, config, progress)
-            text = latent_card(self.target, self.network, self.space, self.data, config, progress, result.scores)
-            (part / "CARD.md").write_text(text, encoding="utf-8", errors="replace")
+        save(folder, net, parametrisation=self.target, recipe=self.data.train.recipe, channels=self.channels,
+             multiple=multiple_of(self.network), card=facts, facts=about, parts=parts, half=config.weights == "fp16")
+        return latent_card(self.target, self.network, self.space, self.data, config, result.progress, result.scores)
 
 
 def stored_facts(space: LatentSpace | None, given: int, config: LatentConfig) -> tuple[dict[str, Any],
@@ -249,7 +202,7 @@ def _check_network(network: dict[str, Any], channels: int, given: int, side: int
                          f"{channels + given} and {channels} are needed; leave them out")
     if network.get("num_class_embeds") is not None:
         raise InputError("the network is conditioned on classes (num_class_embeds), and codes have none; leave it out")
-    multiple = 2 ** (len(network.get("block_out_channels", (1,) * 4)) - 1)
+    multiple = multiple_of(network)
     if side % multiple:
         raise InputError(f"codes of {side} x {side} do not fit a network whose images are multiples of {multiple}; set "
                          f"data.sides to {multiple} times what it is, or take fewer block_out_channels")

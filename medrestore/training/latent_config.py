@@ -5,9 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from ..errors import InputError
-from ..settings import Bounds, Privacy, build, check
-from .conditioning import Conditioning
-from .config import Adjustable, Card, Count, Data, NotNegative, Objective, Optim, Whole
+from ..settings import Bounds, Checked, build, check
+from .config import Adjustable, Count, GeneratorConfig, NotNegative, Objective, Whole
 
 
 @dataclass(frozen=True)
@@ -41,57 +40,26 @@ class AutoencoderLoss:
             raise InputError("AutoencoderLoss: l1, squared and gradients are all 0, so nothing would be learned; raise one")
 
 
-class Unconditioned:
-    """The config of a network that is told nothing of an image beside it."""
-
-    @property
-    def conditions(self) -> Conditioning:
-        """None: no labels are told."""
-        return Conditioning()
-
-
-@dataclass(frozen=True)
-class AutoencoderConfig(Unconditioned):
+@dataclass(frozen=True, kw_only=True)
+class AutoencoderConfig(GeneratorConfig):
     """A run that trains an autoencoder, whose codes a latent prior may learn.
 
     Args:
         autoencoder: kl, codes near a normal distribution; or vq, codes of a code book.
         out: folder of the run; the autoencoder ends up in `out/autoencoder`.
-        seed: of the weights, the crops and the noise.
         network: arguments of a diffusers `AutoencoderKL` or `VQModel`; the blocks and, where they are left out, the channels
             of images follow.
         loss: of the reconstruction.
         data: as for a prior; sides must be multiples of how many times smaller codes are than images.
-        images: to train on, in all.
         ema_images: half-life of the averaged weights.
-        weights: type of the exported weights; fp16 takes half the space.
-        channels_last: faster layout.
-        checkpoint_images: between checkpoints.
-        keep: how many of the last checkpoints stay, besides the best.
         scale_crops: training crops whose codes are measured for their std.
-        card: what the run cannot know.
-        privacy: what checkpoints and the autoencoder tell of the paths of the training data.
     """
 
     autoencoder: Literal["kl", "vq"] = "kl"
     out: Adjustable[str] = "runs/autoencoder"
-    seed: Whole = 0
-    network: dict[str, Any] = field(default_factory=dict)
     loss: AutoencoderLoss = field(default_factory=AutoencoderLoss)
-    data: Data = field(default_factory=Data)
-    optim: Optim = field(default_factory=Optim)
-    images: Adjustable[Count] = 100_000
     ema_images: Count = 5_000
-    weights: Adjustable[Literal["fp32", "fp16"]] = "fp32"
-    channels_last: bool = True
-    checkpoint_images: Adjustable[Count] = 10_000
-    keep: Adjustable[Count] = 2
     scale_crops: Annotated[int, Bounds(at_least=1, at_most=4096)] = 64
-    card: Adjustable[Card] = field(default_factory=Card)
-    privacy: Adjustable[Privacy] = field(default_factory=Privacy)
-
-    def __post_init__(self) -> None:
-        check(self)
 
     @property
     def codes_weight(self) -> float:
@@ -126,7 +94,7 @@ class Latent:
 
 
 @dataclass(frozen=True)
-class LowResolution:
+class LowResolution(Checked):
     """The coarse image that a prior is given.
 
     Args:
@@ -139,48 +107,27 @@ class LowResolution:
     factor: Annotated[int, Bounds(at_least=2, at_most=32)] = 4
     drop: Annotated[float, Bounds(at_least=0, below=1)] = 0.1
 
-    def __post_init__(self) -> None:
-        check(self)
 
-
-@dataclass(frozen=True)
-class LatentConfig(Unconditioned):
+@dataclass(frozen=True, kw_only=True)
+class LatentConfig(GeneratorConfig):
     """A run that trains a prior of codes, or one that is given the coarse image, or both (SRLDM).
 
     Args:
         latent: the codes.
         low_resolution: what it is given; null: nothing.
         out: folder of the run; the prior ends up in `out/prior`.
-        seed: of the weights, the crops and the noise.
         network: arguments of a diffusers `UNet2DModel`; the channels follow.
         objective: what the network predicts, and its noise levels.
         data: as for a prior, with one side.
         images: codes to train on, in all.
         ema_images: half-life of the averaged weights.
-        weights: type of the exported weights; fp16 takes half the space.
-        channels_last: faster layout.
-        checkpoint_images: between checkpoints.
-        keep: how many of the last checkpoints stay, besides the best.
-        card: what the run cannot know.
-        privacy: what checkpoints and the prior tell of the paths of the training data.
     """
 
     latent: Latent
     low_resolution: LowResolution | None = None
     out: Adjustable[str] = "runs/latent"
-    seed: Whole = 0
-    network: dict[str, Any] = field(default_factory=dict)
     objective: Objective = field(default_factory=lambda: Objective(sigma_data=1.0))
-    data: Data = field(default_factory=Data)
-    optim: Optim = field(default_factory=Optim)
-    images: Adjustable[Count] = 100_000
     ema_images: Count = 5_000
-    weights: Adjustable[Literal["fp32", "fp16"]] = "fp32"
-    channels_last: bool = True
-    checkpoint_images: Adjustable[Count] = 10_000
-    keep: Adjustable[Count] = 2
-    card: Adjustable[Card] = field(default_factory=Card)
-    privacy: Adjustable[Privacy] = field(default_factory=Privacy)
 
     def __post_init__(self) -> None:
         check(self)
@@ -201,17 +148,3 @@ class LatentConfig(Unconditioned):
         if wrong := sorted(given.keys() & self.latent.train.keys()):
             raise InputError(f"latent.train: {wrong[0]} is that of the run of the prior; leave it out")
         return replace(build(AutoencoderConfig, self.latent.train, "latent.train"), **given)
-
-
-def read_latent(given: Any, source: str) -> LatentConfig:
-    """As `read_autoencoder`, for the run of a prior of codes."""
-    return build(LatentConfig, given, source)
-
-
-def read_autoencoder(given: Any, source: str) -> AutoencoderConfig:
-    """The run of an autoencoder that a mapping describes; `source` begins the messages.
-
-    Raises:
-        InputError: an unknown key, a value of another type, or one out of bounds.
-    """
-    return build(AutoencoderConfig, given, source)

@@ -8,60 +8,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..datasets.base import Augment, Batch, Images
+from ..datasets.base import Batch
 from ..errors import InputError
+from ..priors.architectures import build_network
 from ..priors.classes import plain_classes
-from . import run as runs
+from ..priors.store import save
 from . import validation as validations
 from .batches import NOISE, stream
+from .card import card
 from .checkpoint import Progress
 from .conditioning import Given, Told
 from .config import Config
-from .crop_task import CropTask, adamw, layout_of, no_crops
-from .export import export
+from .crop_task import CropTask, adamw, laid_out, layout_of, no_crops
 from .loss import denoising_loss, noise_levels, weighting
 from .run import Run
 from .runtime import Acceleration, Process, continue_default_stream
-from .start import ImageData, initial_network, load_images
-from .task import Callbacks, RunResult
-
-
-def train(
-    config: Config,
-    *,
-    images: Images | None = None,
-    validation: Images | None = None,
-    augment: Augment | None = None,
-    callbacks: Callbacks | None = None,
-    resume: bool = True,
-) -> Path:
-    """Trains a prior, or resumes its training, and returns its folder.
-
-    Args:
-        config: the run; see `Config`.
-        images, validation, augment: instead of `config.data.train`, `.validation` and `.augment`.
-        callbacks, resume: as `run.run`, which also says what is raised.
-    """
-    return runs.run(
-        PriorTask(config, load_images(config, images, validation, augment)),
-        callbacks=callbacks,
-        resume=resume,
-    )
-
-
-def export_last(
-    config: Config,
-    *,
-    images: Images | None = None,
-    validation: Images | None = None,
-    augment: Augment | None = None,
-) -> Path:
-    """Exports the prior of the last checkpoint, whether the run has ended or not; arguments as for `train`.
-
-    Raises:
-        InputError: no checkpoint in `config.out` is intact.
-    """
-    return runs.export_last_checkpoint(PriorTask(config, load_images(config, images, validation, augment)))
+from .start import ImageData, initial_network
+from .task import RunResult
 
 
 class PriorTask(CropTask):
@@ -84,8 +47,7 @@ class PriorTask(CropTask):
             weighting(config.objective, self.target),
         )
         self.layout = layout_of(config.channels_last)
-        # memory_format is missing in the stub of Module.to
-        self.net = self.initial.net.to(memory_format=self.layout)  # type: ignore[call-overload]
+        self.net = laid_out(self.initial.net, self.layout)
         if config.gradient_checkpointing:
             _checkpoint_gradients(self.net)
         self.has_dropout = any(
@@ -152,8 +114,24 @@ class PriorTask(CropTask):
                              "another out, or the labels of that run to resume it")
         self.initial = replace(self.initial, parent=facts["parent"])
 
-    def export(self, folder: Path, result: RunResult) -> None:
-        export(folder, result, self.initial, self.data, self.config)
+    def write(self, folder: Path, result: RunResult) -> str:
+        initial, data, config = self.initial, self.data, self.config
+        with torch.device("meta"):
+            net = build_network(initial.network)
+        net.load_state_dict(result.weights, assign=True)
+        facts = result.facts(config.card) | {"parent": initial.parent}
+        save(folder, net, parametrisation=initial.target, recipe=initial.recipe, channels=data.channels,
+             multiple=initial.multiple, config=dict(getattr(net, "config", {})) | initial.network, size=initial.size, card=facts,
+             half=config.weights == "fp16", facts=_stated_conditions(data))
+        return card(initial, data, config, result.progress, result.scores, facts,
+                    parameters=sum(weight.numel() for weight in net.parameters()))
+
+
+def _stated_conditions(data: ImageData) -> dict[str, Any]:
+    """What `prior.json` says of the conditions that the network takes."""
+    classes, reference = data.classes, data.reference_channels
+    return ({} if classes is None else {"classes": plain_classes(classes)}) | (
+        {"reference": {"channels": reference}} if reference else {})
 
 
 def told_network(net: torch.nn.Module, batch: Batch) -> Told:

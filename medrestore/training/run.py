@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.distributed.checkpoint import state_dict as gathered
 
 from ..errors import InputError
-from ..files import explained
+from ..files import explained, new_folder
 from . import checkpoint as checkpoints
 from .checkpoint import Checkpoint, Progress, Tensors
-from .config import changes_since, stored
+from .config import RunConfig, changes_since, stored
 from .ema import ExponentialMovingAverage
 from .log import write_log
 from .runtime import Process, accelerated, exclusive_run, stop_signals
@@ -342,4 +342,17 @@ class Run(Generic[Batch]):
             weights = self._weights()
         scores = {key: row[f"{key}{suffix}"] for key in row if f"{key}{suffix}" in row}
         if self.accelerator.is_main_process:
-            self.task.export(folder, RunResult(weights, average.half_life, scores, self.progress, self.process))
+            result = RunResult(weights, average.half_life, scores, self.progress, self.process)
+            with new_folder(folder, replace=True, advice=checkpoints.ADVICE) as part:
+                _write_beside(part, self.config, self.progress, self.task.write(part, result))
+
+
+def _write_beside(folder: Path, config: RunConfig, progress: Progress, card: str) -> None:
+    """Writes `config.yaml`, the log where it has a row, and the card where there is one, beside a trained network."""
+    import yaml
+
+    (folder / "config.yaml").write_text(yaml.safe_dump(stored(config), sort_keys=False), encoding="utf-8")
+    if card:
+        (folder / "CARD.md").write_text(card, encoding="utf-8", errors="replace")
+    if progress.log:
+        write_log(folder, "log", progress.log)

@@ -61,8 +61,7 @@ class ImageData:
     def validation_crops(self, config: CropConfig) -> Batch:
         """The crops that are scored, always the same."""
         crops = Crops(self.validation, self.augment, seed=config.seed + 1, classes=self.names, referenced=self.referenced)
-        side = config.data.validation_side or max(side for side, _ in config.data.sides)
-        return Batch.of([crops.batch((k, side)) for k in range(config.data.validation_crops)])
+        return Batch.of([crops.batch((k, config.data.scored_side)) for k in range(config.data.validation_crops)])
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def load_images(
         )
     datasets.check_light(augmentation, train)
     datasets.disjoint(train, held_out)
-    classes, referenced = classes_of_run(config.conditions, train, held_out), config.conditions.reference
+    classes, referenced = classes_of_run(config.conditioning, train, held_out), config.conditioning.reference
     if referenced:
         for data in (train, held_out):  # which refuse what has none
             Crops(data, augmentation, seed=config.seed, referenced=True)
@@ -143,13 +142,17 @@ def initial_network(config: Config, data: ImageData) -> Initial:
             f"the network takes {initial.channels} channels and the crops have {data.channels}; set "
             f"network.in_channels and network.out_channels to {data.channels}, or take other data"
         )
-    sides = [side for side, _ in config.data.sides] + [config.data.validation_side or initial.multiple]
-    if wrong := [side for side in sides if side % initial.multiple]:
-        raise InputError(
-            f"sides of {', '.join(map(str, wrong))} pixels do not fit the network; data.sides and "
-            f"data.validation_side must be multiples of {initial.multiple}"
-        )
+    check_sides(config, initial.multiple)
     return initial
+
+
+def check_sides(config: CropConfig, multiple: int, *, least: int = 1, name: str = "network") -> None:
+    """Refuses crops whose sides are no multiples of a number, or less than `least`."""
+    sides = [side for side, _ in config.data.sides]
+    sides += [] if config.data.validation_side is None else [config.data.validation_side]
+    if wrong := [side for side in sides if side % multiple or side < least]:
+        raise InputError(f"sides of {', '.join(map(str, wrong))} pixels do not fit the {name}; data.sides and "
+                         f"data.validation_side must be multiples of {multiple}{f', of {least} at least' if least > 1 else ''}")
 
 
 def _new(config: Config, data: ImageData) -> Initial:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping, Sized
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..datasets.base import Progress as Preparation
 from .checkpoint import Progress, Tensors
-from .config import RunConfig
+from .config import Card, RunConfig
 from .runtime import Acceleration, Process
 
 if TYPE_CHECKING:
@@ -86,6 +86,11 @@ class RunResult:
     progress: Progress
     process: Process
 
+    def facts(self, card: Card) -> dict[str, Any]:
+        """What the description of the trained network tells of the run, and of what the run cannot know."""
+        return asdict(card) | {"images": self.progress.seen, "ema_images": self.half_life,
+                               "hours": round(self.progress.seconds / 3600, 2), "hardware": self.process.hardware}
+
 
 class TrainingTask(ABC, Generic[Batch]):
     """What a run trains: a network with its data, loss, validation and output.
@@ -132,8 +137,8 @@ class TrainingTask(ABC, Generic[Batch]):
         """The validation of a network in evaluation mode; `SCORE` is one of the names."""
 
     @abstractmethod
-    def export(self, folder: Path, result: RunResult) -> None:
-        """Writes the trained network; on the main process only."""
+    def write(self, folder: Path, result: RunResult) -> str:
+        """Writes the trained network into a folder; returns the text of its card, empty where it has none."""
 
     def after_step(self, run: "Run[Batch]", before: Progress) -> None:
         """Called after each step of the optimiser, for outputs by the way; does nothing unless overridden."""

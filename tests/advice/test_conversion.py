@@ -12,6 +12,7 @@ from diffusers import DDPMScheduler
 from helpers import latent_diffusion as ldm_cases
 from helpers.advice import case, followed
 from helpers.checkpoints import CASES as KNOWN
+from helpers.checkpoints import open_checkpoint
 from priors.convert import test_edm as edm_cases
 from priors.convert import test_monai as monai_cases
 from priors.convert import test_ncsnpp as ncsnpp_cases
@@ -22,7 +23,7 @@ from priors.convert.test_folder import pipeline
 from torch import Tensor
 
 from medrestore.codecs import Interval
-from medrestore.priors.convert import Converted, adm_classifier, ddpm, open_checkpoint
+from medrestore.priors.convert import Converted, adm_classifier, ddpm
 from medrestore.priors.convert.edm import FAMILY as EDM
 from medrestore.priors.convert.ldm import FAMILY as LDM_FAMILY
 from medrestore.priors.convert.load import DEEPEST, load_tree

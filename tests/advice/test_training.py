@@ -7,42 +7,22 @@ from typing import Any
 import pytest
 import torch
 from helpers.advice import case, followed
-from helpers.autoencoders import autoencoder as small_autoencoder
-from helpers.autoencoders import train_waves_autoencoder
+from helpers.batches import SHORT, prior
 from helpers.networks import save_complex_prior, save_rgb_prior
-from helpers.runs import NETWORK, EdgedWaves, Waves, baseline_config, prior_config, train_waves
+from helpers.runs import NETWORK, Crop, EdgedWaves, Waves, baseline_config, prior_config, train_waves
 from training.test_classifier import Alone
 from training.test_classifier import fit as classifier
-from training.test_codes import Counted, source
 from training.test_conditioning import BARE, Doubled, Named, Signed, beside
 from training.test_conditioning import fit as of_classes
-from training.test_latent import config as latent_config
-from training.test_latent import run as latent
 from training.test_scans import volume
 
-from medrestore.codecs import Interval
-from medrestore.priors import spaces
 from medrestore.priors.parametrisations import Parametrisation
-from medrestore.priors.spaces import LatentSpace
 from medrestore.priors.store import describe
-from medrestore.training import train_latent
+from medrestore.training import export_last, train
 from medrestore.training.baseline_config import Loss
 from medrestore.training.config import Betas, Objective
-from medrestore.training.latent_config import AutoencoderLoss
 from medrestore.training.loss import noise_levels, target_of, weighting
 from medrestore.training.scans import load_scans
-
-SHORT: dict[str, Any] = {"images": 8, "checkpoint_images": 8}  # one batch
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(train_waves_autoencoder(tmp_path_factory.mktemp("ae"), images=4, checkpoint_images=4))
-
-
-def prior(out: Path, **how: Any) -> bool:
-    """Whether one batch is trained and a prior written."""
-    return (train_waves(out, **SHORT | how) / "prior.json").is_file()
 
 
 def labelled(out: Path, **how: Any) -> bool:
@@ -56,32 +36,6 @@ def told(out: Path, **how: Any) -> bool:
 
 def referenced(out: Path, **how: Any) -> bool:
     return describe(beside(out, **SHORT | how)).get("reference") == {"channels": 1}
-
-
-def of_codes(folder: Path, **how: Any) -> bool:
-    """Whether a prior of codes is trained for one batch; AE in a value stands for the folder of an autoencoder."""
-    ae = str(LATENT["folder"])
-    how = {
-        key: {**value, "autoencoder": ae} if isinstance(value, dict) and value.get("autoencoder") else value
-        for key, value in how.items()
-    }
-    if not any(key.startswith("latent") for key in how):
-        how["latent"] = {"autoencoder": ae, "crops": 4}
-    return (
-        latent(latent_config(folder / "out", **{"images": 4, "checkpoint_images": 4, **how})) / "prior.json"
-    ).is_file()
-
-
-LATENT: dict[str, Path] = {}
-
-
-class Colours(Waves):
-    """Waves of three channels."""
-
-    channels, recipe = 3, Interval()
-
-    def __getitem__(self, index: int) -> torch.Tensor:
-        return super().__getitem__(index)[:1].expand(3, -1, -1)
 
 
 class Dark(EdgedWaves):
@@ -103,35 +57,20 @@ class Wide(Doubled):
 def mixed_references(out: Path, validation: Waves) -> bool:
     from training.test_conditioning import PairCrop
 
-    from medrestore.training import train
-
     made = prior_config(out, conditions={"reference": True}, network=BARE, **SHORT)
     return (train(made, images=Doubled(), validation=validation, augment=PairCrop()) / "prior.json").is_file()
-
-
-def colours_with(folder: Path, images: type[Waves]) -> bool:
-    made = latent_config(
-        folder / "out",
-        latent={"autoencoder": str(LATENT["folder"]), "crops": 4},
-        images=4,
-        checkpoint_images=4,
-    )
-    return (
-        train_latent(made, images=images(), validation=images(first=12, count=6)) / "prior.json"
-    ).is_file()
-
-
-def autoencoder(out: Path, **how: Any) -> bool:
-    return (
-        0
-        < spaces.load(train_waves_autoencoder(out, images=4, checkpoint_images=4, **how)).scale
-        < float("inf")
-    )
 
 
 def scans(folder: Path, *, images: Waves | None = None, **how: Any) -> Any:
     train, _ = load_scans(baseline_config(folder / "out", **how), images or EdgedWaves(), EdgedWaves(30, 6))
     return train
+
+
+def supervised(folder: Path, **how: Any) -> bool:
+    """A baseline that is trained with an augmentation: in the config, or handed over."""
+    augment = how.pop("augment", None)
+    made = baseline_config(folder / "out", images=4, **how)
+    return (train(made, images=Waves(), validation=Waves(30, 6), augment=augment) / "baseline.json").is_file()
 
 
 def measured(folder: Path, *, empty: bool) -> Any:
@@ -182,10 +121,9 @@ def mended(out: Path) -> bool:
 
 CASES = [
     case(
-        "the autoencoder is of {} channels and the crops have {}; leave network.in_channels and "
-        "network.out_channels out",
-        lambda folder: autoencoder(folder, network__in_channels=3, network__out_channels=3),
-        lambda folder: autoencoder(folder),
+        "a baseline is trained on scans, which no `augment` makes; set data.augment and data.sides",
+        lambda folder: supervised(folder, augment=Crop()),
+        lambda folder: supervised(folder, data__sides=[16], data__augment="complex_mr"),
     ),
     case(
         "none of the {} checkpoints in {} is intact ({}); copy one there again, or remove the folder "
@@ -219,11 +157,6 @@ CASES = [
         ),
     ),
     case(
-        "codes are not finite or too large for half precision; train the autoencoder again",
-        lambda folder: source(space=LatentSpace(small_autoencoder(), 1e9)).read(folder, "codes", Counted()),
-        lambda folder: source().read(folder, "codes", Counted()).isfinite().all(),
-    ),
-    case(
         "data.validation has the class {}, and data.train has {}; take images of the same classes",
         lambda folder: labelled(folder, validation=Named(30, 6)),
         lambda folder: labelled(folder, validation=Signed(30, 6)),
@@ -254,62 +187,6 @@ CASES = [
         "Loss: l1 and ssim are both 0, so nothing would be learned; raise one",
         lambda _: Loss(0, 0),
         lambda _: [Loss(1, 0).l1, Loss(0, 1).ssim] == [1, 1],
-    ),
-    case(
-        "AutoencoderLoss: l1, squared and gradients are all 0, so nothing would be learned; raise one",
-        lambda _: AutoencoderLoss(l1=0, squared=0, gradients=0),
-        lambda _: (
-            [
-                AutoencoderLoss(**{"l1": 0, "squared": 0, "gradients": 0, name: 1}) is not None
-                for name in LOSSES
-            ]
-            == [True] * 3
-        ),
-    ),
-    case(
-        "pixels without low_resolution are what a plain prior learns; leave latent out",
-        lambda folder: of_codes(folder, latent={"pixels": True, "crops": 4}),
-        lambda folder: prior(folder),
-    ),
-    case(
-        "the network is of {} channels in and {} out, and {} and {} are needed; leave them out",
-        lambda folder: of_codes(folder, network__in_channels=9),
-        lambda folder: of_codes(folder),
-    ),
-    case(
-        "the network is conditioned on classes (num_class_embeds), and codes have none; leave it out",
-        lambda folder: of_codes(folder, network__num_class_embeds=4),
-        lambda folder: of_codes(folder),
-    ),
-    case(
-        "codes of {} x {} do not fit a network whose images are multiples of {}; set data.sides to "
-        "{} times what it is, or take fewer block_out_channels",
-        lambda folder: of_codes(folder, data__sides=[[18, 1.0]]),
-        lambda folder: (
-            of_codes(folder / "a", data__sides=[[20, 1.0]])
-            and of_codes(folder / "b", data__sides=[[18, 1.0]], **ONE_LEVEL)
-        ),
-    ),
-    case(
-        "the autoencoder is of {} channels ({}) and the crops have {} ({}); take the one that was "
-        "trained on such images",
-        lambda folder: colours_with(folder, Colours),
-        lambda folder: colours_with(folder, Waves),
-    ),
-    case(
-        "crops of {} pixels do not fit codes of 1 / {}; set data.sides to a multiple",
-        lambda folder: of_codes(folder, data__sides=[[17, 1.0]]),
-        lambda folder: of_codes(folder, data__sides=[[16, 1.0]]),
-    ),
-    case(
-        "autoencoder (a folder), train (how to train one) and pixels: true exclude one another; give one of them",
-        lambda folder: of_codes(folder, latent={"crops": 4}),
-        lambda folder: of_codes(folder, latent={"autoencoder": "AE", "crops": 4}),
-    ),
-    case(
-        "latent.train: {} is that of the run of the prior; leave it out",
-        lambda folder: latent_config(folder, latent__train__seed=3).first,
-        lambda folder: latent_config(folder).first.seed == latent_config(folder).seed,
     ),
     case(
         "no simple weighting is known for {}; take min_snr or edm",
@@ -412,17 +289,11 @@ CASES = [
         lambda folder: given(folder / "again", parent="complex"),
     ),
 ]
-LOSSES = ("l1", "squared", "gradients")
 POOL: dict[str, Any] = {
     "network__pool": "attention",
     "network__sample_size": 16,
     "network__pool_head_dim": 8,
     "data__validation_side": 16,
-}
-ONE_LEVEL: dict[str, Any] = {
-    "network__block_out_channels": [8],
-    "network__down_block_types": ["DownBlock2D"],
-    "network__up_block_types": ["UpBlock2D"],
 }
 UNKNOWN: Any = type("Own", (Parametrisation,), {name: None for name in Parametrisation.__abstractmethods__})()
 
@@ -447,15 +318,10 @@ def renamed(out: Path) -> bool:
 
 
 def exported(out: Path) -> bool:
-    from medrestore.training.prior import export_last as of_prior
-
-    made = of_prior(prior_config(out, **SHORT), images=Waves(), validation=Waves(30, 6))
+    made = export_last(prior_config(out, **SHORT), images=Waves(), validation=Waves(30, 6))
     return (made / "prior.json").is_file()
 
 
 @pytest.mark.parametrize(("sentence", "wrong", "right"), CASES)
-def test_a_training_as_a_sentence_proposes(
-    sentence: str, wrong: Any, right: Any, tmp_path: Path, trained: str
-) -> None:
-    LATENT["folder"] = Path(trained)
+def test_a_training_as_a_sentence_proposes(sentence: str, wrong: Any, right: Any, tmp_path: Path) -> None:
     followed(sentence, wrong, right, tmp_path)

@@ -57,5 +57,5 @@ def test_a_weight_for_pictures_is_chosen_by_tune() -> None:
     assert best == 0.05 and list(table) == [1e-4, 0.05, 3.0]
     with pytest.raises(InputError, match="TotalVariation has no use for a case of 2 parts"):
         tune(TotalVariation, (1e-3,), [case], lambda x, image: 0.0)
-    with pytest.raises(InputError, match="regularisation weight is -1"):
+    with pytest.raises(InputError, match="lam must be at least 0, got -1"):
         ADMMTV(-1.0)

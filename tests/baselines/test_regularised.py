@@ -162,7 +162,7 @@ def test_larger_weight_means_less_variation():
 @pytest.mark.parametrize("baseline_type", [CGSense, TotalVariation, L1Wavelet])
 def test_bad_settings_are_refused(baseline_type):
     for lam in (-1.0, float("nan"), float("inf")):
-        with pytest.raises(InputError, match="weight"):
+        with pytest.raises(InputError, match="lam must be at least 0"):
             baseline_type(lam)
     with pytest.raises(InputError, match="iterations"):
         baseline_type(1e-3, iterations=0)

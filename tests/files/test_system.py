@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from helpers.disk import contents
 
 from medrestore.errors import InputError
 from medrestore.files import explained, final_names, new_file, no_room
-from medrestore.files.system import make_folders, remove_empty, sync_tree
+from medrestore.files.system import is_running, make_folders, remove_empty, sync_tree
 
 
 def wrapped() -> RuntimeError:
@@ -113,3 +115,10 @@ def test_messages_name_the_final_place(tmp_path: Path) -> None:
         raise InputError("b is bad")
     with pytest.raises(InputError, match=rf"^{tmp_path}/c has no such column$"), new_file(tmp_path / "c") as place:
         raise InputError(f"{place} has no such column")
+
+
+def test_a_process_that_is_there_is_told_from_one_that_is_not() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert is_running(os.getpid()) and is_running(1)
+    assert not is_running(ended.pid) and not is_running(10**30)

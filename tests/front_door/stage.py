@@ -12,17 +12,18 @@ from helpers import scans
 from helpers.checkpoints import FACES
 from helpers.networks import save_complex_prior, save_rgb_prior
 from helpers.phantom import head_and_maps
+from helpers.reconstructions import write_reconstruction
 from PIL import Image
 from scipy.io import savemat
 
 from medrestore import shipped
-from medrestore.io import write_nifti, write_reconstruction
+from medrestore.io import write_nifti
 from medrestore.io.frames.mha import MhaWriter
 from medrestore.io.frames.video import VideoWriter
 from medrestore.mri import radial
 from medrestore.operators import NonCartesianSense
 from medrestore.priors.convert import ddpm
-from medrestore.training import read_latent, train_latent
+from medrestore.training import read, train
 
 ROOT = Path(__file__).parents[2]
 SIDE = 128  # of which 8 % of the lines are enough for coil maps
@@ -71,7 +72,7 @@ def _priors(folder: Path) -> None:
     data: dict[str, Any] = {part: [{"kind": "pictures", "files": str(folder / place)}]
                             for part, place in (("train", "train"), ("validation", "held-out"))}
     recipe = SRLDM | {"out": str(folder / "runs" / "srldm"), "data": data | {"sides": [[64, 1.0]], "augment": "frames"}}
-    train_latent(read_latent(recipe, "the front door"))
+    train(read(recipe, "the front door"))
 
 
 def _scans(folder: Path, kspace: np.ndarray, images: np.ndarray) -> None:

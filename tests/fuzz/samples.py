@@ -12,10 +12,11 @@ import pydicom
 import torch
 from helpers import dicoms, mrd, scans
 from helpers.arrays import complex_normal
+from helpers.reconstructions import write_reconstruction
 from PIL import Image
 
 from medrestore.evaluation.tables import write_rows
-from medrestore.io import write_nifti, write_reconstruction
+from medrestore.io import write_nifti
 from medrestore.io.frames.mha import MhaWriter
 from medrestore.io.frames.video import VideoWriter
 

@@ -8,7 +8,7 @@ from helpers.runs import Waves
 
 from medrestore.priors.autoencoder import Autoencoder, AutoencoderKL, VQModel
 from medrestore.settings import assign
-from medrestore.training import AutoencoderConfig, Callbacks, read_autoencoder, train_autoencoder
+from medrestore.training import AutoencoderConfig, Callbacks, read, train
 
 BLOCKS: dict[str, Any] = {
     "block_out_channels": (8, 16), "down_block_types": ("DownEncoderBlock2D",) * 2, "norm_num_groups": 4,
@@ -34,10 +34,10 @@ def autoencoder_config(out: Path, **changes: Any) -> AutoencoderConfig:
     }
     for key, value in changes.items():
         assign(values, key.replace("__", "."), value)
-    return read_autoencoder(values, "test")
+    return read(values, "test")
 
 
 def train_waves_autoencoder(out: Path, *, callbacks: Callbacks | None = None, resume: bool = True, **changes: Any) -> Path:
     """The folder of a trained autoencoder of waves."""
-    return train_autoencoder(autoencoder_config(out, **changes), images=Waves(), validation=Waves(first=12, count=6),
+    return train(autoencoder_config(out, **changes), images=Waves(), validation=Waves(first=12, count=6),
                              callbacks=callbacks, resume=resume)

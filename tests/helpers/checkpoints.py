@@ -1,6 +1,10 @@
 """Checkpoints of published families, at small width."""
 
-from medrestore.priors.convert import adm, ddpm
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from medrestore.priors.convert import Converted, adm, ddpm, identify
 
 KNEE = adm.ADMArchitecture(2, 4, 32, (32, 64), 1, (False, True))
 CLASSES = adm.ADMArchitecture(3, 6, 32, (32, 64), 1, (False, True), classes=5)
@@ -10,3 +14,8 @@ CASES = {  # shapes of the tensors, what has to be stated, the label to load wit
     "classes": (adm.adm_layout(CLASSES), {"num_head_channels": 16, "schedule": "cosine"}, 3),
     "faces": (ddpm.ddpm_layout(FACES), {}, None),
 }
+
+
+def open_checkpoint(path: Path, *, family: str | None = None, given: Mapping[str, Any] | None = None) -> Converted:
+    """The network of a checkpoint of a family, recognised where none is named; `given` is what no tensor tells."""
+    return identify(path, family).convert(given or {})

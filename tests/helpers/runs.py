@@ -19,7 +19,7 @@ from torch import Tensor
 from medrestore.codecs import CalibratedComplex
 from medrestore.datasets.base import Images
 from medrestore.settings import assign
-from medrestore.training import BaselineConfig, Callbacks, Config, Summary, read, read_baseline, train, train_baseline
+from medrestore.training import BaselineConfig, Callbacks, Config, Summary, read, train
 
 NETWORK: dict[str, Any] = {
     "in_channels": 2, "out_channels": 2, "block_out_channels": [8, 16], "layers_per_block": 1, "norm_num_groups": 4,
@@ -129,12 +129,12 @@ def baseline_config(out: Path, kind: str = "unet", **changes: Any) -> BaselineCo
     }
     for name, value in changes.items():
         assign(given, name.replace("__", "."), value)
-    return read_baseline(given, "test")
+    return read(given, "test")
 
 
 def fit(out: Path, kind: str = "unet", *, callbacks: Callbacks | None = None, resume: bool = True, **changes: Any) -> Path:
     """Trains a baseline on waves with an edge."""
-    return train_baseline(baseline_config(out, kind, **changes), images=EdgedWaves(), validation=EdgedWaves(30, 6),
+    return train(baseline_config(out, kind, **changes), images=EdgedWaves(), validation=EdgedWaves(30, 6),
                           callbacks=callbacks, resume=resume)
 
 

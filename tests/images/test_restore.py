@@ -12,9 +12,9 @@ from medrestore.errors import InputError
 from medrestore.images.degradation import Degradation
 from medrestore.images.degrading import degraded
 from medrestore.images.plan import DegradePlan, Plan
-from medrestore.images.restore import Measured, Restored, prepare, restore_slice, to
+from medrestore.images.restore import Measured, Restored, prepare, restore_slice
 from medrestore.methods import IMAGES, METHODS
-from medrestore.operators import AveragePool, Grayscale, Mask, OfCodes, gaussian_blur
+from medrestore.operators import Grayscale, OfCodes, gaussian_blur
 
 SIZE = (32, 40)
 GREY, COLOUR = grey(size=SIZE).float()[None, None], picture(0, SIZE).float()[None]
@@ -179,12 +179,6 @@ def test_windows_that_do_not_suit_are_refused() -> None:
     with pytest.raises(InputError, match="`window`"):
         run(GREY, 1, window=24, task="cs", keep=0.5, pattern="walsh-hadamard")
 
-
-def test_operators_move_with_all_their_tensors() -> None:
-    operator = Mask(torch.ones(4, 4)) @ AveragePool(2, (8, 8))
-    there = to(operator, "meta")
-    assert there.outer.keep.device.type == "meta" and there.inner == operator.inner
-    assert to(operator, "cpu") is operator
 
 
 @pytest.mark.parametrize("given", [dict(task="jpeg", quality=20), dict(task="saturation", gain=1.5)], ids=lambda one: one["task"])

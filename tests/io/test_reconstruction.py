@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from helpers.reconstructions import write_reconstruction
 
 from medrestore.errors import InputError
 from medrestore.io import (
@@ -14,7 +15,6 @@ from medrestore.io import (
     ReconstructionWriter,
     read_provenance,
     read_reconstruction,
-    write_reconstruction,
 )
 from medrestore.io.reconstruction import damaged
 

@@ -24,7 +24,7 @@ from medrestore.operators import (
     motion_kernel,
     sample_pixels,
 )
-from medrestore.operators.base import required
+from medrestore.operators.base import on_device, required
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,10 @@ def test_inverting_singular_values_skips_the_null_space() -> None:
     S = Mask(pixels(4, 4)).spectrum
     c = white((1, 1, 4, 4))
     assert torch.equal(replace(S, s=2 * S.s).invert(c), S.s * c / 2)
+
+
+def test_operators_move_with_all_their_tensors() -> None:
+    operator = Mask(torch.ones(4, 4)) @ AveragePool(2, (8, 8))
+    there = on_device(operator, "meta")
+    assert there.outer.keep.device.type == "meta" and there.inner == operator.inner
+    assert on_device(operator, "cpu") is operator

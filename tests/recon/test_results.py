@@ -23,7 +23,7 @@ def test_a_classical_method_has_no_prior(bench: Bench, full: Path) -> None:
     header, *lines = score_lines(result)
     assert header.endswith("(fastMRI protocol)") and len(lines) == 3
     assert result.row()["mean_psnr"] == result.scores["mean"]["psnr"] and result.row()["output"] == out.name
-    assert result.plain()["files"] == (str(out), str(out.with_suffix(".png")))
+    assert result.files == (str(out), str(out.with_suffix(".png")))
 
 
 def test_another_file_is_refused(full: Path) -> None:

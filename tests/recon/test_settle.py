@@ -8,6 +8,7 @@ from torch import Tensor
 
 from medrestore.priors import Prior
 from medrestore.recon import settle
+from medrestore.recon.adaptation import Adaptation
 from medrestore.recon.fit import Fit
 from medrestore.recon.plan import Plan
 from medrestore.recon.settle import settled
@@ -55,6 +56,18 @@ def test_the_fallback_takes_over_with_a_weight_of_its_own() -> None:
     found = settled(lambda: None, Unused(), plan)  # type: ignore[arg-type, return-value]
     assert found.plan == Plan("tv", weight=0.01, keep_samples=True) and found.fit.method == "dds"
     assert found.choice.errors == {1.0: 2.0} and found.warning is not None and found.warning.endswith("tv takes over")
+
+
+def test_a_prior_that_is_adapted_is_the_one_that_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    adapted, checked, said = Unused(), [], list[str]()
+    errors = {"as it is": 2.0, "adapted": 1.0}
+    monkeypatch.setattr(settle, "adaptation", lambda ready, prior, plan, on_call: Adaptation(adapted, errors))
+    monkeypatch.setattr(settle, "measured_fit", lambda ready, prior, plan, on_call: checked.append(prior) or Fit())
+    plan = Plan(adapt=True, weight="auto")
+    found = settled(lambda: None, Unused(), plan, check_fit=True, say=said.append)  # type: ignore[arg-type, return-value]
+    assert found.adaptation.prior is adapted and checked == [adapted] and found.plan.weight == 0.5
+    assert any(line.endswith("the adapted prior is used") for line in said)
+    assert settled(lambda: None, Unused(), Plan(adapt=True)).adaptation.prior is adapted  # type: ignore[arg-type, return-value]
 
 
 def test_a_classical_method_has_its_weight_from_the_scan() -> None:

@@ -4,6 +4,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def test_a_job_from_its_beginning_to_its_end(jobs: Jobs) -> None:
     done = waited(entry).plain()
     assert done["state"] == "done" and done["error"] is None and done["results"] == [{"name": "a.png", "bytes": 1}]
     assert done["lines"] == ["scan.h5: give --noise-std"]  # as the command line says it, without the folder
-    assert done["progress"]["total"] == 3 and done["progress"]["done"] == 1 and done["views"] == [VIEW.plain()]
+    assert done["progress"]["total"] == 3 and done["progress"]["done"] == 1 and done["views"] == [asdict(VIEW)]
     with pytest.raises(InputError, match="this job was started already"):
         jobs.start(entry, "plan")
 

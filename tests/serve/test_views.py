@@ -23,4 +23,4 @@ def test_few_bright_pixels_do_not_make_the_rest_dark(tmp_path: Path) -> None:
     image[0, :5], image[1, 1] = 1000.0, -3.0
     (view,) = write_views(tmp_path, 0, {"restored": image})
     assert view.high == 1 and view.low == -3
-    assert view.plain()["title"] == "restored" and view.name == "000000-restored"
+    assert view.title == "restored" and view.name == "000000-restored"

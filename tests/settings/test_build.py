@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from medrestore.errors import InputError
-from medrestore.settings import Bounds, FieldError, build, check, check_names, parse
+from medrestore.settings import Bounds, Checked, FieldError, build, check, check_names, parse
 
 
 @dataclass(frozen=True)
@@ -100,3 +100,20 @@ def test_names_of_no_field_are_refused() -> None:
     check_names(Bounds, ["above", "below"])
     with pytest.raises(InputError, match=r"^Bounds: abov is no option; did you mean above\?$"):
         check_names(Bounds, ["below", "abov"])
+
+
+@dataclass(frozen=True)
+class Strength(Checked):
+    value: Annotated[float, Bounds(at_least=1)]
+
+
+@dataclass(frozen=True)
+class Named(Strength):
+    label: str = ""
+
+
+def test_a_checked_class_and_its_subclasses_refuse_values() -> None:
+    assert isinstance(Strength(3).value, float) and Named(2, "a").value == 2
+    for kind, given in ((Strength, {"value": 0.5}), (Named, {"value": 0.5}), (Named, {"value": 2.0, "label": 3})):
+        with pytest.raises(FieldError, match=f"^{kind.__name__}: "):
+            kind(**given)

@@ -13,7 +13,7 @@ from medrestore.datasets.augment import Plain
 from medrestore.datasets.base import Crops
 from medrestore.errors import InputError
 from medrestore.priors import spaces
-from medrestore.training import export_last_autoencoder, train_autoencoder
+from medrestore.training import export_last, train
 from medrestore.training.task import Stopped
 
 WEIGHTS = "autoencoder/diffusion_pytorch_model.safetensors"
@@ -62,7 +62,7 @@ def test_a_stopped_run_resumes_exactly(tmp_path: Path, changes: dict[str, Any]) 
 def test_it_learns(tmp_path: Path) -> None:
     recorder = Recorder()
     config = autoencoder_config(tmp_path, images=1600, checkpoint_images=800, ema_images=100, optim__decay_images=800)
-    train_autoencoder(config, images=Waves(count=90), validation=Waves(first=90, count=6), callbacks=recorder)
+    train(config, images=Waves(count=90), validation=Waves(first=90, count=6), callbacks=recorder)
     first, last = recorder.rows
     assert last["psnr"] > first["psnr"] and last["psnr"] > 8 and last["validation_loss"] < first["validation_loss"]
 
@@ -70,7 +70,7 @@ def test_it_learns(tmp_path: Path) -> None:
 def test_the_last_checkpoint_is_exported(tmp_path: Path) -> None:
     train_waves_autoencoder(tmp_path)
     config = autoencoder_config(tmp_path)
-    assert export_last_autoencoder(config, images=Waves(), validation=Waves(first=12, count=6)) == tmp_path / "autoencoder"
+    assert export_last(config, images=Waves(), validation=Waves(first=12, count=6)) == tmp_path / "autoencoder"
 
 
 @pytest.mark.parametrize(("changes", "message"), [
@@ -81,5 +81,5 @@ def test_the_last_checkpoint_is_exported(tmp_path: Path) -> None:
 ])
 def test_what_does_not_fit_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        train_autoencoder(autoencoder_config(tmp_path, **changes), images=Waves(), validation=Waves(first=12, count=6))
+        train(autoencoder_config(tmp_path, **changes), images=Waves(), validation=Waves(first=12, count=6))
     assert not (tmp_path / "checkpoints").exists()

@@ -14,7 +14,7 @@ from helpers.trained import SMALL
 from medrestore.baselines import UNet, VarNet, ZeroFilled, load
 from medrestore.errors import InputError
 from medrestore.metrics import ssim as reference_ssim
-from medrestore.training import Callbacks, Stopped, export_last_baseline, read_baseline, train_baseline
+from medrestore.training import Callbacks, Stopped, export_last, read, train
 from medrestore.training.baseline import reconstruction_loss
 from medrestore.training.baseline_config import Loss
 from medrestore.training.batches import stream
@@ -68,7 +68,7 @@ def test_slices_of_many_sizes_are_trained_on(tmp_path):
         def __getitem__(self, index):
             return super().__getitem__(index)[:1, : 24 - index % 2].abs()
 
-    train_baseline(baseline_config(tmp_path, optim__batch=4), images=Many(), validation=Many(30, 6))
+    train(baseline_config(tmp_path, optim__batch=4), images=Many(), validation=Many(30, 6))
     load(tmp_path / "baseline")
 
 
@@ -82,7 +82,7 @@ def test_loss_has_the_ssim_of_the_metrics():
 
 def test_patients_in_both_parts_are_refused(tmp_path):
     with pytest.raises(InputError, match="share patient"):
-        train_baseline(baseline_config(tmp_path), images=Waves(), validation=Waves(6, 6))
+        train(baseline_config(tmp_path), images=Waves(), validation=Waves(6, 6))
 
 
 @pytest.mark.parametrize(("changes", "complaint"), [
@@ -97,7 +97,7 @@ def test_config_that_cannot_work_is_refused(tmp_path, changes, complaint):
     kind = changes.pop("kind", "unet")
     with pytest.raises(InputError, match=complaint):
         if kind not in SMALL:
-            read_baseline({"baseline": kind}, "test")
+            read({"baseline": kind}, "test")
         fit(tmp_path, kind, **changes)
     assert not (tmp_path / "checkpoints").exists()
 
@@ -105,7 +105,7 @@ def test_config_that_cannot_work_is_refused(tmp_path, changes, complaint):
 @pytest.mark.parametrize("name", ["unet", "varnet"])
 def test_shipped_recipes_build_networks(name):
     path = Path(__file__).parents[2] / "configs" / "train" / f"{name}.yaml"
-    acquisition = read_baseline(yaml.safe_load(path.read_text()), path.name)
+    acquisition = read(yaml.safe_load(path.read_text()), path.name)
     assert acquisition.baseline == name and acquisition.card.licence != "not stated"
     {"unet": UNet, "varnet": VarNet}[name](**acquisition.network)
 
@@ -113,10 +113,10 @@ def test_shipped_recipes_build_networks(name):
 def test_export_of_an_unfinished_run(tmp_path):
     data = {"images": EdgedWaves(), "validation": EdgedWaves(30, 6)}
     with pytest.raises(InputError, match="holds no checkpoints; train first"):
-        export_last_baseline(baseline_config(tmp_path), **data)
+        export_last(baseline_config(tmp_path), **data)
     fit(tmp_path)
     before = baseline_weights(tmp_path)
-    export_last_baseline(baseline_config(tmp_path, images=500), **data)
+    export_last(baseline_config(tmp_path, images=500), **data)
     assert baseline_weights(tmp_path) == before
 
 

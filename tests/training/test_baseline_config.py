@@ -6,17 +6,18 @@ import pytest
 
 from medrestore.errors import InputError
 from medrestore.settings import plain
-from medrestore.training.baseline_config import Acquisition, BaselineConfig, Loss, read_baseline
+from medrestore.training.baseline_config import Acquisition, BaselineConfig, Loss
 from medrestore.training.config import changes_since
+from medrestore.training.kinds import read
 
 
 def test_sides_of_a_baseline_are_positive() -> None:
     with pytest.raises(InputError, match=r"data.sides\[0\] must be at least 1, got 0"):
-        read_baseline({"baseline": "unet", "data": {"sides": [0]}}, "my.yaml")
+        read({"baseline": "unet", "data": {"sides": [0]}}, "my.yaml")
 
 
 def test_a_baseline_goes_on_from_a_config_of_an_earlier_version() -> None:
-    now = read_baseline({"baseline": "unet"}, "x")
+    now = read({"baseline": "unet"}, "x")
     before = plain(now)
     del before["loss"]["ssim"], before["keep"]
     assert changes_since(before, now, "x") == []

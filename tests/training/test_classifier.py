@@ -11,7 +11,7 @@ from torch import Tensor
 from medrestore.errors import InputError
 from medrestore.priors import classifier_store
 from medrestore.settings import assign, build
-from medrestore.training import ClassifierConfig, train_classifier
+from medrestore.training import ClassifierConfig, train
 
 NETWORK: dict[str, Any] = {"block_out_channels": [8, 16], "layers_per_block": 1, "norm_num_groups": 4,
                            "down_block_types": ["DownBlock2D"] * 2, "add_attention": False}
@@ -44,7 +44,7 @@ def fit(out: Path, *, data: Waves | None = None, callbacks: Recorder | None = No
     for name, value in changes.items():
         assign(given, name.replace("__", "."), value)
     source = data or Signed()
-    return train_classifier(build(ClassifierConfig, given, "test"), images=source, validation=type(source)(30, 6), augment=Crop(),
+    return train(build(ClassifierConfig, given, "test"), images=source, validation=type(source)(30, 6), augment=Crop(),
                             callbacks=callbacks or Recorder())
 
 

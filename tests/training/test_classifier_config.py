@@ -8,7 +8,7 @@ from medrestore.training.classifier_config import ClassifierConfig
 
 
 def test_all_labels_are_told() -> None:
-    conditions = ClassifierConfig("encoder").conditions
+    conditions = ClassifierConfig(classifier="encoder").conditioning
     assert conditions.labels and conditions.label_dropout == 0.0
 
 

@@ -9,16 +9,15 @@ from helpers.runs import prior_config
 
 from medrestore.errors import InputError
 from medrestore.settings import assign, build, flatten, plain
-from medrestore.training.baseline_config import BaselineConfig, read_baseline
+from medrestore.training.baseline_config import BaselineConfig
 from medrestore.training.config import (
     Config,
     Optim,
     adjustable,
     changes_since,
-    read,
     stored,
 )
-from medrestore.training.latent_config import read_autoencoder, read_latent
+from medrestore.training.kinds import read
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "train"
 
@@ -26,11 +25,9 @@ CONFIGS = Path(__file__).parents[2] / "configs" / "train"
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_recipes_are_read_and_written_again(path: Path) -> None:
     given = yaml.safe_load(path.read_text(encoding="utf-8"))
-    readers = {"baseline": read_baseline, "autoencoder": read_autoencoder, "latent": read_latent}
-    reader = next((one for key, one in readers.items() if key in given), read)
-    config = reader(given, path.name)
+    config = read(given, path.name)
     assert config.optim.decay_images < config.images and config.data.train and config.data.validation
-    assert reader(yaml.safe_load(yaml.safe_dump(plain(config))), "again") == config
+    assert read(yaml.safe_load(yaml.safe_dump(plain(config))), "again") == config
 
 
 def test_values_take_their_types() -> None:
@@ -156,7 +153,7 @@ def other(key: str, value: Any) -> Any:
     return [7] if isinstance(value, list) else value + 1
 
 
-@pytest.mark.parametrize("default", [Config(), BaselineConfig("unet")], ids=["prior", "baseline"])
+@pytest.mark.parametrize("default", [Config(), BaselineConfig(baseline="unet")], ids=["prior", "baseline"])
 def test_every_field_decides_the_run_or_is_adjustable(default: Config | BaselineConfig) -> None:
     """Changed one at a time, each key that is not adjustable is named as a difference, and no other is."""
     kind, before = type(default), plain(default)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from medrestore.errors import InputError
 from medrestore.priors import latent, spaces
 from medrestore.settings import assign
-from medrestore.training import LatentConfig, export_last_latent, read_latent, train_latent
+from medrestore.training import LatentConfig, export_last, read, train
 from medrestore.training.task import Stopped
 
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
@@ -31,11 +31,11 @@ def config(out: Path, **changes: Any) -> LatentConfig:
     }
     for key, value in changes.items():
         assign(values, key.replace("__", "."), value)
-    return read_latent(values, "test")
+    return read(values, "test")
 
 
 def run(made: LatentConfig, **rest: Any) -> Path:
-    return train_latent(made, images=Waves(), validation=Waves(first=12, count=6), **rest)
+    return train(made, images=Waves(), validation=Waves(first=12, count=6), **rest)
 
 
 class Stopper(Recorder):
@@ -61,7 +61,7 @@ def test_from_nothing_to_a_prior_and_exactly_so_after_a_stop(tmp_path: Path) -> 
     prior, space = latent.load(part), spaces.load(tmp_path / "part-autoencoder" / "autoencoder")
     assert isinstance(prior, latent.LatentPrior) and prior.space.scale == space.scale and prior.channels == 3
     assert "codes of 3 channels, 1 / 2 of the height and width" in (part / "CARD.md").read_text()
-    export_last_latent(config(tmp_path / "part"), images=Waves(), validation=Waves(first=12, count=6))
+    export_last(config(tmp_path / "part"), images=Waves(), validation=Waves(first=12, count=6))
 
 
 @pytest.mark.parametrize("pixels", [False, True])
@@ -104,4 +104,4 @@ def test_an_autoencoder_of_other_images_is_refused(tmp_path: Path, autoencoder: 
 
     made = config(tmp_path, latent={"autoencoder": autoencoder, "crops": 4})
     with pytest.raises(InputError, match="the autoencoder is of 2 channels"):
-        train_latent(made, images=Pictures(), validation=Pictures(first=12, count=6))
+        train(made, images=Pictures(), validation=Pictures(first=12, count=6))

@@ -11,7 +11,7 @@ from medrestore.baselines import ZeroFilled, load
 from medrestore.errors import InputError
 from medrestore.fft import fft2c
 from medrestore.mri import espirit
-from medrestore.training import train_baseline
+from medrestore.training import train
 from medrestore.training.baseline_config import Acquisition
 from medrestore.training.scans import Scans, load_scans
 
@@ -63,9 +63,9 @@ def test_scans_with_measured_coils(tmp_path):
     volume(tmp_path / "b.h5", 2, "two")
     phantoms = {"kind": "phantoms", "count": 4, "size": 32}
     run = baseline_config(tmp_path / "run", images=4, data__train=[source("a.h5"), phantoms], data__validation=[source("b.h5")])
-    load(train_baseline(run))
-    train, held_out = load_scans(run)
-    assert (len(train), len(held_out)) == (6, 2) and list((tmp_path / "cache").glob("espirit-*.npy"))
+    load(train(run))
+    learned, held_out = load_scans(run)
+    assert (len(learned), len(held_out)) == (6, 2) and list((tmp_path / "cache").glob("espirit-*.npy"))
     example = held_out[0, (0, 0)]
     arguments = (example.kspace[None], example.maps[None], example.mask[0])
     assert error(ZeroFilled().reconstruct(*arguments), example.target) > 0.05
@@ -73,11 +73,11 @@ def test_scans_with_measured_coils(tmp_path):
     pairs = [torch.stack([torch.complex(*truth[k]).abs().flatten(), example.target.abs().flatten()]) for k in range(2)]
     assert max(torch.corrcoef(pair)[0, 1] for pair in pairs) > 0.98
     with pytest.raises(InputError, match="share fastmri"):
-        train_baseline(baseline_config(tmp_path / "run", data__train=[source("a.h5")], data__validation=[source("a.h5")]))
+        train(baseline_config(tmp_path / "run", data__train=[source("a.h5")], data__validation=[source("a.h5")]))
 
 
 def test_crops_of_other_contrasts(tmp_path):
     run = baseline_config(tmp_path, data__sides=[16], data__augment="complex_mr", images=4)
-    train_baseline(run, images=Waves(), validation=Waves(30, 6))
-    train, held_out = load_scans(run, Waves(), Waves(30, 6))
-    assert train[0, None].target.shape == (1, 16, 16) and held_out[0, None].target.shape == (1, 24, 24)
+    train(run, images=Waves(), validation=Waves(30, 6))
+    learned, held_out = load_scans(run, Waves(), Waves(30, 6))
+    assert learned[0, None].target.shape == (1, 16, 16) and held_out[0, None].target.shape == (1, 24, 24)

@@ -53,10 +53,10 @@ class Line(TrainingTask[Tensor]):
         assert not net.training
         return {SCORE: abs(float(next(net.parameters()).detach()) - SLOPE)}
 
-    def export(self, folder: Path, result: RunResult) -> None:
-        folder.mkdir(parents=True)
+    def write(self, folder: Path, result: RunResult) -> str:
         torch.save(result.weights, folder / "weights.pt")
         self.exported = result
+        return ""
 
     def after_step(self, run: Run[Tensor], before: Progress) -> None:
         self.calls.append((before.seen, run.progress.seen))

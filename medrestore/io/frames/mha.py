@@ -253,8 +253,6 @@ class _ZlibStream:
 class MhaWriter(FileWriter):
     """Writes a compressed .mha stack frame by frame; it appears under its name when it is complete.
 
-    As a context manager it leaves a complete file or, when anything fails, nothing new; an old file stays.
-
     Args:
         path: the file; its folder is made when missing.
         size: (height, width).
@@ -322,7 +320,6 @@ class MhaWriter(FileWriter):
             raise
 
     def discard(self) -> None:
-        """Closes and removes what was written so far."""
         try:
             with suppress(OSError):  # what could not be written is removed in any case
                 self._file.close()

@@ -182,8 +182,6 @@ def check_video(path: PathLike, size: tuple[int, int], codec: VideoCodec) -> Non
 class VideoWriter(FileWriter):
     """Writes RGB frames to a video; it appears under its name when it is complete.
 
-    As a context manager it leaves a complete file or, when anything fails, nothing new; an old file stays.
-
     Args:
         path: the file, .mkv for ffv1, .mkv or .mp4 for h264; its folder is made when missing.
         size: (height, width); h264 needs even ones.
@@ -273,7 +271,6 @@ class VideoWriter(FileWriter):
         self._output.publish()
 
     def discard(self) -> None:
-        """Closes and removes what was written so far."""
         import av
 
         with suppress(av.FFmpegError, OSError):  # an unfinished file is removed in any case

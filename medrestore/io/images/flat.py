@@ -160,8 +160,13 @@ def encode_tiff(values: np.ndarray, dtype: np.dtype) -> tuple[bytes, int]:
 def encode_array(values: np.ndarray) -> bytes:
     """Images (slice, channel, height, width) as .npy, float32 or complex64, axes of length 1 left out."""
     kept = values[:, 0] if values.shape[1] == 1 else values.transpose(0, 2, 3, 1)
+    return npy_bytes(np.ascontiguousarray(kept[0] if len(kept) == 1 else kept))
+
+
+def npy_bytes(values: np.ndarray) -> bytes:
+    """An array as the bytes of its .npy file."""
     buffer = io.BytesIO()
-    np.save(buffer, np.ascontiguousarray(kept[0] if len(kept) == 1 else kept))
+    np.save(buffer, values)
     return buffer.getvalue()
 
 

@@ -2,9 +2,8 @@
 
 from .base import Converted, Family, Shapes
 from .checkpoint import CheckpointView, read_views
-from .identify import FAMILIES, KnownCheckpoint, identify, open_checkpoint
+from .identify import FAMILIES, KnownCheckpoint, identify
 from .write import write
 
-__all__ = ["FAMILIES", "CheckpointView", "Converted", "Family", "KnownCheckpoint", "Shapes", "identify", "open_checkpoint",
-           "read_views",
+__all__ = ["FAMILIES", "CheckpointView", "Converted", "Family", "KnownCheckpoint", "Shapes", "identify", "read_views",
            "write"]

@@ -86,7 +86,6 @@ def _prepare(state: dict[str, Tensor]) -> dict[str, Any]:
 
 def _unet_config(state: Mapping[str, Tensor], sides: list[int]) -> dict[str, Any]:
     """What `UNet2DModel` needs to know of this network, from the shapes of its tensors."""
-
     shapes = {key: tuple(value.shape) for key, value in state.items()}
 
     def shape(key: str, axes: int = 4) -> tuple[int, ...]:

@@ -116,17 +116,3 @@ def _closest(views: list[CheckpointView]) -> str:
     if best is None or best[0] == 1:
         return shown
     return f"{shown}; the closest is {best[1].name}, and it lacks {some(best[2])}"
-
-
-def open_checkpoint(path: str | Path, *, family: str | None = None, given: Mapping[str, Any] | None = None) -> Converted:
-    """The network of an existing checkpoint, loaded strictly.
-
-    Args:
-        path: a file of torch.save or safetensors, or a folder.
-        family: its family, where it shall not be recognised.
-        given: what no tensor tells; each family says what it takes.
-
-    Raises:
-        InputError: anything that is wrong with it, in one sentence.
-    """
-    return identify(Path(path), family).convert(given or {})

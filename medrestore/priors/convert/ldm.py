@@ -128,7 +128,6 @@ def _schedule(state: Mapping[str, Tensor], given: Mapping[str, Any]) -> tuple[tu
 
 def _autoencoder(state: Mapping[str, Tensor]) -> torch.nn.Module:
     """The VQ autoencoder as a diffusers `VQModel`."""
-
     shapes = {key: tuple(value.shape) for key, value in state.items()}
 
     def shape(key: str, axes: int = 4) -> tuple[int, ...]:

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.checkpoints import open_checkpoint
 
 from medrestore.errors import InputError
 from medrestore.priors import Guided, Prior, classifier_store
-from medrestore.priors.convert import adm, adm_classifier, open_checkpoint, write
+from medrestore.priors.convert import adm, adm_classifier, write
 
 from .test_adm import Paper
 

@@ -6,12 +6,13 @@ import re
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.checkpoints import open_checkpoint
 from torch import Tensor
 
 from medrestore.codecs import CalibratedComplex, Interval
 from medrestore.errors import InputError
 from medrestore.priors import EDM, NetworkPrior, load
-from medrestore.priors.convert import open_checkpoint, write
+from medrestore.priors.convert import write
 from medrestore.priors.convert.edm import FAMILY
 
 State = dict[str, Tensor]

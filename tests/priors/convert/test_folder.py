@@ -7,12 +7,13 @@ import pytest
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, FlowMatchEulerDiscreteScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
+from helpers.checkpoints import open_checkpoint
 from safetensors.torch import load_file, save_file
 
 from medrestore.codecs import CalibratedComplex, Interval
 from medrestore.errors import InputError
 from medrestore.priors import Epsilon, NetworkPrior, Sample, Velocity
-from medrestore.priors.convert import identify, open_checkpoint
+from medrestore.priors.convert import identify
 from medrestore.priors.parametrisations import cosine_betas, linear_betas, scaled_linear_betas
 
 

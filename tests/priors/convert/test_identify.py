@@ -4,12 +4,12 @@ import json
 
 import pytest
 import torch
-from helpers.checkpoints import CASES, FACES, KNEE
+from helpers.checkpoints import CASES, FACES, KNEE, open_checkpoint
 
 from medrestore.errors import InputError
 from medrestore.files import digest
 from medrestore.priors import NetworkPrior, check, load, store
-from medrestore.priors.convert import FAMILIES, adm, ddpm, identify, open_checkpoint, write
+from medrestore.priors.convert import FAMILIES, adm, ddpm, identify, write
 
 
 @pytest.mark.parametrize("case", CASES)

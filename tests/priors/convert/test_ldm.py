@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from helpers.checkpoints import open_checkpoint
 from helpers.latent_diffusion import (
     EMA,
     UNET,
@@ -29,7 +30,7 @@ from medrestore.images.plan import Plan
 from medrestore.methods import DDIM
 from medrestore.noise import Noise
 from medrestore.priors import latent
-from medrestore.priors.convert import open_checkpoint, write
+from medrestore.priors.convert import write
 from medrestore.priors.convert.ldm import FAMILY
 from medrestore.priors.parametrisations import scaled_linear_betas
 from medrestore.priors.spaces import LatentSpace

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from helpers.checkpoints import open_checkpoint
 from monai.networks.nets import DiffusionModelUNet
 from monai.networks.schedulers import DDPMScheduler
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch import Tensor
 from medrestore.codecs import Interval
 from medrestore.errors import InputError
 from medrestore.priors import Epsilon, NetworkPrior, Sample, Velocity, load
-from medrestore.priors.convert import open_checkpoint, write
+from medrestore.priors.convert import write
 from medrestore.priors.convert.monai import FAMILY, SCHEDULES, monai_betas
 
 SMALL = dict(spatial_dims=2, in_channels=1, out_channels=1, channels=[16, 32], attention_levels=[False, True], num_res_blocks=1,

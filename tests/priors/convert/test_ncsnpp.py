@@ -5,12 +5,13 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.checkpoints import open_checkpoint
 from torch import Tensor
 
 from medrestore.codecs import Interval
 from medrestore.errors import InputError
 from medrestore.priors import NetworkPrior, load
-from medrestore.priors.convert import open_checkpoint, write
+from medrestore.priors.convert import write
 from medrestore.priors.convert.ncsnpp import FAMILY
 from medrestore.priors.parametrisations import VarianceExploding
 

@@ -6,11 +6,12 @@ import os
 import pytest
 import torch
 from diffusers import UNet2DModel
+from helpers.checkpoints import open_checkpoint
 
 from medrestore.errors import InputError
 from medrestore.files import Stage
 from medrestore.priors import Epsilon, check, load, network_files, store
-from medrestore.priors.convert import Converted, open_checkpoint, write
+from medrestore.priors.convert import Converted, write
 
 
 def test_what_exists_is_kept_unless_it_is_a_prior_and_that_is_asked_for(checkpoint, tmp_path):
