@@ -3,8 +3,8 @@
     python benchmarks/maps.py VOLUMES.npz [--scan FILE.mat] [--parts sets refine phase wrapped partial]
 
 Simulated parts, of the middle slices of VOLUMES.npz at half their resolution, 8 coils, 30 dB: `sets`, how many
-sets of maps `auto` takes along trajectories, and of lines given as points whose field of view holds the object or
-55 % of it; `refine`, few spokes with and without maps refined with the image; `phase`, spokes that begin just
+sets of maps `auto` takes along trajectories, and of lines given as points whose field of view has all columns or
+55 and 70 % of them; `refine`, few spokes with and without maps refined with the image; `phase`, spokes that begin just
 before the centre of k-space, with the phase free and held. Of a real, fully sampled scan of one slice (--scan):
 `wrapped`, its field of view cropped, with one set of maps and two, as lines and as points; `partial`, 6/8 of its
 lines. Maps and noise are estimated from the samples. Rows go to results/maps.csv.
@@ -31,7 +31,7 @@ from medrestore.recon.records import volume_scores
 from medrestore.recon.restoring import restore_slice
 
 RESULTS = Path(__file__).parent / "results" / "maps.csv"
-COILS, SNR_DB, NARROW, SPOKES = 8, 30.0, 0.55, (48, 24, 16, 12)
+COILS, SNR_DB, NARROW, SPOKES = 8, 30.0, (55, 70), (48, 24, 16, 12)
 PLANS = {"CG-SENSE": Plan("cg-sense", weight=0.01), "TV": Plan("tv", weight=0.01),
          "L1-wavelet": Plan("l1-wavelet", weight=0.01), "HQS": Plan("hqs", steps=20)}
 Row = tuple[str, str, str, str, float]  # part, subject, samples, method and choice, PSNR or number of sets
@@ -81,7 +81,7 @@ def score(scan: Scan, plan: Plan, prior: Prior) -> float:
     return volume_scores([done.image.abs()], [done.reference]).psnr
 
 
-def sets(volumes: Path, subjects: list[int], _: Prior) -> Iterator[Row]:
+def sets(volumes: Path, subjects: list[int], prior: Prior) -> Iterator[Row]:
     for number in subjects:
         image, maps, random = middle_slice(volumes, number)
         shape = (image.shape[-2], image.shape[-1])
@@ -89,10 +89,12 @@ def sets(volumes: Path, subjects: list[int], _: Prior) -> Iterator[Row]:
                  "radial, 24 spokes": along(image, maps, radial(24, shape), random),
                  "spiral, 12 interleaves": along(image, maps, spiral(12, shape, turns=4.0, power=1.5), random),
                  "rosette, 48 petals": along(image, maps, rosette(48, shape), random),
-                 "lines as points": as_points(maps * image, random),
-                 "lines as points, wrapped": as_points(folded(maps * image, int(NARROW * shape[1]) // 2 * 2), random)}
+                 "lines as points": as_points(maps * image, random)}
         for name, scan in scans.items():
-            yield "sets", str(number), name, "auto", prepare(scan, PLANS["CG-SENSE"]).sense.sets
+            yield "sets", str(number), name, "sets by auto", prepare(scan, PLANS["CG-SENSE"]).sense.sets
+        for share in NARROW:
+            scan = as_points(folded(maps * image, share * shape[1] // 200 * 2), random)
+            yield from _with_sets("sets", str(number), f"lines as points, {share} % of the columns", scan, prior, ("CG-SENSE",))
 
 
 def refine(volumes: Path, subjects: list[int], prior: Prior) -> Iterator[Row]:
@@ -124,18 +126,20 @@ def wrapped(scan: Scan, prior: Prior) -> Iterator[Row]:
     for name, mask in (("uniform 2x", sampling_mask("uniform1d", shape, 2.0, acs=24, seed=0).mask),
                        ("Poisson 4x", sampling_mask("poisson2d", shape, 4.0, seed=0).mask)):
         lines = replace(scan, kspace=y * mask, mask=mask, reference=truth, crop=shape)
-        yield from _with_sets(name, lines, prior)
+        yield from _with_sets("wrapped", "real scan", name, lines, prior)
         if mask.shape[0] == 1:
             t, readouts = points_of(mask, shape), y[..., mask[0] > 0].mT.contiguous()
             points = replace(lines, kspace=readouts, mask=torch.ones(t.shape[:2]), trajectory=t, grid=shape)
-            yield from _with_sets(f"{name}, as points", points, prior)
+            yield from _with_sets("wrapped", "real scan", f"{name}, as points", points, prior)
 
 
-def _with_sets(name: str, scan: Scan, prior: Prior) -> Iterator[Row]:
-    yield "wrapped", "real scan", name, "sets by auto", prepare(scan, PLANS["CG-SENSE"]).sense.sets
-    for key in ("CG-SENSE", "HQS"):
+def _with_sets(part: str, subject: str, samples: str, scan: Scan, prior: Prior,
+               names: tuple[str, ...] = ("CG-SENSE", "HQS")) -> Iterator[Row]:
+    yield part, subject, samples, "sets by auto", prepare(scan, PLANS["CG-SENSE"]).sense.sets
+    for name in names:
         for count in (1, 2):
-            yield "wrapped", "real scan", name, f"{key}, {count} of maps", score(scan, replace(PLANS[key], map_sets=count), prior)
+            plan = replace(PLANS[name], map_sets=count)
+            yield part, subject, samples, f"{name}, {count} of maps", score(scan, plan, prior)
 
 
 def partial(scan: Scan, prior: Prior) -> Iterator[Row]:

@@ -65,16 +65,21 @@ def test_maps_are_refined_where_they_leave_more_than_the_noise(scan: Any) -> Non
     assert "were not refined: they leave" in loud.notes[-1] and torch.equal(loud.sense.maps, right.sense.maps)
 
 
+def narrow(width: int, noise_std: float) -> tuple[Scan, torch.Tensor]:
+    """An undersampled scan of a head of 60 columns, and the root-sum-of-squares of its coils."""
+    image, maps, generator = head_and_maps((48, 60), 8, seed=1)
+    coils = folded(maps * image, width)
+    mask = sampling_mask("uniform1d", (48, width), 2, acs=16, seed=0).mask
+    noise = torch.view_as_complex(torch.randn(*coils.shape, 2, generator=generator)) * noise_std
+    kspace = mask * (fft2c(coils) + noise)
+    scan = Scan("scan", 0, kspace, mask, None, None, None, (48, width), None, None)
+    return scan, coils.abs().square().sum(1).sqrt()[0]
+
+
 @pytest.fixture(scope="module")
 def wrapped() -> tuple[Scan, torch.Tensor]:
-    """A scan whose field of view is narrower than the head, undersampled, and the root-sum-of-squares of its coils."""
-    image, maps, generator = head_and_maps((48, 60), 8, seed=1)
-    coils = folded(maps * image, 32)
-    mask = sampling_mask("uniform1d", (48, 32), 2, acs=16, seed=0).mask
-    noise = torch.view_as_complex(torch.randn(*coils.shape, 2, generator=generator)) * 0.005
-    kspace = mask * (fft2c(coils) + noise)
-    scan = Scan("scan", 0, kspace, mask, None, None, None, (48, 32), None, None)
-    return scan, coils.abs().square().sum(1).sqrt()[0]
+    """A scan whose field of view is narrower than the head."""
+    return narrow(32, 0.005)
 
 
 def test_a_wrapped_head_takes_two_sets_of_maps(wrapped: tuple[Scan, torch.Tensor]) -> None:
@@ -86,6 +91,23 @@ def test_a_wrapped_head_takes_two_sets_of_maps(wrapped: tuple[Scan, torch.Tensor
         plan = Plan(name, weight=None if name == "zero-filled" else 1e-3)
         errors = [(restore_slices([ready], None, plan)[0].image.abs() - truth).square().mean() for ready in (one, two)]
         assert 10 * torch.log10(errors[0] / errors[1]) > gained, name
+
+
+def test_noise_does_not_hide_that_a_head_wraps() -> None:
+    scan, truth = narrow(32, 0.02)
+    errors = []
+    for sets in (1, "auto"):
+        plan = Plan("cg-sense", weight=1e-2, map_sets=sets)
+        ready = prepare(scan, plan)
+        assert ready.sense.sets == (2 if sets == "auto" else 1)
+        errors.append((restore_slices([ready], None, plan)[0].image.abs() - truth).square().mean())
+    assert 10 * torch.log10(errors[0] / errors[1]) > 1
+
+
+@pytest.mark.parametrize("width", [44, 60])
+def test_noise_does_not_make_a_second_set(width: int) -> None:
+    """Where hardly anything wraps, or nothing, a second set explains noise alone."""
+    assert prepare(narrow(width, 0.08)[0], Plan("cg-sense")).sense.sets == 1
 
 
 def test_what_is_shown_of_two_sets_is_the_root_of_their_squares(wrapped: tuple[Scan, torch.Tensor]) -> None:
