@@ -1,6 +1,7 @@
 """The operators of what was done to images, for images of a size."""
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -196,7 +197,7 @@ def _operator(step: Step, size: Size, channels: int, files: DegradationFiles, ge
         case Jpeg(quality, white):
             return JPEG(quality, high=white)
         case Saturate(gain, white):
-            return Saturation(gain, 0.0, white)
+            return Saturation(gain, -math.inf, white)  # black is no end: no image lies below it
         case Modulus(oversampling):
             return PhaseRetrieval(oversampling)
         case Walsh(keep, block):
