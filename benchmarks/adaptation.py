@@ -11,12 +11,12 @@ validation.
 import argparse
 import csv
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fill import fill
 from prior_misfit import INVERTED, KNOWN, MASKS, PHANTOM, STEPS, Case, at_2mm, inverted, phantom, psnr, scan_of
+from quality import SCAN_CASES
 
 from medrestore.datasets.brain import EMPTY, load_volumes
 from medrestore.io import read_kspace
@@ -67,9 +67,9 @@ def rows(chosen: argparse.Namespace, prior: Prior) -> Iterator[dict[str, Any]]:
     if chosen.scan is not None:
         with read_kspace(chosen.scan, dataset="raw", axes=("coil", "slice", "col", "row")) as file:
             scan = file[len(file) // 2]
-        for plan in plans:
-            one = replace(plan, steps=50)
-            yield measured(REAL, prepare(scan, one), prior, one)
+        for mask in SCAN_CASES:
+            plan = Plan(undersample=Undersampling(*mask), adapt=True)  # type: ignore[arg-type]
+            yield measured(REAL, prepare(scan, plan), prior, plan)
 
 
 def table(found: list[dict[str, Any]]) -> str:

@@ -22,6 +22,7 @@ from ..settings import OMITTED, FieldError, build
 from .command import Command, Given
 from .device import usable_device
 from .options import POSITIONAL, matrix, names_in
+from .restore import slices
 from .results import close_all, emit_results
 from .terminal import lines_aside, progress, say
 
@@ -57,8 +58,8 @@ class Options:
         origin: rerun what made this output
         uncertainty: 4 samples of diffpir, 25 steps each, whose spread was calibrated (docs/uncertainty.md); stands for `method`,
             `steps` and `samples` where these are not given
-        quality: fast: 20 levels, begun part-way from CG-SENSE; balanced: 50; best: 100, or 4 samples of 50 (docs/speed.md);
-            stands for `steps`, `samples` and `start_sigma` where these are not given
+        quality: fast: 20 levels, begun part-way from CG-SENSE; balanced: 50; best: 100, or 4 samples of 50, by a prior that is
+            adapted to the scan (docs/speed.md); stands for `steps`, `samples`, `start_sigma` and `adapt` where they are not given
         json: print the results as JSON, and lines for people where errors go (docs/results.md)
     """
 
@@ -143,15 +144,9 @@ def _completed(given: Given) -> Given:
     if given.get("uncertainty"):
         given = given | {name: value for name, value in UNCERTAINTY.items() if given.get(name) is None}
     chosen = quality(given.get("quality", "balanced"), given.get("method", "hqs"))
+    if given.get("reference_image") is not None:  # which an adapted prior does not take
+        chosen.pop("adapt", None)
     return given | {name: value for name, value in chosen.items() if given.get(name) is None}
-
-
-def _slices(text: Any) -> tuple[int, int]:
-    """first:last+1, or one number."""
-    first, colon, last = str(text).partition(":") if isinstance(text, str) else ("", "", "")
-    if not (first.isdecimal() and (last.isdecimal() or not colon)):
-        raise InputError(f"takes first:last+1 in quotes, as '10:20', or one number, got {text!r}")
-    return int(first), int(last) if colon else int(first) + 1
 
 
 def _is_there(path: Path) -> bool:
@@ -229,4 +224,4 @@ def _same_inputs(made: dict[str, Any], source: Path, job: "Job", options: Option
 
 
 COMMAND = Command("recon", Options, run, __doc__, config=True, left_open=frozenset({"steps", "samples"}), complete=_completed,
-                  readers={"slices": _slices, "axes": names_in, "separate": names_in, "matrix": matrix})
+                  readers={"slices": slices, "axes": names_in, "separate": names_in, "matrix": matrix})

@@ -10,12 +10,13 @@ import weakref
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from ..child import Limits, shared
 from ..child.messages import type_of
+from .closing import Closing
 
 SMALL = Limits()  # of questions about a header
 SPARE = SMALL.memory  # bytes that reading takes beside the data
@@ -24,7 +25,7 @@ RECORD_SECONDS = 1e-3  # that a record of a different length may take
 LONGEST_NAMES = 4096  # of a group
 
 
-class File:
+class File(Closing):
     """An open HDF5 file; also a context manager. `close()` may be called twice.
 
     Args:
@@ -64,12 +65,6 @@ class File:
         """Closes the file, so that it may be written again; a second time does nothing."""
         if self._collected.detach() is not None:
             shared().close(self._number)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class Attributes:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..files import FileWriter, NewFile, altered, digest
+from .closing import Closing
 from .guards import (
     MAX_TEXT,
     PathLike,
@@ -196,7 +197,7 @@ class ReconstructionWriter(FileWriter):
             self._output.discard()
 
 
-class ReconstructionFile:
+class ReconstructionFile(Closing):
     """A reconstruction on disk; `file[i]` is the (h, w) float32 magnitude of slice i, read on access."""
 
     def __init__(self, path: PathLike, *, max_gb: float = 16.0):
@@ -264,12 +265,6 @@ class ReconstructionFile:
 
     def close(self) -> None:
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def read_reconstruction(path: PathLike, *, max_gb: float = 16.0) -> ReconstructionFile:

@@ -92,6 +92,13 @@ def required(operator: Operator, capability: type[Capability]) -> Capability:
     return operator
 
 
+class NumbersOperator(Operator):
+    """A dataclass of plain numbers: equal ones are one operator."""
+
+    def stacked(self, operators: Sequence[Operator]) -> Operator | None:
+        return self if all(one == self for one in operators) else None
+
+
 class LinearOperator(Operator):
     """A and its adjoint for the real inner product Re<., .>."""
 

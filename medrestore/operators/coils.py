@@ -58,6 +58,10 @@ class Encoding(LinearOperator):
         def maps(self) -> Tensor | None: ...
 
     @property
+    def sampled(self) -> Tensor:
+        return self.mask
+
+    @property
     def sets(self) -> int:
         """Of coil maps."""
         return 1 if self.maps is None else len(self.maps)
@@ -98,10 +102,6 @@ class SingleCoil(FromSpectrum, CoilEncoding):
     @property
     def maps(self) -> None:
         return None
-
-    @property
-    def sampled(self) -> Tensor:
-        return self.mask
 
     @property
     def spectrum(self) -> Spectrum:

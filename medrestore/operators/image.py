@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ..devices import has_doubles
 from ..errors import InputError
-from .base import CoIsometry, FromSpectrum, Operator, Spectrum, Window, same
-from .local import Identity, LocalOperator
+from .base import CoIsometry, FromSpectrum, NumbersOperator, Operator, Spectrum, Window, same
+from .local import Identity, LocalOperator, PixelOperator
 
 Span = tuple[int, int]  # first and last + 1
 
@@ -90,7 +90,7 @@ def share(total: int, fraction: float) -> int:
 
 
 @dataclass(frozen=True)
-class Crop(LocalOperator, CoIsometry):
+class Crop(NumbersOperator, LocalOperator, CoIsometry):
     """A part of a larger image, by default its centre; its adjoint pads with zeros.
 
     Args:
@@ -133,9 +133,6 @@ class Crop(LocalOperator, CoIsometry):
     def spectrum(self) -> Spectrum:
         return Spectrum(self._pad(torch.ones(1, 1)), same, same, self._cut, self._pad)
 
-    def stacked(self, operators: Sequence[Operator]) -> Operator | None:
-        return self if all(one == self for one in operators) else None
-
     def restrict(self, window: Window) -> "Crop | Identity":
         (top, bottom), (left, right) = edges(window, self.size)
         (first, last), (west, east) = self._overlap(window)
@@ -168,7 +165,7 @@ def _clamped(span: Span, low: int, high: int) -> Span:
 
 
 @dataclass(frozen=True)
-class AveragePool(LocalOperator, CoIsometry):
+class AveragePool(NumbersOperator, LocalOperator, CoIsometry):
     """The mean of every patch of factor x factor pixels: super-resolution. Its scale is 1 / factor.
 
     V is the cosine transform of each patch, whose coefficient (i, j) lies at the patch's pixel (i, j); A sees the
@@ -238,9 +235,6 @@ class AveragePool(LocalOperator, CoIsometry):
         s = self._unmeasure(torch.full((1, 1), self.scale))
         return Spectrum(s, self._analyse, self._synthesise, self._measure, self._unmeasure)
 
-    def stacked(self, operators: Sequence[Operator]) -> Operator | None:
-        return self if all(one == self for one in operators) else None
-
     def restrict(self, window: Window) -> "AveragePool":
         rows, columns = self.footprint(window)
         return AveragePool(self.factor, ((rows.stop - rows.start) * self.factor, (columns.stop - columns.start) * self.factor))
@@ -263,7 +257,7 @@ class AveragePool(LocalOperator, CoIsometry):
 
 
 @dataclass(frozen=True)
-class Grayscale(LocalOperator, CoIsometry):
+class Grayscale(NumbersOperator, PixelOperator, CoIsometry):
     """A weighted sum of the channels: colorization. Its scale is the norm of the weights.
 
     V reflects the channels so that the first becomes the direction of the weights (Householder).
@@ -303,21 +297,9 @@ class Grayscale(LocalOperator, CoIsometry):
         s = self._unmeasure(torch.full((1, 1, 1), self.scale))
         return Spectrum(s, self._reflect, self._reflect, lambda c: c[:, :1], self._unmeasure)
 
-    def stacked(self, operators: Sequence[Operator]) -> Operator | None:
-        return self if all(one == self for one in operators) else None
-
-    def restrict(self, window: Window) -> "Grayscale":
-        return self
-
-    def footprint(self, window: Window) -> Window:
-        return window
-
-    def coarsen(self, factor: int) -> tuple["Grayscale", int]:
-        return self, factor
-
 
 @dataclass(frozen=True)
-class Chroma(LocalOperator, FromSpectrum):
+class Chroma(NumbersOperator, PixelOperator, FromSpectrum):
     """What `Grayscale` of the same weights does not see: the channels across the direction of the weights.
 
     Its measurement is (batch, channels - 1, height, width); where it is zero all channels are multiples of the weights.
@@ -333,18 +315,6 @@ class Chroma(LocalOperator, FromSpectrum):
         reflect = Grayscale(self.weights)._reflect
         s = F.pad(torch.ones(len(self.weights) - 1, 1, 1), (0, 0, 0, 0, 1, 0))
         return Spectrum(s, reflect, reflect, lambda c: c[:, 1:], lambda y: F.pad(y, (0, 0, 0, 0, 1, 0)))
-
-    def stacked(self, operators: Sequence[Operator]) -> Operator | None:
-        return self if all(one == self for one in operators) else None
-
-    def restrict(self, window: Window) -> "Chroma":
-        return self
-
-    def footprint(self, window: Window) -> Window:
-        return window
-
-    def coarsen(self, factor: int) -> tuple["Chroma", int]:
-        return self, factor
 
 
 def _weighted_channels(weights: Sequence[float], x: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Local operators: a window of the image is a problem of its own."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor
@@ -73,7 +73,20 @@ def no_window(side: int, width: int) -> ValueError:
     return ValueError(f"a window of {side} pixels explains nothing of a filter of {width}; take larger windows")
 
 
-class Isometry(LocalOperator):
+class PixelOperator(LocalOperator):
+    """A of each pixel on its own, the same for all."""
+
+    def restrict(self, window: Window) -> Self:
+        return self
+
+    def footprint(self, window: Window) -> Window:
+        return window
+
+    def coarsen(self, factor: int) -> tuple[Self, int]:
+        return self, factor
+
+
+class Isometry(PixelOperator):
     """L with Lh L = L Lh = scale^2 I: a change of coordinates, of each pixel on its own."""
 
     def lift(self, support: Tensor) -> Tensor:
@@ -84,16 +97,6 @@ class Isometry(LocalOperator):
 
         @property
         def scale(self) -> float: ...
-
-    def restrict(self, window: Window) -> "Isometry":
-        return self
-
-    def footprint(self, window: Window) -> Window:
-        return window
-
-    def coarsen(self, factor: int) -> "tuple[Isometry, int]":
-        return self, factor
-
 
 class Identity(Isometry, CoIsometry):
     """y = x: denoising. Composing with it changes nothing."""

@@ -45,10 +45,6 @@ class Sense(CoilEncoding):
         return (self.maps[0].abs().amax(0) > 0).float()
 
     @property
-    def sampled(self) -> Tensor:
-        return self.mask
-
-    @property
     def one_axis(self) -> bool:
         """Whether the mask undersamples the phase-encode axis only."""
         return self.mask.shape[-2] == 1

@@ -51,10 +51,6 @@ class KnownSense(CoilEncoding):
     def support(self) -> Tensor:
         return self.sense.support
 
-    @property
-    def sampled(self) -> Tensor:
-        return self.sense.mask
-
     def __call__(self, x: Tensor) -> Tensor:
         return self.sense(x)
 

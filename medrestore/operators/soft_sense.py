@@ -33,10 +33,6 @@ class SoftSense(Encoding):
         """(1, set, h, w)."""
         return (self.maps.abs().amax(1) > 0).float()[None]
 
-    @property
-    def sampled(self) -> Tensor:
-        return self.mask
-
     def __call__(self, x: Tensor) -> Tensor:
         return self.mask * fft2c(images_of_coils(self.maps, x))
 

@@ -1,6 +1,7 @@
 """A slice that was acquired along a trajectory, made ready to be restored."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -43,7 +44,8 @@ def prepare_along(scan: Scan, maps: Tensor | None, notes: tuple[str, ...], plan:
         raise InputError("software takes lines out of Cartesian scans alone, and this one was acquired along a trajectory; leave "
                          "`undersample` out")
     white = Whitened.of(scan, scan.kspace, maps, None)
-    sigma, source = noise or _noise_level(white, trajectory, scan.mask, plan)
+    estimate = partial(estimate_trajectory_noise, white.kspace, trajectory, scan.mask)
+    sigma, source = noise or white.noise_level(plan, estimate)
     white, said = virtual_coils(white, sigma)
     centre, inner = gridded_centre(white.kspace, trajectory, shape, scan.mask)
     mask = covered(trajectory, shape, scan.mask)
@@ -59,16 +61,6 @@ def prepare_along(scan: Scan, maps: Tensor | None, notes: tuple[str, ...], plan:
     problem, form, source = weighted(sense, kspace, sigma, source, plan)
     return Prepared(problem, sense, kspace, sampling, source, white.gain(found).to(device), scan.crop, scan.reference, form,
                     (*scan.notes, *notes, *said, *told, *held), sampling.acceleration, phase, white.unmix)
-
-
-def _noise_level(white: Whitened, trajectory: Tensor, mask: Tensor, plan: Plan) -> tuple[float, str]:
-    """The std of every real number of the noise, and where it comes from in words."""
-    if plan.noise_std is not None:
-        return plan.noise_std, "given"
-    if white.sigma is not None:
-        return white.sigma, "the noise scan"
-    estimate = estimate_trajectory_noise(white.kspace, trajectory, mask)
-    return estimate.std, estimate.source
 
 
 def virtual_coils(white: Whitened, sigma: float) -> tuple[Whitened, tuple[str, ...]]:

@@ -248,11 +248,12 @@ class Plan(Conditions):
 
 
 def quality(name: str, method: str) -> dict[str, Any]:
-    """The steps, samples and start_sigma that a quality stands for with a method."""
+    """The steps, samples and start_sigma that a quality stands for with a method, and whether the prior is adapted."""
     if method in CLASSICAL:
         name = "balanced"  # which begins at no image of another
     points = QUALITY_OF_SAMPLES if method in METHODS and METHODS[method].draws else QUALITY
-    return dict(zip(("steps", "samples", "start_sigma"), points[name], strict=True))
+    known = dict(zip(("steps", "samples", "start_sigma"), points[name], strict=True))
+    return known | {"adapt": True} if name == "best" else known
 
 
 @dataclass(frozen=True)

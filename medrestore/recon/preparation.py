@@ -1,5 +1,6 @@
 """A slice of a scan made ready to be restored: undersampled, whitened, with coil maps, noise and the form of its operator."""
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ from ..errors import InputError
 from ..io import Scan
 from ..io.kspace.coverage import Coverage
 from ..io.kspace.plausible import is_noise
-from ..mri import Sampling, calibration_width, fastmri_seed, sampling_mask
+from ..mri import Sampling, calibration_width, estimate_noise, fastmri_seed, sampling_mask
 from ..operators import Crop, encoding
 from .along import prepare_along
 from .maps import coil_maps, living, separate_calibration
@@ -18,7 +19,7 @@ from .phase import known_phase
 from .plan import Plan
 from .prepared import Prepared
 from .shared import in_phase
-from .thermal import Whitened, noise_level
+from .thermal import Whitened
 from .weighted import weighted
 
 FASTMRI_KINDS = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
@@ -53,7 +54,7 @@ def prepare(scan: Scan, plan: Plan, *, file_name: str = "scan", maps: Tensor | N
     notes += NOISE_ALONE if is_noise(scan.kspace[0]) else ()
     kspace, sampling = _undersample(scan, plan, file_name)
     white = Whitened.of(scan, kspace, maps, separate_calibration(scan, sampling))
-    sigma, source = noise or noise_level(white, sampling.mask, plan)
+    sigma, source = noise or white.noise_level(plan, partial(estimate_noise, white.kspace, sampling.mask))
     maps, said = coil_maps(white, sampling, sigma, plan, cache=cache, device=device)
     if reference is not None:
         maps = in_phase(maps, white.unmix, reference)

@@ -1,12 +1,13 @@
 """The thermal noise of a slice: its coils made independent, and its level."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ..io import Scan
-from ..mri import estimate_noise, noise_covariance, noise_std, prewhiten, whitening
+from ..mri import NoiseEstimate, noise_covariance, noise_std, prewhiten, whitening
 from .plan import Plan
 
 
@@ -47,16 +48,15 @@ class Whitened:
         """(set, 1, h, w): root-sum-of-squares of whitened coil maps in the coils that were measured."""
         return torch.einsum("cv,svhw->schw", self.unmix, maps).abs().square().sum(1, keepdim=True).sqrt()
 
+    def noise_level(self, plan: Plan, estimate: Callable[[], NoiseEstimate]) -> tuple[float, str]:
+        """The std of every real number of the noise, and where it comes from in words.
 
-def noise_level(white: Whitened, mask: Tensor, plan: Plan) -> tuple[float, str]:
-    """The std of every real number of the noise, and where it comes from in words.
-
-    Raises:
-        InputError: too few samples to estimate it from.
-    """
-    if plan.noise_std is not None:
-        return plan.noise_std, "given"
-    if white.sigma is not None:
-        return white.sigma, "the noise scan"
-    estimate = estimate_noise(white.kspace, mask)
-    return estimate.std, estimate.source
+        Args:
+            estimate: from the slice, where neither the plan nor a noise scan tells.
+        """
+        if plan.noise_std is not None:
+            return plan.noise_std, "given"
+        if self.sigma is not None:
+            return self.sigma, "the noise scan"
+        estimated = estimate()
+        return estimated.std, estimated.source

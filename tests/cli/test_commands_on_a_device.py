@@ -16,12 +16,19 @@ from medrestore.cli.main import main
 from medrestore.evaluation.tables import read_rows
 from medrestore.io.frames.pictures import read_picture
 from medrestore.methods import METHODS, SCANS
+from medrestore.recon import adaptation
 
 
 @pytest.fixture(scope="module")
 def volume(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data, images = kspace(2)
     return fastmri(tmp_path_factory.mktemp("scan") / "scan.h5", data, reference=images)
+
+
+@pytest.fixture(scope="module")
+def slice_(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data, images = kspace()
+    return fastmri(tmp_path_factory.mktemp("slice") / "scan.h5", data, reference=images)
 
 
 def recon(volume: Path, prior: Path, out: Path, *words: str) -> np.ndarray:
@@ -34,17 +41,33 @@ HALF = ("--undersample", "uniform1d", "--accel", "2", "--acs", "16")
 PLANE = ("--undersample", "poisson2d", "--accel", "2", "--acs", "12")
 
 
+def same_there(source: Path, prior: Path, folder: Path, *words: str) -> None:
+    """What `recon` makes on the pretend device is what it makes on the CPU."""
+    here = recon(source, prior, folder / "cpu.h5", *words, "--device", "cpu")
+    with pretending():
+        there = recon(source, prior, folder / "there.h5", *words, "--device", NAME)
+    assert relative(there, here) < 3e-4  # weights of samples are rounded otherwise
+
+
 @pytest.mark.parametrize(("method", "words"), [
     *((method, HALF) for method in METHODS.offered(SCANS) if not METHODS[method].exact and method != "snips"),
     *((method, PLANE) for method in METHODS.offered(SCANS) if not METHODS[method].inverts()),
-    ("hqs", (*HALF, "--start-sigma", "0.5")), ("dds", (*PLANE, "--start-sigma", "0.5", "--samples", "3", "--nifti")),
-    ("dds", (*HALF, "--options.gamma", "5", "--together", "1")), ("dds", (*HALF, "--noise-std", "0.01", "--keep-samples")),
 ])
-def test_recon(method: str, words: tuple[str, ...], volume: Path, tiny_prior: Path, tmp_path: Path) -> None:
-    here = recon(volume, tiny_prior, tmp_path / "cpu.h5", "--method", method, *words, "--device", "cpu")
-    with pretending():
-        there = recon(volume, tiny_prior, tmp_path / "there.h5", "--method", method, *words, "--device", NAME)
-    assert relative(there, here) < 3e-4  # weights of samples are rounded otherwise
+def test_recon_by_every_method(method: str, words: tuple[str, ...], slice_: Path, tiny_prior: Path, tmp_path: Path) -> None:
+    same_there(slice_, tiny_prior, tmp_path, "--method", method, *words, "--check-fit", "false")
+
+
+@pytest.mark.parametrize("words", [
+    ("hqs", *HALF, "--start-sigma", "0.5"), ("dds", *PLANE, "--start-sigma", "0.5", "--samples", "3", "--nifti"),
+    ("dds", *HALF, "--options.gamma", "5", "--together", "1"), ("dds", *HALF, "--noise-std", "0.01", "--keep-samples"),
+])
+def test_recon_of_a_volume(words: tuple[str, ...], volume: Path, tiny_prior: Path, tmp_path: Path) -> None:
+    same_there(volume, tiny_prior, tmp_path, "--method", *words)
+
+
+def test_recon_by_an_adapted_prior(slice_: Path, tiny_prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adaptation, "UPDATES", 2)
+    same_there(slice_, tiny_prior, tmp_path, *PLANE, "--adapt", "--check-fit", "false")
 
 
 def test_recon_reads_as_much_for_any_number_of_steps_and_rows(tiny_prior: Path, tmp_path: Path) -> None:

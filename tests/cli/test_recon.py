@@ -128,6 +128,7 @@ def test_quality_stands_for_steps_samples_and_a_start(bench, scan, monkeypatch, 
     bench.restored(scan, *HALF, *words, quick=False)
     made = read_provenance(bench / "out.h5")
     assert [made["config"][key] for key in ("steps", "samples", "start_sigma")] == [steps, samples, start]
+    assert made["config"]["adapt"] == ("best" in words)
     assert len(made["seeds"][0]) == samples and made["levels"][0] <= (start or 5.0)
     assert bench.call("recon", "--from", bench / "out.h5", "-o", bench / "again.h5", "--maps-cache", "none",
                       "--prior", bench.prior).code == 0

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers.pretend_device import NAME, pretending
 from helpers.priors import smooth, tiny_prior
 from torch import Tensor, nn
 
@@ -85,6 +86,16 @@ def test_images_of_any_size(height: int, width: int) -> None:
     adapted(Watched(prior, lambda count: None), torch.zeros(3, 1, height, width), updates=2)
     wanted = tuple(min(128, -(-side // 4) * 4) for side in (height, width))
     assert shapes and all(shape[2:] == wanted and shape[0] <= 2 for shape in shapes)
+
+
+def test_on_another_device() -> None:
+    here = adapted(tiny_prior(), image(), updates=5, rate=1e-2)
+    with pretending():
+        prior = tiny_prior()
+        prior.net.to(NAME)
+        there = adapted(prior, image().to(NAME), updates=5, rate=1e-2)
+        noisy = there(image().to(NAME), 0.3).cpu()
+    assert torch.allclose(noisy, here(image(), 0.3), atol=1e-4)
 
 
 def test_what_is_no_network_is_refused() -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import InputError
 from ...files import files_in
+from ..closing import Closing
 from ..guards import PathLike, require
 from .pictures import SUFFIXES, decode, read_bytes
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 MAX_FRAMES = 1_000_000  # of one sequence; ten hours at 25 frames a second
 
 
-class Frames(ABC):
+class Frames(Closing):
     """Pictures of one size in an order, decoded one at a time: `frames[i]`, or all of them in turn.
 
     Also a context manager; `close()` may be called twice.
@@ -77,14 +78,8 @@ class Frames(ABC):
         """The name of picture `index`: the stem of its file, or its number."""
         return f"{index:06d}"
 
-    def close(self) -> None:  # noqa: B027 - most sources keep nothing open
+    def close(self) -> None:
         """Closes what is open; reading on opens it again."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ...fft import fft2c, ifft2c
+from ..closing import Closing
 from ..guards import finite
 from .plausible import Doubt, doubt
 from .trajectory import Units
@@ -73,7 +73,7 @@ class Scan:
         return f"Scan({self.name!r}, index={self.index}, kspace {shape}, mask {tuple(self.mask.shape)}, crop={self.crop})"
 
 
-class KSpaceFile(ABC):
+class KSpaceFile(Closing):
     """A k-space file of any format: `file[i]` reads slice i, and only that, into a `Scan`.
 
     Also a context manager; `close()` may be called twice.
@@ -155,16 +155,6 @@ class KSpaceFile(ABC):
     def reference_max(self) -> float | None:
         """The largest value of the whole stored reference volume; None without a reference."""
         return None
-
-    @abstractmethod
-    def close(self) -> None:
-        """Closes what is open."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _finite(self, kspace: np.ndarray, index: int) -> Tensor:
         """(coil, height, width) as a (1, coil, height, width) tensor; NaN and infinity are refused."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..closing import Closing
 from ..frames.base import Frames
 from ..frames.masks import Masks, Survey
 from ..frames.mha import Geometry
@@ -18,7 +18,7 @@ from ..guards import require
 
 
 @dataclass(frozen=True)
-class Scene:
+class Scene(Closing):
     """One scene, opened and checked: sizes and counts of frames, masks and truth agree.
 
     Args:
@@ -103,14 +103,8 @@ class Scene:
             if part is not None:
                 part.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class SceneSet(Mapping[str, Scene]):
+class SceneSet(Closing, Mapping[str, Scene]):
     """Scenes by name; each is opened on access and closed by the caller.
 
     Args:
@@ -145,12 +139,6 @@ class SceneSet(Mapping[str, Scene]):
     def close(self) -> None:
         """Releases what the scenes share; may be called twice."""
         self._close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:

@@ -12,6 +12,7 @@ from .base import (
     RANGE,
     SCHEDULE,
     Converted,
+    Family,
     Shapes,
     assumed,
     axis,
@@ -281,17 +282,13 @@ def _attention_tensors(state: Mapping[str, Tensor], block: _Block, heads: Heads,
     }
 
 
-class ADM:
+class ADM(Family):
     """The family: flat keys, no configuration inside."""
 
     name = "guided diffusion (ADM)"
     signature = ("time_embed.0.weight", "input_blocks.0.0.weight", "middle_block.0.in_layers.2.weight",
                  "output_blocks.0.0.in_layers.2.weight", "out.2.weight")
     takes = (*RANGE, *SCHEDULE, "num_heads", "num_heads_upsample", "num_head_channels", "new_attention_order", "image_size")
-
-    def recognises(self, shapes: Shapes) -> bool:
-        """Whether the keys of every part of the network are there, and the image goes in at full resolution."""
-        return all(key in shapes for key in self.signature)
 
     def convert(self, state: dict[str, Tensor], given: Mapping[str, Any]) -> Converted:
         """The network of this state dict; see `Family`."""

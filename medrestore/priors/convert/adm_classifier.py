@@ -11,7 +11,20 @@ from ...errors import InputError
 from ..classes import Classes
 from ..parametrisations import Epsilon
 from . import adm
-from .base import RANGE, SCHEDULE, Converted, Shapes, axis, compare, filled_network, only, stated_betas, stated_recipe, whole
+from .base import (
+    RANGE,
+    SCHEDULE,
+    Converted,
+    Family,
+    Shapes,
+    axis,
+    compare,
+    filled_network,
+    only,
+    stated_betas,
+    stated_recipe,
+    whole,
+)
 
 BODY = {old: new for old, new in adm.OUTER.items() if not old.startswith("out.")} | {"out.0": "conv_norm_out"}
 ATTENTION = {"out.2.positional_embedding": "pool.positional_embedding", **{
@@ -87,7 +100,7 @@ def classifier_layout(arch: adm.ADMArchitecture, classes: int, positions: int | 
                      "out.2.c_proj.bias": (classes,)}
 
 
-class ADMClassifier:
+class ADMClassifier(Family):
     """The family: the first half of the network of `adm`, and a pool."""
 
     name = "classifier of guided diffusion"
@@ -97,7 +110,7 @@ class ADMClassifier:
     def recognises(self, shapes: Shapes) -> bool:
         """Whether the keys of the first half and of a pool are there, and none of the second half."""
         pooled = "out.2.positional_embedding" in shapes or "out.3.weight" in shapes
-        return all(key in shapes for key in self.signature) and pooled and "output_blocks.0.0.in_layers.2.weight" not in shapes
+        return super().recognises(shapes) and pooled and "output_blocks.0.0.in_layers.2.weight" not in shapes
 
     def convert(self, state: dict[str, Tensor], given: Mapping[str, Any]) -> Converted:
         """The network of this state dict; see `Family`."""

@@ -63,7 +63,8 @@ class Family(Protocol):
     signature: tuple[str, ...]
 
     def recognises(self, shapes: Shapes) -> bool:
-        """Whether a state dict with these keys and shapes is of this family."""
+        """Whether a state dict of these keys and shapes is of this family; by default, by its signature."""
+        return all(key in shapes for key in self.signature)
 
     def convert(self, state: dict[str, Tensor], given: Mapping[str, Any]) -> Converted:
         """The network of this state dict.

@@ -12,6 +12,7 @@ from .base import (
     RANGE,
     SCHEDULE,
     Converted,
+    Family,
     Shapes,
     assumed,
     axis,
@@ -143,17 +144,13 @@ def ddpm_renamed(state: Mapping[str, Tensor], arch: DDPMArchitecture) -> dict[st
     return tensors
 
 
-class DDPMFamily:
+class DDPMFamily(Family):
     """The family: flat keys, one size."""
 
     name = "DDPM (SDEdit)"
     signature = ("temb.dense.0.weight", "conv_in.weight", "down.0.block.0.conv1.weight", "mid.block_1.conv1.weight",
                  "up.0.block.0.conv1.weight", "conv_out.weight")
     takes = (*RANGE, *SCHEDULE, "image_size")
-
-    def recognises(self, shapes: Shapes) -> bool:
-        """Whether the keys of every part of the network are there."""
-        return all(key in shapes for key in self.signature)
 
     def convert(self, state: dict[str, Tensor], given: Mapping[str, Any]) -> Converted:
         """The network of this state dict; see `Family`."""

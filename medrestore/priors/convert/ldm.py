@@ -16,7 +16,7 @@ from ..architectures import configuration
 from ..latent import AUTOENCODER
 from ..parametrisations import Epsilon
 from . import adm
-from .base import SCHEDULE, Converted, Shapes, assumed, compare, filled_network, only, some, stated_betas, whole
+from .base import SCHEDULE, Converted, Family, assumed, compare, filled_network, only, some, stated_betas, whole
 from .shapes import shape_of
 
 NAME = "latent diffusion, super-resolution"
@@ -40,17 +40,13 @@ UP = re.compile(r"decoder\.up\.(\d{1,2})\.(?:(block\.)|(upsample\.))")
 BLOCKS = re.compile(r"encoder\.down\.(\d{1,2})\.block\.(\d{1,2})\.conv1\.weight")
 
 
-class LatentSR:
+class LatentSR(Family):
     """`model.diffusion_model.*` with the small image as channels, and `first_stage_model.*` with a code book."""
 
     name = NAME
     signature = (f"{UNET}input_blocks.0.0.weight", f"{UNET}out.2.weight", f"{FIRST}encoder.conv_in.weight",
                  f"{FIRST}quantize.embedding.weight", f"{FIRST}decoder.conv_out.weight")
     takes = (*SCHEDULE, "num_head_channels")
-
-    def recognises(self, shapes: Shapes) -> bool:
-        """Whether both networks are there."""
-        return all(key in shapes for key in self.signature)
 
     def convert(self, state: dict[str, Tensor], given: Mapping[str, Any]) -> Converted:
         """The network of this state dict; see `Family`."""

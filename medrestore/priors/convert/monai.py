@@ -16,7 +16,7 @@ from torch import Tensor
 from ...errors import InputError
 from ...files import files_in
 from ..parametrisations import Epsilon, Sample, VariancePreserving, Velocity
-from .base import Converted, Shapes, assumed, filled_network, number, only, stated_recipe, whole
+from .base import Converted, FolderFamily, assumed, filled_network, number, only, stated_recipe, whole
 from .bundle import DEFAULTS, SCHEDULING, bundle_facts
 from .checkpoint import CheckpointView, choose_view, is_averaged, noted, read_views
 from .shapes import shape_of
@@ -36,16 +36,12 @@ OLD = (  # names of MONAI Generative
 UNUSED = re.compile(r"\.attentions?(?:\.\d+)?\.proj_attn\.(?:weight|bias)$")
 
 
-class MonaiUNet:
+class MonaiUNet(FolderFamily):
     """`conv_in.conv.*`, `time_embed.*`, `{down,up}_blocks.*`, `middle_block.*`, `out.*`."""
 
     name = NAME
     signature = ("conv_in.conv.weight", "time_embed.0.weight", "middle_block.resnet_1.norm1.weight", "out.2.conv.weight")
     takes = (*UNTOLD, *SCHEDULING, "low", "high", "quantile")
-
-    def recognises(self, shapes: Shapes) -> bool:
-        """Whether the keys of every part of the network are there."""
-        return all(key in shapes for key in self.signature)
 
     def opens(self, folder: Path) -> bool:
         """Whether the folder is a bundle."""
