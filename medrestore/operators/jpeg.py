@@ -35,8 +35,8 @@ class JPEG(Operator):
     """What JPEG compression at a quality leaves of an image: its cosine coefficients in blocks of 8 x 8, rounded.
 
     Grey images and RGB; colours are those of JFIF and the tables those of the IJG library. Sides that are no multiple of 8 (16
-    with halved colours) are continued by their last pixels. Below `low` no image lies, and what is coded there is that of `low` with
-    the excess added: clipped away, black in y would be explained by an estimate however far below.
+    with halved colours) are continued by their last pixels. Below `low` no image lies: there the coded `low` has the excess
+    added. Were it clipped away, black in y would be explained by an estimate however far below.
 
     Args:
         quality: 1 to 100.
@@ -72,7 +72,8 @@ class JPEG(Operator):
         colour = x.shape[1] == 3
         grain = 2 * BLOCK if colour and self.halved_colours else BLOCK
         below = (x - self.low).clamp(max=0)
-        x = F.pad((x - below - self.low) * (255 / (self.high - self.low)), (0, -width % grain, 0, -height % grain), mode="replicate")
+        x = (x - below - self.low) * (255 / (self.high - self.low))
+        x = F.pad(x, (0, -width % grain, 0, -height % grain), mode="replicate")
         if not colour:
             y = self._coded(x - 128, self._tables[0]) + 128
         else:

@@ -85,3 +85,10 @@ def test_refusals() -> None:
         JPEG(50)(white((1, 2, 8, 8)))
     with pytest.raises(InputError, match="no block"):
         jpeg_quality(white((1, 1, 7, 9)))
+
+
+def test_below_black_an_estimate_is_seen_and_above_white_it_is_clipped() -> None:
+    """Else black that is measured would hold for any value below it."""
+    jpeg, black = JPEG(10), torch.zeros(1, 1, 8, 8)
+    assert torch.allclose(jpeg(black - 0.8), jpeg(black) - 0.8, atol=1e-6)
+    assert float(jpeg(black + 1.5).max()) <= 1
