@@ -112,7 +112,7 @@ def slices(text: Any) -> Any:
     """first:last+1, or one number."""
     first, colon, last = str(text).partition(":") if isinstance(text, str | int) else ("", "", "")
     if not (first.isdecimal() and (last.isdecimal() or not colon)):
-        raise InputError(f"takes first:last+1 in quotes, as '10:20', or one number, got {text!r}")
+        raise InputError(f"takes first:last+1, as 10:20, or one number, got {text!r}")
     return int(first), int(last) if colon else int(first) + 1
 
 

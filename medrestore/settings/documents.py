@@ -16,6 +16,7 @@ from ..errors import InputError
 LARGEST = 4 << 20  # characters; a list of all fastMRI volumes has half a million
 DEEPEST = 32  # mappings and lists inside of each other
 TIMESTAMP = "tag:yaml.org,2002:timestamp"
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
 class RefusedYaml(yaml.MarkedYAMLError):
@@ -23,13 +24,18 @@ class RefusedYaml(yaml.MarkedYAMLError):
 
 
 class Loader(yaml.SafeLoader):
-    """Plain data alone, without aliases, deep nesting and keys given twice; dates stay text."""
+    """Plain data alone, without aliases, deep nesting and keys given twice; dates and 10:20 (620 in base 60) stay text."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
         first: [(tag, pattern) for tag, pattern in found if tag != TIMESTAMP]
         for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
     _depth = 0
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
+        """The tag of a value."""
+        tag: str = super().resolve(kind, value, implicit)
+        return self.DEFAULT_SCALAR_TAG if tag in NUMBERS and ":" in value else tag
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """A value of the document, refused where it is an alias or too deep."""

@@ -125,7 +125,7 @@ def test_settings_of_a_study(tmp_path: Path) -> None:
 
 
 @follows(
-    "takes first:last+1 in quotes",
+    "takes first:last+1, as",
     "takes i/n, as 3/16",
     "takes key=value, as --set num_heads=4",
     "takes height,width in pixels, as 256,192",
@@ -136,11 +136,11 @@ def test_settings_of_a_study(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "option", "example"),
     [
-        (("recon", "scan.h5", "-o", "x.h5"), "--slices", r"'(\d+:\d+)'"),
+        (("recon", "scan.h5", "-o", "x.h5"), "--slices", r"as (\d+:\d+),"),
         (("evaluate", "quick", "-o", "study"), "--shard", r"as (\d+/\d+)"),
         (("inpaint", "a.png", "-o", "x.png"), "--hole-values", r"as ([\d,]+) or"),
         (("degrade", "a.png", "-o", "x.png"), "--operators", r"'(\[.*\])'"),
-        (("restore", "a.nii", "-o", "x.nii"), "--slices", r"'(\d+:\d+)'"),
+        (("restore", "a.nii", "-o", "x.nii"), "--slices", r"as (\d+:\d+),"),
     ],
 )
 def test_an_example_of_a_value(words: tuple[str, ...], option: str, example: str, bench: Bench) -> None:

@@ -50,7 +50,7 @@ def test_weights_and_options() -> None:
     for name, fields, said in (
         ("tv", {"options": {"lam": 0.1}, "weight": 0.1}, "weight is lam"), ("tv", {"samples": 2}, "must be 1"),
         ("zero-filled", {"weight": 0.1}, "weight is lam"), ("tv", {"start_sigma": 0.5}, "is none; leave it out"),
-        ("tv", {"options": {"eta": 1}}, "eta"), ("cg-sense", {"options": {"lam": -1}}, "weight is -1"),
+        ("tv", {"options": {"eta": 1}}, "eta"), ("cg-sense", {"options": {"lam": -1}}, "options.lam must be at least 0"),
     ):
         with pytest.raises(InputError, match=said):
             Plan(name, **fields)  # type: ignore[arg-type]

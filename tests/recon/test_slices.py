@@ -13,6 +13,7 @@ from gaussian_posterior import power
 from helpers.scans import NOISE, SHAPE, array, fastmri, kspace
 from torch import Tensor
 
+from medrestore import jobs
 from medrestore.codecs import CalibratedComplex
 from medrestore.io import read_provenance
 from medrestore.levels import karras
@@ -132,7 +133,7 @@ def test_how_many(volume: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[s
 def test_the_time_is_that_of_joint_calls(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told, prior = [], OneByOne()
     clock = iter(range(0, 10**6, 60))  # of which a call takes a minute
-    monkeypatch.setattr(files.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: float(next(clock)))
     restored(volume, prior, plan(DDS(), samples=2, together=2), say=told.append)
     assert prior.seen[0] == 4 and prior.sizes == [4] * 8 + [2] * 4
     assert "4 steps, 2 slices in a batch, data steps by" in told[0] and told[0].endswith("about 12 min")  # 3 groups of 4 calls

@@ -12,6 +12,8 @@ def test_plain_data():
     assert read_yaml("a: [1, 2.5, null, yes]\nb: {c: text, d: 2026-11-30}\n", "x") == {
         "a": [1, 2.5, None, True], "b": {"c": "text", "d": "2026-11-30"}}
     assert read_yaml("", "x") is None
+    assert read_yaml("{a: 10:20, b: 1:30.5, c: -5, d: 1e3, e: [1:2]}", "x") == {
+        "a": "10:20", "b": "1:30.5", "c": -5, "d": "1e3", "e": ["1:2"]}
 
 
 @pytest.mark.parametrize(("text", "says"), [
