@@ -99,6 +99,8 @@ def compared(old: Path, new: Path) -> str:
     before, after = arrays(old), arrays(new)
     if not before or before.keys() != after.keys():
         return "differs" if not before else f"DIFFERS in what it holds: {sorted(before.keys() ^ after.keys())[:5]}"
+    if any(before[k].shape != after[k].shape for k in before):
+        return "another shape"
     off = max(float(np.abs(before[k] - after[k]).max() / max(np.abs(before[k]).max(), 1e-30)) for k in before)
     return "same numbers" if off == 0 else f"largest relative difference {off:.1e}"
 
