@@ -105,7 +105,8 @@ class Plan(Conditions):
         slices: first:last+1, from 0, or one number; default all.
         keep_samples: store every sample.
         adapt: fit the prior to a first restoration of a middle slice before the others, and keep that where held-out samples are
-            predicted better: for images of a kind that the prior has not seen. It costs about the time of seven slices of 50 steps, once a volume.
+            predicted better: for images of a kind that the prior has not seen. It costs about the time of seven
+            slices of 50 steps, once a volume.
         fallback: method that takes over where samples that were held back are predicted better by CG-SENSE or l1-wavelet.
     """
 
