@@ -70,6 +70,7 @@ class ComplexMR(Checked):
     """
 
     channels = 2
+    symmetries = ("left-right", "up-down", "phase")
     contrast: Share = 0.65
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
@@ -182,6 +183,10 @@ class Frames(Checked):
     brightness: Share = 0.2
     contrast: Share = 0.2
     balance: Share = 0.08
+
+    @property
+    def symmetries(self) -> tuple[str, ...]:
+        return ("left-right",) * self.flip + ("up-down",) * (self.flip and self.turns)
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         height, width = image.shape[-2:]
