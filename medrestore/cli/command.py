@@ -129,7 +129,10 @@ class Command(Generic[T]):
         namespace = vars(self._tokens(words))
         configs, printing = namespace.pop("config", []), namespace.pop("print_config", False)
         if namespace.pop("print_schema", False):
-            self._print_schema()
+            import json
+
+            print(json.dumps(self.schema(), indent=2))
+            raise SystemExit(0)
         given: Given = {}
         for path in configs:
             given |= self._from_file(shipped.config(path, "restore"))
@@ -303,13 +306,6 @@ class Command(Generic[T]):
             for name, one in self.options.items()}
         return {"$schema": DRAFT, "title": f"medrestore {self.name}", "type": "object",
                 "properties": properties, "additionalProperties": False}
-
-    def _print_schema(self) -> NoReturn:
-        import json
-
-        print(json.dumps(self.schema(), indent=2))
-        raise SystemExit(0)
-
 
 def _add(parser: Parser, one: Option, text: str, *, repeated: bool) -> None:
     """One option for the tokeniser, to which every value is text."""

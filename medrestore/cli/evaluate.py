@@ -91,7 +91,10 @@ def _study(options: Options) -> int:
     given = read(shipped.config(options.what, "evaluate"))
     override(given, options.settings)
     devices = _devices(options)
-    shard = _shard(options.shard)
+    first, slash, last = options.shard.partition("/")
+    if not (slash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+        raise InputError(f"--shard takes i/n, as 3/16, got {options.shard!r}")
+    shard = int(first), int(last)
 
     from ..study.config import read as build
     from ..study.estimate import estimate
@@ -163,13 +166,6 @@ def _devices(options: Options) -> tuple[str, ...]:
     device = "cpu" if options.scheduler_file else default_device()
     say(f"on {device}")
     return (device,)
-
-
-def _shard(text: str) -> tuple[int, int]:
-    first, slash, last = text.partition("/")
-    if not (slash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
-        raise InputError(f"--shard takes i/n, as 3/16, got {text!r}")
-    return int(first), int(last)
 
 
 def _study_files() -> Mapping[str, type]:

@@ -17,7 +17,9 @@ from .scene import FrameCoverage, Inspection
 def lines_before(scene: Scene, inspection: Inspection, out: Path, job: Job) -> Iterator[str]:
     """The lines before the work."""
     plan, survey, (height, width) = job.plan, inspection.survey, scene.size
-    minutes = _seconds_a_window(job) * window_count(inspection, job) / 60
+    x = torch.zeros(1, job.prior.channels, *job.plan.grid(job.prior)[0], device=job.machine.place)
+    seconds = seconds_of(lambda: job.prior(x, 1.0).sum().item(), job.machine.place)  # a window; `item` waits for the device
+    minutes = seconds * window_count(inspection, job) / 60
     yield (
         f"{scene.name}: {scene.count} {'frame' if scene.count == 1 else 'frames'} of {width} x {height}, "
         f"{survey.hole_fraction:.1%} hidden ({f'masks grown by {plan.grow} pixels, ' if plan.grow else ''}{_meaning(scene)}; "
@@ -52,12 +54,6 @@ def dropped(scene: Scene, out: Path) -> Iterator[str]:
 def _meaning(scene: Scene) -> str:
     levels = scene.masks.hole_values
     return f"the levels {runs(levels)} hide" if levels else f"white means {scene.masks.meaning}"
-
-
-def _seconds_a_window(job: Job) -> float:
-    """What one network call on one window takes on this machine, measured."""
-    x = torch.zeros(1, job.prior.channels, *job.plan.grid(job.prior)[0], device=job.machine.place)
-    return seconds_of(lambda: job.prior(x, 1.0).sum().item(), job.machine.place)  # which waits for the device
 
 
 def lines_after(scene: Scene, scores: SceneScore | None, rows: Sequence[FrameScore],

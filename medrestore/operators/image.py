@@ -196,15 +196,12 @@ class AveragePool(NumbersOperator, LocalOperator, CoIsometry):
         return self._patches(x).mean((-3, -1))
 
     def adjoint(self, y: Tensor) -> Tensor:
-        return self._spread(y) / self.factor**2
+        return y.repeat_interleave(self.factor, -2).repeat_interleave(self.factor, -1) / self.factor**2
 
     def _patches(self, x: Tensor) -> Tensor:
         """(..., h, w) -> (..., h/r, r, w/r, r)."""
         (h, w), r = self.size, self.factor
         return x.reshape(*x.shape[:-2], h // r, r, w // r, r)
-
-    def _spread(self, y: Tensor) -> Tensor:
-        return y.repeat_interleave(self.factor, -2).repeat_interleave(self.factor, -1)
 
     def _cosines(self, x: Tensor) -> Tensor:
         """The orthonormal cosine transform (type II) as a matrix, (frequency, pixel)."""

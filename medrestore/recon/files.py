@@ -138,7 +138,8 @@ def _may_write(source: Path, out: Path, job: Job) -> None:
 
 
 def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, stage: Stage, job: Job) -> dict[str, Scores]:
-    volume = Volume(scan, maps, source.name, _slice_range(scan, job.plan.slices), job)
+    chosen = chosen_slices(job.plan.slices, len(scan) // scan.frames, scan.path)
+    volume = Volume(scan, maps, source.name, range(chosen.start * scan.frames, chosen.stop * scan.frames), job)
     prepared = volume.first()
     (ready,) = prepared.values()
     check_plan(ready, job.prior, job.plan)
@@ -261,11 +262,6 @@ def _write(volume: Volume, records: Records, keys: dict[int, str], place: Path, 
     return scores
 
 
-def _slice_range(scan: KSpaceFile, slices: tuple[int, int] | None) -> range:
-    chosen = chosen_slices(slices, len(scan) // scan.frames, scan.path)
-    return range(chosen.start * scan.frames, chosen.stop * scan.frames)
-
-
 def _write_nifti(out: Path, images: ReconstructionWriter, slices: int, scan: KSpaceFile, first: int) -> None:
     volume = np.stack([images.read(index) for index in range(slices)])
     if scan.frames > 1:
@@ -289,7 +285,7 @@ def _provenance(source: Path, ready: Prepared, volume: Volume, notes: list[str])
         "interval_factor": interval_factor(volume.plan, "" if settled.adaptation.prior else job.prior_hash),
         "sampling": {"kind": sampling.kind, "acceleration": sampling.acceleration, "acquired": ready.acquired,
                      "calibration": sampling.acs},
-        "frames": _frames(volume.scan),
+        "frames": list(volume.scan.values) if isinstance(volume.scan, SeriesFile) else None,
         "notes": [job.writing.told(note, source) for note in notes],
     }
 
@@ -300,11 +296,6 @@ def _recorded(job: Job) -> Plan:
     files: dict[str, Any] = {name: None if (place := vars(plan)[name]) is None else names.name_of(place)
                              for name in ("maps", "trajectory", "reference_image")}
     return replace(plan, prior=job.recorded_prior(names), **files, **plan.named(names))
-
-
-def _frames(scan: KSpaceFile) -> list[dict[str, int]] | None:
-    """The values of the counters in each frame of a series; None of other scans."""
-    return list(scan.values) if isinstance(scan, SeriesFile) else None
 
 
 def _numbers(scores: Scores) -> dict[str, float | str]:

@@ -336,16 +336,11 @@ class ScanDiffusion(NetworkSolver[Plan], ScanSolver):
         made = restore_slice(about, prior, plan, slice_index=stream)
         facts: Facts = {"calls": float(network.calls), "misfit": float(made.restoration.misfit.mean())}
         if self.uncertainty:
-            facts |= _uncertainty(made.samples, prepared)
+            inside = prepared.prepared.shown(torch.ones_like(prepared.prepared.gain[0, 0])).cpu() > 0
+            measured = calibration(made.samples.abs(), prepared.reference, inside=inside).row()
+            facts |= {name: value if math.isfinite(value) else None for name, value in measured.items()}
         of_first: Facts = {"calls": network.calls / plan.samples, "misfit": float(made.restoration.misfit[0])}
         return mean_and_first(label, made.image, made.samples, facts, of_first)
-
-
-def _uncertainty(samples: Tensor, prepared: PreparedSlice) -> Facts:
-    """How well the spread of the samples tells the error, inside the support of the coil maps."""
-    inside = prepared.prepared.shown(torch.ones_like(prepared.prepared.gain[0, 0])).cpu() > 0
-    measured = calibration(samples.abs(), prepared.reference, inside=inside).row()
-    return {name: value if math.isfinite(value) else None for name, value in measured.items()}
 
 
 def mean_facts(facts: Sequence[Facts]) -> Facts:

@@ -53,7 +53,7 @@ def choose_best(tasks: Sequence[Task], out: Path, methods: Mapping[str, MethodCo
     for task in tasks:
         item: Item[Any, Any] = task.what
         place = scores.setdefault((item.label, item.content.condition.name), {})
-        key = json.dumps(_values_of_item(item, candidates))
+        key = json.dumps(next(values for values, one in candidates[item.label] if one.config == item.content.method.config))
         place.setdefault(key, []).append(_mean_score(out, task, metric) if is_whole(out, task) else None)
     choices: Choices = {}
     for (label, condition), table in scores.items():
@@ -66,10 +66,6 @@ def choose_best(tasks: Sequence[Task], out: Path, methods: Mapping[str, MethodCo
             warning=None if chosen is None else _at_an_end(methods[label], chosen),
         )
     return choices
-
-
-def _values_of_item(item: Item[Any, Any], candidates: Candidates) -> Values:
-    return next(values for values, one in candidates[item.label] if one.config == item.content.method.config)
 
 
 def _all_scores(scores: Sequence[float | None]) -> list[float] | None:
