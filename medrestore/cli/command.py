@@ -27,7 +27,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
 from .. import shipped
@@ -135,7 +134,8 @@ class Command(Generic[T]):
             raise SystemExit(0)
         given: Given = {}
         for path in configs:
-            given |= self._from_file(shipped.config(path, "restore"))
+            file = shipped.config(path, "restore")
+            given |= self._read(read(file), str(file))
         for name, value in namespace.items():
             one = self.options[name]
             try:
@@ -214,10 +214,6 @@ class Command(Generic[T]):
             else:
                 value = _scalar(word)
         return dict(one.parsed(value))
-
-    def _from_file(self, path: Path) -> Given:
-        """The options in a file, each of its type."""
-        return self._read(read(path), str(path))
 
     def _read(self, given: Mapping[str, Any], source: str) -> Given:
         for key in given:

@@ -75,7 +75,8 @@ class Options:
 
 def run(options: Options) -> int:
     """Runs a study or scores outputs; 0, or 1 when something failed."""
-    if _is_study(options.what):
+    path = Path(options.what)
+    if path.suffix.lower() in YAML or (not path.exists() and options.what in shipped.configs("evaluate")):
         return _study(options)
     return _score_outputs(options)
 
@@ -114,10 +115,6 @@ def _study(options: Options) -> int:
     ))
     return _exit(result.failed, f"see {study.out / ('failed.jsonl' if shard == (1, 1) else 'failed-*.jsonl')}; "
                                 "--retry-failed tries again")
-
-
-def _is_study(what: str) -> bool:
-    return Path(what).suffix.lower() in YAML or (not Path(what).exists() and what in shipped.configs("evaluate"))
 
 
 def _without_paths(setting: str, names: Privacy) -> str:

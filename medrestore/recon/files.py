@@ -26,7 +26,6 @@ from ..restoration import image_size, padded_size
 from ..sampling import in_batches
 from ..settings import FieldError, plain
 from .checks import check_noise, check_plan, check_prior, complex_prior
-from .data_step import DataStep
 from .interval import SHARE, interval_factor
 from .opening import open_scan
 from .plan import Machine, Plan, Reading, Writing
@@ -312,13 +311,15 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: 
              f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); ")
     if job.plan.is_classical:
         return f"{begun}{job.plan.method}, which needs no prior; on {job.machine.place}"
+    form = ready.data_step
     batch = at_once if job.plan.across_slices is None else job.plan.batch_size
     minutes = _seconds_a_call(ready, job, at_once) * job.calls(ready.sense.maps.shape[1]) * -(-slices // batch) / 60
     return (
         f"{begun}prior {job.prior_name}; "
         f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.sampler).__name__}, "
         f"{len(job.levels) - 1} steps, {'' if at_once == 1 else f'{at_once} slices in a batch, '}"
-        f"data steps by {_words(ready.data_step)}; on {job.machine.place}; "
+        f"data steps by {form.chosen}{f' (set up in {form.seconds:.1f} s a slice)' if form.seconds else ''}; "
+        f"on {job.machine.place}; "
         + about(minutes)
     )
 
@@ -327,10 +328,6 @@ def _counted_in(scan: KSpaceFile, slices: int) -> str:
     """How many of its slices, and of how many frames each."""
     said = f"{slices // scan.frames} of {len(scan) // scan.frames} slices"
     return said if scan.frames == 1 else f"{said} of {scan.frames} frames"
-
-
-def _words(form: DataStep) -> str:
-    return f"{form.chosen} (set up in {form.seconds:.1f} s a slice)" if form.seconds else form.chosen
 
 
 def _seconds_a_call(ready: Prepared, job: Job, at_once: int) -> float:

@@ -65,7 +65,8 @@ class FastMRIFile(KSpaceFile):
             inside[:, max(left + self._header.maximum + 1, 0) :] = 0
         self._inside = inside
         self._stored_mask = self._read_mask() if has(file, "mask") else None
-        self._acs = _positive_int(guarded(path, lambda: file.attrs.get("num_low_frequency")))
+        lines = guarded(path, lambda: file.attrs.get("num_low_frequency"))
+        self._acs = int(lines) if isinstance(lines, (int, np.integer)) and lines > 0 else None
 
     def _rows(self, stored: int) -> int:
         if self._header is not None:
@@ -162,12 +163,6 @@ class FastMRIFile(KSpaceFile):
 
     def close(self) -> None:
         self._file.close()
-
-
-def _positive_int(value: object) -> int | None:
-    if isinstance(value, (int, np.integer)) and value > 0:
-        return int(value)
-    return None
 
 
 def _of_grid(header: Header | None, rows: int, columns: int) -> tuple[Header | None, tuple[str, ...]]:
