@@ -94,8 +94,9 @@ class JPEG(Operator):
 
     def _coded(self, x: Tensor, table: Tensor) -> Tensor:
         """Channels (batch, channel, height, width) after rounding their coefficients."""
-        table = table.to(x)
-        return _from_blocks(self._rounded(_cosine_coefficients(x) / table) * table, x.shape)
+        table, D = table.to(x), _dct(x)
+        c = self._rounded(_cosine_coefficients(x) / table) * table
+        return (D.T @ c @ D).transpose(3, 4).reshape(x.shape)
 
     def _rounded(self, t: Tensor) -> Tensor:
         if self.rounding == "smooth":
@@ -157,9 +158,3 @@ def _cosine_coefficients(x: Tensor) -> Tensor:
     blocks = x.reshape(batch, channels, height // BLOCK, BLOCK, width // BLOCK, BLOCK).transpose(3, 4)
     D = _dct(x)
     return D @ blocks @ D.T
-
-
-def _from_blocks(c: Tensor, shape: torch.Size) -> Tensor:
-    """Images of the shape from the coefficients of their blocks."""
-    D = _dct(c)
-    return (D.T @ c @ D).transpose(3, 4).reshape(shape)

@@ -184,18 +184,13 @@ class NetworkPrior(ClassConditional):
         return tensor_of(out).float()
 
 
-def _components(pipeline: Any) -> dict[str, Any]:
-    """The parts of a diffusers pipeline by name."""
-    return dict(pipeline.components)
-
-
 def _pipeline_parts(pipeline: Any) -> tuple[torch.nn.Module, Any]:
     """The network and the scheduler of a pipeline of these two alone."""
     with extra("diffusers", "the prior of a pipeline of diffusers"):
         from diffusers import DiffusionPipeline, SchedulerMixin, UNet2DModel
 
     if isinstance(pipeline, DiffusionPipeline):
-        parts = _components(pipeline)
+        parts: dict[str, Any] = pipeline.components  # type: ignore[attr-defined]
         if set(parts) != {"unet", "scheduler"}:
             raise InputError(f"a {type(pipeline).__name__} has {', '.join(parts)}, and a prior takes a pipeline of "
                              "unet and scheduler alone, such as DDPMPipeline; latent and conditioned ones are none")
