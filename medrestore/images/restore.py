@@ -78,8 +78,8 @@ class Setting:
     def notes(self) -> list[str]:
         """What people should know of the result before they look at it."""
         kept = min((step.keep for step in self.degradation.steps if isinstance(step, Pixels | Walsh)), default=1.0)
-        sparse = (f"only {100 * kept:.3g} % of the values were measured: most of the image is what the prior imagines, and it may "
-                  "be no better than none; measure more" if kept < FEW else "")
+        sparse = (f"only {100 * kept:.3g} % of the values were measured: most of the image is what the prior imagines, and it "
+                  "may be no better than none; measure more" if kept < FEW else "")
         return [note for note in (self.coordinates.note, sparse) if note]
 
     def problem(self, y: Tensor, number: int, device: torch.device | str) -> Problem[Operator]:
