@@ -163,9 +163,9 @@ CASES = [
         lambda folder: study(folder, changed(protocol="complex")),
     ),
     case(
-        "{} restores the images of the coils of a scan, and pictures have none; take another method",
+        "{} is for priors of codes, and a study of pictures takes one of pictures; take another method",
         lambda folder: study(
-            folder, {**NATURAL, "methods": {"x": {"method": "score-mri", "prior": str(rgb(folder))}}}
+            folder, {**NATURAL, "methods": {"x": {"method": "conditional", "prior": str(rgb(folder))}}}
         ),
         lambda folder: study(
             folder, {**NATURAL, "methods": {"x": {"method": "dds", "prior": str(rgb(folder))}}}
