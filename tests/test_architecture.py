@@ -32,6 +32,7 @@ LAYERS = (
     {"study"},
     {"serve"},
     {"cli"},
+    {"__main__"},
 )
 LAYER_OF = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
 SHIPPED = {"configs", "data"}  # files that come with the package; no code

@@ -187,7 +187,7 @@ def test_an_installed_plugin_appears_everywhere(tmp_path) -> None:
     raw(tmp_path / "a.lines", kspace())
 
     def called(*words: str) -> str:
-        made = subprocess.run([sys.executable, "-m", "medrestore.cli.main", *words], capture_output=True, text=True, cwd=tmp_path,
+        made = subprocess.run([sys.executable, "-m", "medrestore", *words], capture_output=True, text=True, cwd=tmp_path,
                               env=environment)
         assert made.returncode == 0, made.stderr
         return made.stdout

@@ -39,7 +39,7 @@ def test_when_the_time_is_up_the_job_saves_and_queues_again(tmp_path: Path) -> N
     run.send_signal(signal.SIGUSR1)
     run.communicate(timeout=20)
     assert run.returncode == 0 and (tmp_path / "saved").exists() and (tmp_path / "requeued").exists()
-    assert (tmp_path / "starts").read_text() == "0 of 1 at localhost: -m medrestore.cli.main train my.yaml optim.lr=1e-4\n"
+    assert (tmp_path / "starts").read_text() == "0 of 1 at localhost: -m medrestore train my.yaml optim.lr=1e-4\n"
 
 
 @pytest.mark.parametrize(("python", "starts", "code"), [

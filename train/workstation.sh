@@ -9,4 +9,4 @@ if [ "$gpus" -eq 0 ]; then
 fi
 export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=${TORCH_ELASTIC_SHUTDOWN_TIMEOUT:-300} # seconds to save in when the launcher is stopped
 export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 # a store of its own for each start: in a shared one lie the addresses of dead processes
-exec torchrun --standalone --nproc-per-node "$processes" --max-restarts 3 -m medrestore.cli.main train "$@"
+exec torchrun --standalone --nproc-per-node "$processes" --max-restarts 3 -m medrestore train "$@"

@@ -118,7 +118,3 @@ def _sentence(error: Exception, command: Command[Any] | None) -> str | None:
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'}: {error.strerror or text}; check that it can be read and written"
     return None
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,7 +12,7 @@ from helpers.scans import fastmri, kspace
 def test_help_is_quick_and_shows_examples(words):
     resource = pytest.importorskip("resource")
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    command = [sys.executable, "-X", "importtime", "-m", "medrestore.cli.main", *words, "--help"]
+    command = [sys.executable, "-X", "importtime", "-m", "medrestore", *words, "--help"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 1
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
@@ -93,7 +93,7 @@ def test_version(bench):
 
 def test_a_reader_that_leaves(tmp_path, scan):
     """`medrestore inspect scan.h5 | true` is no error worth a word."""
-    command = f"{sys.executable} -m medrestore.cli.main inspect {scan}"
+    command = f"{sys.executable} -m medrestore inspect {scan}"
     line = f"({command}; echo $? >{tmp_path}/code) | true"
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60)
     assert done.stderr == "" and (tmp_path / "code").read_text().strip() in "01"

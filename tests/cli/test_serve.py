@@ -73,7 +73,7 @@ def test_without_the_extra(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_a_run_from_its_address_to_its_end(tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-m", "medrestore.cli.main", "serve", "--port", "0", "--device", "cpu"],
+    process = subprocess.Popen([sys.executable, "-m", "medrestore", "serve", "--port", "0", "--device", "cpu"],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                env={**os.environ, "TMPDIR": str(tmp_path)})
     try:

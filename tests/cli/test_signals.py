@@ -49,7 +49,7 @@ def test_threads_are_left_alone() -> None:
 def test_recon_keeps_its_slices(bench, number):
     np.save(bench / "scan.npy", kspace(40)[0])
     words = ["recon", bench / "scan.npy", "-o", bench / "out.h5", "--prior", bench.prior, "--maps-cache", "none", "--steps", "3"]
-    process = subprocess.Popen([sys.executable, "-m", "medrestore.cli.main", *map(str, words)], stdout=subprocess.PIPE,
+    process = subprocess.Popen([sys.executable, "-m", "medrestore", *map(str, words)], stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not list(bench.folder.glob(".out.h5.*.part/*.npz")):
         time.sleep(0.01)

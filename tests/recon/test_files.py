@@ -44,7 +44,7 @@ def outputs(folder):
 
 def start(bench, *words):
     """The same command in a process of its own."""
-    command = [sys.executable, "-m", "medrestore.cli.main", "recon", "--prior", bench.prior, "--maps-cache", bench / "cache",
+    command = [sys.executable, "-m", "medrestore", "recon", "--prior", bench.prior, "--maps-cache", bench / "cache",
                "--steps", 2, "--samples", 1, "--method", "diffpir", *words]
     return subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
