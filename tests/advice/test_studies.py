@@ -163,6 +163,11 @@ CASES = [
         lambda folder: study(folder, changed(protocol="complex")),
     ),
     case(
+        "scenes are rendered with sides of `crop`: give it, and neither folder nor resize",
+        lambda folder: study(folder, {**NATURAL, "data": {"kind": "pictures", "scenes": [0, 1]}}),
+        lambda folder: study(folder, {**NATURAL, "data": {"kind": "pictures", "scenes": [0, 1], "crop": 32}}),
+    ),
+    case(
         "{} is for priors of codes, and a study of pictures takes one of pictures; take another method",
         lambda folder: study(
             folder, {**NATURAL, "methods": {"x": {"method": "conditional", "prior": str(rgb(folder))}}}
