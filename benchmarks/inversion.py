@@ -262,7 +262,7 @@ def figures() -> None:
     import matplotlib.pyplot as plt
 
     for part in ("nonlinear", "trajectory", "blind", "blind-scenes", "maps"):
-        files = sorted(KEPT.glob(f"{part} *.npz"))[:8]
+        files = sorted(KEPT.glob(f"{part} *.npz"))[:4]
         if not files:
             continue
         stored = [dict(np.load(path)) for path in files]
