@@ -147,10 +147,11 @@ MEANING = """
   some fifteen per cent; RePaint's known and missing parts disagree without time travel, which its mean shows. With noisy
   data and small singular values they amplify the noise without limit, and are not shown.
 - **HQS** is deterministic: no spread. With `lam = 1` and enough levels its estimate is close to the posterior mean here.
-- **DAPS** with one ODE step comes nearest to the posterior, its spread within 8 % in every column, its mean within a sixth of the std: what it assumes of the clean image,
-  N(x0, sigma^2), is what Tweedie's x0 leaves at low noise. With 5 ODE steps, the paper's, x0 is an image of the prior
-  already, and missing directions spread sqrt(2) too far.
-- **PnP-DM** samples the posterior in the limit of many levels; with 100 its mean lags behind a little, and it spreads 3 to 8 % too far.
+- **DAPS** with one ODE step comes nearest to the posterior, its spread within 8 % in every column, its mean within a
+  sixth of the std: what it assumes of the clean image, N(x0, sigma^2), is what Tweedie's x0 leaves at low noise. With 5
+  ODE steps, the paper's, x0 is an image of the prior already, and missing directions spread sqrt(2) too far.
+- **PnP-DM** samples the posterior in the limit of many levels; with 100 its mean lags behind a little, and it
+  spreads 3 to 8 % too far.
 - **PiGDM** has a good mean and half the spread of the posterior in measured directions.
 - **SNIPS** spreads too little in measured directions, by less the smaller c and the more levels there are.
 - **RED-diff** is an estimate, and what its seeds differ by says nothing. It does not know the noise of the data.
@@ -163,8 +164,9 @@ MEANING = """
   mean lags behind in half-seen directions. Its spread is a tenth too narrow where the data rule.
 - **PnP-ADMM** and **RED** are deterministic: no spread. With `lam = 1` PnP-ADMM ends at the posterior mean to a few hundredths of
   its std, on every operator; RED comes as close with three iterations a level.
-- **score-MRI** denoises coil images, whose prior here is not that of the image, and takes noisy data for exact: it is right for one coil
-  with exact data alone. (The thousands of its last columns are in units of a posterior of std 1e-5; its images miss by some 0.03.)
+- **score-MRI** denoises coil images, whose prior here is not that of the image, and takes noisy data for exact: it is right
+  for one coil with exact data alone. (The thousands of its last columns are in units of a posterior of std 1e-5; its images
+  miss by some 0.03.)
 - **DPS** moves by a step whose length does not know the noise: the spread of its measured directions lies anywhere between
   nothing and too much, depending on step size, number of levels and operator. Too small a step ends far from the data.
 

@@ -101,7 +101,7 @@ def _gauss_newton(problem: Problem[Operator], x: Tensor, gamma: float | Tensor, 
     weight = (gamma if isinstance(gamma, Tensor) else torch.full((1, 1, 1, 1), gamma, device=x.device)).reciprocal()
 
     def objective(z: Tensor) -> Tensor:
-        return _energy(problem.operator(z) - problem.y) + weight * _energy(z - x)
+        return energy(problem.operator(z) - problem.y) + weight * energy(z - x)
 
     z, least = x, objective(x)
     for _ in range(LINEARISED):
@@ -122,7 +122,7 @@ def _gauss_newton(problem: Problem[Operator], x: Tensor, gamma: float | Tensor, 
     return z
 
 
-def _energy(values: Tensor) -> Tensor:
+def energy(values: Tensor) -> Tensor:
     """(batch, 1, 1, 1) sum of the squared moduli of each sample."""
     return values.abs().square().flatten(1).sum(1).reshape(-1, 1, 1, 1)
 

@@ -163,7 +163,8 @@ def restore_all(
     _check_takes_data(method)
     if (starts is None) != (start_sigma is None):
         raise ValueError("restorations that begin part-way need both starts (images) and start_sigma (their noise level)")
-    levels = default_levels(prior, steps) if levels is None else levels
+    if levels is None:
+        levels = karras(steps, min(prior.sigma_range[1], 40.0), max(prior.sigma_range[0], 0.005))
     check_levels(levels)
     levels = levels if start_sigma is None else below(levels, start_sigma)
     seeds = range(0, samples * len(problems), samples) if seeds is None else seeds
@@ -196,11 +197,6 @@ def restore_all(
     return [restored[i] for i in range(len(problems))]
 
 
-def default_levels(prior: Prior, steps: int) -> list[float]:
-    """`steps` levels of `karras` over the prior's range."""
-    return karras(steps, min(prior.sigma_range[1], 40.0), max(prior.sigma_range[0], 0.005))
-
-
 @dataclass(frozen=True)
 class Encoded:
     """A problem in the prior's coordinates, and the way back.
@@ -226,7 +222,8 @@ def encode(problem: Problem[Operator], prior: Prior, method: Method, codec: Code
     check_needs(problem, method)
     check_data(problem)
     size = _known_size(problem, prior, size, start)
-    prior = _of_sets(prior, problem)
+    sets = problem.operator.sets if isinstance(problem.operator, Encoding | NonCartesian) else 1
+    prior = prior if sets == 1 else BySets(prior, sets)
     codec = codec_for(prior, problem) if codec is None else codec
     field = Padded(padded_size(prior, size), size)
     check_fits(problem, codec, field, prior.channels)
@@ -239,12 +236,6 @@ def encode(problem: Problem[Operator], prior: Prior, method: Method, codec: Code
     given += straightened(codec, field.size, problem.y.device)
     first = None if start is None else field.encode(codec.encode(start))
     return Encoded(prior, encoded, tuple(given), first, codec, field)
-
-
-def _of_sets(prior: Prior, problem: Problem[Operator]) -> Prior:
-    """The prior of a problem's image: of all its images where it has one for each of several sets of coil maps."""
-    sets = problem.operator.sets if isinstance(problem.operator, Encoding | NonCartesian) else 1
-    return prior if sets == 1 else BySets(prior, sets)
 
 
 def _known_size(problem: Problem[Operator], prior: Prior, size: tuple[int, int] | None, start: Tensor | None) -> tuple[int, int]:

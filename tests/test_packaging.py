@@ -74,7 +74,10 @@ def test_configs_and_data_are_found() -> None:
 
 
 def test_every_folder_of_code_is_packaged() -> None:
-    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"])
+    """With its stub, where names are imported when they are first asked for."""
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    listed = set(setuptools["packages"])
+    assert setuptools["package-data"]["*"] == ["*.pyi"] and "medrestore" in setuptools["package-data"]
     there = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "medrestore").rglob("__init__.py")}
     assert listed == there | {"medrestore.configs", "medrestore.data"}
 

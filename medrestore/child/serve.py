@@ -79,7 +79,8 @@ def _work(incoming: io.FileIO, outgoing: io.FileIO) -> NoReturn:
             value, arrays = kinds[kind].answer(request)
         except Exception as error:  # libraries raise whatever they like of a damaged file
             _limit("RLIMIT_AS", None)
-            send_message(outgoing, {"error": _error_line(error)})
+            text = " ".join(str(error).split()) or type(error).__name__
+            send_message(outgoing, {"error": text if len(text) < 500 else f"{text[:500]} ..."})
         else:
             send_message(outgoing, {"value": value}, arrays)
 
@@ -103,8 +104,3 @@ def _address_space() -> int:
             return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return 1 << 62
-
-
-def _error_line(error: Exception) -> Any:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) < 500 else f"{text[:500]} ..."

@@ -27,7 +27,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
 from .. import shipped
@@ -129,10 +128,14 @@ class Command(Generic[T]):
         namespace = vars(self._tokens(words))
         configs, printing = namespace.pop("config", []), namespace.pop("print_config", False)
         if namespace.pop("print_schema", False):
-            self._print_schema()
+            import json
+
+            print(json.dumps(self.schema(), indent=2))
+            raise SystemExit(0)
         given: Given = {}
         for path in configs:
-            given |= self._from_file(shipped.config(path, "restore"))
+            file = shipped.config(path, "restore")
+            given |= self._read(read(file), str(file))
         for name, value in namespace.items():
             one = self.options[name]
             try:
@@ -211,10 +214,6 @@ class Command(Generic[T]):
             else:
                 value = _scalar(word)
         return dict(one.parsed(value))
-
-    def _from_file(self, path: Path) -> Given:
-        """The options in a file, each of its type."""
-        return self._read(read(path), str(path))
 
     def _read(self, given: Mapping[str, Any], source: str) -> Given:
         for key in given:
@@ -303,13 +302,6 @@ class Command(Generic[T]):
             for name, one in self.options.items()}
         return {"$schema": DRAFT, "title": f"medrestore {self.name}", "type": "object",
                 "properties": properties, "additionalProperties": False}
-
-    def _print_schema(self) -> NoReturn:
-        import json
-
-        print(json.dumps(self.schema(), indent=2))
-        raise SystemExit(0)
-
 
 def _add(parser: Parser, one: Option, text: str, *, repeated: bool) -> None:
     """One option for the tokeniser, to which every value is text."""

@@ -75,7 +75,8 @@ class Options:
 
 def run(options: Options) -> int:
     """Runs a study or scores outputs; 0, or 1 when something failed."""
-    if _is_study(options.what):
+    path = Path(options.what)
+    if path.suffix.lower() in YAML or (not path.exists() and options.what in shipped.configs("evaluate")):
         return _study(options)
     return _score_outputs(options)
 
@@ -91,7 +92,10 @@ def _study(options: Options) -> int:
     given = read(shipped.config(options.what, "evaluate"))
     override(given, options.settings)
     devices = _devices(options)
-    shard = _shard(options.shard)
+    first, slash, last = options.shard.partition("/")
+    if not (slash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+        raise InputError(f"--shard takes i/n, as 3/16, got {options.shard!r}")
+    shard = int(first), int(last)
 
     from ..study.config import read as build
     from ..study.estimate import estimate
@@ -111,10 +115,6 @@ def _study(options: Options) -> int:
     ))
     return _exit(result.failed, f"see {study.out / ('failed.jsonl' if shard == (1, 1) else 'failed-*.jsonl')}; "
                                 "--retry-failed tries again")
-
-
-def _is_study(what: str) -> bool:
-    return Path(what).suffix.lower() in YAML or (not Path(what).exists() and what in shipped.configs("evaluate"))
 
 
 def _without_paths(setting: str, names: Privacy) -> str:
@@ -163,13 +163,6 @@ def _devices(options: Options) -> tuple[str, ...]:
     device = "cpu" if options.scheduler_file else default_device()
     say(f"on {device}")
     return (device,)
-
-
-def _shard(text: str) -> tuple[int, int]:
-    first, slash, last = text.partition("/")
-    if not (slash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
-        raise InputError(f"--shard takes i/n, as 3/16, got {text!r}")
-    return int(first), int(last)
 
 
 def _study_files() -> Mapping[str, type]:

@@ -100,7 +100,10 @@ def _facts(options: Options) -> dict[str, Any]:
     if path.suffix.lower() in (".h5", ".hdf5") and path.is_file() and options.axes is None and (made := read_provenance(path)):
         return _reconstruction(path, made, options.max_gb)
     if _is_inpainted(path):
-        return _inpainted(path)
+        from ..inpainting.outputs import damaged, read_record
+
+        return {"kind": "frames restored by medrestore", "data": _digests_in_words(lambda: damaged(path))} | _flat(
+            {key: value for key, value in read_record(path).items() if key != "files"})
     return _scan_facts(options)
 
 
@@ -201,13 +204,6 @@ def _reconstruction(path: Path, made: dict[str, Any], max_gb: float) -> dict[str
     sane = "yes" if dark == 0 else f"NO: {dark} slices are empty or not finite"
     return {"kind": "reconstruction by medrestore", "images": f"{slices} of {height} x {width}", "sane": sane,
             "data": _digests_in_words(lambda: damaged(path, max_gb=max_gb))} | _flat(made)
-
-
-def _inpainted(path: Path) -> dict[str, Any]:
-    from ..inpainting.outputs import damaged, read_record
-
-    return {"kind": "frames restored by medrestore", "data": _digests_in_words(lambda: damaged(path))} | _flat(
-        {key: value for key, value in read_record(path).items() if key != "files"})
 
 
 def _digests_in_words(damaged: Callable[[], list[str]]) -> str:

@@ -112,7 +112,10 @@ def _serve_page(options: Options, priors: Mapping[str, tuple[str, int]], listeni
         say(f"open {guard.address}")
         say("this address is a key to the page: keep it to yourself. Ctrl-C ends it, and removes all uploads and results")
         if options.open:
-            _open_browser(guard.address)
+            import webbrowser
+
+            if not webbrowser.open(guard.address):
+                say("no browser could be opened; copy the address into one")
         config = uvicorn.Config(guard, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3)
         uvicorn.Server(config).run(sockets=[listening])
     except KeyboardInterrupt:  # how the server ends, except where it was started with the signal ignored
@@ -160,13 +163,6 @@ def _listening(port: int) -> "socket.socket":
         listening.close()
         raise InputError(f"the port {port} is not free ({error.strerror}); give another --port, or 0 for any") from error
     return listening
-
-
-def _open_browser(address: str) -> None:
-    import webbrowser
-
-    if not webbrowser.open(address):
-        say("no browser could be opened; copy the address into one")
 
 
 COMMAND = Command("serve", Options, run, __doc__)

@@ -70,6 +70,7 @@ class ComplexMR(Checked):
     """
 
     channels = 2
+    symmetries = ("left-right", "up-down", "phase")
     contrast: Share = 0.65
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
@@ -99,7 +100,9 @@ class ComplexMR(Checked):
         shading = (uniform(generator, 0.05, 0.35) * smooth(side, 3, generator)).exp()
         before = _magnitude(crop)
         magnitude = _apply_curve(before, curve, top) * shading * gain
-        phase = self._phase(side, generator)
+        slow = uniform(generator, 0.0, 1.5) * smooth(side, 3, generator)
+        fine = uniform(generator, 0.0, 0.3) * smooth(side, 7, generator)
+        phase = slow + fine + uniform(generator, 0, 2 * math.pi)
         if len(crop) == 1:
             return torch.stack([magnitude * phase.cos(), magnitude * phase.sin()]), grid
         out = torch.view_as_real(torch.polar(magnitude / before.clamp(min=1e-6), phase) * torch.complex(crop[0], crop[1]))
@@ -139,11 +142,6 @@ class ComplexMR(Checked):
         curve[0] = 0
         return curve
 
-    def _phase(self, side: int, generator: torch.Generator) -> Tensor:
-        slow = uniform(generator, 0.0, 1.5) * smooth(side, 3, generator)
-        fine = uniform(generator, 0.0, 0.3) * smooth(side, 7, generator)
-        return slow + fine + uniform(generator, 0, 2 * math.pi)
-
 
 def _magnitude(image: Tensor) -> Tensor:
     """(h, w) of (1, h, w) or (2, h, w)."""
@@ -182,6 +180,10 @@ class Frames(Checked):
     brightness: Share = 0.2
     contrast: Share = 0.2
     balance: Share = 0.08
+
+    @property
+    def symmetries(self) -> tuple[str, ...]:
+        return ("left-right",) * self.flip + ("up-down",) * (self.flip and self.turns)
 
     def __call__(self, image: Tensor, side: int, generator: torch.Generator) -> Tensor:
         height, width = image.shape[-2:]

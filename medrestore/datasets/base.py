@@ -103,6 +103,15 @@ class Augment(Protocol):
         """
 
 
+@runtime_checkable
+class Symmetric(Protocol):
+    """An augmentation whose crops lie one way as often as the other."""
+
+    @property
+    def symmetries(self) -> tuple[str, ...]:
+        """The ways, by their names in `priors.symmetries`."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """Crops, and what is known of them.

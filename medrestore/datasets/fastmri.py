@@ -91,9 +91,9 @@ class FastMRI(Images):
         headers = [_read_header(path, self.slices) for path in find_files(_subfolders(self.files, chosen.folder), (".h5",),
                                                                           "FastMRI")
                  if chosen.files is None or path.name in chosen.files]  # fmt: skip
-        low, high = chosen.share
+        low, high = chosen.share  # of the patients, by the first 32 bits of the hash of each
         self.volumes = [volume for volume, acquisition in headers if (wanted is None or acquisition in wanted)
-                        and low <= _hash_share(volume.patient) < high and volume.slices]  # fmt: skip
+                        and low <= int(volume.patient[:8], 16) / 2**32 < high and volume.slices]  # fmt: skip
         if not self.volumes:
             seen = ", ".join(sorted({acquisition for _, acquisition in headers})) or "none"
             raise InputError(f"none of the {len(headers)} volumes found is selected (acquisitions {seen}); check split, "
@@ -201,8 +201,3 @@ def patient_of(file: Any, path: Path) -> str | None:
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _hash_share(patient: str) -> float:
-    """The first 32 bits of a patient's hash as a share from 0 to 1, by which splits divide patients."""
-    return int(patient[:8], 16) / 2**32

@@ -64,7 +64,8 @@ def _apply(step: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
 
 def _built_transform(entry: str | Mapping[str, Any]) -> Callable[[Tensor], Tensor]:
     """One transform."""
-    name, arguments = (entry, {}) if isinstance(entry, str) else next(iter(entry.items())) if _is_single(entry) else (None, {})
+    single = isinstance(entry, Mapping) and len(entry) == 1
+    name, arguments = (entry, {}) if isinstance(entry, str) else next(iter(entry.items())) if single else (None, {})
     if not isinstance(name, str) or not isinstance(arguments, Mapping | None):
         raise InputError(f"augment: a MONAI transform is a name or {{name: {{argument: value}}}}, got {entry!r}.")
     with warnings.catch_warnings():
@@ -83,7 +84,3 @@ def _built_transform(entry: str | Mapping[str, Any]) -> Callable[[Tensor], Tenso
         except Exception as error:  # what MONAI raises for wrong arguments has no common type
             raise InputError(f"augment: MONAI's {name} refuses {dict(arguments or {})}: {error}.") from error
     return result
-
-
-def _is_single(entry: Any) -> bool:
-    return isinstance(entry, Mapping) and len(entry) == 1

@@ -24,9 +24,7 @@ MOST_PIXELS = 1 << 25  # of a frame, so that a mistyped size does not fill the m
 CACHE_BYTES = 512 * 2**20  # at most this much of rendered frames is kept by one `Scenes`
 
 
-@lru_cache(maxsize=8)
-def _theatre(seed: int, scene: int) -> Theatre:
-    return Theatre(seed, scene)
+_theatre = lru_cache(maxsize=8)(Theatre)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def degrade(image: A, *, plan: DegradePlan | None = None, **plan_fields: Any) ->
     """
     pixels = _image_tensor(image)
     y = degraded(pixels, _changed(plan or DegradePlan(), plan_fields))
-    return _laid_out_like(y, image)
+    return _in_kind_of(_laid_out(y[0], image), image)
 
 
 def restore_image(
@@ -169,10 +169,6 @@ def _in_kind_of(made: Tensor, image: A) -> A:
     if isinstance(image, Tensor):
         return made.to(image.device)
     return made.resolve_conj().numpy()
-
-
-def _laid_out_like(y: Tensor, image: A) -> A:
-    return _in_kind_of(_laid_out(y[0], image), image)
 
 
 def _changed(plan: P, changes: Mapping[str, Any]) -> P:

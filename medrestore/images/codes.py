@@ -121,7 +121,9 @@ def images_of_codes(
     field = Padded(_least_field(prior, size), size)
     one: Prior = prior
     if isinstance(prior, SuperResolutionPrior):
-        one = prior.alone if small is None else prior.given(_padded(_within(small), field, prior.factor))
+        if small is not None and small.shape[1] != 2:  # complex ones stay as they are
+            small = small.clamp(-1, 1)  # what noise has carried out is cut off, as in training
+        one = prior.alone if small is None else prior.given(_padded(small, field, prior.factor))
     by_condition = method.given and not isinstance(method, DDRMSRLDM)
     inner = None if problem is None or by_condition else problem.encoded(field)
     space: Codec | None = one.space if isinstance(one, LatentPrior) else None
@@ -140,11 +142,6 @@ def images_of_codes(
 
     with torch.no_grad():
         return field.decode(torch.cat(list(in_batches(draw, list(seeds), batch_size))))
-
-
-def _within(small: Tensor) -> Tensor:
-    """The coarse image with what noise has carried out of [-1, 1] cut off, as in training; complex ones as they are."""
-    return small if small.shape[1] == 2 else small.clamp(-1, 1)
 
 
 def _least_field(prior: LatentPrior | SuperResolutionPrior, size: Size) -> Size:

@@ -13,6 +13,7 @@ from ..priors.latent import channels_of
 from ..problem import Problem, straightened
 
 WHITE = 0.995  # quantile of an image's values that is white to a prior
+LONGEST = 2**23  # values of which a quantile of torch is taken; of more, every second, third, ...
 
 
 @dataclass(frozen=True)
@@ -84,15 +85,10 @@ def white_value(values: Tensor) -> float:
     Raises:
         InputError: nothing is above zero.
     """
-    found = float(torch.quantile(_thinned(values.abs() if values.is_complex() else values), WHITE))
+    flat = (values.abs() if values.is_complex() else values).flatten()
+    found = float(torch.quantile(flat[:: -(-len(flat) // LONGEST)], WHITE))
     if not found > 0:
         raise InputError(
             f"the {WHITE:.1%} quantile of the image is {found:g}, so it shows nothing; give its `interval`"
         )
     return found
-
-
-def _thinned(values: Tensor, most: int = 2**23) -> Tensor:
-    """At most so many of the values, which a quantile of torch can take."""
-    flat = values.flatten()
-    return flat[:: -(-len(flat) // most)]

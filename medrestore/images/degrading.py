@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..noise import Noise
+from ..noise import Noise, white_like
 from .operators import DegradationFiles, Size, grain, operator_of
 from .plan import DegradePlan
 from .restore import SLICE_SEEDS
@@ -59,12 +59,6 @@ def degraded(
     ):
         operator = operator_of(plan.degradation, (height, width), x.shape[1], files, number)
         y = operator(image)
-        left.append(y + plan.noise_std * _white(y, operator.sampled, plan.seed + SLICE_SEEDS * number))
+        noise = white_like(y, Noise([plan.seed + SLICE_SEEDS * number]))
+        left.append(y + plan.noise_std * (noise if operator.sampled is None else (operator.sampled != 0) * noise))
     return torch.cat(left)
-
-
-def _white(y: Tensor, sampled: Tensor | None, seed: int) -> Tensor:
-    """White noise like a measurement, zero where nothing is measured."""
-    draw = Noise([seed])
-    noise = torch.complex(draw(y.shape), draw(y.shape)) if y.is_complex() else draw(y.shape)
-    return noise if sampled is None else (sampled != 0) * noise

@@ -76,8 +76,33 @@ class DegradePlan(Checked):
     axis: Axis = "axial"
 
 
+class WithLevels:
+    """What plans with these fields say of the noise levels."""
+
+    steps: int
+    ladder: str
+    sigma_max: float | None
+    travel_length: int
+    travel_repeat: int
+
+    @property
+    def _highest(self) -> float:
+        return HIGHEST if self.sigma_max is None else self.sigma_max
+
+    def check_levels(self, prior: "Prior") -> None:
+        """Refuses noise levels that are outside those of the prior."""
+        low, high = prior.sigma_range
+        check_reach(self._highest, max(low, LEAST_SIGMA), high)
+
+    def levels(self, prior: "Prior") -> list[float]:
+        """The noise levels of each sample, with time travel."""
+        low, high = prior.sigma_range
+        levels = LADDERS[self.ladder](self.steps, min(high, self._highest), max(low, LEAST_SIGMA))
+        return time_travel(levels, self.travel_length, self.travel_repeat)
+
+
 @dataclass(frozen=True)
-class Plan(Conditions):
+class Plan(WithLevels, Conditions):
     """All that decides a restored image, but for the degraded one and the weights of the prior.
 
     Args:
@@ -178,18 +203,9 @@ class Plan(Conditions):
             else replace(self, prior=COLOUR_PRIOR if channels == 3 else GREY_PRIOR)
         )
 
-    def check_levels(self, prior: "Prior") -> None:
-        """Refuses noise levels that are outside those of the prior."""
-        low, high = prior.sigma_range
-        check_reach(HIGHEST if self.sigma_max is None else self.sigma_max, max(low, LEAST_SIGMA), high)
-
-    def levels(self, prior: "Prior") -> list[float]:
-        """The noise levels of each sample."""
-        return trajectory(self, prior)
-
 
 @dataclass(frozen=True)
-class GeneratePlan(Conditions):
+class GeneratePlan(WithLevels, Conditions):
     """All that decides images from nothing, but for the weights of the prior.
 
     Args:
@@ -238,23 +254,6 @@ class GeneratePlan(Conditions):
     def sampler(self) -> "Method":
         """The method with its options."""
         return METHODS.build(self.method, self.options, "GeneratePlan", "options").in_steps(self.steps)
-
-    def check_levels(self, prior: "Prior") -> None:
-        """Refuses noise levels that are outside those of the prior."""
-        low, high = prior.sigma_range
-        check_reach(self.sigma_max, max(low, LEAST_SIGMA), high)
-
-    def levels(self, prior: "Prior") -> list[float]:
-        """The noise levels of each sample."""
-        return trajectory(self, prior)
-
-
-def trajectory(plan: Plan | GeneratePlan, prior: "Prior") -> list[float]:
-    """The noise levels of a sample, with time travel."""
-    low, high = prior.sigma_range
-    highest = HIGHEST if plan.sigma_max is None else plan.sigma_max
-    levels = LADDERS[plan.ladder](plan.steps, min(high, highest), max(low, LEAST_SIGMA))
-    return time_travel(levels, plan.travel_length, plan.travel_repeat)
 
 
 def window_of(plan: Plan | GeneratePlan, prior: "Prior", size: tuple[int, int]) -> tuple[int, int] | None:

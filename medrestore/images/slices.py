@@ -1,17 +1,14 @@
 """The restored slices of a file in a folder, which a run that stopped leaves to the next."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from ..errors import InputError
-from ..files import write_file
-from ..io.npz import read_npz
+from ..io.npz import read_npz, write_npz
 from ..priors import Prior
 from .plan import Plan
 from .restore import Measured, Restored, Setting, restore_slice
@@ -52,17 +49,8 @@ class Slices:
 
     def save(self, number: int, restored: Restored) -> None:
         """Stores a slice."""
-        buffer = io.BytesIO()
-        simple: dict[str, Any] = (
-            {} if restored.simple is None else {"simple": restored.simple.resolve_conj().numpy()}
-        )
-        np.savez(
-            buffer,
-            samples=restored.samples.resolve_conj().numpy(),
-            misfit=np.array([restored.misfit]),
-            **simple,
-        )
-        write_file(self._place(number), buffer.getvalue())
+        misfit = np.array([restored.misfit])
+        write_npz(self._place(number), samples=restored.samples, misfit=misfit, simple=restored.simple)
 
     def load(self, number: int) -> Restored | None:
         """A slice; None where there is none, or a damaged one."""

@@ -19,7 +19,7 @@ from ..report.overlay import write_overlay
 from ..settings import json_values, plain
 from .job import Job
 from .outputs import PictureWriter, check_output, check_replaced, is_done, one_picture, table_place, told_name
-from .scene import FilledFrame, FrameCoverage, Inspection, fill_frames, grown, inspect_scene, scene_fingerprint
+from .scene import FrameCoverage, Inspection, fill_frames, grown, inspect_scene, scene_fingerprint
 from .told import dropped, lines_after, lines_before, window_count
 
 
@@ -124,15 +124,10 @@ def _filled(given: Scene, ahead: Scene, writer: SceneWriter | PictureWriter, ins
             writer.put(one.index, one.frame)
         coverages.append(one.coverage)
         if job.show is not None:
-            job.show(one.index, _shown_frame(given.frame(one.index), one))
+            images = {"given": given.frame(one.index).permute(1, 2, 0), "restored": one.frame.permute(1, 2, 0)}
+            job.show(one.index, images if one.spread is None else images | {"spread": one.spread})
         advance()
     return coverages
-
-
-def _shown_frame(given: Tensor, filled: FilledFrame) -> dict[str, Tensor]:
-    """The pictures of a frame by title, (height, width, 3) uint8, and the spread (height, width) where there is one."""
-    images = {"given": given.permute(1, 2, 0), "restored": filled.frame.permute(1, 2, 0)}
-    return images if filled.spread is None else images | {"spread": filled.spread}
 
 
 def _scene_scores(scene: Scene, writer: SceneWriter | PictureWriter) -> tuple[SceneScore | None, list[FrameScore]]:

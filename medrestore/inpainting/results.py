@@ -1,6 +1,6 @@
 """What came of a scene, read from its record: for tables, and for other programs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,13 +58,10 @@ def read_result(out: Path) -> Result:
     if not isinstance(made.get("input"), dict) or "hole_fraction" not in made:
         raise InputError(f"{out} has no record of how it was filled; fill it again")
     given, (height, width) = made["input"], made["input"]["size"]
+    hidden = made["frames"]["hidden"]
+    seen = sum(a * b for a, b in zip(hidden, made["frames"]["seen_elsewhere"], strict=True)) / (sum(hidden) or 1.0)
     beside = [path for path in (preview_place(out), table_place(out), record_place(out)) if path.exists()]
     return Result(
         input=given["name"], scene=given["scene"], output=str(out), files=tuple(map(str, beside)), frames=given["frames"],
-        height=height, width=width, hidden=made["hole_fraction"], seen_elsewhere=_share_seen(**made["frames"]),
+        height=height, width=width, hidden=made["hole_fraction"], seen_elsewhere=seen,
         method=made["method"], prior=made["config"]["prior"], scores=made["scores"], provenance=made)
-
-
-def _share_seen(hidden: Sequence[float], seen_elsewhere: Sequence[float]) -> float:
-    """The share of all hidden pixels that other frames show."""
-    return sum(a * b for a, b in zip(hidden, seen_elsewhere, strict=True)) / (sum(hidden) or 1.0)

@@ -17,10 +17,14 @@ from .scene import FrameCoverage, Inspection
 def lines_before(scene: Scene, inspection: Inspection, out: Path, job: Job) -> Iterator[str]:
     """The lines before the work."""
     plan, survey, (height, width) = job.plan, inspection.survey, scene.size
-    minutes = _seconds_a_window(job) * window_count(inspection, job) / 60
+    levels = scene.masks.hole_values
+    meaning = f"the levels {runs(levels)} hide" if levels else f"white means {scene.masks.meaning}"
+    x = torch.zeros(1, job.prior.channels, *job.plan.grid(job.prior)[0], device=job.machine.place)
+    seconds = seconds_of(lambda: job.prior(x, 1.0).sum().item(), job.machine.place)  # a window; `item` waits for the device
+    minutes = seconds * window_count(inspection, job) / 60
     yield (
         f"{scene.name}: {scene.count} {'frame' if scene.count == 1 else 'frames'} of {width} x {height}, "
-        f"{survey.hole_fraction:.1%} hidden ({f'masks grown by {plan.grow} pixels, ' if plan.grow else ''}{_meaning(scene)}; "
+        f"{survey.hole_fraction:.1%} hidden ({f'masks grown by {plan.grow} pixels, ' if plan.grow else ''}{meaning}; "
         f"at most {max(survey.fractions):.1%} of a frame); "
         f"prior {job.prior_name}, {type(plan.sampler).__name__}, {plan.steps} steps, at most {inspection.windows} "
         f"{'window' if inspection.windows == 1 else 'windows'}, on {job.machine.place}, "
@@ -47,17 +51,6 @@ def dropped(scene: Scene, out: Path) -> Iterator[str]:
     if scene.times is not None and out.suffix.lower() not in (".mkv", ".mp4"):
         yield (f"{scene.name}: the frames are not evenly spaced in time, which {out.suffix or 'png'} has no place for; name the "
                "output .mkv or .mp4 to have their times")
-
-
-def _meaning(scene: Scene) -> str:
-    levels = scene.masks.hole_values
-    return f"the levels {runs(levels)} hide" if levels else f"white means {scene.masks.meaning}"
-
-
-def _seconds_a_window(job: Job) -> float:
-    """What one network call on one window takes on this machine, measured."""
-    x = torch.zeros(1, job.prior.channels, *job.plan.grid(job.prior)[0], device=job.machine.place)
-    return seconds_of(lambda: job.prior(x, 1.0).sum().item(), job.machine.place)  # which waits for the device
 
 
 def lines_after(scene: Scene, scores: SceneScore | None, rows: Sequence[FrameScore],

@@ -70,7 +70,11 @@ def read_fields(path: PathLike, names: Sequence[str]) -> dict[str, Any]:
 
 def _header_of(fields: dict[str, Any], path: Path, *, max_gb: float) -> DicomHeader:
     rows, columns = (_positive_field(fields, name, path) for name in ("Rows", "Columns"))
-    _check_grey(fields, path)
+    frames, samples = fields["NumberOfFrames"] or 1, fields["SamplesPerPixel"] or 1
+    kind = fields["PhotometricInterpretation"]
+    if frames != 1 or samples != 1 or kind not in GREY:
+        what = f"{kind or 'no pixels'}, {frames} frames"
+        raise InputError(f"{path} is no grey image of one frame ({what}); convert it or leave it out.")
     check_size(str(path), (rows, columns), max(_positive_field(fields, "BitsAllocated", path) // 8, 1), max_gb=max_gb)
     known = next((str(value) for name in ("PatientID", "StudyInstanceUID") if (value := fields.get(name))), path.stem)
     return DicomHeader(path, (rows, columns), hashlib.sha256(known.encode()).hexdigest()[:16])
@@ -147,14 +151,6 @@ def _rescale(stored: dict[str, list[Any]], path: Path) -> tuple[float, float]:
                              "export it again.")
         found.append(number)
     return found[0], found[1]
-
-
-def _check_grey(fields: dict[str, Any], path: Path) -> None:
-    frames, samples = fields["NumberOfFrames"] or 1, fields["SamplesPerPixel"] or 1
-    kind = fields["PhotometricInterpretation"]
-    if frames != 1 or samples != 1 or kind not in GREY:
-        what = f"{kind or 'no pixels'}, {frames} frames"
-        raise InputError(f"{path} is no grey image of one frame ({what}); convert it or leave it out.")
 
 
 def _positive_field(fields: dict[str, Any], name: str, path: Path) -> int:

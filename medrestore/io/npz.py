@@ -1,12 +1,29 @@
 """Arrays of .npz archives: the size that each declares is checked before a byte of it is unpacked."""
 
+import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from ..errors import InputError
+from ..files import write_file
 from .guards import GB, MAX_TEXT, PathLike, check_size, existing, is_numeric
+
+
+def write_npz(path: Path, **arrays: np.ndarray | Tensor | None) -> None:
+    """Writes arrays by name, in full or not at all; those that are None are left out.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    buffer = io.BytesIO()
+    given: dict[str, Any] = {name: array.resolve_conj().numpy() if isinstance(array, Tensor) else array
+                             for name, array in arrays.items() if array is not None}
+    np.savez(buffer, **given)
+    write_file(path, buffer.getvalue())
 
 
 def npz_names(path: PathLike) -> list[str]:

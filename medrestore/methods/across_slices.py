@@ -12,7 +12,7 @@ from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds
 from ..solvers import cg
-from .base import Constrain, Draw, ProximalMethod
+from .base import Constrain, Draw, ProximalMethod, Remembering
 from .budget import ddim_split, justified_gamma
 from .dds import DDS
 from .dpm_solver import Estimate, extrapolated
@@ -49,7 +49,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class AcrossSlices(ProximalMethod):
+class AcrossSlices(Remembering, ProximalMethod):
     """DDS or HQS for a volume: a 2-D prior within slices, variation across them. The batch is the volume, in order.
 
     Chung et al., DiffusionMBIR, CVPR 2023, Alg. 1, and DDS, ICLR 2024, Alg. 4: the data step of each level minimises
@@ -86,10 +86,6 @@ class AcrossSlices(ProximalMethod):
         super().__post_init__()
         if isinstance(self.method, DDS) and self.method.gamma is not None:
             raise ValueError("across slices DDS works without a fixed gamma")
-
-    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
-             constrain: Constrain, noise: Draw) -> Tensor:
-        return self.advance(x, sigma, sigma_next, None, problem=problem, denoise=denoise, constrain=constrain, noise=noise)[0]
 
     def advance(self, x: Tensor, sigma: float, sigma_next: float, memory: Memory | None, *, problem: Problem, denoise: Prior,
                 constrain: Constrain, noise: Draw) -> tuple[Tensor, Memory]:

@@ -20,8 +20,9 @@ class Method(Checked, ABC):
     """One reverse step: from x at noise level sigma to x at sigma_next < sigma, agreeing with the data.
 
     Methods are frozen dataclasses of hyper-parameters, whose bounds are checked when they are made. A method without
-    memory defines `step` alone. A method that remembers earlier steps of a trajectory (a multistep solver, a dual
-    variable) defines `advance` too, and `begin` where its memory starts with something; it keeps nothing in itself.
+    memory defines `step` alone. One that remembers earlier steps of a trajectory (a multistep solver, a dual
+    variable) is `Remembering`: it defines `advance`, and `begin` where its memory starts with something. None keeps anything
+    in itself.
 
     The loop passes `problem` (in the prior's coordinates, and with an operator as `needs` says; None where it is None),
     `denoise` (the prior), `constrain` (exact extra constraints, for the corrected estimate) and `noise` (fresh white
@@ -87,6 +88,20 @@ class Method(Checked, ABC):
             memory: what `begin` or the step before returned.
         """
         return self.step(x, sigma, sigma_next, problem=problem, denoise=denoise, constrain=constrain, noise=noise), memory
+
+
+class Remembering(Method):
+    """A method that carries a memory from step to step: what a step is without one, `advance` says."""
+
+    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Any, denoise: Prior, constrain: Constrain,
+             noise: Draw) -> Tensor:
+        memory = self.begin(problem, x.shape)
+        return self.advance(x, sigma, sigma_next, memory, problem=problem, denoise=denoise, constrain=constrain, noise=noise)[0]
+
+    @abstractmethod
+    def advance(self, x: Tensor, sigma: float, sigma_next: float, memory: Any, *, problem: Any, denoise: Prior,
+                constrain: Constrain, noise: Draw) -> tuple[Tensor, Any]:
+        """x at `sigma_next` and the memory there."""
 
 
 class ProximalMethod(Method):

@@ -28,6 +28,12 @@ def fixed_split(sigma_next: float, eta: float) -> tuple[float, float]:
     return (1 - eta**2) ** 0.5 * sigma_next, eta * sigma_next
 
 
+def spectral_noise(s: Tensor, sigma_y: float | Tensor) -> Tensor:
+    """Std of the noise of y / s, for each singular value; infinite where s = 0."""
+    measured = s > 0
+    return torch.where(measured, sigma_y / s.where(measured, 1.0), torch.inf)
+
+
 def spectral_gains(s: Tensor, sigma_y: float | Tensor, sigma_next: float, eta: float,
                    eta_b: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
     """(trust, kept, fresh) per singular value: how far to believe y, and how much old and fresh noise to add.
@@ -41,7 +47,7 @@ def spectral_gains(s: Tensor, sigma_y: float | Tensor, sigma_next: float, eta: f
     returns the network's bare estimate.
     """
     measured = s > 0
-    nu = torch.where(measured, sigma_y / s.where(measured, 1.0), torch.inf)
+    nu = spectral_noise(s, sigma_y)
     clean = sigma_next >= nu
     kept, fresh = fixed_split(sigma_next, eta)
     trust = torch.where(clean, eta_b, torch.where(measured, kept / nu.clamp(min=torch.finfo(s.dtype).tiny), 0.0))

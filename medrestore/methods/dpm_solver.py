@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..priors import Prior
 from ..problem import Problem
-from .base import Constrain, Draw, Method
+from .base import Constrain, Draw, Remembering
 
 Estimate = tuple[Tensor, float]  # of the clean image, and the noise level at which it was made
 
@@ -30,7 +30,7 @@ def extrapolated(x0: Tensor, sigma: float, sigma_next: float, before: Estimate |
 
 
 @dataclass(frozen=True)
-class DPMSolver(Method):
+class DPMSolver(Remembering):
     """DPM-Solver++ (2M): Lu, Zhou, Bao, Chen, Li & Zhu, arXiv 2211.01095, Alg. 2. The prior alone.
 
     Second order for one prior call a step: the clean image is extrapolated from two estimates. Deterministic. The first
@@ -38,11 +38,6 @@ class DPMSolver(Method):
     """
 
     needs = None
-
-    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
-             constrain: Constrain, noise: Draw) -> Tensor:
-        x0 = constrain(denoise(x, sigma))
-        return x0 + sigma_next / sigma * (x - x0)
 
     def advance(self, x: Tensor, sigma: float, sigma_next: float, memory: Estimate | None, *, problem: Problem,
                 denoise: Prior, constrain: Constrain, noise: Draw) -> tuple[Tensor, Estimate]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from ..consistency import misfit
+from ..consistency import energy, misfit
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds
@@ -46,18 +46,14 @@ def likelihood_step(x0: Tensor, sigma: float, sigma_next: float, problem: Proble
         (gradient,) = torch.autograd.grad(size.sum(), image)
     size = size.detach().reshape(-1, 1, 1, 1)
     move = size * gradient
-    seen = _squared(problem.operator(x0 + move) - problem.operator(x0))
-    gain = seen / _squared(move).clamp(min=torch.finfo(x0.real.dtype).tiny)
+    seen = energy(problem.operator(x0 + move) - problem.operator(x0))
+    gain = seen / energy(move).clamp(min=torch.finfo(x0.real.dtype).tiny)
     most = sigma**2 / (gain * sigma**2 / (1 + sigma**2) + problem.sigma**2)
     return most.nan_to_num(0.0) * size / _likelihood_scale(sigma, sigma_next)
 
 
 def _likelihood_scale(sigma: float, sigma_next: float) -> float:
     return ((1 + sigma**2) * (1 + sigma_next**2)) ** 0.5
-
-
-def _squared(values: Tensor) -> Tensor:
-    return values.abs().square().flatten(1).sum(1).reshape(-1, 1, 1, 1)
 
 
 @dataclass(frozen=True)

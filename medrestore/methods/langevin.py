@@ -52,21 +52,16 @@ class Langevin(ProximalMethod):
         variance = problem.sigma**2 + (sigma**2 if self.annealed else 0.0)
         for _ in range(self.iterations):
             e = constrain(denoise(x, sigma)) - x                                       # sigma^2 times the score
-            x = x + self._moved(problem, x, e, sigma, variance, noise)
+            spread = (2 * self.eps * (1 - self.eps / 2)) ** 0.5
+            r = problem.y - problem.operator(x)
+            a = self.eps * e + spread * sigma * noise()
+            b = self.eps * r + spread * variance**0.5 * white_of_data(r, noise)
+            gamma = justified_gamma(sigma, variance**0.5, 1.0)
+            x = x + prox(Problem(problem.operator, b), a, gamma, cg_steps=self.cg_steps, rtol=self.rtol)
         if sigma_next > 0:
             return x
         x0 = denoise(x, sigma)
         return constrain(prox(problem, x0, justified_gamma(sigma, problem.sigma, 1.0), cg_steps=self.cg_steps, rtol=self.rtol))
-
-    def _moved(self, problem: Problem, x: Tensor, e: Tensor, sigma: float, variance: float | Tensor, noise: Draw) -> Tensor:
-        """eps P g and the noise: argmin_d |d - a|^2 / sigma^2 + |A d - b|^2 / variance."""
-        spread = (2 * self.eps * (1 - self.eps / 2)) ** 0.5
-        r = problem.y - problem.operator(x)
-        a = self.eps * e + spread * sigma * noise()
-        b = self.eps * r + spread * variance**0.5 * white_of_data(r, noise)
-        gamma = justified_gamma(sigma, variance**0.5, 1.0)
-        return prox(Problem(problem.operator, b), a, gamma, cg_steps=self.cg_steps, rtol=self.rtol)
-
 
 def white_of_data(like: Tensor, noise: Draw) -> Tensor:
     """White noise shaped like a measurement (batch, ...), from the streams of the samples; complex where it is complex."""

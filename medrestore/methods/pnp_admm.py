@@ -10,12 +10,12 @@ from ..consistency import prox
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds
-from .base import Constrain, Draw, ProximalMethod
+from .base import Constrain, Draw, ProximalMethod, Remembering
 from .budget import justified_gamma
 
 
 @dataclass(frozen=True)
-class PnPADMM(ProximalMethod):
+class PnPADMM(Remembering, ProximalMethod):
     """Plug-and-play ADMM with continuation: Chan, Wang & Elgendy, IEEE TCI 3, 2017 (arXiv 1605.01710), Alg. 1.
 
     Their weight rho_k = lam / sigma_k^2 rises as the noise levels fall, by which the data step is that of `justified_gamma`.
@@ -38,10 +38,6 @@ class PnPADMM(ProximalMethod):
 
     def begin(self, problem: Problem | None, shape: torch.Size) -> float:
         return 0.0
-
-    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
-             constrain: Constrain, noise: Draw) -> Tensor:
-        return self.advance(x, sigma, sigma_next, 0.0, problem=problem, denoise=denoise, constrain=constrain, noise=noise)[0]
 
     def advance(self, x: Tensor, sigma: float, sigma_next: float, memory: Tensor | float, *, problem: Problem, denoise: Prior,
                 constrain: Constrain, noise: Draw) -> tuple[Tensor, Tensor | float]:

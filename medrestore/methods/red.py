@@ -9,14 +9,14 @@ from ..consistency import prox
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds
-from .base import Constrain, Draw, ProximalMethod
+from .base import Constrain, Draw, ProximalMethod, Remembering
 from .budget import justified_gamma
 
 Memory = tuple[Tensor, float]  # x of the step before, and its t
 
 
 @dataclass(frozen=True)
-class RED(ProximalMethod):
+class RED(Remembering, ProximalMethod):
     """Regularisation by denoising: Romano, Elad & Milanfar, SIIMS 10, 2017, eq. 40, in the accelerated proximal form of
     Reehorst & Schniter, IEEE TCI 5, 2019, Alg. 5 (RED-APG).
 
@@ -44,10 +44,6 @@ class RED(ProximalMethod):
 
     def calls(self, steps: int, coils: int = 1) -> int:
         return self.iterations * steps
-
-    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
-             constrain: Constrain, noise: Draw) -> Tensor:
-        return self.advance(x, sigma, sigma_next, None, problem=problem, denoise=denoise, constrain=constrain, noise=noise)[0]
 
     def advance(self, x: Tensor, sigma: float, sigma_next: float, memory: Memory | None, *, problem: Problem, denoise: Prior,
                 constrain: Constrain, noise: Draw) -> tuple[Tensor, Memory]:

@@ -10,7 +10,7 @@ from ..consistency import misfit
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds
-from .base import Constrain, Draw, Method
+from .base import Constrain, Draw, Remembering
 
 BETAS, TINY = (0.9, 0.99), 1e-8  # of Adam, as in the published code
 
@@ -32,7 +32,7 @@ class Iterate:
 
 
 @dataclass(frozen=True)
-class REDDiff(Method):
+class REDDiff(Remembering):
     """Regularisation by denoising diffusion: Mardani, Song, Kautz & Vahdat, ICLR 2024, Alg. 1. An estimate, and no samples.
 
     One step of Adam (Kingma & Ba, ICLR 2015) a noise level, on |y - A(mu)|^2 / 2 + lambda_t sg(e - n)^T mu, where e is the
@@ -48,10 +48,6 @@ class REDDiff(Method):
     draws = False
     lam: Annotated[float, Bounds(above=0)] = 0.25
     lr: Annotated[float, Bounds(above=0)] = 0.1
-
-    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
-             constrain: Constrain, noise: Draw) -> Tensor:
-        return self.advance(x, sigma, sigma_next, None, problem=problem, denoise=denoise, constrain=constrain, noise=noise)[0]
 
     def advance(self, x: Tensor, sigma: float, sigma_next: float, memory: Iterate | None, *, problem: Problem,
                 denoise: Prior, constrain: Constrain, noise: Draw) -> tuple[Tensor, Iterate]:

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from ..consistency import prox
-from ..operators import CoilOperator, Coils, LinearOperator, SpectralOperator
+from ..operators import CoilOperator, Coils, SpectralOperator
 from ..operators.base import required
 from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds
-from .base import Constrain, Draw, Method
+from .base import Constrain, Draw, Remembering
 from .budget import justified_gamma
 from .score_sde import Predictor, corrected, predicted
 
@@ -33,7 +33,7 @@ class CoilState:
 
 
 @dataclass(frozen=True)
-class ScoreMRI(Method):
+class ScoreMRI(Remembering):
     """Score-MRI: Chung & Ye, Medical Image Analysis 80, 2022: the images of the coils by predictor and corrector.
 
     Each half of a step ends with a data step on the k-space of every coil, x <- x + lam F^-1 (y - M F x), y without noise of
@@ -69,11 +69,6 @@ class ScoreMRI(Method):
         assert problem is not None  # as `needs` says
         return CoilState(of_coils(problem, shape[0]))
 
-    def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
-             constrain: Constrain, noise: Draw) -> Tensor:
-        state = self.begin(problem, x.shape)
-        return self.advance(x, sigma, sigma_next, state, problem=problem, denoise=denoise, constrain=constrain, noise=noise)[0]
-
     def advance(self, x: Tensor, sigma: float, sigma_next: float, memory: CoilState, *, problem: Problem, denoise: Prior,
                 constrain: Constrain, noise: Draw) -> tuple[Tensor, CoilState]:
         coils, measured = coils_of(problem), memory.problem
@@ -95,7 +90,7 @@ class ScoreMRI(Method):
             score = (denoise(images, sigma_next) - images) / sigma_next**2
             images = consistent(corrected(images, score, fresh(), self.snr), sigma_next)
         if self.combination == "hybrid" and (memory.step + 1) % self.every == 0:
-            left = back_projected_residual(problem, coils.combine(images))
+            left = problem.operator.adjoint(problem.y - problem.operator(coils.combine(images)))
             images = images + coils.spread(trust(sigma_next, problem) * left)
         return coils.combine(images), CoilState(measured, memory.step + 1, images)
 
@@ -113,11 +108,6 @@ def begun(coils: Coils, x: Tensor, sigma: float, n: Tensor) -> Tensor:
 def trust(sigma: float, problem: Problem) -> float | Tensor:
     """sigma^2 / (sigma^2 + sigma_y^2)."""
     return sigma**2 / (sigma**2 + problem.sigma**2)
-
-
-def back_projected_residual(problem: Problem[LinearOperator], x: Tensor) -> Tensor:
-    """Ah (y - A x)."""
-    return problem.operator.adjoint(problem.y - problem.operator(x))
 
 
 def of_coils(problem: Problem, batch: int) -> Problem[SpectralOperator]:

@@ -11,6 +11,7 @@ from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds
 from .base import Constrain, Draw, Method
+from .budget import spectral_noise
 
 SDE = Literal["ve", "vp"]
 Predictor = Literal["ancestral", "reverse-diffusion"]
@@ -103,8 +104,7 @@ def imputed(problem: Problem[SpectralOperator], x: Tensor, sigma: float, n: Tens
         n: white noise, None at level 0.
     """
     S = problem.spectrum
-    measured = S.s > 0
-    nu = torch.where(measured, problem.sigma / S.s.where(measured, 1.0), torch.inf)
+    nu = spectral_noise(S.s, problem.sigma)
     known = nu <= sigma
     target = problem.observed
     if n is not None:
@@ -121,7 +121,6 @@ def informed(problem: Problem[SpectralOperator], x: Tensor, sigma: float) -> Ten
     if problem.exact is True:
         return 0.0
     S = problem.spectrum
-    measured = S.s > 0
-    nu = torch.where(measured, problem.sigma / S.s.where(measured, 1.0), torch.inf)
+    nu = spectral_noise(S.s, problem.sigma)
     weight = torch.where(nu > sigma, 1 / (nu**2 - sigma**2).clamp(min=sigma**2), 0.0)
     return S.synthesise(weight * (problem.observed - S.analyse(x)))

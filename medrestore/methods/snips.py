@@ -11,6 +11,7 @@ from ..priors import Prior
 from ..problem import Problem
 from ..settings import Bounds
 from .base import Constrain, Draw, Method
+from .budget import spectral_noise
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,7 @@ class SNIPS(Method):
     def step(self, x: Tensor, sigma: float, sigma_next: float, *, problem: Problem, denoise: Prior,
              constrain: Constrain, noise: Draw) -> Tensor:
         S, y = problem.spectrum, problem.observed
-        measured = S.s > 0
-        nu = torch.where(measured, problem.sigma / S.s.where(measured, 1.0), torch.inf)
+        nu = spectral_noise(S.s, problem.sigma)
         clean = nu <= sigma
         w = torch.where(clean, 1.0, (sigma / nu.where(~clean, 1.0)) ** 2)  # share of the pull that is to y
         c = self.c

@@ -196,15 +196,12 @@ class AveragePool(NumbersOperator, LocalOperator, CoIsometry):
         return self._patches(x).mean((-3, -1))
 
     def adjoint(self, y: Tensor) -> Tensor:
-        return self._spread(y) / self.factor**2
+        return y.repeat_interleave(self.factor, -2).repeat_interleave(self.factor, -1) / self.factor**2
 
     def _patches(self, x: Tensor) -> Tensor:
         """(..., h, w) -> (..., h/r, r, w/r, r)."""
         (h, w), r = self.size, self.factor
         return x.reshape(*x.shape[:-2], h // r, r, w // r, r)
-
-    def _spread(self, y: Tensor) -> Tensor:
-        return y.repeat_interleave(self.factor, -2).repeat_interleave(self.factor, -1)
 
     def _cosines(self, x: Tensor) -> Tensor:
         """The orthonormal cosine transform (type II) as a matrix, (frequency, pixel)."""
@@ -222,9 +219,6 @@ class AveragePool(NumbersOperator, LocalOperator, CoIsometry):
         D = self._cosines(c)
         return torch.einsum("...yixj,ia,jb->...yaxb", self._patches(c), D, D).reshape(c.shape)
 
-    def _measure(self, c: Tensor) -> Tensor:
-        return c[..., :: self.factor, :: self.factor]
-
     def _unmeasure(self, y: Tensor) -> Tensor:
         c = y.new_zeros(*y.shape[:-2], *self.size)
         c[..., :: self.factor, :: self.factor] = y
@@ -233,7 +227,8 @@ class AveragePool(NumbersOperator, LocalOperator, CoIsometry):
     @property
     def spectrum(self) -> Spectrum:
         s = self._unmeasure(torch.full((1, 1), self.scale))
-        return Spectrum(s, self._analyse, self._synthesise, self._measure, self._unmeasure)
+        every = slice(None, None, self.factor)
+        return Spectrum(s, self._analyse, self._synthesise, lambda c: c[..., every, every], self._unmeasure)
 
     def restrict(self, window: Window) -> "AveragePool":
         rows, columns = self.footprint(window)

@@ -15,6 +15,7 @@ from .architectures import configuration, tensor_of
 from .base import ClassConditional
 from .classes import Classes
 from .parametrisations import Parametrisation
+from .symmetries import SYMMETRIES, Way, are_symmetries, way_at
 
 if TYPE_CHECKING:
     from diffusers import DDIMPipeline, DDPMPipeline, SchedulerMixin
@@ -58,7 +59,8 @@ class NetworkPrior(ClassConditional):
 
     def __init__(self, net: torch.nn.Module, parametrisation: Parametrisation, *, channels: int, multiple: int = 1,
                  size: tuple[int, int] | None = None, recipe: Recipe | None = None, bf16: bool = False,
-                 class_label: int | None = None, classes: Classes | None = None, reference_channels: int = 0) -> None:
+                 class_label: int | None = None, classes: Classes | None = None, reference_channels: int = 0,
+                 symmetries: tuple[str, ...] = ()) -> None:
         for name, number in (("channels", channels), ("multiple", multiple)):
             if type(number) is not int or number < 1:
                 raise InputError(f"{name} of a prior must be a whole number of at least 1, got {number!r}")
@@ -68,11 +70,15 @@ class NetworkPrior(ClassConditional):
             raise InputError(f"class_label must be a whole number of at least 0, got {class_label!r}")
         if classes is not None and (class_label is None or class_label >= classes.embedded):
             raise InputError(f"class_label must be a whole number below {classes.embedded}, got {class_label!r}")
+        if not are_symmetries(symmetries, channels):
+            raise InputError(f"symmetries of a prior are of {', '.join(SYMMETRIES)}, the last for two channels alone, got "
+                             f"{symmetries!r}")
         self.net = net.eval()
         self.parametrisation = parametrisation
         self.channels, self.multiple, self.size = channels, multiple, size
         self.recipe, self.bf16 = recipe, bf16
         self.class_label, self.classes, self.reference_channels = class_label, classes, reference_channels
+        self.symmetries = symmetries
         self._beside: Tensor | None = None  # the second image and its channel of ones
         self.sigma_range = parametrisation.sigma_range
 
@@ -118,8 +124,8 @@ class NetworkPrior(ClassConditional):
 
     def __repr__(self) -> str:
         parts = [type(self.net).__name__, repr(self.parametrisation), f"channels={self.channels}", f"multiple={self.multiple}"]
-        for name in ("size", "recipe", "class_label", "reference_channels"):
-            if (value := vars(self)[name]) not in (None, 0) or (name == "class_label" and value == 0):
+        for name in ("size", "recipe", "class_label", "reference_channels", "symmetries"):
+            if (value := vars(self)[name]) not in (None, 0, ()) or (name == "class_label" and value == 0):
                 parts.append(f"{name}={value!r}")
         return f"NetworkPrior({', '.join(parts)})"
 
@@ -137,15 +143,16 @@ class NetworkPrior(ClassConditional):
 
     def _estimate(self, x: Tensor, sigma: float, labels: Tensor | None) -> Tensor:
         level = torch.full((len(x),), float(sigma), device=x.device)
-        return self.parametrisation.estimate(lambda x, t: self._forward(x, t, labels), x, level)
+        way = way_at(self.symmetries, sigma)
+        return self.parametrisation.estimate(lambda x, t: self._forward(x, t, labels, way), x, level)
 
-    def _forward(self, x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
+    def _forward(self, x: Tensor, t: Tensor, labels: Tensor | None, way: Way) -> Tensor:
         images = len(x)
         if x.device.type == "cpu":
             images = max(1, AT_ONCE // (x.shape[-2] * x.shape[-1]))
-        x = self._with_beside(x)
+        x = way.turned(self._with_beside(x))
         parts = [slice(start, start + images) for start in range(0, len(x), images)]
-        return torch.cat([self._output(x[part], t[part], None if labels is None else labels[part]) for part in parts])
+        return way.back(torch.cat([self._output(x[part], t[part], None if labels is None else labels[part]) for part in parts]))
 
     def with_reference(self, image: Tensor) -> "NetworkPrior":
         if not self.reference_channels:
@@ -177,18 +184,13 @@ class NetworkPrior(ClassConditional):
         return tensor_of(out).float()
 
 
-def _components(pipeline: Any) -> dict[str, Any]:
-    """The parts of a diffusers pipeline by name."""
-    return dict(pipeline.components)
-
-
 def _pipeline_parts(pipeline: Any) -> tuple[torch.nn.Module, Any]:
     """The network and the scheduler of a pipeline of these two alone."""
     with extra("diffusers", "the prior of a pipeline of diffusers"):
         from diffusers import DiffusionPipeline, SchedulerMixin, UNet2DModel
 
     if isinstance(pipeline, DiffusionPipeline):
-        parts = _components(pipeline)
+        parts: dict[str, Any] = pipeline.components  # type: ignore[attr-defined]
         if set(parts) != {"unet", "scheduler"}:
             raise InputError(f"a {type(pipeline).__name__} has {', '.join(parts)}, and a prior takes a pipeline of "
                              "unet and scheduler alone, such as DDPMPipeline; latent and conditioned ones are none")

@@ -31,6 +31,7 @@ from .descriptions import (
 from .network import NetworkPrior
 from .network_files import CONFIG, WEIGHTS, device_of, network_config, read_network, write_network
 from .parametrisations import Parametrisation
+from .symmetries import are_symmetries
 
 
 def save(folder: Path, net: torch.nn.Module, *, parametrisation: Parametrisation, recipe: Recipe | None, channels: int,
@@ -174,7 +175,7 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = F
     return NetworkPrior(
         Compiled(net) if compiled else net, parametrisation, channels=about["channels"], multiple=about["multiple"],
         size=tuple(about["size"]) if about.get("size") else None, recipe=recipe, bf16=bf16, class_label=class_label,
-        classes=classes, reference_channels=reference,
+        classes=classes, reference_channels=reference, symmetries=_symmetries(about, folder),
     )
 
 
@@ -207,6 +208,14 @@ def reference_channels(about: Mapping[str, Any], folder: Path) -> int:
         raise InputError(f"{folder}/prior.json describes its reference image as {str(said)[:200]}, which has no whole number of "
                          "channels; restore it from where the prior came from")
     return int(channels)
+
+
+def _symmetries(about: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
+    said = about.get("symmetries", [])
+    if not are_symmetries(said, about["channels"]):
+        raise InputError(f"{folder}/prior.json describes its symmetries as {str(said)[:200]}, which images of "
+                         f"{about['channels']} channels cannot have; restore it from where the prior came from")
+    return tuple(said)
 
 
 def _index(classes: Classes | None, label: Label, folder: Path) -> int | None:

@@ -26,7 +26,6 @@ from ..restoration import image_size, padded_size
 from ..sampling import in_batches
 from ..settings import FieldError, plain
 from .checks import check_noise, check_plan, check_prior, complex_prior
-from .data_step import DataStep
 from .interval import SHARE, interval_factor
 from .opening import open_scan
 from .plan import Machine, Plan, Reading, Writing
@@ -138,7 +137,8 @@ def _may_write(source: Path, out: Path, job: Job) -> None:
 
 
 def _recon(scan: KSpaceFile, maps: KSpaceFile | None, source: Path, stage: Stage, job: Job) -> dict[str, Scores]:
-    volume = Volume(scan, maps, source.name, _slice_range(scan, job.plan.slices), job)
+    chosen = chosen_slices(job.plan.slices, len(scan) // scan.frames, scan.path)
+    volume = Volume(scan, maps, source.name, range(chosen.start * scan.frames, chosen.stop * scan.frames), job)
     prepared = volume.first()
     (ready,) = prepared.values()
     check_plan(ready, job.prior, job.plan)
@@ -261,11 +261,6 @@ def _write(volume: Volume, records: Records, keys: dict[int, str], place: Path, 
     return scores
 
 
-def _slice_range(scan: KSpaceFile, slices: tuple[int, int] | None) -> range:
-    chosen = chosen_slices(slices, len(scan) // scan.frames, scan.path)
-    return range(chosen.start * scan.frames, chosen.stop * scan.frames)
-
-
 def _write_nifti(out: Path, images: ReconstructionWriter, slices: int, scan: KSpaceFile, first: int) -> None:
     volume = np.stack([images.read(index) for index in range(slices)])
     if scan.frames > 1:
@@ -289,7 +284,7 @@ def _provenance(source: Path, ready: Prepared, volume: Volume, notes: list[str])
         "interval_factor": interval_factor(volume.plan, "" if settled.adaptation.prior else job.prior_hash),
         "sampling": {"kind": sampling.kind, "acceleration": sampling.acceleration, "acquired": ready.acquired,
                      "calibration": sampling.acs},
-        "frames": _frames(volume.scan),
+        "frames": list(volume.scan.values) if isinstance(volume.scan, SeriesFile) else None,
         "notes": [job.writing.told(note, source) for note in notes],
     }
 
@@ -300,11 +295,6 @@ def _recorded(job: Job) -> Plan:
     files: dict[str, Any] = {name: None if (place := vars(plan)[name]) is None else names.name_of(place)
                              for name in ("maps", "trajectory", "reference_image")}
     return replace(plan, prior=job.recorded_prior(names), **files, **plan.named(names))
-
-
-def _frames(scan: KSpaceFile) -> list[dict[str, int]] | None:
-    """The values of the counters in each frame of a series; None of other scans."""
-    return list(scan.values) if isinstance(scan, SeriesFile) else None
 
 
 def _numbers(scores: Scores) -> dict[str, float | str]:
@@ -321,13 +311,15 @@ def _summary(scan: KSpaceFile, ready: Prepared, job: Job, slices: int, at_once: 
              f"noise {ready.problem.sigma:.3g} ({ready.noise_source}); ")
     if job.plan.is_classical:
         return f"{begun}{job.plan.method}, which needs no prior; on {job.machine.place}"
+    form = ready.data_step
     batch = at_once if job.plan.across_slices is None else job.plan.batch_size
     minutes = _seconds_a_call(ready, job, at_once) * job.calls(ready.sense.maps.shape[1]) * -(-slices // batch) / 60
     return (
         f"{begun}prior {job.prior_name}; "
         f"{job.plan.samples} {'sample' if job.plan.samples == 1 else 'samples'} by {type(job.plan.sampler).__name__}, "
         f"{len(job.levels) - 1} steps, {'' if at_once == 1 else f'{at_once} slices in a batch, '}"
-        f"data steps by {_words(ready.data_step)}; on {job.machine.place}; "
+        f"data steps by {form.chosen}{f' (set up in {form.seconds:.1f} s a slice)' if form.seconds else ''}; "
+        f"on {job.machine.place}; "
         + about(minutes)
     )
 
@@ -336,10 +328,6 @@ def _counted_in(scan: KSpaceFile, slices: int) -> str:
     """How many of its slices, and of how many frames each."""
     said = f"{slices // scan.frames} of {len(scan) // scan.frames} slices"
     return said if scan.frames == 1 else f"{said} of {scan.frames} frames"
-
-
-def _words(form: DataStep) -> str:
-    return f"{form.chosen} (set up in {form.seconds:.1f} s a slice)" if form.seconds else form.chosen
 
 
 def _seconds_a_call(ready: Prepared, job: Job, at_once: int) -> float:

@@ -61,7 +61,8 @@ def noise_profile(problem: Problem[AnySense], *, along_axis: bool = False) -> No
     chance = of_all * (1 + SURE * np.sqrt(4 / white))  # 2 / n for each of two sums of n squares
     if not (variance > chance).any():
         return None
-    std = torch.from_numpy(_between_rings(np.maximum(variance, thermal), radius)).to(mask).sqrt()
+    middles = (np.arange(RINGS) + 0.5) / RINGS
+    std = torch.from_numpy(np.exp(np.interp(radius, middles, np.log(np.maximum(variance, thermal))))).to(mask).sqrt()
     least, largest = (float(edge) for edge in torch.aminmax(std[mask > 0]))
     return NoiseProfile(least, torch.where(mask > 0, least / std, 0.0), largest)
 
@@ -94,9 +95,3 @@ def _pooled(white: np.ndarray, *energies: np.ndarray) -> tuple[np.ndarray, ...]:
         groups[groups == groups[0]] -= 1
     sizes = np.bincount(groups)
     return tuple(np.bincount(groups, weights=each)[groups] / sizes[groups] for each in energies)
-
-
-def _between_rings(variance: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """The variance of every sample, interpolated in its logarithm between the middles of the rings."""
-    middles = (np.arange(RINGS) + 0.5) / RINGS
-    return np.exp(np.interp(radius, middles, np.log(variance)))

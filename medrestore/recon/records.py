@@ -1,7 +1,6 @@
 """Restored slices on disk until their volume is complete: what a run that stopped leaves to the next one."""
 
 import hashlib
-import io
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,9 +12,8 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..files import write_file
 from ..io import Scan
-from ..io.npz import npz_names, read_npz
+from ..io.npz import npz_names, read_npz, write_npz
 from ..metrics import Scores, fastmri_scores
 from ..report import Column
 from .restoring import Slice
@@ -103,13 +101,10 @@ class Records:
         Raises:
             InputError: it cannot be written.
         """
-        arrays = {"image": record.image, "std": record.std, "samples": record.samples, **record.magnitudes}
-        buffer = io.BytesIO()
-        given: dict[str, Any] = {name: array.resolve_conj().numpy() for name, array in arrays.items() if array is not None}
-        notes = np.frombuffer(json.dumps(record.notes).encode(), np.uint8)
-        np.savez(buffer, facts=np.array([record.misfit, record.noise_std]), notes=notes,
-                 seeds=np.array([len(record.seeds), *record.seeds]), **given)  # an array without entries is refused
-        write_file(self.place(index, key), buffer.getvalue())
+        write_npz(self.place(index, key), facts=np.array([record.misfit, record.noise_std]),
+                  notes=np.frombuffer(json.dumps(record.notes).encode(), np.uint8),
+                  seeds=np.array([len(record.seeds), *record.seeds]),  # an array without entries is refused
+                  image=record.image, std=record.std, samples=record.samples, **record.magnitudes)
 
     def load(self, index: int, key: str) -> Record | None:
         """The record of a slice; None where there is none, or a damaged one."""

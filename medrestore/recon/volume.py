@@ -159,7 +159,8 @@ class Volume:
                 continue
             keys |= dict.fromkeys(group.numbers, group.key)
             for index in group.empty:
-                records.save(index, group.key, self._black(shape, scored=scored))
+                records.save(index, group.key, Record.empty(shape, samples=self.plan.samples,
+                                                            keep_samples=self.plan.keep_samples, scored=scored))
             if group.kept:
                 self._restore(group, records, advance)
                 release_freed_memory()
@@ -277,10 +278,6 @@ class Volume:
     def _with_baselines(self, index: int) -> bool:
         """Whether the images of a slice without a prior are needed, though there may be no reference."""
         return index == self.pictured or self.job.show is not None
-
-    def _black(self, shape: tuple[int, int], *, scored: bool) -> Record:
-        plan = self.plan
-        return Record.empty(shape, samples=plan.samples, keep_samples=plan.keep_samples, scored=scored)
 
 
 def _shape(ready: Prepared) -> tuple[int, int]:

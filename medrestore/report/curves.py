@@ -105,7 +105,8 @@ def _svg(curves: Curves, drawn: Mapping[str, Sequence[Point]], styles: Mapping[s
 
 
 def _draw_line(axes: "Axes", points: Sequence[Point], style: int, log_x: bool) -> None:
-    colour, dashes, marker = _colour(style), DASHES[style // COLOURS % len(DASHES)], MARKERS[style % len(MARKERS)][0]
+    colour = f"#0300{style % COLOURS:02x}"  # stands for var(--series-n), see `_themed`
+    dashes, marker = DASHES[style // COLOURS % len(DASHES)], MARKERS[style % len(MARKERS)][0]
     for point in points:
         if log_x and point.x <= 0:
             axes.axhline(point.y, color=colour, linewidth=1.4, dashes=(6, 3))
@@ -150,10 +151,6 @@ def _inlined(svg: str, label: str) -> str:
 def _themed(style: str) -> str:
     style = style.replace(INK, "var(--muted)").replace(GRID, "var(--line)")
     return re.sub(r"#0300([0-9a-f]{2})", lambda match: f"var(--series-{int(match.group(1), 16)})", style)
-
-
-def _colour(style: int) -> str:
-    return f"#0300{style % COLOURS:02x}"  # stands for var(--series-n), see `_themed`
 
 
 def _swatch(style: int, level: bool) -> str:

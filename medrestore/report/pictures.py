@@ -118,18 +118,14 @@ def panels(picture: Picture, name: str, gain: float) -> str:
                       key=f"{name}-error-{number}")
         columns.append(_picture_column(label, picture, image, region, name, number, below))
     tile = round(TILE * min(2.0, max(1.0, math.sqrt(width / height))))
-    across = _columns_a_row(len(columns), PAGE // (tile + 12))
+    most = PAGE // (tile + 12)  # columns a row where there is room; the rows are to be about equally long
+    across = max(min(4, most), math.ceil(len(columns) / math.ceil(len(columns) / most)))
     return (f'<section class="picture">{heading(3, name, picture.title)}\n'
             f'<p class="note">White is {picture.peak:.4g} in every image. The box is the region shown below it, '
             f"{region.width} × {region.height} of {width} × {height} pixels, the same for all. "
             f"The error is |image\u00a0−\u00a0reference|\u00a0×\u00a0{gain:g}.</p>\n"
             f'<div class="columns" style="--tile: {tile}px; --across: {across}">\n' + "\n".join(columns) + "\n</div>\n"
             f"{_slider(picture, name, region, gain)}</section>")
-
-
-def _columns_a_row(count: int, most: int) -> int:
-    """How many columns to set side by side where there is room, so that the rows are about equally long."""
-    return max(min(4, most), math.ceil(count / math.ceil(count / most)))
 
 
 def _picture_column(label: str, picture: Picture, image: np.ndarray, region: Region, name: str, number: int, below: str) -> str:

@@ -63,7 +63,9 @@ def perform(work: Work, worker: int, send: Callable[[Message], None]) -> None:
             raise InputError("the memory is too small for this; draw fewer samples in a batch (`batch_size` 1), or take a "
                              "smaller image") from error
         raise
-    _pack()
+    with zipfile.ZipFile(ARCHIVE, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(Path(RESULT).iterdir()):
+            archive.write(path, path.name)
 
 
 def _run_recon(work: Work, tell: Mapping[str, Any]) -> None:
@@ -110,10 +112,3 @@ def _input_place(work: Work, role: str) -> Path:
     from .. import shipped
 
     return shipped.scan(work.inputs[role])
-
-
-def _pack() -> None:
-    """All files of the result in one archive."""
-    with zipfile.ZipFile(ARCHIVE, "w", zipfile.ZIP_STORED) as archive:
-        for path in sorted(Path(RESULT).iterdir()):
-            archive.write(path, path.name)

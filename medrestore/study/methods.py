@@ -45,12 +45,10 @@ class Network:
 
     def load(self, device: str) -> "CountedPrior":
         """The prior on a device, loaded once for a process, with a count that begins at 0."""
-        return CountedPrior(_opened_prior(self.prior, device, self.bf16, self.conditions))
+        return CountedPrior(_opened_once(self.prior, self.conditions, device=device, bf16=self.bf16))
 
 
-@lru_cache(maxsize=2)
-def _opened_prior(prior: str, device: str, bf16: bool, conditions: Conditions) -> Prior:
-    return opened(prior, conditions, device=device, bf16=bf16)
+_opened_once = lru_cache(maxsize=2)(opened)
 
 
 class CountedPrior(WrappedPrior):

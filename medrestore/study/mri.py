@@ -3,11 +3,11 @@
 import math
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -289,13 +289,10 @@ class Trained(ScanSolver):
 
     def reconstruct(self, prepared: PreparedSlice, label: str, seed: int, stream: int,
                     device: str) -> list[MethodImage]:
-        return [_by_baseline(_loaded_baseline(self.folder, device), prepared, label)]
+        return [_by_baseline(_loaded_once(self.folder, device=device), prepared, label)]
 
 
-@lru_cache(maxsize=4)
-def _loaded_baseline(folder: str, device: str) -> BaselineMethod:
-    """A trained baseline, loaded once for a process."""
-    return trained.load(folder, device=device)
+_loaded_once = lru_cache(maxsize=4)(trained.load)
 
 
 def _by_baseline(baseline: BaselineMethod, prepared: PreparedSlice, label: str) -> MethodImage:
@@ -336,16 +333,11 @@ class ScanDiffusion(NetworkSolver[Plan], ScanSolver):
         made = restore_slice(about, prior, plan, slice_index=stream)
         facts: Facts = {"calls": float(network.calls), "misfit": float(made.restoration.misfit.mean())}
         if self.uncertainty:
-            facts |= _uncertainty(made.samples, prepared)
+            inside = prepared.prepared.shown(torch.ones_like(prepared.prepared.gain[0, 0])).cpu() > 0
+            measured = calibration(made.samples.abs(), prepared.reference, inside=inside).row()
+            facts |= {name: value if math.isfinite(value) else None for name, value in measured.items()}
         of_first: Facts = {"calls": network.calls / plan.samples, "misfit": float(made.restoration.misfit[0])}
         return mean_and_first(label, made.image, made.samples, facts, of_first)
-
-
-def _uncertainty(samples: Tensor, prepared: PreparedSlice) -> Facts:
-    """How well the spread of the samples tells the error, inside the support of the coil maps."""
-    inside = prepared.prepared.shown(torch.ones_like(prepared.prepared.gain[0, 0])).cpu() > 0
-    measured = calibration(samples.abs(), prepared.reference, inside=inside).row()
-    return {name: value if math.isfinite(value) else None for name, value in measured.items()}
 
 
 def mean_facts(facts: Sequence[Facts]) -> Facts:
@@ -377,15 +369,12 @@ def _baseline_solver(config: Baseline, protocol: str, source: str, where: str) -
     if (config.weights is not None) != (name in TRAINED):
         raise InputError(f"{name} {'needs weights, the folder of a trained one' if name in TRAINED else 'takes no weights'}")
     if config.weights is not None:
-        return _trained(name, config.weights, trained.describe(config.weights))
+        about = trained.describe(config.weights)
+        if about["kind"] != TRAINED[name]:
+            raise InputError(f"{config.weights} holds a trained {about['kind']}, not a {name}")
+        return Trained(config.weights, about["sha256"] + digest_of(about["arguments"]))
     if name in ROOT_SUM_OF_SQUARES:
         if config.options:
             raise InputError(f"{name} has no options")
         return SumOfSquares()
     return Classical(CLASSICAL.build(name, config.options, source, f"{where}.options"))
-
-
-def _trained(name: str, folder: str, about: Mapping[str, Any]) -> Trained:
-    if about["kind"] != TRAINED[name]:
-        raise InputError(f"{folder} holds a trained {about['kind']}, not a {name}")
-    return Trained(folder, about["sha256"] + digest_of(about["arguments"]))

@@ -146,19 +146,15 @@ def scan_cases(source: Simulated | Phantoms | KSpace, prints: Fingerprints, wher
         case Simulated():
             return _subjects(source, prints, where)
         case Phantoms():
-            return _phantoms(source)
+            head = part_of(Head, source)
+            cases = []
+            for number in range(source.first, source.first + source.count):
+                name, identity = f"phantom{number}", f"phantom {head.seed} {number}"
+                fingerprint = digest_of(["phantom", number, asdict(head)])
+                cases.append(PhantomCase(name, name, fingerprint, identity, (0,), number, number, head))
+            return cases
         case KSpace():
             return _file_cases(source, prints, where)
-
-
-def _phantoms(source: Phantoms) -> list[PhantomCase]:
-    head = part_of(Head, source)
-    cases = []
-    for number in range(source.first, source.first + source.count):
-        name, identity = f"phantom{number}", f"phantom {head.seed} {number}"
-        fingerprint = digest_of(["phantom", number, asdict(head)])
-        cases.append(PhantomCase(name, name, fingerprint, identity, (0,), number, number, head))
-    return cases
 
 
 def _subjects(source: Simulated, prints: Fingerprints, where: str) -> list[SubjectCase]:

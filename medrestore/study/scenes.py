@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..datasets.dreaming import SCENE, split_numbers
-from ..datasets.scenes import SPAN, Frame, render_frame
+from ..datasets.scenes import SPAN, render_frame
 from ..errors import InputError
 from ..evaluation import score_scene
 from ..files import digest_of
@@ -131,7 +131,7 @@ class RenderedFrames(Frames):
         return SPAN
 
     def _read(self, index: int) -> np.ndarray:
-        frame = _rendered(self._seed, self._scene, index, self.size)
+        frame = _rendered(self._seed, self._scene, index, size=self.size)
         if self._part == "mask":
             return np.where(frame.known.numpy(), 0, 255).astype(np.uint8)
         picture = frame.truth if self._part == "truth" else frame.obstructed
@@ -354,6 +354,4 @@ def _as_display(frame: Tensor) -> Tensor:
     return frame.permute(1, 2, 0).float() / 255
 
 
-@lru_cache(maxsize=4)
-def _rendered(seed: int, scene: int, frame: int, size: tuple[int, int]) -> Frame:
-    return render_frame(seed, scene, frame, size=size)
+_rendered = lru_cache(maxsize=4)(render_frame)

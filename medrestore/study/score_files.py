@@ -97,20 +97,15 @@ def score_outputs(
         raise InputError(f"{protocol} has no LPIPS; leave out its weights")
     if out is not None:
         tables = ("frames.csv", "scenes.csv") if protocol in SCENE_PROTOCOLS else ("results.csv", "volumes.csv")
-        _check_free(out, tables, overwrite)
+        if is_claimed(out, FOLDER):
+            raise InputError(f"{out} is the folder of a study, whose tables would be replaced; give another one")
+        there = next((out / name for name in tables if (out / name).exists()), None)
+        if there is not None and not overwrite:
+            raise InputError(f"{there} exists; pass `overwrite` to replace it, or give another folder")
     network = load_lpips(*lpips) if lpips else None
     if protocol in SCENE_PROTOCOLS:
         return _score_scenes(outputs, reference, protocol, out, network, files, anonymous, progress)
     return _score_images(outputs, reference, protocol, out, network, anonymous, progress)
-
-
-def _check_free(out: Path, names: Sequence[str], overwrite: bool) -> None:
-    """Refuses to write over a study, or over other scores without being asked to."""
-    if is_claimed(out, FOLDER):
-        raise InputError(f"{out} is the folder of a study, whose tables would be replaced; give another one")
-    there = next((out / name for name in names if (out / name).exists()), None)
-    if there is not None and not overwrite:
-        raise InputError(f"{there} exists; pass `overwrite` to replace it, or give another folder")
 
 
 def _score_images(outputs: Path, reference: Path, protocol: str, out: Path | None, lpips: LPIPS | None, anonymous: bool,

@@ -53,11 +53,12 @@ def choose_best(tasks: Sequence[Task], out: Path, methods: Mapping[str, MethodCo
     for task in tasks:
         item: Item[Any, Any] = task.what
         place = scores.setdefault((item.label, item.content.condition.name), {})
-        key = json.dumps(_values_of_item(item, candidates))
+        key = json.dumps(next(values for values, one in candidates[item.label] if one.config == item.content.method.config))
         place.setdefault(key, []).append(_mean_score(out, task, metric) if is_whole(out, task) else None)
     choices: Choices = {}
     for (label, condition), table in scores.items():
-        means = {key: fmean(one) for key, values in table.items() if (one := _all_scores(values)) is not None}
+        means = {key: fmean([score for score in scores if score is not None])
+                 for key, scores in table.items() if None not in scores}
         best = (max if higher_is_better else min)(means, key=means.__getitem__) if means else None
         chosen: Values | None = None if best is None else json.loads(best)
         choices.setdefault(label, {})[condition] = TunedChoice(
@@ -66,16 +67,6 @@ def choose_best(tasks: Sequence[Task], out: Path, methods: Mapping[str, MethodCo
             warning=None if chosen is None else _at_an_end(methods[label], chosen),
         )
     return choices
-
-
-def _values_of_item(item: Item[Any, Any], candidates: Candidates) -> Values:
-    return next(values for values, one in candidates[item.label] if one.config == item.content.method.config)
-
-
-def _all_scores(scores: Sequence[float | None]) -> list[float] | None:
-    """The scores, None where one is missing."""
-    complete = [score for score in scores if score is not None]
-    return complete if len(complete) == len(scores) else None
 
 
 def _mean_score(out: Path, task: Task, metric: str) -> float | None:

@@ -66,7 +66,7 @@ class _Spread:
         self.client.subscribe_topic(self.topic, lambda event: self.news.put(event[1]))
         try:
             while waiting or self.submitted:
-                while waiting and len(self.submitted) < self._places():
+                while waiting and len(self.submitted) < max(1, len(self._asked(self.client.nthreads))):
                     self._submit(waiting.popleft())
                 try:
                     news = self.news.get(timeout=POLL)
@@ -81,9 +81,6 @@ class _Spread:
             with suppress(Exception):  # it may be the connection that failed
                 self.client.cancel([future for future, _ in self.submitted.values()], force=True)
             raise
-
-    def _places(self) -> int:
-        return max(1, len(self._asked(self.client.nthreads)))
 
     def _asked(self, question: Callable[[], Any]) -> Any:
         try:

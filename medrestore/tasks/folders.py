@@ -157,7 +157,9 @@ class TaskRun:
         """A folder for one try, with an empty one for its files; files of dead processes are removed, their number stays."""
         tries = self._tries(task)
         for name in tries:
-            self._end_try(name)
+            with suppress(OSError):
+                (self.folder / f"{name}{DEAD}").mkdir(exist_ok=True)
+            remove_folder(self.folder / name)
         number = len(tries)
         while True:
             part = self.folder / f"{_name_digest(task)}-{number}"
@@ -173,13 +175,6 @@ class TaskRun:
         """The names of the tries of a task, those of dead processes included."""
         paths = self.folder.glob(f"{_name_digest(task)}-*")
         return {path.name.removesuffix(DEAD) for path in paths if path.suffix != GONE}
-
-    def _end_try(self, name: str) -> None:
-        """Marks a try as one of a dead process and removes its files; if the process lives after all, it fails."""
-        with suppress(OSError):
-            (self.folder / f"{name}{DEAD}").mkdir(exist_ok=True)
-        remove_folder(self.folder / name)
-
 
 @contextmanager
 def files_beside(out: Path) -> Iterator[Path]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,21 +117,13 @@ def _in_processes(groups: Sequence[tuple[Task, ...]], work: Work, this: TaskRun,
             ends.failed(group, str(error))
         return []
 
-    over(map(Submitted, groups), _GroupWorker(work, this, devices, threads), workers=min(workers, len(groups)), heard=heard,
-         ended=ended)
+    over(map(Submitted, groups), partial(_in_a_worker, work, this, devices, threads), workers=min(workers, len(groups)),
+         heard=heard, ended=ended)
 
 
-@dataclass(frozen=True)
-class _GroupWorker:
-    """In a worker process: the tasks of a group."""
-
-    work: Work
-    run: TaskRun
-    devices: tuple[str, ...]
-    threads: int
-
-    def __call__(self, group: Submitted, worker: int, report: Callable[[Any], None]) -> None:
-        work_through(TaskGroup(group.tasks, self.work, self.run, self.devices, self.threads), worker, report)
+def _in_a_worker(work: Work, run: TaskRun, devices: tuple[str, ...], threads: int, group: Submitted, worker: int,
+                 report: Callable[[Any], None]) -> None:
+    work_through(TaskGroup(group.tasks, work, run, devices, threads), worker, report)
 
 
 def failures(out: Path, tasks: Iterable[Task] | None = None) -> dict[str, str]:

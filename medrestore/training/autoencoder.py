@@ -54,7 +54,11 @@ class AutoencoderTask(CropTask):
         self.config, self.data = config, data
         self.network = complete(config, data.channels)
         autoencoder = cast("Autoencoder", drawn_network(self.network, config.seed))
-        _check_crops(config, autoencoder, data)
+        given = {autoencoder.config["in_channels"], autoencoder.config["out_channels"]}
+        if given != {data.channels}:
+            raise InputError(f"the autoencoder is of {' and '.join(map(str, sorted(given)))} channels and the crops have "
+                             f"{data.channels}; leave network.in_channels and network.out_channels out")
+        check_sides(config, autoencoder.factor, least=8, name="autoencoder")
         judge = None
         if config.loss.adversarial:
             with torch.random.fork_rng(devices=[]):
@@ -135,12 +139,3 @@ def complete(config: AutoencoderConfig, channels: int) -> dict[str, Any]:
         "block_out_channels": widths, "norm_num_groups": 8, "down_block_types": ["DownEncoderBlock2D"] * levels,
         "up_block_types": ["UpDecoderBlock2D"] * levels, "mid_block_add_attention": False,
     } | config.network
-
-
-def _check_crops(config: AutoencoderConfig, net: Autoencoder, data: ImageData) -> None:
-    """Refuses channels and sides that do not fit the network."""
-    given = {net.config["in_channels"], net.config["out_channels"]}
-    if given != {data.channels}:
-        raise InputError(f"the autoencoder is of {' and '.join(map(str, sorted(given)))} channels and the crops have "
-                         f"{data.channels}; leave network.in_channels and network.out_channels out")
-    check_sides(config, net.factor, least=8, name="autoencoder")

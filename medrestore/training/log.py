@@ -19,12 +19,9 @@ def write_log(folder: Path, name: str, rows: Sequence[Mapping[str, float]]) -> N
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, list(dict.fromkeys(key for row in rows for key in row)))
     writer.writeheader()
-    writer.writerows({key: _logged(value) for key, value in row.items()} for row in rows)
+    # six digits, and all of a count: runs of millions of images tell their checkpoints apart
+    writer.writerows({key: f"{value:.0f}" if float(value).is_integer() else f"{value:.6g}" for key, value in row.items()}
+                     for row in rows)
     lines = "".join(json.dumps(dict(row)) + "\n" for row in rows)
     for suffix, text in (("csv", table.getvalue()), ("jsonl", lines)):
         write_file(folder / f"{name}.{suffix}", text, advice=ADVICE)
-
-
-def _logged(value: float) -> str:
-    """Six digits, and all of a count: runs of millions of images tell their checkpoints apart."""
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:.6g}"

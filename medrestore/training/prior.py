@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..datasets.base import Batch
+from ..datasets.base import Batch, Symmetric
 from ..errors import InputError
 from ..priors.architectures import build_network
 from ..priors.classes import plain_classes
@@ -122,7 +122,7 @@ class PriorTask(CropTask):
         facts = result.facts(config.card) | {"parent": initial.parent}
         save(folder, net, parametrisation=initial.target, recipe=initial.recipe, channels=data.channels,
              multiple=initial.multiple, config=dict(getattr(net, "config", {})) | initial.network, size=initial.size, card=facts,
-             half=config.weights == "fp16", facts=_stated_conditions(data))
+             half=config.weights == "fp16", facts=_stated_conditions(data) | _stated_symmetries(data))
         return card(initial, data, config, result.progress, result.scores, facts,
                     parameters=sum(weight.numel() for weight in net.parameters()))
 
@@ -132,6 +132,12 @@ def _stated_conditions(data: ImageData) -> dict[str, Any]:
     classes, reference = data.classes, data.reference_channels
     return ({} if classes is None else {"classes": plain_classes(classes)}) | (
         {"reference": {"channels": reference}} if reference else {})
+
+
+def _stated_symmetries(data: ImageData) -> dict[str, Any]:
+    """What `prior.json` says of the ways in which the images might as well lie."""
+    ways = data.augment.symmetries if isinstance(data.augment, Symmetric) else ()
+    return {"symmetries": list(ways)} if ways else {}
 
 
 def told_network(net: torch.nn.Module, batch: Batch) -> Told:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from medrestore.datasets import augmentation, images
 from medrestore.datasets.augment import ComplexMR, Frames, check_light, truncate, window
+from medrestore.datasets.base import Symmetric
 from medrestore.errors import InputError
 from medrestore.fft import fft2c
 
@@ -142,3 +143,12 @@ def test_light_is_changed_of_pictures_alone() -> None:
 
 def test_a_slice_one_pixel_high_has_another_resolution_too() -> None:
     assert truncate(torch.ones(1, 1, 200), 2.0).shape == (1, 1, 100)
+
+
+@pytest.mark.parametrize(("spec", "expected"), [
+    ("complex_mr", ("left-right", "up-down", "phase")), ("frames", ("left-right",)), ({"kind": "frames", "flip": False}, ()),
+    ({"kind": "frames", "turns": True}, ("left-right", "up-down")), ("crop", ()),
+])
+def test_what_crops_are_turned_by_is_said(spec: object, expected: tuple[str, ...]) -> None:
+    augment = augmentation(spec)
+    assert (augment.symmetries if isinstance(augment, Symmetric) else ()) == expected

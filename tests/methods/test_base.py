@@ -12,7 +12,7 @@ from torch import Tensor
 import medrestore as mr
 from medrestore.errors import InputError
 from medrestore.levels import time_travel
-from medrestore.methods import DDNM, DDRM, DDS, DPS, FRAMES, METHODS, SCANS, DDNMPlus, DiffPIR, Method, RePaint, serving
+from medrestore.methods import DDNM, DDRM, DDS, DPS, FRAMES, METHODS, DDNMPlus, DiffPIR, Method, RePaint
 from medrestore.noise import Noise
 from medrestore.priors import StationaryGaussian, WrappedPrior
 from medrestore.sampling import sample
@@ -68,14 +68,6 @@ def test_what_bounds_allow_is_accepted() -> None:
     assert DPS(eta=3.0).eta == 3.0 and DDRM(0.0, 1.0).eta_b == 1.0 and DiffPIR(zeta=1).zeta == 1
 
 
-def test_every_method_is_registered_and_made_by_its_name() -> None:
-    for name, kind in METHODS.items():
-        assert issubclass(kind, Method) and METHODS.name_of(kind) == name and isinstance(METHODS.build(name, {}), kind)
-    assert METHODS.build("dds", {"gamma": 5, "cg_steps": 5, "eta": 0.85}) == DDS(5.0, 5, eta=0.85)
-    with pytest.raises(InputError, match="dds: zeta is no option"):
-        METHODS.build("dds", {"zeta": 0.5})
-
-
 @dataclass(frozen=True)
 class Counting(Method):
     """Adds how many steps it has taken since its memory began."""
@@ -110,18 +102,6 @@ def test_a_method_without_memory_is_its_step() -> None:
     assert method.begin(None, x.shape) is None
     advanced, memory = method.advance(x, 2.0, 1.0, None, **lent)
     assert memory is None and torch.equal(advanced, method.step(x, 2.0, 1.0, **lent))
-
-
-def test_methods_that_an_operator_serves() -> None:
-    spectral, linear = mr.operators.Mask(torch.ones(4, 4)), mr.operators.LinearOperator
-    noise_free = ("ddnm", "repaint", "ilvr", "mcg")
-    known = ("diffpir", "ddnm+", "ddrm", "dps", "simplified-ddnm+", "pigdm", "red-diff", "daps", "pnp-dm", "snips")
-    offered = serving(spectral, use=FRAMES).replace(" and ", ", ").split(", ")
-    assert set(offered) >= {*noise_free, *known} and set(serving(spectral).replace(" and ", ", ").split(", ")) >= {"hqs", "dds"}
-    noisy = serving(spectral, use=FRAMES, noisy=True).replace(" and ", ", ").split(", ")
-    assert set(noisy) >= {*known} and not {*noise_free} & {*noisy}
-    assert serving(None) == "ddim, ddpm, probability-flow and dpm-solver++" and serving(None, use=SCANS) == ""
-    assert isinstance(spectral, linear) and DPS.served_by(spectral) and not DDNM.served_by(None)
 
 
 def test_noise_free_methods_project() -> None:

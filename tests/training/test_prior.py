@@ -16,7 +16,7 @@ from medrestore.datasets.base import Crops
 from medrestore.errors import InputError
 from medrestore.priors import EDM, load
 from medrestore.priors.store import describe
-from medrestore.training import export_last
+from medrestore.training import export_last, train
 from medrestore.training.batches import stream
 
 
@@ -73,3 +73,14 @@ def test_snapshots_by_epoch(tmp_path: Path) -> None:
     assert [(float(row["epoch"]), float(row["images"])) for row in rows] == [(2, 24), (4, 48)]
     assert all(float(row["validation_loss"]) > 0 for row in rows)
     assert [describe(tmp_path / "snapshots" / f"epoch-{n:02d}")["card"]["images"] for n in (2, 4)] == [24, 48]
+
+
+@pytest.mark.parametrize(("ways", "stated"), [(("left-right", "phase"), ("left-right", "phase")), (None, ())])
+def test_the_ways_in_which_crops_lie_are_stated_by_the_prior(tmp_path: Path, ways: Any, stated: tuple[str, ...]) -> None:
+    class Turning(Crop):
+        symmetries = ways
+
+    augment = Crop() if ways is None else Turning()
+    config = prior_config(tmp_path, images=16, checkpoint_images=16)
+    folder = train(config, images=Waves(), validation=Waves(30, 6), augment=augment)
+    assert load(folder).symmetries == stated

@@ -26,21 +26,22 @@ class Theatre:
         self.noise = SmoothNoise(np.random.default_rng((seed, number, 1)))
         self.view_of_head = bool(rng.uniform() < 0.68)
         self.feet = float(rng.choice([np.pi / 2, np.pi / 2, 0.0, np.pi]) + rng.uniform(-0.35, 0.35))
-        self._draw_camera(rng)
+        self.moving = bool(rng.uniform() < 0.5)
+        self._camera = rng.uniform(0, 2 * np.pi, 4), rng.uniform(0.25, 0.7, 4), rng.uniform(0.01, 0.06, 4)
+        self._pose = rng.uniform(-0.12, 0.12, 2), rng.uniform(0.88, 1.25), rng.uniform(-0.15, 0.15), rng.uniform(-0.10, 0.16)
+        self.exposure, self.vignette = rng.uniform(1.4, 2.1), rng.uniform(0.2, 0.6)
         self._draw_light(rng)
-        self._draw_room(rng)
+        self._floor = linear(*FLOORS[rng.integers(len(FLOORS))])
+        self._table_width = rng.uniform(0.95, 1.7)
+        self._rail = rng.uniform(0.035, 0.06)
+        self._things = [(tuple(rng.uniform(-2, 2, 2)), rng.uniform(0.12, 0.45), linear(*rng.uniform(0.05, 0.75, 3)))
+                        for _ in range(7)]
         self._draw_drapes(rng)
         if self.view_of_head:
             self._draw_head(rng)
         else:
             self._draw_torso(rng)
         self._obstructions = draw_obstructions(np.random.default_rng((seed, number, 2)), self.focus, float(self._pose[1]))
-
-    def _draw_camera(self, rng: np.random.Generator) -> None:
-        self.moving = bool(rng.uniform() < 0.5)
-        self._camera = rng.uniform(0, 2 * np.pi, 4), rng.uniform(0.25, 0.7, 4), rng.uniform(0.01, 0.06, 4)
-        self._pose = rng.uniform(-0.12, 0.12, 2), rng.uniform(0.88, 1.25), rng.uniform(-0.15, 0.15), rng.uniform(-0.10, 0.16)
-        self.exposure, self.vignette = rng.uniform(1.4, 2.1), rng.uniform(0.2, 0.6)
 
     def _draw_light(self, rng: np.random.Generator) -> None:
         azimuth, height = rng.uniform(0, 2 * np.pi), rng.uniform(0.6, 1.15)
@@ -49,13 +50,6 @@ class Theatre:
         colour = (np.array([1 + warmth, 1.0, 1 - 1.3 * warmth]) * rng.uniform(0.9, 1.25)).astype(np.float32).reshape(3, 1, 1)
         self.light = Light(towards, tuple(rng.uniform(-0.35, 0.35, 2)), rng.uniform(0.6, 1.2), colour, rng.uniform(0.14, 0.30),
                            rng.uniform(0.10, 0.40))
-
-    def _draw_room(self, rng: np.random.Generator) -> None:
-        self._floor = linear(*FLOORS[rng.integers(len(FLOORS))])
-        self._table_width = rng.uniform(0.95, 1.7)
-        self._rail = rng.uniform(0.035, 0.06)
-        self._things = [(tuple(rng.uniform(-2, 2, 2)), rng.uniform(0.12, 0.45), linear(*rng.uniform(0.05, 0.75, 3)))
-                        for _ in range(7)]
 
     def _draw_drapes(self, rng: np.random.Generator) -> None:
         main = CLOTHS[rng.integers(len(CLOTHS))]

@@ -202,7 +202,10 @@ def decode_picture(data: bytes, where: str, *, kind: str = "frame") -> tuple[np.
     decoded = decode(data, where)
     require(decoded.kind != "CMYK", f"{where} has pixels of the kind CMYK; save it with 8 bits, grey or RGB.")
     require(decoded.pixels.dtype == np.uint8, f"{where} has 16 bits a channel; save it with 8 bits, grey or RGB.")
-    return (_one_channel if kind == "mask" else _rgb)(decoded.pixels, where), decoded.lossless
+    pixels = opaque(decoded.pixels, where)
+    if kind == "mask":
+        return one_channel(pixels, where), decoded.lossless
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3))), decoded.lossless
 
 
 def opaque(pixels: np.ndarray, where: str) -> np.ndarray:
@@ -213,15 +216,6 @@ def opaque(pixels: np.ndarray, where: str) -> np.ndarray:
                 f"{where} is partly transparent, so its colours are not defined; save it without an alpha channel.")
         pixels = pixels[..., :-1]
     return pixels
-
-
-def _rgb(pixels: np.ndarray, where: str) -> np.ndarray:
-    pixels = opaque(pixels, where)
-    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
-
-
-def _one_channel(pixels: np.ndarray, where: str) -> np.ndarray:
-    return one_channel(opaque(pixels, where), where)
 
 
 def one_channel(pixels: np.ndarray, where: str, *, tolerance: int = 0) -> np.ndarray:

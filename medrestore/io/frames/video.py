@@ -144,11 +144,6 @@ def _opened_video(path: Path) -> Iterator[_Video]:
         video.close()
 
 
-def _full_path(path: Path) -> str:
-    """The path as FFmpeg cannot misread it: what stands before a colon would be a protocol to it."""
-    return str(path.absolute())
-
-
 def _decoded(where: str, video: _Video, *, with_pixels: bool) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
     """All frames."""
     count = 0
@@ -217,7 +212,8 @@ class VideoWriter(FileWriter):
 
         muxer = "mp4" if self.path.suffix.lower() == ".mp4" else "matroska"
         try:
-            container = av.open(_full_path(self._output.temporary), "w", format=muxer, container_options={"fflags": "+bitexact"})
+            place = str(self._output.temporary.absolute())  # what stands before a colon would be a protocol to FFmpeg
+            container = av.open(place, "w", format=muxer, container_options={"fflags": "+bitexact"})
             stream = container.add_stream("ffv1" if codec == "ffv1" else "libx264", rate=fps, options=OPTIONS[codec])
         except (av.FFmpegError, OSError, ValueError) as error:
             self._output.discard()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -74,24 +73,20 @@ def open_dicom(path: PathLike, *, max_gb: float) -> FileImages:
     )
     slope, intercept = float(header.get("RescaleSlope", 1.0)), float(header.get("RescaleIntercept", 0.0))
     dtype = np.dtype(np.int16 if header.get("PixelRepresentation") == 1 else np.uint16)
+    bits, signed = int(header.get("BitsStored", 16)), header.get("PixelRepresentation") == 1
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    ends = slope * low + intercept, slope * high + intercept
     return FileImages(
         str(path),
         "dicom",
         values[None, None],
         dtype,
         step=abs(slope),
-        limits=_stored_range(header, slope, intercept),
+        limits=(min(ends), max(ends)),
         place=Place(),
         header=header,
         patient=patient,
     )
-
-
-def _stored_range(header: Mapping[str, Any], slope: float, intercept: float) -> tuple[float, float]:
-    bits, signed = int(header.get("BitsStored", 16)), header.get("PixelRepresentation") == 1
-    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-    ends = slope * low + intercept, slope * high + intercept
-    return min(ends), max(ends)
 
 
 def encode_dicom(

@@ -119,7 +119,9 @@ class Echoes:
             return line
         slope, offset = self._phase(number)
         x = np.arange(self._samples) - self._samples // 2
-        return _image_to_line(_line_to_image(line) * np.exp(-1j * (offset + slope * x)))
+        image = _line_to_image(line) * np.exp(-1j * (offset + slope * x))
+        line = np.fft.fftshift(np.fft.fft(np.fft.ifftshift(image, axes=-1), axis=-1, norm="ortho"), axes=-1)
+        return line.astype(np.complex64)
 
     def _gridded(self, data: np.ndarray, reverse: bool) -> np.ndarray:
         """A line turned to the direction of the readout and on the Cartesian grid."""
@@ -188,6 +190,3 @@ def _line_to_image(line: np.ndarray) -> np.ndarray:
     return np.fft.fftshift(np.fft.ifft(np.fft.ifftshift(line, axes=-1), axis=-1, norm="ortho"), axes=-1)
 
 
-def _image_to_line(image: np.ndarray) -> np.ndarray:
-    line = np.fft.fftshift(np.fft.fft(np.fft.ifftshift(image, axes=-1), axis=-1, norm="ortho"), axes=-1)
-    return line.astype(np.complex64)

@@ -58,9 +58,15 @@ class FastMRIFile(KSpaceFile):
         rows = self._rows(stored_rows)
         super().__init__(path, (slices, coils, rows, columns), request)
         self._crop = self._crop_size(rows, columns)
-        self._inside = _inside_padding(self._header, columns)
+        inside = torch.ones(1, columns)
+        if self._header is not None and self._header.center is not None and self._header.maximum is not None:
+            left = self._header.encoded[1] // 2 - self._header.center
+            inside[:, : max(left, 0)] = 0
+            inside[:, max(left + self._header.maximum + 1, 0) :] = 0
+        self._inside = inside
         self._stored_mask = self._read_mask() if has(file, "mask") else None
-        self._acs = _positive_int(guarded(path, lambda: file.attrs.get("num_low_frequency")))
+        lines = guarded(path, lambda: file.attrs.get("num_low_frequency"))
+        self._acs = int(lines) if isinstance(lines, (int, np.integer)) and lines > 0 else None
 
     def _rows(self, stored: int) -> int:
         if self._header is not None:
@@ -157,22 +163,6 @@ class FastMRIFile(KSpaceFile):
 
     def close(self) -> None:
         self._file.close()
-
-
-def _inside_padding(header: Header | None, columns: int) -> Tensor:
-    """(1, columns): 1 inside [padding_left, padding_right) of the encoding limits, 0 in the zero padding."""
-    inside = torch.ones(1, columns)
-    if header is not None and header.center is not None and header.maximum is not None:
-        left = header.encoded[1] // 2 - header.center
-        inside[:, : max(left, 0)] = 0
-        inside[:, max(left + header.maximum + 1, 0) :] = 0
-    return inside
-
-
-def _positive_int(value: object) -> int | None:
-    if isinstance(value, (int, np.integer)) and value > 0:
-        return int(value)
-    return None
 
 
 def _of_grid(header: Header | None, rows: int, columns: int) -> tuple[Header | None, tuple[str, ...]]:

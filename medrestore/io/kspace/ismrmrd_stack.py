@@ -12,7 +12,6 @@ from torch import Tensor
 
 from ...fft import ifft2c
 from ..guards import check_size, guarded, open_hdf5, read_text, require
-from ..hdf5 import File
 from .base import KSpaceFile, Request
 from .counters import SLAB
 from .geometry import Placement
@@ -132,15 +131,10 @@ def read(path: Path, request: Request) -> KSpaceFile:
         header = parse_header(read_text(file, f"{group}/xml"), str(path))
         if header.trajectory in ("cartesian", "epi") and request.trajectory is None:
             return MRDFile(path, file, group, request)
-        kind = MRDStack if _is_stack(path, file, group, request) else MRDPoints
+        records = acquisitions(file, f"{group}/data", max_gb=request.max_gb)
+        head = guarded(path, lambda: records.fields("head")[:])
+        kind = MRDStack if bool(head["idx"]["kspace_encode_step_2"][~flagged(head, *NOT_IMAGE)].any()) else MRDPoints
         return kind(path, file, group, request)
     except BaseException:
         file.close()
         raise
-
-
-def _is_stack(path: Path, file: File, group: str, request: Request) -> bool:
-    """Whether lines of the image encode a second phase direction."""
-    records = acquisitions(file, f"{group}/data", max_gb=request.max_gb)
-    head = guarded(path, lambda: records.fields("head")[:])
-    return bool(head["idx"]["kspace_encode_step_2"][~flagged(head, *NOT_IMAGE)].any())

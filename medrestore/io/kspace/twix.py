@@ -49,7 +49,8 @@ class TwixFile(LineFile):
         with existing(path).resolve().open("rb") as stream:  # a block opens it again by its name to read samples
             measurements = list(_measurements(stream, path))
         protocol, blocks = measurements[-1]
-        self.path, self.is_volume = path, _is_volume(blocks, protocol)
+        encoded = any(block.cPar for block in blocks if block.is_image_scan())
+        self.path, self.is_volume = path, protocol.number("sKSpace.ucDimension") == VOLUME or encoded
         image, separate, self.counters, self.notes = _image_blocks(blocks, protocol, request.select, path, volume=self.is_volume)
         self._blocks = image + separate
         self._noise_blocks = [block for _, part in measurements for block in part if block.is_flag_set("NOISEADJSCAN")]
@@ -195,10 +196,6 @@ def _samples(block: Any, path: Path) -> np.ndarray:
 
 def _is_reversed(block: Any) -> bool:
     return bool(block.is_flag_set("REFLECT"))
-
-
-def _is_volume(blocks: list[Any], protocol: Protocol) -> bool:
-    return protocol.number("sKSpace.ucDimension") == VOLUME or any(block.cPar for block in blocks if block.is_image_scan())
 
 
 def _trapezoid_of_protocol(protocol: Protocol, image: list[Any], path: Path) -> Trapezoid | None:

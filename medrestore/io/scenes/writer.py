@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
@@ -162,8 +162,8 @@ class SceneWriter:
             self._stage.publish_folder(replace=self._overwrite)
         else:
             with self._file_writer(new / self.out.name) as writer:
-                for frame in self._pictures():
-                    writer.put(frame)
+                for index in range(self._count):
+                    writer.put(self._picture(index))
             self._record(provenance_place(new / self.out.name, self.kind), [self.out.name])
             self._stage.publish_files(replace=self._overwrite)
 
@@ -178,9 +178,6 @@ class SceneWriter:
             return MhaWriter(path, size=self._size, count=self._count, geometry=self._geometry)
         assert self.kind != "png"
         return VideoWriter(path, size=self._size, fps=self._fps, times=self._times, codec=self.kind)
-
-    def _pictures(self) -> Iterator[np.ndarray]:
-        return (self._picture(index) for index in range(self._count))
 
     def discard(self) -> None:
         """Removes the frames that were written so far."""

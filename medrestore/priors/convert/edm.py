@@ -138,7 +138,8 @@ def _unet_tensors(state: Mapping[str, Tensor], sides: list[int]) -> Iterator[tup
         if layer in LAYERS:
             yield f"{block}.{LAYERS[layer]}.{kind}", value
         elif layer == "qkv":
-            for name, own in zip("qkv", _split_qkv(value), strict=True):
+            flat = value.flatten(1) if value.ndim > 1 else value  # q, k, v channel by channel, head after head
+            for name, own in zip("qkv", [flat[first::3] for first in range(3)], strict=True):
                 yield f"{attention}.to_{name}.{kind}", own
         elif layer in ATTENTION:
             yield f"{attention}.{ATTENTION[layer]}.{kind}", value.flatten(1) if value.ndim > 1 else value
@@ -156,12 +157,6 @@ def _home(part: str, level: int, levels: int, place: str, index: str | None) -> 
         return f"up_blocks.{levels - level - 2}.upsamplers.0", ""
     blocks = f"down_blocks.{level}" if part == "enc" else f"up_blocks.{levels - level - 1}"
     return f"{blocks}.resnets.{index}", f"{blocks}.attentions.{index}"
-
-
-def _split_qkv(qkv: Tensor) -> list[Tensor]:
-    """Queries, keys and values of weights or biases that interleave them channel by channel, head after head."""
-    flat = qkv.flatten(1) if qkv.ndim > 1 else qkv
-    return [flat[first::3] for first in range(3)]
 
 
 FAMILY = EDMLayout()

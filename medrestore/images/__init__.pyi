@@ -1,0 +1,11 @@
+from .arrays import RestoredImage as RestoredImage
+from .arrays import degrade as degrade
+from .arrays import restore_image as restore_image
+from .degradation import Degradation as Degradation
+from .generate import generated as generated
+from .plan import DegradePlan as DegradePlan
+from .plan import GeneratePlan as GeneratePlan
+from .plan import Machine as Machine
+from .plan import Plan as Plan
+from .plan import Reading as Reading
+from .plan import Writing as Writing

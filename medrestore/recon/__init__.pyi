@@ -1,0 +1,15 @@
+from .arrays import Reconstruction as Reconstruction
+from .arrays import reconstruct as reconstruct
+from .files import Job as Job
+from .files import recon_file as recon_file
+from .folder import recon_folder as recon_folder
+from .plan import Machine as Machine
+from .plan import Plan as Plan
+from .plan import Reading as Reading
+from .plan import Undersampling as Undersampling
+from .plan import Writing as Writing
+from .preparation import prepare as prepare
+from .prepared import Prepared as Prepared
+from .restoring import Slice as Slice
+from .restoring import restore_slice as restore_slice
+from .restoring import restore_slices as restore_slices
