@@ -3,8 +3,9 @@
 Each part writes benchmarks/results/inversion-PART.json; `figures` draws docs/inversion-*.png from them and from what they kept.
 
     python benchmarks/inversion.py nonlinear --volumes V.npz    # JPEG, saturation, varying blur, phase retrieval
-    python benchmarks/inversion.py known                        # SHRED and its settings beside DPS and DDNM, with their time
-    python benchmarks/inversion.py blind --volumes V.npz        # unknown kernels, beside SelfDeblur
+    python benchmarks/inversion.py trajectory                   # SHRED's estimate by iteration
+    python benchmarks/inversion.py blind --volumes V.npz        # unknown kernels, beside SelfDeblur, on MR slices
+    python benchmarks/inversion.py blind                        # the same on scenes
     python benchmarks/inversion.py maps --scan FILE.mat         # coil maps from few calibration lines
     python benchmarks/inversion.py figures
 """
@@ -22,19 +23,19 @@ import torch
 from torch import Tensor
 
 from medrestore.baselines import SelfDeblur, rss
-from medrestore.codecs import ComplexChannels
+from medrestore.codecs import ComplexChannels, Interval, OneChannel
 from medrestore.datasets.brain import load_volumes
 from medrestore.datasets.scenes import render_frame
 from medrestore.inversion import Blind, kernel_correlation, restore_blind
+from medrestore.inversion.trajectory import Gradient
 from medrestore.io import read_kspace
 from medrestore.levels import karras
-from medrestore.methods import DDNM, DPS, HQS, SHRED, Method
+from medrestore.methods import HQS, SHRED
 from medrestore.metrics import psnr
 from medrestore.mri import sampling_mask
 from medrestore.operators import (
     JPEG,
     CircularBlur,
-    Decoded,
     Operator,
     PhaseRetrieval,
     Saturation,
@@ -42,14 +43,13 @@ from medrestore.operators import (
     sample_pixels,
     varying_blur,
 )
-from medrestore.priors import load
+from medrestore.priors import Prior, load
 from medrestore.problem import Problem
 from medrestore.recon import reconstruct
 from medrestore.restoration import restore
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-ASSUMED = 0.02  # noise of a JPEG file, whose rounding is no noise
 SIDE, WIDE = 64, 128  # pixels; of unknown kernels, which reach far, the second
 BLIND = ["DiffusionEM", "blind SHRED, shortcut", "SelfDeblur"]
 HELD_OUT = 5000  # seed of scenes that no training used
@@ -57,9 +57,9 @@ SUBJECTS = range(52, 60)  # of the volumes, that no training used
 KEPT = ROOT / "benchmarks" / "kept"  # images for the figures, not committed
 
 
-def scene(number: int) -> Tensor:
+def scene(number: int, size: int = SIDE) -> Tensor:
     """A held-out scene (1, 3, h, w) in [0, 1]."""
-    return render_frame(HELD_OUT, number, 0, size=(SIDE, SIDE)).truth[None]
+    return render_frame(HELD_OUT, number, 0, size=(size, size)).truth[None]
 
 
 def slice_of(volumes: Tensor, number: int, size: int = SIDE) -> Tensor:
@@ -85,6 +85,13 @@ def quality(image: Tensor, truth: Tensor) -> float:
 def write(part: str, rows: list[dict[str, Any]]) -> None:
     """Stored after every row, so that a run that is stopped leaves what it measured."""
     (RESULTS / f"inversion-{part}.json").write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def store(part: str, row: dict[str, Any], *keys: str) -> None:
+    """A row beside those that are stored, in place of the one with the same values of the keys."""
+    path = RESULTS / f"inversion-{part}.json"
+    rows = json.loads(path.read_text()) if path.is_file() else []
+    write(part, [*(one for one in rows if any(one[key] != row[key] for key in keys)), row])
 
 
 def keep(name: str, **images: Tensor) -> None:
@@ -113,7 +120,6 @@ def moving(seed: int, side: int = 41) -> Tensor:
 
 def nonlinear(images: int, volumes: Path, *, steps: int = 25, longer: int = 60) -> None:
     """MR slices behind what is not linear or has no spectrum: HQS as `restore` takes it, beside what one sees without."""
-    rows: list[dict[str, Any]] = []
     kernels = torch.zeros(2, 2, 15, 15)
     for k, kernel in enumerate(motion_kernel(*each) for each in ((9.0, 20.0), (7.0, 70.0), (5.0, 120.0), (9.0, 160.0))):
         margin = (15 - kernel.shape[-1]) // 2
@@ -133,20 +139,17 @@ def nonlinear(images: int, volumes: Path, *, steps: int = 25, longer: int = 60) 
             clean = operator(truth)
             seen = naive(y := clean + sigma * noise_like(clean, number))
             phaseless = isinstance(operator, PhaseRetrieval)
-            codec = ComplexChannels(1.0)
-            problem = Problem(Decoded(operator, torch.real), y, sigma or ASSUMED)
             began = time.perf_counter()
-            made = restore(problem, prior, HQS(order=2), codec=codec, size=(WIDE, WIDE), seed=number,
-                           levels=karras(longer if phaseless else steps, 2.0, 0.005), samples=2 if phaseless else 1)
-            seconds = time.perf_counter() - began
-            restored = made.best.real[None]
+            made = restore(Problem(operator, y, sigma), prior, HQS(order=2), codec=OneChannel.magnitude(1.0), size=(WIDE, WIDE),
+                           seed=number, levels=karras(longer if phaseless else steps, 2.0, 0.005), samples=2 if phaseless else 1)
+            restored = made.best[None]
             keep(f"nonlinear {name} {number}", truth=truth, naive=seen, restored=restored)
             scored = alike if phaseless else direct
-            rows.append({"task": name, "image": number, "naive": round(scored(seen, truth), 2),
-                         "HQS": round(scored(restored, truth), 2), "misfit": round(float(made.misfit.min()), 2),
-                         "seconds": round(seconds, 1)})
-            print(rows[-1], flush=True)
-            write("nonlinear", rows)
+            row = {"task": name, "image": number, "naive": round(scored(seen, truth), 2),
+                   "HQS": round(scored(restored, truth), 2), "misfit": round(float(made.misfit.min()), 2),
+                   "seconds": round(time.perf_counter() - began, 1)}
+            print(row, flush=True)
+            store("nonlinear", row, "task", "image")
 
 
 def without_phase(y: Tensor) -> Tensor:
@@ -164,61 +167,69 @@ def alike(image: Tensor, truth: Tensor) -> float:
     return max(quality(one, truth) for some in (image, -image) for one in (some, some.flip(2, 3)))
 
 
-def known(images: int, iterations: int) -> None:
-    """Half of the pixels of scenes left out: SHRED with one setting changed at a time, and other methods."""
-    prior = load("surgical-starter", device="cpu", bf16=False)
-    methods: dict[str, tuple[Method, int]] = {
-        "SHRED": (SHRED(lr=0.05, iterations=iterations), 5),
-        "SHRED, lr 0.01": (SHRED(lr=0.01, iterations=iterations), 5),
-        "SHRED, lr 0.2": (SHRED(lr=0.2, iterations=iterations), 5),
-        "SHRED, 10 levels": (SHRED(lr=0.05, iterations=iterations), 10),
-        "SHRED, shortcut": (SHRED(lr=0.05, iterations=iterations, gradient="shortcut"), 5),
-        "DPS": (DPS(8.0), 40),
-        "DDNM": (DDNM(), 40),
-    }
-    rows: list[dict[str, Any]] = []
-    for number in range(images):
-        truth = scene(number)
-        operator = sample_pixels((SIDE, SIDE), 0.5, generator=torch.Generator().manual_seed(number))
-        problem = Problem(operator, operator(truth), 0.0)
-        for name, (method, steps) in methods.items():
-            began = time.perf_counter()
-            made = restore(problem, prior, method, levels=karras(steps, 20.0, 0.01), seed=number)
-            rows.append({"method": name, "image": number, "PSNR": round(quality(made.samples, truth), 2),
-                         "misfit": round(float(made.misfit), 4), "seconds": round(time.perf_counter() - began, 1)})
-            print(rows[-1], flush=True)
-            keep(f"known {name} {number}", truth=truth, data=problem.y, restored=made.samples)
-            write("known", rows)
+def trajectory(iterations: int) -> None:
+    """A scene of which half of the pixels are left out: what the estimate is after 1, 2, 4, 8, ... iterations."""
+    prior, truth = load("surgical-starter", device="cpu", bf16=False), scene(0)
+    operator = sample_pixels((SIDE, SIDE), 0.5, generator=torch.Generator().manual_seed(0))
+    problem = Problem(operator, operator(truth), 0.0)
+    gradients: tuple[Gradient, ...] = ("shortcut", "full")
+    for gradient in gradients:
+        seen: dict[str, Tensor] = {}
+
+        def look(i: int, x: Tensor, seen: dict[str, Tensor] = seen) -> None:
+            if (i + 1) & i == 0:
+                image = Interval(0.0, 1.0).decode(x)
+                seen[f"{i + 1}, {psnr(image.clamp(0, 1).numpy(), truth.numpy(), data_range=1.0):.1f} dB"] = image
+
+        began = time.perf_counter()
+        method = SHRED(lr=0.05, iterations=iterations, gradient=gradient)
+        restore(problem, prior, method, levels=karras(5, 20.0, 0.005), on_step=look)
+        row = {"gradient": gradient, "seen": list(seen), "seconds": round(time.perf_counter() - began, 1)}
+        print(row, flush=True)
+        keep(f"trajectory {gradient}", truth=truth, data=problem.y, **seen)
+        store("trajectory", row, "gradient")
 
 
-def blind(images: int, iterations: int, steps: int, volumes: Path, methods: Sequence[str]) -> None:
-    """MR slices blurred by random kernels of size 41."""
-    prior, stored = load("brain-mr-starter", device="cpu", bf16=False), load_volumes(volumes)
-    rows: list[dict[str, Any]] = []
+def blind(images: int, iterations: int, steps: int, volumes: Path | None, methods: Sequence[str]) -> None:
+    """Images blurred by random kernels of size 41: MR slices of the volumes, or scenes where there are none."""
+    part = "blind-scenes" if volumes is None else "blind"
+    prior = load("surgical-starter" if volumes is None else "brain-mr-starter", device="cpu", bf16=False)
+    stored = None if volumes is None else load_volumes(volumes)
     for number in range(images):
-        truth = slice_of(stored, number, WIDE)
+        truth = scene(number, WIDE) if stored is None else slice_of(stored, number, WIDE)
         kernel = anisotropic(number) if number % 2 == 0 else moving(number)
-        y = CircularBlur(kernel, (WIDE, WIDE))(truth.to(torch.complex64))
-        y = y + 0.01 * torch.complex(noise_like(truth, number), noise_like(truth, 100 + number))
+        y = blurred(truth, kernel, number, is_complex=stored is not None)
         for name in methods:
             began = time.perf_counter()
-            if name == "SelfDeblur":
-                image, found = SelfDeblur(steps=steps, seed=number).deblur(y)
-            elif name == "DiffusionEM":
-                made = restore_blind(y, prior, sigma=0.01, codec=ComplexChannels(1.0), seed=number)
-                image, found = made.best[None], made.kernel
-            else:
-                method = Blind(lr=0.02, kernel_lr=2e-3, iterations=iterations, gradient="shortcut")
-                made = restore_blind(y, prior, method, sigma=0.01, codec=ComplexChannels(1.0), levels=karras(5, 5.0, 0.01),
-                                     seed=number)
-                image, found = made.best[None], made.kernel
-            rows.append({"method": name, "image": number, "kernel": "gaussian" if number % 2 == 0 else "motion",
-                         "blurred": round(quality(y, truth), 2), "PSNR": round(quality(image, truth), 2),
-                         "correlation": round(kernel_correlation(found, kernel), 3),
-                         "seconds": round(time.perf_counter() - began, 1)})
-            print(rows[-1], flush=True)
-            keep(f"blind {name} {number}", truth=truth, data=y.abs(), restored=image.abs(), kernel=kernel, found=found)
-            write("blind", rows)
+            image, found = deblurred(name, y, prior, number, iterations, steps)
+            row = {"method": name, "image": number, "kernel": "gaussian" if number % 2 == 0 else "motion",
+                   "blurred": round(quality(y, truth), 2), "PSNR": round(quality(image, truth), 2),
+                   "correlation": round(kernel_correlation(found, kernel), 3),
+                   "seconds": round(time.perf_counter() - began, 1)}
+            print(row, flush=True)
+            keep(f"{part} {name} {number}", truth=truth, data=y.abs(), restored=image.abs(), kernel=kernel, found=found)
+            store(part, row, "method", "image")
+
+
+def blurred(truth: Tensor, kernel: Tensor, seed: int, *, is_complex: bool) -> Tensor:
+    """An image behind a kernel, the image repeating beyond its edges, and noise of std 0.01 in every real number."""
+    noise = noise_like(truth, seed)
+    if is_complex:
+        truth, noise = truth.to(torch.complex64), torch.complex(noise, noise_like(noise, 100 + seed))
+    return CircularBlur(kernel, (truth.shape[-2], truth.shape[-1]))(truth) + 0.01 * noise
+
+
+def deblurred(name: str, y: Tensor, prior: Prior, seed: int, iterations: int, steps: int) -> tuple[Tensor, Tensor]:
+    """Image and kernel as a method finds them."""
+    if name == "SelfDeblur":  # of magnitudes: its network then draws images that are not negative, as the paper's does
+        return SelfDeblur(steps=steps, seed=seed).deblur(y.abs() if y.is_complex() else y.clamp(min=0))
+    codec = ComplexChannels(1.0) if y.is_complex() else None
+    if name == "DiffusionEM":
+        made = restore_blind(y, prior, sigma=0.01, codec=codec, seed=seed)
+    else:
+        method = Blind(lr=0.02, kernel_lr=2e-3, iterations=iterations, gradient="shortcut")
+        made = restore_blind(y, prior, method, sigma=0.01, codec=codec, levels=karras(5, 5.0, 0.01), seed=seed)
+    return made.best[None], made.kernel
 
 
 def maps(scan: Path) -> None:
@@ -250,8 +261,8 @@ def figures() -> None:
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    for part in ("nonlinear", "known", "blind", "maps"):
-        files = sorted(path for path in KEPT.glob(f"{part} *.npz"))[:8]
+    for part in ("nonlinear", "trajectory", "blind", "blind-scenes", "maps"):
+        files = sorted(KEPT.glob(f"{part} *.npz"))[:4]
         if not files:
             continue
         stored = [dict(np.load(path)) for path in files]
@@ -274,7 +285,7 @@ def figures() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("nonlinear", "known", "blind", "maps", "figures"))
+    parser.add_argument("part", choices=("nonlinear", "trajectory", "blind", "maps", "figures"))
     parser.add_argument("--images", type=int, default=2)
     parser.add_argument("--iterations", type=int, default=60)
     parser.add_argument("--steps", type=int, default=800, help="of SelfDeblur")
@@ -282,12 +293,12 @@ def main() -> None:
     parser.add_argument("--volumes", type=Path, help="npz of the volumes whose subjects 52 to 59 are held out")
     parser.add_argument("--scan", type=Path, help="the 16-coil scan")
     args = parser.parse_args()
-    if args.part in ("nonlinear", "blind") and args.volumes is None:
+    if args.part == "nonlinear" and args.volumes is None:
         parser.error(f"{args.part} needs --volumes")
     if args.part == "nonlinear":
         nonlinear(args.images, args.volumes)
-    elif args.part == "known":
-        known(args.images, args.iterations)
+    elif args.part == "trajectory":
+        trajectory(args.iterations)
     elif args.part == "blind":
         blind(args.images, args.iterations, args.steps, args.volumes, args.methods)
     elif args.part == "maps":

@@ -106,7 +106,7 @@ class OneChannel(AffineCodec):
 
     Grey pictures and a prior of colours: the direction (1, 1, 1). Magnitudes and a prior of complex images: (1, 0), the phase
     being zero. Across the direction nothing is measured; `straight` is the constraint that it is zero there, so that the
-    channels are equal, or the phase zero.
+    channels are equal, or the phase zero. `restore` holds every estimate to it.
 
     Args:
         weights: the direction, one number a channel, of norm 1.

@@ -133,7 +133,11 @@ def misfit(problem: Problem[Operator], x: Tensor) -> Tensor:
 
 
 def relative_misfit(problem: Problem[Operator], x: Tensor) -> Tensor:
-    """|A x - y| / (sigma sqrt(m)) of each sample, about 1 when y is explained to its noise; relative to |y| without noise."""
+    """|A x - y| / (sigma sqrt(m)) of each sample, about 1 when y is explained to its noise; relative to |y| without noise.
+
+    Of an operator that rounds it is that of the samples, whose noise is the rounding.
+    """
+    problem = problem.unrounded
     exact, size = problem.exact, torch.linalg.vector_norm(problem.y.flatten(1), dim=1)
     if exact is True:
         return misfit(problem, x) / size

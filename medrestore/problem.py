@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from .allocator import is_out_of_memory
-from .codecs import AffineCodec, Codec, Interval, Padded
+from .codecs import AffineCodec, Codec, Interval, OneChannel, Padded
 from .errors import InputError
 from .noise import Noise, white_like
 from .operators import (
+    Chroma,
     CoIsometry,
     Decoded,
     Isometry,
@@ -22,6 +23,7 @@ from .operators import (
     Operator,
     PseudoInvertible,
     ResolventOperator,
+    RoundingOperator,
     SpectralOperator,
     Spectrum,
 )
@@ -56,8 +58,20 @@ class Problem(ShortRepr, Generic[A]):
         if not isinstance(self.sigma, Tensor) and not 0 <= self.sigma < math.inf:
             raise InputError(f"sigma is the std of the noise and cannot be {self.sigma}; give 0 for data without noise")
 
+    @property
+    def unrounded(self) -> "Problem[Operator]":
+        """The problem itself, and where its operator rounds linear samples (`RoundingOperator`) that of the samples."""
+        if not isinstance(self.operator, RoundingOperator):
+            return self
+        return Problem(*self.operator.samples(self.y, self.sigma))
+
     def encoded(self, codec: Codec) -> "Problem[Operator]":
-        """The same problem in a prior's coordinates, and in its units: divided by the codec's scale."""
+        """The same problem in a prior's coordinates, and in its units: divided by the codec's scale.
+
+        Where the operator rounds linear samples it is the problem of these, so that methods meet one that is linear.
+        """
+        if isinstance(self.operator, RoundingOperator):
+            return self.unrounded.encoded(codec)
         operator = self.operator
         if not (isinstance(codec, AffineCodec) and isinstance(operator, LinearOperator)):
             scale, support = codec.scale if isinstance(codec, AffineCodec) else 1.0, _encoded_support(operator, codec)
@@ -147,6 +161,13 @@ def _encoded_support(operator: Operator, codec: Codec) -> Tensor | None:
     if operator.support is None or not isinstance(codec, AffineCodec):
         return None
     return codec.linear.lift(operator.support) if isinstance(codec.linear, Isometry | CoIsometry) else None
+
+
+def straightened(codec: Codec, size: tuple[int, int], device: torch.device | str) -> list[Problem[Chroma]]:
+    """What codes (batch, channel, height, width) of a codec's images meet exactly: `OneChannel.straight`, else nothing."""
+    if not isinstance(codec, OneChannel):
+        return []
+    return [Problem(codec.straight, torch.zeros(1, len(codec.weights) - 1, *size, device=device))]
 
 
 def stack(problems: Sequence[Problem[Operator]]) -> Problem[Operator]:

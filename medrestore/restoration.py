@@ -18,7 +18,7 @@ from .noise import Noise
 from .operators import Encoding, LinearOperator, Mask, NonCartesian, Operator, SmoothPhase
 from .operators.representation import ShortRepr
 from .priors import BySets, Prior
-from .problem import Problem, check_data, check_fits, stack
+from .problem import Problem, check_data, check_fits, stack, straightened
 from .sampling import OnStep, check_needs, in_batches, sample
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def restore(
         problem: one measurement (batch of 1), in physical units; `restore_all` takes several.
         codec: from images to the prior's coordinates; by default the one that the prior's recipe gives for the data.
         levels: the noise levels; by default `steps` levels of `karras` over the prior's range.
-        steps: by default as many as the method says: 25, and 10 for SHRED.
+        steps: by default as many as the method says: 25, and 5 for SHRED.
         samples, seed: sample k uses seed + k, whatever the batch.
         batch_size: samples drawn together at most; halved when memory runs out.
         size: (height, width) of the image, for operators that are not linear; others know it.
@@ -218,6 +218,7 @@ class Encoded:
 def encode(problem: Problem[Operator], prior: Prior, method: Method, codec: Codec | None, size: tuple[int, int] | None,
              constraints: Sequence[Problem[Operator]], start: Tensor | None) -> Encoded:
     """The problem in the prior's coordinates, once it is known to be one that prior and method can restore."""
+    problem = problem.unrounded
     check_needs(problem, method)
     check_data(problem)
     size = _known_size(problem, prior, size, start)
@@ -232,6 +233,7 @@ def encode(problem: Problem[Operator], prior: Prior, method: Method, codec: Code
         outside = 1 - encoded.operator.support
         empty = codec.decode(field.decode(torch.zeros(1, prior.channels, *field.size, device=problem.y.device)))
         given.append(Problem(Mask(outside), outside * field.encode(codec.encode(torch.zeros_like(empty)))))
+    given += straightened(codec, field.size, problem.y.device)
     first = None if start is None else field.encode(codec.encode(start))
     return Encoded(prior, encoded, tuple(given), first, codec, field)
 

@@ -7,7 +7,7 @@ import torch
 from gaussian_posterior import FAMILIES, SIDE, Case, Posterior, coil_maps, power
 from torch import Tensor
 
-from medrestore.codecs import CalibratedComplex, ComplexChannels, Interval, Padded
+from medrestore.codecs import CalibratedComplex, ComplexChannels, Interval, OneChannel, Padded
 from medrestore.consistency import relative_misfit
 from medrestore.errors import InputError
 from medrestore.levels import karras
@@ -26,7 +26,7 @@ from medrestore.methods import (
     RePaint,
 )
 from medrestore.noise import Noise
-from medrestore.operators import Identity, Mask, Operator, Sense
+from medrestore.operators import JPEG, Identity, Mask, Operator, Sense
 from medrestore.priors import Prior, StationaryGaussian
 from medrestore.problem import Problem
 from medrestore.restoration import codec_for, restore, restore_all
@@ -373,3 +373,27 @@ def test_a_restoration_is_shown_in_a_line() -> None:
         text.startswith("Restoration(samples=float32[1, 1, 16, 16], misfit=float32[1], method=DDS(")
         and len(text) < 250
     )
+
+
+@pytest.mark.parametrize("codec", [OneChannel.magnitude(2.0), OneChannel((0.6, 0.8), 2.0)], ids=["magnitude", "other"])
+def test_images_of_one_channel_are_zero_across_it(codec: OneChannel) -> None:
+    """At a size that is padded, too: what the sampler ends at is the image again, and nothing beside it."""
+    ends: list[Tensor] = []
+    y = torch.rand(1, 1, 12, 16, generator=torch.Generator().manual_seed(0))
+    made = restore(Problem(Identity(), y, 0.1), AnySize(2), DDS(), codec=codec, steps=5, on_step=lambda i, x: ends.append(x))
+    a, b = codec.weights
+    across = b * ends[-1][:, 0] - a * ends[-1][:, 1]
+    assert made.samples.shape == y.shape and float(across.abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("method", [DDS(), DDRM(), DDNMPlus(), PiGDM()], ids=lambda one: type(one).__name__)
+def test_jpeg_is_restored_as_its_samples_are(method: Method) -> None:
+    """By methods that need a spectrum, too, and without being told the size; better than the file."""
+    spectrum = 0.04 * power(SIDE, SIDE)  # in [-1, 1], of which images in [0, 1] are half
+    white = torch.randn(1, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    x = 0.5 + 0.5 * torch.fft.ifft2(spectrum.sqrt() * torch.fft.fft2(white)).real
+    y = JPEG(10)(x)
+    made = restore(Problem(JPEG(10), y), StationaryGaussian(spectrum), method, codec=Interval(0, 1), steps=15,
+                   samples=4)
+    assert float((made.mean - x).square().mean()) < 0.95 * float((y - x).square().mean())
+    assert 0.2 < float(made.misfit.mean()) < 1.2  # smooth: most coefficients are near the middle of their quanta

@@ -5,7 +5,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..consistency import project
 from ..errors import InputError
 from ..inversion import DiffusionEM
 from ..inversion.em import find_image_and_kernel
@@ -58,17 +57,10 @@ def with_kernel(setting: Setting, measured: Measured, plan: Plan, prior: Prior, 
     coords = setting.coordinates
     y = y[..., top : top + height, left : left + width].to(device)
     sigma = float(torch.as_tensor(Problem(Identity(), y, setting.sigma).encoded(coords.codec).sigma))
-    constraints = coords.constraints((height, width), device)
-
-    def constrain(x: Tensor) -> Tensor:
-        for one in constraints:
-            x = project(one, x)
-        return x
-
     low, high = max(prior.sigma_range[0], LAST), min(prior.sigma_range[1], FIRST)
     method = DiffusionEM(side, edges="tapered")
     _, kernels = find_image_and_kernel(coords.codec.encode(y), prior, method, sigma, karras(method.default_steps, high, low),
-                                       Noise([plan.seed], device), constrain=constrain)
+                                       Noise([plan.seed], device), constraints=coords.constraints((height, width), device))
     known = {**setting.files.kernels, FOUND: kernels[0].cpu()}
     return replace(setting, files=replace(setting.files, kernels=known))
 

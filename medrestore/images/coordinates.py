@@ -7,9 +7,10 @@ from torch import Tensor
 
 from ..codecs import AffineCodec, CalibratedComplex, ComplexChannels, Interval, OneChannel
 from ..errors import InputError
+from ..operators import Chroma
 from ..priors import Prior
 from ..priors.latent import channels_of
-from ..problem import Problem
+from ..problem import Problem, straightened
 
 WHITE = 0.995  # quantile of an image's values that is white to a prior
 LONGEST = 2**23  # values of which a quantile of torch is taken; of more, every second, third, ...
@@ -29,12 +30,9 @@ class Coordinates:
     channels: int
     note: str = ""
 
-    def constraints(self, size: tuple[int, int], device: torch.device | str) -> list[Problem]:
+    def constraints(self, size: tuple[int, int], device: torch.device | str) -> list[Problem[Chroma]]:
         """What codes of images meet exactly."""
-        if not isinstance(self.codec, OneChannel):
-            return []
-        straight = self.codec.straight
-        return [Problem(straight, torch.zeros(1, len(straight.weights) - 1, *size, device=device))]
+        return straightened(self.codec, size, device)
 
 
 def coordinates(

@@ -141,7 +141,7 @@ class Plan(WithLevels, Conditions):
     interval: tuple[float, float] | None = None
     prior: str = "auto"
     method: Annotated[Any, OneOf(METHODS.offered(IMAGES))] | None = None
-    options: Mapping[str, int | float | None] = field(default_factory=dict)
+    options: Mapping[str, int | float | str | None] = field(default_factory=dict)
     steps: Annotated[int, Bounds(at_least=2)] = 25
     ladder: Annotated[str, OneOf(LADDERS)] = "karras"
     sigma_max: Annotated[float, Bounds(above=0)] | None = None

@@ -32,7 +32,6 @@ NONE, FAINT = (
 )  # noise, of the span from black to white: what counts as none, and the least behind a blur
 FEW = 0.1  # of the values: between 5 %, with which slices come out poor, and 25 %, with which well (docs/images.md)
 WHITE = 3.0  # times the root mean square of an image of which no value is known: 2.6 to 4.2 in axial slices of four heads
-ROUNDED = 0.02  # of the same span, for JPEG: 0.3 to 0.7 dB ahead of that of the values (a validation slice)
 SLICE_SEEDS = 100_000  # seeds set apart for the samples of one slice
 
 
@@ -138,6 +137,9 @@ def prepare(
     interval = _interval(measured, plan, prior, degradation, files, size, channels)
     sigma, source = _noise(measured, plan, interval[1] - interval[0])
     coords = coordinates(prior, channels, interval, is_complex=y.is_complex(), name=prior_name)
+    if is_compressed(steps) and channels > coords.channels:
+        raise InputError("JPEG rounds brightness and colours, which are mixtures of red, green and blue, and the prior sees "
+                         "these apart; give a `prior` of colours")
     plan.check_levels(prior)
     setting = Setting(degradation, files, size, channels, sigma, source, interval, coords)
     check_image_prior(plan.sampler, prior, plan)
@@ -152,6 +154,11 @@ def _noise(measured: Measured, plan: Plan, span: float) -> tuple[float, str]:
         span: of the values, from black to white.
     """
     steps, sampler = plan.degradation.steps, plan.sampler
+    if is_compressed(steps):
+        if sampler.exact:
+            raise InputError(f"JPEG has rounded {measured.name}, and {plan.method_name} takes data as free of errors; "
+                             "take another `method`")
+        return plan.noise_std or 0.0, "given" if plan.noise_std else "none but the rounding of JPEG"
     if is_phaseless(steps) and not plan.noise_std:  # without any a data step would never leave the first phases it finds
         return FAINT * span, "assumed"
     if plan.noise_std is None and not can_be_estimated(steps):
@@ -174,8 +181,6 @@ def _noise(measured: Measured, plan: Plan, span: float) -> tuple[float, str]:
         )
     if sampler.exact:
         return 0.0, source
-    if is_compressed(steps) and not plan.noise_std and sigma < ROUNDED * span:
-        return ROUNDED * span, "assumed, as JPEG rounds more than values"
     if is_blurred(steps) and sigma < FAINT * span:
         return FAINT * span, "assumed: what a blur leaves faint cannot be told from rounding"
     if sigma >= least:
@@ -229,7 +234,7 @@ def _check_method(setting: Setting, measured: Measured, plan: Plan, prior: Prior
         )
     if isinstance(prior, SuperResolutionPrior):
         coarse_image(measured.y[:1], setting.size, setting.degradation, prior.factor)
-    problem = as_seen(problem, prior, plan.sampler)
+    problem = as_seen(problem.unrounded, prior, plan.sampler)
     operator = problem.operator
     try:
         check_needs(problem, plan.sampler)

@@ -14,13 +14,14 @@ from ..codecs import Interval
 from ..errors import InputError
 from ..methods import FRAMES, serving
 from ..noise import Noise, derived_seed
-from ..operators import Mask
+from ..operators import LinearOperator, Mask, ReflectingBlur
 from ..operators.base import Window
 from ..priors import Prior
 from ..problem import Problem
 from ..tiling import hierarchical, mask_shift
 from ..tiling import plan as windows_of
 from ..tiling.mask_shift import checked
+from .blur import blurred_fills, kernel_of_frame
 from .plan import Plan
 
 
@@ -59,10 +60,18 @@ def check_inpaint_plan(plan: Plan, prior: Prior) -> None:
     if plan.noise_std > 0 and sampler.exact:
         raise InputError(f"{type(sampler).__name__} takes the known pixels as free of noise; with `noise_std` take one of "
                          f"{serving(empty.operator, noisy=True, use=FRAMES)}")
+    if plan.blur is not None and (prior.size is not None or not sampler.served_by(_seen_through_blur(window))):
+        raise InputError("`blur` takes a prior of any size and a method that needs no spectrum; take as `method` one of "
+                         f"{serving(_seen_through_blur(window), noisy=True, use=FRAMES)}")
     try:
         checked(empty, prior, sampler, window, shift, grain)
     except (TypeError, ValueError) as error:
         raise InputError(f"`window` and `shift`: {error}") from error
+
+
+def _seen_through_blur(size: tuple[int, int]) -> LinearOperator:
+    """What is measured of a blurred frame of a size."""
+    return Mask(torch.ones(size)) @ ReflectingBlur(torch.ones(1, 1), size)
 
 
 def check_rgb(channels: int, interval: bool, name: str) -> None:
@@ -102,6 +111,9 @@ def inpaint_frame(
     if bool(known.all()):
         return frame
     filled = frame.clone()
+    kernel = None
+    if plan.blur is not None:
+        kernel = kernel_of_frame(frame, known, plan.blur, prior, _picture_codec(prior), plan, device=device)
     for here in regions(known, prior, plan):
         cut = (..., *here)
         smooth = smooth_fill(frame[cut], known[here])
@@ -116,6 +128,7 @@ def inpaint_frame(
             prior,
             plan,
             device,
+            kernel,
         )
         if spread is not None:
             spread(here, samples.std(0, correction=min(1, len(samples) - 1)).mean(0).where(~known[here], 0.0))
@@ -205,16 +218,19 @@ def _fill_region(
     prior: Prior,
     plan: Plan,
     device: torch.device | str,
+    kernel: Tensor | None,
 ) -> Tensor:
     """Samples of one region, (sample, 3, height, width) grey levels, from a picture and its noise level or from noise.
 
-    Noise is drawn by where the region lies.
+    Noise is drawn by where the region lies. With the kernel of a blur the region is restored at once, from noise.
     """
     window, shift, step = plan.grid(prior)
     codec, size = _picture_codec(prior), (known.shape[0], known.shape[1])
+    seeds = [derived_seed(plan.seed + k, *corner, size=7) for k in range(plan.samples)]
+    if kernel is not None:
+        return blurred_fills(frame, known, kernel, prior, codec, plan, seeds, device)
     problem = _masked_frame(frame.to(device) / 255, known.to(device), plan.noise_std / 255, step, prior)
-    noise = Noise([derived_seed(plan.seed + k, *corner, size=7) for k in range(plan.samples)], device)
-    common: dict[str, Any] = dict(size=size, window=window, shift=shift, noise=noise, batch=plan.batch_size)
+    common: dict[str, Any] = dict(size=size, window=window, shift=shift, noise=Noise(seeds, device), batch=plan.batch_size)
     if start is None:
         factor = plan.factor if plan.factor == "auto" or plan.factor <= min(size) else 1
         z = hierarchical(problem, prior, plan.sampler, plan.levels(prior), factor=factor, **common)

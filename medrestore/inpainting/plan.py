@@ -9,7 +9,7 @@ from ..conditions import Conditions
 from ..levels import below, check_reach, karras, time_travel
 from ..machine import PriorMachine
 from ..methods import FRAMES, METHODS
-from ..settings import Bounds, Checked, OneOf, Privacy, check
+from ..settings import Bounds, Checked, FieldError, OneOf, Privacy, check
 
 if TYPE_CHECKING:
     from ..methods import Method
@@ -49,6 +49,8 @@ class Plan(Conditions):
         warm_start: noise level at which a frame begins from the one before (fewer steps, steadier), or off.
         temporal_fill: where the camera stands still, take what other frames have shown from there.
         feather: pixels inside the hole over which the fill goes over into what is around it.
+        blur: side of the kernel, odd, of a blur of the frames: it is found in what is known of each, and what fills it is blurred
+            alike, instead of sharp. For methods that need no spectrum, such as diffpir.
         bf16: bfloat16 inside the network where the device computes in it, float32 elsewhere.
         batch_size: windows times samples drawn together.
     """
@@ -74,12 +76,15 @@ class Plan(Conditions):
     warm_start: Annotated[float | None, Bounds(above=0)] = None
     temporal_fill: bool = True
     feather: Annotated[int, Bounds(at_least=0)] = 2
+    blur: Annotated[int | None, Bounds(at_least=3)] = None
     bf16: bool = True
     batch_size: Annotated[int, Bounds(at_least=1)] = 8
 
     def __post_init__(self) -> None:
         METHODS.settle(self, "method", "options")
         check(self)
+        if self.blur is not None and self.blur % 2 == 0:
+            raise FieldError("Plan", "blur", f"must be odd, got {self.blur}")
 
     @property
     def sampler(self) -> "Method":

@@ -15,7 +15,7 @@ from ..noise import Noise
 from ..operators import CircularBlur, Identity, LinearOperator, Mask, Operator
 from ..operators.representation import ShortRepr
 from ..priors import Prior
-from ..problem import Problem
+from ..problem import Problem, straightened
 from ..settings import Bounds, check
 from .descent import BestSoFar, descend
 from .em import DiffusionEM, find_image_and_kernel
@@ -130,7 +130,7 @@ def restore_blind(y: Tensor, prior: Prior, method: Blind | DiffusionEM | None = 
         if not noise_std > 0:
             raise InputError(f"sigma is {sigma:g}, and DiffusionEM weighs the data by their noise; give its std, above 0")
         found, kernels = find_image_and_kernel(codec.encode(y), prior, method, noise_std, levels, Noise(seeds, y.device),
-                                               on_step=on_step)
+                                               constraints=straightened(codec, _size_of(y), y.device), on_step=on_step)
         images, history = codec.decode(found), tuple(y.new_zeros(0, dtype=torch.float32) for _ in seeds)
     else:
         each = [_of_sizes(y, prior, method, sigma, codec, levels, one, on_step) for one in seeds]

@@ -8,9 +8,12 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from ..consistency import project
 from ..errors import InputError
 from ..noise import Noise
+from ..operators import PseudoInvertible
 from ..priors import Prior
+from ..problem import Problem
 from ..settings import Bounds, check
 
 PENALTY = 0.1  # of the splitting that finds a kernel, relative to the mean power of the image
@@ -63,14 +66,36 @@ class Explained:
     Attributes:
         x: (sample, channel, h, w) mean of the image given the clean estimate, data and kernel.
         variance: (sample, h, w) of each of its unnormalised Fourier coefficients, of one channel.
+        open: how many channels have it; None for all.
     """
 
     x: Tensor
     variance: Tensor
+    open: int | None = None
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of an image exactly, besides its data.
+
+    Attributes:
+        constraints: on every pixel alike.
+        open: channels that they leave open.
+    """
+
+    constraints: Sequence[Problem[PseudoInvertible]]
+    open: int
+
+    def held(self, image: Explained) -> Explained:
+        """The image with its mean on the constraints, and its variance in what they leave open."""
+        x = image.x
+        for one in self.constraints:
+            x = project(one, x)
+        return Explained(x, image.variance, self.open)
 
 
 def find_image_and_kernel(y: Tensor, prior: Prior, method: DiffusionEM, sigma: float, levels: Sequence[float], noise: Noise, *,
-                          constrain: Callable[[Tensor], Tensor] = lambda x: x,
+                          constraints: Sequence[Problem[PseudoInvertible]] = (),
                           on_step: Callable[[int, Tensor], None] | None = None) -> tuple[Tensor, Tensor]:
     """Images and kernels (sample, side, side) from a blurred image in the prior's coordinates.
 
@@ -79,32 +104,33 @@ def find_image_and_kernel(y: Tensor, prior: Prior, method: DiffusionEM, sigma: f
         sigma: std of the noise in y, above 0.
         levels: noise levels of each of the two trajectories, the last of them 0.
         noise: one stream per sample.
-        constrain: makes clean estimates meet what else is known of the image.
+        constraints: what else is known of the image, exactly: what stays open has so many channels less.
         on_step: called with the number of the step, over both trajectories, and the images.
     """
     kernels = first_kernels(len(noise.seeds), method.size, y.device)
+    known = Known(constraints, y.shape[1] - sum(one.y.shape[1] for one in constraints))
     data = tapered(y, kernels[:1]) if method.edges == "tapered" else y
-    _, found = _trajectory(data, prior, method, sigma, levels, noise, kernels, constrain, on_step)
+    _, found = _trajectory(data, prior, method, sigma, levels, noise, kernels, known, on_step)
     kernels = torch.stack(found[-AVERAGED:]).mean(0)
     if method.edges == "tapered":
         data = torch.cat([tapered(y, kernel[None]) for kernel in kernels])
-    x, _ = _trajectory(data, prior, method, sigma, levels, noise, kernels, constrain, on_step, fixed=True)
+    x, _ = _trajectory(data, prior, method, sigma, levels, noise, kernels, known, on_step, fixed=True)
     return x, kernels
 
 
 def _trajectory(y: Tensor, prior: Prior, method: DiffusionEM, sigma: float, levels: Sequence[float], noise: Noise,
-                kernels: Tensor, constrain: Callable[[Tensor], Tensor], on_step: Callable[[int, Tensor], None] | None, *,
+                kernels: Tensor, known: "Known", on_step: Callable[[int, Tensor], None] | None, *,
                 fixed: bool = False) -> tuple[Tensor, list[Tensor]]:
     """The images at the end of the levels, and the kernels of those at which they are looked for; with `fixed` at none."""
     shape = (len(noise.seeds), *y.shape[1:])
     x, found = levels[0] * noise(shape), []
     lam, first = (method.image_lam, len(levels) - 1) if fixed else (method.lam, 0)
     for i, (level, lower) in enumerate(pairwise(levels)):
-        image = expected_image(prior(x, level), y, kernels, level**2 / lam, sigma)
+        image = known.held(expected_image(prior(x, level), y, kernels, level**2 / lam, sigma))
         if not fixed and FINEST < level < COARSEST:
             kernels = fitted_kernel(image, y, kernels, method)
             found.append(kernels)
-        x = constrain(image.x)
+        x = image.x
         if lower > 0:
             x = x + lower * noise(shape)
         if on_step is not None:
@@ -134,7 +160,8 @@ def fitted_kernel(image: Explained, y: Tensor, kernels: Tensor, method: Diffusio
     side, (height, width) = kernels.shape[-1], y.shape[-2:]
     x = torch.fft.fft2(image.x)
     product = (x.conj() * torch.fft.fft2(y)).sum(1)
-    power = x.abs().square().sum(1) + method.spread * y.shape[1] * image.variance
+    unsure = y.shape[1] if image.open is None else image.open
+    power = x.abs().square().sum(1) + method.spread * unsure * image.variance
     weight = PENALTY * power.mean((-2, -1), keepdim=True)
     z, dual = kernels, torch.zeros_like(kernels)
     for _ in range(method.iterations):

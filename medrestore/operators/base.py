@@ -1,6 +1,7 @@
 """Operators, and what is known about them as types.
 
     Operator            A(x), differentiable                 DPS, SHRED; DDS, DiffPIR and HQS, which linearise it
+    RoundingOperator    adds the linear samples it rounds    all that the linear operator of the samples serves
     LinearOperator      adds the adjoint                     DAPS, PnP-DM, PiGDM, Langevin
     ResolventOperator   adds (I + gamma Ah A)^-1, one gamma  DDS with a fixed gamma, solved exactly
     PseudoInvertible    adds A^+                             methods that need A and A^+ only
@@ -125,6 +126,22 @@ class LinearOperator(Operator):
         from .compose import compose
 
         return compose(self, inner)
+
+
+class RoundingOperator(Operator):
+    """A that rounds linear samples of the image and returns what is left of it.
+
+    What is known of the image is then linear, within the rounding: the samples, with noise of a known std each.
+    """
+
+    @abstractmethod
+    def samples(self, y: Tensor, sigma: float | Tensor) -> tuple[LinearOperator, Tensor, float]:
+        """(B, c, std): c = B x + white noise of that std, as y tells it.
+
+        Args:
+            y: (batch, channel, height, width), rounded by this operator.
+            sigma: std of the noise of the image before, one number or (batch, 1, 1, 1).
+        """
 
 
 class ResolventOperator(LinearOperator):

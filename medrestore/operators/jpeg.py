@@ -1,7 +1,7 @@
 """JPEG compression as a measurement."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -10,9 +10,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
-from .base import Operator
+from .base import LinearOperator, RoundingOperator
+from .cosine import (
+    BLOCK,
+    TO_YCC,
+    CosineSamples,
+    PlaneSamples,
+    all_planes,
+    cosine_coefficients,
+    from_blocks,
+    in_place,
+    joined,
+)
 
-BLOCK = 8
 # Annex K of the standard (ITU-T T.81), tables K.1 and K.2
 LUMA = (
     16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
@@ -26,12 +36,13 @@ CHROMA = (
     99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
     99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
 )
-TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+ROUNDED = 0.3  # variance of a sample that was rounded to a quantum, of that of a uniform error, a twelfth of its square
+UNDONE = 20  # iterations that undo the interpolation of halved colours
 ROUNDING_VARIANCE = 1 / 12 + 0.05  # of a coefficient, from pixels stored as whole numbers; the rest for colour conversion
 
 
 @dataclass(frozen=True)
-class JPEG(Operator):
+class JPEG(RoundingOperator):
     """What JPEG compression at a quality leaves of an image: its cosine coefficients in blocks of 8 x 8, rounded.
 
     Grey images and RGB; colours are those of JFIF and the tables those of the IJG library. Sides that are no multiple of 8 (16
@@ -85,18 +96,48 @@ class JPEG(Operator):
         clipped = y.clamp(0, 255) if self.rounding == "smooth" else y + (y.clamp(0, 255) - y).detach()
         return clipped * ((self.high - self.low) / 255) + self.low + below
 
+    def samples(self, y: Tensor, sigma: float | Tensor) -> tuple[LinearOperator, Tensor, float]:
+        """The cosine coefficients, of which y is the rounding, weighted so that the noise of all is alike.
+
+        Rounding hides where within a quantum q a coefficient lies. Most are small, and lie near the middle of theirs, so that
+        they are taken for samples with noise of variance `ROUNDED` q^2 / 12 (docs/inversion.md).
+        """
+        unit, noise = (self.high - self.low) / 255, torch.as_tensor(sigma, device=y.device)
+        B = all_planes(y, halved=self.halved_colours)
+        samples, stds = [], []
+        for plane, middle, table in zip(self._planes_of(y, B), (self.low + 128 * unit, 0.0), self._tables, strict=False):
+            rows, columns = (side // BLOCK for side in plane.shape[-2:])
+            quanta = unit * table.to(y).repeat(rows, columns)[None, None]
+            centre = in_place(torch.full_like(plane[:1], middle))
+            samples.append(((in_place(plane) - centre) / quanta).round() * quanta + centre)
+            stds.append((ROUNDED / 12 * quanta.square() + noise.square()).sqrt().expand(-1, plane.shape[1], -1, -1))
+        least = min(float(std.min()) for std in stds)
+        weights = tuple(known * least / std for known, std in zip(B.weights, stds, strict=True))
+        weighted = [weight * sample for weight, sample in zip(weights, samples, strict=True)]
+        if weighted[0].shape == y.shape:
+            return CosineSamples(weights[0]), weighted[0], least
+        return replace(B, weights=weights), joined(weighted), least
+
+    def _planes_of(self, y: Tensor, B: PlaneSamples) -> list[Tensor]:
+        """The planes that were coded, from the image that they became."""
+        planes = B.planes(y)
+        if len(planes) > 1 and self.halved_colours:
+            colours = planes[1]
+            for _ in range(UNDONE):  # colours such that halving what they are interpolated to gives those of y
+                colours = colours + planes[1] - F.avg_pool2d(_twice_as_large(colours), 2)
+            planes[1] = colours
+        return planes
+
     def _chroma(self, colours: Tensor) -> Tensor:
         """The colour channels, centred on 0, after coding."""
         if not self.halved_colours:
             return self._coded(colours, self._tables[1])
-        coded = self._coded(F.avg_pool2d(colours, 2), self._tables[1])
-        return F.interpolate(coded, scale_factor=2, mode="bilinear", align_corners=False)
+        return _twice_as_large(self._coded(F.avg_pool2d(colours, 2), self._tables[1]))
 
     def _coded(self, x: Tensor, table: Tensor) -> Tensor:
         """Channels (batch, channel, height, width) after rounding their coefficients."""
-        table, D = table.to(x), _dct(x)
-        c = self._rounded(_cosine_coefficients(x) / table) * table
-        return (D.T @ c @ D).transpose(3, 4).reshape(x.shape)
+        table = table.to(x)
+        return from_blocks(self._rounded(cosine_coefficients(x) / table) * table, x.shape)
 
     def _rounded(self, t: Tensor) -> Tensor:
         if self.rounding == "smooth":
@@ -119,6 +160,11 @@ def quantisation(quality: int, base: tuple[int, ...] = LUMA) -> Tensor:
                         device="cpu").reshape(BLOCK, BLOCK)
 
 
+def _twice_as_large(colours: Tensor) -> Tensor:
+    """Colours (batch, 2, h, w) interpolated to sides twice as long."""
+    return F.interpolate(colours, scale_factor=2, mode="bilinear", align_corners=False)
+
+
 def jpeg_quality(y: Tensor, *, low: float = 0.0, high: float = 1.0) -> int:
     """The quality (1 to 100) at which an image was compressed, from its pixels.
 
@@ -135,7 +181,7 @@ def jpeg_quality(y: Tensor, *, low: float = 0.0, high: float = 1.0) -> int:
     height, width = (side // BLOCK * BLOCK for side in pixels.shape[-2:])
     if not height * width:
         raise InputError(f"an image of {tuple(y.shape[-2:])} pixels has no block of 8 x 8")
-    c = _cosine_coefficients(pixels[..., :height, :width] - 128)
+    c = cosine_coefficients(pixels[..., :height, :width] - 128)
 
     def likelihood(quality: int) -> float:
         table = quantisation(quality).to(c)
@@ -143,18 +189,3 @@ def jpeg_quality(y: Tensor, *, low: float = 0.0, high: float = 1.0) -> int:
         return float((table.log() - off.square() / (2 * ROUNDING_VARIANCE)).double().sum())
 
     return max(range(1, 101), key=likelihood)
-
-
-def _dct(x: Tensor) -> Tensor:
-    """The orthonormal cosine transform as a matrix (8, 8)."""
-    n = torch.arange(BLOCK, device=x.device, dtype=x.dtype)
-    matrix = torch.cos(math.pi * (n + 0.5) * n[:, None] / BLOCK) * (2 / BLOCK) ** 0.5
-    return torch.cat([matrix[:1] / 2**0.5, matrix[1:]])
-
-
-def _cosine_coefficients(x: Tensor) -> Tensor:
-    """(batch, channel, row, column, 8, 8) cosine coefficients of the blocks of images whose sides are multiples of 8."""
-    batch, channels, height, width = x.shape
-    blocks = x.reshape(batch, channels, height // BLOCK, BLOCK, width // BLOCK, BLOCK).transpose(3, 4)
-    D = _dct(x)
-    return D @ blocks @ D.T

@@ -3,7 +3,7 @@
 What a kind of data can have is what its classes have: `ScanConfig`, `PictureConfig` and `SceneConfig` differ
 in the data they read, the conditions (samplings or degradations) they test in and the methods they compare. A
 mapping, such as a YAML file, becomes one of them by `read`. Hyper-parameters of a diffusion method are those
-of `recon.Plan` and `inpainting.Plan`, which have their defaults and check their bounds.
+of `recon.Plan`, `images.Plan` and `inpainting.Plan`, which have their defaults and check their bounds.
 """
 
 from abc import ABC, abstractmethod
@@ -127,8 +127,8 @@ class Fill(MethodConfig):
 
 @dataclass(frozen=True)
 class Diffusion(Tunable, Conditions):
-    """A diffusion method. Fields that are None take the default of the plan, `recon.Plan` or
-    `inpainting.Plan`.
+    """A diffusion method. Fields that are None take the default of the plan, `recon.Plan`,
+    `images.Plan` or `inpainting.Plan`.
 
     Args:
         steps, samples, batch_size, sigma_max: as the plan.
@@ -181,7 +181,7 @@ class PictureMethod(Diffusion):
     """A diffusion method on pictures.
 
     Args:
-        ladder: as `recon.Plan`.
+        ladder: as `images.Plan`.
     """
 
     ladder: Ladder | None = None

@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,22 @@ from ..baselines import DeepImagePrior, PictureBaseline
 from ..consistency import relative_misfit
 from ..datasets.files import find_files
 from ..datasets.folders import Photographs
+from ..datasets.scenes import render_frame
 from ..errors import InputError
 from ..evaluation.protocols import score
 from ..files import digest_of
+from ..images.plan import Plan
 from ..inpainting.frame import check_rgb
 from ..io.frames.pictures import SUFFIXES, picture_size, read_picture
 from ..metrics import residual
 from ..operators import (
     AveragePool,
     CircularBlur,
-    CoilOperator,
     Grayscale,
     Identity,
     LinearOperator,
     Mask,
+    OfCodes,
     WalshHadamard,
     bicubic_downsample,
     gaussian_blur,
@@ -36,8 +38,8 @@ from ..operators import (
     sample_pixels,
 )
 from ..operators.plugged import plugged
+from ..priors import Prior
 from ..problem import Problem
-from ..recon.plan import Plan
 from ..restoration import restore
 from ..settings import Registry, suggested
 from .cases import Case, Clock, Item, Solved
@@ -89,12 +91,16 @@ class PictureCase(Case[Degrade, "PictureSolver"]):
 
     def picture(self) -> Tensor:
         """(1, 3, h, w) in [0, 1]; sides are multiples of `Pictures.SIDES`."""
-        read = read_picture(Path(self.path))
-        pixels = torch.from_numpy((read if self.resize is None else resized(read, self.resize)).copy()).permute(2, 0, 1)
+        pixels = torch.from_numpy(self._pixels().copy()).permute(2, 0, 1)
         sides = [(side if self.crop is None else self.crop) // Pictures.SIDES * Pictures.SIDES
                  for side in pixels.shape[-2:]]
         top, left = ((side - inner) // 2 for side, inner in zip(pixels.shape[-2:], sides, strict=True))
         return pixels[None, :, top : top + sides[0], left : left + sides[1]].float() / 255
+
+    def _pixels(self) -> np.ndarray:
+        """(h, w, 3) uint8, before it is cropped."""
+        read = read_picture(Path(self.path))
+        return read if self.resize is None else resized(read, self.resize)
 
     def solve(self, item: Item[Degrade, "PictureSolver"], device: str, clock: Clock) -> Solved:
         """The row of a picture, and the picture with its truth, (h, w, 3) in [0, 1]."""
@@ -115,12 +121,39 @@ class PictureCase(Case[Degrade, "PictureSolver"]):
         return Solved(rows, main[0].permute(1, 2, 0), truth[0].permute(1, 2, 0), features)
 
 
+@dataclass(frozen=True)
+class RenderedCase(PictureCase):
+    """One rendered scene without what hides the patient, rendered when it is read.
+
+    Attributes:
+        seed, number: of the scene.
+        side: of the picture, pixels.
+    """
+
+    seed: int = 0
+    number: int = 0
+    side: int = Pictures.SIDES
+
+    def _pixels(self) -> np.ndarray:
+        truth = render_frame(self.seed, self.number, 0, size=(self.side, self.side)).truth
+        return (255 * truth.permute(1, 2, 0).numpy()).round().astype(np.uint8)
+
+
+def _rendered_pictures(source: Pictures) -> Iterator[PictureCase]:
+    for number in range(*(source.scenes or (0, 0))):
+        name, side = f"scene-{source.seed}-{number}", source.crop or Pictures.SIDES
+        yield RenderedCase(name, name, digest_of([name, side]), f"rendered {name}", "", None, seed=source.seed, number=number,
+                           side=side)
+
+
 def picture_cases(source: Pictures, prints: Fingerprints, where: str) -> list[PictureCase]:
     """The cases of a source.
 
     Raises:
         InputError: no pictures, or one smaller than the crop.
     """
+    if source.scenes is not None:
+        return list(_rendered_pictures(source))
     files = Photographs().files if source.folder == "bundled" else find_files(source.folder, SUFFIXES, where)
     least = max(source.crop or Pictures.SIDES, source.resize or 0)
     cases = []
@@ -263,11 +296,16 @@ def picture_solver(config: Baseline | PictureMethod, protocol: str, source: str,
         if config.options and not fields(BASELINES[config.baseline]):  # type: ignore[arg-type]  # all are dataclasses
             raise InputError(f"{config.baseline} has no options")
         return WithoutPrior(config.baseline, BASELINES.build(config.baseline, config.options, source, f"{where}.options"))
-    plan, network = planned(Plan, config, check_rgb_prior, Plan.check_levels, prior=config.prior or SHIPPED)
-    if plan.sampler.needs is CoilOperator:
-        raise InputError(f"{config.method} restores the images of the coils of a scan, and pictures have none; "
-                         "take another method")
+    plan, network = planned(Plan, config, check_rgb_prior, _check_plan, prior=config.prior or SHIPPED)
     return PictureDiffusion(plan, network, config.sigma_max is None)
+
+
+def _check_plan(plan: Plan, prior: Prior) -> None:
+    """Refuses noise levels outside those of the prior, and methods of priors of codes, which studies do not take."""
+    plan.check_levels(prior)
+    if plan.sampler.given or plan.sampler.needs is OfCodes:
+        raise InputError(f"{plan.method_name} is for priors of codes, and a study of pictures takes one of pictures; "
+                         "take another method")
 
 
 def check_rgb_prior(about: Mapping[str, Any], prior: str) -> None:

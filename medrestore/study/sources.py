@@ -201,10 +201,13 @@ class Scenes(Source):
 
 @dataclass(frozen=True, kw_only=True)
 class Pictures(Source):
-    """Photographs, degraded in software.
+    """Photographs, or rendered scenes, degraded in software.
 
     Args:
         folder: of png and jpg, to any depth; `bundled` for those that come with scikit-image.
+        scenes: a range [first, last) of numbers of rendered scenes, `crop` pixels a side and with nothing in front of the
+            patient, instead of a folder.
+        seed: of rendered scenes.
         crop: side of the central square; None for the whole picture.
         resize: side to which the largest central square is made smaller, as the papers make their pictures of 256 (ADM's
             recipe: halved by means while twice as large, then bicubic); a crop is taken of that.
@@ -215,7 +218,18 @@ class Pictures(Source):
     folder: str = "bundled"
     crop: Annotated[int | None, Bounds(at_least=SIDES)] = None
     resize: Annotated[int | None, Bounds(at_least=SIDES)] = None
+    scenes: tuple[int, int] | None = None
+    seed: Annotated[int, Bounds(at_least=0)] = 0
     kind: Literal["pictures"] = "pictures"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.scenes is None:
+            return
+        if not 0 <= self.scenes[0] < self.scenes[1]:
+            raise refused(self, f"scenes must be a range [first, last) of numbers, got {list(self.scenes)}")
+        if self.folder != "bundled" or self.crop is None or self.resize is not None:
+            raise refused(self, "scenes are rendered with sides of `crop`: give it, and neither folder nor resize")
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.advice import case, followed, follows
-from helpers.frames import picture
+from helpers.frames import known, picture
 from helpers.pictured import FieldOf, grey
 from PIL import Image
 from torch import Tensor
@@ -23,6 +23,8 @@ from medrestore.images.records import existing_input, pairs
 from medrestore.images.reporting import summary
 from medrestore.images.restore import Measured, prepare
 from medrestore.images.steps import Gaussian, Jpeg
+from medrestore.inpainting.frame import check_inpaint_plan, inpaint_frame
+from medrestore.inpainting.plan import Plan as InpaintPlan
 from medrestore.io.images import FileImages
 
 COLOUR = picture(0, (16, 24))[None].float()
@@ -62,7 +64,39 @@ def coloured(prior: priors.Prior) -> list[str]:
 
 
 SR8 = Degradation(task="sr", factor=8)
+COMPRESSED = Degradation(task="jpeg", quality=50)
+FRAME, HIDDEN = picture(0, (24, 24)), known((8, 8, 4, 4), size=(24, 24))
+
+
+def filled(side: int | None) -> bool:
+    """Whether a frame is filled that has no square without a hole of more than 11 pixels."""
+    plan = InpaintPlan(method="ddnm+" if side is None else "diffpir", steps=2, sigma_max=10.0, window=24, blur=side)
+    return inpaint_frame(FRAME, HIDDEN, FieldOf(3), plan).shape == FRAME.shape
+
+
 CASES = [
+    case(
+        "the largest square of the frame that nothing hides has {} x {} pixels, and to find a blur of {} it takes {} x {}; "
+        "give a smaller `blur`, or leave it out",
+        lambda _: filled(7),
+        lambda _: filled(5) and filled(None),
+    ),
+    case(
+        "`blur` takes a prior of any size and a method that needs no spectrum; take as `method` one of {}",
+        lambda _: check_inpaint_plan(InpaintPlan(blur=5, window=24), FieldOf(3)),
+        lambda _: check_inpaint_plan(InpaintPlan(blur=5, window=24, method="diffpir"), FieldOf(3)) is None,
+    ),
+    case(
+        "JPEG has rounded {}, and {} takes data as free of errors; take another `method`",
+        lambda _: prepare(Measured(GREY), Plan(COMPRESSED, method="ddnm"), FieldOf(1)),
+        lambda _: prepare(Measured(GREY), Plan(COMPRESSED, method="ddrm"), FieldOf(1)).size == (16, 24),
+    ),
+    case(
+        "JPEG rounds brightness and colours, which are mixtures of red, green and blue, and the prior sees these apart; give a "
+        "`prior` of colours",
+        lambda _: prepare(Measured(COLOUR), Plan(COMPRESSED), FieldOf(1)),
+        lambda _: prepare(Measured(COLOUR), Plan(COMPRESSED), FieldOf(3)).size == (16, 24),
+    ),
     case(
         "{} leaves no image from which a coarse one could be made, and the prior is given one; take "
         "a prior of images alone",

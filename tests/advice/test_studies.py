@@ -163,9 +163,14 @@ CASES = [
         lambda folder: study(folder, changed(protocol="complex")),
     ),
     case(
-        "{} restores the images of the coils of a scan, and pictures have none; take another method",
+        "scenes are rendered with sides of `crop`: give it, and neither folder nor resize",
+        lambda folder: study(folder, {**NATURAL, "data": {"kind": "pictures", "scenes": [0, 1]}}),
+        lambda folder: study(folder, {**NATURAL, "data": {"kind": "pictures", "scenes": [0, 1], "crop": 32}}),
+    ),
+    case(
+        "{} is for priors of codes, and a study of pictures takes one of pictures; take another method",
         lambda folder: study(
-            folder, {**NATURAL, "methods": {"x": {"method": "score-mri", "prior": str(rgb(folder))}}}
+            folder, {**NATURAL, "methods": {"x": {"method": "conditional", "prior": str(rgb(folder))}}}
         ),
         lambda folder: study(
             folder, {**NATURAL, "methods": {"x": {"method": "dds", "prior": str(rgb(folder))}}}

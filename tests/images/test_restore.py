@@ -188,8 +188,24 @@ def test_what_is_not_linear_is_restored_by_its_gradient(given: dict[str, Any]) -
     assert restored.mean.shape == (1, *SIZE) and bool(restored.mean.isfinite().all())
     blank = torch.full_like(y, float(y.mean()))
     assert off(restored.mean, GREY[0]) < 0.5 * off(blank, GREY)
-    with pytest.raises(InputError, match=r"take as `method` one of .*hqs.*dps.*shred"):
-        run(GREY, 1, 1.0, method="ddrm", **given)
+    if given["task"] == "saturation":
+        with pytest.raises(InputError, match=r"take as `method` one of .*hqs.*dps.*shred"):
+            run(GREY, 1, 1.0, method="ddrm", **given)
+
+
+def test_jpeg_serves_methods_of_a_spectrum() -> None:
+    """Its coefficients are linear samples with noise, so that all but methods for data without errors take them."""
+    restored, y = run(GREY, 1, 1.0, method="ddrm", task="jpeg", quality=20)
+    assert off(restored.mean, GREY[0]) < 0.5 * off(torch.full_like(y, float(y.mean())), GREY)
+    assert 0.5 < restored.misfit < 2
+    with pytest.raises(InputError, match="JPEG has rounded the image, and ddnm takes data as free of errors"):
+        run(GREY, 1, 1.0, method="ddnm", task="jpeg", quality=20)
+
+
+def test_jpeg_of_colours_needs_a_prior_of_colours() -> None:
+    """It rounds brightness and colours, of which red, green and blue are mixtures."""
+    with pytest.raises(InputError, match=r"rounds brightness and colours, .* give a `prior` of colours"):
+        run(GREY.expand(-1, 3, -1, -1), 1, 1.0, method=None, task="jpeg", quality=20)
 
 
 def test_phases_that_were_not_measured_are_found() -> None:

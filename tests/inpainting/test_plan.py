@@ -37,6 +37,7 @@ OTHERS: dict[str, Any] = {  # another value of every field
     "warm_start": 1.0,
     "temporal_fill": False,
     "feather": 3,
+    "blur": 5,
     "bf16": False,
     "batch_size": 4,
     "label": 1,

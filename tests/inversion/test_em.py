@@ -5,12 +5,13 @@ import torch
 from laws import white
 from torch import Tensor
 
-from medrestore.codecs import Interval
+from medrestore.codecs import Interval, OneChannel
 from medrestore.errors import InputError
 from medrestore.inversion import DiffusionEM, kernel_correlation, restore_blind
-from medrestore.inversion.em import Explained, expected_image, first_kernels, fitted_kernel, on_simplex, tapered, transfers
+from medrestore.inversion.em import Explained, Known, expected_image, first_kernels, fitted_kernel, on_simplex, tapered, transfers
 from medrestore.operators import CircularBlur, motion_kernel
 from medrestore.priors import Prior
+from medrestore.problem import straightened
 
 SIDE = 24
 
@@ -144,3 +145,15 @@ def test_what_is_refused(method: DiffusionEM, sigma: float, says: str) -> None:
 def test_an_even_side_is_refused() -> None:
     with pytest.raises(InputError, match="must be odd, got 8"):
         DiffusionEM(8)
+
+
+def test_channels_that_are_known_add_nothing_to_the_kernel() -> None:
+    """Of magnitudes as complex images of phase zero it is that of the magnitudes, whatever a prior says of the phase."""
+    x0, y, k = pictures(1), CircularBlur(kernel(), (SIDE, SIDE))(pictures(1)), kernel().expand(1, 7, 7)
+    phase, none = white((1, 1, SIDE, SIDE), seed=3), torch.zeros(1, 1, SIDE, SIDE)
+    one = Known((), 1).held(expected_image(x0, y, k, 0.3, 0.5))
+    straight = straightened(OneChannel.magnitude(1.0), (SIDE, SIDE), "cpu")
+    two = Known(straight, 1).held(expected_image(torch.cat([x0, phase], 1), torch.cat([y, none], 1), k, 0.3, 0.5))
+    close(two.x, torch.cat([one.x, none], 1))
+    found = fitted_kernel(two, torch.cat([y, none], 1), k, DiffusionEM(7))
+    close(found, fitted_kernel(one, y, k, DiffusionEM(7)))

@@ -14,6 +14,7 @@ from medrestore.study.config import read
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "evaluate"
 SCANS, PICTURES = ("dds-noise-free", "dds-noisy"), ("ddnm-table", "dps-table")
+SHRED = ("shred-table", "shred-ablation", "shred-starts")
 
 
 def given(name: str) -> dict[str, Any]:
@@ -72,3 +73,23 @@ def test_scans(name: str, tmp_path: Path, tiny_prior: Path) -> None:
     rows = read_rows(tmp_path / "out" / "results.csv")
     calls = {row["method"]: row["calls"] for row in rows}
     assert set(calls) == set(config["methods"]) and calls["score-MRI"] == 9 and calls["Jalal"] == 5
+
+
+@pytest.mark.parametrize("name", SHRED)
+def test_inversion(name: str, tmp_path: Path) -> None:
+    """Each case, setting, method and start has its row, and of full gradient and shortcut the calls."""
+    config, prior = given(name), save_rgb_prior(tmp_path / "prior")
+    methods = {label: small(method, prior) for label, method in config["methods"].items()}
+    for method in methods.values():
+        if method.get("method") == "shred":
+            method["options"] = {**method["options"], "iterations": 2}
+        if method.get("baseline") == "DeepImagePrior":
+            method["options"] = {"steps": 2}
+    config |= {"methods": methods, "data": {**config["data"], "crop": 16, "scenes": [0, 1]}}
+    assert run(config, tmp_path / "out").failed == {}
+    rows = read_rows(tmp_path / "out" / "results.csv")
+    assert len(rows) == len(methods) * len(config["settings"]) * len(config.get("seeds", [0]))
+    calls = {row["method"]: row["calls"] for row in rows}
+    assert calls["SHRED, shortcut"] == 4
+    if name == "shred-table":
+        assert set(calls) == {"A+ y", "DIP", "DDRM", "DDNM", "DPS", "SHRED", "SHRED, shortcut"} and calls["SHRED"] == 6

@@ -10,6 +10,7 @@ import torch
 from helpers.studies import NATURAL, opened, run
 from PIL import Image
 
+from medrestore.datasets.scenes import render_frame
 from medrestore.errors import InputError
 from medrestore.evaluation.tables import read_rows
 from medrestore.study.cases import Clock
@@ -132,6 +133,28 @@ def test_pictures_are_made_smaller_by_the_recipe_of_adm(case: PictureCase) -> No
     assert resized(pixels, 32).shape == (32, 32, 3) and replace(case, resize=32).grid == (32, 32)
 
 
-def test_methods_of_coils_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="score-mri restores the images of the coils of a scan, and pictures have none"):
-        opened({**NATURAL, "methods": {"X": {"method": "score-mri"}}}, tmp_path / "out")
+@pytest.mark.parametrize(("method", "message"), [
+    ("score-mri", "must be one of hqs.*got 'score-mri'"), ("cg-sense", "must be one of hqs"),
+    ("resample", "resample is for priors of codes"), ("conditional", "conditional is for priors of codes")])
+def test_methods_of_other_data_are_refused(tmp_path: Path, method: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        opened({**NATURAL, "methods": {"X": {"method": method}}}, tmp_path / "out")
+
+
+def test_rendered_scenes_are_pictures_too(tmp_path: Path) -> None:
+    """As `render_frame` makes them, of the side that is asked for, and restored like others."""
+    one, other = picture_cases(Pictures(scenes=(3, 5), seed=7, crop=32), Fingerprints(), "data")
+    truth = render_frame(7, 3, 0, size=(32, 32)).truth
+    assert one.grid == (32, 32) and float((one.picture()[0] - truth).abs().max()) <= 0.502 / 255
+    assert len({one.fingerprint, other.fingerprint}) == len({one.name, other.name}) == 2
+    given = {**NATURAL, "data": {"kind": "pictures", "scenes": [3, 5], "crop": 32}}
+    assert run(given, tmp_path / "out").failed == {}
+    assert len(read_rows(tmp_path / "out" / "results.csv")) == 2
+
+
+@pytest.mark.parametrize("wrong", [
+    {"scenes": (5, 3), "crop": 32}, {"scenes": (0, 1)}, {"scenes": (0, 1), "crop": 32, "resize": 32},
+    {"scenes": (0, 1), "crop": 32, "folder": "pictures"}])
+def test_rendered_scenes_that_are_not_well_said(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="scenes"):
+        Pictures(**wrong)
