@@ -289,7 +289,7 @@ def _restored_record(
         "slices": list(numbers),
         "misfit": [one.misfit if math.isfinite(one.misfit) else None for one in done],
         "scores": scores,
-        "notes": [note for note in (setting.coordinates.note,) if note],
+        "notes": setting.notes,
     }
 
 

@@ -39,8 +39,8 @@ def summary(
         f"{plan.samples} {'sample' if plan.samples == 1 else 'samples'}, on {device}"
         + ("" if minutes is None else f", {about(minutes)}")
     )
-    if setting.coordinates.note:
-        yield f"note: {setting.coordinates.note}"
+    for note in setting.notes:
+        yield f"note: {note}"
     if setting.degradation.task == "colorize":
         none = f"{job.prior_name} is of grey images, so no colour is made; give a prior of colours"
         yield f"note: {none if setting.channels == 1 else COLOURS}"

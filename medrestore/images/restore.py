@@ -24,11 +24,13 @@ from .degradation import Degradation
 from .noise import can_be_estimated, estimated, is_blurred, is_compressed, is_phaseless, rounding
 from .operators import DegradationFiles, Size, image_channels, operator_of, size_before
 from .plan import Plan, window_of
+from .steps import Pixels, Walsh
 
 NONE, FAINT = (
     1e-4,
     1e-3,
 )  # noise, of the span from black to white: what counts as none, and the least behind a blur
+FEW = 0.1  # of the values: between 5 %, with which slices come out poor, and 25 %, with which well (docs/images.md)
 WHITE = 3.0  # times the root mean square of an image of which no value is known: 2.6 to 4.2 in axial slices of four heads
 SLICE_SEEDS = 100_000  # seeds set apart for the samples of one slice
 
@@ -70,6 +72,14 @@ class Setting:
     noise_source: str
     interval: tuple[float, float]
     coordinates: Coordinates
+
+    @property
+    def notes(self) -> list[str]:
+        """What people should know of the result before they look at it."""
+        kept = min((step.keep for step in self.degradation.steps if isinstance(step, Pixels | Walsh)), default=1.0)
+        sparse = (f"only {100 * kept:.3g} % of the values were measured: most of the image is what the prior imagines, and it "
+                  "may be no better than none; measure more" if kept < FEW else "")
+        return [note for note in (self.coordinates.note, sparse) if note]
 
     def problem(self, y: Tensor, number: int, device: torch.device | str) -> Problem[Operator]:
         """The problem of one image.

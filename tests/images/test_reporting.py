@@ -38,6 +38,15 @@ def test_the_line_before_the_work() -> None:
     assert lines[1] == "note: magnitudes are taken as complex images of phase zero"
 
 
+@pytest.mark.parametrize(("keep", "noted"), [(0.05, True), (0.25, False)])
+@pytest.mark.parametrize("kind", ["pixels", "walsh-hadamard"])
+def test_a_result_of_few_measured_values_is_warned_of(kind: str, keep: float, noted: bool) -> None:
+    operators = ({"kind": kind, "keep": keep},)
+    setting = prepare(Measured(TRUTH), Plan(Degradation(operators=operators), steps=2), FieldOf(1))
+    found = [note for note in setting.notes if note.startswith(f"only {100 * keep:.3g} % of the values were measured")]
+    assert len(found) == noted
+
+
 def test_scores_are_against_the_truth() -> None:
     setting, plan = settled()
     made = restore_slice(setting, Y, 0, FieldOf(1), plan)
