@@ -279,7 +279,7 @@ def figures() -> None:
             row[0].text(-0.05, 0.5, path.stem.removeprefix(f"{part} "), fontsize=5, rotation=90, va="center", ha="right",
                         transform=row[0].transAxes)
         figure.tight_layout(pad=0.2)
-        figure.savefig(ROOT / "docs" / f"inversion-{part}.png", dpi=110)
+        figure.savefig(ROOT / "docs" / f"inversion-{part}.png", dpi=80)
         plt.close(figure)
 
 

@@ -26,7 +26,7 @@ from medrestore.images.plan import (
     Writing,
     window_of,
 )
-from medrestore.methods import HQS, DDNMPlus
+from medrestore.methods import HQS, SHRED, DDNMPlus
 from medrestore.settings import build, documented, plain, schema
 
 
@@ -204,3 +204,12 @@ def test_every_option_is_of_a_plan_or_of_a_class_that_does_not_decide(name: str)
     own = {"input", "out", "truth", "json"}
     places = {one.path[0] for one in COMMANDS[name].options.values() if one.name not in own}
     assert places <= {"plan", "machine", "reading", "writing"}
+
+
+def test_options_may_be_words() -> None:
+    """Where the method has them; a number stays one, and what is neither of its words is refused."""
+    assert Plan(method="shred", options={"gradient": "full", "lr": 0.5}).sampler == SHRED(lr=0.5, gradient="full")
+    with pytest.raises(InputError, match=r"options.gradient must be one of full, shortcut, got 'x'"):
+        Plan(method="shred", options={"gradient": "x"})
+    with pytest.raises(InputError, match=r"options.lr must be a number, got 'fast'"):
+        Plan(method="shred", options={"lr": "fast"})
