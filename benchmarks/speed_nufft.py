@@ -1,10 +1,9 @@
 """Rows of the table: scans along trajectories beside their peers, and their data step beside a Cartesian one.
 
-sigpy and mri-nufft are installed with the tests, mrpro and pytorch-finufft by `make bench`; BART takes part where its program is.
-deepinv needs torchkbnufft for its own. A line says which are missing.
+sigpy and mri-nufft are installed with the tests, mrpro, deepinv and pytorch-finufft by `make bench`; BART takes part where its
+program is. A line says which are missing.
 """
 
-import importlib.util
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from speed_cases import Size, distance, ellipse
-from speed_peers import Bart, empty_modules
+from speed_peers import Bart, empty_modules, read_cfl, write_cfl
 from speed_timing import Row, medians
 from torch import Tensor
 
@@ -76,11 +75,34 @@ class Radial:
             "normal": lambda: torch.from_numpy(A.adj_op(A.op(x)))[None, None],
         }
 
+    def deepinvs(self) -> dict[str, Callable[[], Tensor]]:
+        """deepinv's `NonCartesianMRI`, with the transforms of mri-nufft along these spokes, and its conjugate gradients."""
+        from mrinufft import get_operator
+
+        with empty_modules():
+            from deepinv.physics import NonCartesianMRI
+        readouts, samples = self.sense.trajectory.shape[:2]
+        physics = NonCartesianMRI(self.shape, readouts, samples, coil_maps=self.sense.maps)
+        points = (self.sense.points / self.shape[0]).numpy().astype(np.float32)
+        physics.nufft_op = get_operator("finufft")(points, self.shape, n_coils=self.sense.maps.shape[1], squeeze_dims=False)
+        x, y = (torch.cat([one.real, one.imag], 1) for one in (self.image, self.y.flatten(2)[:, None]))
+        gamma = 1 / LAM
+
+        def of_parts(image: Tensor) -> Tensor:
+            return torch.complex(image[:, :1], image[:, 1:])
+
+        return {
+            "forward": lambda: of_parts(physics.A(x)).reshape(self.y.shape),
+            "adjoint": lambda: of_parts(physics.A_adjoint(y)), "normal": lambda: of_parts(physics.A_adjoint_A(x)),
+            "cg": lambda: of_parts(physics.prox_l2(0.0, y, gamma, solver="CG", max_iter=ITERATIONS, tol=0.0)),
+        }
+
     def mrpros(self) -> dict[str, Callable[[], Tensor]]:
-        """mrpro's operators, the normal one by its own Toeplitz matrix."""
+        """mrpro's operators, the normal one by its own Toeplitz matrix, and its conjugate gradients."""
         import pytorch_finufft  # noqa: F401  without which its operators are made and fail when called
 
         with empty_modules():
+            from mrpro.algorithms.optimizers import cg
             from mrpro.data import KTrajectory, SpatialDimension
             from mrpro.operators import NonUniformFastFourierOp, SensitivityOp
         rows, columns = (one[None, None, None].contiguous() for one in self.sense.trajectory.unbind(-1))
@@ -88,35 +110,48 @@ class Radial:
         F = NonUniformFastFourierOp(["y", "x"], size, size, KTrajectory(torch.zeros(1, 1, 1, 1, 1), rows, columns))
         S = SensitivityOp(self.sense.maps[:, :, None])
         gram, x, y = S.H @ F.gram @ S, self.image[:, :, None], self.y[:, :, None]
+
+        def penalised(v: Tensor) -> tuple[Tensor]:
+            return (gram(v)[0] + LAM * v,)
+
         return {"forward": lambda: F(*S(x))[0][:, :, 0], "adjoint": lambda: S.H(*F.H(y))[0][:, :, 0],
-                "normal": lambda: gram(x)[0][:, :, 0]}
+                "normal": lambda: gram(x)[0][:, :, 0],
+                "cg": lambda: cg(penalised, S.H(*F.H(y)), max_iterations=ITERATIONS, tolerance=0.0)[0][:, :, 0]}
 
     def barts(self, folder: Path) -> dict[str, Callable[[], Tensor]]:
-        """BART's `pics` with l2; its time has the start of the program and its files in it."""
+        """BART's `nufft` of the coils' images and its `pics` with l2, timed with the start of the program and its files."""
         readouts, samples = self.sense.trajectory.shape[:2]
         turned = np.zeros((3, samples, readouts), np.complex64)
         turned[:2] = self.coord.transpose(2, 1, 0)
         height, width = self.shape
-        arrays = {"traj": turned, "kspace": self.y[0].permute(2, 1, 0)[None].numpy(),
-                  "maps": self.sense.maps[0].permute(1, 2, 0).reshape(height, width, 1, -1).resolve_conj().numpy()}
-        for name, array in arrays.items():
-            (folder / f"{name}.hdr").write_text("# Dimensions\n" + " ".join(map(str, array.shape)) + "\n")
-            array.astype(np.complex64).ravel(order="F").tofile(folder / f"{name}.cfl")
+        maps = self.sense.maps[0].permute(1, 2, 0).reshape(height, width, 1, -1).resolve_conj().numpy()
+        stored = {"traj": turned, "kspace": self.y[0].permute(2, 1, 0)[None].numpy(), "maps": maps,
+                  "coils": maps * self.image[0, 0].numpy()[..., None, None]}
+        for name, array in stored.items():
+            write_cfl(folder / name, array)
+
+        def called(*words: str, shape: tuple[int, ...]) -> Tensor:
+            subprocess.run([str(Bart.program), *words, "out"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+            return read_cfl(folder / "out", shape)
+
+        def forward() -> Tensor:
+            return called("nufft", "traj", "coils", shape=(samples, readouts, maps.shape[-1])).permute(2, 1, 0)[None]
+
+        def adjoint() -> Tensor:
+            coils = called("nufft", "-a", "-d", f"{height}:{width}:1", "traj", "kspace", shape=(height, width, maps.shape[-1]))
+            return (self.sense.maps.conj() * coils.permute(2, 0, 1)).sum(1, keepdim=True)
 
         def pics() -> Tensor:
             options = ["-w", "1", "-l2", "-r", str(LAM), "-i", str(ITERATIONS), "-t", "traj"]
-            subprocess.run([str(Bart.program), "pics", *options, "kspace", "maps", "image"], cwd=folder, check=True,
-                           stdout=subprocess.DEVNULL)
-            values = np.fromfile(folder / "image.cfl", np.complex64)[: height * width]
-            return torch.from_numpy(values.reshape(self.shape, order="F").copy())[None, None]
+            return called("pics", *options, "kspace", "maps", shape=self.shape)[None, None]
 
-        return {"cg": pics}
+        return {"forward": forward, "adjoint": adjoint, "cg": pics}
 
 
 def peers(scan: Radial, folder: Path) -> tuple[dict[str, dict[str, Callable[[], Tensor]]], list[str]]:
     """What each peer that is there computes, and a line on each that is not."""
     found, notes = {}, []
-    makers = {"sigpy": scan.sigpys, "mri-nufft": scan.mri_nuffts, "mrpro": scan.mrpros}
+    makers = {"sigpy": scan.sigpys, "mri-nufft": scan.mri_nuffts, "deepinv": scan.deepinvs, "mrpro": scan.mrpros}
     for name, make in makers.items():
         try:
             found[name] = make()
@@ -126,8 +161,6 @@ def peers(scan: Radial, folder: Path) -> tuple[dict[str, dict[str, Callable[[], 
         notes.append("BART is not installed.")
     else:
         found["bart"] = scan.barts(folder)
-    if importlib.util.find_spec("torchkbnufft") is None:
-        notes.append("deepinv's transforms along trajectories are left out: they need torchkbnufft.")
     return found, notes
 
 

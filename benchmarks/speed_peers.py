@@ -117,6 +117,18 @@ def normals(sense: Sense, x: Tensor) -> tuple[dict[str, Peer], list[str]]:
     return found, notes
 
 
+def write_cfl(path: Path, array: np.ndarray) -> None:
+    """BART's pair of files, .hdr and .cfl, of an array in its order of axes."""
+    path.with_suffix(".hdr").write_text("# Dimensions\n" + " ".join(map(str, array.shape)) + "\n")
+    array.astype(np.complex64).ravel(order="F").tofile(path.with_suffix(".cfl"))
+
+
+def read_cfl(path: Path, shape: tuple[int, ...]) -> Tensor:
+    """The first values of such a pair, as many as the shape holds."""
+    values = np.fromfile(path.with_suffix(".cfl"), np.complex64)[: int(np.prod(shape))]
+    return torch.from_numpy(values.reshape(shape, order="F").copy())
+
+
 class Bart:
     """BART's `pics` on one scan, when the program `bart` can be found.
 
@@ -130,10 +142,7 @@ class Bart:
     def __init__(self, folder: Path, kspace: Tensor, maps: Tensor) -> None:
         self.folder = folder
         for name, array in (("kspace", kspace), ("maps", maps)):
-            stored = array[0].permute(1, 2, 0)[:, :, None].resolve_conj().numpy().astype(np.complex64)  # (h, w, 1, coil)
-            sizes = " ".join(str(size) for size in stored.shape)
-            (folder / f"{name}.hdr").write_text(f"# Dimensions\n{sizes}\n")
-            stored.ravel(order="F").tofile(folder / f"{name}.cfl")
+            write_cfl(folder / name, array[0].permute(1, 2, 0)[:, :, None].resolve_conj().numpy())  # (h, w, 1, coil)
 
     @classmethod
     def version(cls) -> str | None:
@@ -150,5 +159,4 @@ class Bart:
 
     def image(self, shape: tuple[int, int]) -> Tensor:
         """The (1, 1, h, w) image of the last run."""
-        values = np.fromfile(self.folder / "image.cfl", np.complex64)[: shape[0] * shape[1]]
-        return torch.from_numpy(values.reshape(shape, order="F").copy())[None, None]
+        return read_cfl(self.folder / "image", shape)[None, None]

@@ -32,7 +32,7 @@ PLANS: dict[str, Any] = {
                   select={"contrast": 1}),
     "inpaint": InpaintPlan(options={"eta": 0.5}),
 }
-ACROSS: dict[str, dict[str, Any]] = {"three_planes": {"across_slices": 5.0}}  # fields that go with others
+ACROSS: dict[str, dict[str, Any]] = {name: {"across_slices": 5.0} for name in ("three_planes", "differences")}  # go with it
 FILES = {"maps", "trajectory", "reference_image"}  # files whose content is in the hash; they need not exist for the plan
 
 
@@ -85,10 +85,9 @@ def changes(plan: Any) -> Iterator[tuple[str, Any]]:
             yield one.name, replace(plan, **{one.name: None})
         elif one.name == "method":  # whose options go with it
             yield one.name, replace(plan, method="dps", options={})
-        elif one.name in ACROSS:
-            yield one.name, replace(plan, **ACROSS[one.name], **{one.name: other(bool, value, name=one.name)})
         else:
-            yield one.name, replace(plan, **{one.name: other(hints(type(plan))[one.name], value, name=one.name)})
+            changed = {one.name: other(hints(type(plan))[one.name], value, name=one.name)}
+            yield one.name, replace(plan, **ACROSS.get(one.name, {}), **changed)
 
 
 RECON = dict(changes(PLANS["recon"]))

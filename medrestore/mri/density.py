@@ -4,6 +4,8 @@ Weights are in cycles^2 per field of view^2, so that those of a Cartesian grid a
 samples, has the brightness of the object. Only gridding needs them: a least-squares fit of the data weights all samples alike.
 """
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,6 +14,7 @@ from ..errors import InputError
 from ..operators.nufft import nufft, nufft_adjoint
 
 ITERATIONS = 20  # of Pipe & Menon: then the weights change by less than a per cent
+KEPT = 4  # trajectories whose weights are kept, of about a megabyte each
 DIGITS = 4  # of a cycle: points that are nearer are one
 AROUND = 0.75  # of a cycle: how far beyond the points their cells may reach
 
@@ -20,7 +23,8 @@ def pipe_menon(trajectory: Tensor, shape: tuple[int, int], *, iterations: int = 
     """(readout, sample) weights w with (w * c) = 1 at every sample: Pipe & Menon, MRM 41:179, 1999.
 
     The kernel c is the square of a sinc, of which each lobe is a cycle: it is positive, and its image is a pyramid over two
-    fields of view, so that the convolution is a transform to them and back.
+    fields of view, so that the convolution is a transform to them and back. The weights of the last few trajectories are kept:
+    slices and searches for a weight of a penalty have one trajectory, and its weights take longer than CG-SENSE.
 
     Args:
         trajectory: (readout, sample, 2) in cycles per field of view.
@@ -30,6 +34,28 @@ def pipe_menon(trajectory: Tensor, shape: tuple[int, int], *, iterations: int = 
         InputError: points that are not finite.
     """
     points = _checked_points(trajectory).to(torch.float64)
+    found = _pipe_menon(_Points(points), (int(shape[0]), int(shape[1])), iterations)
+    return found.to(trajectory.dtype, copy=True).reshape(trajectory.shape[:2])
+
+
+class _Points:
+    """Points (n, 2) in double precision that are equal to others by their values, and lie where they lie."""
+
+    def __init__(self, points: Tensor) -> None:
+        self.points = points
+        self.key = str(points.device), points.cpu().numpy().tobytes()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Points) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+@lru_cache(maxsize=KEPT)
+def _pipe_menon(of: _Points, shape: tuple[int, int], iterations: int) -> Tensor:
+    """(n,) weights in double precision, which nobody may change."""
+    points = of.points
     doubled = 2 * shape[0], 2 * shape[1]
     rows, columns = (1 - (torch.arange(n, dtype=torch.float64, device=points.device) - n // 2).abs() / (n // 2) for n in doubled)
     pyramid = rows[:, None] * columns * 4 / (rows.sum() * columns.sum()) * (shape[0] * shape[1])
@@ -37,7 +63,7 @@ def pipe_menon(trajectory: Tensor, shape: tuple[int, int], *, iterations: int = 
     for _ in range(iterations):
         spread = nufft(pyramid * nufft_adjoint(weights, 2 * points, doubled), 2 * points).real
         weights = weights / spread.clamp(min=torch.finfo(torch.float32).eps)
-    return weights.real.to(trajectory.dtype).reshape(trajectory.shape[:2])
+    return weights.real.contiguous()
 
 
 def voronoi(trajectory: Tensor) -> Tensor:

@@ -81,6 +81,6 @@ def virtual_coils(white: Whitened, sigma: float) -> tuple[Whitened, tuple[str, .
     return (
         Whitened(prewhiten(white.kspace, rotation), None if white.maps is None else prewhiten(white.maps, rotation), None,
                  white.unmix @ rotation.mH.to(white.unmix), white.sigma),
-        (f"{len(power)} coils are taken together to {count} virtual ones; the others have {float(left[count]):.1g} of the "
-         "energy.",),
+        (f"{len(power)} coils are taken together to {count} virtual ones; the others hold less than {LOST:.1%} of the energy, or "
+         "nothing but noise.",),
     )

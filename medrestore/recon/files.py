@@ -32,7 +32,7 @@ from .plan import Machine, Plan, Reading, Writing
 from .prepared import Prepared
 from .records import Gathered, Records, columns, shown
 from .settle import Settled
-from .slices import images_of, slices_at_once
+from .slices import images_of, slice_names, slices_at_once
 from .volume import Volume
 
 FORMAT = "slices 1"  # of what a run that stopped leaves
@@ -213,10 +213,9 @@ def _counted(records: Records, out: Path, slices: int, job: Job) -> Iterator[Non
 def _check_complete(volume: Volume, refused: dict[int, InputError], made: dict[str, Any], source: Path, job: Job) -> None:
     """Refuses a volume with slices that could not be served, or whose files were changed while they were read."""
     if refused:
-        names = ", ".join(map(str, refused))
-        first, why = next(iter(refused.items()))
-        raise InputError(f"{source}: {f'slice {first}' if len(refused) == 1 else f'slices {names}'} cannot be restored "
-                         f"({why}); mend the scan or choose other `slices`: those that are stored stay")
+        why = next(iter(refused.values()))
+        raise InputError(f"{source}: {slice_names(list(refused), volume.scan.frames)} cannot be restored ({why}); mend "
+                         "the scan or choose other `slices`: those that are stored stay")
     files = {source: made["input"]["fingerprint"]}
     files |= {Path(place): made[f"{name}_fingerprint"] for name, place in
               (("maps", job.plan.maps), ("trajectory", job.plan.trajectory)) if place is not None}
@@ -246,7 +245,7 @@ def _write(volume: Volume, records: Records, keys: dict[int, str], place: Path, 
                 panel(columns(record), place.with_suffix(".png"), title="" if job.writing.anonymous else volume.file_name)
         scores = scored.scores(volume.scan.reference_max)
         provenance |= scored.facts | {"scores": {name: _numbers(value) for name, value in scores.items()}}
-        for note in (f"slice {', '.join(map(str, about))}: {note}" for note, about in scored.notes.items()
+        for note in (f"{slice_names(about, volume.scan.frames)}: {note}" for note, about in scored.notes.items()
                      if note not in provenance["notes"]):
             job.say(f"note: {note}")
             provenance["notes"].append(note)
@@ -256,8 +255,7 @@ def _write(volume: Volume, records: Records, keys: dict[int, str], place: Path, 
             writer.add_beside(path)
     empty = [index for index, seeds in zip(volume.numbers, scored.facts["seeds"], strict=True) if not seeds]
     if empty:
-        job.say(f"{volume.file_name}: nothing was measured in {'slice' if len(empty) == 1 else 'slices'} "
-                f"{', '.join(map(str, empty))}; the image is zero there")
+        job.say(f"{volume.file_name}: nothing was measured in {slice_names(empty, volume.scan.frames)}; the image is zero there")
     return scores
 
 

@@ -84,6 +84,8 @@ class Plan(Conditions):
         across_slices: restore the slices of a volume together, with second differences across them of this weight: one over the
             difference of a slice from the mean of its neighbours that is usual, for images of about unit brightness, such as 20;
             default slice by slice. For hqs and dds.
+        differences: across slices, with across_slices: 2, of a slice from the mean of its neighbours; 1, of neighbours, the total
+            variation of the papers, which left more flicker (docs/mri.md).
         three_planes: apply the prior to the planes across the slices too, with across_slices (voxels of about equal sides).
         slab: slices that are restored together at most, with across_slices: memory holds so many and four more on either side,
             which make slabs go on from one to the next.
@@ -130,6 +132,7 @@ class Plan(Conditions):
     batch_size: Annotated[int, Bounds(at_least=1)] = 8
     together: Annotated[int, Bounds(at_least=1)] | None = None
     across_slices: Annotated[float, Bounds(above=0)] | None = None
+    differences: Annotated[int, Bounds(at_least=1, at_most=2)] = 2
     three_planes: bool = False
     slab: Annotated[int, Bounds(at_least=2)] = 32
     same_noise: bool = True
@@ -179,9 +182,11 @@ class Plan(Conditions):
             for name, given in (("start_sigma", self.start_sigma is not None), ("separate", bool(self.separate))):
                 if given:
                     raise FieldError("Plan", name, "does not go with across_slices; leave one out")
-        elif self.three_planes:
-            raise FieldError("Plan", "three_planes", "goes with across_slices, which makes slices a volume; set that too, or "
-                             "leave it out")
+            return
+        for name, given in (("three_planes", self.three_planes), ("differences", self.differences != 2)):
+            if given:
+                raise FieldError("Plan", name, "goes with across_slices, which makes slices a volume; set that too, or leave it "
+                                 "out")
 
     @property
     def is_classical(self) -> bool:

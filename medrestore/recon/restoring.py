@@ -100,9 +100,10 @@ def _restored_together(prepared: Sequence[Prepared], prior: Prior, method: Metho
                        on_step: Callable[[int, Tensor], None] | None, codec: Codec | None, first: int) -> list[Restoration]:
     """The slices of a volume from `first` on, which agree with each other."""
     assert isinstance(method, HQS | DDS) and plan.across_slices is not None  # as `Plan` saw
+    across = AcrossSlices(method, weight=plan.across_slices, differences=plan.differences)
     return restore_volume(
-        [one.posed for one in prepared], ThreePlanes(InBatches(prior, batch_size)) if plan.three_planes else prior,
-        AcrossSlices(method, weight=plan.across_slices), levels=plan.levels(prior), codec=codec, samples=plan.samples,
+        [one.posed for one in prepared], ThreePlanes(InBatches(prior, batch_size)) if plan.three_planes else prior, across,
+        levels=plan.levels(prior), codec=codec, samples=plan.samples,
         seed=plan.seed, same_noise=plan.same_noise, batch_size=len(prepared) if plan.three_planes else batch_size,
         on_step=on_step, first=first,
     )

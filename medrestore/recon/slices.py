@@ -37,6 +37,13 @@ def images_of(plan: Plan, slices: int) -> int:
     return plan.batch_size if plan.across_slices is not None else slices * min(plan.samples, plan.batch_size)
 
 
+def slice_names(indices: Sequence[int], frames: int = 1) -> str:
+    """Slices in words, by their numbers; of a series by slice and frame."""
+    if frames == 1:
+        return f"{'slice' if len(indices) == 1 else 'slices'} {', '.join(map(str, indices))}"
+    return ", ".join(f"slice {index // frames} frame {index % frames}" for index in indices)
+
+
 def ahead(make: Callable[[int], Item], numbers: Sequence[int], *, threaded: bool) -> Iterator[Item]:
     """`make` of each number in turn; threaded, the next is made while the caller works on the current one.
 

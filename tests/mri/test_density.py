@@ -58,3 +58,16 @@ def test_what_has_no_cells(trajectory: Tensor, what: str) -> None:
 def test_one_spoke_can_be_weighted_all_the_same() -> None:
     """As the message about its cells says."""
     assert bool(pipe_menon(radial(1, SIZE), SIZE).isfinite().all())
+
+
+def test_weights_of_one_trajectory_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    spokes = radial(11, SIZE)
+    first = pipe_menon(spokes, SIZE)
+    monkeypatch.setattr("medrestore.mri.density.nufft", lambda *given: pytest.fail("found again"))
+    again = pipe_menon(spokes.clone(), SIZE)
+    assert torch.equal(first, again)
+    again.zero_()  # a caller's own
+    assert torch.equal(pipe_menon(spokes, SIZE), first)
+    monkeypatch.undo()
+    other = pipe_menon(spokes * 0.9, SIZE)
+    assert not torch.allclose(other, first) and torch.equal(pipe_menon(spokes.double(), SIZE).float(), first)

@@ -1,5 +1,6 @@
 """Frames of a series: maps and noise of all together, one image to begin from, four axes at the end."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -11,7 +12,6 @@ from helpers.phantom import head_and_maps
 from medrestore.errors import InputError
 from medrestore.io import read_kspace, read_provenance
 from medrestore.mri import simulate_scan
-from medrestore.recon import files
 from medrestore.recon.files import Job, recon_file
 from medrestore.recon.frames import Common, pooled_noise
 from medrestore.recon.plan import Plan, Writing
@@ -77,7 +77,21 @@ def test_frames_are_images_of_their_own_on_a_fourth_axis(dynamic: tuple[Path, np
     assert (np.diff(brightness) > 0.03 * brightness[:, :1]).all()
     made = read_provenance(tmp_path / "out.h5")
     assert made["frames"] == [{"repetition": 0}, {"repetition": 1}, {"repetition": 2}] and len(made["misfit"]) == 6
-    with read_kspace(path, axes=AXES, separate=("repetition",)) as file:
-        assert files._slice_range(file, (1, 2)) == range(3, 6)  # slices, not frames
-        with pytest.raises(InputError, match="has slices 0 to 1"):
-            files._slice_range(file, (0, 3))
+
+
+def test_slices_are_counted_and_not_frames(dynamic: tuple[Path, np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    plan = Plan("cg-sense", weight=0.01, separate=("repetition",), axes=AXES, slices=(1, 2))
+    recon_file(dynamic[0], tmp_path / "out.h5", Job(plan, None, {"sha256": ""}))
+    assert len(read_provenance(tmp_path / "out.h5")["misfit"]) == 3
+    with pytest.raises(InputError, match="has slices 0 to 1"):
+        recon_file(dynamic[0], tmp_path / "other.h5", Job(replace(plan, slices=(0, 3)), None, {"sha256": ""}))
+
+
+def test_a_frame_without_samples_is_named_by_its_slice(dynamic: tuple[Path, np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    stored = np.stack(3 * [np.load(dynamic[0]).sum(0)])  # of all columns
+    stored[2, 1] = 0
+    np.save(tmp_path / "d.npy", stored)
+    said: list[str] = []
+    plan = Plan("cg-sense", weight=0.01, separate=("repetition",), axes=AXES)
+    recon_file(tmp_path / "d.npy", tmp_path / "out.h5", Job(plan, None, {"sha256": ""}, say=said.append))
+    assert "d.npy: nothing was measured in slice 1 frame 2; the image is zero there" in said

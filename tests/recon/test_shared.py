@@ -62,10 +62,11 @@ def test_a_3d_scan_is_restored_position_by_position(tmp_path: Path, volume: np.n
 def test_slices_in_memory_are_a_volume_too(volume: np.ndarray) -> None:
     kspace = torch.from_numpy(volume).permute(1, 0, 2, 3)
     slices = torch.fft.fftshift(torch.fft.ifft(torch.fft.ifftshift(kspace, dim=0), dim=0, norm="ortho"), dim=0)[1:-1]
-    results = [reconstruct(slices, prior=Shrink(), method="hqs", steps=3, noise_std=0.005, across_slices=across)
-               for across in (None, 20.0)]
-    changes = [float((one.image[1:] - one.image[:-1]).abs().square().sum()) for one in results]
-    assert results[1].image.shape == (4, *SHAPE) and changes[1] < changes[0]
+    results = [reconstruct(slices, prior=Shrink(), method="hqs", steps=3, noise_std=0.005, **across)
+               for across in ({}, {"across_slices": 20.0}, {"across_slices": 20.0, "differences": 1})]
+    first, second = ([float(one.image.diff(n=n, dim=0).abs().square().sum()) for one in results] for n in (1, 2))
+    assert results[1].image.shape == (4, *SHAPE) and first[1] < first[0]
+    assert first[2] < first[1] and second[1] < second[2]  # total variation makes slices alike, second differences a straight line
 
 
 def test_maps_have_the_phase_that_the_virtual_coil_sees() -> None:
@@ -111,7 +112,8 @@ def test_options_of_volumes_that_do_not_go_together() -> None:
     for options, match in (({"method": "diffpir", "across_slices": 5.0}, "goes with hqs and dds"),
                            ({"method": "dds", "across_slices": 5.0, "options": {"gamma": 5.0}}, "without gamma"),
                            ({"method": "hqs", "across_slices": 5.0, "start_sigma": 0.5}, "does not go with across_slices"),
-                           ({"method": "hqs", "three_planes": True}, "goes with across_slices")):
+                           ({"method": "hqs", "three_planes": True}, "goes with across_slices"),
+                           ({"method": "hqs", "differences": 1}, "goes with across_slices")):
         with pytest.raises(InputError, match=match):
             Plan(**options)
 

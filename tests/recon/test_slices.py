@@ -25,6 +25,7 @@ from medrestore.recon import volume as volumes
 from medrestore.recon.data_step import exact_gb
 from medrestore.recon.files import Job, recon_file
 from medrestore.recon.plan import Machine, Plan, Undersampling, Writing
+from medrestore.recon.slices import slice_names
 
 SLICES = 5
 HALF = Undersampling("uniform1d", 2, 16)
@@ -207,3 +208,9 @@ def test_slices_of_a_range_and_its_middle(volume: Path) -> None:
     same(restored(volume, OneByOne(), part, slices=(1, 4)), alone)
     assert alone["made"]["levels"] == karras(4, 5.0, 0.01) and [seeds[0] for seeds in alone["made"]["seeds"]] == [
         100_000, 200_000, 300_000]
+
+
+def test_slices_and_frames_in_words() -> None:
+    assert slice_names([3]) == "slice 3" and slice_names([0, 3]) == "slices 0, 3"
+    assert slice_names([4], 3) == "slice 1 frame 1"
+    assert slice_names([1, 3, 5], 2) == "slice 0 frame 1, slice 1 frame 1, slice 2 frame 1"

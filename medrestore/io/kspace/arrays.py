@@ -32,6 +32,7 @@ from ..guards import (
 from ..hdf5 import Dataset, File
 from .base import DEFAULT, KSpaceFile, Request, Scan, sampled
 from .counters import AVERAGED, COUNTERS, SEPARABLE, check_select, note
+from .coverage import readout_notes
 from .matlab import list_variables, load_variable
 from .plausible import SLICES, Doubt, slices_doubt
 
@@ -85,31 +86,33 @@ class ArrayFile(KSpaceFile):
         return chosen, tuple(notes)
 
     def _read(self, index: int) -> Scan:
-        kspace = self._finite(self._hybrid[index] if self._encoded else self._slice(index), index)
+        kspace = self._finite(self._hybrid[0][index] if self._encoded else self._slice(index), index)
         if self.request.uncentred and not self._encoded:
             kspace = torch.fft.fftshift(kspace, dim=(-2, -1))
         return Scan(name=self.name, index=index, kspace=kspace, mask=sampled(kspace), acs=None, noise=None, reference=None,
-                    crop=self.shape[-2:], pixel_mm=None, affine=None)
+                    crop=self.shape[-2:], pixel_mm=None, affine=None, notes=self._hybrid[1] if self._encoded else ())
 
     def _slice(self, index: int) -> np.ndarray:
         """(coil, row, col) complex64 of a slice, repetitions averaged."""
         return self._part({"slice": index}, SLAB if self.is_volume else AXES[1:]).reshape(self.shape[1:])
 
     @cached_property
-    def _hybrid(self) -> np.ndarray:
-        """(row, coil, partition, col) complex64 of a 3-D scan, an image along its readout: all that memory holds of the file.
+    def _hybrid(self) -> tuple[np.ndarray, tuple[str, ...]]:
+        """(row, coil, partition, col) complex64 of a 3-D scan, an image along its readout: all that memory holds of the file; and
+        what is said of its readout.
 
         Made coil by coil, where coils have an axis of their own.
         """
-        hybrid = np.empty(self.shape, np.complex64)
+        hybrid, hit = np.empty(self.shape, np.complex64), torch.zeros(self._length["row"], dtype=torch.bool)
         axes = (0, 1, 2) if self.request.uncentred else ()
         for coil in range(self._length["coil"]) if "coil" in self._axes else (slice(None),):
             part = self._part({} if isinstance(coil, slice) else {"coil": coil}, VOLUME)
             for number, one in enumerate(part.reshape(-1, self._length["row"], *self.shape[2:])):
                 values = torch.from_numpy(one)
                 values = torch.fft.fftshift(values, dim=axes) if axes else values
+                hit |= (values != 0).flatten(1).any(1)
                 hybrid[:, number if isinstance(coil, slice) else coil] = ifft2c(values, axes=(0,)).numpy()
-        return hybrid
+        return hybrid, readout_notes(hit)
 
     def _part(self, fixed: Mapping[str, int], wanted: Sequence[str]) -> np.ndarray:
         """The wanted axes, complex64, where others are fixed; repetitions averaged."""

@@ -105,3 +105,15 @@ class Coverage:
                 said.append(f"The outer {name} are zero on both sides, as after zero-filled interpolation: {extent.reach} of "
                             f"{extent.size} were acquired.")
         return tuple(said)
+
+
+def readout_notes(hit: Tensor) -> tuple[str, ...]:
+    """A sentence on the readout of a 3-D scan, whose slices lie along it, where one side of it was left out.
+
+    Args:
+        hit: (n,) booleans, which samples of it were acquired.
+    """
+    if not bool(hit.any()) or (share := Extent.of(hit).share) == 1:
+        return ()
+    return (f"One side of the readout was left out (asymmetric echo): {share:.0%} of it are covered. Slices lie along it, so "
+            "that nothing makes up for that: they are blurred into each other.",)

@@ -93,15 +93,17 @@ class Echoes:
     Args:
         image: the lines of the image.
         navigators: those of the navigators.
+        between: (n,) rising numbers in the file of the lines of all images in it, as repetitions that are not read: navigators
+            that such a line lies between are of different shots.
         samples: of the Cartesian line.
         trapezoid: of the gradient; None where lines are sampled evenly.
         read: reads navigators by their numbers in the file, (coil, samples) each.
     """
 
-    def __init__(self, path: Path, image: Lines, navigators: Lines, *, samples: int, trapezoid: Trapezoid | None,
-                 read: Callable[[np.ndarray], Iterable[np.ndarray]]):
+    def __init__(self, path: Path, image: Lines, navigators: Lines, between: np.ndarray, *, samples: int,
+                 trapezoid: Trapezoid | None, read: Callable[[np.ndarray], Iterable[np.ndarray]]):
         self.path, self._image, self._navigators, self._samples, self._read = path, image, navigators, samples, read
-        self._trapezoid = trapezoid
+        self._between, self._trapezoid = between, trapezoid
         self._grids: dict[tuple[int, bool], np.ndarray] = {}
         self._phases: dict[tuple[int, ...], tuple[float, float]] = {}
         slices = np.unique(image.slice)
@@ -144,7 +146,7 @@ class Echoes:
         """
         every = np.flatnonzero(self._navigators.slice == self._image.slice[number])
         shot = every[self._navigators.record[every] < self._image.record[number]]
-        shot = _latest(shot, self._navigators.record, self._image) if len(shot) else every
+        shot = _latest(shot, self._navigators.record, self._between) if len(shot) else every
         reverse = self._navigators.reverse[shot]
         chosen = tuple(int(at) for at in (every if reverse.all() or not reverse.any() else shot))
         if chosen not in self._phases:
@@ -171,11 +173,11 @@ def notes(trapezoid: Trapezoid | None, samples: int, path: Path, *, volume: bool
     return (*said, "Samples on the ramps of the readout gradient are regridded.")
 
 
-def _latest(candidates: np.ndarray, records: np.ndarray, image: Lines) -> np.ndarray:
-    """Of navigators in order of time the last that no line of the image lies between."""
+def _latest(candidates: np.ndarray, records: np.ndarray, between: np.ndarray) -> np.ndarray:
+    """Of navigators in order of time the last that no line of an image lies between."""
     ordered = candidates[np.argsort(records[candidates], kind="stable")]
-    between = np.searchsorted(image.record, records[ordered])
-    return ordered[between == between[-1]]
+    before = np.searchsorted(between, records[ordered])
+    return ordered[before == before[-1]]
 
 
 def difference(forward: np.ndarray, backward: np.ndarray) -> tuple[float, float]:

@@ -101,6 +101,7 @@ class MRDFile(LineFile):
         if head["idx"]["kspace_encode_step_2"][image & here].any():
             self.is_volume, numbers = True, numbers | {SLAB: head["idx"]["slice"]}
         self.counters = values_of({name: values[image & here] for name, values in numbers.items()})
+        between = np.flatnonzero((image | separate) & here)
         image, notes = chosen(image & here, numbers, request.select, path)
         self.notes += notes
         navigators = flagged(head, PHASE_CORRECTION) & ~flagged(head, NOISE) & here
@@ -111,7 +112,7 @@ class MRDFile(LineFile):
         used = image | separate
         self._image_records = np.flatnonzero(used)
         if flagged(head[used], REVERSE).any():
-            self._echoes = self._corrected(path, head, used, navigators)
+            self._echoes = self._corrected(path, head, used, navigators, between)
         return head[used], separate[used]
 
     def _without_other_lines(self, head: np.ndarray, image: np.ndarray, separate: np.ndarray) -> np.ndarray:
@@ -122,8 +123,8 @@ class MRDFile(LineFile):
                            "ones and are left out.",)
         return alike
 
-    def _corrected(self, path: Path, head: np.ndarray, used: np.ndarray, navigators: np.ndarray) -> Echoes:
-        """The correction of echo-planar lines, which are the lines `used`."""
+    def _corrected(self, path: Path, head: np.ndarray, used: np.ndarray, navigators: np.ndarray, between: np.ndarray) -> Echoes:
+        """The correction of echo-planar lines, which are the lines `used`; see `Echoes`."""
         require(not (head["discard_pre"][used].any() or head["discard_post"][used].any()),
                 f"{path} discards samples of echo-planar lines, so that their places are unknown; export corrected data.")
         longest = int(head["number_of_samples"][used].max())
@@ -132,8 +133,8 @@ class MRDFile(LineFile):
         def lines(which: np.ndarray) -> Lines:
             return Lines(np.flatnonzero(which), head["idx"]["slice"][which].astype(np.int64), flagged(head[which], REVERSE))
 
-        return Echoes(path, lines(used), lines(navigators), samples=self._header.encoded[0], trapezoid=self._header.trapezoid,
-                      read=self._rows)
+        return Echoes(path, lines(used), lines(navigators), between, samples=self._header.encoded[0],
+                      trapezoid=self._header.trapezoid, read=self._rows)
 
     def _rows(self, records: np.ndarray) -> Iterable[np.ndarray]:
         """The (coil, samples) of records of the file, in their order."""

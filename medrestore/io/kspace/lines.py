@@ -23,6 +23,7 @@ from .base import (
     flagged_width,
     remove_oversampling,
 )
+from .coverage import readout_notes
 from .geometry import Placement
 from .plausible import Doubt
 
@@ -92,6 +93,8 @@ class LineFile(KSpaceFile):
         self._grid = grid if self.is_volume else replace(grid, pixel_mm=_spaced(grid.pixel_mm, placement))
         self._slices = np.unique(lines["slice"][~lines["separate"]])[list(placement.order)]
         self.notes = (*self.notes, *placement.notes, *_separate_notes(lines, fits), *_uneven_notes(lines))
+        if self.is_volume:
+            self.notes += readout_notes(_covered(self._lines[~self._lines["separate"]], grid.samples))
         slices = grid.rows if self.is_volume else len(self._slices)
         super().__init__(path, (slices, coils, grid.rows_of_image, grid.columns), request)
 
@@ -256,6 +259,14 @@ def _separate_notes(lines: np.ndarray, fits: np.ndarray) -> tuple[str, ...]:
     used = (f"{count} separate calibration lines give the coil maps and are no part of the image.",) if count else ()
     left = (f"{outside} separate calibration lines lie outside the grid of the image and are left out.",) if outside else ()
     return used + left
+
+
+def _covered(lines: np.ndarray, samples: int) -> Tensor:
+    """(samples,) booleans: which samples of the readout any of the lines has."""
+    hit = torch.zeros(samples, dtype=torch.bool)
+    for at, count in np.unique(lines[["at", "count"]]).tolist():
+        hit[at : at + count] = True
+    return hit
 
 
 def _uneven_notes(lines: np.ndarray) -> tuple[str, ...]:

@@ -88,7 +88,9 @@ class TwixFile(LineFile):
             return Lines(np.array([number[id(block)] for block in which], np.int64),
                          np.array([int(block.cSlc) for block in which], np.int64), np.array([*map(_is_reversed, which)], bool))
 
-        return Echoes(self.path, lines(self._blocks), lines(navigators), samples=grid.samples, trapezoid=trapezoid,
+        between = np.array([at for at, block in enumerate(blocks)
+                            if (block.is_image_scan() or _is_reference(block)) and not block.is_flag_set("PHASCOR")], np.int64)
+        return Echoes(self.path, lines(self._blocks), lines(navigators), between, samples=grid.samples, trapezoid=trapezoid,
                       read=lambda records: (_samples(blocks[int(record)], self.path) for record in records))
 
     def _noise_samples(self) -> np.ndarray | None:

@@ -1,5 +1,7 @@
 """Echo-planar scans: the gradient, regridding, the ghost, and what is refused."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -63,8 +65,8 @@ def head() -> torch.Tensor:
     return torch.from_numpy(image)
 
 
-def scanned(path, trapezoid, *, navigators=True, shots=1, slices=1, **line):
-    """An echo-planar scan of `head`, whose lines differ by a delay and a phase that is another in each shot."""
+def scanned(path, trapezoid, *, navigators=True, shots=1, slices=1, repetitions=1, **line):
+    """An echo-planar scan of `head`, whose lines differ by a delay and a phase that is another in each shot and repetition."""
     writer, image = MRDWriter(path, header(trapezoid)), head()
     x = (np.arange(N) - N // 2) / N
     along_y = fft2c(image, axes=(-1,)).numpy()  # (coil, x, ky)
@@ -77,12 +79,12 @@ def scanned(path, trapezoid, *, navigators=True, shots=1, slices=1, **line):
         data = (profile * np.exp(1j * (phase + 2 * np.pi * delay * x))) @ np.exp(-2j * np.pi * k[:, None] * x).T / N**0.5
         writer.line(data.astype(np.complex64), flags=((22,) if reverse else ()) + options.pop("flags", ()), **options, **line)
 
-    for slice_ in range(slices):
-        for shot in range(shots):
-            for reverse in (False, True, False) if navigators else ():
-                read(along_y[:, :, COLUMNS // 2] * (1 + slice_), reverse, shot, flags=(24,), slice=slice_)
-            for step in range(shot, COLUMNS, shots):
-                read(along_y[:, :, step] * (1 + slice_), bool((step // shots) % 2), shot, step=step, slice=slice_)
+    for repetition, slice_, shot in itertools.product(range(repetitions), range(slices), range(shots)):
+        of, phase = {"slice": slice_, "repetition": repetition}, shot + 0.8 * repetition
+        for reverse in (False, True, False) if navigators else ():
+            read(along_y[:, :, COLUMNS // 2] * (1 + slice_), reverse, phase, flags=(24,), **of)
+        for step in range(shot, COLUMNS, shots):
+            read(along_y[:, :, step] * (1 + slice_), bool((step // shots) % 2), phase, step=step, **of)
     writer.dataset.close()
     return path
 
@@ -97,6 +99,15 @@ def test_the_ghost_is_gone(tmp_path, trapezoid, shots):
         assert float((found - truth).abs().max()) < 0.02 * float(truth.max())
     assert "both ways (EPI)" in file.notes[-1 if trapezoid is not RAMPS else -2]
     assert (trapezoid is RAMPS) == any("regridded" in note for note in file.notes)
+
+
+@pytest.mark.parametrize("options", [{"select": {"repetition": 1}}, {"separate": ("repetition",)}, {}])
+def test_each_repetition_is_freed_of_its_own_ghost(tmp_path, options):
+    """Navigators of repetitions that are not read are not those of the one that is."""
+    file = read_kspace(scanned(tmp_path / "e.h5", None, repetitions=3), implausible=True, **options)
+    truth = head()[:, 4:12].abs()
+    for index in range(file.shape[0]):
+        assert float((ifft2c(file[index].kspace)[0].abs() - truth).abs().max()) < 0.02 * float(truth.max())
 
 
 def test_without_correction_there_would_be_a_ghost(tmp_path, monkeypatch):

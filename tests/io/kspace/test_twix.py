@@ -190,6 +190,19 @@ def test_echo_planar_lines_are_turned_and_their_ghost_removed(twix, tmp_path):
         read_kspace(rewritten(twix, tmp_path / "n.dat", lambda copy: planar(copy, False)))
 
 
+def test_navigators_of_another_repetition_are_left_aside(twix, tmp_path):
+    def repeated(copy):
+        first, second = planar(copy), planar(copy)
+        first[1].data = (first[1].data * np.exp(2j)).astype(np.complex64)  # that the second has not
+        for block in second:
+            block.mdh.Counter.Rep = 1
+        return [*first, *second]
+
+    file = read_kspace(rewritten(twix, tmp_path / "e.dat", repeated), select={"repetition": 1})
+    original = read_kspace(twix)[0].kspace
+    assert float(torch.linalg.vector_norm(file[0].kspace - original) / torch.linalg.vector_norm(original)) < 0.02
+
+
 @pytest.mark.parametrize(("number", "why"), [
     (2, "is radial; twix files do not say where such samples lie: convert it to ISMRMRD"), (4, "is spiral"),
 ])

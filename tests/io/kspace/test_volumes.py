@@ -81,6 +81,20 @@ def test_the_affine_of_a_volume_puts_its_middle_at_the_position(tmp_path, kspace
     assert np.allclose(third @ (2, 4, 1, 1), middle)  # slice 3 of the file as slice 0
 
 
+def test_a_readout_that_begins_late_is_said(tmp_path, kspace):
+    writer = MRDWriter(tmp_path / "v.h5", header())
+    for partition in range(PARTITIONS):
+        writer.image(kspace[:, 6:, partition], kspace_encode_step_2=partition, center=SAMPLES // 2 - 6)
+    writer.dataset.close()
+    said = "One side of the readout was left out (asymmetric echo): 62% of it are covered."
+    assert read_kspace(tmp_path / "v.h5", implausible=True).notes[-1].startswith(said)
+    for late in (0, 6):
+        kspace[:, :late] = 0
+        np.save(tmp_path / "v.npy", kspace)
+        scan = read_kspace(tmp_path / "v.npy", axes=("coil", "row", "partition", "col"), implausible=True)[3]
+        assert [note[: len(said)] for note in scan.notes] == ([said] if late else [])
+
+
 def test_slabs_are_volumes_of_their_own(tmp_path, kspace):
     path = written(tmp_path / "s.h5", kspace, slabs=2)
     first, second = (read_kspace(path, select=select, implausible=True) for select in ({}, {"slab": 1}))
