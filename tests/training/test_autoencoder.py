@@ -61,7 +61,8 @@ def test_a_stopped_run_resumes_exactly(tmp_path: Path, changes: dict[str, Any]) 
 @pytest.mark.slow
 def test_it_learns(tmp_path: Path) -> None:
     recorder = Recorder()
-    config = autoencoder_config(tmp_path, images=1600, checkpoint_images=800, ema_images=100, optim__decay_images=800, optim__lr=8e-3)
+    config = autoencoder_config(tmp_path, images=1600, checkpoint_images=800, ema_images=100, optim__decay_images=800,
+                                optim__lr=8e-3)
     train(config, images=Waves(count=90), validation=Waves(first=90, count=6), callbacks=recorder)
     first, last = recorder.rows
     assert last["psnr"] > first["psnr"] and last["psnr"] > 8 and last["validation_loss"] < first["validation_loss"]
