@@ -21,7 +21,7 @@ class SHRED(TrajectoryMethod):
     Adam on the initial noise of a DDIM trajectory over few large steps; the data decide which noise, the prior what it becomes.
     Each sample begins at a noise of its own; the one of least misfit is `Restoration.best`. The paper's settings:
     lr 0.01 and 200 iterations for inpainting, 0.001 and 100 for super-resolution by 8, levels `ddpm_strided(100)`. The defaults
-    were the best of those tried on a validation scene (docs/inversion.md).
+    were each the best of those tried on a validation scene, one changed at a time (docs/inversion.md).
 
     Args:
         lr: of Adam.

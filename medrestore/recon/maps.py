@@ -19,6 +19,8 @@ from .thermal import Whitened
 WRAPPED = 0.04  # of the object, where a second eigenvalue says that two places share a pixel: below it is chance (docs/mri.md)
 WORSE = 1.3  # times what two sets leave unexplained, that one leaves where the object wraps, per degree of freedom. Noise alone
 # reaches 1.12 at 15 dB and 1.4 at 10; heads that wrap and are noisy can stay below (docs/mri.md)
+LEAST_CENTRE = 16  # longer side of a calibration centre over both axes. In a smaller one ESPIRiT's kernel has too few positions, and
+# one set explains too little by itself: 64 half spokes, centre 10 x 10, leave 1.5 times as much with one set, and do not wrap
 FEWEST_COILS = 4  # that tell two sets from noise: two explain anything with two sets
 RIGHT = 1.5  # times the noise: coil maps that leave no more unexplained are taken as right
 
@@ -89,7 +91,8 @@ def _estimated(white: Whitened, sampling: Sampling, measured: AllSamples, sigma:
     A scan shows two where the second eigenvalue says that places share pixels, and two explain it far better than one.
     """
     coils = white.kspace.shape[1]
-    asked = plan.map_sets if plan.map_sets != "auto" else 1 if coils < FEWEST_COILS else 2
+    told = coils >= FEWEST_COILS and (isinstance(sampling.acs, int) or max(sampling.acs) >= LEAST_CENTRE)
+    asked = plan.map_sets if plan.map_sets != "auto" else 2 if told else 1
     if asked > coils:
         raise InputError(f"{asked} sets of coil maps need as many coils, and there is {coils}; leave `map_sets` out")
     maps = _sets(asked, white, sampling, cache)

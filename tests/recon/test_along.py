@@ -200,6 +200,23 @@ def test_an_object_that_wraps_shows_two_sets() -> None:
     assert errors[0] < 0.5 * errors[1]
 
 
+def test_a_small_centre_shows_no_second_set() -> None:
+    """From a centre of 12 x 12 samples or less one set explains too little to be told from a head that wraps."""
+    image, maps, random = head_and_maps((48, 64), 6, 0)
+    coils = folded(maps * image, 40).to(torch.complex64)
+    y = fft2c(coils)
+    y = y + NOISE * torch.view_as_complex(torch.randn(*y.shape, 2, generator=random))
+    found = {}
+    for side in (12, 24):
+        lines, columns = torch.arange(48), torch.arange(40)
+        inside = ((lines - 24).abs()[:, None] < side / 2) & ((columns - 20).abs() < side / 2)
+        mask = (inside | ((lines[:, None] + columns) % 2 == 0)).float()
+        t = points_of(torch.ones(1, 40), (48, 40))
+        one = Scan("s", 0, (y * mask).mT.contiguous(), mask.mT.contiguous(), None, None, None, (48, 40), None, None, t, (48, 40))
+        found[side] = prepare(one, Plan("cg-sense", weight=0.01, noise_std=NOISE)).sense.sets
+    assert found == {12: 1, 24: 2}
+
+
 def test_maps_are_refined_from_all_samples() -> None:
     """Given maps that are wrong leave more unexplained than the noise."""
     _, maps, _ = head_and_maps(SIZE, 6, 0)
