@@ -19,8 +19,8 @@ from .thermal import Whitened
 WRAPPED = 0.04  # of the object, where a second eigenvalue says that two places share a pixel: below it is chance (docs/mri.md)
 WORSE = 1.3  # times what two sets leave unexplained, that one leaves where the object wraps, per degree of freedom. Noise alone
 # reaches 1.12 at 15 dB and 1.4 at 10; heads that wrap and are noisy can stay below (docs/mri.md)
-LEAST_CENTRE = 16  # longer side of a calibration centre over both axes. In a smaller one ESPIRiT's kernel has too few positions, and
-# one set explains too little by itself: 64 half spokes, centre 10 x 10, leave 1.5 times as much with one set, and do not wrap
+LEAST_CENTRE = 16  # longer side of a calibration centre over both axes. In a smaller one ESPIRiT's kernel has too few positions,
+# and one set explains too little by itself: 64 half spokes, centre 10 x 10, leave 1.5 times as much with one, and do not wrap
 FEWEST_COILS = 4  # that tell two sets from noise: two explain anything with two sets
 RIGHT = 1.5  # times the noise: coil maps that leave no more unexplained are taken as right
 
