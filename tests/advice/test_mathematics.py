@@ -21,13 +21,13 @@ from medrestore.methods.across_slices import AcrossSlices
 from medrestore.mri import espirit, points_of, sampling_mask
 from medrestore.noise import Noise
 from medrestore.operators import (
-    JPEG,
     CircularBlur,
     Grayscale,
     Identity,
     Magnitude,
     Mask,
     ReflectingBlur,
+    Saturation,
     Sense,
     WalshHadamard,
     check,
@@ -85,8 +85,8 @@ PROBLEMS = [
     case(
         "{} measures {} of an image, and y has shape {}; give the data as the operator returns them, "
         "batch axis first",
-        lambda _: restored(JPEG(50), IMAGE[..., :4], size=(SIDE, SIDE), method=DPS()),
-        lambda _: restored(JPEG(50), JPEG(50)(IMAGE), size=(SIDE, SIDE), method=DPS()).shape == IMAGE.shape,
+        lambda _: restored(Saturation(2.0), IMAGE[..., :4], size=(SIDE, SIDE), method=DPS()),
+        lambda _: restored(Saturation(2.0), Saturation(2.0)(IMAGE), size=(SIDE, SIDE), method=DPS()).shape == IMAGE.shape,
     ),
     case(
         "{} measures {} data, and y is {}; give the data as the operator returns them",
@@ -131,9 +131,9 @@ PROBLEMS = [
     ),
     case(
         "{} is not linear, so the size of its image is not known; give size=(height, width)",
-        lambda _: restored(JPEG(50), JPEG(50)(IMAGE), method=DPS(), prior=AnySize()),
+        lambda _: restored(Saturation(2.0), Saturation(2.0)(IMAGE), method=DPS(), prior=AnySize()),
         lambda _: (
-            restored(JPEG(50), JPEG(50)(IMAGE), method=DPS(), prior=AnySize(), size=(8, 8)).shape
+            restored(Saturation(2.0), Saturation(2.0)(IMAGE), method=DPS(), prior=AnySize(), size=(8, 8)).shape
             == IMAGE.shape
         ),
     ),

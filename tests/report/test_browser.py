@@ -43,9 +43,17 @@ const unmagnified = images[0].getBoundingClientRect().width;
 box.checked = true; box.dispatchEvent(new Event("change"));
 told.magnified = images[0].getBoundingClientRect().width / unmagnified;
 told.wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-Promise.all([...document.images].map((image) => image.decode())).then(
-  () => { told.decoded = document.images.length; }, (error) => { told.decoded = String(error); },
-).finally(() => { document.body.dataset.told = JSON.stringify(told); });
+// Drawing decodes at once, where decode() would answer at a time of its own: a picture that is whole has its last pixel.
+const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
+const whole = (image) => {
+  canvas.clearRect(0, 0, 1, 1);
+  canvas.drawImage(image, 1 - image.naturalWidth, 1 - image.naturalHeight);
+  return canvas.getImageData(0, 0, 1, 1).data[3] === 255;
+};
+window.addEventListener("load", () => {
+  told.decoded = [...document.images].filter(whole).length;
+  document.body.dataset.told = JSON.stringify(told);
+});
 """
 
 
