@@ -65,7 +65,7 @@ def adaptation(prepared: Prepared, prior: Prior, plan: Plan, *, better: float = 
     if not held_back:
         return Adaptation()
     one = replace(plan, samples=1, start_sigma=None, fallback=None)
-    kept = without(prepared, held_back[0])
+    kept = without(prepared, held_back[0], one)
     first = _image_of(kept, prior, one, on_call)
     image = codec_for(prior, kept.posed).encode(first)
     images = image.unflatten(1, (prior.channels, -1)).transpose(1, 2).flatten(0, 1)  # of each set of coil maps

@@ -13,6 +13,7 @@ from ..operators import AnySense, NonCartesian, encoding
 from ..priors import Prior
 from ..problem import Problem
 from ..restoration import restore_all
+from .data_step import data_step
 from .plan import Plan
 from .prepared import Prepared, reconstructed
 from .reference import told
@@ -62,8 +63,11 @@ def _pieces(sense: NonCartesian, seed: int, count: int) -> list[Tensor]:
     return chosen if size > 0 and all(bool(part.any()) for part in chosen) else []
 
 
-def without(prepared: Prepared, part: Tensor) -> Prepared:
-    """The slice as if `part` of its samples had not been measured; coil maps and noise stay those of all."""
+def without(prepared: Prepared, part: Tensor, plan: Plan) -> Prepared:
+    """The slice as if `part` of its samples had not been measured; coil maps and noise stay those of all.
+
+    A method that inverts the operator gets its exact spectrum, as for all samples; others take conjugate gradients.
+    """
     left, problem, sense = 1 - part, prepared.problem, prepared.sense
     if isinstance(sense, NonCartesian):
         weighted, kept = (replace(one, mask=left * one.mask) for one in (problem.operator, sense))
@@ -71,8 +75,13 @@ def without(prepared: Prepared, part: Tensor) -> Prepared:
     else:
         weighted, kept = (encoding(one.maps, left * one.mask) for one in (problem.operator, sense))
         sampling = replace(prepared.sampling, mask=left.to(prepared.sampling.mask) * prepared.sampling.mask)
-    return replace(prepared, problem=Problem(weighted, left * problem.y, problem.sigma), kspace=left * prepared.kspace,
-                   sense=kept, sampling=sampling)
+    form = prepared.data_step
+    if not plan.is_classical and plan.sampler.inverts():
+        form = data_step(weighted, plan.sampler, steps=plan.steps, samples=plan.samples, most_gb=plan.spectral_gb,
+                         noisy=bool(problem.sigma > 0))
+        weighted = form.operator
+    return replace(prepared, problem=Problem(weighted, left * problem.y, problem.sigma), data_step=form,
+                   kspace=left * prepared.kspace, sense=kept, sampling=sampling)
 
 
 def error(prepared: Prepared, prior: Prior, plan: Plan, held_back: Sequence[Tensor],
@@ -85,7 +94,7 @@ def error(prepared: Prepared, prior: Prior, plan: Plan, held_back: Sequence[Tens
         held_back: parts of the samples, each left out in turn.
         on_call: called after each joint call of the network, or each reconstruction by a classical method.
     """
-    kept = [without(prepared, part) for part in held_back]
+    kept = [without(prepared, part, plan) for part in held_back]
     images = _classical(kept, plan, on_call) if plan.is_classical else _restored(kept, prior, plan, on_call)
     errors = []
     for part, image in zip(held_back, images, strict=True):

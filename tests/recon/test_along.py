@@ -116,7 +116,7 @@ def test_readouts_are_held_back(ready: Prepared) -> None:
     assert 3 <= int(rows.sum()) <= 6 and bool((first[rows][:, :20] == 1).all()) and not bool(first[:, 48].any())
     few = parts(NonCartesianSense(ready.sense.maps, SPIRAL, full(SPIRAL)), 0, 2)
     assert len(few) == 2 and int(few[0].any(1).sum()) > 1
-    kept = without(ready, first)
+    kept = without(ready, first, Plan())
     assert not bool((first * kept.kspace).any()) and not bool((first * kept.problem.operator.mask).any())
     assert 0 < error(ready, Shrink(), Plan("cg-sense", weight=0.01), [first, second]) < 1
 

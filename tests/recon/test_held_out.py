@@ -11,7 +11,7 @@ from torch import Tensor
 from medrestore.codecs import CalibratedComplex
 from medrestore.io import read_kspace
 from medrestore.mri.sampling import calibration_region
-from medrestore.operators import Sense
+from medrestore.operators import Sense, SpectralSense
 from medrestore.priors import Prior
 from medrestore.recon import held_out
 from medrestore.recon.held_out import error, parts, without
@@ -48,11 +48,23 @@ def test_parts_are_disjoint_samples_outside_the_calibration_region(ready: Prepar
 
 def test_what_is_held_back_is_nowhere(ready: Prepared) -> None:
     (part,) = parts(ready.sense, 0, 1)
-    kept = without(ready, part)
+    kept = without(ready, part, Plan())
     for y in (kept.problem.y, kept.kspace, kept.zero_filled.new_zeros(()) + kept.kspace):
         assert float((part * y).abs().max()) == 0 and float(y.abs().max()) > 0
     assert float((part * kept.problem.operator.mask).max()) == float((part * kept.sense.mask).max()) == 0
     assert bool(((1 - part) * ready.kspace == kept.kspace).all())
+
+
+@pytest.mark.parametrize("method", ["ddnm+", "simplified-ddnm+", "ddrm"])
+def test_methods_that_invert_are_judged_by_their_own_spectrum(method: str, tmp_path: Any) -> None:
+    np.save(tmp_path / "scan.npy", kspace()[0])
+    plan = Plan(method, steps=2, noise_std=0.01, undersample=Undersampling("uniform1d", 2, 8))
+    with read_kspace(tmp_path / "scan.npy") as file:
+        prepared = prepare(file[0], plan)
+    (part,) = parts(prepared.sense, 0, 1)
+    kept = without(prepared, part, plan)
+    assert isinstance(kept.problem.operator, SpectralSense) and float((part * kept.problem.operator.mask).max()) == 0
+    assert 0 < error(prepared, Shrink(), plan, [part]) < 10
 
 
 @pytest.mark.parametrize("method", ["hqs", "cg-sense", "zero-filled"])
