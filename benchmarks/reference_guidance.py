@@ -1,11 +1,11 @@
 """What a reference image adds at 8x: PSNR of one prior with it and without it, and of a prior that never knew of one.
 
-    python benchmarks/reference_guidance.py VOLUMES.npz -o OUT --train reference
-    python benchmarks/reference_guidance.py VOLUMES.npz -o OUT --train plain
+    python benchmarks/reference_guidance.py VOLUMES.npz -o OUT --train reference --init brain-mr-starter
+    python benchmarks/reference_guidance.py VOLUMES.npz -o OUT --train plain --init brain-mr-starter
     python benchmarks/reference_guidance.py VOLUMES.npz -o OUT
 
 The first two train priors of the same size, data and length (configs/train/reference-quick.yaml on T2w slices of the
-volumes; the plain one may be left out); the last restores the middle slices of held-out subjects in T2w, at 2 mm, 8 coils,
+volumes, from the weights of a prior or, without --init, from none; the plain one may be left out); the last restores the middle slices of held-out subjects in T2w, at 2 mm, 8 coils,
 30 dB, with the T1w slice beside. Both contrasts are made of tissues that the T1w magnitude tells (`datasets.contrasts`), so
 the reference holds nearly all that the image does: what is measured is whether the prior uses it, and whether it does without,
 not what a second contrast adds in patients.
@@ -37,16 +37,20 @@ TRAIN, VALIDATION, TEST = [0, 48], [48, 52], range(54, 60)
 MASK = Undersampling("gaussian1d", 8.0, 8)
 
 
-def trained(volumes: Path, out: Path, kind: str, images: int) -> None:
+def trained(volumes: Path, out: Path, kind: str, images: int, init: str | None) -> None:
     """Trains the prior with reference images, or the plain one."""
     given: dict[str, Any] = yaml.safe_load((ROOT / "configs/train/reference-quick.yaml").read_text())
     source = {"kind": "volumes", "path": str(volumes), "contrasts": ["T2w"], "reference": "T1w"}
     given["data"] |= {"train": [source | {"subjects": TRAIN}], "validation": [source | {"subjects": VALIDATION}]}
     given |= {"out": str(out / kind), "images": images, "checkpoint_images": max(images // 4, 8)}
     given["optim"] |= {"decay_images": images // 2}
+    if init is not None:
+        given |= {"init": init, "network": {}, "objective": {}, "ema_images": [min(1000, images // 8)]}
+        given["data"] |= {"sides": [[64, 1.0]]}
+        given["optim"] |= {"lr": 3e-4}
     if kind == "plain":
         del given["conditions"]
-        given["network"] |= {"in_channels": 2, "out_channels": 2}
+        given["network"] |= {"in_channels": 2, "out_channels": 2} if init is None else {}
     train(read(given, "the benchmark"))
 
 
@@ -74,10 +78,11 @@ def main() -> None:
     parser.add_argument("volumes", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--train", choices=("reference", "plain"))
+    parser.add_argument("--init", help="a prior to begin at, as brain-mr-starter")
     parser.add_argument("--images", type=int, default=8000)
     options = parser.parse_args()
     if options.train:
-        trained(options.volumes, options.out, options.train, options.images)
+        trained(options.volumes, options.out, options.train, options.images, options.init)
         return
     known = load(options.out / "reference" / "prior")
     plain = load(options.out / "plain" / "prior") if (options.out / "plain" / "prior").is_dir() else None

@@ -181,9 +181,10 @@ def _child(config: Config, init: str, data: ImageData) -> Initial:
             f"{init} is a prior of {_said(known)} and the run is of {_said(data.classes)}; take another parent, or set "
             "conditions and data as for it"
         )
-    if (known_reference := reference_channels(about, folder)) != data.reference_channels:
+    known_reference = reference_channels(about, folder)
+    if known_reference not in (0, data.reference_channels):
         raise InputError(
-            f"{init} is a prior with {known_reference or 'no'} channels of reference images and the run has "
+            f"{init} is a prior with {known_reference} channels of reference images and the run has "
             f"{data.reference_channels or 'none'}; take another parent, or set conditions.reference as for it"
         )
     parent = load(init, label=None if known is None else known.names[0])
@@ -203,6 +204,8 @@ def _child(config: Config, init: str, data: ImageData) -> Initial:
                 f"the weights of {init} do not fit the network of the config ({wrong}); "
                 "leave network out to take the parent's"
             ) from error
+    elif known_reference != data.reference_channels:
+        net, network = _widened(parent.net, network, config, data)
     target = parent.parametrisation if config.objective.kind is None else target_of(config.objective)
     for weight in net.parameters():
         weight.requires_grad_(True)
@@ -214,6 +217,24 @@ def _child(config: Config, init: str, data: ImageData) -> Initial:
     ):  # a unit of the images, unlike a quantile, which scales the network's input
         recipe = parent.recipe
     return Initial(net, parent.channels, network, target, recipe, about["multiple"], parent.size, origin)
+
+
+def _widened(net: torch.nn.Module, network: dict[str, Any], config: Config, data: ImageData) -> tuple[torch.nn.Module,
+                                                                                                      dict[str, Any]]:
+    """A network that takes a reference image, of one that takes none: the new weights are zero, so that it begins as it was."""
+    from ..priors.unet import UNet2DModel
+
+    if not isinstance(net, UNet2DModel):
+        raise InputError(f"{config.init} is a {type(net).__name__}, and only a UNet2DModel can be given the channels of a "
+                         "reference image; take such a parent, or train without init")
+    first = net.conv_in.weight.detach()
+    network = network_with_reference(network | {"in_channels": data.channels, "out_channels": data.channels}, config.conditions,
+                                     data.channels, data.reference_channels)
+    weights = net.state_dict()
+    added = first.new_zeros(len(first), network["in_channels"] - first.shape[1], *first.shape[2:])
+    wider = drawn_network(network, config.seed)
+    wider.load_state_dict(weights | {"conv_in.weight": torch.cat([first, added], 1)})
+    return wider, network
 
 
 def _said(classes: Classes | None) -> str:

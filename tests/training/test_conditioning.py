@@ -9,8 +9,10 @@ from helpers.runs import NETWORK, Crop, Recorder, Waves, prior_config
 from torch import Tensor
 
 from medrestore.errors import InputError
-from medrestore.priors import load
+from medrestore.priors import load, save
+from medrestore.priors.architectures import build_network
 from medrestore.priors.classes import Classes
+from medrestore.priors.parametrisations import VarianceExploding
 from medrestore.priors.store import describe
 from medrestore.training import train
 from medrestore.training.conditioning import Conditioning, Given
@@ -77,11 +79,30 @@ def test_a_reference_image_is_followed_and_done_without(tmp_path: Path) -> None:
     assert down < -0.5 and up > 0.5 and down < float(alone(x, 3.0).mean()) < up
 
 
+def _score_network(folder: Path) -> Path:
+    made = {"_class_name": "NCSNpp", "channels": 2, "width": 8, "mults": [1, 1], "blocks": 1, "attention": [False, False]}
+    save(folder, build_network(made), parametrisation=VarianceExploding((0.01, 10.0)), recipe=Waves.recipe, channels=2,
+         multiple=2, card={}, config=made)
+    return folder
+
+
+def test_a_plain_prior_begins_to_take_reference_images_as_what_it_was(tmp_path: Path) -> None:
+    parent = train(prior_config(tmp_path / "parent"), images=Doubled(), validation=Doubled(30, 6), augment=PairCrop())
+    told = {"init": str(parent), "network": {}, "images": 48}
+    child = load(beside(tmp_path / "child", optim__lr=1e-12, **told))
+    x = torch.randn(2, 2, 16, 16, generator=torch.Generator().manual_seed(0))
+    image = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    for prior in (child, child.with_reference(image)):
+        torch.testing.assert_close(prior(x, 0.7), load(parent)(x, 0.7), rtol=1e-4, atol=1e-5)
+    taught = load(beside(tmp_path / "taught", optim__lr=1e-2, **told))
+    assert float((taught.with_reference(image)(x, 0.7) - taught(x, 0.7)).abs().max()) > 1e-4
+
+
 def test_reference_images_that_cannot_be_trained_on(tmp_path: Path) -> None:
     for changes, says in (
         ({"data": Waves()}, "the images have no reference images"),
         ({"network": BARE | {"in_channels": 5}}, "network.in_channels is 5, and with the reference image .* it must be 4"),
-        ({"init": "brain-mr-starter", "network": {}}, "with no channels of reference images and the run has 1"),
+        ({"init": str(_score_network(tmp_path / "score")), "network": {}}, "is a NCSNpp, and only a UNet2DModel can be given"),
     ):
         with pytest.raises(InputError, match=says):
             beside(tmp_path / "wrong", **changes)
