@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Self
 
+from .errors import InputError
 from .settings import Bounds, Privacy
 
 
@@ -27,6 +28,14 @@ class Conditions:
         """The conditions alone of a plan that has them among its fields."""
         return cls(**{one.name: vars(plan)[one.name] for one in fields(cls)})
 
+    def check_told(self) -> None:
+        """Refuses to pull an image to no class.
+
+        Raises:
+            InputError: guidance or a classifier, and no label.
+        """
+        if self.label is None and (self.guidance is not None or self.classifier is not None):
+            raise InputError("`guidance` and `classifier` pull to a class, and none is given; give a `label`, or leave them out")
 
     def named(self, names: Privacy) -> dict[str, Any]:
         """The fields that name files, as they are stored beside an output."""

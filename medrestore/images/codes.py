@@ -52,10 +52,7 @@ def opened_for_images(plan: Plan | GeneratePlan, device: str, *, compiled: bool 
     """
     if not latent.is_latent(describe(plan.prior)):
         return with_conditions(plan.prior, plan, device=device, bf16=plan.bf16, compiled=compiled)
-    if any(value is not None for value in (plan.label, plan.guidance, plan.classifier)):
-        raise InputError(f"{plan.prior} is a prior of codes or one that is given the coarse image, and knows no classes; leave "
-                         "`label`, `guidance` and `classifier` out")
-    return latent.load(plan.prior, device=device, bf16=plan.bf16, compiled=compiled)
+    return latent.load(plan.prior, plan, device=device, bf16=plan.bf16, compiled=compiled)
 
 
 def check_image_prior(method: Method, prior: Prior, plan: Plan | GeneratePlan) -> None:

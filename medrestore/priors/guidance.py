@@ -9,6 +9,7 @@ import math
 import torch
 from torch import Tensor
 
+from ..conditions import Conditions
 from ..errors import InputError
 from .base import ClassConditional, WrappedPrior
 from .base import Prior as AnyPrior
@@ -99,6 +100,11 @@ class ClassifierFree(WrappedPrior):
         labels[1] = self.index
         anything, own = self.prior.of_classes(torch.cat([x, x]), sigma, labels.flatten()).chunk(2)
         return anything + self.scale * (own - anything)
+
+
+def pulled(prior: ClassConditional, conditions: Conditions) -> AnyPrior:
+    """A prior that was loaded for a class, pulled to it as far as `guidance` says; raises what `ClassifierFree` does."""
+    return prior if conditions.guidance is None else ClassifierFree(prior, conditions.label, conditions.guidance)
 
 
 def check_scale(scale: float) -> None:

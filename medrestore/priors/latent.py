@@ -14,10 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..codecs import Interval, Recipe
+from ..conditions import UNTOLD, Conditions
 from ..errors import InputError
 from . import store
 from .base import Prior, WrappedPrior
+from .classes import Classes
 from .conditional import Conditioned
+from .guidance import pulled
 from .network import NetworkPrior
 from .parametrisations import Parametrisation
 from .spaces import LatentSpace, autoencoder_of
@@ -65,14 +68,18 @@ class SuperResolutionPrior(Prior):
         recipe: how images become its coordinates.
         optional: whether it does without the coarse image.
         bf16: run `net` in bfloat16.
+        classes, class_label: of `net`, as for `NetworkPrior`.
+        conditions: what pulls it to the class.
     """
 
     def __init__(self, net: nn.Module, parametrisation: Parametrisation, *, channels: int, condition_channels: int, factor: int,
                  multiple: int, space: LatentSpace | None, recipe: Recipe | None, optional: bool = False,
-                 bf16: bool = False) -> None:
+                 bf16: bool = False, classes: Classes | None = None, class_label: int | None = None,
+                 conditions: Conditions = UNTOLD) -> None:
         self.net, self.parametrisation = net.eval(), parametrisation
         self.channels, self.condition_channels, self.factor, self.multiple = channels, condition_channels, factor, multiple
         self.space, self.recipe, self.optional, self.bf16 = space, recipe, optional, bf16
+        self.classes, self.class_label, self.conditions = classes, class_label, conditions
         self.sigma_range, self.whole = parametrisation.sigma_range, True
         self._seen: Callable[[int], None] | None = None
 
@@ -120,8 +127,9 @@ class SuperResolutionPrior(Prior):
 
     def _prior(self, condition: Tensor, size: tuple[int, int] | None) -> Prior:
         placed = condition.to(next(self.net.parameters()).device)
-        prior: Prior = NetworkPrior(Conditioned(self.net, placed), self.parametrisation, channels=self.channels,
-                                    multiple=self.multiple, size=size, recipe=self.recipe, bf16=self.bf16)
+        prior = pulled(NetworkPrior(Conditioned(self.net, placed), self.parametrisation, channels=self.channels,
+                                    multiple=self.multiple, size=size, recipe=self.recipe, bf16=self.bf16,
+                                    classes=self.classes, class_label=self.class_label), self.conditions)
         prior = prior if self._seen is None else prior.watched(self._seen)
         return prior if self.space is None else LatentPrior(prior, self.space)
 
@@ -152,31 +160,36 @@ def is_latent(about: dict[str, Any]) -> bool:
     return bool(about.get("condition_channels") or about.get(LATENT))
 
 
-def load(name: str | Path, *, device: torch.device | str = "cpu", bf16: bool = False,
+def load(name: str | Path, conditions: Conditions = UNTOLD, *, device: torch.device | str = "cpu", bf16: bool = False,
          compiled: bool = False) -> LatentPrior | SuperResolutionPrior:
     """A prior of codes, or one that is given the coarse image, from its folder, checked as `store.load` does.
 
     Args:
+        conditions: what is known of the image beside its data; there are no classifiers of codes.
         device: where the networks run.
         bf16: compute in bfloat16 inside the denoiser.
         compiled: as for `store.load`.
 
     Raises:
-        InputError: it is none, or missing, truncated, altered or mismatching files.
+        InputError: it is none, or missing, truncated, altered or mismatching files, or conditions that do not suit it.
     """
+    conditions.check_told()
     about = store.describe(name)
     if not is_latent(about):
         raise InputError(f"{store.find(name)} is a prior of images alone; load it by medrestore.priors.load")
-    prior = store.load(name, device=device, bf16=bf16, compiled=compiled, conditioned=True)
+    if conditions.classifier is not None:
+        raise InputError(f"{store.find(name)} is a prior of codes or one that is given the coarse image, and no classifier knows "
+                         "these; leave `classifier` out")
+    prior = store.load(name, device=device, bf16=bf16, compiled=compiled, label=conditions.label, conditioned=True)
     space = _space(name, about, prior.recipe, device)
     if not (given := about.get("condition_channels")):
         assert space is not None
-        return LatentPrior(prior, space)
+        return LatentPrior(pulled(prior, conditions), space)
     low = about.get(LOW_RESOLUTION) or {"factor": 1 if space is None else space.factor, "drop": 0}
     return SuperResolutionPrior(
         prior.net, prior.parametrisation, channels=prior.channels, condition_channels=int(given), factor=int(low["factor"]),
         multiple=prior.multiple, space=space, recipe=prior.recipe if space is None else space.recipe,
-        optional=float(low["drop"]) > 0, bf16=bf16,
+        optional=float(low["drop"]) > 0, bf16=bf16, classes=prior.classes, class_label=prior.class_label, conditions=conditions,
     )
 
 

@@ -5,10 +5,9 @@ from pathlib import Path
 import torch
 
 from ..conditions import Conditions
-from ..errors import InputError
 from . import classifier_store
 from .base import Prior
-from .guidance import ClassifierFree, Guided
+from .guidance import Guided, pulled
 from .store import classes_of, load
 
 
@@ -23,12 +22,10 @@ def opened(name: str | Path, conditions: Conditions, *, device: torch.device | s
     Raises:
         InputError: as `store.load`, or conditions that do not suit the prior or each other.
     """
+    conditions.check_told()
     label, guidance = conditions.label, conditions.guidance
-    if label is None and (guidance is not None or conditions.classifier is not None):
-        raise InputError("`guidance` and `classifier` pull to a class, and none is given; give a `label`, or leave them out")
     if conditions.classifier is None:
-        prior = load(name, device=device, bf16=bf16, compiled=compiled, label=label)
-        return prior if guidance is None else ClassifierFree(prior, label, guidance)
+        return pulled(load(name, device=device, bf16=bf16, compiled=compiled, label=label), conditions)
     classifier = classifier_store.load(conditions.classifier, device=device)
     own = None if classes_of(name) is None else label
     prior = load(name, device=device, bf16=bf16, compiled=compiled, label=own)

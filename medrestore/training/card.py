@@ -154,6 +154,7 @@ def latent_card(
         "network": f"{network['_class_name']}, widths {widths}",
         "learns": codes,
         "given": "nothing" if low is None else f"the image {low.factor} times coarser ({low.recipe}), left out of {low.drop:.0%}",
+        "classes": ", ".join(data.names) or "none",
         "target": f"{type(target).__name__}, weighting {config.objective.weighting}",
         "noise levels": f"{least:.4g} to {most:.4g}, std of every real number",
         "scale": _scale_in_words(data.train.recipe),

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ..datasets.base import Augment, Crops, Images, Progress
+from ..datasets.base import Augment, Batch, Crops, Images, Progress
 from ..datasets.coarse import Recipe, coarse
 from ..errors import InputError
 from ..files import digest_of, new_folder
@@ -24,6 +24,22 @@ from .checkpoint import ADVICE
 
 FILE = "codes.safetensors"
 AT_ONCE = 8  # crops that are encoded in one call
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What is learned from.
+
+    Attributes:
+        pairs: (crop, channels, h, w): codes, and behind them the channels of the coarse images.
+        labels: (crop,) int64, the numbers of their classes; None where classes play no part.
+    """
+
+    pairs: Tensor
+    labels: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.pairs)
 
 
 @dataclass(frozen=True)
@@ -39,6 +55,7 @@ class CodeSource:
         seed: of the crops and the coarse images.
         factor: of the coarse images; 0: there are none.
         recipe: of the coarse images.
+        classes: the names of the classes in the order of their numbers; none where they play no part.
     """
 
     images: Images
@@ -50,6 +67,7 @@ class CodeSource:
     seed: int
     factor: int = 0
     recipe: Recipe = "average"
+    classes: tuple[str, ...] = ()
 
     @property
     def image_channels(self) -> int:
@@ -70,33 +88,37 @@ class CodeSource:
             content.update(str(tuple(image.shape)).encode() + image.contiguous().numpy().tobytes())
         said: dict[str, Any] = {"space": self.space_key, "side": self.side, "count": self.count, "seed": self.seed,
                                 "factor": self.factor, "recipe": self.recipe, "augment": repr(self.augment)}
+        if self.classes:
+            said["labels"] = [self.images.label_of(number) for number in range(len(self.images))]
         return digest_of([content.hexdigest(), said])
 
-    def read(self, cache: Path, label: str, progress: Progress) -> Tensor:
-        """Codes, and behind them the channels of the coarse images (count, channels, h, w); made where they are not cached.
+    def read(self, cache: Path, label: str, progress: Progress) -> "Codes":
+        """The codes; made where they are not cached.
 
         Raises:
             InputError: the cache cannot be written.
         """
         folder = cache / self.key[:32]
         try:
-            made = load_file(folder / FILE)["codes"]
-            if len(made) == self.count:
-                return made.float()
+            made = load_file(folder / FILE)
+            if len(made["codes"]) == self.count and ("labels" in made) == bool(self.classes):
+                return Codes(made["codes"].float(), made.get("labels"))
         except (OSError, SafetensorError, KeyError):
             pass  # none, or damaged: made anew
         made = self._made(label, progress)
         with new_folder(folder, replace=True, advice=ADVICE) as part:
-            write_tensors(part / FILE, {"codes": made})
-        return made.float()
+            write_tensors(part / FILE, made)
+        return Codes(made["codes"].float(), made.get("labels"))
 
     @torch.no_grad()
-    def _made(self, label: str, progress: Progress) -> Tensor:
-        """As float16, in half the space."""
-        advance, parts = progress(label, self.count), []
-        crops = Crops(self.images, self.augment, seed=self.seed)
+    def _made(self, label: str, progress: Progress) -> dict[str, Tensor]:
+        """As float16, in half the space, and the classes of the crops."""
+        advance, parts, labels = progress(label, self.count), [], []
+        crops = Crops(self.images, self.augment, seed=self.seed, classes=self.classes)
         for start in range(0, self.count, AT_ONCE):
-            some = torch.stack([crops[k, self.side] for k in range(start, min(start + AT_ONCE, self.count))])
+            batch = Batch.of([crops.batch((k, self.side)) for k in range(start, min(start + AT_ONCE, self.count))])
+            some = batch.images
+            labels += [] if batch.labels is None else [batch.labels]
             codes = some if self.space is None else self.space.encode(some)
             if self.factor:
                 codes = torch.cat([codes, self._given(some, start, codes.shape[-1])], 1)
@@ -106,7 +128,7 @@ class CodeSource:
         made = torch.cat(parts)
         if not bool(made.isfinite().all()):
             raise InputError("codes are not finite or too large for half precision; train the autoencoder again")
-        return made
+        return {"codes": made} | ({"labels": torch.cat(labels)} if labels else {})
 
     def _given(self, crops: Tensor, start: int, side: int) -> Tensor:
         """The coarse image of each crop, at the size of the codes."""

@@ -3,8 +3,8 @@
 By one process: the codes of all crops lie in memory.
 """
 
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ from ..settings import plain
 from .batches import NOISE, SAMPLES, SIDES, stream
 from .card import latent_card
 from .checkpoint import Progress
-from .codes import CodeSource
+from .codes import Codes, CodeSource
+from .conditioning import Given, with_classes
 from .crop_task import adamw, laid_out, layout_of
 from .latent_config import LatentConfig
 from .loss import denoising_loss, noise_levels, target_of, weighting
 from .runtime import Acceleration, Process
-from .start import ImageData, drawn_network, multiple_of
+from .start import ImageData, check_classes, drawn_network, multiple_of, stated_classes
 from .task import SCORE, RunResult, TrainingTask
 from .validation import LEVELS
 
@@ -66,9 +67,9 @@ class LatentTask(TrainingTask[Numbers]):
         self.channels = self.train.channels
         self.given = self.train.image_channels if config.low_resolution else 0
         _check_codes(config, self.space, data)
-        self.network: dict[str, Any] = {
+        self.network = with_classes({
             "_class_name": "UNet2DModel", "in_channels": self.channels + self.given, "out_channels": self.channels,
-        } | config.network
+        } | config.network, data.classes)
         net = drawn_network(self.network, config.seed)
         _check_network(self.network, self.channels, self.given, config.side // self.factor)
         self.target = target_of(config.objective)
@@ -79,12 +80,13 @@ class LatentTask(TrainingTask[Numbers]):
         self.half_lives = {"average": config.ema_images}
         self.passes = config.optim.accumulate
         self.acceleration = Acceleration(accumulate=config.optim.accumulate, tensorboard=Path(config.out))
-        self.codes = self.validation = torch.empty(0)
+        self.codes = self.validation = Codes(torch.empty(0))
 
     def _source(self, images: Images, key: str, count: int, number: int) -> CodeSource:
         low = self.config.low_resolution
-        return CodeSource(images, self.data.augment, self.space, key, self.config.side, count, self.config.seed + number,
-                      *((low.factor, low.recipe) if low else ()))
+        source = CodeSource(images, self.data.augment, self.space, key, self.config.side, count, self.config.seed + number,
+                            classes=tuple(self.data.names))
+        return source if low is None else replace(source, factor=low.factor, recipe=low.recipe)
 
     @property
     def factor(self) -> int:
@@ -93,6 +95,12 @@ class LatentTask(TrainingTask[Numbers]):
 
     def counts(self) -> list[int]:
         return self.data.counts
+
+    def facts(self) -> dict[str, Any]:
+        return stated_classes(self.data)
+
+    def restore(self, facts: Mapping[str, Any]) -> None:
+        check_classes(facts, self.data, self.config.out)
 
     def prepare(self, progress: Preparation) -> None:
         self.data.prepare(progress)
@@ -117,33 +125,37 @@ class LatentTask(TrainingTask[Numbers]):
             seen += optim.batch * optim.accumulate
 
     def losses(self, net: torch.nn.Module, batch: Numbers, number: int, process: Process) -> Iterator[Tensor]:
-        pairs = self.codes[batch.codes].to(process.device, memory_format=self.layout)
-        x0, condition = self._parts(pairs)
+        x0, condition, told = self._told(self.codes, batch.codes, process)
         generator = stream(self.config.seed, NOISE, number, process.rank, process.device)
         sigma = self.draw(len(x0), generator)
         noise = torch.randn(x0.shape, generator=generator, device=process.device)
         if condition is not None and self.config.low_resolution:
             given = torch.rand((len(x0), 1, 1, 1), generator=generator, device=process.device) >= self.config.low_resolution.drop
             condition = condition * given
-        yield denoising_loss(_network(net, condition), self.target, x0, sigma, noise, self.weight)
+        told = told.dropped(self.config.conditions, self.data.classes, generator)
+        yield denoising_loss(_network(net, condition, told), self.target, x0, sigma, noise, self.weight)
 
-    def _parts(self, pairs: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Codes, and the coarse images where there are any."""
-        return pairs[:, : self.channels], pairs[:, self.channels :] if self.given else None
+    def _told(self, codes: Codes, numbers: Sequence[int], process: Process) -> tuple[Tensor, Tensor | None, Given]:
+        """Some of the codes, on the device; the coarse images where there are any; and the classes."""
+        at = list(numbers)
+        pairs = codes.pairs[at].to(process.device, memory_format=self.layout)
+        labels = None if codes.labels is None else codes.labels[at].to(process.device)
+        return pairs[:, : self.channels], pairs[:, self.channels :] if self.given else None, Given(labels)
 
     @torch.no_grad()
     def scores(self, net: torch.nn.Module, process: Process) -> dict[str, float]:
         """The denoising loss of fixed codes, and the root mean square error of codes of std 1 at each of `LEVELS`."""
-        generator, (x0, condition) = stream(self.config.seed, SAMPLES, 1), self._parts(self.validation)
+        generator, x0 = stream(self.config.seed, SAMPLES, 1), self.validation.pairs[:, : self.channels]
         noise, sigma = torch.randn(x0.shape, generator=generator), self.draw(len(x0), generator)
         levels = {SCORE: sigma} | {f"error_at_{level}": torch.full_like(sigma, level) for level in LEVELS}
         made = {}
         for name, level in levels.items():
             errors = []
             for some in torch.arange(len(x0)).split(self.config.optim.batch):
-                one = None if condition is None else condition[some].to(process.device)
+                _, condition, told = self._told(self.validation, some.tolist(), process)
                 x = x0[some] + level[some].reshape(-1, 1, 1, 1) * noise[some]
-                found = self.target.estimate(_network(net, one), x.to(process.device), level[some].to(process.device)).cpu()
+                network = _network(net, condition, told)
+                found = self.target.estimate(network, x.to(process.device), level[some].to(process.device)).cpu()
                 errors.append((found - x0[some]).square().mean((1, 2, 3)))
             error = torch.cat(errors)
             made[name] = float((self.weight(level) * error).mean() if name == SCORE else error.mean().sqrt())
@@ -155,6 +167,7 @@ class LatentTask(TrainingTask[Numbers]):
         net.load_state_dict(result.weights)
         facts = result.facts(config.card) | {"scores": {key: round(value, 5) for key, value in result.scores.items()}}
         about, parts = stored_facts(self.space, self.given, config)
+        about |= stated_classes(self.data)
         save(folder, net, parametrisation=self.target, recipe=self.data.train.recipe, channels=self.channels,
              multiple=multiple_of(self.network), card=facts, facts=about, parts=parts, half=config.weights == "fp16")
         return latent_card(self.target, self.network, self.space, self.data, config, result.progress, result.scores)
@@ -171,11 +184,9 @@ def stored_facts(space: LatentSpace | None, given: int, config: LatentConfig) ->
     return about, {} if space is None else {AUTOENCODER: space.autoencoder}
 
 
-def _network(net: torch.nn.Module, condition: Tensor | None) -> Network:
-    """The network as a function (x, t), given the condition of each image."""
-    if condition is None:
-        return lambda x, t: net(x, t).float()
-    return lambda x, t: Conditioned(net, condition)(x, t).float()
+def _network(net: torch.nn.Module, condition: Tensor | None, told: Given) -> Network:
+    """The network as a function (x, t), given the coarse image of each image and its class."""
+    return told.network(net if condition is None else Conditioned(net, condition))
 
 
 def _check_codes(config: LatentConfig, space: LatentSpace | None, data: ImageData) -> None:
@@ -196,12 +207,10 @@ def _check_codes(config: LatentConfig, space: LatentSpace | None, data: ImageDat
 
 
 def _check_network(network: dict[str, Any], channels: int, given: int, side: int) -> None:
-    """Refuses a network of other channels, of classes, or of more levels than codes can be halved."""
+    """Refuses a network of other channels, or of more levels than codes can be halved."""
     if (network["in_channels"], network["out_channels"]) != (channels + given, channels):
         raise InputError(f"the network is of {network['in_channels']} channels in and {network['out_channels']} out, and "
                          f"{channels + given} and {channels} are needed; leave them out")
-    if network.get("num_class_embeds") is not None:
-        raise InputError("the network is conditioned on classes (num_class_embeds), and codes have none; leave it out")
     multiple = multiple_of(network)
     if side % multiple:
         raise InputError(f"codes of {side} x {side} do not fit a network whose images are multiples of {multiple}; set "

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from ..errors import InputError
 from ..settings import Bounds, Checked, build, check
+from .conditioning import Conditioning
 from .config import Adjustable, Count, GeneratorConfig, NotNegative, Objective, Whole
 
 
@@ -118,6 +119,7 @@ class LatentConfig(GeneratorConfig):
         out: folder of the run; the prior ends up in `out/prior`.
         network: arguments of a diffusers `UNet2DModel`; the channels follow.
         objective: what the network predicts, and its noise levels.
+        conditions: classes, as for a prior; there are no reference images of codes.
         data: as for a prior, with one side.
         images: codes to train on, in all.
         ema_images: half-life of the averaged weights.
@@ -127,12 +129,20 @@ class LatentConfig(GeneratorConfig):
     low_resolution: LowResolution | None = None
     out: Adjustable[str] = "runs/latent"
     objective: Objective = field(default_factory=lambda: Objective(sigma_data=1.0))
+    conditions: Conditioning = field(default_factory=Conditioning)
     ema_images: Count = 5_000
 
     def __post_init__(self) -> None:
         check(self)
+        if self.conditions.reference:
+            raise InputError("LatentConfig: codes are learned without reference images; leave conditions.reference out, or learn "
+                             "pixels by leaving latent out")
         if len(self.data.sides) != 1:
             raise InputError(f"LatentConfig: codes are of crops of one side, and data.sides has {len(self.data.sides)}")
+
+    @property
+    def conditioning(self) -> Conditioning:
+        return self.conditions
 
     @property
     def side(self) -> int:

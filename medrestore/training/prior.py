@@ -11,7 +11,6 @@ from torch import Tensor
 from ..datasets.base import Batch, Symmetric
 from ..errors import InputError
 from ..priors.architectures import build_network
-from ..priors.classes import plain_classes
 from ..priors.store import save
 from . import validation as validations
 from .batches import NOISE, stream
@@ -23,7 +22,7 @@ from .crop_task import CropTask, adamw, laid_out, layout_of, no_crops
 from .loss import denoising_loss, noise_levels, weighting
 from .run import Run
 from .runtime import Acceleration, Process, continue_default_stream
-from .start import ImageData, initial_network
+from .start import ImageData, check_classes, initial_network, stated_classes
 from .task import RunResult
 
 
@@ -104,14 +103,10 @@ class PriorTask(CropTask):
             run.show(sheets)
 
     def facts(self) -> dict[str, Any]:
-        classes = self.data.classes
-        return {"parent": self.initial.parent} | ({} if classes is None else {"classes": plain_classes(classes)})
+        return {"parent": self.initial.parent} | stated_classes(self.data)
 
     def restore(self, facts: Mapping[str, Any]) -> None:
-        classes = None if self.data.classes is None else plain_classes(self.data.classes)
-        if facts.get("classes") != classes:
-            raise InputError(f"{self.config.out} holds checkpoints of a run of other classes than the data have now; give "
-                             "another out, or the labels of that run to resume it")
+        check_classes(facts, self.data, self.config.out)
         self.initial = replace(self.initial, parent=facts["parent"])
 
     def write(self, folder: Path, result: RunResult) -> str:
@@ -129,9 +124,8 @@ class PriorTask(CropTask):
 
 def _stated_conditions(data: ImageData) -> dict[str, Any]:
     """What `prior.json` says of the conditions that the network takes."""
-    classes, reference = data.classes, data.reference_channels
-    return ({} if classes is None else {"classes": plain_classes(classes)}) | (
-        {"reference": {"channels": reference}} if reference else {})
+    reference = data.reference_channels
+    return stated_classes(data) | ({"reference": {"channels": reference}} if reference else {})
 
 
 def _stated_symmetries(data: ImageData) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The data and the network that the training of a prior starts from; what cannot work is refused here."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from ..codecs import Interval, Recipe
 from ..datasets.base import Augment, Batch, Crops, Images, Progress
 from ..errors import InputError, first_line
-from ..priors.classes import Classes
+from ..priors.classes import Classes, plain_classes
 from ..priors.parametrisations import Parametrisation
 from .batches import WEIGHTS, stream
 from .conditioning import classes_of_run, network_with_reference, with_classes
@@ -87,6 +88,18 @@ class Initial:
     multiple: int
     size: tuple[int, int] | None = None
     parent: dict[str, str] | None = None
+
+
+def stated_classes(data: ImageData) -> dict[str, Any]:
+    """What checkpoints and `prior.json` say of the classes of a run; nothing where it has none."""
+    return {} if data.classes is None else {"classes": plain_classes(data.classes)}
+
+
+def check_classes(facts: Mapping[str, Any], data: ImageData, out: str) -> None:
+    """Refuses to resume a run whose checkpoints are of other classes than its data have."""
+    if facts.get("classes") != stated_classes(data).get("classes"):
+        raise InputError(f"{out} holds checkpoints of a run of other classes than the data have now; give another out, or the "
+                         "labels of that run to resume it")
 
 
 def load_images(

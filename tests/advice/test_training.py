@@ -12,7 +12,7 @@ from helpers.networks import save_complex_prior, save_rgb_prior
 from helpers.runs import NETWORK, Crop, EdgedWaves, Waves, baseline_config, prior_config, train_waves
 from training.test_classifier import Alone
 from training.test_classifier import fit as classifier
-from training.test_conditioning import BARE, Doubled, Named, Signed, beside
+from training.test_conditioning import BARE, Doubled, Named, Signed, beside, score_network
 from training.test_conditioning import fit as of_classes
 from training.test_scans import volume
 
@@ -270,6 +270,18 @@ CASES = [
         lambda folder: (
             given(folder / "a", parent="complex")
             and referenced(folder / "b", init=str(folder / "reference"), network={}, objective={})
+        ),
+    ),
+    case(
+        "{} is a {}, and only a UNet2DModel can be given the channels of a reference image; take such a parent, or train "
+        "without init",
+        lambda folder: referenced(
+            folder / "a", init=str(score_network(folder / "score")), network={}, objective={}
+        ),
+        lambda folder: (
+            given(folder / "b", parent="complex")
+            and referenced(folder / "c", init=str(folder / "b" / "complex" / "prior"), network={}, objective={})
+            and referenced(folder / "d")
         ),
     ),
     case(

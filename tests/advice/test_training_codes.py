@@ -15,7 +15,9 @@ from training.test_latent import config as latent_config
 from training.test_latent import run as latent
 
 from medrestore.codecs import Interval
+from medrestore.conditions import Conditions
 from medrestore.priors import spaces
+from medrestore.priors.latent import load
 from medrestore.priors.spaces import LatentSpace
 from medrestore.training import train
 from medrestore.training.latent_config import AutoencoderLoss
@@ -33,6 +35,12 @@ def of_codes(folder: Path, **how: Any) -> bool:
     return (
         latent(latent_config(folder / "out", **{"images": 4, "checkpoint_images": 4, **how})) / "prior.json"
     ).is_file()
+
+
+def with_classifier(folder: Path, classifier: str | None) -> bool:
+    of_codes(folder)
+    label = None if classifier is None else "a"
+    return load(folder / "out" / "prior", Conditions(label=label, classifier=classifier)).channels == 3
 
 
 LATENT: dict[str, Path] = {}
@@ -77,7 +85,7 @@ CODES = [
     case(
         "codes are not finite or too large for half precision; train the autoencoder again",
         lambda folder: source(space=LatentSpace(small_autoencoder(), 1e9)).read(folder, "codes", Counted()),
-        lambda folder: source().read(folder, "codes", Counted()).isfinite().all(),
+        lambda folder: source().read(folder, "codes", Counted()).pairs.isfinite().all(),
     ),
     case(
         "AutoencoderLoss: l1, squared and gradients are all 0, so nothing would be learned; raise one",
@@ -101,9 +109,15 @@ CODES = [
         lambda folder: of_codes(folder),
     ),
     case(
-        "the network is conditioned on classes (num_class_embeds), and codes have none; leave it out",
-        lambda folder: of_codes(folder, network__num_class_embeds=4),
-        lambda folder: of_codes(folder),
+        "codes are learned without reference images; leave conditions.reference out, or learn pixels by "
+        "leaving latent out",
+        lambda folder: of_codes(folder, conditions={"reference": True}),
+        lambda folder: of_codes(folder, conditions={}),
+    ),
+    case(
+        "{} is a prior of codes or one that is given the coarse image, and no classifier knows these; leave `classifier` out",
+        lambda folder: with_classifier(folder, "c"),
+        lambda folder: with_classifier(folder, None),
     ),
     case(
         "codes of {} x {} do not fit a network whose images are multiples of {}; set data.sides to "

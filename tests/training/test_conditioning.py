@@ -79,7 +79,7 @@ def test_a_reference_image_is_followed_and_done_without(tmp_path: Path) -> None:
     assert down < -0.5 and up > 0.5 and down < float(alone(x, 3.0).mean()) < up
 
 
-def _score_network(folder: Path) -> Path:
+def score_network(folder: Path) -> Path:
     made = {"_class_name": "NCSNpp", "channels": 2, "width": 8, "mults": [1, 1], "blocks": 1, "attention": [False, False]}
     save(folder, build_network(made), parametrisation=VarianceExploding((0.01, 10.0)), recipe=Waves.recipe, channels=2,
          multiple=2, card={}, config=made)
@@ -102,7 +102,7 @@ def test_reference_images_that_cannot_be_trained_on(tmp_path: Path) -> None:
     for changes, says in (
         ({"data": Waves()}, "the images have no reference images"),
         ({"network": BARE | {"in_channels": 5}}, "network.in_channels is 5, and with the reference image .* it must be 4"),
-        ({"init": str(_score_network(tmp_path / "score")), "network": {}}, "is a NCSNpp, and only a UNet2DModel can be given"),
+        ({"init": str(score_network(tmp_path / "score")), "network": {}}, "is a NCSNpp, and only a UNet2DModel can be given"),
     ):
         with pytest.raises(InputError, match=says):
             beside(tmp_path / "wrong", **changes)

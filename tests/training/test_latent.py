@@ -11,8 +11,10 @@ from helpers.autoencoders import train_waves_autoencoder
 from helpers.runs import NETWORK, Recorder, Waves
 from safetensors.torch import load_file
 
+from medrestore.conditions import Conditions
 from medrestore.errors import InputError
 from medrestore.priors import latent, spaces
+from medrestore.priors.store import describe
 from medrestore.settings import assign
 from medrestore.training import LatentConfig, export_last, read, train
 from medrestore.training.task import Stopped
@@ -82,7 +84,9 @@ def test_given_the_coarse_image(tmp_path: Path, autoencoder: str, pixels: bool) 
     ({"data__sides": [[16, 0.5], [32, 0.5]]}, "codes are of crops of one side"),
     ({"latent__train__seed": 3}, "seed is that of the run of the prior"),
     ({"network__in_channels": 9}, "the network is of 9 channels in and 3 out, and 3 and 3 are needed"),
-    ({"network__num_class_embeds": 4}, "conditioned on classes"),
+    ({"network__num_class_embeds": 4}, "conditioned on classes .* and the run has no labels"),
+    ({"conditions": {"labels": True}}, "images of data.train have no label"),
+    ({"conditions": {"reference": True}}, "codes are learned without reference images"),
     ({"data__sides": [[18, 1.0]]}, "codes of 9 x 9 do not fit a network"),
     ({"data__sides": [[17, 1.0]]}, "crops of 17 pixels do not fit codes of 1 / 2"),
     ({"low_resolution": {"factor": 3}}, "low_resolution.factor must be a multiple"),
@@ -93,6 +97,49 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, autoencoder: str, changes:
         given["latent"] = {"autoencoder": autoencoder, "crops": 4}
     with pytest.raises(InputError, match=message):
         run(config(tmp_path / "out", **given))
+
+
+class Labelled(Waves):
+    """Waves whose class is told by their number."""
+
+    def label_of(self, index: int) -> str:
+        return "odd" if index % 2 else "even"
+
+
+class Renamed(Waves):
+    """The same under another name."""
+
+    def label_of(self, index: int) -> str:
+        return "other"
+
+
+@pytest.mark.parametrize("low", [None, {"factor": 4, "drop": 0.5}])
+def test_classes(tmp_path: Path, autoencoder: str, low: dict[str, Any] | None) -> None:
+    """Stored, told apart by the network, pulled to; others are refused when a run resumes."""
+    def trained(images: int = 16, source: type[Waves] = Labelled) -> Path:
+        made = config(tmp_path, latent={"autoencoder": autoencoder, "crops": 6}, conditions={"labels": True}, images=images,
+                      low_resolution=low, optim__lr=1e-2)
+        return train(made, images=source(), validation=source(first=12, count=6))
+
+    folder = trained()
+    assert describe(folder)["classes"] == {"names": ["even", "odd"], "null": True}
+    assert "| classes | even, odd |" in (folder / "CARD.md").read_text()
+    x = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+    def estimate(**told: Any) -> torch.Tensor:
+        prior = latent.load(folder, Conditions(**told))
+        with torch.no_grad():
+            return (prior.given(torch.zeros(1, 2, 4, 4)) if isinstance(prior, latent.SuperResolutionPrior) else prior)(x, 0.8)
+
+    anything, even, odd = (estimate(label=label) for label in (None, "even", "odd"))
+    assert not torch.allclose(even, odd) and not torch.allclose(even, anything)
+    torch.testing.assert_close(estimate(label="odd", guidance=3.0), anything + 3 * (odd - anything), rtol=1e-4, atol=1e-5)
+    for told, says in (({"label": "three"}, "three"), ({"guidance": 2.0}, "none is given; give a `label`"),
+                       ({"label": "odd", "classifier": "c"}, "leave `classifier` out")):
+        with pytest.raises(InputError, match=says):
+            estimate(**told)
+    with pytest.raises(InputError, match="a run of other classes than the data have now"):
+        trained(images=24, source=Renamed)
 
 
 def test_an_autoencoder_of_other_images_is_refused(tmp_path: Path, autoencoder: str) -> None:
