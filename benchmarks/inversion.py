@@ -31,6 +31,7 @@ from medrestore.datasets.brain import load_volumes
 from medrestore.datasets.scenes import render_frame
 from medrestore.inpainting import Plan, inpaint_frame
 from medrestore.inpainting.blur import kernel_of_frame
+from medrestore.inpainting.frame import smooth_fill
 from medrestore.inversion import Blind, kernel_correlation, restore_blind
 from medrestore.inversion.trajectory import Gradient
 from medrestore.io import read_kspace
@@ -240,28 +241,32 @@ def deblurred(name: str, y: Tensor, prior: Prior, seed: int, iterations: int, st
 
 
 def frames(images: int) -> None:
-    """Blurred frames of held-out scenes under their instruments: `inpaint` with and without `blur`, and with the true kernel."""
+    """Blurred frames of held-out scenes behind hands and instruments, and behind a bar: `inpaint` with and without `blur`."""
     prior = load("surgical-starter", device="cpu", bf16=False)
     kinds = {"ddnm+": Plan(bf16=False), "diffpir": Plan(method="diffpir", bf16=False),
              "diffpir, blur 21": Plan(method="diffpir", blur=21, bf16=False)}
+    bar = torch.ones(FRAME, dtype=torch.bool)
+    bar[:110, 90:104] = False
     for number in range(images):
         shown = render_frame(HELD_OUT, number % 3, 120 + number // 3 * 180, size=FRAME)
         kernel = anisotropic(number, 21) if number % 2 == 0 else moving(number, 21)
         grey = ReflectingBlur(kernel, FRAME)(255 * shown.truth[None])[0]
         truth = (grey + noise_like(grey, number)).round().clamp(0, 255).to(torch.uint8)
-        frame = torch.where(shown.known, truth, 0)
-        found = kernel_of_frame(frame, shown.known, 21, prior, Interval(0.0, 1.0), kinds["diffpir, blur 21"])
-        row: dict[str, Any] = {"image": number, "kernel": "gaussian" if number % 2 == 0 else "motion",
-                               "hidden": round(float((~shown.known).float().mean()), 3),
-                               "correlation": round(kernel_correlation(found, kernel), 3)}
-        for name, plan in kinds.items():
-            began = time.perf_counter()
-            filled = inpaint_frame(frame, shown.known, prior, plan)
-            assert torch.equal(filled[:, shown.known], frame[:, shown.known])
-            row[name] = in_hole(filled, truth, ~shown.known) | {"seconds": round(time.perf_counter() - began, 1)}
-            keep(f"frames {name} {number}", truth=truth, frame=frame, filled=filled)
-        print(row, flush=True)
-        store("frames", row, "image")
+        for hole, known in (("hands and instruments", shown.known), ("bar", bar)):
+            frame = torch.where(known, truth, 0)
+            found = kernel_of_frame(frame, known, 21, prior, Interval(0.0, 1.0), kinds["diffpir, blur 21"])
+            row: dict[str, Any] = {"image": number, "hole": hole, "kernel": "gaussian" if number % 2 == 0 else "motion",
+                                   "hidden": round(float((~known).float().mean()), 3),
+                                   "correlation": round(kernel_correlation(found, kernel), 3),
+                                   "smooth": in_hole(smooth_fill(frame, known), truth, ~known)}
+            for name, plan in kinds.items():
+                began = time.perf_counter()
+                filled = inpaint_frame(frame, known, prior, plan)
+                assert torch.equal(filled[:, known], frame[:, known])
+                row[name] = in_hole(filled, truth, ~known) | {"seconds": round(time.perf_counter() - began, 1)}
+                keep(f"frames {name} {hole} {number}", truth=truth, frame=frame, filled=filled)
+            print(row, flush=True)
+            store("frames", row, "image", "hole")
 
 
 def in_hole(filled: Tensor, truth: Tensor, hidden: Tensor) -> dict[str, float]:
@@ -355,10 +360,11 @@ def blind_table(rows: list[dict[str, Any]]) -> str:
 def frames_table(rows: list[dict[str, Any]]) -> str:
     """A frame a line: PSNR in the hole, and the mean gradient there by that of the truth."""
     methods = [name for name, value in rows[0].items() if isinstance(value, dict)]
-    lines = [f"| kernel | hidden | kernel correlation | {' | '.join(methods)} |", "|---" * (3 + len(methods)) + "|"]
-    for row in rows:
-        cells = [f"{row[name]['PSNR']:.2f} dB, {row[name]['gradient']:.2f}" for name in methods]
-        lines.append(f"| {row['kernel']} | {row['hidden']:.0%} | {row['correlation']:.3f} | {' | '.join(cells)} |")
+    lines = [f"| hole | kernel | hidden | kernel correlation | {' | '.join(methods)} |", "|---" * (4 + len(methods)) + "|"]
+    for row in sorted(rows, key=lambda one: one["hole"]):
+        cells = [f"{row[name]['PSNR']:.1f} dB, {row[name]['gradient']:.2f}" for name in methods]
+        lines.append(f"| {row['hole']} | {row['kernel']} | {row['hidden']:.0%} | {row['correlation']:.2f} | "
+                     f"{' | '.join(cells)} |")
     return "\n".join(lines)
 
 
