@@ -6,8 +6,10 @@ Each part writes benchmarks/results/inversion-PART.json; `figures` draws docs/in
     python benchmarks/inversion.py trajectory                   # SHRED's estimate by iteration
     python benchmarks/inversion.py blind --volumes V.npz        # unknown kernels, beside SelfDeblur, on MR slices
     python benchmarks/inversion.py blind                        # the same on scenes
+    python benchmarks/inversion.py frames --images 4            # blurred frames, filled with and without their blur
     python benchmarks/inversion.py maps --scan FILE.mat         # coil maps from few calibration lines
     python benchmarks/inversion.py figures
+    python benchmarks/inversion.py page                         # tables of unknown kernels and of frames, from what is stored
 """
 
 import argparse
@@ -20,12 +22,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from fill import fill
 from torch import Tensor
 
 from medrestore.baselines import SelfDeblur, rss
 from medrestore.codecs import ComplexChannels, Interval, OneChannel
 from medrestore.datasets.brain import load_volumes
 from medrestore.datasets.scenes import render_frame
+from medrestore.inpainting import Plan, inpaint_frame
+from medrestore.inpainting.blur import kernel_of_frame
+from medrestore.inpainting.frame import smooth_fill
 from medrestore.inversion import Blind, kernel_correlation, restore_blind
 from medrestore.inversion.trajectory import Gradient
 from medrestore.io import read_kspace
@@ -38,6 +44,7 @@ from medrestore.operators import (
     CircularBlur,
     Operator,
     PhaseRetrieval,
+    ReflectingBlur,
     Saturation,
     motion_kernel,
     sample_pixels,
@@ -51,6 +58,7 @@ from medrestore.restoration import restore
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 SIDE, WIDE = 64, 128  # pixels; of unknown kernels, which reach far, the second
+FRAME = (144, 256)  # pixels, of frames
 BLIND = ["DiffusionEM", "blind SHRED, shortcut", "SelfDeblur"]
 HELD_OUT = 5000  # seed of scenes that no training used
 SUBJECTS = range(52, 60)  # of the volumes, that no training used
@@ -232,6 +240,47 @@ def deblurred(name: str, y: Tensor, prior: Prior, seed: int, iterations: int, st
     return made.best[None], made.kernel
 
 
+def frames(images: int) -> None:
+    """Blurred frames of held-out scenes behind hands and instruments, and behind a bar: `inpaint` with and without `blur`."""
+    prior = load("surgical-starter", device="cpu", bf16=False)
+    kinds = {"ddnm+": Plan(bf16=False), "diffpir": Plan(method="diffpir", bf16=False),
+             "diffpir, blur 21": Plan(method="diffpir", blur=21, bf16=False)}
+    bar = torch.ones(FRAME, dtype=torch.bool)
+    bar[:110, 90:104] = False
+    for number in range(images):
+        shown = render_frame(HELD_OUT, number % 3, 120 + number // 3 * 180, size=FRAME)
+        kernel = anisotropic(number, 21) if number % 2 == 0 else moving(number, 21)
+        grey = ReflectingBlur(kernel, FRAME)(255 * shown.truth[None])[0]
+        truth = (grey + noise_like(grey, number)).round().clamp(0, 255).to(torch.uint8)
+        for hole, known in (("hands and instruments", shown.known), ("bar", bar)):
+            frame = torch.where(known, truth, 0)
+            found = kernel_of_frame(frame, known, 21, prior, Interval(0.0, 1.0), kinds["diffpir, blur 21"])
+            row: dict[str, Any] = {"image": number, "hole": hole, "kernel": "gaussian" if number % 2 == 0 else "motion",
+                                   "hidden": round(float((~known).float().mean()), 3),
+                                   "correlation": round(kernel_correlation(found, kernel), 3),
+                                   "smooth": in_hole(smooth_fill(frame, known), truth, ~known)}
+            for name, plan in kinds.items():
+                began = time.perf_counter()
+                filled = inpaint_frame(frame, known, prior, plan)
+                assert torch.equal(filled[:, known], frame[:, known])
+                row[name] = in_hole(filled, truth, ~known) | {"seconds": round(time.perf_counter() - began, 1)}
+                keep(f"frames {name} {hole} {number}", truth=truth, frame=frame, filled=filled)
+            print(row, flush=True)
+            store("frames", row, "image", "hole")
+
+
+def in_hole(filled: Tensor, truth: Tensor, hidden: Tensor) -> dict[str, float]:
+    """PSNR of what was filled in, and how steep it is there by what is true."""
+    a, b = filled.float(), truth.float()
+
+    def steep(image: Tensor) -> float:
+        down, along = image.diff(dim=1)[:, :, :-1], image.diff(dim=2)[:, :-1]
+        return float((down.square() + along.square()).sqrt()[:, hidden[:-1, :-1]].mean())
+
+    return {"PSNR": round(psnr(a[:, hidden].numpy(), b[:, hidden].numpy(), data_range=255.0), 2),
+            "gradient": round(steep(a) / steep(b), 2)}
+
+
 def maps(scan: Path) -> None:
     """The real 16-coil scan at 3x: ESPIRiT from 10 and 16 calibration lines, and maps refined with the image."""
     with read_kspace(scan, dataset="raw", axes=("coil", "slice", "row", "col")) as file:
@@ -283,9 +332,45 @@ def figures() -> None:
         plt.close(figure)
 
 
+def page() -> None:
+    """Puts the tables between the marks of docs/inversion.md."""
+    stored = {part: json.loads((RESULTS / f"inversion-{part}.json").read_text()) for part in ("blind", "blind-scenes", "frames")}
+    said = {"blind": "MR slices of held-out subjects 52 to 59:",
+            "blind-scenes": "Rendered scenes of a seed that no training used, in colour:"}
+    tables = [f"{about}\n\n{blind_table(stored[part])}" for part, about in said.items()]
+    fill(ROOT / "docs" / "inversion.md", "blind", "\n\n".join(tables))
+    fill(ROOT / "docs" / "inversion.md", "frames", frames_table(stored["frames"]))
+
+
+def blind_table(rows: list[dict[str, Any]]) -> str:
+    """An image a line, "-" where a method was not run."""
+    by = {(row["method"], row["image"]): row for row in rows}
+    lines = ["| kernel | image | blurred, dB | DiffusionEM, dB | kernel correlation | SelfDeblur, dB | kernel correlation |",
+             "|---" * 7 + "|"]
+    for (method, number), row in sorted(by.items(), key=lambda one: one[0][1]):
+        if method != "DiffusionEM":
+            continue
+        other = by.get(("SelfDeblur", number))
+        compared = "- | -" if other is None else f"{other['PSNR']:.2f} | {other['correlation']:.3f}"
+        lines.append(f"| {row['kernel']} | {number} | {row['blurred']:.2f} | {row['PSNR']:.2f} | {row['correlation']:.3f} | "
+                     f"{compared} |")
+    return "\n".join(lines)
+
+
+def frames_table(rows: list[dict[str, Any]]) -> str:
+    """A frame a line: PSNR in the hole, and the mean gradient there by that of the truth."""
+    methods = [name for name, value in rows[0].items() if isinstance(value, dict)]
+    lines = [f"| hole | kernel | hidden | kernel correlation | {' | '.join(methods)} |", "|---" * (4 + len(methods)) + "|"]
+    for row in sorted(rows, key=lambda one: one["hole"]):
+        cells = [f"{row[name]['PSNR']:.1f} dB, {row[name]['gradient']:.2f}" for name in methods]
+        lines.append(f"| {row['hole']} | {row['kernel']} | {row['hidden']:.0%} | {row['correlation']:.2f} | "
+                     f"{' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("nonlinear", "trajectory", "blind", "maps", "figures"))
+    parser.add_argument("part", choices=("nonlinear", "trajectory", "blind", "frames", "maps", "figures", "page"))
     parser.add_argument("--images", type=int, default=2)
     parser.add_argument("--iterations", type=int, default=60)
     parser.add_argument("--steps", type=int, default=800, help="of SelfDeblur")
@@ -301,10 +386,14 @@ def main() -> None:
         trajectory(args.iterations)
     elif args.part == "blind":
         blind(args.images, args.iterations, args.steps, args.volumes, args.methods)
+    elif args.part == "frames":
+        frames(args.images)
     elif args.part == "maps":
         maps(args.scan)
-    else:
+    elif args.part == "figures":
         figures()
+    else:
+        page()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Rows of the table: scans along trajectories beside their peers, and their data step beside a Cartesian one.
 
-sigpy and mri-nufft are installed with the tests, mrpro, deepinv and pytorch-finufft by `make bench`; BART takes part where its
-program is. A line says which are missing.
+sigpy is installed with the tests, mri-nufft, which makes deepinv's transforms too, mrpro, deepinv and pytorch-finufft by
+`make bench`; BART takes part where its program is. A line says which are missing.
 """
 
 import subprocess

@@ -23,7 +23,7 @@ from medrestore.recon.settle import settled
 
 PAGE = Path(__file__).parents[1] / "docs" / "priors.md"
 SHOWN = ("denoise", "sr 2", "sr 2, noise", "sr 4", "deblur, Gaussian 1.5", "deblur, motion 9", "inpaint", "cs, pixels 25 %",
-         "cs, Walsh-Hadamard 25 %")
+         "cs, Walsh-Hadamard 25 %", "jpeg, quality 10", "saturation, gain 2")
 
 
 def rows(volumes: Path, scan: Path, priors: tuple[NetworkPrior, NetworkPrior]) -> Iterator[list[str]]:

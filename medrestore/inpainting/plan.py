@@ -50,7 +50,8 @@ class Plan(Conditions):
         temporal_fill: where the camera stands still, take what other frames have shown from there.
         feather: pixels inside the hole over which the fill goes over into what is around it.
         blur: side of the kernel, odd, of a blur of the frames: it is found in what is known of each, and what fills it is blurred
-            alike, instead of sharp. For methods that need no spectrum, such as diffpir.
+            alike, instead of sharp. For methods that need no spectrum, such as diffpir. Worth it for thin holes in frames out of
+            focus; it loses where a frame was shaken or the hole is large (docs/inversion.md).
         bf16: bfloat16 inside the network where the device computes in it, float32 elsewhere.
         batch_size: windows times samples drawn together.
     """

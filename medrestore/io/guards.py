@@ -143,7 +143,7 @@ def check_size(where: str, shape: tuple[int, ...], itemsize: int, *, max_gb: flo
     if size > max_gb * GB:
         raise InputError(
             f"{where} declares the shape {tuple(shape)} = {size / GB:.1f} GB, over the limit of {max_gb:g} GB; "
-            "raise max_gb if that is real."
+            "raise `max_gb` if that is real."
         )
     if any(n == 0 for n in shape):
         raise InputError(f"{where} is empty, its shape is {tuple(shape)}; give a file that holds data.")

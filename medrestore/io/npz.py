@@ -57,7 +57,7 @@ def read_npz(path: PathLike, name: str, *, text: bool = False, max_gb: float = 4
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
             if (declared := archive.getinfo(f"{name}.npy").file_size) > max_gb * GB + MAX_TEXT:
                 raise InputError(f"{path}: {name!r} declares {declared / GB:.1f} GB, over the limit of {max_gb:g} GB; "
-                                 "raise max_gb if that is real.")
+                                 "raise `max_gb` if that is real.")
             version = np.lib.format.read_magic(member)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, _, dtype = read(member)

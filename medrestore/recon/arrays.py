@@ -211,11 +211,11 @@ def _points(given: np.ndarray | Tensor, kspace: Tensor, plan: Plan) -> tuple[Ten
 def _beside(given: np.ndarray | Tensor, slices: int, plan: Plan) -> Tensor:
     """(slice, row, col) of a reference image, checked."""
     if plan.is_classical or plan.across_slices is not None:
-        raise InputError("reference_image goes with a diffusion method slice by slice; leave it out")
+        raise InputError("`reference_image` goes with a diffusion method slice by slice; leave it out")
     images = _tensor(given)
     images = images[None] if images.ndim == 2 else images
     if images.ndim != 3 or len(images) != slices:
-        raise InputError(f"reference_image must be (slice, row, col) with {slices} slices, registered to the scan, got "
+        raise InputError(f"`reference_image` must be (slice, row, col) with {slices} slices, registered to the scan, got "
                          f"{tuple(given.shape)}")
     return images
 

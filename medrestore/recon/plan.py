@@ -171,22 +171,22 @@ class Plan(Conditions):
 
         if self.reference_image is not None and (self.is_classical or self.across_slices is not None):
             what = (f"goes with a diffusion method, and {self.method} is none" if self.is_classical
-                    else "does not go with across_slices")
+                    else "does not go with `across_slices`")
             raise FieldError("Plan", "reference_image", f"{what}; leave one out")
         if self.adapt and self.reference_image is not None:
-            raise FieldError("Plan", "adapt", "does not go with reference_image; leave one out")
+            raise FieldError("Plan", "adapt", "does not go with `reference_image`; leave one out")
         if self.across_slices is not None:
             if self.method not in ACROSS or self.options.get("gamma") is not None:
                 raise FieldError("Plan", "across_slices", "goes with hqs and dds without gamma; leave it out, or take one of "
                                  "these as `method`")
             for name, given in (("start_sigma", self.start_sigma is not None), ("separate", bool(self.separate))):
                 if given:
-                    raise FieldError("Plan", name, "does not go with across_slices; leave one out")
+                    raise FieldError("Plan", name, "does not go with `across_slices`; leave one out")
             return
         for name, given in (("three_planes", self.three_planes), ("differences", self.differences != 2)):
             if given:
-                raise FieldError("Plan", name, "goes with across_slices, which makes slices a volume; set that too, or leave it "
-                                 "out")
+                raise FieldError("Plan", name, "goes with `across_slices`, which makes slices a volume; set that too, or leave "
+                                 "it out")
 
     @property
     def is_classical(self) -> bool:

@@ -142,7 +142,7 @@ def _check_run(tasks: Sequence[Task], workers: int, scheduler_file: Path | None,
     if workers < 0:
         raise InputError(f"workers={workers}: 0 works in this process, 1 or more start as many others")
     if workers > 0 and scheduler_file is not None:
-        raise InputError("workers and scheduler_file cannot both be given: a cluster has its own workers")
+        raise InputError("`workers` and `scheduler_file` cannot both be given: a cluster has its own workers")
     if scheduler_file is not None and not Path(scheduler_file).is_file():
         raise InputError(f"{scheduler_file} does not exist; start the dask scheduler that writes it first")
     if not 1 <= shard[0] <= shard[1]:

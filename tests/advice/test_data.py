@@ -146,7 +146,7 @@ def test_files_saved_as_the_sentence_says(name: str, tmp_path: Path) -> None:
     "write ** between slashes alone",
     "give a folder that can be read",
     "give a text file that can",
-    "raise max_gb if that is real",
+    "raise `max_gb` if that is real",
 )
 def test_names_and_texts(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_bytes("Schädel".encode("latin-1"))
@@ -163,7 +163,7 @@ def test_names_and_texts(tmp_path: Path) -> None:
         files_in(tmp_path / "none", (".png",))
     assert files_in(tmp_path / "deep", (".png",))
     stored(np.ones((100, 100)), "a.npy")(tmp_path)
-    with advised("raise max_gb if that is real"):
+    with advised("raise `max_gb` if that is real"):
         open_npy(tmp_path / "a.npy", max_gb=1e-6)
     assert open_npy(tmp_path / "a.npy", max_gb=1).shape == (100, 100)
 

@@ -175,7 +175,7 @@ CASES = [
         lambda folder: whole(folder),
     ),
     case(
-        "reference_image goes with a diffusion method slice by slice; leave it out",
+        "`reference_image` goes with a diffusion method slice by slice; leave it out",
         lambda _: reconstructed(method="cg-sense", reference_image=np.ones(SHAPE, np.float32)),
         lambda _: reconstructed(method="cg-sense"),
     ),
@@ -214,7 +214,7 @@ CASES = [
         ),
     ),
     case(
-        "goes with across_slices, which makes slices a volume; set that too, or leave it out",
+        "goes with `across_slices`, which makes slices a volume; set that too, or leave it out",
         lambda _: Plan("dds", three_planes=True),
         lambda _: (
             Plan("dds", three_planes=True, across_slices=20.0).three_planes and not Plan("dds").three_planes

@@ -58,7 +58,7 @@ def test_links(bench, scan, link):
 
 def test_40_gb_declared(bench):
     path = written(bench / "big.h5", lambda file: file.create_dataset("kspace", (100, 16, 1790, 1790), np.complex64))
-    refused(bench, path, says="41.0 GB, over the limit", path=path)
+    refused(bench, path, says="41.0 GB, over the limit of 16 GB; raise --max-gb if that is real", path=path)
     refused(bench, path, "--max-gb", 100, says="the file stores 0", path=path)
 
 
@@ -135,6 +135,21 @@ def test_existing_outputs(bench, scan):
     (bench / "out.nii.gz").write_bytes(b"precious")
     refused(bench, scan, "--nifti", says="pass --overwrite to replace it", path=bench / "out.nii.gz")
     bench.restored(scan, "--nifti", "--overwrite")
+
+
+@pytest.mark.parametrize("words, says", [
+    (("--method", "hqs", "--separate", "repetition"), "--separate does not go with --across-slices; leave one out"),
+    (("--method", "hqs", "--start-sigma", 0.5), "--start-sigma does not go with --across-slices; leave one out"),
+    (("--method", "hqs", "--reference-image", "x.npy"), "--reference-image does not go with --across-slices; leave one out"),
+    (("--method", "dps"), "--across-slices goes with hqs and dds without gamma; leave it out, or take one of these as --method"),
+], ids=["separate", "start-sigma", "reference-image", "method"])  # fmt: skip
+def test_options_that_do_not_go_together_are_named_as_they_are_typed(bench, scan, words, says):
+    refused(bench, scan, "--across-slices", 5, *words, says=says)
+
+
+def test_what_goes_with_a_volume_and_with_adaptation_alone(bench, scan):
+    refused(bench, scan, "--three-planes", says="--three-planes goes with --across-slices, which")
+    refused(bench, scan, "--adapt", "--reference-image", "x.npy", says="--adapt does not go with --reference-image; leave")
 
 
 def test_the_scan_is_never_replaced(bench, scan):

@@ -37,7 +37,7 @@ from medrestore.settings import build, hints, plain
     ({"samples": 3}, "Plan: samples must be 1 with hqs, which estimates the mean and draws no samples; take a `method` that "
                      "draws them, such as dds"),
     ({"adapt": True, "method": "tv"}, "Plan: adapt goes with a diffusion method, and tv is none; leave it out"),
-    ({"adapt": True, "reference_image": "t1.npy"}, "Plan: adapt does not go with reference_image; leave one out"),
+    ({"adapt": True, "reference_image": "t1.npy"}, "Plan: adapt does not go with `reference_image`; leave one out"),
 ])
 def test_refused(given: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError) as caught:

@@ -111,9 +111,9 @@ def test_maps_along_a_trajectory_have_the_phase_of_the_reference() -> None:
 def test_options_of_volumes_that_do_not_go_together() -> None:
     for options, match in (({"method": "diffpir", "across_slices": 5.0}, "goes with hqs and dds"),
                            ({"method": "dds", "across_slices": 5.0, "options": {"gamma": 5.0}}, "without gamma"),
-                           ({"method": "hqs", "across_slices": 5.0, "start_sigma": 0.5}, "does not go with across_slices"),
-                           ({"method": "hqs", "three_planes": True}, "goes with across_slices"),
-                           ({"method": "hqs", "differences": 1}, "goes with across_slices")):
+                           ({"method": "hqs", "across_slices": 5.0, "start_sigma": 0.5}, "does not go with `across_slices`"),
+                           ({"method": "hqs", "three_planes": True}, "goes with `across_slices`"),
+                           ({"method": "hqs", "differences": 1}, "goes with `across_slices`")):
         with pytest.raises(InputError, match=match):
             Plan(**options)
 
