@@ -3,7 +3,7 @@
 Examples:
   medrestore restore brain.nii.gz --task sr --factor 2 -o fine.nii.gz
   medrestore restore noisy.png --task denoise -o clean.png
-  medrestore restore blurred.tif --task deblur --motion 15,30 --prior surgical-starter -o sharp.tif
+  medrestore restore blurred.tif --task deblur --motion 15,30 -o sharp.tif
   medrestore restore photo.png --task inpaint --mask mask.png --mask-means hole -o whole.png
   medrestore restore degraded.nii.gz -o restored.nii.gz --truth clean.nii.gz
   medrestore restore slices/ --task denoise -o restored/ --method ddnm+ --samples 4 --resume

@@ -19,7 +19,7 @@ LEAST_SIGMA = 0.005  # below it a prior in [-1, 1] has less than a grey level to
 HIGHEST = 2.0  # noise level to begin at, for priors of the images themselves
 LARGEST_WHOLE = 512 * 512  # pixels of an image that a prior of any size sees at once
 WINDOW = 256  # side of the windows of larger ones
-GREY_PRIOR, COLOUR_PRIOR = "brain-mr-starter", "surgical-starter"  # of "auto"
+GREY_PRIOR, COLOUR_PRIOR = "brain-mr-starter", "pictures-starter"  # of "auto"
 DEFAULT_METHOD, DEFAULT_OPTIONS = "hqs", {"order": 2}
 BLIND_METHOD, BLIND_OPTIONS = "dds", {"lam": 3.0}  # with a kernel that was found, which is not exact
 Axis = Literal["axial", "coronal", "sagittal"]
@@ -111,7 +111,7 @@ class Plan(WithLevels, Conditions):
             else estimated from the image, and 0 where hidden or random pixels leave nothing to estimate it from.
         interval: the values that are black and white to the prior; default the range of 8 bits, else 0, or the least value if
             that is below, to the 99.5 % quantile.
-        prior: a prior's folder, or the name of a shipped one; auto is brain-mr-starter for grey images, surgical-starter for
+        prior: a prior's folder, or the name of a shipped one; auto is brain-mr-starter for grey images, pictures-starter for
             colour.
         method: how the data decide the image, by name; in Python also a `Method`. Default hqs of order 2, which was best on
             validation subjects (docs/images.md); dds where the kernel of a blur is found.
@@ -228,7 +228,7 @@ class GeneratePlan(WithLevels, Conditions):
         batch_size: images, or windows times images, drawn together.
     """
 
-    prior: str = COLOUR_PRIOR
+    prior: str = "surgical-starter"
     height: Annotated[int, Bounds(at_least=8, at_most=16384)] = 128
     width: Annotated[int, Bounds(at_least=8, at_most=16384)] = 128
     samples: Annotated[int, Bounds(at_least=1)] = 1

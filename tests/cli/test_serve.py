@@ -24,8 +24,8 @@ def test_priors_that_the_page_offers(tiny_prior: Path, tmp_path: Path) -> None:
     rgb = save_rgb_prior(tmp_path / "rgb")
     found = offered((str(tiny_prior), str(rgb)))
     assert suiting(found, "recon") == ("brain-mr-starter", "tiny")
-    assert suiting(found, "inpaint") == ("surgical-starter", "rgb")
-    assert set(suiting(found, "restore")) == {"brain-mr-starter", "surgical-starter", "tiny", "rgb"}
+    assert suiting(found, "inpaint") == ("surgical-starter", "pictures-starter", "rgb")
+    assert set(suiting(found, "restore")) == {"brain-mr-starter", "pictures-starter", "surgical-starter", "tiny", "rgb"}
     with pytest.raises(InputError, match="two priors are called tiny; name the folder"):
         offered((str(tiny_prior), str(tiny_prior)))
     with pytest.raises(InputError, match="no prior at"):

@@ -204,5 +204,5 @@ def test_whoever_looks_on_is_shown_each_slice(tmp_path: Path, plan: Plan, titles
 def test_the_prior_that_auto_stands_for(tmp_path: Path) -> None:
     picture = png(tmp_path / "grey.png")
     assert settled_by_file(Plan(Degradation(task="denoise")), picture, Reading()).prior == "brain-mr-starter"
-    assert settled_by_file(Plan(Degradation(task="colorize")), picture, Reading()).prior == "surgical-starter"
+    assert settled_by_file(Plan(Degradation(task="colorize")), picture, Reading()).prior == "pictures-starter"
     assert settled_by_file(Plan(Degradation(task="denoise"), prior="mine"), picture, Reading()).prior == "mine"
