@@ -4,11 +4,11 @@
     python benchmarks/reference_guidance.py VOLUMES.npz -o OUT --train plain --init brain-mr-starter
     python benchmarks/reference_guidance.py VOLUMES.npz -o OUT
 
-The first two train priors of the same size, data and length (configs/train/reference-quick.yaml on T2w slices of the
-volumes, from the weights of a prior or, without --init, from none; the plain one may be left out); the last restores the middle slices of held-out subjects in T2w, at 2 mm, 8 coils,
-30 dB, with the T1w slice beside. Both contrasts are made of tissues that the T1w magnitude tells (`datasets.contrasts`), so
-the reference holds nearly all that the image does: what is measured is whether the prior uses it, and whether it does without,
-not what a second contrast adds in patients.
+The first two train priors of the same data and length (configs/train/reference-quick.yaml on T2w slices of the volumes) from the
+weights of a prior or, without --init, from none; the plain one may be left out. The last restores the middle slices of held-out
+subjects in T2w, at 2 mm, 8 coils, 30 dB, with the T1w slice beside. Both contrasts are made of tissues that the T1w magnitude
+tells (`datasets.contrasts`), so the reference holds nearly all that the image does: what is measured is whether the prior uses
+it, and whether it does without, not what a second contrast adds in patients.
 """
 
 import argparse
