@@ -241,12 +241,10 @@ def _widened(net: torch.nn.Module, network: dict[str, Any], config: Config, data
         raise InputError(f"{config.init} is a {type(net).__name__}, and only a UNet2DModel can be given the channels of a "
                          "reference image; take such a parent, or train without init")
     first = net.conv_in.weight.detach()
-    network = network_with_reference(network | {"in_channels": data.channels, "out_channels": data.channels}, config.conditions,
-                                     data.channels, data.reference_channels)
-    weights = net.state_dict()
+    network = network_with_reference(network, config.conditions, data.channels, data.reference_channels)
     added = first.new_zeros(len(first), network["in_channels"] - first.shape[1], *first.shape[2:])
     wider = drawn_network(network, config.seed)
-    wider.load_state_dict(weights | {"conv_in.weight": torch.cat([first, added], 1)})
+    wider.load_state_dict(net.state_dict() | {"conv_in.weight": torch.cat([first, added], 1)})
     return wider, network
 
 
